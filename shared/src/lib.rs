@@ -1,1 +1,21 @@
-//! Everything the functions share.
+//! What every function of Rappel uses.
+//!
+//! Configuration and errors know nobody; [`database`] and [`embedder`] know only them; [`search`],
+//! [`documents`], [`health`] and [`migrations`] know the database; [`state`] and [`http`] tie them
+//! together for the functions.
+
+pub mod config;
+pub mod database;
+pub mod documents;
+pub mod embedder;
+pub mod error;
+pub mod health;
+pub mod http;
+pub mod migrations;
+pub mod problem;
+pub mod search;
+pub mod state;
+
+pub use config::Config;
+pub use error::Error;
+pub use state::State;

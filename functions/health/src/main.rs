@@ -1,2 +1,26 @@
-//! Placeholder.
-fn main() {}
+//! `GET /health`, and `GET /health?deep=true` for the whole way that a search takes.
+
+use lambda_http::http::StatusCode;
+use shared::{
+    Error, State,
+    config::Needs,
+    health::{self, Status},
+    http::{self, Parameters, Request, Response},
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    http::serve("health", Needs::Embedder, handle).await
+}
+
+async fn handle(state: State, request: Request) -> Result<Response, Error> {
+    let mut parameters = Parameters::of(&request);
+    let deep = parameters.parsed("deep", "true or false").unwrap_or(false);
+    parameters.finish()?;
+    let health = health::check(&state, deep).await;
+    let status = match health.status {
+        Status::Ok => StatusCode::OK,
+        Status::Failed => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    http::respond(status, &health)
+}

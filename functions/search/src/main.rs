@@ -1,2 +1,33 @@
-//! Placeholder.
-fn main() {}
+//! `POST /search` and `GET /search`: embeds the question, one round trip to the database.
+
+use lambda_http::http::Method;
+use shared::{
+    Error, State,
+    config::Needs,
+    http::{self, Parameters, Request, Response},
+    search::SearchRequest,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    http::serve("search", Needs::Embedder, handle).await
+}
+
+async fn handle(state: State, request: Request) -> Result<Response, Error> {
+    let search = if request.method() == Method::GET { parameters(&request)? } else { http::json(&request)? };
+    http::ok(&search.parse()?.run(&state).await?)
+}
+
+/// The request as a browser or curl writes it; `filter` is JSON.
+fn parameters(request: &Request) -> Result<SearchRequest, Error> {
+    let mut parameters = Parameters::of(request);
+    let search = SearchRequest {
+        query: parameters.text("q").unwrap_or_default(),
+        limit: parameters.parsed("limit", "a whole number"),
+        max_distance: parameters.parsed("max_distance", "a number"),
+        filter: parameters.json("filter", "a JSON object"),
+        mode: parameters.text("mode"),
+    };
+    parameters.finish()?;
+    Ok(search)
+}

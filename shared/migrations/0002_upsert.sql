@@ -1,0 +1,50 @@
+-- Upserts a batch of documents with their chunks and says which are new.
+--
+-- One call is one statement, so it is atomic and takes one round trip whatever stands between the
+-- client and the server. The arrays `ids` to `hashes` have one element a document; `chunk_documents`
+-- holds, for each chunk, its document's position in `ids` (from 1), and `chunk_embeddings` holds all
+-- embeddings end to end.
+CREATE FUNCTION rappel.upsert(
+    model             text,
+    ids               text[],
+    titles            text[],
+    contents          text[],
+    metadatas         text[],
+    hashes            bytea[],
+    chunk_documents   integer[],
+    chunk_ordinals    integer[],
+    chunk_contents    text[],
+    chunk_embeddings  real[]
+) RETURNS TABLE (document_id text, created boolean)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    width integer := (SELECT dimensions FROM rappel.model);
+BEGIN
+    PERFORM rappel.require_model(model);
+
+    -- Rows are locked in the order of their ids, so two batches that share documents cannot deadlock.
+    RETURN QUERY
+    INSERT INTO rappel.documents AS d (id, title, content, metadata, content_hash)
+    SELECT u.id, u.title, u.content, u.metadata::jsonb, u.hash
+    FROM unnest(ids, titles, contents, metadatas, hashes) AS u (id, title, content, metadata, hash)
+    ORDER BY u.id COLLATE "C"
+    ON CONFLICT (id) DO UPDATE
+        SET title = excluded.title,
+            content = excluded.content,
+            metadata = excluded.metadata,
+            content_hash = excluded.content_hash,
+            updated_at = now()
+    RETURNING d.id, d.xmax = 0;
+
+    -- Every statement of a volatile function sees what others committed while it waited for the
+    -- locks above: chunks that a concurrent writer of the same document left are deleted too.
+    DELETE FROM rappel.chunks AS c WHERE c.document_id = ANY (ids);
+
+    INSERT INTO rappel.chunks (document_id, ordinal, content, embedding)
+    SELECT ids[u.document], u.ordinal, u.content,
+           chunk_embeddings[(u.position - 1) * width + 1 : u.position * width]::halfvec
+    FROM unnest(chunk_documents, chunk_ordinals, chunk_contents)
+         WITH ORDINALITY AS u (document, ordinal, content, position);
+END
+$$;

@@ -1,0 +1,202 @@
+//! Settings, read once from the environment.
+
+use std::{env, fmt, path::PathBuf, str::FromStr, time::Duration};
+
+/// Everything that a function is told from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How to reach the database.
+    pub database: DatabaseConfig,
+    /// Where the embedding model is; `None` for functions that embed nothing.
+    pub model: Option<ModelConfig>,
+    /// `hnsw.ef_search` of a search, 1 to 1,000: more finds more of the true neighbours, slower.
+    pub search_effort: i32,
+}
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:port/database?sslmode=...`.
+    pub url: String,
+    /// What stands between the function and the server.
+    pub pooler: PoolerSetting,
+    /// What the server shows in `pg_stat_activity.application_name`.
+    pub application_name: String,
+    /// Connections of the pool: the number of requests that the sandbox serves at a time.
+    pub connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long the server works on a statement.
+    pub statement_timeout: Duration,
+}
+
+/// The URL holds a password, so it is never printed.
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseConfig")
+            .field("pooler", &self.pooler)
+            .field("application_name", &self.application_name)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the embedding model and the library that runs it are.
+#[derive(Clone, Debug)]
+pub struct ModelConfig {
+    /// Folder with `model.onnx`, `tokenizer.json` and `manifest.json`.
+    pub folder: PathBuf,
+    /// ONNX Runtime's shared library.
+    pub library: PathBuf,
+    /// Threads of one inference.
+    pub threads: usize,
+}
+
+/// The pooler between the function and the server, as the user sets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolerSetting {
+    /// Decided by the URL: see [`crate::database::Pooler::of`].
+    #[default]
+    Auto,
+    /// No pooler.
+    Direct,
+    /// A pooler that keeps one server connection for a client connection.
+    Session,
+    /// A pooler that may change the server connection after every transaction.
+    Transaction,
+}
+
+/// A setting that is missing or wrong; the function stops at start with it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A required variable is not set.
+    #[error("{variable} is not set: {purpose}")]
+    Missing {
+        /// The variable's name.
+        variable: &'static str,
+        /// What it is for, with an example.
+        purpose: &'static str,
+    },
+    /// A variable has a value that cannot be used.
+    #[error("{variable} is {value:?}: {expected}")]
+    Invalid {
+        /// The variable's name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads the settings of the function called `function`.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn from_env(function: &str, needs: Needs) -> Result<Self, ConfigError> {
+        Ok(Self {
+            database: DatabaseConfig::from_env(function)?,
+            model: match needs {
+                Needs::DatabaseOnly => None,
+                Needs::Embedder => Some(ModelConfig::from_env()?),
+            },
+            search_effort: number("SEARCH_EFFORT", 200, "a whole number from 1 to 1000", |n| (1..=1000).contains(n))?,
+        })
+    }
+}
+
+/// What a function needs besides the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    DatabaseOnly,
+    /// The embedding model.
+    Embedder,
+}
+
+impl DatabaseConfig {
+    /// Reads `DATABASE_URL` and the settings around it.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn from_env(function: &str) -> Result<Self, ConfigError> {
+        let url = required(
+            "DATABASE_URL",
+            "the Postgres to search, for example postgres://user:password@host:5432/database",
+        )?;
+        Ok(Self {
+            url,
+            pooler: match optional("DATABASE_POOLER") {
+                Some(value) => value.parse()?,
+                None => PoolerSetting::Auto,
+            },
+            application_name: format!("rappel-{function}"),
+            // Set by Lambda where one sandbox serves several requests at a time.
+            connections: number("AWS_LAMBDA_MAX_CONCURRENCY", 1, "a whole number above 0", |n| *n > 0)?,
+            acquire_timeout: milliseconds("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
+            statement_timeout: milliseconds("DATABASE_STATEMENT_TIMEOUT_MS", 10_000)?,
+        })
+    }
+}
+
+impl ModelConfig {
+    /// Reads `MODEL_DIR` and the settings around it.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            folder: required("MODEL_DIR", "the folder of the embedding model, with its manifest.json")?.into(),
+            library: required("ORT_DYLIB_PATH", "the path of ONNX Runtime's shared library")?.into(),
+            threads: number("EMBEDDING_THREADS", 1, "a whole number from 1 to 64", |n| (1..=64).contains(n))?,
+        })
+    }
+}
+
+impl FromStr for PoolerSetting {
+    type Err = ConfigError;
+
+    fn from_str(value: &str) -> Result<Self, ConfigError> {
+        match value {
+            "auto" => Ok(Self::Auto),
+            "direct" => Ok(Self::Direct),
+            "session" => Ok(Self::Session),
+            "transaction" => Ok(Self::Transaction),
+            _ => Err(ConfigError::Invalid {
+                variable: "DATABASE_POOLER",
+                value: value.to_owned(),
+                expected: "must be auto, direct, session or transaction",
+            }),
+        }
+    }
+}
+
+/// An empty variable counts as missing: templates set variables that they have no value for to "".
+fn optional(variable: &'static str) -> Option<String> {
+    env::var(variable).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn required(variable: &'static str, purpose: &'static str) -> Result<String, ConfigError> {
+    optional(variable).ok_or(ConfigError::Missing { variable, purpose })
+}
+
+fn number<N: FromStr>(
+    variable: &'static str,
+    default: N,
+    expected: &'static str,
+    fits: impl Fn(&N) -> bool,
+) -> Result<N, ConfigError> {
+    let Some(value) = optional(variable) else {
+        return Ok(default);
+    };
+    value
+        .parse()
+        .ok()
+        .filter(fits)
+        .ok_or(ConfigError::Invalid { variable, value, expected })
+}
+
+fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
+    number(variable, default, "a whole number of milliseconds above 0", |n| *n > 0).map(Duration::from_millis)
+}

@@ -1,0 +1,67 @@
+//! Which pooler stands between a function and its server, and what that allows.
+
+use sqlx::postgres::PgConnectOptions;
+
+use crate::config::PoolerSetting;
+
+/// How statements have to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// A server connection of our own, set up by startup options: named prepared statements,
+    /// one round trip each.
+    Direct,
+    /// A server connection of our own behind a pooler, which refuses startup options.
+    Session,
+    /// A server connection for one transaction: unnamed statements inside `BEGIN` and `COMMIT`.
+    Transaction,
+}
+
+impl Pooler {
+    /// The pooler that `setting` names, or for `auto` the one that the address tells.
+    #[must_use]
+    pub fn of(setting: PoolerSetting, options: &PgConnectOptions) -> Self {
+        match setting {
+            PoolerSetting::Direct => Self::Direct,
+            PoolerSetting::Session => Self::Session,
+            PoolerSetting::Transaction => Self::Transaction,
+            PoolerSetting::Auto => Self::detect(options.get_host(), options.get_port()),
+        }
+    }
+
+    /// Tells by the address. Transaction mode works through everything, at the price of round
+    /// trips, so it is the answer wherever a pooler is likely and its mode unknown.
+    fn detect(host: &str, port: u16) -> Self {
+        let host = host.to_ascii_lowercase();
+        if host.ends_with("pooler.supabase.com") {
+            // Supavisor: one host, the port chooses the mode.
+            return if port == 5432 { Self::Session } else { Self::Transaction };
+        }
+        let neon = host.contains("-pooler.") && host.ends_with(".neon.tech");
+        let rds_proxy = host.contains(".proxy-") && host.contains(".rds.amazonaws.com");
+        // 6543 is the pooler of Supabase, dedicated or shared; 6432 is PgBouncer's own default.
+        if neon || rds_proxy || port == 6543 || port == 6432 { Self::Transaction } else { Self::Direct }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pooler::{self, Direct, Session, Transaction};
+
+    #[test]
+    fn the_address_tells_the_pooler() {
+        for (host, port, pooler) in [
+            ("aws-0-eu-west-3.pooler.supabase.com", 6543, Transaction),
+            ("aws-0-eu-west-3.pooler.supabase.com", 5432, Session),
+            ("db.abcdefgh.supabase.co", 5432, Direct),
+            ("db.abcdefgh.supabase.co", 6543, Transaction),
+            ("ep-cool-1234-pooler.eu-central-1.aws.neon.tech", 5432, Transaction),
+            ("ep-cool-1234.eu-central-1.aws.neon.tech", 5432, Direct),
+            ("mine.proxy-abc123.eu-west-1.rds.amazonaws.com", 5432, Transaction),
+            ("mine.abc123.eu-west-1.rds.amazonaws.com", 5432, Direct),
+            ("10.0.0.7", 6432, Transaction),
+            ("localhost", 5432, Direct),
+        ] {
+            assert_eq!(Pooler::detect(host, port), pooler, "{host}:{port}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Bulk loads: batches of new documents by `COPY`, the rest by upsert.
+
+use std::collections::HashMap;
+
+use pgvector::HalfVector;
+
+use super::upsert::{CheckedDocument, DocumentInput, Prepared, stored, write};
+use crate::{
+    Error,
+    database::{Database, DatabaseError, Statement},
+    error::FieldError,
+};
+
+/// A batch of a bulk load, sorted by what has to be done with its documents.
+#[derive(Debug, Default)]
+pub struct BatchLoad {
+    /// Documents whose id is not stored yet.
+    pub new: Vec<Prepared>,
+    /// Documents stored with other content.
+    pub changed: Vec<Prepared>,
+    /// How many are stored with the same hash already, or appear again later in the batch.
+    pub unchanged: usize,
+}
+
+impl BatchLoad {
+    /// Checks one document of a bulk load.
+    ///
+    /// # Errors
+    /// The fields that are wrong.
+    pub fn check(input: DocumentInput) -> Result<Prepared, Vec<FieldError>> {
+        CheckedDocument::parse(input, "").map(Prepared::new)
+    }
+
+    /// Looks up what of `documents` is stored already: one round trip. Of two documents with one id
+    /// the later one counts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sort(database: &Database, documents: Vec<Prepared>) -> Result<Self, DatabaseError> {
+        let total = documents.len();
+        let mut by_id: HashMap<String, Prepared> = HashMap::with_capacity(total);
+        for prepared in documents {
+            by_id.insert(prepared.document.id.as_str().to_owned(), prepared);
+        }
+        let checked: Vec<CheckedDocument> = by_id.values().map(|prepared| prepared.document.clone()).collect();
+        let stored = stored(database, &checked).await?;
+        let mut batch = Self::default();
+        for (id, prepared) in by_id {
+            match stored.get(&id) {
+                None => batch.new.push(prepared),
+                Some(row) if row.content_hash != prepared.document.hash => batch.changed.push(prepared),
+                Some(_) => {}
+            }
+        }
+        batch.unchanged = total - batch.new.len() - batch.changed.len();
+        Ok(batch)
+    }
+}
+
+/// Stores embedded documents, all or nothing for the new and all or nothing for the changed ones.
+/// Returns the number of chunks.
+///
+/// # Errors
+/// When the database fails.
+pub async fn load(database: &Database, model: &str, batch: &BatchLoad) -> Result<usize, Error> {
+    if !batch.new.is_empty() {
+        match copy(database, model, &batch.new).await {
+            // Another writer stored one of these ids since they were looked up.
+            Err(DatabaseError::Statement(error)) if is_unique_violation(&error) => {
+                write(database, model, &batch.new).await?;
+            }
+            outcome => outcome?,
+        }
+    }
+    if !batch.changed.is_empty() {
+        write(database, model, &batch.changed).await?;
+    }
+    Ok(batch.new.iter().chain(&batch.changed).map(|prepared| prepared.chunks.len()).sum())
+}
+
+async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
+    let mut documents = BinaryCopy::new();
+    let mut chunks = BinaryCopy::new();
+    for prepared in new {
+        let document = &prepared.document;
+        let id = document.id.as_str().as_bytes();
+        documents.row(&[
+            id,
+            document.title.as_bytes(),
+            document.content.as_bytes(),
+            // jsonb's binary form is its text behind a version byte.
+            &[&[1], document.metadata.as_json().as_bytes()].concat(),
+            &document.hash,
+        ]);
+        for (ordinal, (chunk, embedding)) in (0_i32..).zip(prepared.chunks.iter().zip(&prepared.embeddings)) {
+            chunks.row(&[id, &ordinal.to_be_bytes(), chunk.as_bytes(), &halfvec(embedding)]);
+        }
+    }
+    let mut transaction = database.begin().await?;
+    let check = Statement::read("SELECT 1 FROM (SELECT rappel.require_model($1)) AS checked").bind(model.to_owned());
+    transaction.fetch_all::<(i32,)>(check).await?;
+    transaction
+        .copy_in(
+            "COPY rappel.documents (id, title, content, metadata, content_hash) FROM STDIN (FORMAT binary)",
+            &documents.finish(),
+        )
+        .await?;
+    transaction
+        .copy_in(
+            "COPY rappel.chunks (document_id, ordinal, content, embedding) FROM STDIN (FORMAT binary)",
+            &chunks.finish(),
+        )
+        .await?;
+    transaction.commit().await
+}
+
+/// The binary format of `COPY`: a header, rows of length-prefixed fields, a trailer.
+/// <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
+struct BinaryCopy {
+    bytes: Vec<u8>,
+}
+
+impl BinaryCopy {
+    fn new() -> Self {
+        // Signature, no flags, no header extension.
+        Self { bytes: [b"PGCOPY\n\xff\r\n\0".as_slice(), &[0; 8]].concat() }
+    }
+
+    fn row(&mut self, fields: &[&[u8]]) {
+        let count = i16::try_from(fields.len()).expect("a table has fewer than 1,600 columns");
+        self.bytes.extend(count.to_be_bytes());
+        for field in fields {
+            // A field comes out of a document, whose import refuses lines beyond 6 MB.
+            let length = i32::try_from(field.len()).expect("a field is smaller than 2 GB");
+            self.bytes.extend(length.to_be_bytes());
+            self.bytes.extend_from_slice(field);
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend((-1_i16).to_be_bytes());
+        self.bytes
+    }
+}
+
+/// halfvec's binary form: the number of dimensions, an unused field, the halves.
+fn halfvec(embedding: &[f32]) -> Vec<u8> {
+    let halves = HalfVector::from_f32_slice(embedding);
+    let dimensions = i16::try_from(embedding.len()).expect("a manifest allows at most 3,072 dimensions");
+    let mut bytes = Vec::with_capacity(4 + 2 * embedding.len());
+    bytes.extend(dimensions.to_be_bytes());
+    bytes.extend([0; 2]);
+    for half in halves.as_slice() {
+        bytes.extend(half.to_be_bytes());
+    }
+    bytes
+}
+
+fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}

@@ -1,0 +1,301 @@
+//! Texts to embeddings, inside the function, by an ONNX model.
+
+mod chunks;
+mod manifest;
+mod runtime;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use fastembed::{
+    InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel,
+};
+use serde::Deserialize;
+use tokenizers::{PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
+
+pub use self::manifest::{Manifest, ManifestError};
+use crate::config::ModelConfig;
+
+/// The embedding model of a function: one session of ONNX Runtime with its tokenizer.
+pub struct Embedder {
+    manifest: Manifest,
+    model: Mutex<TextEmbedding>,
+}
+
+/// What a text is to the search: models embed questions and passages differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A question.
+    Query,
+    /// A passage that may answer one.
+    Passage,
+}
+
+/// Why a model could not be loaded or a text not embedded.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedderError {
+    /// The manifest is missing or wrong.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A file of the model folder cannot be read.
+    #[error("the model's file {} cannot be read: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// ONNX Runtime's library cannot be loaded.
+    #[error("ONNX Runtime cannot be loaded from {} (ORT_DYLIB_PATH): {reason}", path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// `tokenizer.json` is not one.
+    #[error("the tokenizer {} cannot be used: {reason}", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The model gives other vectors than its manifest says.
+    #[error("the model {name} gives {found} dimensions, but its manifest says {expected}")]
+    Dimensions {
+        /// The model's name.
+        name: String,
+        /// Dimensions of its output.
+        found: usize,
+        /// Dimensions of its manifest.
+        expected: usize,
+    },
+    /// The inference failed.
+    #[error("the embedding model failed: {0}")]
+    Inference(#[from] fastembed::Error),
+}
+
+/// Padded tokens of one inference. Larger batches embed no faster on a few cores, and the memory of
+/// an inference grows with them.
+const BATCH_TOKENS: usize = 2_048;
+
+impl Embedder {
+    /// Loads the model of a folder; the tokenizer is built on a second thread meanwhile.
+    ///
+    /// # Errors
+    /// Names the file or library that is missing or wrong.
+    pub fn load(config: &ModelConfig) -> Result<Self, EmbedderError> {
+        let manifest = Manifest::read(&config.folder)?;
+        let (model, tokenizer) = thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| load_tokenizer(&config.folder, &manifest));
+            (load_session(config, &manifest), tokenizer.join())
+        });
+        let mut model = model?;
+        model.tokenizer = tokenizer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let embedder = Self { manifest, model: Mutex::new(model) };
+        embedder.check_dimensions()?;
+        Ok(embedder)
+    }
+
+    /// What the model's folder says about it.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Embeds one text: a unit vector of `manifest().dimensions` elements.
+    ///
+    /// # Errors
+    /// When the inference fails.
+    pub fn embed_one(&self, kind: Kind, text: &str) -> Result<Vec<f32>, EmbedderError> {
+        let mut embeddings = self.embed(kind, &[text])?;
+        Ok(embeddings.remove(0))
+    }
+
+    /// Embeds texts, in their order: one unit vector of `manifest().dimensions` elements each. A
+    /// text beyond the model's maximum of tokens is cut; [`Self::chunks`] makes pieces that fit.
+    ///
+    /// # Errors
+    /// When the inference fails.
+    pub fn embed(&self, kind: Kind, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedderError> {
+        let prefix = self.manifest.prefix(kind);
+        let texts: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
+        // Texts of like length share a batch, so that little of it is padding.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&index| texts[index].len());
+        let mut embeddings = vec![Vec::new(); texts.len()];
+        let mut model = self.model();
+        for batch in batches(&order, &texts, self.manifest.max_tokens) {
+            let batch_texts: Vec<&str> = batch.iter().map(|&index| texts[index].as_str()).collect();
+            for (&index, embedding) in batch.iter().zip(model.embed(&batch_texts, None)?) {
+                embeddings[index] = embedding;
+            }
+        }
+        Ok(embeddings)
+    }
+
+    /// Splits a document's content into passages that fit the model, on sentence borders with an
+    /// overlap. There is at least one.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn chunks(&self, content: &str) -> Result<Vec<String>, EmbedderError> {
+        chunks::split(&self.model().tokenizer, &self.manifest, content)
+    }
+
+    fn model(&self) -> MutexGuard<'_, TextEmbedding> {
+        // The session keeps nothing between two inferences that a panic could leave half done.
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_dimensions(&self) -> Result<(), EmbedderError> {
+        let found = self.embed_one(Kind::Query, "a")?.len();
+        if found == self.manifest.dimensions {
+            return Ok(());
+        }
+        Err(EmbedderError::Dimensions { name: self.manifest.name.clone(), found, expected: self.manifest.dimensions })
+    }
+}
+
+/// Compares the model with the vectors of its folder's `reference.json`, which another engine made;
+/// returns the lowest cosine, or `None` when the folder has no such file.
+///
+/// # Errors
+/// When the file cannot be read or the inference fails.
+pub fn fidelity(embedder: &Embedder, folder: &Path) -> Result<Option<Fidelity>, EmbedderError> {
+    let path = folder.join("reference.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let reference: Reference = serde_json::from_slice(&read(&path)?)
+        .map_err(|error| EmbedderError::File { path, source: error.into() })?;
+    let mut lowest = f32::INFINITY;
+    for text in &reference.texts {
+        let embedding = embedder.embed_one(text.kind, &text.text)?;
+        lowest = lowest.min(cosine(&embedding, &text.embedding));
+    }
+    Ok(Some(Fidelity { lowest, required: reference.minimum_cosine }))
+}
+
+/// How close a model is to the vectors that another engine made of the same weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Fidelity {
+    /// The lowest cosine of all texts.
+    pub lowest: f32,
+    /// The lowest that is acceptable.
+    pub required: f32,
+}
+
+/// The cosine of two vectors of one length, -1 to 1.
+#[must_use]
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    minimum_cosine: f32,
+    texts: Vec<ReferenceText>,
+}
+
+#[derive(Deserialize)]
+struct ReferenceText {
+    text: String,
+    kind: Kind,
+    embedding: Vec<f32>,
+}
+
+fn load_session(config: &ModelConfig, manifest: &Manifest) -> Result<TextEmbedding, EmbedderError> {
+    let environment = runtime::environment(&config.library)?;
+    let model = UserDefinedEmbeddingModel::new(read(&config.folder.join("model.onnx"))?, placeholder_tokenizer())
+        .with_pooling(match manifest.pooling {
+            manifest::Pooling::Mean => Pooling::Mean,
+            manifest::Pooling::Cls => Pooling::Cls,
+        })
+        .with_quantization(QuantizationMode::None);
+    let options = InitOptionsUserDefined::new()
+        .with_environment(environment)
+        .with_max_length(manifest.max_tokens)
+        .with_intra_threads(config.threads)
+        // Weights in a file beside the graph are mapped, not read: half the start, shared pages.
+        .with_session_config(
+            "session.model_external_initializers_file_folder_path",
+            config.folder.to_string_lossy(),
+        );
+    Ok(TextEmbedding::try_new_from_user_defined(model, options)?)
+}
+
+/// fastembed builds a tokenizer of its own before it gives the model back; it gets the smallest one
+/// there is, and ours, built meanwhile, takes its place.
+fn placeholder_tokenizer() -> TokenizerFiles {
+    let tokenizer = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+        "pre_tokenizer":null,"post_processor":null,"decoder":null,
+        "model":{"type":"WordLevel","unk_token":"?","vocab":{"?":0}}}"#;
+    TokenizerFiles {
+        tokenizer_file: tokenizer.into(),
+        config_file: br#"{"pad_token_id":0}"#.into(),
+        special_tokens_map_file: b"{}".into(),
+        tokenizer_config_file: br#"{"model_max_length":512,"pad_token":"?"}"#.into(),
+    }
+}
+
+fn load_tokenizer(folder: &Path, manifest: &Manifest) -> Result<Tokenizer, EmbedderError> {
+    let path = folder.join("tokenizer.json");
+    let unusable = |error: tokenizers::Error| EmbedderError::Tokenizer { path: path.clone(), reason: error.to_string() };
+    let mut tokenizer = Tokenizer::from_bytes(read(&path)?).map_err(unusable)?;
+    let pad = ["<pad>", "[PAD]"].into_iter().find_map(|token| Some((token, tokenizer.token_to_id(token)?)));
+    let (pad_token, pad_id) = pad.unwrap_or(("[PAD]", 0));
+    tokenizer
+        .with_truncation(Some(TruncationParams { max_length: manifest.max_tokens, ..TruncationParams::default() }))
+        .map_err(unusable)?;
+    tokenizer.with_padding(Some(PaddingParams {
+        strategy: PaddingStrategy::BatchLongest,
+        pad_id,
+        pad_token: pad_token.to_owned(),
+        ..PaddingParams::default()
+    }));
+    Ok(tokenizer)
+}
+
+/// Cuts `order` into batches of at most [`BATCH_TOKENS`], estimated from the bytes of the longest
+/// text: no tokenizer makes fewer than one token of every four bytes of running text on average.
+fn batches<'o>(order: &'o [usize], texts: &[String], max_tokens: usize) -> Vec<&'o [usize]> {
+    let mut batches = Vec::new();
+    let mut start = 0;
+    for end in 1..=order.len() {
+        let next_tokens = order.get(end).map_or(usize::MAX, |&index| (texts[index].len() / 4 + 2).min(max_tokens));
+        if next_tokens.saturating_mul(end - start + 1) > BATCH_TOKENS {
+            batches.push(&order[start..end]);
+            start = end;
+        }
+    }
+    batches
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, EmbedderError> {
+    fs::read(path).map_err(|source| EmbedderError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_keep_every_text_once_and_their_size_bounded() {
+        let texts: Vec<String> = (0..100).map(|n| "x".repeat(n * 40)).collect();
+        let order: Vec<usize> = (0..100).collect();
+        let batches = batches(&order, &texts, 512);
+        assert_eq!(batches.concat(), order);
+        for batch in batches {
+            let longest = texts[*batch.last().expect("no batch is empty")].len() / 4 + 2;
+            assert!(batch.len() == 1 || batch.len() * longest.min(512) <= BATCH_TOKENS);
+        }
+    }
+}

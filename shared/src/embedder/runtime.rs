@@ -1,0 +1,24 @@
+//! ONNX Runtime, loaded once a process.
+
+use std::path::Path;
+
+use once_cell::sync::OnceCell;
+use ort::environment::Environment;
+
+use super::EmbedderError;
+
+/// Loads the library and creates its environment at the first call; later calls share it.
+pub(super) fn environment(library: &Path) -> Result<Environment, EmbedderError> {
+    static ENVIRONMENT: OnceCell<Environment> = OnceCell::new();
+    let failed = |reason: String| EmbedderError::Library { path: library.to_owned(), reason };
+    ENVIRONMENT
+        .get_or_try_init(|| {
+            // Without `init_from`, a missing library is a panic inside `ort`.
+            ort::init_from(library)
+                .map_err(|error| failed(error.to_string()))?
+                .with_telemetry(false)
+                .build()
+                .map_err(|error| failed(error.to_string()))
+        })
+        .cloned()
+}

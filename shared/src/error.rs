@@ -1,0 +1,58 @@
+//! Everything that a request can fail with.
+
+use crate::{database::DatabaseError, embedder::EmbedderError};
+
+/// Why a request failed. [`crate::problem`] says what the client is told of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body is not JSON.
+    #[error("malformed JSON: {0}")]
+    MalformedJson(String),
+    /// The request is JSON, but not one that the route accepts.
+    #[error("invalid request: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldError>),
+    /// The body is said to be something else than JSON.
+    #[error("unsupported content type {0:?}")]
+    UnsupportedMediaType(String),
+    /// The body is larger than [`crate::http::BODY_LIMIT`].
+    #[error("the body has {0} bytes")]
+    BodyTooLarge(usize),
+    /// The function does not serve this method on this path.
+    #[error("{0} is not served here")]
+    NoRoute(String),
+    /// No document has this id.
+    #[error("no document has the id {0:?}")]
+    NoDocument(String),
+    /// The database is away or refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The embedding failed.
+    #[error(transparent)]
+    Embedder(#[from] EmbedderError),
+    /// A bug, or a panic of a library.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// One field of a request that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
+#[error("{field}: {detail}")]
+pub struct FieldError {
+    /// The field's path: `limit`, `documents[2].title`.
+    pub field: String,
+    /// What is wrong, with the limit.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// Says of `field` that `detail`.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}
+
+impl From<FieldError> for Error {
+    fn from(error: FieldError) -> Self {
+        Self::Invalid(vec![error])
+    }
+}

@@ -1,0 +1,76 @@
+//! From events to answers: what every function does around its `handle`.
+
+mod request;
+mod response;
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use lambda_http::{RequestExt as _, service_fn, tracing as lambda_tracing};
+use tokio::sync::RwLock;
+
+pub use self::{
+    request::{Parameters, json, path_parameter},
+    response::{created, empty, ok, respond},
+};
+use crate::{Error, State, config::Needs};
+
+/// A request as Lambda hands it over.
+pub use lambda_http::Request;
+/// A response as Lambda takes it.
+pub type Response = lambda_http::Response<lambda_http::Body>;
+
+/// Bytes of the largest body: 6 MB, Lambda's limit for the payload of a synchronous invocation.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+pub const BODY_LIMIT: usize = 6 * 1024 * 1024;
+
+/// The time that a finished response has to leave the sandbox before the process ends; Lambda
+/// kills it 500 ms after SIGTERM.
+const DELIVERY: Duration = Duration::from_millis(100);
+
+/// Runs a function until Lambda ends it: logging, state, Init, then `handle` for each request.
+///
+/// # Errors
+/// When a setting is missing or wrong, or the database was embedded by another model.
+pub async fn serve<H, F>(function: &'static str, needs: Needs, handle: H) -> Result<(), lambda_http::Error>
+where
+    H: Fn(State, Request) -> F,
+    F: Future<Output = Result<Response, Error>> + Send,
+{
+    lambda_tracing::init_default_subscriber();
+    let state = State::from_env(function, needs).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    state.warm().await.inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let in_flight = close_on_shutdown(state.clone()).await;
+    let handle = &handle;
+    lambda_http::run(service_fn(move |request: Request| {
+        let guard = Arc::clone(&in_flight).read_owned();
+        let request_id = request.lambda_context_ref().map_or_else(String::new, |context| context.request_id.clone());
+        let answer = AssertUnwindSafe(handle(state.clone(), request)).catch_unwind();
+        async move {
+            let _guard = guard.await;
+            let outcome = answer.await.unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))));
+            Ok::<_, std::convert::Infallible>(response::finish(outcome, &request_id))
+        }
+    }))
+    .await
+}
+
+/// On SIGTERM: waits for the request in flight, closes the pool, ends the process with 0.
+async fn close_on_shutdown(state: State) -> Arc<RwLock<()>> {
+    let in_flight = Arc::new(RwLock::new(()));
+    let last = Arc::clone(&in_flight);
+    lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
+        if last.try_write().is_err() {
+            let _last = last.write().await;
+            tokio::time::sleep(DELIVERY).await;
+        }
+        state.database().close().await;
+    })
+    .await;
+    in_flight
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", message.unwrap_or("without a message"))
+}

@@ -1,0 +1,97 @@
+//! What a function answers.
+
+use lambda_http::{
+    Body,
+    http::{HeaderValue, StatusCode, header},
+};
+use serde::Serialize;
+
+use super::Response;
+use crate::{Error, problem::Problem};
+
+/// The media type of errors, RFC 9457.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// 200 with a JSON body.
+///
+/// # Errors
+/// When the body cannot be serialised, which is a bug.
+pub fn ok(body: &impl Serialize) -> Result<Response, Error> {
+    respond(StatusCode::OK, body)
+}
+
+/// 201 with a JSON body.
+///
+/// # Errors
+/// When the body cannot be serialised, which is a bug.
+pub fn created(body: &impl Serialize) -> Result<Response, Error> {
+    respond(StatusCode::CREATED, body)
+}
+
+/// 204 without a body.
+#[must_use]
+pub fn empty() -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// Any status with a JSON body.
+///
+/// # Errors
+/// When the body cannot be serialised, which is a bug.
+pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Error> {
+    let json = serde_json::to_string(body).map_err(|error| Error::Internal(format!("serialising a response: {error}")))?;
+    Ok(response(status, "application/json", json))
+}
+
+/// The one place where a request ends: an error is logged, once, and becomes a problem document.
+pub(super) fn finish(outcome: Result<Response, Error>, request_id: &str) -> Response {
+    let mut response = outcome.unwrap_or_else(|error| {
+        let problem = Problem::from(&error);
+        let (status, r#type) = (problem.status, &problem.r#type);
+        if status >= 500 {
+            tracing::error!(request_id, status, r#type, cause = %chain(&error), "the request failed");
+        } else {
+            tracing::info!(request_id, status, r#type, "the request was refused");
+        }
+        render(&problem)
+    });
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+fn render(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = serde_json::to_string(problem).unwrap_or_default();
+    let mut response = response(status, PROBLEM_JSON, json);
+    if let Some(seconds) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn response(status: StatusCode, content_type: &'static str, json: String) -> Response {
+    let mut response = Response::new(Body::Text(json));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An error with everything that caused it.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // A transparent error repeats its source's text.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

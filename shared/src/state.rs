@@ -1,0 +1,166 @@
+//! What a sandbox keeps between requests: the pool and the embedder, built once.
+
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+
+use crate::{
+    Config, Error,
+    config::{ConfigError, ModelConfig, Needs},
+    database::{Database, DatabaseError},
+    documents::Prepared,
+    embedder::{Embedder, EmbedderError, Kind, Manifest},
+    migrations,
+};
+
+/// The state of a function, shared by all its requests.
+#[derive(Clone)]
+pub struct State {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    model: Option<Model>,
+    search_effort: i32,
+}
+
+/// The model's manifest, read at start, and the embedder, loaded when it is first needed.
+struct Model {
+    config: ModelConfig,
+    manifest: Manifest,
+    embedder: OnceCell<Embedder>,
+}
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The model cannot be loaded.
+    #[error(transparent)]
+    Embedder(#[from] EmbedderError),
+    /// The database can never serve with these settings.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl State {
+    /// Reads the settings and builds the pool, without I/O to the database.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong, or the model's folder is.
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let model = config.model.map(Model::new).transpose()?;
+        let database = Database::new(&config.database)?;
+        Ok(Self { inner: Arc::new(Inner { database, model, search_effort: config.search_effort }) })
+    }
+
+    /// The state of the function called `function`, from its environment.
+    ///
+    /// # Errors
+    /// As [`State::new`].
+    pub fn from_env(function: &str, needs: Needs) -> Result<Self, StartError> {
+        Self::new(Config::from_env(function, needs)?)
+    }
+
+    /// Makes the first connection and loads the model, side by side, while Lambda still counts the
+    /// time as Init. A database that is away does not keep the function from starting: a request
+    /// tries again.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded, or the database was embedded by another one.
+    pub async fn warm(&self) -> Result<(), StartError> {
+        let (database, embedder) = tokio::join!(self.check_database(), self.load_embedder());
+        embedder?;
+        match database {
+            Err(mismatch @ DatabaseError::ModelMismatch(_)) => Err(mismatch.into()),
+            Err(error) => {
+                tracing::warn!(%error, "the database did not answer at start; requests will try again");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// `hnsw.ef_search` of this function's searches.
+    #[must_use]
+    pub fn search_effort(&self) -> i32 {
+        self.inner.search_effort
+    }
+
+    /// The configured model's manifest.
+    ///
+    /// # Errors
+    /// In a function that was built without a model.
+    pub fn manifest(&self) -> Result<&Manifest, Error> {
+        self.model().map(|model| &model.manifest)
+    }
+
+    /// Embeds one text away from the threads that serve requests.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or the inference fails.
+    pub async fn embed_one(&self, kind: Kind, text: String) -> Result<Vec<f32>, Error> {
+        self.with_embedder(move |embedder| embedder.embed_one(kind, &text)).await
+    }
+
+    /// Chunks and embeds documents away from the threads that serve requests.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or the inference fails.
+    pub async fn embed_documents(&self, mut documents: Vec<Prepared>) -> Result<Vec<Prepared>, Error> {
+        self.with_embedder(move |embedder| {
+            Prepared::embed(embedder, &mut documents)?;
+            Ok(documents)
+        })
+        .await
+    }
+
+    async fn with_embedder<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Embedder) -> Result<T, EmbedderError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let state = self.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let model = state.model()?;
+            work(model.embedder()?).map_err(Error::from)
+        });
+        task.await.map_err(|panic| Error::Internal(format!("the embedding task failed: {panic}")))?
+    }
+
+    async fn check_database(&self) -> Result<(), DatabaseError> {
+        match &self.inner.model {
+            Some(model) => migrations::require_model(self.database(), &model.manifest).await,
+            None => self.database().warm().await,
+        }
+    }
+
+    async fn load_embedder(&self) -> Result<(), EmbedderError> {
+        let state = self.clone();
+        let load = move || state.inner.model.as_ref().map_or(Ok(()), |model| model.embedder().map(drop));
+        tokio::task::spawn_blocking(load).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    fn model(&self) -> Result<&Model, Error> {
+        self.inner.model.as_ref().ok_or_else(|| Error::Internal("this function is built without a model".to_owned()))
+    }
+}
+
+impl Model {
+    fn new(config: ModelConfig) -> Result<Self, EmbedderError> {
+        let manifest = Manifest::read(&config.folder)?;
+        Ok(Self { config, manifest, embedder: OnceCell::new() })
+    }
+
+    fn embedder(&self) -> Result<&Embedder, EmbedderError> {
+        self.embedder.get_or_try_init(|| Embedder::load(&self.config))
+    }
+}
