@@ -90,6 +90,10 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// `hnsw.ef_search` unless `SEARCH_EFFORT` says otherwise: the least of 40, 100 and 200 that finds
+    /// 98 % of the true ten nearest among 312,000 embeddings.
+    pub const DEFAULT_SEARCH_EFFORT: i32 = 200;
+
     /// Reads the settings of the function called `function`.
     ///
     /// # Errors
@@ -101,7 +105,12 @@ impl Config {
                 Needs::DatabaseOnly => None,
                 Needs::Embedder => Some(ModelConfig::from_env()?),
             },
-            search_effort: number("SEARCH_EFFORT", 200, "a whole number from 1 to 1000", |n| (1..=1000).contains(n))?,
+            search_effort: number(
+                "SEARCH_EFFORT",
+                Self::DEFAULT_SEARCH_EFFORT,
+                "must be a whole number from 1 to 1000",
+                |n| (1..=1000).contains(n),
+            )?,
         })
     }
 }
@@ -133,7 +142,7 @@ impl DatabaseConfig {
             },
             application_name: format!("rappel-{function}"),
             // Set by Lambda where one sandbox serves several requests at a time.
-            connections: number("AWS_LAMBDA_MAX_CONCURRENCY", 1, "a whole number above 0", |n| *n > 0)?,
+            connections: number("AWS_LAMBDA_MAX_CONCURRENCY", 1, "must be a whole number above 0", |n| *n > 0)?,
             acquire_timeout: milliseconds("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
             statement_timeout: milliseconds("DATABASE_STATEMENT_TIMEOUT_MS", 10_000)?,
         })
@@ -149,7 +158,7 @@ impl ModelConfig {
         Ok(Self {
             folder: required("MODEL_DIR", "the folder of the embedding model, with its manifest.json")?.into(),
             library: required("ORT_DYLIB_PATH", "the path of ONNX Runtime's shared library")?.into(),
-            threads: number("EMBEDDING_THREADS", 1, "a whole number from 1 to 64", |n| (1..=64).contains(n))?,
+            threads: number("EMBEDDING_THREADS", 1, "must be a whole number from 1 to 64", |n| (1..=64).contains(n))?,
         })
     }
 }
@@ -198,5 +207,5 @@ fn number<N: FromStr>(
 }
 
 fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
-    number(variable, default, "a whole number of milliseconds above 0", |n| *n > 0).map(Duration::from_millis)
+    number(variable, default, "must be a whole number of milliseconds above 0", |n| *n > 0).map(Duration::from_millis)
 }

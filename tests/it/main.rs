@@ -1,1 +1,16 @@
-//! Integration tests.
+//! Stories that users live through, played on the built functions.
+
+mod documents;
+mod embedder;
+mod faults;
+mod gateway;
+mod health;
+mod ingest;
+mod ingest_refused;
+mod migrate;
+mod plan;
+mod search;
+mod search_refused;
+
+/// What every story returns: an error is a story that could not be told to its end.
+type Outcome = anyhow::Result<()>;

@@ -1,1 +1,19 @@
-//! Integration tests live in `it/`.
+//! What the integration tests stand on: a throwaway Postgres, the built functions behind the
+//! laptop's gateway, and a second Postgres client that knows nothing of ours.
+//!
+//! The stories themselves are in `it/`.
+
+mod answer;
+mod app;
+mod assets;
+mod cluster;
+mod requests;
+mod samples;
+mod sql;
+
+pub use answer::Answer;
+pub use app::App;
+pub use assets::Assets;
+pub use requests::document_path;
+pub use samples::{sample, samples};
+pub use sql::Sql;

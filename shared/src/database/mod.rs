@@ -134,6 +134,17 @@ impl Database {
         connection.close().await.map_err(DatabaseError::running)
     }
 
+    /// Creates a database on this server, unless it is there. `name` is quoted, not checked.
+    pub async fn create_database(&self, name: &str) -> Result<(), DatabaseError> {
+        let create = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
+        match self.run_unlimited(&[], &create).await {
+            // duplicate_database, or unique_violation where two create it at a time.
+            Err(DatabaseError::Statement(error))
+                if matches!(failure::code(&error).as_deref(), Some("42P04" | "23505")) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// Closes every connection with a word to the server.
     pub async fn close(&self) {
         self.current().close().await;

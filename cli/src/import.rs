@@ -1,0 +1,240 @@
+//! `rappel import FILE`: straight into the database, resumable.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use shared::{
+    database::{Database, Statement},
+    documents::{self, BatchLoad, Prepared},
+    embedder::Embedder,
+    migrations,
+};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+};
+
+use crate::{
+    lines::Lines,
+    setup::{Setup, Target, note, threads},
+};
+
+/// Load a file of documents straight into the database.
+#[derive(Args)]
+pub(crate) struct Import {
+    /// JSON lines with the keys id (or _id), title, content (or text) and metadata; .gz and .xz are read too.
+    file: PathBuf,
+    /// Stop at the first bad line instead of reporting it.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// What an import did.
+#[derive(Debug, Default)]
+pub(crate) struct Imported {
+    stored: AtomicU64,
+    chunks: AtomicU64,
+    unchanged: AtomicU64,
+    bad: AtomicU64,
+}
+
+/// Documents that are looked up, embedded and stored together. One that is killed is done again.
+const BATCH: usize = 128;
+
+/// Below this many stored chunks the index is dropped for the time of an import and built afterwards:
+/// row by row the graph grows thirty times slower than a bulk load runs.
+const FEW_CHUNKS: i64 = 10_000;
+
+impl Import {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let setup = self.target.prepare("").await?;
+        import(&setup, &self.file, self.strict).await?;
+        setup.stop().await
+    }
+}
+
+/// Loads a file; what is stored with the same hash already is skipped.
+pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let database = Arc::new(Database::new(&setup.database)?);
+    let lines = Lines::open(file)?;
+    let progress = progress(file, &lines);
+    if stored_chunks(&database).await? < FEW_CHUNKS {
+        migrations::drop_index(&database).await?;
+    }
+    let done = Arc::new(Imported::default());
+    let loaded = load_all(setup, &database, lines, strict, &done, &progress).await;
+    progress.finish_and_clear();
+    // Even an import that failed leaves documents, and searches need the index.
+    let index = build_index(&database).await;
+    database.close().await;
+    loaded?;
+    report(&done, start.elapsed(), index?);
+    Ok(())
+}
+
+async fn load_all(
+    setup: &Setup,
+    database: &Arc<Database>,
+    lines: Lines,
+    strict: bool,
+    done: &Arc<Imported>,
+    progress: &ProgressBar,
+) -> anyhow::Result<()> {
+    let threads = threads();
+    let (sender, receiver) = mpsc::channel(threads);
+    let receiver = Arc::new(Mutex::new(receiver));
+    let mut tasks = JoinSet::new();
+    for _ in 0..threads {
+        // One thread an embedder and one embedder a core: passages a second grow with the cores.
+        let config = shared::config::ModelConfig { threads: 1, ..setup.model.clone() };
+        let embedder = tokio::task::spawn_blocking(move || Embedder::load(&config)).await??;
+        let embedder = Arc::new(embedder);
+        // Two workers share it: one embeds while the other waits for the database.
+        for _ in 0..2 {
+            let worker = Worker {
+                database: Arc::clone(database),
+                embedder: Arc::clone(&embedder),
+                done: Arc::clone(done),
+                progress: progress.clone(),
+            };
+            tasks.spawn(worker.run(Arc::clone(&receiver)));
+        }
+    }
+    drop(receiver);
+    let (done, bar) = (Arc::clone(done), progress.clone());
+    tasks.spawn_blocking(move || read(lines, strict, &sender, &done, &bar));
+    while let Some(outcome) = tasks.join_next().await {
+        outcome??;
+    }
+    Ok(())
+}
+
+/// Reads the file into batches; a bad line is reported with its number.
+fn read(
+    lines: Lines,
+    strict: bool,
+    batches: &mpsc::Sender<Vec<Prepared>>,
+    done: &Imported,
+    progress: &ProgressBar,
+) -> anyhow::Result<()> {
+    let bytes_read = lines.bytes_read();
+    let mut batch = Vec::with_capacity(BATCH);
+    for line in lines {
+        let line = line.context("the file cannot be read further")?;
+        let checked = line.document.and_then(|document| {
+            BatchLoad::check(document)
+                .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        });
+        match checked {
+            Ok(document) => batch.push(document),
+            Err(reason) if strict => bail!("line {}: {reason}", line.number),
+            Err(reason) => {
+                done.bad.fetch_add(1, Ordering::Relaxed);
+                progress.suspend(|| note(&format!("line {}: {reason}", line.number)));
+            }
+        }
+        if batch.len() == BATCH {
+            progress.set_position(bytes_read.load(Ordering::Relaxed));
+            if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
+                // Every worker stopped; one of them says why.
+                return Ok(());
+            }
+        }
+    }
+    // A closed channel here, too, is a worker's failure to report.
+    let _ = batches.blocking_send(batch);
+    Ok(())
+}
+
+/// Stores batches until there are no more.
+struct Worker {
+    database: Arc<Database>,
+    embedder: Arc<Embedder>,
+    done: Arc<Imported>,
+    progress: ProgressBar,
+}
+
+impl Worker {
+    async fn run(self, batches: Arc<Mutex<mpsc::Receiver<Vec<Prepared>>>>) -> anyhow::Result<()> {
+        loop {
+            let next = batches.lock().await.recv().await;
+            let Some(documents) = next else {
+                return Ok(());
+            };
+            self.store(documents).await?;
+        }
+    }
+
+    async fn store(&self, documents: Vec<Prepared>) -> anyhow::Result<()> {
+        let mut batch = BatchLoad::sort(&self.database, documents).await?;
+        let embedder = Arc::clone(&self.embedder);
+        batch = tokio::task::spawn_blocking(move || {
+            Prepared::embed(&embedder, &mut batch.new)?;
+            Prepared::embed(&embedder, &mut batch.changed)?;
+            anyhow::Ok(batch)
+        })
+        .await??;
+        let model = &self.embedder.manifest().name;
+        let chunks = documents::load(&self.database, model, &batch).await?;
+        let stored = (batch.new.len() + batch.changed.len()) as u64;
+        self.done.chunks.fetch_add(chunks as u64, Ordering::Relaxed);
+        self.done.unchanged.fetch_add(batch.unchanged as u64, Ordering::Relaxed);
+        let total = self.done.stored.fetch_add(stored, Ordering::Relaxed) + stored;
+        let rate = total as f64 / self.progress.elapsed().as_secs_f64();
+        self.progress.set_message(format!("{total} documents, {rate:.0}/s"));
+        Ok(())
+    }
+}
+
+async fn stored_chunks(database: &Database) -> anyhow::Result<i64> {
+    let statement = Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS some").bind(FEW_CHUNKS);
+    let count: Option<(i64,)> = database.fetch_optional(statement).await?;
+    Ok(count.map_or(0, |(count,)| count))
+}
+
+async fn build_index(database: &Database) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    let spinner = ProgressBar::new_spinner().with_message("building the index");
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    migrations::build_index(database).await?;
+    spinner.finish_and_clear();
+    Ok(start.elapsed())
+}
+
+/// Progress by the bytes of the file, since the number of its lines is not known.
+fn progress(file: &Path, lines: &Lines) -> ProgressBar {
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} · {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let progress = ProgressBar::new(size).with_style(style);
+    progress.set_position(lines.bytes_read().load(Ordering::Relaxed));
+    progress
+}
+
+#[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
+fn report(done: &Imported, took: Duration, index: Duration) {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let stored = count(&done.stored);
+    let loading = took.saturating_sub(index).as_secs_f64();
+    println!(
+        "{stored} documents stored in {} chunks, {} unchanged, {} bad lines; {:.0} s at {:.0} documents a second, index {:.0} s",
+        count(&done.chunks),
+        count(&done.unchanged),
+        count(&done.bad),
+        loading,
+        stored as f64 / loading.max(0.001),
+        index.as_secs_f64(),
+    );
+}

@@ -1,0 +1,84 @@
+//! `rappel search "question"`.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::Value;
+use shared::search::{Hit, SearchRequest};
+
+use crate::setup::Target;
+
+/// Ask a question.
+#[derive(Args)]
+pub(crate) struct Search {
+    /// The question.
+    question: String,
+    /// Hits wanted, 1 to 100.
+    #[arg(long, short = 'n', default_value_t = 5)]
+    limit: i64,
+    /// The greatest cosine distance of a hit, 0 to 2.
+    #[arg(long)]
+    max_distance: Option<f64>,
+    /// Metadata that every hit must contain, as a JSON object.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Print the response as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Search {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let filter = self.filter.as_deref().map(serde_json::from_str).transpose();
+        let request = SearchRequest {
+            query: self.question,
+            limit: Some(self.limit),
+            max_distance: self.max_distance,
+            filter: filter.context("--filter must be a JSON object")?,
+            mode: None,
+        };
+        let search = request.parse()?;
+        let setup = self.target.prepare("").await?;
+        let state = setup.state()?;
+        let response = search.run(&state).await?;
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&response)?)?;
+        } else {
+            for (rank, hit) in (1..).zip(&response.hits) {
+                print_hit(&mut out, rank, hit)?;
+            }
+            let took = response.took_ms;
+            writeln!(out, "embedded in {:.1} ms, found in {:.1} ms", took.embed, took.database)?;
+        }
+        state.database().close().await;
+        setup.stop().await
+    }
+}
+
+/// Prints a hit in three lines: rank, title and distance; the passage's beginning; its metadata.
+fn print_hit(out: &mut impl Write, rank: usize, hit: &Hit) -> io::Result<()> {
+    let (bold, dim, plain) = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let title = if hit.title.is_empty() { &hit.document_id } else { &hit.title };
+    writeln!(out, "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{plain}", hit.document_id, hit.distance)?;
+    writeln!(out, "    {}", excerpt(&hit.content))?;
+    if let Ok(Value::Object(metadata)) = serde_json::from_str(hit.metadata.get())
+        && !metadata.is_empty()
+    {
+        writeln!(out, "    {dim}{}{plain}", Value::Object(metadata))?;
+    }
+    Ok(())
+}
+
+/// The beginning of a passage on one line.
+pub(crate) fn excerpt(content: &str) -> String {
+    const CHARACTERS: usize = 160;
+    let line = content.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= CHARACTERS {
+        return line;
+    }
+    line.chars().take(CHARACTERS).chain(['…']).collect()
+}

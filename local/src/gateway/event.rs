@@ -1,0 +1,385 @@
+//! The event of an HTTP API, payload format 2.0.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hyper::{HeaderMap, header, http::request::Parts};
+use serde::Serialize;
+
+use super::route::{Parameters, Route, decoded};
+
+/// The account of the examples in AWS's documentation; no real one is known here.
+const ACCOUNT: &str = "123456789012";
+/// Headers that speak of a connection and not of a request.
+const CONNECTION_HEADERS: [&str; 5] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A request with all that its event tells.
+pub(super) struct Received<'a> {
+    pub(super) id: &'a str,
+    pub(super) parts: &'a Parts,
+    pub(super) body: &'a [u8],
+    pub(super) peer: IpAddr,
+    pub(super) time: SystemTime,
+    pub(super) route: &'a Route,
+    pub(super) parameters: Parameters,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    version: &'static str,
+    route_key: &'a str,
+    raw_path: &'a str,
+    raw_query_string: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    query_string_parameters: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    request_context: Context<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    path_parameters: BTreeMap<String, String>,
+    is_base64_encoded: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Context<'a> {
+    account_id: &'static str,
+    api_id: &'static str,
+    domain_name: &'a str,
+    domain_prefix: &'a str,
+    http: Http<'a>,
+    request_id: &'a str,
+    route_key: &'a str,
+    stage: &'static str,
+    time: String,
+    time_epoch: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Http<'a> {
+    method: &'a str,
+    path: &'a str,
+    protocol: &'static str,
+    source_ip: IpAddr,
+    user_agent: &'a str,
+}
+
+impl Received<'_> {
+    /// The event as JSON.
+    pub(super) fn to_event(&self) -> serde_json::Result<Vec<u8>> {
+        let headers = &self.parts.headers;
+        let key = self.route.key();
+        // An HTTP API decodes the path, even `%2F`, and leaves the query as it was received.
+        let path = decoded(self.parts.uri.path());
+        let query = self.parts.uri.query().unwrap_or_default();
+        let (body, is_base64_encoded) = body(headers, self.body);
+        let event = Event {
+            version: "2.0",
+            route_key: &key,
+            raw_path: &path,
+            raw_query_string: query,
+            cookies: cookies(headers),
+            headers: self.event_headers(),
+            query_string_parameters: joined(form_urlencoded::parse(query.as_bytes())),
+            request_context: self.context(&key, &path),
+            body,
+            path_parameters: self.parameters.iter().cloned().collect(),
+            is_base64_encoded,
+        };
+        serde_json::to_vec(&event)
+    }
+
+    fn context<'a>(&'a self, key: &'a str, path: &'a str) -> Context<'a> {
+        let text = |name| {
+            self.parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let host = text(header::HOST).unwrap_or("localhost");
+        let domain = host.rsplit_once(':').map_or(host, |(domain, _port)| domain);
+        let elapsed = self.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Context {
+            account_id: ACCOUNT,
+            api_id: "local",
+            domain_name: domain,
+            domain_prefix: domain.split('.').next().unwrap_or_default(),
+            http: Http {
+                method: self.parts.method.as_str(),
+                path,
+                protocol: "HTTP/1.1",
+                source_ip: self.peer,
+                user_agent: text(header::USER_AGENT).unwrap_or_default(),
+            },
+            request_id: self.id,
+            route_key: key,
+            stage: "$default",
+            time: common_log_time(self.time),
+            time_epoch: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The request's headers, those of one name joined, and those that API Gateway adds. Cookies have a
+    /// field of their own.
+    fn event_headers(&self) -> BTreeMap<&str, Cow<'_, str>> {
+        let headers = &self.parts.headers;
+        let kept = headers.iter().filter(|(name, _)| {
+            *name != header::COOKIE && !CONNECTION_HEADERS.contains(&name.as_str())
+        });
+        let mut all = joined(
+            kept.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))),
+        );
+        all.insert("content-length", self.body.len().to_string().into());
+        all.insert("x-forwarded-for", self.peer.to_string().into());
+        all.insert("x-forwarded-proto", "http".into());
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let port = host
+            .and_then(|host| host.rsplit_once(':'))
+            .map_or("80", |(_, port)| port);
+        all.insert("x-forwarded-port", port.into());
+        all
+    }
+}
+
+/// Pairs by name, the values of one name joined with commas in their order.
+fn joined<'a, N: Ord>(pairs: impl Iterator<Item = (N, Cow<'a, str>)>) -> BTreeMap<N, Cow<'a, str>> {
+    let mut all = BTreeMap::<N, Cow<'a, str>>::new();
+    for (name, value) in pairs {
+        all.entry(name)
+            .and_modify(|known| *known = format!("{known},{value}").into())
+            .or_insert(value);
+    }
+    all
+}
+
+fn cookies(headers: &HeaderMap) -> Vec<String> {
+    let mut cookies = Vec::new();
+    for value in headers.get_all(header::COOKIE) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let each = text
+            .split(';')
+            .map(str::trim)
+            .filter(|cookie| !cookie.is_empty());
+        cookies.extend(each.map(str::to_owned));
+    }
+    cookies
+}
+
+/// The body's text and whether that is base64. Text that is not UTF-8 cannot be in JSON, so it is sent as
+/// binary whatever its type says.
+fn body<'a>(headers: &HeaderMap, body: &'a [u8]) -> (Option<Cow<'a, str>>, bool) {
+    if body.is_empty() {
+        return (None, false);
+    }
+    match std::str::from_utf8(body) {
+        Ok(text) if is_text(headers) => (Some(text.into()), false),
+        _ => (Some(BASE64_STANDARD.encode(body).into()), true),
+    }
+}
+
+/// Whether API Gateway sends a body of this content type as it is; a missing type counts as binary.
+fn is_text(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence.starts_with("text/")
+        || essence.ends_with("+json")
+        || essence.ends_with("+xml")
+        || [
+            "application/json",
+            "application/javascript",
+            "application/xml",
+        ]
+        .contains(&essence.as_str())
+}
+
+/// The time as in access logs, such as `12/Mar/2020:19:03:58 +0000`.
+fn common_log_time(time: SystemTime) -> String {
+    // The HTTP date has the same parts at fixed places: `Thu, 12 Mar 2020 19:03:58 GMT`.
+    let date = httpdate::fmt_http_date(time);
+    format!(
+        "{}/{}/{}:{} +0000",
+        &date[5..7],
+        &date[8..11],
+        &date[12..16],
+        &date[17..25]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use hyper::Request;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::gateway::route::{Match, Routes};
+
+    fn event(request: Request<&[u8]>) -> Value {
+        let paths = [("GET", "/documents/{id}"), ("POST", "/search")];
+        let routes =
+            paths.map(|(method, path)| Route::new(method, path, "f").expect("the path is valid"));
+        let routes = Routes::new(routes.into());
+        let (parts, body) = request.into_parts();
+        let Match::Found(route, parameters) = routes.find(&parts.method, parts.uri.path()) else {
+            panic!("no route for {}", parts.uri);
+        };
+        let received = Received {
+            id: "00000000-0000-4000-8000-000000000001",
+            parts: &parts,
+            body,
+            peer: Ipv4Addr::LOCALHOST.into(),
+            time: UNIX_EPOCH + Duration::from_millis(1_584_039_838_390),
+            route,
+            parameters,
+        };
+        let event = received.to_event().expect("an event is always JSON");
+        serde_json::from_slice(&event).expect("what was written as JSON is JSON")
+    }
+
+    fn with_body(content_type: &str, body: &[u8]) -> (Value, Value) {
+        let request = Request::post("/search")
+            .header("content-type", content_type)
+            .body(body);
+        let event = event(request.expect("the request is valid"));
+        (event["body"].clone(), event["isBase64Encoded"].clone())
+    }
+
+    #[test]
+    fn a_get_with_everything() {
+        let request = Request::get(
+            "/documents/caf%C3%A9%2F1?tag=a&tag=b%2Cc&q=l%27%C3%A9t%C3%A9+bleu&empty=",
+        )
+        .header("Host", "127.0.0.1:8080")
+        .header("User-Agent", "curl/8.5.0")
+        .header("X-Many", "one")
+        .header("X-Many", "two")
+        .header("Cookie", "a=1; b=2")
+        .header("Cookie", "c=3")
+        .header("Connection", "keep-alive")
+        .body(&b""[..]);
+        let expected = json!({
+            "version": "2.0",
+            "routeKey": "GET /documents/{id}",
+            "rawPath": "/documents/café/1",
+            "rawQueryString": "tag=a&tag=b%2Cc&q=l%27%C3%A9t%C3%A9+bleu&empty=",
+            "cookies": ["a=1", "b=2", "c=3"],
+            "headers": {
+                "content-length": "0",
+                "host": "127.0.0.1:8080",
+                "user-agent": "curl/8.5.0",
+                "x-forwarded-for": "127.0.0.1",
+                "x-forwarded-port": "8080",
+                "x-forwarded-proto": "http",
+                "x-many": "one,two"
+            },
+            "queryStringParameters": { "tag": "a,b,c", "q": "l'été bleu", "empty": "" },
+            "requestContext": {
+                "accountId": "123456789012",
+                "apiId": "local",
+                "domainName": "127.0.0.1",
+                "domainPrefix": "127",
+                "http": {
+                    "method": "GET",
+                    "path": "/documents/café/1",
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "curl/8.5.0"
+                },
+                "requestId": "00000000-0000-4000-8000-000000000001",
+                "routeKey": "GET /documents/{id}",
+                "stage": "$default",
+                "time": "12/Mar/2020:19:03:58 +0000",
+                "timeEpoch": 1_584_039_838_390_u64
+            },
+            "pathParameters": { "id": "café/1" },
+            "isBase64Encoded": false
+        });
+        assert_eq!(event(request.expect("the request is valid")), expected);
+    }
+
+    #[test]
+    fn a_bare_request_has_no_empty_fields() {
+        let event = event(
+            Request::post("/search")
+                .body(&b""[..])
+                .expect("the request is valid"),
+        );
+        let fields: Vec<_> = event
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let mut expected = [
+            "headers",
+            "isBase64Encoded",
+            "rawPath",
+            "rawQueryString",
+            "requestContext",
+            "routeKey",
+            "version",
+        ];
+        expected.sort_unstable();
+        let mut sorted = fields.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, expected);
+    }
+
+    #[test]
+    fn only_text_is_sent_as_it_is() {
+        for text in [
+            "application/json",
+            "text/plain; charset=utf-8",
+            "Application/JSON",
+            "application/problem+json",
+        ] {
+            assert_eq!(
+                with_body(text, b"{\"a\": 1}"),
+                (json!("{\"a\": 1}"), json!(false)),
+                "{text}"
+            );
+        }
+        for binary in [
+            "application/octet-stream",
+            "application/x-www-form-urlencoded",
+            "",
+            "image/png",
+        ] {
+            assert_eq!(
+                with_body(binary, b"a=1"),
+                (json!("YT0x"), json!(true)),
+                "{binary}"
+            );
+        }
+        assert_eq!(
+            with_body("text/plain", &[0xff, 0xfe]),
+            (json!("//4="), json!(true))
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! Routes and the choice among them.
+
+use std::cmp::Reverse;
+
+use anyhow::{bail, ensure};
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+
+/// One route of the template.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// In capitals, or `ANY`.
+    pub method: String,
+    /// As in the template, such as `/documents/{id}`; `$default` catches what no other route does.
+    pub path: String,
+    /// The binary of the function that answers.
+    pub function: String,
+    segments: Vec<Segment>,
+}
+
+/// What a segment of a path must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    /// `{name}`: one segment that is not empty.
+    Parameter(String),
+    /// `{name+}`: the rest of the path, at least one character.
+    Greedy(String),
+}
+
+/// Path parameters, percent-decoded, in the order of the path.
+pub(super) type Parameters = Vec<(String, String)>;
+
+/// What the routes say of a request.
+#[derive(Debug)]
+pub(super) enum Match<'a> {
+    Found(&'a Route, Parameters),
+    /// The path is known with these other methods.
+    OtherMethods(Vec<&'a str>),
+    Unknown,
+}
+
+/// All routes, most specific first.
+#[derive(Debug)]
+pub(super) struct Routes(Vec<Route>);
+
+impl Route {
+    pub(super) fn new(method: &str, path: &str, function: &str) -> anyhow::Result<Self> {
+        let method = match method.to_uppercase().as_str() {
+            "*" | "X-AMAZON-APIGATEWAY-ANY-METHOD" => "ANY".to_owned(),
+            method => method.to_owned(),
+        };
+        let segments = match path.strip_prefix('/') {
+            Some(rest) => rest.split('/').map(segment).collect(),
+            None if path == "$default" => Vec::new(),
+            None => bail!("the path `{path}` does not begin with a slash"),
+        };
+        let greedy = segments
+            .iter()
+            .position(|segment| matches!(segment, Segment::Greedy(_)));
+        ensure!(
+            greedy.is_none_or(|at| at + 1 == segments.len()),
+            "in the path `{path}`, a {{name+}} segment is not the last"
+        );
+        Ok(Self {
+            method,
+            path: path.to_owned(),
+            function: function.to_owned(),
+            segments,
+        })
+    }
+
+    /// The route key of API Gateway, such as `GET /documents/{id}`.
+    pub(super) fn key(&self) -> String {
+        if self.is_default() {
+            self.path.clone()
+        } else {
+            format!("{} {}", self.method, self.path)
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// The parameters of a path as received, if it has this route's form. Segments are told apart before
+    /// they are decoded, so `%2F` is part of a parameter and not a separator.
+    fn parameters(&self, path: &str) -> Option<Parameters> {
+        let mut parameters = Vec::new();
+        if self.is_default() {
+            return Some(parameters);
+        }
+        let mut rest = path.strip_prefix('/');
+        for segment in &self.segments {
+            let (first, others) = match rest?.split_once('/') {
+                Some((first, others)) => (first, Some(others)),
+                None => (rest?, None),
+            };
+            match segment {
+                Segment::Literal(text) if decoded(first) == *text => rest = others,
+                Segment::Parameter(name) if !first.is_empty() => {
+                    parameters.push((name.clone(), decoded(first)));
+                    rest = others;
+                }
+                Segment::Greedy(name) if rest != Some("") => {
+                    parameters.push((name.clone(), decoded(rest?)));
+                    rest = None;
+                }
+                _ => return None,
+            }
+        }
+        rest.is_none().then_some(parameters)
+    }
+}
+
+impl Routes {
+    pub(super) fn new(mut routes: Vec<Route>) -> Self {
+        // API Gateway prefers a full match to a greedy one, both to `$default`, and a method to ANY.
+        routes.sort_by(|one, other| {
+            let order = |route: &Route| {
+                let kinds: Vec<_> = route.segments.iter().map(kind).collect();
+                (
+                    route.is_default(),
+                    kinds,
+                    route.method == "ANY",
+                    Reverse(route.path.len()),
+                )
+            };
+            order(one).cmp(&order(other))
+        });
+        Self(routes)
+    }
+
+    pub(super) fn all(&self) -> &[Route] {
+        &self.0
+    }
+
+    /// Finds the route of a request by its method and its path as received, without the query.
+    pub(super) fn find(&self, method: &Method, path: &str) -> Match<'_> {
+        let mut others = Vec::new();
+        for route in &self.0 {
+            if let Some(parameters) = route.parameters(path) {
+                if route.method == "ANY" || route.method == method.as_str() {
+                    return Match::Found(route, parameters);
+                }
+                others.push(route.method.as_str());
+            }
+        }
+        others.sort_unstable();
+        others.dedup();
+        if others.is_empty() {
+            Match::Unknown
+        } else {
+            Match::OtherMethods(others)
+        }
+    }
+}
+
+/// Percent-decodes; bytes that are not UTF-8 become replacement characters, since events are JSON.
+pub(super) fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn segment(text: &str) -> Segment {
+    match text
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'))
+    {
+        None => Segment::Literal(text.to_owned()),
+        Some(name) => match name.strip_suffix('+') {
+            Some(name) => Segment::Greedy(name.to_owned()),
+            None => Segment::Parameter(name.to_owned()),
+        },
+    }
+}
+
+fn kind(segment: &Segment) -> u8 {
+    match segment {
+        Segment::Literal(_) => 0,
+        Segment::Parameter(_) => 1,
+        Segment::Greedy(_) => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(keys: &[(&str, &str)]) -> Routes {
+        let route = |(method, path): &(&str, &str)| {
+            Route::new(method, path, "function").expect("a path of this test is well formed")
+        };
+        Routes::new(keys.iter().map(route).collect())
+    }
+
+    fn found(routes: &Routes, method: &Method, path: &str) -> (String, Parameters) {
+        match routes.find(method, path) {
+            Match::Found(route, parameters) => (route.key(), parameters),
+            other => panic!("{method} {path} gave {other:?}"),
+        }
+    }
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn parameters_are_decoded_after_the_path_is_split() {
+        let routes = routes(&[
+            ("get", "/documents/{id}"),
+            ("GET", "/documents/{id}/chunks/{n}"),
+        ]);
+        let (key, parameters) = found(&routes, &Method::GET, "/documents/caf%C3%A9%2Fa+b%20c");
+        assert_eq!(key, "GET /documents/{id}");
+        assert_eq!(parameters, [pair("id", "café/a+b c")]);
+        let (_, parameters) = found(&routes, &Method::GET, "/documents/a/chunks/2");
+        assert_eq!(parameters, [pair("id", "a"), pair("n", "2")]);
+        for path in [
+            "/documents",
+            "/documents/",
+            "/documents/a/",
+            "/documents/a/b",
+            "/",
+            "//",
+        ] {
+            assert!(
+                matches!(routes.find(&Method::GET, path), Match::Unknown),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        let routes = routes(&[
+            ("ANY", "/{proxy+}"),
+            ("ANY", "$default"),
+            ("GET", "/documents/{id}"),
+            ("ANY", "/documents/{id}"),
+            ("GET", "/documents/latest"),
+        ]);
+        let key = |method, path| found(&routes, &method, path).0;
+        assert_eq!(
+            key(Method::GET, "/documents/latest"),
+            "GET /documents/latest"
+        );
+        assert_eq!(key(Method::GET, "/documents/7"), "GET /documents/{id}");
+        assert_eq!(key(Method::PUT, "/documents/7"), "ANY /documents/{id}");
+        assert_eq!(key(Method::GET, "/"), "$default");
+        let (key, parameters) = found(&routes, &Method::GET, "/a/b%20c/");
+        assert_eq!(
+            (key.as_str(), parameters),
+            ("ANY /{proxy+}", vec![pair("proxy", "a/b c/")])
+        );
+    }
+
+    #[test]
+    fn a_known_path_with_another_method_lists_the_methods() {
+        let routes = routes(&[
+            ("PUT", "/documents/{id}"),
+            ("GET", "/documents/{id}"),
+            ("GET", "/"),
+        ]);
+        match routes.find(&Method::POST, "/documents/a") {
+            Match::OtherMethods(methods) => assert_eq!(methods, ["GET", "PUT"]),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(routes.find(&Method::GET, "/"), Match::Found(..)));
+    }
+}

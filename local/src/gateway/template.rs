@@ -1,0 +1,214 @@
+//! The functions and routes of a SAM template.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use super::route::Route;
+
+/// Lambda's time limit, in seconds, for a function whose template names none.
+const DEFAULT_TIMEOUT: u64 = 3;
+/// Lambda's memory size, in MB, for a function whose template names none.
+const DEFAULT_MEMORY: u64 = 128;
+
+/// What the gateway needs of a template.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) functions: Vec<Function>,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// One `AWS::Serverless::Function`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// The logical id of the resource, such as `SearchFunction`.
+    pub(crate) resource: String,
+    /// The cargo binary, such as `search`; the function's name on the laptop.
+    pub(crate) binary: String,
+    /// How long one invocation may take.
+    pub(crate) timeout: Duration,
+    /// In MB. Only told to the function, not enforced.
+    pub(crate) memory: u64,
+    /// `Text` or `JSON`.
+    pub(crate) log_format: String,
+}
+
+impl Template {
+    /// Reads a template; the tags of CloudFormation (`!Ref`, `!Sub`, `!If`) are skipped, except that a
+    /// number may be a `!Ref` to a parameter with a default.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the template {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("in the template {}", path.display()))
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let document: Value = serde_saphyr::from_str(text).context("not YAML")?;
+        let resources = document["Resources"]
+            .as_object()
+            .context("it has no `Resources`")?;
+        let mut template = Self {
+            functions: Vec::new(),
+            routes: Vec::new(),
+        };
+        for (name, resource) in resources {
+            if resource["Type"] == "AWS::Serverless::Function" {
+                let function = function(&document, name, resource)
+                    .with_context(|| format!("in the resource `{name}`"))?;
+                template.routes.extend(routes(&function.binary, resource)?);
+                template.functions.push(function);
+            }
+        }
+        ensure!(
+            !template.functions.is_empty(),
+            "it has no resource of type AWS::Serverless::Function"
+        );
+        let binaries: BTreeSet<_> = template
+            .functions
+            .iter()
+            .map(|function| &function.binary)
+            .collect();
+        ensure!(
+            binaries.len() == template.functions.len(),
+            "two functions have the same binary"
+        );
+        Ok(template)
+    }
+}
+
+fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Function> {
+    let binary = resource
+        .pointer("/Metadata/BuildProperties/Binary")
+        .and_then(Value::as_str);
+    let property = |path: &str| {
+        let own = resource.pointer(&format!("/Properties/{path}"));
+        own.or_else(|| document.pointer(&format!("/Globals/Function/{path}")))
+    };
+    let number = |path: &str, default| match property(path) {
+        None => Ok(default),
+        Some(value) => number(document, value).with_context(|| {
+            format!("`{path}` is neither a number nor a !Ref to a parameter with a numeric default")
+        }),
+    };
+    Ok(Function {
+        resource: name.to_owned(),
+        binary: binary
+            .context("it names no `Metadata.BuildProperties.Binary`")?
+            .to_owned(),
+        timeout: Duration::from_secs(number("Timeout", DEFAULT_TIMEOUT)?),
+        memory: number("MemorySize", DEFAULT_MEMORY)?,
+        log_format: property("LoggingConfig/LogFormat")
+            .and_then(Value::as_str)
+            .unwrap_or("Text")
+            .to_owned(),
+    })
+}
+
+/// A number, or the default of the parameter that a `!Ref` names: the tag is gone, its operand is left.
+fn number(document: &Value, value: &Value) -> Option<u64> {
+    let literal = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    literal(value).or_else(|| literal(&document["Parameters"][value.as_str()?]["Default"]))
+}
+
+fn routes(binary: &str, resource: &Value) -> anyhow::Result<Vec<Route>> {
+    let Some(events) = resource
+        .pointer("/Properties/Events")
+        .and_then(Value::as_object)
+    else {
+        return Ok(Vec::new());
+    };
+    let http = events
+        .iter()
+        .filter(|(_, event)| event["Type"] == "HttpApi" || event["Type"] == "Api");
+    let route = |(name, event): (&String, &Value)| {
+        let text = |key: &str| event["Properties"][key].as_str();
+        // An HttpApi event without a path is the catch-all route, `$default`.
+        Route::new(
+            text("Method").unwrap_or("ANY"),
+            text("Path").unwrap_or("$default"),
+            binary,
+        )
+        .with_context(|| format!("in the event `{name}` of `{binary}`"))
+    };
+    http.map(route).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = r#"
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Memory: { Type: Number, Default: 1769 }
+Conditions:
+  InVpc: !Not [!Equals [!Ref AWS::Region, ""]]
+Globals:
+  Function:
+    Timeout: 29
+    VpcConfig: !If
+      - InVpc
+      - SubnetIds: !Ref Subnets
+      - !Ref AWS::NoValue
+    LoggingConfig: { LogFormat: JSON }
+Resources:
+  SearchFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildMethod: rust-cargolambda, BuildProperties: { Binary: search } }
+    Properties:
+      MemorySize: !Ref Memory
+      Policies: &Policies
+        - !If [InVpc, { Some: { Arn: !Sub "arn:${AWS::Region}:*" } }, !Ref AWS::NoValue]
+      Events:
+        Post: { Type: HttpApi, Properties: { ApiId: !Ref Api, Path: /search, Method: post } }
+        Queue: { Type: SQS, Properties: { Queue: !GetAtt Queue.Arn } }
+  MigrateFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: migrate } }
+    Properties: { Timeout: 900, Policies: *Policies }
+  Queue: { Type: AWS::SQS::Queue, Properties: { Timeout: !GetAtt Queue.Timeout } }
+Outputs:
+  Url: { Value: !Sub "https://${Api}.example" }
+"#;
+
+    #[test]
+    fn reads_functions_and_routes_past_the_tags_of_cloudformation() {
+        let template = Template::parse(TEMPLATE).expect("the template is complete");
+        let search = template
+            .functions
+            .iter()
+            .find(|function| function.binary == "search");
+        let expected = Function {
+            resource: "SearchFunction".to_owned(),
+            binary: "search".to_owned(),
+            timeout: Duration::from_secs(29),
+            memory: 1769,
+            log_format: "JSON".to_owned(),
+        };
+        assert_eq!(search, Some(&expected));
+        let migrate = template
+            .functions
+            .iter()
+            .find(|function| function.binary == "migrate");
+        assert_eq!(
+            migrate.map(|function| function.timeout),
+            Some(Duration::from_secs(900))
+        );
+
+        let routes: Vec<_> = template.routes.iter().map(Route::key).collect();
+        assert_eq!(routes, ["POST /search"]);
+    }
+
+    #[test]
+    fn a_function_without_a_binary_is_refused_by_name() {
+        let text = "Resources: { Odd: { Type: 'AWS::Serverless::Function' } }";
+        let error = Template::parse(text).expect_err("there is no binary");
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("`Odd`") && message.contains("Metadata.BuildProperties.Binary"),
+            "{message}"
+        );
+    }
+}

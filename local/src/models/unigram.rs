@@ -1,0 +1,159 @@
+//! Writing a `SentencePiece` unigram vocabulary as a `tokenizer.json` of Hugging Face's tokenizers.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+/// Takes the place of the fullwidth tilde during normalisation: a character for private use, which
+/// no normalisation touches.
+const TILDE_STAND_IN: &str = "\u{e000}";
+
+/// Marks the beginning of a word in a piece.
+const WORD_MARK: &str = "▁";
+
+/// The pieces of text a unigram tokenizer knows; a piece's index is its token id.
+pub(super) struct Vocabulary<'a> {
+    pub(super) pieces: Vec<&'a str>,
+    /// The logarithm of each piece's probability.
+    scores: Vec<f32>,
+    /// Ids of the begin, end, padding and unknown tokens.
+    special: [usize; 4],
+}
+
+impl<'a> Vocabulary<'a> {
+    /// Fails if a piece occurs twice, a piece has no score, or a special id is not a piece's.
+    pub(super) fn new(pieces: Vec<&'a str>, scores: Vec<f32>, special: [usize; 4]) -> Result<Self> {
+        ensure!(
+            pieces.len() == scores.len() && scores.iter().all(|score| score.is_finite()),
+            "its vocabulary does not have a finite score for each piece"
+        );
+        ensure!(
+            special.iter().all(|&id| id < pieces.len()),
+            "one of its special token ids {special:?} is not below the number of pieces, {}",
+            pieces.len()
+        );
+        let mut seen = HashSet::with_capacity(pieces.len());
+        if let Some(piece) = pieces.iter().find(|&&piece| !seen.insert(piece)) {
+            bail!("its vocabulary has the piece {piece:?} twice");
+        }
+        Ok(Self {
+            pieces,
+            scores,
+            special,
+        })
+    }
+
+    /// Writes `tokenizer.json` to `folder`. Truncation and padding are left to whoever loads it.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join("tokenizer.json");
+        let write = || {
+            let mut file = BufWriter::new(File::create_new(&path)?);
+            serde_json::to_writer(&mut file, &self.tokenizer())?;
+            file.flush()?;
+            anyhow::Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn tokenizer(&self) -> TokenizerFile<'a> {
+        let [_, _, _, unknown] = self.special;
+        let scores = self.scores.iter().map(|&score| f64::from(score));
+        TokenizerFile {
+            version: "1.0",
+            truncation: None,
+            padding: None,
+            added_tokens: self.added_tokens(),
+            normalizer: normalizer(),
+            pre_tokenizer: metaspace(),
+            post_processor: self.post_processor(),
+            decoder: metaspace(),
+            model: Unigram {
+                r#type: "Unigram",
+                unk_id: unknown,
+                byte_fallback: false,
+                vocab: self.pieces.iter().copied().zip(scores).collect(),
+            },
+        }
+    }
+
+    /// Lists the special tokens by id, in the order the tokenizers require.
+    fn added_tokens(&self) -> Value {
+        let mut ids = self.special;
+        ids.sort_unstable();
+        ids.iter()
+            .map(|&id| {
+                json!({
+                    "id": id, "content": self.pieces[id], "special": true, "normalized": false,
+                    "single_word": false, "lstrip": false, "rstrip": false,
+                })
+            })
+            .collect()
+    }
+
+    /// Puts a text between the begin and end tokens.
+    fn post_processor(&self) -> Value {
+        let [begin, end, ..] = self.special;
+        let special = |id: usize| json!({"SpecialToken": {"id": self.pieces[id], "type_id": 0}});
+        let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
+        let entry =
+            |id: usize| json!({"id": self.pieces[id], "ids": [id], "tokens": [self.pieces[id]]});
+        json!({
+            "type": "TemplateProcessing",
+            "single": [special(begin), text("A"), special(end)],
+            "pair": [special(begin), text("A"), special(end), text("B"), special(end)],
+            "special_tokens": {self.pieces[begin]: entry(begin), self.pieces[end]: entry(end)},
+        })
+    }
+}
+
+/// The parts of `tokenizer.json`; the vocabulary is borrowed, being most of it.
+#[derive(Serialize)]
+struct TokenizerFile<'a> {
+    version: &'static str,
+    truncation: Option<()>,
+    padding: Option<()>,
+    added_tokens: Value,
+    normalizer: Value,
+    pre_tokenizer: Value,
+    post_processor: Value,
+    decoder: Value,
+    model: Unigram<'a>,
+}
+
+#[derive(Serialize)]
+struct Unigram<'a> {
+    r#type: &'static str,
+    unk_id: usize,
+    byte_fallback: bool,
+    /// Double precision, because the tokenizers compute in it: a score keeps its exact value.
+    vocab: Vec<(&'a str, f64)>,
+}
+
+/// `SentencePiece`'s `nmt_nfkc` rule: control characters and unusual spaces cleaned (`Nmt`), then
+/// compatibility forms unified, except for the fullwidth tilde, then runs of spaces joined.
+///
+/// Japanese writes ranges with that tilde, and the vocabulary has it; plain NFKC would replace it.
+fn normalizer() -> Value {
+    json!({
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Replace", "pattern": {"String": "～"}, "content": TILDE_STAND_IN},
+            {"type": "Nmt"},
+            {"type": "NFKC"},
+            {"type": "Replace", "pattern": {"String": TILDE_STAND_IN}, "content": "～"},
+            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
+        ],
+    })
+}
+
+fn metaspace() -> Value {
+    json!({
+        "type": "Metaspace", "replacement": WORD_MARK, "prepend_scheme": "always", "split": true,
+    })
+}

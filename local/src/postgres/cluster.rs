@@ -1,0 +1,263 @@
+//! A data folder on disk: how it is made, locked, and served.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use super::account::Account;
+use super::guardian::{End, Guardian};
+use super::settings;
+
+/// How long a server may take to accept connections: replaying the log of a bulk load that was
+/// killed takes a minute at most.
+pub(super) const START_PATIENCE: Duration = Duration::from_mins(2);
+
+/// What a data folder is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The data stays.
+    Keep,
+    /// The data, and this folder around it, go with the server.
+    Throwaway(TempDir),
+}
+
+/// A data folder, its neighbours `DATA.log` and `DATA.password`, and the programs that serve it.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    pub(super) install: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) purpose: Purpose,
+    account: Account,
+}
+
+/// What a running server says of itself in `postmaster.pid`.
+#[derive(Debug)]
+pub(super) struct Postmaster {
+    pub(super) process: i32,
+    pub(super) port: u16,
+    /// Whether it accepts connections, or is starting or stopping.
+    pub(super) ready: bool,
+}
+
+impl Cluster {
+    /// Makes the folders that are missing, but no database yet.
+    pub(super) fn new(install: &Path, data: &Path, purpose: Purpose) -> anyhow::Result<Self> {
+        let account = Account::current();
+        let data = std::path::absolute(data)?;
+        let parent = data
+            .parent()
+            .context("the root of the file system cannot hold a database")?;
+        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        if let Purpose::Throwaway(folder) = &purpose {
+            account.own(folder.path())?;
+        }
+        account.check_reach(parent)?;
+        let install = std::path::absolute(install)?;
+        account.check_reach(&install.join("bin"))?;
+        Ok(Self {
+            install,
+            data,
+            purpose,
+            account,
+        })
+    }
+
+    /// The server's log, locked, if no process serves the folder.
+    ///
+    /// The lock is on the open file, which every process of the server inherits: it falls when the
+    /// last of them has ended, in whatever way. A process id in a file could not tell that.
+    pub(super) fn try_lock(&self) -> anyhow::Result<Option<File>> {
+        let path = self.neighbour("log");
+        let open = File::options()
+            .create(true)
+            .read(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path);
+        let log = open.with_context(|| format!("cannot open the log {}", path.display()))?;
+        match log.try_lock() {
+            Ok(()) => Ok(Some(log)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+
+    /// What `postmaster.pid` says, if there is one and it is complete.
+    pub(super) fn postmaster(&self) -> Option<Postmaster> {
+        // Its lines: process, data folder, start time, port, socket folder, address, shared memory
+        // key, status padded with spaces (miscadmin.h of Postgres).
+        let content = fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
+        let lines: Vec<_> = content.lines().map(str::trim).collect();
+        Some(Postmaster {
+            process: lines.first()?.parse().ok()?,
+            port: lines.get(3)?.parse().ok()?,
+            ready: *lines.get(7)? == "ready",
+        })
+    }
+
+    /// The superuser's password, made on first use.
+    pub(super) fn password(&self) -> anyhow::Result<String> {
+        let path = self.neighbour("password");
+        match fs::read_to_string(&path) {
+            Ok(password) => return Ok(password.trim().to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.has_database() => (),
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    let (path, data) = (path.display(), self.data.display());
+                    format!("cannot read {path}, the password of the database in {data}")
+                });
+            }
+        }
+        let mut random = [0; 24];
+        File::open("/dev/urandom")?.read_exact(&mut random)?;
+        let password = BASE64_URL_SAFE_NO_PAD.encode(random);
+        let mut file = File::options()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)?;
+        writeln!(file, "{password}")?;
+        // initdb, under the account, reads it.
+        self.account.own(&path)?;
+        Ok(password)
+    }
+
+    /// Starts a server on `port` and waits until it accepts connections. `log` is the locked log.
+    pub(super) async fn start(&self, mut log: File, port: u16) -> anyhow::Result<Guardian> {
+        let log_start = log.seek(SeekFrom::End(0))?;
+        let launched = self.launch(log, port).await;
+        launched.map_err(|error| {
+            let (data, log) = (self.data.display(), self.neighbour("log"));
+            let (log, last) = (log.display(), self.log_since(log_start));
+            anyhow!("Postgres did not start on {data}: {error:#}. {log} ends with:\n{last}")
+        })
+    }
+
+    /// Waits until every process of the server has ended.
+    pub(super) async fn wait_until_free(&self, patience: Duration) -> anyhow::Result<File> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(log) = self.try_lock()? {
+                return Ok(log);
+            }
+            let data = self.data.display();
+            ensure!(
+                Instant::now() < deadline,
+                "the server of {data} is still there after {patience:?}"
+            );
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn launch(&self, log: File, port: u16) -> anyhow::Result<Guardian> {
+        self.password()?;
+        if !self.has_database() {
+            self.initialise(&log).await?;
+        }
+        // No process serves the folder, so this one was left by a killed server; after a restart
+        // of the machine its process id may be that of any process.
+        match fs::remove_file(self.data.join("postmaster.pid")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => (),
+        }
+        let mut arguments = vec!["-D".to_owned(), self.data.display().to_string()];
+        arguments.extend(settings::arguments(&self.purpose, port));
+        let mut guardian = self.guard("postgres", &arguments, log)?;
+        self.wait_until_ready(&mut guardian).await?;
+        Ok(guardian)
+    }
+
+    async fn wait_until_ready(&self, guardian: &mut Guardian) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        while !self.postmaster().is_some_and(|postmaster| postmaster.ready) {
+            if let Some(status) = guardian.ended()? {
+                bail!("the server ended by itself ({status})");
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the server was not ready after {START_PATIENCE:?}"
+            );
+            sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Makes the database beside its place and moves it there, so that an interruption cannot
+    /// leave half of one.
+    async fn initialise(&self, log: &File) -> anyhow::Result<()> {
+        let fresh = self.neighbour("new");
+        if fresh.exists() {
+            fs::remove_dir_all(&fresh)?;
+        }
+        DirBuilder::new().mode(0o700).create(&fresh)?;
+        self.account.own(&fresh)?;
+        let mut arguments = settings::INITDB.map(ToOwned::to_owned).to_vec();
+        if matches!(self.purpose, Purpose::Throwaway(_)) {
+            arguments.push("--no-sync".to_owned());
+        }
+        arguments.push(format!("--pwfile={}", self.neighbour("password").display()));
+        arguments.push(format!("--pgdata={}", fresh.display()));
+        let mut guardian = self.guard("initdb", &arguments, log.try_clone()?)?;
+        let status = loop {
+            match guardian.ended()? {
+                Some(status) => break status,
+                None => sleep(Duration::from_millis(5)).await,
+            }
+        };
+        ensure!(
+            status.success(),
+            "initdb could not make a database ({status})"
+        );
+        fs::rename(&fresh, &self.data).with_context(|| {
+            let data = self.data.display();
+            format!("cannot put a new database in {data}: it must be empty or a database")
+        })
+    }
+
+    /// Runs a program of Postgres until it or its owner ends.
+    fn guard(&self, program: &str, arguments: &[String], log: File) -> anyhow::Result<Guardian> {
+        let end = match &self.purpose {
+            Purpose::Keep => End::Orderly,
+            Purpose::Throwaway(folder) => End::Erase(folder.path()),
+        };
+        let program = self.install.join("bin").join(program);
+        Guardian::start(self.account, &end, &program, arguments, log)
+            .with_context(|| format!("cannot run /bin/sh to start {}", program.display()))
+    }
+
+    /// The log's last lines, from the byte `start` on.
+    fn log_since(&self, start: u64) -> String {
+        let read = || {
+            let mut log = File::open(self.neighbour("log"))?;
+            log.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            log.read_to_end(&mut bytes)?;
+            Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let log = read().unwrap_or_else(|error| format!("(it cannot be read: {error})"));
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+
+    fn has_database(&self) -> bool {
+        self.data.join("PG_VERSION").exists()
+    }
+
+    /// `DATA.extension`.
+    fn neighbour(&self, extension: &str) -> PathBuf {
+        let mut path = self.data.clone().into_os_string();
+        path.push(".");
+        path.push(extension);
+        path.into()
+    }
+}

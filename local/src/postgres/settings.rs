@@ -1,0 +1,97 @@
+//! The server's settings, given on its command line so that they hold for older data too.
+
+use std::thread;
+
+use super::cluster::Purpose;
+
+/// How a database is made, apart from its place and its password.
+pub(super) const INITDB: [&str; 7] = [
+    "--username=rappel",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    // Code point order, with Unicode's upper and lower case, the same on every machine.
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+    // Full-text search asks the C library what a letter is: with plain C, `l’employé` is one word.
+    if cfg!(target_os = "macos") {
+        "--lc-ctype=en_US.UTF-8"
+    } else {
+        "--lc-ctype=C.UTF-8"
+    },
+];
+
+/// Settings for every server. Its only door is a TCP port of this machine: a Unix socket would need
+/// a folder that two users may write, and its path may have 107 bytes at most.
+const ALWAYS: &[&str] = &[
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=200",
+    // There is no JIT compiler in this build.
+    "jit=off",
+    // As hosted databases have it.
+    "timezone=UTC",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+];
+
+/// For data that is kept: what a commit says it wrote is on disk.
+const KEPT: &[&str] = &[
+    "shared_buffers=256MB",
+    // An HNSW index of 300,000 halfvec(384) takes 350 MB. It is built in 47 s in memory, and in
+    // 216 s if it does not fit.
+    "maintenance_work_mem=1GB",
+    // A bulk load should not be one checkpoint after another.
+    "max_wal_size=4GB",
+    "checkpoint_timeout=15min",
+];
+
+/// For data that dies with its server.
+const THROWAWAY: &[&str] = &[
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "shared_buffers=64MB",
+    "maintenance_work_mem=64MB",
+];
+
+/// What parallel index builds may need of shared memory, in bytes: twice `maintenance_work_mem`.
+const ROOMY: u64 = 2 << 30;
+
+/// The command line after `postgres -D DATA`.
+pub(super) fn arguments(purpose: &Purpose, port: u16) -> Vec<String> {
+    let special = match purpose {
+        Purpose::Keep => KEPT,
+        Purpose::Throwaway(_) => THROWAWAY,
+    };
+    let cores = thread::available_parallelism().map_or(2, usize::from);
+    let own = [
+        format!("port={port}"),
+        // Postgres allows 8 workers in all.
+        format!("max_parallel_maintenance_workers={}", cores.clamp(2, 8)),
+        format!("dynamic_shared_memory_type={}", shared_memory(purpose)),
+    ];
+    let settings = ALWAYS
+        .iter()
+        .chain(special)
+        .map(ToString::to_string)
+        .chain(own);
+    settings
+        .flat_map(|setting| ["-c".to_owned(), setting])
+        .collect()
+}
+
+/// Where parallel workers share memory: in the data folder, which leaves nothing behind when the
+/// server is killed, or for kept data in POSIX shared memory, which is never written to disk. A
+/// container has 64 MB of the latter by default, too little for an index build.
+fn shared_memory(purpose: &Purpose) -> &'static str {
+    let roomy = match rustix::fs::statvfs("/dev/shm") {
+        Ok(shm) => shm.f_bavail.saturating_mul(shm.f_frsize) >= ROOMY,
+        // macOS has no such folder, and no such limit.
+        Err(_) => cfg!(target_os = "macos"),
+    };
+    match purpose {
+        Purpose::Keep if roomy => "posix",
+        Purpose::Keep | Purpose::Throwaway(_) => "mmap",
+    }
+}

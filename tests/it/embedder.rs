@@ -1,0 +1,117 @@
+//! The model itself, loaded as the functions load it and compared with the engine it came from.
+
+use shared::{
+    config::ModelConfig,
+    embedder::{Embedder, Kind, cosine, fidelity},
+};
+use tests::{Assets, sample};
+use tokio::task::spawn_blocking;
+
+use crate::Outcome;
+
+async fn load() -> anyhow::Result<Embedder> {
+    let assets = Assets::prepared().await?;
+    let config = ModelConfig {
+        folder: assets.model.clone(),
+        library: assets.onnxruntime.clone(),
+        threads: 1,
+    };
+    Ok(spawn_blocking(move || Embedder::load(&config)).await??)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn embeddings_are_those_of_the_engine_that_the_model_came_from() -> Outcome {
+    let embedder = load().await?;
+    let fidelity = fidelity(&embedder, &Assets::prepared().await?.model)?;
+    let fidelity = fidelity.expect("the default model is converted with reference vectors");
+    assert!(fidelity.lowest >= fidelity.required, "{fidelity:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedding_does_not_depend_on_its_batch() -> Outcome {
+    let embedder = load().await?;
+    let alone = embedder.embed_one(Kind::Passage, "Le phare d’Ouessant.")?;
+    assert_eq!(alone.len(), embedder.manifest().dimensions);
+    let length = alone.iter().map(|x| x * x).sum::<f32>().sqrt();
+    assert!(
+        (length - 1.0).abs() < 1e-3,
+        "embeddings are unit vectors, not {length} long"
+    );
+
+    let long = "Une phrase bien plus longue que l’autre. ".repeat(30);
+    let together = embedder.embed(Kind::Passage, &[&long, "Le phare d’Ouessant.", "x"])?;
+    assert!(
+        cosine(&alone, &together[1]) > 0.9999,
+        "{}",
+        cosine(&alone, &together[1])
+    );
+    let as_query = embedder.embed_one(Kind::Query, "Le phare d’Ouessant.")?;
+    assert!(
+        cosine(&alone, &as_query) < 0.9999,
+        "questions and passages have prefixes of their own"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_nearer_to_its_answer_in_another_language_than_to_another_subject() -> Outcome
+{
+    let embedder = load().await?;
+    let question = embedder.embed_one(
+        Kind::Query,
+        "pourquoi la Lune est-elle rouge pendant une éclipse ?",
+    )?;
+    let mut near = Vec::new();
+    for id in [
+        "astronomie-eclipse-lune",
+        "astronomy-lunar-eclipse",
+        "recette-crepes",
+    ] {
+        let content = sample(id)?["content"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        near.push(cosine(
+            &question,
+            &embedder.embed_one(Kind::Passage, &content)?,
+        ));
+    }
+    assert!(near.is_sorted_by(|a, b| a > b), "{near:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_cover_a_long_text_in_order() -> Outcome {
+    let embedder = load().await?;
+    let content = sample("travail-reglement-atelier")?["content"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let chunks = embedder.chunks(&content)?;
+    assert!(chunks.len() > 1, "{}", chunks.len());
+
+    // Each chunk is a piece of the text that begins at or before the end of the one before it, save
+    // for blanks.
+    let mut covered = 0;
+    for chunk in &chunks {
+        let start = content
+            .find(chunk.as_str())
+            .expect("a chunk is a piece of the text");
+        assert!(
+            content[covered.min(start)..start].trim().is_empty(),
+            "nothing is left out before {chunk:?}"
+        );
+        assert!(
+            start + chunk.len() > covered,
+            "each chunk goes further than the one before it"
+        );
+        covered = start + chunk.len();
+    }
+    assert!(
+        content[covered..].trim().is_empty(),
+        "nothing is left out at the end"
+    );
+    assert_eq!(embedder.chunks("Court.")?, ["Court."]);
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The whole product, running: its functions, their gateway, and a database of its own.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use local::gateway::{Gateway, Logs, Options};
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::{runtime::Handle, task::block_in_place};
+
+use crate::{
+    Assets, Sql,
+    cluster::{self, Server},
+    sql,
+};
+
+/// A request that takes longer than this hangs: the longest real one embeds 50,000 words.
+const HANG: Duration = Duration::from_mins(5);
+
+/// A gateway over the built functions and a database that nobody else uses.
+///
+/// Needs a multi-thread runtime: stopping it, when it is dropped, waits for its processes to end.
+pub struct App {
+    gateway: Option<Gateway>,
+    pub(crate) client: Client,
+    server: Server,
+    /// The URL of the server's database `postgres`, from which ours is made and dropped.
+    server_url: String,
+    database: String,
+    database_url: String,
+    log: PathBuf,
+}
+
+impl App {
+    /// Starts the product with an empty, migrated database on the shared server.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(2).await
+    }
+
+    /// The same with room for `sandboxes` of each function at a time.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub async fn start_with(sandboxes: usize) -> Result<Self> {
+        Self::on(cluster::shared().await?, sandboxes)
+            .await?
+            .migrated()
+            .await
+    }
+
+    /// The same on a server of its own, which the test may kill.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub async fn alone() -> Result<Self> {
+        Self::on(cluster::own().await?, 2).await?.migrated().await
+    }
+
+    /// Starts the product with an empty database that has no schema yet.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub async fn unmigrated() -> Result<Self> {
+        Self::on(cluster::shared().await?, 5).await
+    }
+
+    async fn on(server: Server, sandboxes: usize) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let assets = Assets::prepared().await?;
+        let database = format!("app_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let (server_url, database_url) = {
+            let postgres = server.lock().await;
+            (postgres.url("postgres"), postgres.url(&database))
+        };
+        sql::create_database(&server_url, &database).await?;
+        let log = new_log(&assets.workspace, &database)?;
+        let gateway = Gateway::start(Options {
+            template: assets.workspace.join("template.yaml"),
+            binaries: assets.binaries.clone(),
+            environment: vec![
+                ("DATABASE_URL".into(), database_url.clone()),
+                ("MODEL_DIR".into(), assets.model.display().to_string()),
+                (
+                    "ORT_DYLIB_PATH".into(),
+                    assets.onnxruntime.display().to_string(),
+                ),
+            ],
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            max_sandboxes: sandboxes,
+            idle: HANG,
+            logs: Logs::File(log.clone()),
+        })
+        .await
+        .context("starting the gateway")?;
+        let client = Client::builder()
+            .timeout(HANG)
+            .no_proxy()
+            .build()
+            .context("building the HTTP client")?;
+        Ok(Self {
+            gateway: Some(gateway),
+            client,
+            server,
+            server_url,
+            database,
+            database_url,
+            log,
+        })
+    }
+
+    async fn migrated(self) -> Result<Self> {
+        self.invoke("migrate", json!({}))
+            .await
+            .context("migrating the database")?;
+        Ok(self)
+    }
+
+    /// Sends `event` to a function, past HTTP, and answers what it returned.
+    ///
+    /// # Errors
+    /// When the function fails.
+    pub async fn invoke(&self, function: &str, event: Value) -> Result<Value> {
+        Ok(self.gateway().invoke(function, event).await?.payload)
+    }
+
+    /// What the functions and the gateway have logged so far.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn logged(&self) -> Result<String> {
+        fs::read_to_string(&self.log).with_context(|| format!("reading {}", self.log.display()))
+    }
+
+    /// The process ids of a function's sandboxes.
+    #[must_use]
+    pub fn sandboxes(&self, function: &str) -> Vec<u32> {
+        self.gateway().sandboxes(function)
+    }
+
+    /// Kills the server with SIGKILL; only for an [`App::alone`].
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn kill_postgres(&self) -> Result<()> {
+        self.server
+            .lock()
+            .await
+            .kill()
+            .await
+            .context("killing Postgres")
+    }
+
+    /// Starts the killed server again, on the same port and data.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn restart_postgres(&self) -> Result<()> {
+        self.server
+            .lock()
+            .await
+            .restart()
+            .await
+            .context("restarting Postgres")
+    }
+
+    /// A connection to the database, past the product.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn sql(&self) -> Result<Sql> {
+        Sql::connect(&self.database_url).await
+    }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        self.gateway
+            .as_ref()
+            .expect("the gateway is only taken when the app is dropped")
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let gateway = self.gateway.take();
+        block_in_place(|| {
+            Handle::current().block_on(async {
+                if let Some(gateway) = gateway {
+                    gateway.stop().await;
+                }
+                // A test may have killed the server; its databases go with it.
+                let _ = sql::drop_database(&self.server_url, &self.database).await;
+            });
+        });
+    }
+}
+
+/// An empty log, named after the test whose thread this is, so that it can be read after a failure.
+fn new_log(workspace: &Path, database: &str) -> Result<PathBuf> {
+    let folder = workspace.join("target/test-logs");
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let test = thread::current()
+        .name()
+        .unwrap_or_default()
+        .replace("::", ".");
+    let log = folder.join(format!("{test}-{database}.log"));
+    fs::write(&log, "").with_context(|| format!("emptying {}", log.display()))?;
+    Ok(log)
+}
