@@ -199,7 +199,7 @@ impl Worker {
 }
 
 async fn stored_chunks(database: &Database) -> anyhow::Result<i64> {
-    let statement = Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS some").bind(FEW_CHUNKS);
+    let statement = Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS counted").bind(FEW_CHUNKS);
     let count: Option<(i64,)> = database.fetch_optional(statement).await?;
     Ok(count.map_or(0, |(count,)| count))
 }

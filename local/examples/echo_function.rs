@@ -46,8 +46,12 @@ async fn answer(request: Request) -> Result<Response<Body>, Error> {
     if let Some(size) = query.get("size") {
         return Ok(Response::new("x".repeat(size.parse()?).into()));
     }
-    let response = Response::builder().status(200).header("content-type", "application/json");
-    let response = response.header("set-cookie", "a=1").header("set-cookie", "b=2");
+    let response = Response::builder()
+        .status(200)
+        .header("content-type", "application/json");
+    let response = response
+        .header("set-cookie", "a=1")
+        .header("set-cookie", "b=2");
     Ok(response.body(echo(&request).to_string().into())?)
 }
 
@@ -55,7 +59,9 @@ fn echo(request: &Request) -> Value {
     let parameters = request.path_parameters();
     let parameters: HashMap<_, _> = parameters.iter().collect();
     let left = request.lambda_context_ref().map(|context| {
-        let left = context.deadline().duration_since(std::time::SystemTime::now());
+        let left = context
+            .deadline()
+            .duration_since(std::time::SystemTime::now());
         left.unwrap_or_default().as_secs_f64() * 1000.0
     });
     json!({
@@ -96,10 +102,16 @@ async fn stream(request: Request) -> Result<Response<streaming::Body>, Error> {
         }
     });
     let process = std::process::id();
-    Ok(Response::builder().status(207).header("x-process", process).body(body)?)
+    Ok(Response::builder()
+        .status(207)
+        .header("x-process", process)
+        .body(body)?)
 }
 
 fn query(request: &Request) -> HashMap<String, String> {
     let parameters = request.query_string_parameters();
-    parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    parameters
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

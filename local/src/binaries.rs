@@ -149,3 +149,61 @@ fn cargo(workspace: &Path) -> Command {
     command.current_dir(workspace);
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write as _};
+
+    use super::*;
+
+    const MANIFEST: &str = r#"
+[package]
+name = "tiny"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+"#;
+
+    fn template(binary: &str) -> String {
+        format!(
+            "Resources: {{ F: {{ Type: 'AWS::Serverless::Function', \
+             Metadata: {{ BuildProperties: {{ Binary: {binary} }} }} }} }}"
+        )
+    }
+
+    #[test]
+    fn builds_what_the_template_names() {
+        if std::env::var_os(READY_BINARIES).is_some() {
+            let _ = writeln!(
+                io::stderr(),
+                "not run: {READY_BINARIES} is set, so nothing is built"
+            );
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("it is in the folder"))
+                .and_then(|()| std::fs::write(path, text))
+                .expect("the temporary folder is writable");
+        };
+        write("Cargo.toml", MANIFEST);
+        write("src/main.rs", "fn main() {}");
+        write(TEMPLATE, &template("huge"));
+        let error = build(folder.path(), Profile::Dev).expect_err("there is no such binary");
+        assert!(error.to_string().contains("`huge`"), "{error}");
+
+        write(TEMPLATE, &template("tiny"));
+        let built = build(folder.path(), Profile::Dev).expect("a program of one line builds");
+        assert!(
+            built.join("tiny").is_file(),
+            "no binary in {}",
+            built.display()
+        );
+
+        write("src/main.rs", "this is not built");
+        let again = build(folder.path(), Profile::Dev).expect("the second call builds nothing");
+        assert_eq!(again, built);
+    }
+}

@@ -21,8 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use cluster::{Cluster, Purpose, START_PATIENCE};
-use guardian::Guardian;
+use cluster::{Cluster, Purpose, START_PATIENCE, random_name};
+use guardian::{Guardian, Scratch};
 
 /// How long an orderly stop may take; it writes everything in memory to disk.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
@@ -77,11 +77,10 @@ impl Postgres {
     /// A server for tests, with an empty database in a temporary folder that goes with it. It
     /// writes nothing safely, and starts in less than a second.
     pub async fn throwaway(install: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("rappel-postgres-")
-            .tempdir();
-        let folder = folder.context("cannot make a temporary folder; TMPDIR names its place")?;
-        let data = folder.path().join("data");
+        let name = format!("rappel-postgres-{}", random_name()?);
+        let folder = Scratch::new(&name)
+            .context("cannot make a temporary folder; TMPDIR names its place")?;
+        let data = folder.path.join("data");
         let cluster = Cluster::new(install, &data, Purpose::Throwaway(folder))?;
         let log = cluster
             .try_lock()?
@@ -135,7 +134,8 @@ impl Postgres {
 
     /// For tests of faults: ends every process of the server with SIGKILL, as a power cut would,
     /// and returns when they are gone. Clients see their connections closed without a word, and
-    /// new ones refused, until [`Postgres::restart`].
+    /// new ones refused, until [`Postgres::restart`]. As after any such end, a System V segment of
+    /// 56 bytes stays until the data is served again.
     pub async fn kill(&self) -> anyhow::Result<()> {
         let postmaster = self
             .cluster

@@ -17,6 +17,7 @@ mod response;
 mod route;
 mod runtime_api;
 mod sandbox;
+mod sandboxes;
 mod serve;
 mod stream;
 pub(crate) mod template;
@@ -125,6 +126,7 @@ impl Gateway {
     }
 
     /// The address to send requests to, such as `http://127.0.0.1:8080`, without a slash at its end.
+    #[must_use]
     pub fn url(&self) -> String {
         let unspecified = self.address.ip().is_unspecified();
         let ip = if unspecified {
@@ -136,6 +138,7 @@ impl Gateway {
     }
 
     /// The routes of the template, most specific first.
+    #[must_use]
     pub fn routes(&self) -> &[Route] {
         self.front.routes.all()
     }
@@ -171,6 +174,7 @@ impl Gateway {
     }
 
     /// The process ids of a function's sandboxes, for tests that harm them. Empty for an unknown function.
+    #[must_use]
     pub fn sandboxes(&self, function: &str) -> Vec<u32> {
         self.front
             .pool(function)

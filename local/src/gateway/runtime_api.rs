@@ -109,7 +109,7 @@ async fn response(
     let Some(caller) = pool.caller(sandbox, invocation) else {
         return stale();
     };
-    pool.finish(sandbox);
+    pool.finish(sandbox, invocation);
     match read {
         Ok(payload) => {
             let _ = caller.send(Outcome::Response(payload.to_bytes()));
@@ -171,7 +171,7 @@ async fn streamed(
             refusal(StatusCode::BAD_REQUEST, "BrokenResponse", &why)
         }
     };
-    pool.finish(sandbox);
+    pool.finish(sandbox, invocation);
     answer
 }
 
@@ -188,7 +188,7 @@ async fn error(
     pool.settings()
         .log
         .line(&format!("gateway: request {invocation}: {error}"));
-    pool.finish(sandbox);
+    pool.finish(sandbox, invocation);
     let _ = caller.send(Outcome::Failed(error));
     accepted()
 }

@@ -18,12 +18,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{
-    log::Log,
-    pool::{Pool, Verdict},
-    runtime_api,
-    serve::serve,
-};
+use super::{log::Log, pool::Pool, runtime_api, sandboxes::Verdict, serve::serve};
 
 /// How long a sandbox may take to exit after SIGTERM; Lambda gives two seconds to its shutdown phase.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
@@ -204,7 +199,7 @@ async fn forward(stderr: ChildStderr, log: Log) -> String {
         let line = String::from_utf8_lossy(&line);
         log.line(&line);
         if !line.trim().is_empty() {
-            last = line.trim().to_owned();
+            line.trim().clone_into(&mut last);
         }
     }
     last

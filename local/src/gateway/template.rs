@@ -35,7 +35,7 @@ pub(crate) struct Function {
 }
 
 impl Template {
-    /// Reads a template; the tags of CloudFormation (`!Ref`, `!Sub`, `!If`) are skipped, except that a
+    /// Reads a template; the tags of `CloudFormation` (`!Ref`, `!Sub`, `!If`) are skipped, except that a
     /// number may be a `!Ref` to a parameter with a default.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
@@ -194,7 +194,7 @@ Outputs:
             .find(|function| function.binary == "migrate");
         assert_eq!(
             migrate.map(|function| function.timeout),
-            Some(Duration::from_secs(900))
+            Some(Duration::from_mins(15))
         );
 
         let routes: Vec<_> = template.routes.iter().map(Route::key).collect();

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::account::Account;
-use super::guardian::{End, Guardian};
+use super::guardian::{Guardian, Scratch};
 use super::settings;
 
 /// How long a server may take to accept connections: replaying the log of a bulk load that was
@@ -26,7 +25,7 @@ pub(super) enum Purpose {
     /// The data stays.
     Keep,
     /// The data, and this folder around it, go with the server.
-    Throwaway(TempDir),
+    Throwaway(Scratch),
 }
 
 /// A data folder, its neighbours `DATA.log` and `DATA.password`, and the programs that serve it.
@@ -57,7 +56,7 @@ impl Cluster {
             .context("the root of the file system cannot hold a database")?;
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         if let Purpose::Throwaway(folder) = &purpose {
-            account.own(folder.path())?;
+            account.own(&folder.path)?;
         }
         account.check_reach(parent)?;
         let install = std::path::absolute(install)?;
@@ -118,9 +117,7 @@ impl Cluster {
                 });
             }
         }
-        let mut random = [0; 24];
-        File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let password = BASE64_URL_SAFE_NO_PAD.encode(random);
+        let password = random_name()?;
         let mut file = File::options()
             .create_new(true)
             .write(true)
@@ -226,12 +223,14 @@ impl Cluster {
 
     /// Runs a program of Postgres until it or its owner ends.
     fn guard(&self, program: &str, arguments: &[String], log: File) -> anyhow::Result<Guardian> {
-        let end = match &self.purpose {
-            Purpose::Keep => End::Orderly,
-            Purpose::Throwaway(folder) => End::Erase(folder.path()),
+        // Postgres's fast shutdown disconnects clients and writes everything to disk; its
+        // immediate one is for data that nobody will read.
+        let signal = match &self.purpose {
+            Purpose::Keep => "INT",
+            Purpose::Throwaway(_) => "QUIT",
         };
         let program = self.install.join("bin").join(program);
-        Guardian::start(self.account, &end, &program, arguments, log)
+        Guardian::run(self.account, signal, &program, arguments, log)
             .with_context(|| format!("cannot run /bin/sh to start {}", program.display()))
     }
 
@@ -260,4 +259,11 @@ impl Cluster {
         path.push(extension);
         path.into()
     }
+}
+
+/// 144 random bits as 24 characters that need no escape in a URL or a path.
+pub(super) fn random_name() -> io::Result<String> {
+    let mut random = [0; 18];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
 }

@@ -1,79 +1,93 @@
-//! The shell process between us and the server, which stops the server when we are gone.
+//! The shell processes that clean up after us, however we end.
 //!
 //! Linux could kill a child with its parent (`PR_SET_PDEATHSIG`), but only through `unsafe` code,
-//! without an orderly shutdown, and not on macOS.
+//! without an orderly shutdown, and not on macOS. A pipe is closed by every kernel.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::account::Account;
 
-/// How long a dropped server may take to stop before we leave it to its guardian: a shutdown of a
-/// database of the laptop's size takes a tenth of a second.
+/// How long a dropped guardian may take before we leave it alone: a shutdown of a database of the
+/// laptop's size takes a tenth of a second.
 const DROP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A running guardian with its server. Dropping it stops both, and waits for that.
+/// A running shell that acts once its standard input closes. Dropping it makes it act, and waits
+/// for its end.
 #[derive(Debug)]
 pub(super) struct Guardian {
     shell: Child,
 }
 
-/// How a server ends when its owner has gone.
-pub(super) enum End<'a> {
-    /// Clients are disconnected and everything is on disk.
-    Orderly,
-    /// At once, and this folder is deleted.
-    Erase(&'a Path),
+/// A temporary folder, deleted when the value is dropped or its process ends in any other way.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    pub(super) path: PathBuf,
+    _sweeper: Guardian,
 }
 
 impl Guardian {
-    /// Runs `server` with `arguments` under `account`; both write to `log`.
-    pub(super) fn start(
+    /// Runs `program` under `account`, writing to `log`, until it ends or `signal` ends it.
+    pub(super) fn run(
         account: Account,
-        end: &End<'_>,
-        server: &Path,
+        signal: &str,
+        program: &Path,
         arguments: &[String],
         log: File,
     ) -> io::Result<Self> {
-        let (signal, folder) = match end {
-            End::Orderly => ("INT", Path::new("")),
-            End::Erase(folder) => ("QUIT", *folder),
-        };
         let mut shell = account.command("/bin/sh");
         shell
-            .args([
-                "-c",
-                include_str!("guardian.sh"),
-                "rappel-postgres-guardian",
-                signal,
-            ])
-            .arg(folder)
-            .arg(server)
+            .args(["-c", include_str!("guardian.sh")])
+            .args(["rappel-postgres-guardian", signal])
+            .arg(program)
             .args(arguments)
-            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            // Ctrl-C in a terminal goes to a whole process group; the owner decides the order in
-            // which things stop, so the server is not in its group.
-            .process_group(0);
-        Ok(Self {
-            shell: shell.spawn()?,
-        })
+            .stderr(log);
+        Self::spawn(shell)
     }
 
-    /// The status of the server if it has ended.
+    /// The status of the program if it has ended.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.shell.try_wait()
     }
 
-    /// Tells the guardian that the server is no longer wanted, without waiting.
+    /// Makes the guardian act, without waiting for it.
     pub(super) fn release(&mut self) {
         drop(self.shell.stdin.take());
+    }
+
+    fn spawn(mut shell: Command) -> io::Result<Self> {
+        // Ctrl-C in a terminal goes to a whole process group; the owner decides the order in which
+        // things stop, so its guardians are not in its group.
+        let shell = shell.stdin(Stdio::piped()).process_group(0).spawn()?;
+        Ok(Self { shell })
+    }
+}
+
+impl Scratch {
+    /// A new folder `name` among the temporary files, which only we may enter.
+    pub(super) fn new(name: &str) -> io::Result<Self> {
+        let path = std::path::absolute(std::env::temp_dir())?.join(name);
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", include_str!("sweeper.sh"), "rappel-postgres-sweeper"])
+            .arg(&path)
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // The sweeper comes first, so that at no moment there is a folder without one.
+        let sweeper = Guardian::spawn(shell)?;
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self {
+            path,
+            _sweeper: sweeper,
+        })
     }
 }
 

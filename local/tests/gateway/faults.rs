@@ -119,7 +119,7 @@ async fn a_missing_binary_is_named_at_the_start() {
         environment: Vec::new(),
         address: ([127, 0, 0, 1], 0).into(),
         max_sandboxes: 1,
-        idle: Duration::from_secs(60),
+        idle: Duration::from_mins(1),
         logs: Logs::Discard,
     });
     let error = started.await.expect_err("there is no binary").to_string();

@@ -37,7 +37,7 @@ impl Harness {
             environment: Vec::new(),
             address: ([127, 0, 0, 1], 0).into(),
             max_sandboxes: 4,
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             logs: Logs::File(folder.path().join("log")),
         };
         adapt(&mut options);

@@ -31,7 +31,10 @@ async fn a_request_reaches_the_function_and_its_answer_the_client() {
     let left = body["milliseconds_left"]
         .as_f64()
         .expect("the deadline is a number");
-    assert!((1.0..=20_000.0).contains(&left), "{left} ms are left of 20 s");
+    assert!(
+        (1.0..=20_000.0).contains(&left),
+        "{left} ms are left of 20 s"
+    );
 
     let (status, body) = harness.get("/files/a/b%20c").await;
     assert_eq!(

@@ -6,7 +6,7 @@ use std::{io, time::Duration};
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// No connection could be made.
-    #[error("no connection to the database: {cause}")]
+    #[error("no connection to the database ({cause})")]
     Unavailable {
         /// What stood in the way.
         cause: String,
@@ -14,7 +14,7 @@ pub enum DatabaseError {
         source: sqlx::Error,
     },
     /// A connection broke while it was used; whether the statement took effect is unknown.
-    #[error("the connection to the database was lost: {0}")]
+    #[error("the connection to the database was lost")]
     Lost(#[source] sqlx::Error),
     /// Every connection of the pool is in use.
     #[error("no connection of the pool became free in time")]
@@ -29,7 +29,7 @@ pub enum DatabaseError {
     #[error("the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`")]
     NotMigrated(String),
     /// The server refused the statement.
-    #[error("the database refused a statement: {0}")]
+    #[error("the database refused a statement")]
     Statement(#[source] sqlx::Error),
 }
 

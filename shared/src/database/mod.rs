@@ -92,7 +92,7 @@ impl Database {
                 if !statement.repeatable() {
                     return Err(lost);
                 }
-                tracing::info!(cause = %lost, "the connection was lost; trying once more on a new one");
+                tracing::info!(cause = ?lost, "the connection was lost; trying once more on a new one");
                 self.attempt(&self.current(), statement).await
             }
             outcome => outcome,
