@@ -43,7 +43,8 @@ pub(crate) struct Eval {
 
 #[derive(Deserialize)]
 struct Question {
-    _id: String,
+    #[serde(rename = "_id")]
+    id: String,
     text: String,
 }
 
@@ -65,8 +66,14 @@ impl Eval {
         let questions = judged_questions(&self.queries, &self.qrels, self.questions)?;
         // A database of its own for each corpus keeps judged passages out of the user's documents,
         // and the embeddings for the next run.
-        let setup = self.target.prepare(&format!("_eval_{}", corpus_name(&self.corpus))).await?;
-        ensure!(setup.embedded, "eval fills its own database on the embedded Postgres: leave --database-url out");
+        let setup = self
+            .target
+            .prepare(&format!("_eval_{}", corpus_name(&self.corpus)))
+            .await?;
+        ensure!(
+            setup.embedded,
+            "eval fills its own database on the embedded Postgres: leave --database-url out"
+        );
         import::import(&setup, &self.corpus, true).await?;
         let state = setup.state()?;
         let progress = ProgressBar::new(questions.len() as u64);
@@ -82,7 +89,11 @@ impl Eval {
             let start = Instant::now();
             let response = request.parse()?.run(&state).await?;
             times.push(start.elapsed().as_secs_f64() * 1e3);
-            let ranking: Vec<String> = response.hits.into_iter().map(|hit| hit.document_id).collect();
+            let ranking: Vec<String> = response
+                .hits
+                .into_iter()
+                .map(|hit| hit.document_id)
+                .collect();
             measures.push(Metrics::of(&ranking, judged));
             progress.inc(1);
         }
@@ -110,10 +121,19 @@ fn print(row: &Row, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(row)?);
         return Ok(());
     }
-    println!("{:<24} {:<9} {:>9} {:>8} {:>9} {:>7} {:>7}", "model", "mode", "questions", "nDCG@10", "recall@10", "MRR@10", "p50 ms");
+    println!(
+        "{:<24} {:<9} {:>9} {:>8} {:>9} {:>7} {:>7}",
+        "model", "mode", "questions", "nDCG@10", "recall@10", "MRR@10", "p50 ms"
+    );
     println!(
         "{:<24} {:<9} {:>9} {:>8.3} {:>9.3} {:>7.3} {:>7.1}",
-        row.model, row.mode, row.questions, row.ndcg_at_10, row.recall_at_10, row.mrr_at_10, row.p50_ms
+        row.model,
+        row.mode,
+        row.questions,
+        row.ndcg_at_10,
+        row.recall_at_10,
+        row.mrr_at_10,
+        row.p50_ms
     );
     Ok(())
 }
@@ -127,27 +147,47 @@ fn judged_questions(
     let mut judgements: HashMap<String, HashMap<String, u32>> = HashMap::new();
     for (number, line) in (1..).zip(read(qrels)?.lines()).skip(1) {
         let mut fields = line.split('\t');
-        let (Some(query), Some(document), Some(score)) = (fields.next(), fields.next(), fields.next()) else {
-            anyhow::bail!("{}, line {number}: not three fields separated by tabs", qrels.display());
+        let (Some(query), Some(document), Some(score)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            anyhow::bail!(
+                "{}, line {number}: not three fields separated by tabs",
+                qrels.display()
+            );
         };
-        let score: u32 = score.trim().parse().with_context(|| format!("{}, line {number}: score", qrels.display()))?;
+        let score: u32 = score
+            .trim()
+            .parse()
+            .with_context(|| format!("{}, line {number}: score", qrels.display()))?;
         if score > 0 {
-            judgements.entry(query.to_owned()).or_default().insert(document.to_owned(), score);
+            judgements
+                .entry(query.to_owned())
+                .or_default()
+                .insert(document.to_owned(), score);
         }
     }
     let mut questions = Vec::new();
     for (number, line) in (1..).zip(read(queries)?.lines()) {
-        let question: Question =
-            serde_json::from_str(line).with_context(|| format!("{}, line {number}", queries.display()))?;
-        if let Some(judged) = judgements.remove(&question._id) {
+        let question: Question = serde_json::from_str(line)
+            .with_context(|| format!("{}, line {number}", queries.display()))?;
+        if let Some(judged) = judgements.remove(&question.id) {
             questions.push((question.text, judged));
         }
     }
     if !judgements.is_empty() {
-        note(&format!("{} judged questions are not in {}", judgements.len(), queries.display()));
+        note(&format!(
+            "{} judged questions are not in {}",
+            judgements.len(),
+            queries.display()
+        ));
     }
     questions.truncate(first.unwrap_or(usize::MAX));
-    ensure!(!questions.is_empty(), "no question of {} is judged in {}", queries.display(), qrels.display());
+    ensure!(
+        !questions.is_empty(),
+        "no question of {} is judged in {}",
+        queries.display(),
+        qrels.display()
+    );
     Ok(questions)
 }
 
@@ -157,6 +197,9 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 /// A name for a corpus: the folder it lies in.
 fn corpus_name(corpus: &Path) -> String {
-    let folder = corpus.canonicalize().ok().and_then(|path| Some(path.parent()?.file_name()?.to_string_lossy().into_owned()));
+    let folder = corpus
+        .canonicalize()
+        .ok()
+        .and_then(|path| Some(path.parent()?.file_name()?.to_string_lossy().into_owned()));
     folder.unwrap_or_else(|| "corpus".to_owned())
 }

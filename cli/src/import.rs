@@ -98,7 +98,10 @@ async fn load_all(
     let mut tasks = JoinSet::new();
     for _ in 0..threads {
         // One thread an embedder and one embedder a core: passages a second grow with the cores.
-        let config = shared::config::ModelConfig { threads: 1, ..setup.model.clone() };
+        let config = shared::config::ModelConfig {
+            threads: 1,
+            ..setup.model.clone()
+        };
         let embedder = tokio::task::spawn_blocking(move || Embedder::load(&config)).await??;
         let embedder = Arc::new(embedder);
         // Two workers share it: one embeds while the other waits for the database.
@@ -134,8 +137,13 @@ fn read(
     for line in lines {
         let line = line.context("the file cannot be read further")?;
         let checked = line.document.and_then(|document| {
-            BatchLoad::check(document)
-                .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            BatchLoad::check(document).map_err(|errors| {
+                errors
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            })
         });
         match checked {
             Ok(document) => batch.push(document),
@@ -190,16 +198,21 @@ impl Worker {
         let chunks = documents::load(&self.database, model, &batch).await?;
         let stored = (batch.new.len() + batch.changed.len()) as u64;
         self.done.chunks.fetch_add(chunks as u64, Ordering::Relaxed);
-        self.done.unchanged.fetch_add(batch.unchanged as u64, Ordering::Relaxed);
+        self.done
+            .unchanged
+            .fetch_add(batch.unchanged as u64, Ordering::Relaxed);
         let total = self.done.stored.fetch_add(stored, Ordering::Relaxed) + stored;
         let rate = total as f64 / self.progress.elapsed().as_secs_f64();
-        self.progress.set_message(format!("{total} documents, {rate:.0}/s"));
+        self.progress
+            .set_message(format!("{total} documents, {rate:.0}/s"));
         Ok(())
     }
 }
 
 async fn stored_chunks(database: &Database) -> anyhow::Result<i64> {
-    let statement = Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS counted").bind(FEW_CHUNKS);
+    let statement =
+        Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS counted")
+            .bind(FEW_CHUNKS);
     let count: Option<(i64,)> = database.fetch_optional(statement).await?;
     Ok(count.map_or(0, |(count,)| count))
 }

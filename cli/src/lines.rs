@@ -51,15 +51,25 @@ impl Lines {
         let source: Box<dyn Read + Send> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
-            Box::new(File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?)
+            Box::new(
+                File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?,
+            )
         };
-        let counted = Counted { source, read: Arc::clone(&read) };
-        let reader: Box<dyn BufRead + Send> = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(counted))),
-            Some("xz") => Box::new(BufReader::new(XzDecoder::new_multi_decoder(counted))),
-            _ => Box::new(BufReader::new(counted)),
+        let counted = Counted {
+            source,
+            read: Arc::clone(&read),
         };
-        Ok(Self { reader, number: 0, read })
+        let reader: Box<dyn BufRead + Send> =
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(counted))),
+                Some("xz") => Box::new(BufReader::new(XzDecoder::new_multi_decoder(counted))),
+                _ => Box::new(BufReader::new(counted)),
+            };
+        Ok(Self {
+            reader,
+            number: 0,
+            read,
+        })
     }
 
     /// Bytes read of the file, compressed as it is.
@@ -70,7 +80,13 @@ impl Lines {
     fn next_line(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
-            if self.reader.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut bytes)? == 0 {
+            if self
+                .reader
+                .by_ref()
+                .take(LINE_LIMIT)
+                .read_until(b'\n', &mut bytes)?
+                == 0
+            {
                 return Ok(None);
             }
             self.number += 1;
@@ -83,7 +99,10 @@ impl Lines {
             if bytes.trim_ascii().is_empty() {
                 continue;
             }
-            return Ok(Some(Line { number, document: parse(&bytes) }));
+            return Ok(Some(Line {
+                number,
+                document: parse(&bytes),
+            }));
         }
     }
 }
@@ -126,16 +145,37 @@ mod tests {
 
     fn lines(text: &[u8]) -> Vec<Line> {
         let reader: Box<dyn BufRead + Send> = Box::new(io::Cursor::new(text.to_vec()));
-        Lines { reader, number: 0, read: Arc::default() }.map(|line| line.expect("memory is readable")).collect()
+        Lines {
+            reader,
+            number: 0,
+            read: Arc::default(),
+        }
+        .map(|line| line.expect("memory is readable"))
+        .collect()
     }
 
     #[test]
     fn a_bad_line_is_told_with_its_number_and_the_rest_is_read() {
         let lines = lines(b"{\"_id\":\"a\",\"text\":\"x\"}\n\nnot json\n{\"id\":\"b\",\"content\":\"y\",\"extra\":1}");
-        assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [1, 3, 4]);
-        assert_eq!(lines[0].document.as_ref().map(|document| document.id.as_deref()), Ok(Some("a")));
+        assert_eq!(
+            lines.iter().map(|line| line.number).collect::<Vec<_>>(),
+            [1, 3, 4]
+        );
+        assert_eq!(
+            lines[0]
+                .document
+                .as_ref()
+                .map(|document| document.id.as_deref()),
+            Ok(Some("a"))
+        );
         assert!(lines[1].document.is_err());
-        assert_eq!(lines[2].document.as_ref().map(|document| document.content.as_str()), Ok("y"));
+        assert_eq!(
+            lines[2]
+                .document
+                .as_ref()
+                .map(|document| document.content.as_str()),
+            Ok("y")
+        );
     }
 
     #[test]

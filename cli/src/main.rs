@@ -71,7 +71,10 @@ fn without_telemetry() {
     }
     if let Ok(program) = env::current_exe() {
         // Returns only when it failed; then the program runs on as it is.
-        let error = Command::new(program).args(env::args_os().skip(1)).env(VARIABLE, "1").exec();
+        let error = Command::new(program)
+            .args(env::args_os().skip(1))
+            .env(VARIABLE, "1")
+            .exec();
         setup::note(&format!("warning: {VARIABLE} could not be set: {error}"));
     }
 }

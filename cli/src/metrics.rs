@@ -9,7 +9,7 @@ const DEPTH: usize = 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Metrics {
     /// Normalised discounted cumulative gain: gains of `score` over `log2(rank + 1)`, of the best
-    /// possible sum (Järvelin and Kekäläinen, 2002; linear gains, as trec_eval computes it).
+    /// possible sum (Järvelin and Kekäläinen, 2002; linear gains, as `trec_eval` computes it).
     pub(crate) ndcg: f64,
     /// The share of the relevant documents that were found.
     pub(crate) recall: f64,
@@ -20,8 +20,11 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Measures the first ten of `ranking` against `judged`, document ids with scores above 0.
     pub(crate) fn of(ranking: &[String], judged: &HashMap<String, u32>) -> Self {
-        let gains: Vec<f64> =
-            ranking.iter().take(DEPTH).map(|id| judged.get(id).copied().map_or(0.0, f64::from)).collect();
+        let gains: Vec<f64> = ranking
+            .iter()
+            .take(DEPTH)
+            .map(|id| judged.get(id).copied().map_or(0.0, f64::from))
+            .collect();
         let mut ideal: Vec<f64> = judged.values().copied().map(f64::from).collect();
         ideal.sort_by(|a, b| b.total_cmp(a));
         ideal.truncate(DEPTH);
@@ -29,19 +32,31 @@ impl Metrics {
         Self {
             ndcg: discounted(&gains) / discounted(&ideal),
             recall: found as f64 / judged.len() as f64,
-            reciprocal_rank: gains.iter().position(|gain| *gain > 0.0).map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0)),
+            reciprocal_rank: gains
+                .iter()
+                .position(|gain| *gain > 0.0)
+                .map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0)),
         }
     }
 
     /// The mean of many questions' measures.
     pub(crate) fn mean(all: &[Self]) -> Self {
-        let mean = |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / all.len().max(1) as f64;
-        Self { ndcg: mean(|m| m.ndcg), recall: mean(|m| m.recall), reciprocal_rank: mean(|m| m.reciprocal_rank) }
+        let mean =
+            |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / all.len().max(1) as f64;
+        Self {
+            ndcg: mean(|m| m.ndcg),
+            recall: mean(|m| m.recall),
+            reciprocal_rank: mean(|m| m.reciprocal_rank),
+        }
     }
 }
 
 fn discounted(gains: &[f64]) -> f64 {
-    gains.iter().enumerate().map(|(rank, gain)| gain / (rank as f64 + 2.0).log2()).sum()
+    gains
+        .iter()
+        .enumerate()
+        .map(|(rank, gain)| gain / (rank as f64 + 2.0).log2())
+        .sum()
 }
 
 #[cfg(test)]
@@ -50,12 +65,25 @@ mod tests {
 
     fn of(ranking: &[&str], judged: &[(&str, u32)]) -> Metrics {
         let ranking: Vec<String> = ranking.iter().map(ToString::to_string).collect();
-        Metrics::of(&ranking, &judged.iter().map(|(id, score)| ((*id).to_owned(), *score)).collect())
+        Metrics::of(
+            &ranking,
+            &judged
+                .iter()
+                .map(|(id, score)| ((*id).to_owned(), *score))
+                .collect(),
+        )
     }
 
     #[test]
     fn one_judged_document_counts_by_its_rank() {
-        assert_eq!(of(&["a", "b"], &[("a", 1)]), Metrics { ndcg: 1.0, recall: 1.0, reciprocal_rank: 1.0 });
+        assert_eq!(
+            of(&["a", "b"], &[("a", 1)]),
+            Metrics {
+                ndcg: 1.0,
+                recall: 1.0,
+                reciprocal_rank: 1.0
+            }
+        );
         let second = of(&["b", "a"], &[("a", 1)]);
         assert!((second.ndcg - 1.0 / 3_f64.log2()).abs() < 1e-12);
         assert!((second.reciprocal_rank - 0.5).abs() < 1e-12);

@@ -15,7 +15,11 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let setup = self.target.prepare("").await?;
-        note(&format!("the schema is at version {}, for {}", migrations::version(), setup.manifest.name));
+        note(&format!(
+            "the schema is at version {}, for {}",
+            migrations::version(),
+            setup.manifest.name
+        ));
         setup.stop().await
     }
 }

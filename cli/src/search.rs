@@ -52,7 +52,11 @@ impl Search {
                 print_hit(&mut out, rank, hit)?;
             }
             let took = response.took_ms;
-            writeln!(out, "embedded in {:.1} ms, found in {:.1} ms", took.embed, took.database)?;
+            writeln!(
+                out,
+                "embedded in {:.1} ms, found in {:.1} ms",
+                took.embed, took.database
+            )?;
         }
         state.database().close().await;
         setup.stop().await
@@ -61,9 +65,21 @@ impl Search {
 
 /// Prints a hit in three lines: rank, title and distance; the passage's beginning; its metadata.
 fn print_hit(out: &mut impl Write, rank: usize, hit: &Hit) -> io::Result<()> {
-    let (bold, dim, plain) = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
-    let title = if hit.title.is_empty() { &hit.document_id } else { &hit.title };
-    writeln!(out, "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{plain}", hit.document_id, hit.distance)?;
+    let (bold, dim, plain) = if io::stdout().is_terminal() {
+        ("\x1b[1m", "\x1b[2m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
+    let title = if hit.title.is_empty() {
+        &hit.document_id
+    } else {
+        &hit.title
+    };
+    writeln!(
+        out,
+        "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{plain}",
+        hit.document_id, hit.distance
+    )?;
     writeln!(out, "    {}", excerpt(&hit.content))?;
     if let Ok(Value::Object(metadata)) = serde_json::from_str(hit.metadata.get())
         && !metadata.is_empty()

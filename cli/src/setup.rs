@@ -60,10 +60,19 @@ impl Target {
         let (model, manifest) = self.prepare_model().await?;
         let (postgres, url) = match &self.database_url {
             Some(url) => (None, url.clone()),
-            None => self.start_postgres(&manifest, suffix).await.map(|(postgres, url)| (Some(postgres), url))?,
+            None => self
+                .start_postgres(&manifest, suffix)
+                .await
+                .map(|(postgres, url)| (Some(postgres), url))?,
         };
         let database = database_config(url, pooler);
-        let setup = Setup { database, model, manifest, embedded: postgres.is_some(), postgres };
+        let setup = Setup {
+            database,
+            model,
+            manifest,
+            embedded: postgres.is_some(),
+            postgres,
+        };
         setup.migrate().await?;
         Ok(setup)
     }
@@ -80,10 +89,21 @@ impl Target {
         })
         .await??;
         let manifest = Manifest::read(&folder)?;
-        Ok((ModelConfig { folder, library, threads: threads() }, manifest))
+        Ok((
+            ModelConfig {
+                folder,
+                library,
+                threads: threads(),
+            },
+            manifest,
+        ))
     }
 
-    async fn start_postgres(&self, manifest: &Manifest, suffix: &str) -> anyhow::Result<(Postgres, String)> {
+    async fn start_postgres(
+        &self,
+        manifest: &Manifest,
+        suffix: &str,
+    ) -> anyhow::Result<(Postgres, String)> {
         let data = match &self.data {
             Some(data) => data.clone(),
             None => default_data()?,
@@ -92,7 +112,10 @@ impl Target {
         let postgres = Postgres::open(&install, &data).await?;
         // A database holds the embeddings of one model.
         let name = database_name(&format!("rappel_{}{suffix}", manifest.name));
-        let server = Database::new(&database_config(postgres.url("postgres"), PoolerSetting::Direct))?;
+        let server = Database::new(&database_config(
+            postgres.url("postgres"),
+            PoolerSetting::Direct,
+        ))?;
         server.create_database(&name).await?;
         server.close().await;
         let url = postgres.url(&name);
@@ -149,7 +172,7 @@ fn database_config(url: String, pooler: PoolerSetting) -> DatabaseConfig {
         // An import writes from several tasks; each has a connection.
         connections: u32::try_from(2 * threads()).unwrap_or(4),
         acquire_timeout: Duration::from_secs(10),
-        statement_timeout: Duration::from_secs(60),
+        statement_timeout: Duration::from_mins(1),
     }
 }
 
@@ -169,7 +192,11 @@ fn model_folder(cache: &Cache, name: &str, library: &Path) -> anyhow::Result<Pat
 
 /// A converted model must give the vectors that the engine of its own package gives.
 pub(crate) fn check_fidelity(folder: &Path, library: &Path) -> anyhow::Result<()> {
-    let config = ModelConfig { folder: folder.to_owned(), library: library.to_owned(), threads: threads() };
+    let config = ModelConfig {
+        folder: folder.to_owned(),
+        library: library.to_owned(),
+        threads: threads(),
+    };
     let embedder = Embedder::load(&config)?;
     if let Some(fidelity) = embedder::fidelity(&embedder, folder)?
         && fidelity.lowest < fidelity.required
@@ -186,17 +213,28 @@ pub(crate) fn check_fidelity(folder: &Path, library: &Path) -> anyhow::Result<()
 /// Where data belongs that a user would miss: `/var/lib/rappel` for root, whose home the embedded
 /// Postgres cannot enter, else the XDG data folder.
 fn default_data() -> anyhow::Result<PathBuf> {
-    let home = env::var_os("HOME").map(PathBuf::from).context("HOME is not set: give --data FOLDER")?;
+    let home = env::var_os("HOME")
+        .map(PathBuf::from)
+        .context("HOME is not set: give --data FOLDER")?;
     if home == Path::new("/root") {
         return Ok("/var/lib/rappel/postgres".into());
     }
-    let data = env::var_os("XDG_DATA_HOME").map_or_else(|| home.join(".local/share"), PathBuf::from);
+    let data =
+        env::var_os("XDG_DATA_HOME").map_or_else(|| home.join(".local/share"), PathBuf::from);
     Ok(data.join("rappel/postgres"))
 }
 
 /// A name that needs no quotes, within Postgres's 63 bytes.
 fn database_name(text: &str) -> String {
-    let name: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let name: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
     name.chars().take(63).collect()
 }

@@ -35,7 +35,11 @@ pub(crate) struct Up {
 const QUESTION: &str = "Combien de jours de télétravail par semaine ?";
 
 /// The functions are built as this command was, so that they share what is compiled already.
-const PROFILE: Profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
+const PROFILE: Profile = if cfg!(debug_assertions) {
+    Profile::Dev
+} else {
+    Profile::Release
+};
 
 /// 60 documents in French and English, written for this project.
 const SAMPLES: &str = include_str!("../samples.jsonl");
@@ -46,14 +50,15 @@ impl Up {
         let setup = self.target.prepare("").await?;
         let workspace = binaries::workspace()?;
         let template = workspace.join("template.yaml");
-        let built = tokio::task::spawn_blocking(move || binaries::build(&workspace, PROFILE)).await??;
+        let built =
+            tokio::task::spawn_blocking(move || binaries::build(&workspace, PROFILE)).await??;
         let gateway = Gateway::start(Options {
             template,
             binaries: built,
             environment: environment(&setup),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
             max_sandboxes: 2 * threads(),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
             logs: Logs::Inherit,
         })
         .await?;
@@ -97,42 +102,73 @@ async fn is_empty(client: &reqwest::Client, url: &str) -> anyhow::Result<bool> {
 }
 
 async fn import_samples(client: &reqwest::Client, url: &str) -> anyhow::Result<()> {
-    let documents = SAMPLES.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    let documents = SAMPLES
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<Vec<Value>, _>>()?;
     let count = documents.len();
-    answer(client.post(format!("{url}/documents")).json(&json!({ "documents": documents }))).await?;
-    note(&format!("imported {count} sample documents through POST /documents"));
+    answer(
+        client
+            .post(format!("{url}/documents"))
+            .json(&json!({ "documents": documents })),
+    )
+    .await?;
+    note(&format!(
+        "imported {count} sample documents through POST /documents"
+    ));
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the search is the command's answer")]
 async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()> {
-    let response = answer(client.post(format!("{url}/search")).json(&json!({ "query": QUESTION, "limit": 3 }))).await?;
+    let response = answer(
+        client
+            .post(format!("{url}/search"))
+            .json(&json!({ "query": QUESTION, "limit": 3 })),
+    )
+    .await?;
     println!("\n{QUESTION}");
     for (rank, hit) in (1..).zip(response["hits"].as_array().into_iter().flatten()) {
         let text = |field: &str| hit[field].as_str().unwrap_or_default().to_owned();
-        println!("{rank}. {}  ({}, distance {:.3})", text("title"), text("document_id"), hit["distance"]);
+        println!(
+            "{rank}. {}  ({}, distance {:.3})",
+            text("title"),
+            text("document_id"),
+            hit["distance"]
+        );
         println!("   {}", excerpt(&text("content")));
     }
     println!("answered in {} ms\n", response["took_ms"]["total"]);
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the addresses are the command's answer")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the addresses are the command's answer"
+)]
 fn print_routes(gateway: &Gateway, took: Duration) {
     let url = gateway.url();
-    println!("Serving on {url} after {:.1} s; Ctrl-C stops everything.", took.as_secs_f64());
+    println!(
+        "Serving on {url} after {:.1} s; Ctrl-C stops everything.",
+        took.as_secs_f64()
+    );
     for route in gateway.routes() {
         println!("  {:<6} {url}{}", route.method, route.path);
     }
     println!("\nTry:");
     println!("  curl '{url}/search?q=how+do+I+renew+a+library+card&limit=3'");
-    println!("  curl {url}/search -H 'content-type: application/json' -d '{{\"query\": \"congés\", \"limit\": 2}}'");
+    println!(
+        "  curl {url}/search -H 'content-type: application/json' -d '{{\"query\": \"congés\", \"limit\": 2}}'"
+    );
     println!("  curl '{url}/health?deep=true'");
 }
 
 /// Sends a request and reads its JSON; any other answer than success is an error.
 async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-    let response = request.send().await.context("the gateway does not answer")?;
+    let response = request
+        .send()
+        .await
+        .context("the gateway does not answer")?;
     let status = response.status();
     let body = response.text().await?;
     ensure!(status.is_success(), "the API answered {status}: {body}");

@@ -142,7 +142,12 @@ impl DatabaseConfig {
             },
             application_name: format!("rappel-{function}"),
             // Set by Lambda where one sandbox serves several requests at a time.
-            connections: number("AWS_LAMBDA_MAX_CONCURRENCY", 1, "must be a whole number above 0", |n| *n > 0)?,
+            connections: number(
+                "AWS_LAMBDA_MAX_CONCURRENCY",
+                1,
+                "must be a whole number above 0",
+                |n| *n > 0,
+            )?,
             acquire_timeout: milliseconds("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
             statement_timeout: milliseconds("DATABASE_STATEMENT_TIMEOUT_MS", 10_000)?,
         })
@@ -156,9 +161,22 @@ impl ModelConfig {
     /// Names the first variable that is missing or wrong.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
-            folder: required("MODEL_DIR", "the folder of the embedding model, with its manifest.json")?.into(),
-            library: required("ORT_DYLIB_PATH", "the path of ONNX Runtime's shared library")?.into(),
-            threads: number("EMBEDDING_THREADS", 1, "must be a whole number from 1 to 64", |n| (1..=64).contains(n))?,
+            folder: required(
+                "MODEL_DIR",
+                "the folder of the embedding model, with its manifest.json",
+            )?
+            .into(),
+            library: required(
+                "ORT_DYLIB_PATH",
+                "the path of ONNX Runtime's shared library",
+            )?
+            .into(),
+            threads: number(
+                "EMBEDDING_THREADS",
+                1,
+                "must be a whole number from 1 to 64",
+                |n| (1..=64).contains(n),
+            )?,
         })
     }
 }
@@ -183,7 +201,9 @@ impl FromStr for PoolerSetting {
 
 /// An empty variable counts as missing: templates set variables that they have no value for to "".
 fn optional(variable: &'static str) -> Option<String> {
-    env::var(variable).ok().filter(|value| !value.trim().is_empty())
+    env::var(variable)
+        .ok()
+        .filter(|value| !value.trim().is_empty())
 }
 
 fn required(variable: &'static str, purpose: &'static str) -> Result<String, ConfigError> {
@@ -199,13 +219,19 @@ fn number<N: FromStr>(
     let Some(value) = optional(variable) else {
         return Ok(default);
     };
-    value
-        .parse()
-        .ok()
-        .filter(fits)
-        .ok_or(ConfigError::Invalid { variable, value, expected })
+    value.parse().ok().filter(fits).ok_or(ConfigError::Invalid {
+        variable,
+        value,
+        expected,
+    })
 }
 
 fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
-    number(variable, default, "must be a whole number of milliseconds above 0", |n| *n > 0).map(Duration::from_millis)
+    number(
+        variable,
+        default,
+        "must be a whole number of milliseconds above 0",
+        |n| *n > 0,
+    )
+    .map(Duration::from_millis)
 }

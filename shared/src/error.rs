@@ -17,9 +17,6 @@ pub enum Error {
     /// The body is larger than [`crate::http::BODY_LIMIT`].
     #[error("the body has {0} bytes")]
     BodyTooLarge(usize),
-    /// The function does not serve this method on this path.
-    #[error("{0} is not served here")]
-    NoRoute(String),
     /// No document has this id.
     #[error("no document has the id {0:?}")]
     NoDocument(String),
@@ -47,7 +44,10 @@ pub struct FieldError {
 impl FieldError {
     /// Says of `field` that `detail`.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), detail: detail.into() }
+        Self {
+            field: field.into(),
+            detail: detail.into(),
+        }
     }
 }
 

@@ -56,7 +56,10 @@ pub async fn check(state: &State, deep: bool) -> Health {
         checks.push(timed("search", search(state)).await);
     }
     let failed = checks.iter().any(|check| check.status == Status::Failed);
-    Health { status: if failed { Status::Failed } else { Status::Ok }, checks }
+    Health {
+        status: if failed { Status::Failed } else { Status::Ok },
+        checks,
+    }
 }
 
 async fn timed(name: &'static str, check: impl Future<Output = Result<(), Failure>>) -> Check {
@@ -64,10 +67,20 @@ async fn timed(name: &'static str, check: impl Future<Output = Result<(), Failur
     let outcome = check.await;
     let took_ms = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     match outcome {
-        Ok(()) => Check { name, status: Status::Ok, took_ms, detail: None },
+        Ok(()) => Check {
+            name,
+            status: Status::Ok,
+            took_ms,
+            detail: None,
+        },
         Err(failure) => {
             tracing::error!(check = name, cause = %failure.cause, "a health check failed");
-            Check { name, status: Status::Failed, took_ms, detail: Some(failure.remedy.to_owned()) }
+            Check {
+                name,
+                status: Status::Failed,
+                took_ms,
+                detail: Some(failure.remedy.to_owned()),
+            }
         }
     }
 }
@@ -79,41 +92,66 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(cause: impl ToString, remedy: &'static str) -> Self {
-        Self { cause: cause.to_string(), remedy }
+    fn new(cause: &impl ToString, remedy: &'static str) -> Self {
+        Self {
+            cause: cause.to_string(),
+            remedy,
+        }
     }
 }
 
 impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {
-        Self::new(error, "the database does not answer: see this function's log")
+        Self::new(
+            &error,
+            "the database does not answer: see this function's log",
+        )
     }
 }
 
 async fn database(state: &State) -> Result<(), Failure> {
-    let one: Option<(i32,)> = state.database().fetch_optional(Statement::read("SELECT 1")).await?;
-    one.map(drop).ok_or_else(|| Failure::new("no row", "the database answers without rows"))
+    let one: Option<(i32,)> = state
+        .database()
+        .fetch_optional(Statement::read("SELECT 1"))
+        .await?;
+    one.map(drop)
+        .ok_or_else(|| Failure::new(&"no row", "the database answers without rows"))
 }
 
 async fn extension(state: &State) -> Result<(), Failure> {
     let statement = Statement::read("SELECT extversion FROM pg_extension WHERE extname = 'vector'");
     let version: Option<(String,)> = state.database().fetch_optional(statement).await?;
-    version.map(drop).ok_or_else(|| Failure::new("no pgvector", "create the extension: run migrate"))
+    version
+        .map(drop)
+        .ok_or_else(|| Failure::new(&"no pgvector", "create the extension: run migrate"))
 }
 
 async fn migrations(state: &State) -> Result<(), Failure> {
-    let (applied, expected) = (migrations::applied_version(state.database()).await?, migrations::version());
+    let (applied, expected) = (
+        migrations::applied_version(state.database()).await?,
+        migrations::version(),
+    );
     if applied >= expected {
         return Ok(());
     }
-    Err(Failure::new(format!("version {applied}, not {expected}"), "the schema is behind: run migrate"))
+    Err(Failure::new(
+        &format!("version {applied}, not {expected}"),
+        "the schema is behind: run migrate",
+    ))
 }
 
 async fn model(state: &State) -> Result<(), Failure> {
-    let manifest = state.manifest().map_err(|error| Failure::new(error, "set MODEL_DIR"))?;
+    let manifest = state
+        .manifest()
+        .map_err(|error| Failure::new(&error, "set MODEL_DIR"))?;
     migrations::require_model(state.database(), manifest)
         .await
-        .map_err(|error| Failure::new(error, "the database and the function have different models"))
+        .map_err(|error| {
+            Failure::new(
+                &error,
+                "the database and the function have different models",
+            )
+        })
 }
 
 async fn index(state: &State) -> Result<(), Failure> {
@@ -121,14 +159,24 @@ async fn index(state: &State) -> Result<(), Failure> {
         "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('rappel.chunks_embedding_hnsw') AND indisvalid",
     );
     let valid: Option<(i32,)> = state.database().fetch_optional(statement).await?;
-    valid.map(drop).ok_or_else(|| Failure::new("no valid index", "the index is missing or invalid: run migrate"))
+    valid.map(drop).ok_or_else(|| {
+        Failure::new(
+            &"no valid index",
+            "the index is missing or invalid: run migrate",
+        )
+    })
 }
 
 async fn search(state: &State) -> Result<(), Failure> {
-    let request =
-        SearchRequest { query: "health".to_owned(), limit: Some(1), max_distance: None, filter: None, mode: None };
+    let request = SearchRequest {
+        query: "health".to_owned(),
+        limit: Some(1),
+        max_distance: None,
+        filter: None,
+        mode: None,
+    };
     let run = async { request.parse()?.run(state).await };
     run.await
         .map(drop)
-        .map_err(|error: Error| Failure::new(error, "a search fails: see this function's log"))
+        .map_err(|error: Error| Failure::new(&error, "a search fails: see this function's log"))
 }

@@ -22,7 +22,10 @@ pub const INDEX: &str = "chunks_embedding_hnsw";
 
 /// Each migration with its SQL. An applied migration is never edited: a change is a new one.
 const MIGRATIONS: &[(&str, &str)] = &[
-    ("0001_documents", include_str!("../migrations/0001_documents.sql")),
+    (
+        "0001_documents",
+        include_str!("../migrations/0001_documents.sql"),
+    ),
     ("0002_upsert", include_str!("../migrations/0002_upsert.sql")),
     ("0003_search", include_str!("../migrations/0003_search.sql")),
 ];
@@ -45,7 +48,10 @@ pub fn version() -> i32 {
 pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
     let applied = apply(database, manifest).await?;
     build_index(database).await?;
-    Ok(Report { applied, version: version() })
+    Ok(Report {
+        applied,
+        version: version(),
+    })
 }
 
 /// Asks the database whether it was embedded by this model.
@@ -74,7 +80,10 @@ pub async fn applied_version(database: &Database) -> Result<i32, DatabaseError> 
 
 /// Applies what is missing in one transaction, so that a failure leaves the schema as it was. The
 /// lock ends with the transaction, which makes it hold through a pooler too.
-async fn apply(database: &Database, manifest: &Manifest) -> Result<Vec<&'static str>, DatabaseError> {
+async fn apply(
+    database: &Database,
+    manifest: &Manifest,
+) -> Result<Vec<&'static str>, DatabaseError> {
     let mut transaction = database.begin().await?;
     let lock = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
     transaction.run_script(&lock).await?;
@@ -85,7 +94,9 @@ async fn apply(database: &Database, manifest: &Manifest) -> Result<Vec<&'static 
     let mut applied = Vec::new();
     for (version, (name, sql)) in (1..).zip(MIGRATIONS) {
         if version > last {
-            transaction.run_script(&sql.replace("{dimensions}", &manifest.dimensions.to_string())).await?;
+            transaction
+                .run_script(&sql.replace("{dimensions}", &manifest.dimensions.to_string()))
+                .await?;
             record(&mut transaction, version, name).await?;
             applied.push(*name);
         }
@@ -108,23 +119,36 @@ const PREPARE: &str = "
     );
 ";
 
-async fn record(transaction: &mut Transaction, version: i32, name: &str) -> Result<(), DatabaseError> {
-    let statement = Statement::write("INSERT INTO rappel.migrations (version, name) VALUES ($1, $2) RETURNING version")
-        .bind(version)
-        .bind(name.to_owned());
+async fn record(
+    transaction: &mut Transaction,
+    version: i32,
+    name: &str,
+) -> Result<(), DatabaseError> {
+    let statement = Statement::write(
+        "INSERT INTO rappel.migrations (version, name) VALUES ($1, $2) RETURNING version",
+    )
+    .bind(version)
+    .bind(name.to_owned());
     transaction.fetch_all::<(i32,)>(statement).await.map(drop)
 }
 
 /// Stores the model at the first migration; later it must be the same.
-async fn store_model(transaction: &mut Transaction, manifest: &Manifest) -> Result<(), DatabaseError> {
+async fn store_model(
+    transaction: &mut Transaction,
+    manifest: &Manifest,
+) -> Result<(), DatabaseError> {
     let insert = Statement::write(
         "INSERT INTO rappel.model (name, dimensions) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING dimensions",
     )
     .bind(manifest.name.clone())
     .bind(dimensions(manifest));
     transaction.fetch_all::<(i32,)>(insert).await?;
-    let stored = transaction.fetch_all::<(String, i32)>(Statement::read("SELECT name, dimensions FROM rappel.model")).await?;
-    stored.first().map_or(Ok(()), |stored| compare(stored, manifest))
+    let stored = transaction
+        .fetch_all::<(String, i32)>(Statement::read("SELECT name, dimensions FROM rappel.model"))
+        .await?;
+    stored
+        .first()
+        .map_or(Ok(()), |stored| compare(stored, manifest))
 }
 
 fn compare(stored: &(String, i32), manifest: &Manifest) -> Result<(), DatabaseError> {
@@ -160,7 +184,9 @@ pub async fn build_index(database: &Database) -> Result<(), DatabaseError> {
             Some(IndexState { building: true, .. }) => {
                 tokio::time::sleep(std::time::Duration::from_millis(250)).await;
             }
-            Some(_) => run_tolerant(database, "DROP INDEX CONCURRENTLY IF EXISTS rappel.chunks_embedding_hnsw").await?,
+            Some(_) => {
+                drop_index(database).await?;
+            }
             None => {
                 run_tolerant(
                     database,
@@ -178,7 +204,11 @@ pub async fn build_index(database: &Database) -> Result<(), DatabaseError> {
 /// # Errors
 /// Whatever the database says.
 pub async fn drop_index(database: &Database) -> Result<(), DatabaseError> {
-    run_tolerant(database, "DROP INDEX CONCURRENTLY IF EXISTS rappel.chunks_embedding_hnsw").await
+    run_tolerant(
+        database,
+        "DROP INDEX CONCURRENTLY IF EXISTS rappel.chunks_embedding_hnsw",
+    )
+    .await
 }
 
 async fn index_state(database: &Database) -> Result<Option<IndexState>, DatabaseError> {
@@ -195,7 +225,10 @@ async fn index_state(database: &Database) -> Result<Option<IndexState>, Database
 /// since the caller looks at the outcome again.
 async fn run_tolerant(database: &Database, sql: &str) -> Result<(), DatabaseError> {
     // Without this memory the graph spills to disk while it is built, and takes five times longer.
-    match database.run_unlimited(&["SET maintenance_work_mem = '1GB'"], sql).await {
+    match database
+        .run_unlimited(&["SET maintenance_work_mem = '1GB'"], sql)
+        .await
+    {
         Err(DatabaseError::Statement(error)) if is_race(&error) => {
             tokio::time::sleep(std::time::Duration::from_millis(250)).await;
             Ok(())
@@ -204,8 +237,10 @@ async fn run_tolerant(database: &Database, sql: &str) -> Result<(), DatabaseErro
     }
 }
 
-/// duplicate_table, unique_violation (of the catalog), deadlock_detected.
+/// `duplicate_table`, `unique_violation` (of the catalog), `deadlock_detected`.
 fn is_race(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     matches!(code.as_deref(), Some("42P07" | "23505" | "40P01"))
 }

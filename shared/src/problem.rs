@@ -26,21 +26,30 @@ pub struct Problem {
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         match error {
-            Error::MalformedJson(detail) => Self::new(400, "malformed-json", "The body is not JSON", detail),
+            Error::MalformedJson(detail) => {
+                Self::new(400, "malformed-json", "The body is not JSON", detail)
+            }
             Error::Invalid(errors) => Self {
                 errors: errors.clone(),
-                ..Self::new(422, "invalid-request", "The request is not valid", &error.to_string())
+                ..Self::new(
+                    422,
+                    "invalid-request",
+                    "The request is not valid",
+                    &error.to_string(),
+                )
             },
-            Error::UnsupportedMediaType(_) => {
-                Self::new(415, "unsupported-media-type", "The body must be application/json", &error.to_string())
-            }
+            Error::UnsupportedMediaType(_) => Self::new(
+                415,
+                "unsupported-media-type",
+                "The body must be application/json",
+                &error.to_string(),
+            ),
             Error::BodyTooLarge(bytes) => Self::new(
                 413,
                 "body-too-large",
                 "The body is too large",
                 &format!("the body has {bytes} bytes; the limit is {BODY_LIMIT}"),
             ),
-            Error::NoRoute(_) => Self::new(404, "not-found", "Not found", &error.to_string()),
             Error::NoDocument(_) => Self::new(404, "not-found", "Not found", &error.to_string()),
             Error::Database(cause) => Self::of_database(cause),
             Error::Embedder(_) | Error::Internal(_) => Self::internal(),
@@ -51,12 +60,20 @@ impl From<&Error> for Problem {
 impl Problem {
     fn of_database(error: &DatabaseError) -> Self {
         match error {
-            DatabaseError::Unavailable { .. } | DatabaseError::Lost(_) => {
-                Self::new(503, "database-unavailable", "The database is unavailable", "try again in a moment").retry(1)
-            }
-            DatabaseError::Busy => {
-                Self::new(503, "database-busy", "No connection is free", "try again in a moment").retry(1)
-            }
+            DatabaseError::Unavailable { .. } | DatabaseError::Lost(_) => Self::new(
+                503,
+                "database-unavailable",
+                "The database is unavailable",
+                "try again in a moment",
+            )
+            .retry(1),
+            DatabaseError::Busy => Self::new(
+                503,
+                "database-busy",
+                "No connection is free",
+                "try again in a moment",
+            )
+            .retry(1),
             DatabaseError::StatementTimeout => Self::new(
                 504,
                 "statement-timeout",
@@ -80,7 +97,12 @@ impl Problem {
     }
 
     fn internal() -> Self {
-        Self::new(500, "internal", "Internal error", "the request failed; the log has the cause under its request id")
+        Self::new(
+            500,
+            "internal",
+            "Internal error",
+            "the request failed; the log has the cause under its request id",
+        )
     }
 
     fn new(status: u16, word: &str, title: &'static str, detail: &str) -> Self {
@@ -95,6 +117,9 @@ impl Problem {
     }
 
     fn retry(self, seconds: u32) -> Self {
-        Self { retry_after: Some(seconds), ..self }
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
     }
 }

@@ -90,19 +90,33 @@ impl SearchRequest {
     /// [`Error::Invalid`] with one entry a field.
     pub fn parse(self) -> Result<Search, Error> {
         let mut errors = Vec::new();
-        let query = Query::parse(self.query).map_err(|error| errors.push(error)).ok();
-        let limit = Limit::parse(self.limit, Limit::SEARCH_DEFAULT).map_err(|error| errors.push(error)).ok();
+        let query = Query::parse(self.query)
+            .map_err(|error| errors.push(error))
+            .ok();
+        let limit = Limit::parse(self.limit, Limit::SEARCH_DEFAULT)
+            .map_err(|error| errors.push(error))
+            .ok();
         if let Some(distance) = self.max_distance
             && !(0.0..=2.0).contains(&distance)
         {
-            errors.push(FieldError::new("max_distance", "must be a cosine distance from 0 to 2"));
+            errors.push(FieldError::new(
+                "max_distance",
+                "must be a cosine distance from 0 to 2",
+            ));
         }
         errors.extend(self.mode.as_deref().and_then(unavailable_mode));
-        errors.extend(self.filter.as_ref().and_then(|filter| filter.unstorable("filter")));
+        errors.extend(
+            self.filter
+                .as_ref()
+                .and_then(|filter| filter.unstorable("filter")),
+        );
         match (query, limit) {
-            (Some(query), Some(limit)) if errors.is_empty() => {
-                Ok(Search { query, limit, max_distance: self.max_distance, filter: self.filter })
-            }
+            (Some(query), Some(limit)) if errors.is_empty() => Ok(Search {
+                query,
+                limit,
+                max_distance: self.max_distance,
+                filter: self.filter,
+            }),
             _ => Err(Error::Invalid(errors)),
         }
     }
@@ -119,9 +133,21 @@ impl Query {
     pub fn parse(text: String) -> Result<Self, FieldError> {
         let characters = text.chars().count();
         if text.trim().is_empty() {
-            Err(FieldError::new("query", format!("must have 1 to {} characters, not only blanks", Self::MAX_CHARACTERS)))
+            Err(FieldError::new(
+                "query",
+                format!(
+                    "must have 1 to {} characters, not only blanks",
+                    Self::MAX_CHARACTERS
+                ),
+            ))
         } else if characters > Self::MAX_CHARACTERS {
-            Err(FieldError::new("query", format!("has {characters} characters; the limit is {}", Self::MAX_CHARACTERS)))
+            Err(FieldError::new(
+                "query",
+                format!(
+                    "has {characters} characters; the limit is {}",
+                    Self::MAX_CHARACTERS
+                ),
+            ))
         } else {
             Ok(Self(text))
         }
@@ -137,9 +163,20 @@ impl Search {
         let start = Instant::now();
         let embedding = state.embed_one(Kind::Query, self.query.0.clone()).await?;
         let embed = start.elapsed();
-        let hits = self.nearest(state.database(), &state.manifest()?.name, embedding, state.search_effort()).await?;
+        let hits = self
+            .nearest(
+                state.database(),
+                &state.manifest()?.name,
+                embedding,
+                state.search_effort(),
+            )
+            .await?;
         let total = start.elapsed();
-        let took_ms = Took { embed: ms(embed), database: ms(total.saturating_sub(embed)), total: ms(total) };
+        let took_ms = Took {
+            embed: ms(embed),
+            database: ms(total.saturating_sub(embed)),
+            total: ms(total),
+        };
         Ok(SearchResponse { hits, took_ms })
     }
 
@@ -154,13 +191,18 @@ impl Search {
         embedding: Vec<f32>,
         effort: i32,
     ) -> Result<Vec<Hit>, DatabaseError> {
-        let statement = Statement::read("SELECT * FROM rappel.search($1, $2, $3, $4::jsonb, $5, $6)")
-            .bind(model.to_owned())
-            .bind(embedding)
-            .bind(self.limit.get())
-            .bind(self.filter.as_ref().map(|filter| filter.as_json().to_owned()))
-            .bind(self.max_distance)
-            .bind(effort);
+        let statement =
+            Statement::read("SELECT * FROM rappel.search($1, $2, $3, $4::jsonb, $5, $6)")
+                .bind(model.to_owned())
+                .bind(embedding)
+                .bind(self.limit.get())
+                .bind(
+                    self.filter
+                        .as_ref()
+                        .map(|filter| filter.as_json().to_owned()),
+                )
+                .bind(self.max_distance)
+                .bind(effort);
         let mut hits: Vec<Hit> = database.fetch_all(statement).await?;
         for hit in &mut hits {
             hit.score = 1.0 - hit.distance;
@@ -173,8 +215,14 @@ impl Search {
 fn unavailable_mode(mode: &str) -> Option<FieldError> {
     match mode {
         "semantic" => None,
-        "keyword" | "hybrid" => Some(FieldError::new("mode", format!("{mode:?} is not available yet; use \"semantic\""))),
-        _ => Some(FieldError::new("mode", format!("{mode:?} is not a mode; use \"semantic\""))),
+        "keyword" | "hybrid" => Some(FieldError::new(
+            "mode",
+            format!("{mode:?} is not available yet; use \"semantic\""),
+        )),
+        _ => Some(FieldError::new(
+            "mode",
+            format!("{mode:?} is not a mode; use \"semantic\""),
+        )),
     }
 }
 

@@ -54,7 +54,13 @@ impl State {
     pub fn new(config: Config) -> Result<Self, StartError> {
         let model = config.model.map(Model::new).transpose()?;
         let database = Database::new(&config.database)?;
-        Ok(Self { inner: Arc::new(Inner { database, model, search_effort: config.search_effort }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                database,
+                model,
+                search_effort: config.search_effort,
+            }),
+        })
     }
 
     /// The state of the function called `function`, from its environment.
@@ -109,14 +115,18 @@ impl State {
     /// # Errors
     /// When the model cannot be loaded or the inference fails.
     pub async fn embed_one(&self, kind: Kind, text: String) -> Result<Vec<f32>, Error> {
-        self.with_embedder(move |embedder| embedder.embed_one(kind, &text)).await
+        self.with_embedder(move |embedder| embedder.embed_one(kind, &text))
+            .await
     }
 
     /// Chunks and embeds documents away from the threads that serve requests.
     ///
     /// # Errors
     /// When the model cannot be loaded or the inference fails.
-    pub async fn embed_documents(&self, mut documents: Vec<Prepared>) -> Result<Vec<Prepared>, Error> {
+    pub async fn embed_documents(
+        &self,
+        mut documents: Vec<Prepared>,
+    ) -> Result<Vec<Prepared>, Error> {
         self.with_embedder(move |embedder| {
             Prepared::embed(embedder, &mut documents)?;
             Ok(documents)
@@ -133,7 +143,8 @@ impl State {
             let model = state.model()?;
             work(model.embedder()?).map_err(Error::from)
         });
-        task.await.map_err(|panic| Error::Internal(format!("the embedding task failed: {panic}")))?
+        task.await
+            .map_err(|panic| Error::Internal(format!("the embedding task failed: {panic}")))?
     }
 
     async fn check_database(&self) -> Result<(), DatabaseError> {
@@ -145,22 +156,38 @@ impl State {
 
     async fn load_embedder(&self) -> Result<(), EmbedderError> {
         let state = self.clone();
-        let load = move || state.inner.model.as_ref().map_or(Ok(()), |model| model.embedder().map(drop));
-        tokio::task::spawn_blocking(load).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        let load = move || {
+            state
+                .inner
+                .model
+                .as_ref()
+                .map_or(Ok(()), |model| model.embedder().map(drop))
+        };
+        tokio::task::spawn_blocking(load)
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     fn model(&self) -> Result<&Model, Error> {
-        self.inner.model.as_ref().ok_or_else(|| Error::Internal("this function is built without a model".to_owned()))
+        self.inner
+            .model
+            .as_ref()
+            .ok_or_else(|| Error::Internal("this function is built without a model".to_owned()))
     }
 }
 
 impl Model {
     fn new(config: ModelConfig) -> Result<Self, EmbedderError> {
         let manifest = Manifest::read(&config.folder)?;
-        Ok(Self { config, manifest, embedder: OnceCell::new() })
+        Ok(Self {
+            config,
+            manifest,
+            embedder: OnceCell::new(),
+        })
     }
 
     fn embedder(&self) -> Result<&Embedder, EmbedderError> {
-        self.embedder.get_or_try_init(|| Embedder::load(&self.config))
+        self.embedder
+            .get_or_try_init(|| Embedder::load(&self.config))
     }
 }

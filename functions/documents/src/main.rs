@@ -1,6 +1,6 @@
 //! `GET /documents`, `GET /documents/{id}` and `DELETE /documents/{id}`: no model inside.
 
-use lambda_http::{RequestExt as _, http::Method};
+use lambda_http::{RequestExt as _, aws_lambda_events::query_map::QueryMap, http::Method};
 use shared::{
     Error, State,
     config::Needs,
@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: State, request: Request) -> Result<Response, Error> {
-    if request.path_parameters_ref().is_none_or(|parameters| parameters.is_empty()) {
+    if request.path_parameters_ref().is_none_or(QueryMap::is_empty) {
         return http::ok(&page(&request)?.read(state.database()).await?);
     }
     let id = DocumentId::parse(http::path_parameter(&request, "id")?, "id")?;

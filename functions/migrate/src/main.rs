@@ -15,7 +15,10 @@ async fn main() -> Result<(), Error> {
     let database = Database::new(&DatabaseConfig::from_env("migrate")?)?;
     let manifest = Manifest::read(&ModelConfig::from_env()?.folder)?;
     let (database, manifest) = (&database, &manifest);
-    lambda_runtime::run(service_fn(move |_event: LambdaEvent<Value>| handle(database, manifest))).await
+    lambda_runtime::run(service_fn(move |_event: LambdaEvent<Value>| {
+        handle(database, manifest)
+    }))
+    .await
 }
 
 async fn handle(database: &Database, manifest: &Manifest) -> Result<Report, Error> {

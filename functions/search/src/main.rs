@@ -14,7 +14,11 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: State, request: Request) -> Result<Response, Error> {
-    let search = if request.method() == Method::GET { parameters(&request)? } else { http::json(&request)? };
+    let search = if request.method() == Method::GET {
+        parameters(&request)?
+    } else {
+        http::json(&request)?
+    };
     http::ok(&search.parse()?.run(&state).await?)
 }
 

@@ -26,7 +26,9 @@ pub enum DatabaseError {
     #[error("{0}")]
     ModelMismatch(String),
     /// The schema is not there, or older than this program.
-    #[error("the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`")]
+    #[error(
+        "the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`"
+    )]
     NotMigrated(String),
     /// The server refused the statement.
     #[error("the database refused a statement")]
@@ -41,14 +43,21 @@ impl DatabaseError {
                 cause: "none could be made or became free within the acquire limit".to_owned(),
                 source: error,
             },
-            source => Self::Unavailable { cause: source.to_string(), source },
+            source => Self::Unavailable {
+                cause: source.to_string(),
+                source,
+            },
         }
     }
 
     /// An error of running a statement on a connection that was made.
     pub(super) fn running(error: sqlx::Error) -> Self {
         let Some(database) = error.as_database_error() else {
-            return if is_broken_connection(&error) { Self::Lost(error) } else { Self::Statement(error) };
+            return if is_broken_connection(&error) {
+                Self::Lost(error)
+            } else {
+                Self::Statement(error)
+            };
         };
         let message = database.message().to_owned();
         match database.code().as_deref() {
@@ -79,5 +88,11 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
 }
 
 fn is_broken_connection(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed)
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed
+    )
 }

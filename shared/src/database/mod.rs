@@ -21,7 +21,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
 
-pub use self::{failure::DatabaseError, pooler::Pooler, statement::Statement, transaction::Transaction};
+pub use self::{
+    failure::DatabaseError, pooler::Pooler, statement::Statement, transaction::Transaction,
+};
 use crate::config::DatabaseConfig;
 
 /// A Postgres behind a pool that is built without I/O and heals itself.
@@ -45,10 +47,14 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when the URL cannot be read.
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
-        let options: PgConnectOptions = config
-            .url
-            .parse()
-            .map_err(|source| DatabaseError::Unavailable { cause: "DATABASE_URL cannot be read".to_owned(), source })?;
+        let options: PgConnectOptions =
+            config
+                .url
+                .parse()
+                .map_err(|source| DatabaseError::Unavailable {
+                    cause: "DATABASE_URL cannot be read".to_owned(),
+                    source,
+                })?;
         let pooler = Pooler::of(config.pooler, &options);
         let mut options = options
             .application_name(&config.application_name)
@@ -58,13 +64,23 @@ impl Database {
         if pooler == Pooler::Direct {
             // A pooler would refuse or drop startup options; there they are set per transaction.
             options = options.options([
-                ("statement_timeout", config.statement_timeout.as_millis().to_string()),
+                (
+                    "statement_timeout",
+                    config.statement_timeout.as_millis().to_string(),
+                ),
                 ("jit", "off".to_owned()),
             ]);
         }
         let (connections, acquire_timeout) = (config.connections, config.acquire_timeout);
         let pool = RwLock::new(lazy_pool(&options, connections, acquire_timeout));
-        Ok(Self { options, pooler, connections, acquire_timeout, statement_timeout: config.statement_timeout, pool })
+        Ok(Self {
+            options,
+            pooler,
+            connections,
+            acquire_timeout,
+            statement_timeout: config.statement_timeout,
+            pool,
+        })
     }
 
     /// What stands between this process and the server.
@@ -120,11 +136,26 @@ impl Database {
 
     /// Runs one statement that Postgres refuses inside a transaction and that may take hours, such
     /// as `CREATE INDEX CONCURRENTLY`, on a connection of its own without a time limit.
-    pub async fn run_unlimited(&self, settings: &[&'static str], sql: &str) -> Result<(), DatabaseError> {
-        let mut connection = self.options.connect().await.map_err(DatabaseError::connecting)?;
+    pub async fn run_unlimited(
+        &self,
+        settings: &[&'static str],
+        sql: &str,
+    ) -> Result<(), DatabaseError> {
+        let mut connection = self
+            .options
+            .connect()
+            .await
+            .map_err(DatabaseError::connecting)?;
         if self.pooler != Pooler::Transaction {
-            for setting in settings.iter().copied().chain(["SET statement_timeout = 0"]) {
-                sqlx::raw_sql(setting).execute(&mut connection).await.map_err(DatabaseError::running)?;
+            for setting in settings
+                .iter()
+                .copied()
+                .chain(["SET statement_timeout = 0"])
+            {
+                sqlx::raw_sql(setting)
+                    .execute(&mut connection)
+                    .await
+                    .map_err(DatabaseError::running)?;
             }
         }
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
@@ -140,7 +171,10 @@ impl Database {
         match self.run_unlimited(&[], &create).await {
             // duplicate_database, or unique_violation where two create it at a time.
             Err(DatabaseError::Statement(error))
-                if matches!(failure::code(&error).as_deref(), Some("42P04" | "23505")) => Ok(()),
+                if matches!(failure::code(&error).as_deref(), Some("42P04" | "23505")) =>
+            {
+                Ok(())
+            }
             outcome => outcome,
         }
     }
@@ -159,7 +193,8 @@ impl Database {
         let limit = self.statement_timeout + ANSWER_GRACE;
         let run = async {
             if self.pooler == Pooler::Transaction {
-                let mut transaction = Transaction::begin(connection, &self.transaction_settings()).await?;
+                let mut transaction =
+                    Transaction::begin(connection, &self.transaction_settings()).await?;
                 let rows = transaction.fetch_all(statement).await?;
                 transaction.commit().await?;
                 Ok(rows)
@@ -167,7 +202,9 @@ impl Database {
                 statement.fetch_all(&mut connection).await
             }
         };
-        tokio::time::timeout(limit, run).await.unwrap_or_else(|_| Err(DatabaseError::no_answer(limit)))
+        tokio::time::timeout(limit, run)
+            .await
+            .unwrap_or_else(|_| Err(DatabaseError::no_answer(limit)))
     }
 
     async fn acquire(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, DatabaseError> {
@@ -184,7 +221,10 @@ impl Database {
     }
 
     fn current(&self) -> PgPool {
-        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.pool
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Puts a fresh pool in place of `dead`, unless another request did so already. The old pool is

@@ -34,12 +34,20 @@ impl Pooler {
         let host = host.to_ascii_lowercase();
         if host.ends_with("pooler.supabase.com") {
             // Supavisor: one host, the port chooses the mode.
-            return if port == 5432 { Self::Session } else { Self::Transaction };
+            return if port == 5432 {
+                Self::Session
+            } else {
+                Self::Transaction
+            };
         }
         let neon = host.contains("-pooler.") && host.ends_with(".neon.tech");
         let rds_proxy = host.contains(".proxy-") && host.contains(".rds.amazonaws.com");
         // 6543 is the pooler of Supabase, dedicated or shared; 6432 is PgBouncer's own default.
-        if neon || rds_proxy || port == 6543 || port == 6432 { Self::Transaction } else { Self::Direct }
+        if neon || rds_proxy || port == 6543 || port == 6432 {
+            Self::Transaction
+        } else {
+            Self::Direct
+        }
     }
 }
 
@@ -54,9 +62,17 @@ mod tests {
             ("aws-0-eu-west-3.pooler.supabase.com", 5432, Session),
             ("db.abcdefgh.supabase.co", 5432, Direct),
             ("db.abcdefgh.supabase.co", 6543, Transaction),
-            ("ep-cool-1234-pooler.eu-central-1.aws.neon.tech", 5432, Transaction),
+            (
+                "ep-cool-1234-pooler.eu-central-1.aws.neon.tech",
+                5432,
+                Transaction,
+            ),
             ("ep-cool-1234.eu-central-1.aws.neon.tech", 5432, Direct),
-            ("mine.proxy-abc123.eu-west-1.rds.amazonaws.com", 5432, Transaction),
+            (
+                "mine.proxy-abc123.eu-west-1.rds.amazonaws.com",
+                5432,
+                Transaction,
+            ),
             ("mine.abc123.eu-west-1.rds.amazonaws.com", 5432, Direct),
             ("10.0.0.7", 6432, Transaction),
             ("localhost", 5432, Direct),

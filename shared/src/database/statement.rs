@@ -21,7 +21,11 @@ impl Statement {
     /// A statement that changes nothing.
     #[must_use]
     pub fn read(sql: &'static str) -> Self {
-        Self { sql, arguments: PgArguments::default(), repeatable: true }
+        Self {
+            sql,
+            arguments: PgArguments::default(),
+            repeatable: true,
+        }
     }
 
     /// A statement that leaves the same rows whether it runs once or twice.
@@ -33,7 +37,10 @@ impl Statement {
     /// A statement that must not run twice.
     #[must_use]
     pub fn write(sql: &'static str) -> Self {
-        Self { repeatable: false, ..Self::read(sql) }
+        Self {
+            repeatable: false,
+            ..Self::read(sql)
+        }
     }
 
     /// Binds the next argument.
@@ -45,7 +52,9 @@ impl Statement {
     where
         T: Encode<'q, Postgres> + Type<Postgres> + 'q,
     {
-        self.arguments.add(value).expect("arguments of Rappel's own statements are encodable");
+        self.arguments
+            .add(value)
+            .expect("arguments of Rappel's own statements are encodable");
         self
     }
 
@@ -54,7 +63,10 @@ impl Statement {
     }
 
     /// Runs it as a named statement, which the server connection remembers.
-    pub(super) async fn fetch_all<T>(self, connection: &mut PgConnection) -> Result<Vec<T>, DatabaseError>
+    pub(super) async fn fetch_all<T>(
+        self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<T>, DatabaseError>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
@@ -66,7 +78,10 @@ impl Statement {
 
     /// Runs it as an unnamed statement. Only [`super::Transaction`] calls this: outside a
     /// transaction a pooler may answer an unnamed statement with another client's rows.
-    pub(super) async fn fetch_all_unnamed<T>(self, connection: &mut PgConnection) -> Result<Vec<T>, DatabaseError>
+    pub(super) async fn fetch_all_unnamed<T>(
+        self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<T>, DatabaseError>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {

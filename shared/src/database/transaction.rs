@@ -1,9 +1,7 @@
 //! Several statements that take effect together.
 
 use sqlx::{
-    AssertSqlSafe, FromRow, Postgres, SqlSafeStr as _,
-    pool::PoolConnection,
-    postgres::PgRow,
+    AssertSqlSafe, FromRow, Postgres, SqlSafeStr as _, pool::PoolConnection, postgres::PgRow,
 };
 
 use super::{DatabaseError, Statement};
@@ -17,10 +15,16 @@ pub struct Transaction {
 
 impl Transaction {
     /// Sends `begin`, a script that starts with `BEGIN`: one round trip.
-    pub(super) async fn begin(connection: PoolConnection<Postgres>, begin: &str) -> Result<Self, DatabaseError> {
-        let inner = sqlx::Transaction::begin(connection, Some(AssertSqlSafe(begin.to_owned()).into_sql_str()))
-            .await
-            .map_err(DatabaseError::running)?;
+    pub(super) async fn begin(
+        connection: PoolConnection<Postgres>,
+        begin: &str,
+    ) -> Result<Self, DatabaseError> {
+        let inner = sqlx::Transaction::begin(
+            connection,
+            Some(AssertSqlSafe(begin.to_owned()).into_sql_str()),
+        )
+        .await
+        .map_err(DatabaseError::running)?;
         Ok(Self { inner })
     }
 
@@ -43,7 +47,11 @@ impl Transaction {
 
     /// Sends `rows`, in the text format of `COPY`, to the table and columns of `copy`.
     pub async fn copy_in(&mut self, copy: &'static str, rows: &[u8]) -> Result<u64, DatabaseError> {
-        let mut sink = self.inner.copy_in_raw(copy).await.map_err(DatabaseError::running)?;
+        let mut sink = self
+            .inner
+            .copy_in_raw(copy)
+            .await
+            .map_err(DatabaseError::running)?;
         // Postgres reads CopyData messages whole: pieces keep its memory and ours flat.
         for piece in rows.chunks(64 * 1024) {
             sink.send(piece).await.map_err(DatabaseError::running)?;

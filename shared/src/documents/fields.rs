@@ -25,7 +25,10 @@ impl DocumentId {
         if (1..=Self::MAX_CHARACTERS).contains(&characters) {
             return Ok(Self(id));
         }
-        let detail = format!("has {characters} characters; 1 to {} are allowed", Self::MAX_CHARACTERS);
+        let detail = format!(
+            "has {characters} characters; 1 to {} are allowed",
+            Self::MAX_CHARACTERS
+        );
         Err(FieldError::new(field, detail))
     }
 
@@ -60,7 +63,12 @@ impl Limit {
             .ok()
             .filter(|limit| (1..=Self::MAX).contains(limit))
             .map(Self)
-            .ok_or_else(|| FieldError::new("limit", format!("is {limit}; 1 to {} are allowed", Self::MAX)))
+            .ok_or_else(|| {
+                FieldError::new(
+                    "limit",
+                    format!("is {limit}; 1 to {} are allowed", Self::MAX),
+                )
+            })
     }
 
     /// The number.
@@ -108,7 +116,8 @@ const NUL_REFUSED: &str = "holds a NUL character (U+0000), which Postgres cannot
 
 /// Says of a text with a NUL that it cannot be stored.
 pub(super) fn nul(text: &str, field: &str) -> Option<FieldError> {
-    text.contains('\0').then(|| FieldError::new(field, NUL_REFUSED))
+    text.contains('\0')
+        .then(|| FieldError::new(field, NUL_REFUSED))
 }
 
 #[cfg(test)]
@@ -117,17 +126,40 @@ mod tests {
 
     #[test]
     fn a_limit_is_1_to_100() {
-        for (limit, fits) in [(0, false), (1, true), (100, true), (101, false), (-1, false), (i64::MAX, false)] {
-            assert_eq!(Limit::parse(Some(limit), Limit::SEARCH_DEFAULT).is_ok(), fits, "{limit}");
+        for (limit, fits) in [
+            (0, false),
+            (1, true),
+            (100, true),
+            (101, false),
+            (-1, false),
+            (i64::MAX, false),
+        ] {
+            assert_eq!(
+                Limit::parse(Some(limit), Limit::SEARCH_DEFAULT).is_ok(),
+                fits,
+                "{limit}"
+            );
         }
     }
 
     #[test]
     fn a_nul_is_told_from_an_escaped_backslash() {
         let metadata = |json: &str| serde_json::from_str::<Metadata>(json).expect("an object");
-        assert!(metadata(r#"{"a":"\u0000"}"#).unstorable("metadata").is_some());
+        assert!(
+            metadata(r#"{"a":"\u0000"}"#)
+                .unstorable("metadata")
+                .is_some()
+        );
         assert!(metadata(r#"{"\u0000":1}"#).unstorable("metadata").is_some());
-        assert!(metadata(r#"{"a":"\\u0000"}"#).unstorable("metadata").is_none());
-        assert!(metadata(r#"{"a":"\\\u0000"}"#).unstorable("metadata").is_some());
+        assert!(
+            metadata(r#"{"a":"\\u0000"}"#)
+                .unstorable("metadata")
+                .is_none()
+        );
+        assert!(
+            metadata(r#"{"a":"\\\u0000"}"#)
+                .unstorable("metadata")
+                .is_some()
+        );
     }
 }

@@ -36,19 +36,27 @@ impl BatchLoad {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sort(database: &Database, documents: Vec<Prepared>) -> Result<Self, DatabaseError> {
+    pub async fn sort(
+        database: &Database,
+        documents: Vec<Prepared>,
+    ) -> Result<Self, DatabaseError> {
         let total = documents.len();
         let mut by_id: HashMap<String, Prepared> = HashMap::with_capacity(total);
         for prepared in documents {
             by_id.insert(prepared.document.id.as_str().to_owned(), prepared);
         }
-        let checked: Vec<CheckedDocument> = by_id.values().map(|prepared| prepared.document.clone()).collect();
+        let checked: Vec<CheckedDocument> = by_id
+            .values()
+            .map(|prepared| prepared.document.clone())
+            .collect();
         let stored = stored(database, &checked).await?;
         let mut batch = Self::default();
         for (id, prepared) in by_id {
             match stored.get(&id) {
                 None => batch.new.push(prepared),
-                Some(row) if row.content_hash != prepared.document.hash => batch.changed.push(prepared),
+                Some(row) if row.content_hash != prepared.document.hash => {
+                    batch.changed.push(prepared);
+                }
                 Some(_) => {}
             }
         }
@@ -75,7 +83,12 @@ pub async fn load(database: &Database, model: &str, batch: &BatchLoad) -> Result
     if !batch.changed.is_empty() {
         write(database, model, &batch.changed).await?;
     }
-    Ok(batch.new.iter().chain(&batch.changed).map(|prepared| prepared.chunks.len()).sum())
+    Ok(batch
+        .new
+        .iter()
+        .chain(&batch.changed)
+        .map(|prepared| prepared.chunks.len())
+        .sum())
 }
 
 async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
@@ -92,12 +105,20 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
             &[&[1], document.metadata.as_json().as_bytes()].concat(),
             &document.hash,
         ]);
-        for (ordinal, (chunk, embedding)) in (0_i32..).zip(prepared.chunks.iter().zip(&prepared.embeddings)) {
-            chunks.row(&[id, &ordinal.to_be_bytes(), chunk.as_bytes(), &halfvec(embedding)]);
+        for (ordinal, (chunk, embedding)) in
+            (0_i32..).zip(prepared.chunks.iter().zip(&prepared.embeddings))
+        {
+            chunks.row(&[
+                id,
+                &ordinal.to_be_bytes(),
+                chunk.as_bytes(),
+                &halfvec(embedding),
+            ]);
         }
     }
     let mut transaction = database.begin().await?;
-    let check = Statement::read("SELECT 1 FROM (SELECT rappel.require_model($1)) AS checked").bind(model.to_owned());
+    let check = Statement::read("SELECT 1 FROM (SELECT rappel.require_model($1)) AS checked")
+        .bind(model.to_owned());
     transaction.fetch_all::<(i32,)>(check).await?;
     transaction
         .copy_in(
@@ -123,7 +144,9 @@ struct BinaryCopy {
 impl BinaryCopy {
     fn new() -> Self {
         // Signature, no flags, no header extension.
-        Self { bytes: [b"PGCOPY\n\xff\r\n\0".as_slice(), &[0; 8]].concat() }
+        Self {
+            bytes: [b"PGCOPY\n\xff\r\n\0".as_slice(), &[0; 8]].concat(),
+        }
     }
 
     fn row(&mut self, fields: &[&[u8]]) {
@@ -146,7 +169,8 @@ impl BinaryCopy {
 /// halfvec's binary form: the number of dimensions, an unused field, the halves.
 fn halfvec(embedding: &[f32]) -> Vec<u8> {
     let halves = HalfVector::from_f32_slice(embedding);
-    let dimensions = i16::try_from(embedding.len()).expect("a manifest allows at most 3,072 dimensions");
+    let dimensions =
+        i16::try_from(embedding.len()).expect("a manifest allows at most 3,072 dimensions");
     let mut bytes = Vec::with_capacity(4 + 2 * embedding.len());
     bytes.extend(dimensions.to_be_bytes());
     bytes.extend([0; 2]);
@@ -157,5 +181,7 @@ fn halfvec(embedding: &[f32]) -> Vec<u8> {
 }
 
 fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

@@ -63,7 +63,11 @@ impl PageRequest {
     pub async fn read(self, database: &Database) -> Result<Page, Error> {
         let limit = Limit::parse(self.limit, Limit::PAGE_DEFAULT)?;
         let filter = self.filter.as_ref().map(Metadata::as_json);
-        let after = self.cursor.as_deref().map(|cursor| open_cursor(cursor, filter)).transpose()?;
+        let after = self
+            .cursor
+            .as_deref()
+            .map(|cursor| open_cursor(cursor, filter))
+            .transpose()?;
         // One more than wanted tells whether another page follows.
         let statement = Statement::read(
             "SELECT d.id, d.title, d.metadata,
@@ -82,8 +86,14 @@ impl PageRequest {
         let wanted = usize::try_from(limit.get()).unwrap_or_default();
         let more = documents.len() > wanted;
         documents.truncate(wanted);
-        let next_cursor = documents.last().filter(|_| more).map(|last| seal_cursor(&last.id, filter));
-        Ok(Page { documents, next_cursor })
+        let next_cursor = documents
+            .last()
+            .filter(|_| more)
+            .map(|last| seal_cursor(&last.id, filter));
+        Ok(Page {
+            documents,
+            next_cursor,
+        })
     }
 }
 
@@ -111,7 +121,8 @@ pub async fn get(database: &Database, id: &DocumentId) -> Result<Document, Error
 /// When the database fails. A deletion whose connection is lost is not repeated: the second try
 /// would answer "no such document" for a document that the first one deleted.
 pub async fn delete(database: &Database, id: &DocumentId) -> Result<bool, DatabaseError> {
-    let statement = Statement::write("DELETE FROM rappel.documents WHERE id = $1 RETURNING id").bind(id.as_str().to_owned());
+    let statement = Statement::write("DELETE FROM rappel.documents WHERE id = $1 RETURNING id")
+        .bind(id.as_str().to_owned());
     let deleted: Option<(String,)> = database.fetch_optional(statement).await?;
     Ok(deleted.is_some())
 }
@@ -129,14 +140,24 @@ fn seal_cursor(id: &str, filter: Option<&str>) -> String {
 
 fn open_cursor(cursor: &str, filter: Option<&str>) -> Result<String, FieldError> {
     let refused = || FieldError::new("cursor", "is not a next_cursor of this listing and filter");
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refused())?;
+    let bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(cursor)
+        .map_err(|_| refused())?;
     let (sum, id) = bytes.split_at_checked(CHECKSUM).ok_or_else(refused)?;
     let id = str::from_utf8(id).map_err(|_| refused())?;
-    if sum == checksum(id, filter) { Ok(id.to_owned()) } else { Err(refused()) }
+    if sum == checksum(id, filter) {
+        Ok(id.to_owned())
+    } else {
+        Err(refused())
+    }
 }
 
 fn checksum(id: &str, filter: Option<&str>) -> [u8; CHECKSUM] {
-    let hash = Sha256::new().chain_update(filter.unwrap_or_default()).chain_update([0]).chain_update(id).finalize();
+    let hash = Sha256::new()
+        .chain_update(filter.unwrap_or_default())
+        .chain_update([0])
+        .chain_update(id)
+        .finalize();
     let mut sum = [0; CHECKSUM];
     sum.copy_from_slice(&hash[..CHECKSUM]);
     sum
@@ -149,13 +170,23 @@ mod tests {
     #[test]
     fn a_cursor_opens_only_unchanged_and_under_its_filter() {
         let cursor = seal_cursor("été/1", Some(r#"{"a":1}"#));
-        assert_eq!(open_cursor(&cursor, Some(r#"{"a":1}"#)).as_deref(), Ok("été/1"));
+        assert_eq!(
+            open_cursor(&cursor, Some(r#"{"a":1}"#)).as_deref(),
+            Ok("été/1")
+        );
         assert!(open_cursor(&cursor, None).is_err());
         for position in 0..cursor.len() {
             let mut tampered = cursor.clone().into_bytes();
-            tampered[position] = if tampered[position] == b'A' { b'B' } else { b'A' };
+            tampered[position] = if tampered[position] == b'A' {
+                b'B'
+            } else {
+                b'A'
+            };
             let tampered = String::from_utf8(tampered).expect("ASCII");
-            assert!(open_cursor(&tampered, Some(r#"{"a":1}"#)).is_err(), "{tampered}");
+            assert!(
+                open_cursor(&tampered, Some(r#"{"a":1}"#)).is_err(),
+                "{tampered}"
+            );
         }
         assert!(open_cursor("", None).is_err());
     }

@@ -1,6 +1,6 @@
 //! Documents in: checked, chunked, embedded, stored.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -88,7 +88,11 @@ impl Batch {
     /// [`Error::Invalid`] with one entry a field: `documents[2].title`.
     pub fn parse(documents: Vec<DocumentInput>) -> Result<Self, Error> {
         if !(1..=Self::MAX_DOCUMENTS).contains(&documents.len()) {
-            let detail = format!("has {} documents; 1 to {} are allowed", documents.len(), Self::MAX_DOCUMENTS);
+            let detail = format!(
+                "has {} documents; 1 to {} are allowed",
+                documents.len(),
+                Self::MAX_DOCUMENTS
+            );
             return Err(FieldError::new("documents", detail).into());
         }
         let mut errors = Vec::new();
@@ -102,7 +106,11 @@ impl Batch {
         if errors.is_empty() {
             errors = contradictions(&checked);
         }
-        if errors.is_empty() { Ok(Self { documents: checked }) } else { Err(Error::Invalid(errors)) }
+        if errors.is_empty() {
+            Ok(Self { documents: checked })
+        } else {
+            Err(Error::Invalid(errors))
+        }
     }
 
     /// Checks a single document whose id is `id`.
@@ -111,11 +119,18 @@ impl Batch {
     /// [`Error::Invalid`] with one entry a field.
     pub fn parse_one(id: String, document: DocumentInput) -> Result<Self, Error> {
         if let Some(other) = document.id.filter(|other| *other != id) {
-            return Err(FieldError::new("id", format!("is {other:?}, but the path says {id:?}")).into());
+            return Err(
+                FieldError::new("id", format!("is {other:?}, but the path says {id:?}")).into(),
+            );
         }
-        let document = DocumentInput { id: Some(id), ..document };
+        let document = DocumentInput {
+            id: Some(id),
+            ..document
+        };
         CheckedDocument::parse(document, "")
-            .map(|document| Self { documents: vec![document] })
+            .map(|document| Self {
+                documents: vec![document],
+            })
             .map_err(Error::Invalid)
     }
 }
@@ -127,14 +142,22 @@ impl Batch {
 ///
 /// # Errors
 /// When the embedding or the database fails; then nothing of the batch is stored.
-pub async fn upsert<F>(database: &Database, model: &str, batch: Batch, embed: F) -> Result<Vec<Outcome>, Error>
+pub async fn upsert<F>(
+    database: &Database,
+    model: &str,
+    batch: Batch,
+    embed: F,
+) -> Result<Vec<Outcome>, Error>
 where
     F: AsyncFnOnce(Vec<Prepared>) -> Result<Vec<Prepared>, Error>,
 {
     let stored = stored(database, &batch.documents).await?;
     let mut fresh: HashMap<DocumentId, Prepared> = HashMap::new();
     for document in &batch.documents {
-        if stored.get(document.id.as_str()).is_none_or(|stored| stored.content_hash != document.hash) {
+        if stored
+            .get(document.id.as_str())
+            .is_none_or(|stored| stored.content_hash != document.hash)
+        {
             fresh.insert(document.id.clone(), Prepared::new(document.clone()));
         }
     }
@@ -148,7 +171,11 @@ where
 
 impl Prepared {
     pub(super) fn new(document: CheckedDocument) -> Self {
-        Self { document, chunks: Vec::new(), embeddings: Vec::new() }
+        Self {
+            document,
+            chunks: Vec::new(),
+            embeddings: Vec::new(),
+        }
     }
 
     /// Chunks and embeds documents; passages of all of them share batches.
@@ -159,7 +186,10 @@ impl Prepared {
         for prepared in &mut *documents {
             prepared.chunks = embedder.chunks(&prepared.document.content)?;
         }
-        let texts: Vec<&str> = documents.iter().flat_map(|prepared| prepared.chunks.iter().map(String::as_str)).collect();
+        let texts: Vec<&str> = documents
+            .iter()
+            .flat_map(|prepared| prepared.chunks.iter().map(String::as_str))
+            .collect();
         let mut embeddings = embedder.embed(Kind::Passage, &texts)?.into_iter();
         for prepared in documents {
             prepared.embeddings = embeddings.by_ref().take(prepared.chunks.len()).collect();
@@ -174,11 +204,17 @@ impl CheckedDocument {
         let mut errors = Vec::new();
         let title_characters = input.title.chars().count();
         if title_characters > Batch::MAX_TITLE_CHARACTERS {
-            let detail = format!("has {title_characters} characters; the limit is {}", Batch::MAX_TITLE_CHARACTERS);
+            let detail = format!(
+                "has {title_characters} characters; the limit is {}",
+                Batch::MAX_TITLE_CHARACTERS
+            );
             errors.push(FieldError::new(field("title"), detail));
         }
         if input.content.trim().is_empty() {
-            errors.push(FieldError::new(field("content"), "must not be empty or blank"));
+            errors.push(FieldError::new(
+                field("content"),
+                "must not be empty or blank",
+            ));
         }
         errors.extend(nul(&input.title, &field("title")));
         errors.extend(nul(&input.content, &field("content")));
@@ -186,9 +222,13 @@ impl CheckedDocument {
         let hash = hash(&input);
         let id = input.id.clone().unwrap_or_else(|| hex(&hash));
         match DocumentId::parse(id, &field("id")) {
-            Ok(id) if errors.is_empty() => {
-                Ok(Self { id, title: input.title, content: input.content, metadata: input.metadata, hash })
-            }
+            Ok(id) if errors.is_empty() => Ok(Self {
+                id,
+                title: input.title,
+                content: input.content,
+                metadata: input.metadata,
+                hash,
+            }),
             Ok(_) => Err(errors),
             Err(error) => {
                 errors.push(error);
@@ -211,7 +251,10 @@ pub(super) async fn stored(
     database: &Database,
     documents: &[CheckedDocument],
 ) -> Result<HashMap<String, Stored>, DatabaseError> {
-    let ids: Vec<String> = documents.iter().map(|document| document.id.as_str().to_owned()).collect();
+    let ids: Vec<String> = documents
+        .iter()
+        .map(|document| document.id.as_str().to_owned())
+        .collect();
     let statement = Statement::read(
         "SELECT d.id, d.content_hash, (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks
          FROM rappel.documents AS d
@@ -228,11 +271,17 @@ pub(super) async fn write(
     model: &str,
     prepared: &[Prepared],
 ) -> Result<HashMap<String, Outcome>, DatabaseError> {
-    let rows: Vec<(String, bool)> = database.fetch_all(upsert_statement(model, prepared)).await?;
+    let rows: Vec<(String, bool)> = database
+        .fetch_all(upsert_statement(model, prepared))
+        .await?;
     let created: HashMap<String, bool> = rows.into_iter().collect();
     let outcome = |prepared: &Prepared| {
         let id = prepared.document.id.clone();
-        let status = if created.get(id.as_str()) == Some(&true) { Status::Created } else { Status::Updated };
+        let status = if created.get(id.as_str()) == Some(&true) {
+            Status::Created
+        } else {
+            Status::Updated
+        };
         let chunks = i64::try_from(prepared.chunks.len()).unwrap_or(i64::MAX);
         (id.as_str().to_owned(), Outcome { id, status, chunks })
     };
@@ -241,48 +290,64 @@ pub(super) async fn write(
 
 fn upsert_statement(model: &str, prepared: &[Prepared]) -> Statement {
     let column = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
-        prepared.iter().map(|prepared| value(&prepared.document).to_owned()).collect()
+        prepared
+            .iter()
+            .map(|prepared| value(&prepared.document).to_owned())
+            .collect()
     };
-    let hashes: Vec<Vec<u8>> = prepared.iter().map(|prepared| prepared.document.hash.clone()).collect();
+    let hashes: Vec<Vec<u8>> = prepared
+        .iter()
+        .map(|prepared| prepared.document.hash.clone())
+        .collect();
     let mut documents: Vec<i32> = Vec::new();
     let mut ordinals: Vec<i32> = Vec::new();
     let mut contents: Vec<String> = Vec::new();
     let mut embeddings: Vec<f32> = Vec::new();
     for (position, prepared) in (1..).zip(prepared) {
-        for (ordinal, (chunk, embedding)) in (0..).zip(prepared.chunks.iter().zip(&prepared.embeddings)) {
+        for (ordinal, (chunk, embedding)) in
+            (0..).zip(prepared.chunks.iter().zip(&prepared.embeddings))
+        {
             documents.push(position);
             ordinals.push(ordinal);
             contents.push(chunk.clone());
             embeddings.extend_from_slice(embedding);
         }
     }
-    Statement::upsert("SELECT document_id, created FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-        .bind(model.to_owned())
-        .bind(column(|document| document.id.as_str()))
-        .bind(column(|document| &document.title))
-        .bind(column(|document| &document.content))
-        .bind(column(|document| document.metadata.as_json()))
-        .bind(hashes)
-        .bind(documents)
-        .bind(ordinals)
-        .bind(contents)
-        .bind(embeddings)
+    Statement::upsert(
+        "SELECT document_id, created FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(model.to_owned())
+    .bind(column(|document| document.id.as_str()))
+    .bind(column(|document| &document.title))
+    .bind(column(|document| &document.content))
+    .bind(column(|document| document.metadata.as_json()))
+    .bind(hashes)
+    .bind(documents)
+    .bind(ordinals)
+    .bind(contents)
+    .bind(embeddings)
 }
 
-fn outcomes(batch: Batch, stored: &HashMap<String, Stored>, written: &mut HashMap<String, Outcome>) -> Vec<Outcome> {
+fn outcomes(
+    batch: Batch,
+    stored: &HashMap<String, Stored>,
+    written: &mut HashMap<String, Outcome>,
+) -> Vec<Outcome> {
     let mut last: HashMap<DocumentId, i64> = HashMap::new();
     let outcome = |document: CheckedDocument| {
-        let outcome = written.remove(document.id.as_str()).unwrap_or_else(|| Outcome {
-            id: document.id.clone(),
-            status: Status::Unchanged,
-            // Either it was stored before, or it stands earlier in this batch.
-            chunks: stored
-                .get(document.id.as_str())
-                .filter(|stored| stored.content_hash == document.hash)
-                .map(|stored| stored.chunks)
-                .or_else(|| last.get(&document.id).copied())
-                .unwrap_or_default(),
-        });
+        let outcome = written
+            .remove(document.id.as_str())
+            .unwrap_or_else(|| Outcome {
+                id: document.id.clone(),
+                status: Status::Unchanged,
+                // Either it was stored before, or it stands earlier in this batch.
+                chunks: stored
+                    .get(document.id.as_str())
+                    .filter(|stored| stored.content_hash == document.hash)
+                    .map(|stored| stored.chunks)
+                    .or_else(|| last.get(&document.id).copied())
+                    .unwrap_or_default(),
+            });
         last.insert(document.id, outcome.chunks);
         outcome
     };
@@ -297,7 +362,8 @@ fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
     for (index, document) in documents.iter().enumerate() {
         let earlier = *first.entry(&document.id).or_insert(index);
         if documents[earlier].hash != document.hash {
-            let detail = format!("is also the id of documents[{earlier}], which is another document");
+            let detail =
+                format!("is also the id of documents[{earlier}], which is another document");
             errors.push(FieldError::new(format!("documents[{index}].id"), detail));
         }
     }
@@ -316,5 +382,11 @@ fn hash(input: &DocumentInput) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

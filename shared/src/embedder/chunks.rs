@@ -13,7 +13,11 @@ const OVERLAP: f64 = 0.1;
 const MARGIN: usize = 2;
 
 /// Splits `content` on the largest borders that fit: paragraphs, sentences, words.
-pub(super) fn split(tokenizer: &Tokenizer, manifest: &Manifest, content: &str) -> Result<Vec<String>, EmbedderError> {
+pub(super) fn split(
+    tokenizer: &Tokenizer,
+    manifest: &Manifest,
+    content: &str,
+) -> Result<Vec<String>, EmbedderError> {
     let sizer = TokenSizer { tokenizer };
     let overhead = tokenizer
         .encode_fast(manifest.passage_prefix.as_str(), true)
@@ -34,7 +38,10 @@ pub(super) fn split(tokenizer: &Tokenizer, manifest: &Manifest, content: &str) -
         .with_sizer(sizer)
         .with_overlap(overlap)
         .map_err(|error| invalid(manifest, &error))?;
-    Ok(TextSplitter::new(config).chunks(content).map(str::to_owned).collect())
+    Ok(TextSplitter::new(config)
+        .chunks(content)
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Counts with the model's own tokenizer. It cuts at the model's maximum, which is above every
@@ -46,10 +53,16 @@ struct TokenSizer<'t> {
 impl ChunkSizer for TokenSizer<'_> {
     fn size(&self, chunk: &str) -> usize {
         // A text that cannot be tokenized counts as too long: it is split until it can be.
-        self.tokenizer.encode_fast(chunk, false).map_or(usize::MAX, |encoding| encoding.len())
+        self.tokenizer
+            .encode_fast(chunk, false)
+            .map_or(usize::MAX, |encoding| encoding.len())
     }
 }
 
 fn invalid(manifest: &Manifest, error: &dyn std::fmt::Display) -> EmbedderError {
-    manifest::ManifestError::Invalid { path: manifest.name.clone().into(), reason: error.to_string() }.into()
+    manifest::ManifestError::Invalid {
+        path: manifest.name.clone().into(),
+        reason: error.to_string(),
+    }
+    .into()
 }

@@ -78,7 +78,9 @@ impl Manifest {
             Ok(json) => json,
             Err(source) => return Err(ManifestError::Unreadable { path, source }),
         };
-        let checked = serde_json::from_slice(&json).map_err(|error| error.to_string()).and_then(Self::check);
+        let checked = serde_json::from_slice(&json)
+            .map_err(|error| error.to_string())
+            .and_then(Self::check);
         checked.map_err(|reason| ManifestError::Invalid { path, reason })
     }
 
@@ -93,10 +95,18 @@ impl Manifest {
 
     fn check(self) -> Result<Self, String> {
         if !(1..=Self::MAX_DIMENSIONS).contains(&self.dimensions) {
-            return Err(format!("dimensions is {}, not 1 to {}", self.dimensions, Self::MAX_DIMENSIONS));
+            return Err(format!(
+                "dimensions is {}, not 1 to {}",
+                self.dimensions,
+                Self::MAX_DIMENSIONS
+            ));
         }
         if self.max_tokens < Self::MIN_TOKENS {
-            return Err(format!("max_tokens is {}, less than {}", self.max_tokens, Self::MIN_TOKENS));
+            return Err(format!(
+                "max_tokens is {}, less than {}",
+                self.max_tokens,
+                Self::MIN_TOKENS
+            ));
         }
         if self.name.trim().is_empty() {
             return Err("name is empty".to_owned());

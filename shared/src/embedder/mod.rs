@@ -12,7 +12,8 @@ use std::{
 };
 
 use fastembed::{
-    InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel,
+    InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles,
+    UserDefinedEmbeddingModel,
 };
 use serde::Deserialize;
 use tokenizers::{PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
@@ -98,7 +99,10 @@ impl Embedder {
         });
         let mut model = model?;
         model.tokenizer = tokenizer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let embedder = Self { manifest, model: Mutex::new(model) };
+        let embedder = Self {
+            manifest,
+            model: Mutex::new(model),
+        };
         embedder.check_dimensions()?;
         Ok(embedder)
     }
@@ -159,7 +163,11 @@ impl Embedder {
         if found == self.manifest.dimensions {
             return Ok(());
         }
-        Err(EmbedderError::Dimensions { name: self.manifest.name.clone(), found, expected: self.manifest.dimensions })
+        Err(EmbedderError::Dimensions {
+            name: self.manifest.name.clone(),
+            found,
+            expected: self.manifest.dimensions,
+        })
     }
 }
 
@@ -173,14 +181,20 @@ pub fn fidelity(embedder: &Embedder, folder: &Path) -> Result<Option<Fidelity>, 
     if !path.exists() {
         return Ok(None);
     }
-    let reference: Reference = serde_json::from_slice(&read(&path)?)
-        .map_err(|error| EmbedderError::File { path, source: error.into() })?;
+    let reference: Reference =
+        serde_json::from_slice(&read(&path)?).map_err(|error| EmbedderError::File {
+            path,
+            source: error.into(),
+        })?;
     let mut lowest = f32::INFINITY;
     for text in &reference.texts {
         let embedding = embedder.embed_one(text.kind, &text.text)?;
         lowest = lowest.min(cosine(&embedding, &text.embedding));
     }
-    Ok(Some(Fidelity { lowest, required: reference.minimum_cosine }))
+    Ok(Some(Fidelity {
+        lowest,
+        required: reference.minimum_cosine,
+    }))
 }
 
 /// How close a model is to the vectors that another engine made of the same weights.
@@ -214,12 +228,15 @@ struct ReferenceText {
 
 fn load_session(config: &ModelConfig, manifest: &Manifest) -> Result<TextEmbedding, EmbedderError> {
     let environment = runtime::environment(&config.library)?;
-    let model = UserDefinedEmbeddingModel::new(read(&config.folder.join("model.onnx"))?, placeholder_tokenizer())
-        .with_pooling(match manifest.pooling {
-            manifest::Pooling::Mean => Pooling::Mean,
-            manifest::Pooling::Cls => Pooling::Cls,
-        })
-        .with_quantization(QuantizationMode::None);
+    let model = UserDefinedEmbeddingModel::new(
+        read(&config.folder.join("model.onnx"))?,
+        placeholder_tokenizer(),
+    )
+    .with_pooling(match manifest.pooling {
+        manifest::Pooling::Mean => Pooling::Mean,
+        manifest::Pooling::Cls => Pooling::Cls,
+    })
+    .with_quantization(QuantizationMode::None);
     let options = InitOptionsUserDefined::new()
         .with_environment(environment)
         .with_max_length(manifest.max_tokens)
@@ -248,12 +265,20 @@ fn placeholder_tokenizer() -> TokenizerFiles {
 
 fn load_tokenizer(folder: &Path, manifest: &Manifest) -> Result<Tokenizer, EmbedderError> {
     let path = folder.join("tokenizer.json");
-    let unusable = |error: tokenizers::Error| EmbedderError::Tokenizer { path: path.clone(), reason: error.to_string() };
+    let unusable = |error: tokenizers::Error| EmbedderError::Tokenizer {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
     let mut tokenizer = Tokenizer::from_bytes(read(&path)?).map_err(unusable)?;
-    let pad = ["<pad>", "[PAD]"].into_iter().find_map(|token| Some((token, tokenizer.token_to_id(token)?)));
+    let pad = ["<pad>", "[PAD]"]
+        .into_iter()
+        .find_map(|token| Some((token, tokenizer.token_to_id(token)?)));
     let (pad_token, pad_id) = pad.unwrap_or(("[PAD]", 0));
     tokenizer
-        .with_truncation(Some(TruncationParams { max_length: manifest.max_tokens, ..TruncationParams::default() }))
+        .with_truncation(Some(TruncationParams {
+            max_length: manifest.max_tokens,
+            ..TruncationParams::default()
+        }))
         .map_err(unusable)?;
     tokenizer.with_padding(Some(PaddingParams {
         strategy: PaddingStrategy::BatchLongest,
@@ -270,7 +295,9 @@ fn batches<'o>(order: &'o [usize], texts: &[String], max_tokens: usize) -> Vec<&
     let mut batches = Vec::new();
     let mut start = 0;
     for end in 1..=order.len() {
-        let next_tokens = order.get(end).map_or(usize::MAX, |&index| (texts[index].len() / 4 + 2).min(max_tokens));
+        let next_tokens = order.get(end).map_or(usize::MAX, |&index| {
+            (texts[index].len() / 4 + 2).min(max_tokens)
+        });
         if next_tokens.saturating_mul(end - start + 1) > BATCH_TOKENS {
             batches.push(&order[start..end]);
             start = end;
@@ -280,7 +307,10 @@ fn batches<'o>(order: &'o [usize], texts: &[String], max_tokens: usize) -> Vec<&
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EmbedderError> {
-    fs::read(path).map_err(|source| EmbedderError::File { path: path.to_owned(), source })
+    fs::read(path).map_err(|source| EmbedderError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use super::EmbedderError;
 /// Loads the library and creates its environment at the first call; later calls share it.
 pub(super) fn environment(library: &Path) -> Result<Environment, EmbedderError> {
     static ENVIRONMENT: OnceCell<Environment> = OnceCell::new();
-    let failed = |reason: String| EmbedderError::Library { path: library.to_owned(), reason };
+    let failed = |reason: String| EmbedderError::Library {
+        path: library.to_owned(),
+        reason,
+    };
     ENVIRONMENT
         .get_or_try_init(|| {
             // Without `init_from`, a missing library is a panic inside `ort`.

@@ -32,23 +32,35 @@ const DELIVERY: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When a setting is missing or wrong, or the database was embedded by another model.
-pub async fn serve<H, F>(function: &'static str, needs: Needs, handle: H) -> Result<(), lambda_http::Error>
+pub async fn serve<H, F>(
+    function: &'static str,
+    needs: Needs,
+    handle: H,
+) -> Result<(), lambda_http::Error>
 where
     H: Fn(State, Request) -> F,
     F: Future<Output = Result<Response, Error>> + Send,
 {
     lambda_tracing::init_default_subscriber();
-    let state = State::from_env(function, needs).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
-    state.warm().await.inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let state = State::from_env(function, needs)
+        .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    state
+        .warm()
+        .await
+        .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     let in_flight = close_on_shutdown(state.clone()).await;
     let handle = &handle;
     lambda_http::run(service_fn(move |request: Request| {
         let guard = Arc::clone(&in_flight).read_owned();
-        let request_id = request.lambda_context_ref().map_or_else(String::new, |context| context.request_id.clone());
+        let request_id = request
+            .lambda_context_ref()
+            .map_or_else(String::new, |context| context.request_id.clone());
         let answer = AssertUnwindSafe(handle(state.clone(), request)).catch_unwind();
         async move {
             let _guard = guard.await;
-            let outcome = answer.await.unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))));
+            let outcome = answer
+                .await
+                .unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))));
             Ok::<_, std::convert::Infallible>(response::finish(outcome, &request_id))
         }
     }))
@@ -71,6 +83,9 @@ async fn close_on_shutdown(state: State) -> Arc<RwLock<()>> {
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", message.unwrap_or("without a message"))
 }

@@ -21,14 +21,22 @@ pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     }
     if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
         let content_type = String::from_utf8_lossy(content_type.as_bytes());
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         if essence != "application/json" && !essence.ends_with("+json") {
             return Err(Error::UnsupportedMediaType(content_type.into_owned()));
         }
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| shape_error(&error))?;
-    deserializer.end().map_err(|error| Error::MalformedJson(error.to_string()))?;
+    let value =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| shape_error(&error))?;
+    deserializer
+        .end()
+        .map_err(|error| Error::MalformedJson(error.to_string()))?;
     Ok(value)
 }
 
@@ -56,17 +64,28 @@ impl Parameters {
     #[must_use]
     pub fn of(request: &Request) -> Self {
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, value) in request.query_string_parameters_ref().into_iter().flat_map(|map| map.iter()) {
-            values.entry(name.to_owned()).or_default().push(value.to_owned());
+        for (name, value) in request
+            .query_string_parameters_ref()
+            .into_iter()
+            .flat_map(|map| map.iter())
+        {
+            values
+                .entry(name.to_owned())
+                .or_default()
+                .push(value.to_owned());
         }
-        Self { values, errors: Vec::new() }
+        Self {
+            values,
+            errors: Vec::new(),
+        }
     }
 
     /// Takes a text.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let mut values = self.values.remove(name)?;
         if values.len() > 1 {
-            self.errors.push(FieldError::new(name, "is given more than once"));
+            self.errors
+                .push(FieldError::new(name, "is given more than once"));
         }
         values.pop()
     }
@@ -74,15 +93,24 @@ impl Parameters {
     /// Takes a number, `true` or `false`; `expected` says what else it is not.
     pub fn parsed<T: FromStr>(&mut self, name: &str, expected: &str) -> Option<T> {
         let text = self.text(name)?;
-        text.parse().map_err(|_| self.errors.push(FieldError::new(name, format!("is {text:?}, not {expected}")))).ok()
+        text.parse()
+            .map_err(|_| self.refuse(name, &text, expected))
+            .ok()
     }
 
     /// Takes a value written as JSON.
     pub fn json<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
         let text = self.text(name)?;
         serde_json::from_str(&text)
-            .map_err(|_| self.errors.push(FieldError::new(name, format!("is {text:?}, not {expected}"))))
+            .map_err(|_| self.refuse(name, &text, expected))
             .ok()
+    }
+
+    fn refuse(&mut self, name: &str, text: &str, expected: &str) {
+        self.errors.push(FieldError::new(
+            name,
+            format!("is {text:?}, not {expected}"),
+        ));
     }
 
     /// Ends the reading.
@@ -90,8 +118,16 @@ impl Parameters {
     /// # Errors
     /// [`Error::Invalid`] with every parameter that was wrong or is unknown.
     pub fn finish(mut self) -> Result<(), Error> {
-        self.errors.extend(self.values.into_keys().map(|name| FieldError::new(name, "is not a parameter of this route")));
-        if self.errors.is_empty() { Ok(()) } else { Err(Error::Invalid(self.errors)) }
+        self.errors.extend(
+            self.values
+                .into_keys()
+                .map(|name| FieldError::new(name, "is not a parameter of this route")),
+        );
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(self.errors))
+        }
     }
 }
 
@@ -103,8 +139,15 @@ fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let message = cause.to_string();
     let mut path = error.path().to_string();
     // The path of a missing field is that of the object that lacks it.
-    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-        path = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+    if let Some(name) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next())
+    {
+        path = if path == "." {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
     }
     let field = if path == "." { "body".to_owned() } else { path };
     FieldError::new(field, message).into()
@@ -141,7 +184,10 @@ mod tests {
 
     #[test]
     fn a_wrong_shape_names_its_field() {
-        assert_eq!(fields(r#"{"items":[{"title":"a"},{"title":1}]}"#), ["items[1].title"]);
+        assert_eq!(
+            fields(r#"{"items":[{"title":"a"},{"title":1}]}"#),
+            ["items[1].title"]
+        );
         assert_eq!(fields(r#"{"items":[{"titel":"a"}]}"#), ["items[0].titel"]);
         assert_eq!(fields(r#"{"items":[{}]}"#), ["items[0].title"]);
         assert_eq!(fields("{}"), ["items"]);
@@ -153,7 +199,10 @@ mod tests {
     fn what_is_not_json_is_malformed() {
         for body in ["", "{", "{}}", "nul"] {
             let outcome = json::<serde_json::Value>(&HttpRequest::new(body.into()));
-            assert!(matches!(outcome, Err(Error::MalformedJson(_))), "{body:?}: {outcome:?}");
+            assert!(
+                matches!(outcome, Err(Error::MalformedJson(_))),
+                "{body:?}: {outcome:?}"
+            );
         }
     }
 }

@@ -41,7 +41,8 @@ pub fn empty() -> Response {
 /// # Errors
 /// When the body cannot be serialised, which is a bug.
 pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Error> {
-    let json = serde_json::to_string(body).map_err(|error| Error::Internal(format!("serialising a response: {error}")))?;
+    let json = serde_json::to_string(body)
+        .map_err(|error| Error::Internal(format!("serialising a response: {error}")))?;
     Ok(response(status, "application/json", json))
 }
 
@@ -68,7 +69,9 @@ fn render(problem: &Problem) -> Response {
     let json = serde_json::to_string(problem).unwrap_or_default();
     let mut response = response(status, PROBLEM_JSON, json);
     if let Some(seconds) = problem.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }
@@ -76,7 +79,9 @@ fn render(problem: &Problem) -> Response {
 fn response(status: StatusCode, content_type: &'static str, json: String) -> Response {
     let mut response = Response::new(Body::Text(json));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
