@@ -16,7 +16,7 @@ use local::{
 };
 use shared::{
     Config, State,
-    config::{DatabaseConfig, ModelConfig, PoolerSetting},
+    config::{AddressFamily, DatabaseConfig, ModelConfig, PoolerSetting},
     database::Database,
     embedder::{self, Embedder, Manifest},
     migrations,
@@ -168,6 +168,7 @@ fn database_config(url: String, pooler: PoolerSetting) -> DatabaseConfig {
     DatabaseConfig {
         url,
         pooler,
+        address_family: AddressFamily::Auto,
         application_name: "rappel-cli".to_owned(),
         // An import writes from several tasks; each has a connection.
         connections: u32::try_from(2 * threads()).unwrap_or(4),

@@ -1,6 +1,6 @@
 //! Settings, read once from the environment.
 
-use std::{env, fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{env, fmt, path::PathBuf, str::FromStr, thread, time::Duration};
 
 /// Everything that a function is told from outside.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct DatabaseConfig {
     pub url: String,
     /// What stands between the function and the server.
     pub pooler: PoolerSetting,
+    /// The addresses of the host that may be dialled.
+    pub address_family: AddressFamily,
     /// What the server shows in `pg_stat_activity.application_name`.
     pub application_name: String,
     /// Connections of the pool: the number of requests that the sandbox serves at a time.
@@ -48,7 +50,7 @@ pub struct ModelConfig {
     pub folder: PathBuf,
     /// ONNX Runtime's shared library.
     pub library: PathBuf,
-    /// Threads of one inference.
+    /// Threads of one inference; every core that the sandbox has if `EMBEDDING_THREADS` is not set.
     pub threads: usize,
 }
 
@@ -64,6 +66,18 @@ pub enum PoolerSetting {
     Session,
     /// A pooler that may change the server connection after every transaction.
     Transaction,
+}
+
+/// The addresses of a host that may be dialled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// All of them.
+    #[default]
+    Auto,
+    /// Those of IPv4 alone.
+    Ipv4,
+    /// Those of IPv6 alone.
+    Ipv6,
 }
 
 /// A setting that is missing or wrong; the function stops at start with it.
@@ -136,10 +150,8 @@ impl DatabaseConfig {
         )?;
         Ok(Self {
             url,
-            pooler: match optional("DATABASE_POOLER") {
-                Some(value) => value.parse()?,
-                None => PoolerSetting::Auto,
-            },
+            pooler: chosen("DATABASE_POOLER")?,
+            address_family: chosen("DATABASE_ADDRESS_FAMILY")?,
             application_name: format!("rappel-{function}"),
             // Set by Lambda where one sandbox serves several requests at a time.
             connections: number(
@@ -173,7 +185,7 @@ impl ModelConfig {
             .into(),
             threads: number(
                 "EMBEDDING_THREADS",
-                1,
+                thread::available_parallelism().map_or(1, usize::from),
                 "must be a whole number from 1 to 64",
                 |n| (1..=64).contains(n),
             )?,
@@ -199,11 +211,34 @@ impl FromStr for PoolerSetting {
     }
 }
 
+impl FromStr for AddressFamily {
+    type Err = ConfigError;
+
+    fn from_str(value: &str) -> Result<Self, ConfigError> {
+        match value {
+            "auto" => Ok(Self::Auto),
+            "ipv4" => Ok(Self::Ipv4),
+            "ipv6" => Ok(Self::Ipv6),
+            _ => Err(ConfigError::Invalid {
+                variable: "DATABASE_ADDRESS_FAMILY",
+                value: value.to_owned(),
+                expected: "must be auto, ipv4 or ipv6",
+            }),
+        }
+    }
+}
+
 /// An empty variable counts as missing: templates set variables that they have no value for to "".
 fn optional(variable: &'static str) -> Option<String> {
     env::var(variable)
         .ok()
         .filter(|value| !value.trim().is_empty())
+}
+
+fn chosen<C: FromStr<Err = ConfigError> + Default>(
+    variable: &'static str,
+) -> Result<C, ConfigError> {
+    optional(variable).map_or_else(|| Ok(C::default()), |value| value.parse())
 }
 
 fn required(variable: &'static str, purpose: &'static str) -> Result<String, ConfigError> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     Error, State,
     database::{DatabaseError, Statement},
+    embedder::Kind,
     migrations,
     search::SearchRequest,
 };
@@ -53,6 +54,7 @@ pub async fn check(state: &State, deep: bool) -> Health {
         checks.push(timed("migrations", migrations(state)).await);
         checks.push(timed("model", model(state)).await);
         checks.push(timed("index", index(state)).await);
+        checks.push(timed("embedder", embedder(state)).await);
         checks.push(timed("search", search(state)).await);
     }
     let failed = checks.iter().any(|check| check.status == Status::Failed);
@@ -165,6 +167,13 @@ async fn index(state: &State) -> Result<(), Failure> {
             "the index is missing or invalid: run migrate",
         )
     })
+}
+
+async fn embedder(state: &State) -> Result<(), Failure> {
+    let embedding = state.embed_one(Kind::Query, "health".to_owned()).await;
+    embedding
+        .map(drop)
+        .map_err(|error| Failure::new(&error, "the model does not embed: see this function's log"))
 }
 
 async fn search(state: &State) -> Result<(), Failure> {

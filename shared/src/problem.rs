@@ -60,10 +60,20 @@ impl From<&Error> for Problem {
 impl Problem {
     fn of_database(error: &DatabaseError) -> Self {
         match error {
-            DatabaseError::Unavailable { .. } | DatabaseError::Lost(_) => Self::new(
+            DatabaseError::Unavailable { cause, .. } => {
+                let word = format!("database-{}", cause.word());
+                Self::new(
+                    503,
+                    &word,
+                    "The database is unavailable",
+                    "try again in a moment",
+                )
+                .retry(1)
+            }
+            DatabaseError::Lost(_) => Self::new(
                 503,
-                "database-unavailable",
-                "The database is unavailable",
+                "database-lost",
+                "The connection to the database was lost",
                 "try again in a moment",
             )
             .retry(1),

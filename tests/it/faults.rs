@@ -33,7 +33,7 @@ async fn a_search_fails_fast_while_postgres_is_dead_and_works_at_once_when_it_is
         let answer = timeout(HANG, search())
             .await
             .context("a search without a database hangs")??;
-        answer.problem(503, "database-unavailable")?;
+        answer.problem(503, "database-refused")?;
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
 

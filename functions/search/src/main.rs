@@ -15,11 +15,11 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: State, request: Request) -> Result<Response, Error> {
     let search = if request.method() == Method::GET {
-        parameters(&request)?
+        parameters(&request)?.parse().map_err(blame_q)?
     } else {
-        http::json(&request)?
+        http::json::<SearchRequest>(&request)?.parse()?
     };
-    http::ok(&search.parse()?.run(&state).await?)
+    http::ok(&search.run(&state).await?)
 }
 
 /// The request as a browser or curl writes it; `filter` is JSON.
@@ -34,4 +34,17 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
     };
     parameters.finish()?;
     Ok(search)
+}
+
+/// The question's parameter is `q`: a name that the caller did not write would not help.
+fn blame_q(error: Error) -> Error {
+    let Error::Invalid(mut errors) = error else {
+        return error;
+    };
+    for error in &mut errors {
+        if error.field == "query" {
+            "q".clone_into(&mut error.field);
+        }
+    }
+    Error::Invalid(errors)
 }

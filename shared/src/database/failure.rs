@@ -1,17 +1,19 @@
 //! What can go wrong between a function and its database.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
+
+use super::dial::DialError;
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// No connection could be made.
-    #[error("no connection to the database ({cause})")]
+    #[error("no connection to the database ({cause}): {detail}")]
     Unavailable {
         /// What stood in the way.
-        cause: String,
-        /// The driver's error.
-        source: sqlx::Error,
+        cause: Cause,
+        /// What exactly, with the address; for the log.
+        detail: String,
     },
     /// A connection broke while it was used; whether the statement took effect is unknown.
     #[error("the connection to the database was lost")]
@@ -35,18 +37,81 @@ pub enum DatabaseError {
     Statement(#[source] sqlx::Error),
 }
 
+/// What stands in the way of a connection, in a word for logs and problem types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// `DATABASE_URL` or a setting around it cannot be used.
+    Settings,
+    /// The host's name has no usable address.
+    Dns,
+    /// The host has only IPv6 addresses, and there is no IPv6 route.
+    Ipv6Only,
+    /// Nobody listens at the address.
+    Refused,
+    /// The address does not answer.
+    Timeout,
+    /// Another error of the network.
+    Network,
+    /// The server's certificate, or the handshake.
+    Tls,
+    /// The server does not accept the user, the password or the database's name.
+    Authentication,
+    /// The server has no connection left.
+    TooManyClients,
+    /// The server starts, stops or recovers.
+    NotReady,
+    /// The server refused for another reason.
+    Server,
+}
+
+impl Cause {
+    /// The word: `refused`, `too-many-clients`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Dns => "dns",
+            Self::Ipv6Only => "ipv6-only",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::Tls => "tls",
+            Self::Authentication => "authentication",
+            Self::TooManyClients => "too-many-clients",
+            Self::NotReady => "not-ready",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 impl DatabaseError {
-    /// An error of making a connection.
-    pub(super) fn connecting(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut => Self::Unavailable {
-                cause: "none could be made or became free within the acquire limit".to_owned(),
-                source: error,
-            },
-            source => Self::Unavailable {
-                cause: source.to_string(),
-                source,
-            },
+    /// An error of making a connection; `dial` is how the last dial failed, if it did.
+    pub(super) fn connecting(error: &sqlx::Error, dial: Option<DialError>) -> Self {
+        // sqlx sees a failed dial only as a connection that ended before it began.
+        if let (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut, Some(DialError { cause, detail })) =
+            (error, dial)
+        {
+            return Self::Unavailable { cause, detail };
+        }
+        let cause = match error {
+            sqlx::Error::Tls(_) => Cause::Tls,
+            sqlx::Error::PoolTimedOut => Cause::Timeout,
+            sqlx::Error::Configuration(_) => Cause::Settings,
+            sqlx::Error::Database(database) => {
+                refusal(database.code().as_deref().unwrap_or_default())
+            }
+            sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Cause::Tls,
+            _ => Cause::Network,
+        };
+        Self::Unavailable {
+            cause,
+            detail: error.to_string(),
         }
     }
 
@@ -85,6 +150,19 @@ impl DatabaseError {
 /// The SQLSTATE of an error of the server.
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
+}
+
+/// What a server means that answers a connection with an error.
+fn refusal(code: &str) -> Cause {
+    match code {
+        // invalid_authorization_specification and invalid_password, invalid_catalog_name.
+        "28000" | "28P01" | "3D000" => Cause::Authentication,
+        // too_many_connections.
+        "53300" => Cause::TooManyClients,
+        // admin_shutdown, crash_shutdown, cannot_connect_now.
+        "57P01" | "57P02" | "57P03" => Cause::NotReady,
+        _ => Cause::Server,
+    }
 }
 
 fn is_broken_connection(error: &sqlx::Error) -> bool {

@@ -1,31 +1,41 @@
 //! Several statements that take effect together.
 
-use sqlx::{
-    AssertSqlSafe, FromRow, Postgres, SqlSafeStr as _, pool::PoolConnection, postgres::PgRow,
-};
+use std::time::Duration;
 
-use super::{DatabaseError, Statement};
+use sqlx::{AssertSqlSafe, FromRow, Postgres, SqlSafeStr as _, postgres::PgRow};
+
+use super::{
+    DatabaseError, Statement,
+    pool::{Lease, Leased},
+};
 
 /// A transaction on a connection of the pool. Its statements are unnamed, so it works through every
 /// pooler. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
     inner: sqlx::Transaction<'static, Postgres>,
+    _leased: Leased,
 }
 
 impl Transaction {
-    /// Sends `begin`, a script that starts with `BEGIN`: one round trip.
+    /// Begins, with its settings in the same message: one round trip. They end with the transaction,
+    /// so they cannot leak to a pooler's next client.
     pub(super) async fn begin(
-        connection: PoolConnection<Postgres>,
-        begin: &str,
+        lease: Lease,
+        statement_timeout: Duration,
     ) -> Result<Self, DatabaseError> {
-        let inner = sqlx::Transaction::begin(
-            connection,
-            Some(AssertSqlSafe(begin.to_owned()).into_sql_str()),
-        )
-        .await
-        .map_err(DatabaseError::running)?;
-        Ok(Self { inner })
+        let begin = format!(
+            "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL jit = off",
+            statement_timeout.as_millis()
+        );
+        let (connection, leased) = lease.into_parts();
+        let inner = sqlx::Transaction::begin(connection, Some(AssertSqlSafe(begin).into_sql_str()))
+            .await
+            .map_err(DatabaseError::running)?;
+        Ok(Self {
+            inner,
+            _leased: leased,
+        })
     }
 
     /// Runs a statement and reads all its rows.
@@ -45,14 +55,14 @@ impl Transaction {
             .map_err(DatabaseError::running)
     }
 
-    /// Sends `rows`, in the text format of `COPY`, to the table and columns of `copy`.
+    /// Sends `rows`, in the format that `copy` names, to the table and columns of `copy`.
     pub async fn copy_in(&mut self, copy: &'static str, rows: &[u8]) -> Result<u64, DatabaseError> {
         let mut sink = self
             .inner
             .copy_in_raw(copy)
             .await
             .map_err(DatabaseError::running)?;
-        // Postgres reads CopyData messages whole: pieces keep its memory and ours flat.
+        // The driver sends a piece as one message, which the server holds in memory whole.
         for piece in rows.chunks(64 * 1024) {
             sink.send(piece).await.map_err(DatabaseError::running)?;
         }

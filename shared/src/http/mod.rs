@@ -3,7 +3,12 @@
 mod request;
 mod response;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use futures_util::FutureExt as _;
 use lambda_http::{RequestExt as _, service_fn, tracing as lambda_tracing};
@@ -13,7 +18,7 @@ pub use self::{
     request::{Parameters, json, path_parameter},
     response::{created, empty, ok, respond},
 };
-use crate::{Error, State, config::Needs};
+use crate::{Error, State, config::Needs, database};
 
 /// A request as Lambda hands it over.
 pub use lambda_http::Request;
@@ -27,6 +32,9 @@ pub const BODY_LIMIT: usize = 6 * 1024 * 1024;
 /// The time that a finished response has to leave the sandbox before the process ends; Lambda
 /// kills it 500 ms after SIGTERM.
 const DELIVERY: Duration = Duration::from_millis(100);
+
+/// Lambda's own limit of an invocation.
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// Runs a function until Lambda ends it: logging, state, Init, then `handle` for each request.
 ///
@@ -52,19 +60,24 @@ where
     let handle = &handle;
     lambda_http::run(service_fn(move |request: Request| {
         let guard = Arc::clone(&in_flight).read_owned();
-        let request_id = request
-            .lambda_context_ref()
-            .map_or_else(String::new, |context| context.request_id.clone());
-        let answer = AssertUnwindSafe(handle(state.clone(), request)).catch_unwind();
+        let context = request.lambda_context();
+        let answer = handle(state.clone(), request);
+        let answer = AssertUnwindSafe(database::within(deadline(&context), answer)).catch_unwind();
         async move {
             let _guard = guard.await;
             let outcome = answer
                 .await
                 .unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))));
-            Ok::<_, std::convert::Infallible>(response::finish(outcome, &request_id))
+            Ok::<_, Infallible>(response::finish(outcome, &context.request_id))
         }
     }))
     .await
+}
+
+/// When the invocation must have answered. `cargo lambda watch` gives a deadline in 1970: no limit.
+fn deadline(context: &lambda_http::Context) -> Instant {
+    let left = context.deadline().duration_since(SystemTime::now());
+    Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
 }
 
 /// On SIGTERM: waits for the request in flight, closes the pool, ends the process with 0.

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(fields(r#"{"items":[{"titel":"a"}]}"#), ["items[0].titel"]);
         assert_eq!(fields(r#"{"items":[{}]}"#), ["items[0].title"]);
         assert_eq!(fields("{}"), ["items"]);
-        assert_eq!(fields("[]"), ["items"]);
+        assert_eq!(fields("[]"), ["body"]);
         assert_eq!(fields("7"), ["body"]);
     }
 

@@ -1,0 +1,125 @@
+//! Lends sqlx our own TCP connections.
+//!
+//! sqlx opens its sockets itself and sets no option on them; but it also speaks to a Unix socket. The
+//! forwarder is that socket: for each connection to it, it dials the server ([`super::dial`]) and
+//! passes bytes both ways. TLS runs inside, end to end. (launchbadge/sqlx has no way to hand it a
+//! socket.)
+
+use std::{
+    convert::Infallible,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::copy_bidirectional_with_sizes,
+    net::{UnixListener, UnixStream},
+    sync::mpsc,
+    task::AbortHandle,
+};
+
+use super::dial::{DialError, Endpoint};
+
+/// Bytes of each buffer: a page of hits fits, and so does a typical request.
+const BUFFER: usize = 16 * 1024;
+
+/// The time that the last bytes have to leave, within the 500 ms that Lambda leaves a process.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// A Unix socket that leads to an endpoint.
+#[derive(Debug)]
+pub(super) struct Forwarder {
+    folder: TempDir,
+    listener: AbortHandle,
+    last_failure: Arc<Mutex<Option<DialError>>>,
+    /// Closed when the listener and every connection have ended.
+    ended: tokio::sync::Mutex<mpsc::Receiver<Infallible>>,
+}
+
+impl Forwarder {
+    /// Listens; nothing is dialled before sqlx connects.
+    pub(super) fn start(endpoint: Endpoint, dial_limit: Duration) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("rappel-").tempdir()?;
+        let listener =
+            UnixListener::bind(folder.path().join(format!(".s.PGSQL.{}", endpoint.port)))?;
+        let last_failure = Arc::new(Mutex::new(None));
+        let (running, ended) = mpsc::channel(1);
+        let accept = accept(
+            listener,
+            endpoint,
+            dial_limit,
+            Arc::clone(&last_failure),
+            running,
+        );
+        let listener = tokio::spawn(accept).abort_handle();
+        Ok(Self {
+            folder,
+            listener,
+            last_failure,
+            ended: ended.into(),
+        })
+    }
+
+    /// The folder of the socket, as [`sqlx::postgres::PgConnectOptions::socket`] takes it.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Why the last dial failed, if it did; a dial that succeeds clears it.
+    pub(super) fn last_failure(&self) -> Option<DialError> {
+        self.last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits until what was written has left, when all connections are closed on our side.
+    pub(super) async fn drain(&self) {
+        self.listener.abort();
+        let mut ended = self.ended.lock().await;
+        let _ = tokio::time::timeout(DRAIN, ended.recv()).await;
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+async fn accept(
+    listener: UnixListener,
+    endpoint: Endpoint,
+    dial_limit: Duration,
+    last_failure: Arc<Mutex<Option<DialError>>>,
+    running: mpsc::Sender<Infallible>,
+) {
+    while let Ok((client, _)) = listener.accept().await {
+        let (endpoint, last_failure, running) =
+            (endpoint.clone(), Arc::clone(&last_failure), running.clone());
+        tokio::spawn(async move {
+            forward(client, &endpoint, dial_limit, &last_failure).await;
+            drop(running);
+        });
+    }
+}
+
+/// Dropping `client` is how sqlx learns of a failed dial and of a broken connection alike.
+async fn forward(
+    mut client: UnixStream,
+    endpoint: &Endpoint,
+    dial_limit: Duration,
+    last_failure: &Mutex<Option<DialError>>,
+) {
+    let dialled = endpoint.dial(dial_limit).await;
+    *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = dialled.as_ref().err().cloned();
+    let Ok(mut server) = dialled else { return };
+    if let Err(error) =
+        copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await
+    {
+        tracing::debug!(%error, "a database connection broke");
+    }
+}
