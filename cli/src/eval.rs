@@ -74,7 +74,8 @@ impl Eval {
             setup.embedded,
             "eval fills its own database on the embedded Postgres: leave --database-url out"
         );
-        import::import(&setup, &self.corpus, true).await?;
+        let imported = import::import(&setup, &self.corpus, true).await?;
+        note(&imported.to_string());
         let state = setup.state()?;
         let progress = ProgressBar::new(questions.len() as u64);
         let (mut measures, mut times) = (Vec::new(), Vec::new());

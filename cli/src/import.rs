@@ -1,6 +1,7 @@
 //! `rappel import FILE`: straight into the database, resumable.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -40,9 +41,16 @@ pub(crate) struct Import {
     target: Target,
 }
 
-/// What an import did.
-#[derive(Debug, Default)]
+/// What an import did, and how long it took.
 pub(crate) struct Imported {
+    done: Arc<Counts>,
+    loading: Duration,
+    indexing: Duration,
+}
+
+/// What the tasks of an import have done so far.
+#[derive(Debug, Default)]
+struct Counts {
     stored: AtomicU64,
     chunks: AtomicU64,
     unchanged: AtomicU64,
@@ -57,15 +65,34 @@ const BATCH: usize = 128;
 const FEW_CHUNKS: i64 = 10_000;
 
 impl Import {
+    #[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let setup = self.target.prepare("").await?;
-        import(&setup, &self.file, self.strict).await?;
+        let imported = import(&setup, &self.file, self.strict).await?;
+        println!("{imported}");
         setup.stop().await
     }
 }
 
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (stored, loading) = (count(&self.done.stored), self.loading.as_secs_f64());
+        write!(
+            f,
+            "{stored} documents stored in {} chunks, {} unchanged, {} bad lines; {loading:.0} s at {:.0} documents a \
+             second, index {:.0} s",
+            count(&self.done.chunks),
+            count(&self.done.unchanged),
+            count(&self.done.bad),
+            stored as f64 / loading.max(0.001),
+            self.indexing.as_secs_f64(),
+        )
+    }
+}
+
 /// Loads a file; what is stored with the same hash already is skipped.
-pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<()> {
+pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<Imported> {
     let start = Instant::now();
     let database = Arc::new(Database::new(&setup.database)?);
     let lines = Lines::open(file)?;
@@ -73,15 +100,19 @@ pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::
     if stored_chunks(&database).await? < FEW_CHUNKS {
         migrations::drop_index(&database).await?;
     }
-    let done = Arc::new(Imported::default());
+    let done = Arc::new(Counts::default());
     let loaded = load_all(setup, &database, lines, strict, &done, &progress).await;
     progress.finish_and_clear();
+    let loading = start.elapsed();
     // Even an import that failed leaves documents, and searches need the index.
-    let index = build_index(&database).await;
+    let indexing = build_index(&database).await;
     database.close().await;
     loaded?;
-    report(&done, start.elapsed(), index?);
-    Ok(())
+    Ok(Imported {
+        done,
+        loading,
+        indexing: indexing?,
+    })
 }
 
 async fn load_all(
@@ -89,7 +120,7 @@ async fn load_all(
     database: &Arc<Database>,
     lines: Lines,
     strict: bool,
-    done: &Arc<Imported>,
+    done: &Arc<Counts>,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
     let threads = threads();
@@ -129,7 +160,7 @@ fn read(
     lines: Lines,
     strict: bool,
     batches: &mpsc::Sender<Vec<Prepared>>,
-    done: &Imported,
+    done: &Counts,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
     let bytes_read = lines.bytes_read();
@@ -170,7 +201,7 @@ fn read(
 struct Worker {
     database: Arc<Database>,
     embedder: Arc<Embedder>,
-    done: Arc<Imported>,
+    done: Arc<Counts>,
     progress: ProgressBar,
 }
 
@@ -234,20 +265,4 @@ fn progress(file: &Path, lines: &Lines) -> ProgressBar {
     let progress = ProgressBar::new(size).with_style(style);
     progress.set_position(lines.bytes_read().load(Ordering::Relaxed));
     progress
-}
-
-#[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
-fn report(done: &Imported, took: Duration, index: Duration) {
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let stored = count(&done.stored);
-    let loading = took.saturating_sub(index).as_secs_f64();
-    println!(
-        "{stored} documents stored in {} chunks, {} unchanged, {} bad lines; {:.0} s at {:.0} documents a second, index {:.0} s",
-        count(&done.chunks),
-        count(&done.unchanged),
-        count(&done.bad),
-        loading,
-        stored as f64 / loading.max(0.001),
-        index.as_secs_f64(),
-    );
 }

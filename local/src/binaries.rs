@@ -78,11 +78,11 @@ pub fn build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
 
 fn cargo_build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     let template = Template::read(&workspace.join(TEMPLATE))?;
-    // The default members, and not one package after the other: what `cargo run` compiled for all of
-    // them is used again only if the same set resolves the same features.
+    // All members, and not one package after the other: what `cargo run` or `cargo test` compiled for
+    // all of them is used again only if the same set resolves the same features.
     let mut command = cargo(workspace);
     command
-        .arg("build")
+        .args(["build", "--workspace", "--bins"])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     let folder = match profile {
@@ -108,7 +108,7 @@ fn cargo_build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
             let (name, resource) = (&function.binary, &function.resource);
             bail!(
                 "`cargo build` made no {}: `{resource}` in {TEMPLATE} names the binary `{name}`, which must \
-                 be one of the workspace's default members",
+                 be one of the workspace's members",
                 binary.display()
             );
         }

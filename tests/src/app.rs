@@ -181,6 +181,12 @@ impl App {
         Sql::connect(&self.database_url).await
     }
 
+    /// Where the database is.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
     pub(crate) fn gateway(&self) -> &Gateway {
         self.gateway
             .as_ref()

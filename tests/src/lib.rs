@@ -7,9 +7,13 @@ mod answer;
 mod app;
 mod assets;
 mod cluster;
+pub mod command;
+pub mod pooler;
+pub mod proxy;
 mod requests;
 mod samples;
 mod sql;
+pub mod tls;
 
 pub use answer::Answer;
 pub use app::App;
