@@ -1,5 +1,6 @@
 //! The `rappel` command.
 
+mod doctor;
 mod eval;
 mod import;
 mod lines;
@@ -37,6 +38,8 @@ enum Action {
     Search(search::Search),
     /// Measure the quality of the search on a judged set.
     Eval(eval::Eval),
+    /// Say what is wrong between here and an answered search, and what to do about it.
+    Doctor(doctor::Doctor),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Import(import) => import.run().await,
         Action::Search(search) => search.run().await,
         Action::Eval(eval) => eval.run().await,
+        Action::Doctor(doctor) => doctor.run().await,
     }
 }
 

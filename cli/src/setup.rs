@@ -56,6 +56,13 @@ impl Target {
     /// Fetches what is missing, starts the embedded Postgres unless another one is given, and
     /// brings the schema up to date. `suffix` tells the databases of one server apart.
     pub(crate) async fn prepare(&self, suffix: &str) -> anyhow::Result<Setup> {
+        let setup = self.prepare_without_migrating(suffix).await?;
+        setup.migrate().await?;
+        Ok(setup)
+    }
+
+    /// The same, and leaves the schema as it is. A database that is given is not even dialled.
+    pub(crate) async fn prepare_without_migrating(&self, suffix: &str) -> anyhow::Result<Setup> {
         let pooler: PoolerSetting = self.pooler.parse()?;
         let (model, manifest) = self.prepare_model().await?;
         let (postgres, url) = match &self.database_url {
@@ -66,15 +73,13 @@ impl Target {
                 .map(|(postgres, url)| (Some(postgres), url))?,
         };
         let database = database_config(url, pooler);
-        let setup = Setup {
+        Ok(Setup {
             database,
             model,
             manifest,
             embedded: postgres.is_some(),
             postgres,
-        };
-        setup.migrate().await?;
-        Ok(setup)
+        })
     }
 
     async fn prepare_model(&self) -> anyhow::Result<(ModelConfig, Manifest)> {
@@ -124,14 +129,18 @@ impl Target {
 }
 
 impl Setup {
-    /// A function's state on this database and model.
-    pub(crate) fn state(&self) -> anyhow::Result<State> {
-        let config = Config {
+    /// A function's settings on this database and model.
+    pub(crate) fn config(&self) -> Config {
+        Config {
             database: self.database.clone(),
             model: Some(self.model.clone()),
             search_effort: Config::DEFAULT_SEARCH_EFFORT,
-        };
-        Ok(State::new(config)?)
+        }
+    }
+
+    /// A function's state on this database and model.
+    pub(crate) fn state(&self) -> anyhow::Result<State> {
+        Ok(State::new(self.config())?)
     }
 
     /// Stops the embedded Postgres, if this process started it.

@@ -1,21 +1,18 @@
 //! Whether a search would work now, part by part.
 
-use std::time::Instant;
-
 use serde::Serialize;
 
+pub use crate::doctor::Status;
 use crate::{
-    Error, State,
-    database::{DatabaseError, Statement},
-    embedder::Kind,
-    migrations,
-    search::SearchRequest,
+    State,
+    doctor::{self, search_path},
 };
 
 /// The answer of `GET /health`.
 #[derive(Debug, Serialize)]
 pub struct Health {
-    /// `failed` when any check is.
+    /// `failed` exactly when a search fails; `warning` when a part is not as it should be, but a
+    /// search works all the same.
     pub status: Status,
     /// One line a check.
     pub checks: Vec<Check>,
@@ -30,162 +27,64 @@ pub struct Check {
     pub status: Status,
     /// Milliseconds it took.
     pub took_ms: f64,
-    /// What is wrong and what to do.
+    /// What to do, if something is wrong. What was found is in the log alone: it may name hosts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// How a check went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// As it should.
-    Ok,
-    /// A search would fail.
-    Failed,
-}
+/// What a search does not ask about: these explain why it fails, and alone they do not make it fail.
+/// The model is none of them: a function that starts with another model refuses to serve.
+const EXPLANATIONS: [&str; 2] = ["extension", "migrations"];
 
-/// Answers whether the database answers; with `deep`, whether a search would succeed, by running
-/// the checks in the order in which a search needs them and then a search.
+/// Answers whether the database answers; with `deep`, whether a search would succeed, by running the
+/// checks in the order in which a search needs them and then a search.
 pub async fn check(state: &State, deep: bool) -> Health {
-    let mut checks = vec![timed("database", database(state)).await];
-    if deep {
-        checks.push(timed("extension", extension(state)).await);
-        checks.push(timed("migrations", migrations(state)).await);
-        checks.push(timed("model", model(state)).await);
-        checks.push(timed("index", index(state)).await);
-        checks.push(timed("embedder", embedder(state)).await);
-        checks.push(timed("search", search(state)).await);
+    let mut checks = vec![search_path::database(state).await];
+    if deep && checks[0].status == Status::Ok {
+        checks.extend(search_path::behind_database(state).await);
+    } else if deep {
+        // Each would wait for the same database again.
+        checks.extend(search_path::PARTS.map(doctor::Check::skipped));
     }
-    let failed = checks.iter().any(|check| check.status == Status::Failed);
+    heed_search(&mut checks);
+    for check in &checks {
+        log(check);
+    }
     Health {
-        status: if failed { Status::Failed } else { Status::Ok },
-        checks,
+        status: doctor::worst(&checks),
+        checks: checks.into_iter().map(Check::from).collect(),
     }
 }
 
-async fn timed(name: &'static str, check: impl Future<Output = Result<(), Failure>>) -> Check {
-    let start = Instant::now();
-    let outcome = check.await;
-    let took_ms = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    match outcome {
-        Ok(()) => Check {
-            name,
-            status: Status::Ok,
-            took_ms,
-            detail: None,
-        },
-        Err(failure) => {
-            tracing::error!(check = name, cause = %failure.cause, "a health check failed");
-            Check {
-                name,
-                status: Status::Failed,
-                took_ms,
-                detail: Some(failure.remedy.to_owned()),
-            }
+/// Turns explanations into warnings when the search succeeded: nothing is there to be explained.
+fn heed_search(checks: &mut [doctor::Check]) {
+    let found = |check: &doctor::Check| check.name == "search" && check.status == Status::Ok;
+    if !checks.iter().any(found) {
+        return;
+    }
+    for check in checks {
+        if EXPLANATIONS.contains(&check.name) {
+            check.status = check.status.min(Status::Warning);
         }
     }
 }
 
-/// Why a check failed, for the log, and what to do, for whoever asks.
-struct Failure {
-    cause: String,
-    remedy: &'static str,
+fn log(check: &doctor::Check) {
+    let doctor::Check { name, found, .. } = check;
+    match check.status {
+        Status::Failed => tracing::error!(check = name, found, "a health check failed"),
+        Status::Warning => tracing::warn!(check = name, found, "a health check warns"),
+        Status::Ok | Status::Skipped => {}
+    }
 }
 
-impl Failure {
-    fn new(cause: &impl ToString, remedy: &'static str) -> Self {
+impl From<doctor::Check> for Check {
+    fn from(check: doctor::Check) -> Self {
         Self {
-            cause: cause.to_string(),
-            remedy,
+            name: check.name,
+            status: check.status,
+            took_ms: check.took_ms,
+            detail: check.remedy,
         }
     }
-}
-
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
-        Self::new(
-            &error,
-            "the database does not answer: see this function's log",
-        )
-    }
-}
-
-async fn database(state: &State) -> Result<(), Failure> {
-    let one: Option<(i32,)> = state
-        .database()
-        .fetch_optional(Statement::read("SELECT 1"))
-        .await?;
-    one.map(drop)
-        .ok_or_else(|| Failure::new(&"no row", "the database answers without rows"))
-}
-
-async fn extension(state: &State) -> Result<(), Failure> {
-    let statement = Statement::read("SELECT extversion FROM pg_extension WHERE extname = 'vector'");
-    let version: Option<(String,)> = state.database().fetch_optional(statement).await?;
-    version
-        .map(drop)
-        .ok_or_else(|| Failure::new(&"no pgvector", "create the extension: run migrate"))
-}
-
-async fn migrations(state: &State) -> Result<(), Failure> {
-    let (applied, expected) = (
-        migrations::applied_version(state.database()).await?,
-        migrations::version(),
-    );
-    if applied >= expected {
-        return Ok(());
-    }
-    Err(Failure::new(
-        &format!("version {applied}, not {expected}"),
-        "the schema is behind: run migrate",
-    ))
-}
-
-async fn model(state: &State) -> Result<(), Failure> {
-    let manifest = state
-        .manifest()
-        .map_err(|error| Failure::new(&error, "set MODEL_DIR"))?;
-    migrations::require_model(state.database(), manifest)
-        .await
-        .map_err(|error| {
-            Failure::new(
-                &error,
-                "the database and the function have different models",
-            )
-        })
-}
-
-async fn index(state: &State) -> Result<(), Failure> {
-    let statement = Statement::read(
-        "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('rappel.chunks_embedding_hnsw') AND indisvalid",
-    );
-    let valid: Option<(i32,)> = state.database().fetch_optional(statement).await?;
-    valid.map(drop).ok_or_else(|| {
-        Failure::new(
-            &"no valid index",
-            "the index is missing or invalid: run migrate",
-        )
-    })
-}
-
-async fn embedder(state: &State) -> Result<(), Failure> {
-    let embedding = state.embed_one(Kind::Query, "health".to_owned()).await;
-    embedding
-        .map(drop)
-        .map_err(|error| Failure::new(&error, "the model does not embed: see this function's log"))
-}
-
-async fn search(state: &State) -> Result<(), Failure> {
-    let request = SearchRequest {
-        query: "health".to_owned(),
-        limit: Some(1),
-        max_distance: None,
-        filter: None,
-        mode: None,
-    };
-    let run = async { request.parse()?.run(state).await };
-    run.await
-        .map(drop)
-        .map_err(|error: Error| Failure::new(&error, "a search fails: see this function's log"))
 }

@@ -1,11 +1,12 @@
 //! What every function of Rappel uses.
 //!
 //! Configuration and errors know nobody; [`database`] and [`embedder`] know only them; [`search`],
-//! [`documents`], [`health`] and [`migrations`] know the database; [`state`] and [`http`] tie them
-//! together for the functions.
+//! [`documents`] and [`migrations`] know the database; [`state`] and [`http`] tie them together for the
+//! functions; [`doctor`] looks at them from outside, and [`health`] is its short form.
 
 pub mod config;
 pub mod database;
+pub mod doctor;
 pub mod documents;
 pub mod embedder;
 pub mod error;

@@ -266,6 +266,7 @@ async fn a_page_s_limits_are_refused_by_name() -> Outcome {
         ("limit", "101"),
         ("limit", "x"),
         ("filter", "fr"),
+        ("filter", r#"{"a":"\u0000"}"#),
         ("page", "2"),
     ] {
         let fields = app.get("/documents", &[(name, value)]).await?.refused()?;

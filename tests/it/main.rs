@@ -1,5 +1,8 @@
 //! Stories that users live through, played on the built functions.
 
+mod command;
+mod connections;
+mod doctor;
 mod documents;
 mod embedder;
 mod faults;

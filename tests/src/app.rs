@@ -74,7 +74,28 @@ impl App {
         Self::on(cluster::shared().await?, 5).await
     }
 
+    /// Starts the product with an empty database that has no schema yet, which its functions reach in a
+    /// way of the test's own: `reach` gets the database's URL and answers that way and the environment
+    /// variables that lead the functions through it.
+    ///
+    /// # Errors
+    /// Says which part did not start, or what `reach` said.
+    pub async fn through<W>(
+        reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
+    ) -> Result<(Self, W)> {
+        Self::reached(cluster::shared().await?, 2, reach).await
+    }
+
     async fn on(server: Server, sandboxes: usize) -> Result<Self> {
+        let (app, ()) = Self::reached(server, sandboxes, async |_| Ok(((), Vec::new()))).await?;
+        Ok(app)
+    }
+
+    async fn reached<W>(
+        server: Server,
+        sandboxes: usize,
+        reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
+    ) -> Result<(Self, W)> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let assets = Assets::prepared().await?;
         let database = format!("app_{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -83,18 +104,24 @@ impl App {
             (postgres.url("postgres"), postgres.url(&database))
         };
         sql::create_database(&server_url, &database).await?;
+        let (way, variables) = reach(&database_url)
+            .await
+            .context("making the way to the database")?;
+        let mut environment = vec![
+            ("DATABASE_URL".into(), database_url.clone()),
+            ("MODEL_DIR".into(), assets.model.display().to_string()),
+            (
+                "ORT_DYLIB_PATH".into(),
+                assets.onnxruntime.display().to_string(),
+            ),
+        ];
+        // Of two values of a variable the later one counts.
+        environment.extend(variables);
         let log = new_log(&assets.workspace, &database)?;
         let gateway = Gateway::start(Options {
             template: assets.workspace.join("template.yaml"),
             binaries: assets.binaries.clone(),
-            environment: vec![
-                ("DATABASE_URL".into(), database_url.clone()),
-                ("MODEL_DIR".into(), assets.model.display().to_string()),
-                (
-                    "ORT_DYLIB_PATH".into(),
-                    assets.onnxruntime.display().to_string(),
-                ),
-            ],
+            environment,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             max_sandboxes: sandboxes,
             idle: HANG,
@@ -107,7 +134,7 @@ impl App {
             .no_proxy()
             .build()
             .context("building the HTTP client")?;
-        Ok(Self {
+        let app = Self {
             gateway: Some(gateway),
             client,
             server,
@@ -115,7 +142,8 @@ impl App {
             database,
             database_url,
             log,
-        })
+        };
+        Ok((app, way))
     }
 
     async fn migrated(self) -> Result<Self> {
@@ -171,6 +199,15 @@ impl App {
             .restart()
             .await
             .context("restarting Postgres")
+    }
+
+    /// What the server has logged so far.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn server_logged(&self) -> Result<String> {
+        let log = self.server.lock().await.data().with_extension("log");
+        fs::read_to_string(&log).with_context(|| format!("reading {}", log.display()))
     }
 
     /// A connection to the database, past the product.

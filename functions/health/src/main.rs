@@ -19,8 +19,8 @@ async fn handle(state: State, request: Request) -> Result<Response, Error> {
     parameters.finish()?;
     let health = health::check(&state, deep).await;
     let status = match health.status {
-        Status::Ok => StatusCode::OK,
         Status::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        Status::Ok | Status::Warning | Status::Skipped => StatusCode::OK,
     };
     http::respond(status, &health)
 }

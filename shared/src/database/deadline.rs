@@ -11,6 +11,15 @@ tokio::task_local! {
 /// What is kept back from the invocation's time: cancelling on the server, and answering.
 const RESERVE: Duration = Duration::from_millis(1_500);
 
+/// The time that a statement's answer may take beyond the server's own limit before the connection
+/// counts as dead.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);
+
+/// The limit of the first statement on a connection that may have died while it was idle; with
+/// [`ANSWER_GRACE`] more than a search takes. The kernel notices a peer that is gone, but not a proxy
+/// that takes every byte and leads nowhere any more.
+pub(super) const FIRST_ANSWER: Duration = Duration::from_millis(500);
+
 /// Runs a request that must have answered at `deadline`.
 pub async fn within<F: Future>(deadline: Instant, request: F) -> F::Output {
     DEADLINE.scope(deadline, request).await
@@ -31,6 +40,20 @@ pub(super) fn limit(usual: Duration) -> Result<Duration, DatabaseError> {
     }
 }
 
+/// Waits for the answer to a statement that the server ends itself after `limit`.
+///
+/// # Errors
+/// What the statement says, or [`DatabaseError::Lost`] when neither an answer nor an error came.
+pub(super) async fn answered<T>(
+    limit: Duration,
+    statement: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
+    let limit = limit + ANSWER_GRACE;
+    tokio::time::timeout(limit, statement)
+        .await
+        .unwrap_or_else(|_| Err(DatabaseError::no_answer(limit)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,7 +62,7 @@ mod tests {
     async fn the_deadline_bounds_a_statement() {
         let usual = Duration::from_secs(10);
         assert_eq!(limit(usual).expect("no deadline"), usual);
-        within(Instant::now() + Duration::from_secs(60), async {
+        within(Instant::now() + Duration::from_mins(1), async {
             assert_eq!(limit(usual).expect("enough time"), usual);
         })
         .await;

@@ -28,9 +28,11 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The time that one address has to answer: two SYN retransmissions.
 const ADDRESS_LIMIT: Duration = Duration::from_millis(1_500);
 
-/// How long sent data may stay unacknowledged before the connection counts as dead. The kernel's
-/// own limit is a quarter of an hour; a request after a freeze cannot wait for that.
-const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_millis(1_500);
+/// How long sent data may stay unacknowledged before the connection counts as dead; the kernel's own
+/// limit is a quarter of an hour. Statements have shorter limits of their own. A short one here would
+/// end connections that live: Linux counts a server that has no room to read, because it waits for a
+/// lock or a disk in the middle of a `COPY`, as one that does not acknowledge.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where a database listens.
 #[derive(Clone, Debug)]

@@ -54,8 +54,10 @@ pub enum Cause {
     Network,
     /// The server's certificate, or the handshake.
     Tls,
-    /// The server does not accept the user, the password or the database's name.
+    /// The server does not accept the user or the password.
     Authentication,
+    /// The server has no database of this name.
+    UnknownDatabase,
     /// The server has no connection left.
     TooManyClients,
     /// The server starts, stops or recovers.
@@ -77,6 +79,7 @@ impl Cause {
             Self::Network => "network",
             Self::Tls => "tls",
             Self::Authentication => "authentication",
+            Self::UnknownDatabase => "unknown-database",
             Self::TooManyClients => "too-many-clients",
             Self::NotReady => "not-ready",
             Self::Server => "server",
@@ -94,18 +97,16 @@ impl DatabaseError {
     /// An error of making a connection; `dial` is how the last dial failed, if it did.
     pub(super) fn connecting(error: &sqlx::Error, dial: Option<DialError>) -> Self {
         // sqlx sees a failed dial only as a connection that ended before it began.
-        if let (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut, Some(DialError { cause, detail })) =
-            (error, dial)
-        {
+        if let (sqlx::Error::Io(_), Some(DialError { cause, detail })) = (error, dial) {
             return Self::Unavailable { cause, detail };
         }
         let cause = match error {
             sqlx::Error::Tls(_) => Cause::Tls,
-            sqlx::Error::PoolTimedOut => Cause::Timeout,
             sqlx::Error::Configuration(_) => Cause::Settings,
-            sqlx::Error::Database(database) => {
-                refusal(database.code().as_deref().unwrap_or_default())
-            }
+            sqlx::Error::Database(database) => refusal(
+                database.code().as_deref().unwrap_or_default(),
+                database.message(),
+            ),
             sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Cause::Tls,
             _ => Cause::Network,
         };
@@ -113,6 +114,17 @@ impl DatabaseError {
             cause,
             detail: error.to_string(),
         }
+    }
+
+    /// Whether the server may accept a connection in a moment: it is full, or it starts.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                cause: Cause::TooManyClients | Cause::NotReady,
+                ..
+            }
+        )
     }
 
     /// An error of running a statement on a connection that was made.
@@ -132,6 +144,8 @@ impl DatabaseError {
             Some("57014") => Self::StatementTimeout,
             // admin_shutdown, crash_shutdown, cannot_connect_now, and the connection_exception class.
             Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Lost(error),
+            // idle_in_transaction_session_timeout and transaction_timeout, which end the connection.
+            Some("25P03" | "25P04") => Self::Lost(error),
             // undefined_function, undefined_table, undefined_object, undefined_column, invalid_schema_name.
             Some("42883" | "42P01" | "42704" | "42703" | "3F000") => Self::NotMigrated(message),
             _ => Self::Statement(error),
@@ -152,15 +166,32 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
 
-/// What a server means that answers a connection with an error.
-fn refusal(code: &str) -> Cause {
+/// What a server means that answers a connection with an error. Poolers have few codes of their own
+/// (`PgBouncer` 08P01, Supavisor XX000) and say in words what is wrong.
+fn refusal(code: &str, message: &str) -> Cause {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    // Of PgBouncer, Postgres with `hostssl` lines alone, Azure and Neon.
+    let tls = [
+        "SSL required",
+        "no encryption",
+        "SSL connection is required",
+        "connection is insecure",
+    ];
     match code {
-        // invalid_authorization_specification and invalid_password, invalid_catalog_name.
-        "28000" | "28P01" | "3D000" => Cause::Authentication,
+        _ if says(&tls) => Cause::Tls,
+        // invalid_authorization_specification and invalid_password, insufficient_privilege.
+        "28000" | "28P01" | "42501" => Cause::Authentication,
+        // invalid_catalog_name.
+        "3D000" => Cause::UnknownDatabase,
         // too_many_connections.
         "53300" => Cause::TooManyClients,
         // admin_shutdown, crash_shutdown, cannot_connect_now.
         "57P01" | "57P02" | "57P03" => Cause::NotReady,
+        "08P01" if says(&["no such database"]) => Cause::UnknownDatabase,
+        "08P01" if says(&["no such user", "authentication failed"]) => Cause::Authentication,
+        "08P01" if says(&["max_client_conn", "query_wait_timeout"]) => Cause::TooManyClients,
+        "XX000" if says(&["Tenant or user not found"]) => Cause::Authentication,
+        "XX000" if says(&["max clients", "Max client"]) => Cause::TooManyClients,
         _ => Cause::Server,
     }
 }

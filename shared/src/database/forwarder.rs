@@ -9,14 +9,16 @@ use std::{
     convert::Infallible,
     io,
     path::Path,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use tempfile::TempDir;
 use tokio::{
-    io::copy_bidirectional_with_sizes,
-    net::{UnixListener, UnixStream},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, copy_buf},
+    net::{TcpStream, UnixListener, UnixStream},
     sync::mpsc,
     task::AbortHandle,
 };
@@ -76,9 +78,11 @@ impl Forwarder {
             .clone()
     }
 
-    /// Waits until what was written has left, when all connections are closed on our side.
+    /// Waits until what was written has left, when all connections are closed on our side. The folder
+    /// goes here already: a process that Lambda ends drops nothing.
     pub(super) async fn drain(&self) {
         self.listener.abort();
+        let _ = std::fs::remove_dir_all(self.folder.path());
         let mut ended = self.ended.lock().await;
         let _ = tokio::time::timeout(DRAIN, ended.recv()).await;
     }
@@ -117,9 +121,37 @@ async fn forward(
     let dialled = endpoint.dial(dial_limit).await;
     *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = dialled.as_ref().err().cloned();
     let Ok(mut server) = dialled else { return };
-    if let Err(error) =
-        copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await
-    {
+    if let Err(error) = pass(&mut client, &mut server).await {
         tracing::debug!(%error, "a database connection broke");
     }
+}
+
+/// Passes bytes both ways. When the server closes, sqlx reads that at its next use; when sqlx closes,
+/// what it wrote last is sent, and a server that does not close in turn is not waited for.
+async fn pass(client: &mut UnixStream, server: &mut TcpStream) -> io::Result<()> {
+    let (client_out, client_in) = client.split();
+    let (server_out, server_in) = server.split();
+    let mut answers = pin!(copy_to_end(server_out, client_in));
+    let requests = pin!(copy_to_end(client_out, server_in));
+    let requests = match select(requests, &mut answers).await {
+        Either::Left((sent, _)) => {
+            sent?;
+            let _ = tokio::time::timeout(DRAIN, answers).await;
+            return Ok(());
+        }
+        Either::Right((answered, requests)) => {
+            answered?;
+            requests
+        }
+    };
+    requests.await
+}
+
+/// Copies until the reader ends, and ends the writer.
+async fn copy_to_end(
+    reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+) -> io::Result<()> {
+    copy_buf(&mut BufReader::with_capacity(BUFFER, reader), &mut writer).await?;
+    writer.shutdown().await
 }

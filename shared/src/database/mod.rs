@@ -1,5 +1,5 @@
 //! The one room that touches connections: it dials, builds the pool, runs statements as the pooler in
-//! between allows, and replaces the pool when its connections died.
+//! between allows, and replaces connections that died.
 //!
 //! What is absent here on purpose: no statement is sent outside [`Database`] and [`Transaction`];
 //! no named statement is sent in [`Pooler::Transaction`]; no unnamed statement is sent outside a
@@ -12,6 +12,7 @@ mod forwarder;
 mod options;
 mod pool;
 mod pooler;
+mod probe;
 mod statement;
 mod transaction;
 
@@ -19,27 +20,27 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, FromRow, postgres::PgRow};
 
-use self::pool::{HealingPool, Lease};
 pub use self::{
     deadline::within,
     failure::{Cause, DatabaseError},
     pooler::Pooler,
+    probe::{Dialled, Probe, ProbeConnection},
     statement::Statement,
     transaction::Transaction,
+};
+use self::{
+    pool::{Lease, Pool},
+    statement::Effect,
 };
 use crate::config::DatabaseConfig;
 
 /// A Postgres behind a pool that is built without I/O and heals itself.
 #[derive(Debug)]
 pub struct Database {
-    pool: HealingPool,
+    pool: Pool,
     pooler: Pooler,
     statement_timeout: Duration,
 }
-
-/// The time that a statement's answer may take beyond the server's own limit before the connection
-/// counts as dead.
-const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
 impl Database {
     /// Builds the pool; no connection is made. It has to be called inside a Tokio runtime.
@@ -48,7 +49,7 @@ impl Database {
     /// [`DatabaseError::Unavailable`] when the URL or a certificate cannot be read.
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
         let (options, pooler) = options::of(config)?;
-        let pool = HealingPool::new(options, pooler, config)?;
+        let pool = Pool::new(options, pooler, config)?;
         Ok(Self {
             pool,
             pooler,
@@ -64,7 +65,7 @@ impl Database {
 
     /// Makes the first connection, so that the first request finds it.
     pub async fn warm(&self) -> Result<(), DatabaseError> {
-        self.pool.lease().await.map(drop)
+        self.pool.lease().await.map(Lease::give_back)
     }
 
     /// Runs a statement and reads all its rows. After a lost connection it runs once more on a new
@@ -75,17 +76,15 @@ impl Database {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let lease = self.pool.lease().await?;
-        let generation = lease.generation();
-        let again = statement.repeatable().then(|| statement.clone());
-        match self.attempt(lease, statement).await {
+        let again = (statement.effect() != Effect::Another).then(|| statement.clone());
+        match self.attempt(statement).await {
             Err(DatabaseError::Lost(cause)) => {
-                self.pool.replace(generation);
+                self.pool.forget_idle();
                 let Some(statement) = again else {
                     return Err(DatabaseError::Lost(cause));
                 };
                 tracing::info!(%cause, "the connection was lost; trying once more on a new one");
-                self.attempt(self.pool.lease().await?, statement).await
+                self.attempt(statement).await
             }
             outcome => outcome,
         }
@@ -102,15 +101,8 @@ impl Database {
     /// Starts a transaction, for work that takes more than one statement. A connection that died
     /// while it was idle is replaced first: nothing has been sent on it yet.
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
-        let lease = self.pool.lease().await?;
-        let generation = lease.generation();
-        match Transaction::begin(lease, self.statement_timeout).await {
-            Err(DatabaseError::Lost(_)) => {
-                self.pool.replace(generation);
-                Transaction::begin(self.pool.lease().await?, self.statement_timeout).await
-            }
-            begun => begun,
-        }
+        let (lease, limit) = self.lease().await?;
+        self.begin_on(lease, limit).await
     }
 
     /// Runs one statement that Postgres refuses inside a transaction and that may take hours, such
@@ -160,30 +152,51 @@ impl Database {
         self.pool.close().await;
     }
 
-    /// One try of a statement. A request whose time is nearly over gives the statement less than the
-    /// usual limit; only a transaction can carry a limit of its own.
-    async fn attempt<T>(
-        &self,
-        mut lease: Lease,
-        statement: Statement,
-    ) -> Result<Vec<T>, DatabaseError>
+    /// One try of a statement. Only a transaction can carry a limit of its own, which a request whose
+    /// time is nearly over needs, and only a transaction can tell that a connection is dead before the
+    /// statement is sent, which one that changes something needs.
+    async fn attempt<T>(&self, statement: Statement) -> Result<Vec<T>, DatabaseError>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let limit = deadline::limit(self.statement_timeout)?;
-        let run = async {
-            if self.pooler == Pooler::Transaction || limit < self.statement_timeout {
-                let mut transaction = Transaction::begin(lease, limit).await?;
-                let rows = transaction.fetch_all(statement).await?;
-                transaction.commit().await?;
-                Ok(rows)
-            } else {
-                statement.fetch_all(lease.connection()).await
-            }
+        let (mut lease, limit) = self.lease().await?;
+        if self.pooler == Pooler::Transaction
+            || limit < self.statement_timeout
+            || (lease.is_doubtful() && statement.effect() != Effect::None)
+        {
+            let mut transaction = self.begin_on(lease, limit).await?;
+            let rows = transaction.fetch_all(statement).await?;
+            transaction.commit().await?;
+            return Ok(rows);
+        }
+        let limit = if lease.is_doubtful() {
+            limit.min(deadline::FIRST_ANSWER)
+        } else {
+            limit
         };
-        let answer = limit + ANSWER_GRACE;
-        tokio::time::timeout(answer, run)
-            .await
-            .unwrap_or_else(|_| Err(DatabaseError::no_answer(answer)))
+        let rows = deadline::answered(limit, statement.fetch_all(lease.connection())).await;
+        lease.settle(rows)
+    }
+
+    /// A connection, and the limit of a statement that starts on it now.
+    async fn lease(&self) -> Result<(Lease, Duration), DatabaseError> {
+        let lease = self.pool.lease().await?;
+        match deadline::limit(self.statement_timeout) {
+            Ok(limit) => Ok((lease, limit)),
+            Err(late) => lease.settle(Err(late)),
+        }
+    }
+
+    /// Begins a transaction on `lease`, or on a new connection if that one is dead.
+    async fn begin_on(&self, lease: Lease, limit: Duration) -> Result<Transaction, DatabaseError> {
+        match Transaction::begin(lease, limit).await {
+            Err(DatabaseError::Lost(cause)) => {
+                tracing::info!(%cause, "the connection was lost; beginning on a new one");
+                self.pool.forget_idle();
+                let (lease, limit) = self.lease().await?;
+                Transaction::begin(lease, limit).await
+            }
+            begun => begun,
+        }
     }
 }

@@ -1,22 +1,27 @@
 //! How a connection is asked for.
 
-use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
+use std::fs;
+
+use sqlx::{
+    ConnectOptions as _,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 
 use super::{Cause, DatabaseError, Pooler};
 use crate::config::DatabaseConfig;
 
 /// Reads the URL and adds what every connection of ours has.
 pub(super) fn of(config: &DatabaseConfig) -> Result<(PgConnectOptions, Pooler), DatabaseError> {
-    let options: PgConnectOptions =
-        config
-            .url
-            .parse()
-            .map_err(|error: sqlx::Error| DatabaseError::Unavailable {
-                cause: Cause::Settings,
-                detail: format!("DATABASE_URL: {error}"),
-            })?;
+    let options: PgConnectOptions = config
+        .url
+        .parse()
+        .map_err(|error: sqlx::Error| wrong(&error.to_string()))?;
+    let options = with_certificates(options, &config.url)?;
     let pooler = Pooler::of(config.pooler, &options);
+    // The URL's brackets around an IPv6 address are no part of it, for the resolver and for TLS.
+    let host = options.get_host().trim_matches(['[', ']']).to_owned();
     let mut options = options
+        .host(&host)
         .application_name(&config.application_name)
         // PgBouncer refuses this startup parameter, and nothing here reads a float as text.
         .extra_float_digits(None)
@@ -33,4 +38,56 @@ pub(super) fn of(config: &DatabaseConfig) -> Result<(PgConnectOptions, Pooler), 
         ]);
     }
     Ok((options, pooler))
+}
+
+/// Reads the certificates that the URL names by their paths, or holds in PEM. sqlx would read them at
+/// each connection, take none from the URL itself, and not say of a missing file which one it is.
+fn with_certificates(
+    mut options: PgConnectOptions,
+    url: &str,
+) -> Result<PgConnectOptions, DatabaseError> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        options = match &*name {
+            // libpq's word for the authorities that everybody trusts, which sqlx has built in.
+            "sslrootcert" if value == "system" => options.ssl_root_cert_from_pem(Vec::new()),
+            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => {
+                let options = options.ssl_root_cert_from_pem(pem(&name, &value)?);
+                // As libpq does: an authority that is given but not asked would be a false comfort.
+                match options.get_ssl_mode() {
+                    PgSslMode::Require => options.ssl_mode(PgSslMode::VerifyCa),
+                    _ => options,
+                }
+            }
+            "sslcert" | "ssl-cert" => options.ssl_client_cert_from_pem(pem(&name, &value)?),
+            "sslkey" | "ssl-key" => options.ssl_client_key_from_pem(pem(&name, &value)?),
+            _ => options,
+        };
+    }
+    Ok(options)
+}
+
+/// The PEM that is `value`, or that is in the file `value`.
+fn pem(name: &str, value: &str) -> Result<Vec<u8>, DatabaseError> {
+    const BEGIN: &str = "-----BEGIN";
+    if value.trim_start().starts_with(BEGIN) {
+        return Ok(value.as_bytes().to_vec());
+    }
+    let content = fs::read_to_string(value).map_err(|error| {
+        wrong(&format!(
+            "{name} names {value}, which cannot be read: {error}"
+        ))
+    })?;
+    if content.contains(BEGIN) {
+        Ok(content.into_bytes())
+    } else {
+        Err(wrong(&format!("{name} names {value}, which holds no PEM")))
+    }
+}
+
+fn wrong(what: &str) -> DatabaseError {
+    DatabaseError::Unavailable {
+        cause: Cause::Settings,
+        detail: format!("DATABASE_URL: {what}"),
+    }
 }

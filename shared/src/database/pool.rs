@@ -1,147 +1,179 @@
-//! The pool, and a fresh one in its place when its connections died.
+//! The pool: connections that wait to be used again, lent to one statement or transaction at a time.
+//!
+//! It is our own because sqlx's pool asks each connection on its way back for a sign of life: a round
+//! trip after every request, in the middle of which Lambda freezes the sandbox, and one without a limit,
+//! so that a connection that went silent blocks a pool of one for good.
 
 use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
 };
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, PgPool, Postgres,
-    pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection,
+    postgres::PgConnectOptions,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{Cause, DatabaseError, Pooler, dial::Endpoint, forwarder::Forwarder};
 use crate::config::DatabaseConfig;
 
-/// A pool that can be replaced while it is used.
+/// How long after its last answer a connection is taken to be alive: a function that is busy pays
+/// nothing for doubts, and one that was frozen, be it for moments, has them.
+const TRUSTED: Duration = Duration::from_secs(2);
+
+/// The time that closing may take of the 500 ms that Lambda leaves a process after SIGTERM.
+const CLOSE_LIMIT: Duration = Duration::from_millis(250);
+
+/// The first pause before a server that is full or starting is asked again; each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Connections to one server.
 #[derive(Debug)]
-pub(super) struct HealingPool {
+pub(super) struct Pool {
     options: PgConnectOptions,
-    pool_options: PgPoolOptions,
+    /// What a new connection runs first, where startup options are refused.
+    settings: Option<String>,
     /// `None` for a Unix socket, which needs no dialling.
     forwarder: Option<Forwarder>,
-    current: RwLock<Generation>,
     acquire_timeout: Duration,
-    leased: Arc<AtomicU32>,
+    size: u32,
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Idle>>>,
 }
 
-/// A pool and its number, by which the request that saw it fail can name it.
-#[derive(Clone, Debug)]
-struct Generation {
-    number: u64,
-    pool: PgPool,
+#[derive(Debug)]
+struct Idle {
+    connection: PgConnection,
+    since: SystemTime,
 }
 
-/// A connection lent by the pool.
+/// A connection lent by the pool. Dropped, it is closed: only [`Lease::settle`] and
+/// [`Lease::give_back`] know that it is between two statements.
 #[derive(Debug)]
 pub(super) struct Lease {
-    connection: PoolConnection<Postgres>,
-    generation: u64,
-    leased: Leased,
+    connection: PgConnection,
+    doubtful: bool,
+    idle: Arc<Mutex<Vec<Idle>>>,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// Counts a connection as in use for as long as it lives.
-#[derive(Debug)]
-pub(super) struct Leased(Arc<AtomicU32>);
-
-impl HealingPool {
+impl Pool {
     pub(super) fn new(
         options: PgConnectOptions,
         pooler: Pooler,
         config: &DatabaseConfig,
     ) -> Result<Self, DatabaseError> {
         let (options, forwarder) = through_forwarder(options, config)?;
-        let pool_options = pool_options(pooler, config);
-        let pool = pool_options.clone().connect_lazy_with(options.clone());
+        let settings = (pooler == Pooler::Session).then(|| {
+            format!(
+                "SET statement_timeout = {}; SET jit = off",
+                config.statement_timeout.as_millis()
+            )
+        });
         Ok(Self {
             options,
-            pool_options,
+            settings,
             forwarder,
-            current: RwLock::new(Generation { number: 0, pool }),
             acquire_timeout: config.acquire_timeout,
-            leased: Arc::default(),
+            size: config.connections,
+            permits: Arc::new(Semaphore::new(config.connections as usize)),
+            idle: Arc::default(),
         })
     }
 
-    /// Lends a connection, a new one if none is idle and the pool may grow.
+    /// Lends the connection that was used last, or a new one if none is idle.
     pub(super) async fn lease(&self) -> Result<Lease, DatabaseError> {
-        let Generation { number, pool } = self
-            .current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let connection = match pool.acquire().await {
-            Ok(connection) => connection,
-            Err(error) => return Err(self.explain(error).await),
+        let deadline = Instant::now() + self.acquire_timeout;
+        let permit = timeout_at(deadline, Arc::clone(&self.permits).acquire_owned());
+        let Ok(Ok(permit)) = permit.await else {
+            return Err(DatabaseError::Busy);
+        };
+        let idle = lock(&self.idle).pop();
+        let (connection, doubtful) = match idle {
+            Some(Idle { connection, since }) => (connection, is_doubtful(since)),
+            None => (self.connect_until(deadline).await?, false),
         };
         Ok(Lease {
             connection,
-            generation: number,
-            leased: Leased::count(&self.leased),
+            doubtful,
+            idle: Arc::clone(&self.idle),
+            _permit: permit,
         })
     }
 
     /// A connection outside the pool.
     pub(super) async fn connect(&self) -> Result<PgConnection, DatabaseError> {
-        self.options
-            .connect()
+        self.connect_until(Instant::now() + self.acquire_timeout)
             .await
-            .map_err(|error| DatabaseError::connecting(&error, self.last_dial()))
     }
 
-    /// Puts a fresh pool in place of the one of `generation`, unless another request did so already.
-    /// The old pool is dropped, not closed: closing waits for an answer on connections that will
-    /// never give one, and at one connection a sandbox that would block every later request.
-    pub(super) fn replace(&self, generation: u64) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.number == generation {
-            let pool = self
-                .pool_options
-                .clone()
-                .connect_lazy_with(self.options.clone());
-            *current = Generation {
-                number: generation + 1,
-                pool,
-            };
-        }
+    /// Forgets the idle connections: one that was lost tells that they may be too. They are dropped,
+    /// not closed, since closing waits for a server that may be gone.
+    pub(super) fn forget_idle(&self) {
+        lock(&self.idle).clear();
     }
 
     /// Closes every connection with a word to the server.
     pub(super) async fn close(&self) {
-        let pool = self
-            .current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pool
-            .clone();
+        let close = async {
+            // Whoever still has a connection gives it back first.
+            let _all = self.permits.acquire_many(self.size).await;
+            let idle = mem::take(&mut *lock(&self.idle));
+            for Idle { connection, .. } in idle {
+                let _ = connection.close().await;
+            }
+        };
         // A connection that does not answer must not keep the process from ending.
-        let _ = tokio::time::timeout(self.acquire_timeout.min(CLOSE_LIMIT), pool.close()).await;
+        let _ = timeout(CLOSE_LIMIT, close).await;
         if let Some(forwarder) = &self.forwarder {
             forwarder.drain().await;
         }
     }
 
-    /// Says why no connection came. sqlx tries again and again while a server is full or starting,
-    /// and then says only that time ran out: one more try tells the cause.
-    async fn explain(&self, error: sqlx::Error) -> DatabaseError {
-        if !matches!(error, sqlx::Error::PoolTimedOut) {
-            return DatabaseError::connecting(&error, self.last_dial());
-        }
-        if self.leased.load(Ordering::Relaxed) >= self.pool_options.get_max_connections() {
-            return DatabaseError::Busy;
-        }
-        match tokio::time::timeout(EXPLANATION_LIMIT, self.options.connect()).await {
-            Ok(Err(cause)) => DatabaseError::connecting(&cause, self.last_dial()),
-            _ => DatabaseError::connecting(&error, self.last_dial()),
+    /// Connects, and asks a server that is full or starting again until `deadline`.
+    async fn connect_until(&self, deadline: Instant) -> Result<PgConnection, DatabaseError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match timeout_at(deadline, self.try_connect()).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(failure)) => failure,
+                Err(_) => {
+                    return Err(DatabaseError::Unavailable {
+                        cause: Cause::Timeout,
+                        detail: format!(
+                            "{}:{} did not finish the connection within {} ms",
+                            self.options.get_host(),
+                            self.options.get_port(),
+                            self.acquire_timeout.as_millis()
+                        ),
+                    });
+                }
+            };
+            if !failure.is_passing() || Instant::now() + pause >= deadline {
+                return Err(failure);
+            }
+            sleep(pause).await;
+            pause *= 2;
         }
     }
 
-    fn last_dial(&self) -> Option<super::dial::DialError> {
-        self.forwarder.as_ref().and_then(Forwarder::last_failure)
+    async fn try_connect(&self) -> Result<PgConnection, DatabaseError> {
+        let connect = async {
+            let mut connection = self.options.connect().await?;
+            if let Some(settings) = &self.settings {
+                connection.execute(AssertSqlSafe(settings.clone())).await?;
+            }
+            Ok(connection)
+        };
+        connect.await.map_err(|error| {
+            let dial = self.forwarder.as_ref().and_then(Forwarder::last_failure);
+            DatabaseError::connecting(&error, dial)
+        })
     }
 }
 
@@ -150,35 +182,39 @@ impl Lease {
         &mut self.connection
     }
 
-    /// The connection, to be kept as long as the second part.
-    pub(super) fn into_parts(self) -> (PoolConnection<Postgres>, Leased) {
-        (self.connection, self.leased)
+    /// Whether the connection was idle for so long that it may have died without a word.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
-    /// The number of the pool that it belongs to.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
+    /// Gives the connection back, unless `outcome` says that it is lost. An error of the server leaves
+    /// it usable.
+    pub(super) fn settle<T>(self, outcome: Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+        if !matches!(outcome, Err(DatabaseError::Lost(_))) {
+            self.give_back();
+        }
+        outcome
+    }
+
+    /// Gives the connection back, to be used again.
+    pub(super) fn give_back(self) {
+        let idle = Idle {
+            connection: self.connection,
+            since: SystemTime::now(),
+        };
+        lock(&self.idle).push(idle);
     }
 }
 
-impl Leased {
-    fn count(leased: &Arc<AtomicU32>) -> Self {
-        leased.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(leased))
-    }
+fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Leased {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+/// The wall clock goes on while Lambda freezes a sandbox; the monotonic clock may not. A wall clock that
+/// was set back says nothing, which is a doubt too.
+fn is_doubtful(since: SystemTime) -> bool {
+    since.elapsed().map_or(true, |idle| idle > TRUSTED)
 }
-
-/// The time that closing may take of the 500 ms that Lambda leaves a process after SIGTERM.
-const CLOSE_LIMIT: Duration = Duration::from_millis(250);
-
-/// The time that is spent on finding out why no connection came.
-const EXPLANATION_LIMIT: Duration = Duration::from_millis(500);
 
 /// Leads the connections of `options` through a forwarder of our own, unless they use a Unix socket.
 fn through_forwarder(
@@ -204,27 +240,4 @@ fn through_forwarder(
             ),
         })?;
     Ok((options.socket(forwarder.folder()), Some(forwarder)))
-}
-
-fn pool_options(pooler: Pooler, config: &DatabaseConfig) -> PgPoolOptions {
-    let pool = PgPoolOptions::new()
-        .max_connections(config.connections)
-        .min_connections(0)
-        .acquire_timeout(config.acquire_timeout)
-        // A ping before each use would cost every warm request a round trip; a dead connection is
-        // noticed by the statement that meets it, which is repeated on a new one.
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None);
-    if pooler != Pooler::Session {
-        return pool;
-    }
-    let settings = format!(
-        "SET statement_timeout = {}; SET jit = off",
-        config.statement_timeout.as_millis()
-    );
-    pool.after_connect(move |connection, _| {
-        let settings = settings.clone();
-        Box::pin(async move { connection.execute(AssertSqlSafe(settings)).await.map(drop) })
-    })
 }

@@ -14,7 +14,18 @@ use super::DatabaseError;
 pub struct Statement {
     sql: &'static str,
     arguments: PgArguments,
-    repeatable: bool,
+    effect: Effect,
+}
+
+/// What running a statement once more would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing: it changes nothing.
+    None,
+    /// Nothing more: it leaves the same rows again.
+    Same,
+    /// Something else than running it once.
+    Another,
 }
 
 impl Statement {
@@ -24,21 +35,24 @@ impl Statement {
         Self {
             sql,
             arguments: PgArguments::default(),
-            repeatable: true,
+            effect: Effect::None,
         }
     }
 
     /// A statement that leaves the same rows whether it runs once or twice.
     #[must_use]
     pub fn upsert(sql: &'static str) -> Self {
-        Self::read(sql)
+        Self {
+            effect: Effect::Same,
+            ..Self::read(sql)
+        }
     }
 
     /// A statement that must not run twice.
     #[must_use]
     pub fn write(sql: &'static str) -> Self {
         Self {
-            repeatable: false,
+            effect: Effect::Another,
             ..Self::read(sql)
         }
     }
@@ -58,8 +72,8 @@ impl Statement {
         self
     }
 
-    pub(super) fn repeatable(&self) -> bool {
-        self.repeatable
+    pub(super) fn effect(&self) -> Effect {
+        self.effect
     }
 
     /// Runs it as a named statement, which the server connection remembers.

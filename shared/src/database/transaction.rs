@@ -1,41 +1,47 @@
 //! Several statements that take effect together.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use sqlx::{AssertSqlSafe, FromRow, Postgres, SqlSafeStr as _, postgres::PgRow};
+use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow};
+use tokio::{runtime::Handle, time::timeout};
 
-use super::{
-    DatabaseError, Statement,
-    pool::{Lease, Leased},
-};
+use super::{DatabaseError, Statement, deadline, pool::Lease};
+
+/// The time that a rollback may take before its connection is given up instead.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 
 /// A transaction on a connection of the pool. Its statements are unnamed, so it works through every
 /// pooler. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
-    inner: sqlx::Transaction<'static, Postgres>,
-    _leased: Leased,
+    /// `None` when the connection was lost.
+    lease: Option<Lease>,
+    statement_timeout: Duration,
 }
 
 impl Transaction {
     /// Begins, with its settings in the same message: one round trip. They end with the transaction,
     /// so they cannot leak to a pooler's next client.
     pub(super) async fn begin(
-        lease: Lease,
+        mut lease: Lease,
         statement_timeout: Duration,
     ) -> Result<Self, DatabaseError> {
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL jit = off",
             statement_timeout.as_millis()
         );
-        let (connection, leased) = lease.into_parts();
-        let inner = sqlx::Transaction::begin(connection, Some(AssertSqlSafe(begin).into_sql_str()))
-            .await
-            .map_err(DatabaseError::running)?;
-        Ok(Self {
-            inner,
-            _leased: leased,
-        })
+        let limit = if lease.is_doubtful() {
+            statement_timeout.min(deadline::FIRST_ANSWER)
+        } else {
+            statement_timeout
+        };
+        match deadline::answered(limit, script(&mut lease, &begin)).await {
+            Ok(()) => Ok(Self {
+                lease: Some(lease),
+                statement_timeout,
+            }),
+            Err(error) => lease.settle(Err(error)),
+        }
     }
 
     /// Runs a statement and reads all its rows.
@@ -43,34 +49,82 @@ impl Transaction {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        statement.fetch_all_unnamed(&mut self.inner).await
+        let limit = self.statement_timeout;
+        let fetch = statement.fetch_all_unnamed(self.lease()?.connection());
+        let outcome = deadline::answered(limit, fetch).await;
+        self.judge(outcome)
     }
 
-    /// Runs a script of several statements without arguments.
-    pub async fn run_script(&mut self, script: &str) -> Result<(), DatabaseError> {
-        sqlx::raw_sql(AssertSqlSafe(script.to_owned()))
-            .execute(&mut *self.inner)
-            .await
-            .map(drop)
-            .map_err(DatabaseError::running)
+    /// Runs a script of several statements without arguments. It may take as long as the server lets
+    /// it: a script can lift the server's limit for all that follows in the transaction.
+    pub async fn run_script(&mut self, sql: &str) -> Result<(), DatabaseError> {
+        let outcome = script(self.lease()?, sql).await;
+        self.judge(outcome)
     }
 
     /// Sends `rows`, in the format that `copy` names, to the table and columns of `copy`.
     pub async fn copy_in(&mut self, copy: &'static str, rows: &[u8]) -> Result<u64, DatabaseError> {
-        let mut sink = self
-            .inner
-            .copy_in_raw(copy)
-            .await
-            .map_err(DatabaseError::running)?;
-        // The driver sends a piece as one message, which the server holds in memory whole.
-        for piece in rows.chunks(64 * 1024) {
-            sink.send(piece).await.map_err(DatabaseError::running)?;
-        }
-        sink.finish().await.map_err(DatabaseError::running)
+        let limit = self.statement_timeout;
+        let lease = self.lease()?;
+        let send = async {
+            let mut sink = lease.connection().copy_in_raw(copy).await?;
+            // The driver sends a piece as one message, which the server holds in memory whole.
+            for piece in rows.chunks(64 * 1024) {
+                sink.send(piece).await?;
+            }
+            sink.finish().await
+        };
+        let send = async { send.await.map_err(DatabaseError::running) };
+        let outcome = deadline::answered(limit, send).await;
+        self.judge(outcome)
     }
 
     /// Makes everything since the beginning durable.
-    pub async fn commit(self) -> Result<(), DatabaseError> {
-        self.inner.commit().await.map_err(DatabaseError::running)
+    pub async fn commit(mut self) -> Result<(), DatabaseError> {
+        let limit = self.statement_timeout;
+        let outcome = deadline::answered(limit, script(self.lease()?, "COMMIT")).await;
+        self.judge(outcome)?;
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        Ok(())
     }
+
+    fn lease(&mut self) -> Result<&mut Lease, DatabaseError> {
+        self.lease
+            .as_mut()
+            .ok_or_else(|| DatabaseError::Lost(sqlx::Error::Io(io::ErrorKind::NotConnected.into())))
+    }
+
+    /// Gives up a connection that was lost.
+    fn judge<T>(&mut self, outcome: Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+        if matches!(outcome, Err(DatabaseError::Lost(_))) {
+            self.lease = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let (Some(mut lease), Ok(runtime)) = (self.lease.take(), Handle::try_current()) else {
+            return;
+        };
+        // The connection stays lent until the server has rolled back: its next user must not find
+        // the transaction open.
+        runtime.spawn(async move {
+            let rolled_back = timeout(ROLLBACK_LIMIT, script(&mut lease, "ROLLBACK")).await;
+            if let Ok(Ok(())) = rolled_back {
+                lease.give_back();
+            }
+        });
+    }
+}
+
+async fn script(lease: &mut Lease, sql: &str) -> Result<(), DatabaseError> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(lease.connection())
+        .await
+        .map(drop)
+        .map_err(DatabaseError::running)
 }

@@ -62,6 +62,13 @@ impl PageRequest {
     /// [`Error::Invalid`] naming `limit` or `cursor`, or the database's error.
     pub async fn read(self, database: &Database) -> Result<Page, Error> {
         let limit = Limit::parse(self.limit, Limit::PAGE_DEFAULT)?;
+        if let Some(error) = self
+            .filter
+            .as_ref()
+            .and_then(|filter| filter.unstorable("filter"))
+        {
+            return Err(error.into());
+        }
         let filter = self.filter.as_ref().map(Metadata::as_json);
         let after = self
             .cursor
@@ -145,7 +152,7 @@ fn open_cursor(cursor: &str, filter: Option<&str>) -> Result<String, FieldError>
         .map_err(|_| refused())?;
     let (sum, id) = bytes.split_at_checked(CHECKSUM).ok_or_else(refused)?;
     let id = str::from_utf8(id).map_err(|_| refused())?;
-    if sum == checksum(id, filter) {
+    if sum == checksum(id, filter) && !id.contains('\0') {
         Ok(id.to_owned())
     } else {
         Err(refused())

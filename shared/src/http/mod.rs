@@ -12,6 +12,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use lambda_http::{RequestExt as _, service_fn, tracing as lambda_tracing};
+use once_cell::sync::OnceCell;
 use tokio::sync::RwLock;
 
 pub use self::{
@@ -33,6 +34,9 @@ pub const BODY_LIMIT: usize = 6 * 1024 * 1024;
 /// kills it 500 ms after SIGTERM.
 const DELIVERY: Duration = Duration::from_millis(100);
 
+/// What the sandbox keeps between invocations, built once.
+static STATE: OnceCell<State> = OnceCell::new();
+
 /// Lambda's own limit of an invocation.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
@@ -50,7 +54,8 @@ where
     F: Future<Output = Result<Response, Error>> + Send,
 {
     lambda_tracing::init_default_subscriber();
-    let state = State::from_env(function, needs)
+    let state = STATE
+        .get_or_try_init(|| State::from_env(function, needs))
         .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     state
         .warm()

@@ -1,0 +1,131 @@
+//! `rappel doctor`: what is wrong between here and an answered search, and what to do about it.
+
+use std::{
+    io::{self, IsTerminal as _, Write},
+    time::Duration,
+};
+
+use anyhow::ensure;
+use clap::Args;
+use shared::doctor::{self, Check, Demand, PARTS, Report, Status};
+
+use crate::setup::{Setup, Target, threads};
+
+/// Say what is wrong between here and an answered search, and what to do about it.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// Sandboxes of all functions together; without it, Lambda's default limit of an account.
+    #[arg(long, value_name = "COUNT")]
+    sandboxes: Option<u32>,
+    /// Connections of one sandbox, which is the requests that it serves at a time.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Concurrent executions of an account unless its owner asked for more:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+const ACCOUNT_SANDBOXES: u32 = 1_000;
+
+/// The functions of `template.yaml` that `rappel up` serves on a database.
+const LAPTOP_FUNCTIONS: usize = 4;
+
+impl Doctor {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let setup = self.target.prepare_without_migrating("").await?;
+        let demand = Demand {
+            sandboxes: self.sandboxes.unwrap_or_else(|| usual_sandboxes(&setup)),
+            connections_per_sandbox: self.connections,
+        };
+        let report = doctor::examine(&as_a_function(&setup), demand).await;
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        } else {
+            print(&mut out, &report, io::stdout().is_terminal())?;
+        }
+        drop(out);
+        setup.stop().await?;
+        let failed = count(&report, Status::Failed);
+        ensure!(failed == 0, "{failed} of {} checks failed", PARTS.len());
+        Ok(())
+    }
+}
+
+/// The laptop's gateway starts two sandboxes a core for each function.
+fn usual_sandboxes(setup: &Setup) -> u32 {
+    if setup.embedded {
+        u32::try_from(LAPTOP_FUNCTIONS * 2 * threads()).unwrap_or(ACCOUNT_SANDBOXES)
+    } else {
+        ACCOUNT_SANDBOXES
+    }
+}
+
+/// The settings that a function has by default: what is in force for them is what is looked at.
+fn as_a_function(setup: &Setup) -> shared::Config {
+    let mut config = setup.config();
+    "rappel-doctor".clone_into(&mut config.database.application_name);
+    config.database.connections = 1;
+    config.database.acquire_timeout = Duration::from_secs(2);
+    config.database.statement_timeout = Duration::from_secs(10);
+    config
+}
+
+fn print(out: &mut impl Write, report: &Report, coloured: bool) -> io::Result<()> {
+    let names = report.checks.iter().map(|check| check.name.len());
+    let width = names.max().unwrap_or_default();
+    for check in &report.checks {
+        print_check(out, check, width, coloured)?;
+    }
+    let parts: Vec<String> = [
+        (Status::Failed, "failed"),
+        (Status::Warning, "to look at"),
+        (Status::Ok, "ok"),
+        (Status::Skipped, "skipped"),
+    ]
+    .into_iter()
+    .map(|(status, word)| (count(report, status), word))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    writeln!(out, "\n{}", parts.join(", "))
+}
+
+/// One line, and a second one for the remedy below what was found.
+fn print_check(
+    out: &mut impl Write,
+    check: &Check,
+    width: usize,
+    coloured: bool,
+) -> io::Result<()> {
+    let (word, colour) = match check.status {
+        Status::Ok => ("ok", "\x1b[32m"),
+        Status::Warning => ("warning", "\x1b[33m"),
+        Status::Failed => ("failed", "\x1b[31m"),
+        Status::Skipped => ("skipped", "\x1b[2m"),
+    };
+    let (colour, plain) = if coloured {
+        (colour, "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    let name = check.name;
+    writeln!(
+        out,
+        "{colour}{word:<7}{plain}  {name:<width$}  {}",
+        check.found
+    )?;
+    if let Some(remedy) = &check.remedy {
+        writeln!(out, "{:<7}  {:<width$}  → {remedy}", "", "")?;
+    }
+    Ok(())
+}
+
+fn count(report: &Report, status: Status) -> usize {
+    let checks = report.checks.iter();
+    checks.filter(|check| check.status == status).count()
+}

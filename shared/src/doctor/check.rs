@@ -1,0 +1,162 @@
+//! One line of an examination.
+
+use std::{error::Error as StdError, time::Instant};
+
+use serde::Serialize;
+
+use crate::{
+    Error,
+    database::{Cause, DatabaseError},
+};
+
+/// One part that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it is.
+    pub status: Status,
+    /// Milliseconds that looking took.
+    pub took_ms: f64,
+    /// What was found; it may name hosts, users and models.
+    pub found: String,
+    /// What to do about it; it names nothing but settings and commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// How a part is, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Not looked at, since a part before it failed.
+    Skipped,
+    /// As it should be.
+    Ok,
+    /// It works, but not as it should.
+    Warning,
+    /// It does not work.
+    Failed,
+}
+
+/// The status, what was found, and what to do.
+pub(crate) type Finding = (Status, String, Option<String>);
+
+/// All is well.
+pub(crate) fn ok(found: impl Into<String>) -> Finding {
+    (Status::Ok, found.into(), None)
+}
+
+/// It works, but not as it should.
+pub(crate) fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    (Status::Warning, found.into(), Some(remedy.into()))
+}
+
+/// It does not work.
+pub(crate) fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    (Status::Failed, found.into(), Some(remedy.into()))
+}
+
+impl Check {
+    /// Looks, and measures how long that takes; an error is a failed check.
+    pub(crate) async fn run(
+        name: &'static str,
+        look: impl Future<Output = Result<Finding, Error>>,
+    ) -> Self {
+        let start = Instant::now();
+        let outcome = look.await;
+        let took_ms = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let (status, found, remedy) = outcome.unwrap_or_else(|error| explain(&error));
+        Self {
+            name,
+            status,
+            took_ms,
+            found,
+            remedy,
+        }
+    }
+
+    /// A part that was not looked at.
+    pub(crate) fn skipped(name: &'static str) -> Self {
+        Self {
+            name,
+            status: Status::Skipped,
+            took_ms: 0.0,
+            found: "not looked at".to_owned(),
+            remedy: None,
+        }
+    }
+}
+
+/// The status of all together: that of the worst.
+pub(crate) fn worst(checks: &[Check]) -> Status {
+    let worst = checks.iter().map(|check| check.status).max();
+    worst.unwrap_or(Status::Ok).max(Status::Ok)
+}
+
+/// An error as a finding, with its causes and what can be done about it.
+pub(crate) fn explain(error: &Error) -> Finding {
+    let remedy = match error {
+        Error::Database(DatabaseError::Unavailable { cause, detail }) => {
+            unavailable(*cause, detail)
+        }
+        Error::Database(DatabaseError::NotMigrated(_)) => {
+            "run `rappel migrate` or the migrate function"
+        }
+        Error::Database(DatabaseError::ModelMismatch(_)) => MODEL_REMEDY,
+        Error::Embedder(_) => "check MODEL_DIR and ORT_DYLIB_PATH",
+        Error::Database(DatabaseError::StatementTimeout) => {
+            "find out why the server is slow, or raise DATABASE_STATEMENT_TIMEOUT_MS"
+        }
+        Error::Database(DatabaseError::Lost(_) | DatabaseError::Busy) => {
+            "try again; if it stays so, the server's log says more"
+        }
+        _ => "the error, which a function writes to its log, says what is wrong",
+    };
+    failed(with_causes(error), remedy)
+}
+
+/// What to do about a model that is not the database's.
+pub(crate) const MODEL_REMEDY: &str =
+    "configure the model that embedded this database (MODEL_DIR, --model), or use another database";
+
+fn unavailable(cause: Cause, detail: &str) -> &'static str {
+    match cause {
+        Cause::Settings => "correct DATABASE_URL",
+        Cause::Dns => "correct the host in DATABASE_URL, or the network's name server",
+        Cause::Ipv6Only => {
+            "use the host of the provider's pooler, which has IPv4 addresses, or a network with IPv6"
+        }
+        Cause::Refused => "start the server, or correct the host and port in DATABASE_URL",
+        Cause::Timeout => {
+            "open the server's firewall or security group for this network, or correct the address"
+        }
+        Cause::Network => "check the network between here and the server",
+        Cause::Tls => "correct sslmode and sslrootcert in DATABASE_URL",
+        Cause::Authentication => "correct the user and the password in DATABASE_URL",
+        Cause::UnknownDatabase => "create the database, or correct its name in DATABASE_URL",
+        Cause::TooManyClients => {
+            "end connections, raise max_connections, or go through a transaction-mode pooler"
+        }
+        Cause::NotReady => "wait until the server has started",
+        // PgBouncer refuses the options that a direct connection starts with.
+        Cause::Server if detail.contains("startup parameter") => {
+            "a pooler is in between: set DATABASE_POOLER to transaction, or to the mode it has"
+        }
+        Cause::Server => "the server's log says more",
+    }
+}
+
+/// The error and what caused it, each once.
+fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}

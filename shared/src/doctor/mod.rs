@@ -1,0 +1,140 @@
+//! `rappel doctor`: looks at everything between here and an answered search, changes nothing, and
+//! says of each part what was found and what to do.
+
+mod check;
+mod network;
+mod plan;
+mod pooler;
+pub(crate) mod search_path;
+mod server;
+mod sizing;
+
+use serde::Serialize;
+
+pub(crate) use self::check::worst;
+use self::check::{explain, failed};
+pub use self::{
+    check::{Check, Status},
+    sizing::{Demand, Sizing},
+};
+use crate::{
+    Config, Error, State,
+    database::{Pooler, Probe},
+};
+
+/// What an examination found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// That of the worst check.
+    pub status: Status,
+    /// One line a part, in the order of [`PARTS`].
+    pub checks: Vec<Check>,
+    /// Whether the functions' connections fit; absent when the server did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sizing: Option<Sizing>,
+}
+
+/// The parts of every report, in order. What cannot be looked at is listed as skipped.
+pub const PARTS: [&str; 18] = [
+    "addresses",
+    "dial",
+    "tls",
+    "database",
+    "pooler",
+    "server",
+    "round-trip",
+    "clock",
+    "connections",
+    "settings",
+    "extension",
+    "migrations",
+    "model",
+    "index",
+    "plan",
+    "embedder",
+    "search",
+    "sizing",
+];
+
+/// Examines the way to the database of `config`, the database, and a search on it; says whether the
+/// server has room for `demand`. At most three connections are open at a time, and all are closed
+/// at the end. It has to be called inside a Tokio runtime.
+pub async fn examine(config: &Config, demand: Demand) -> Report {
+    let mut checks = Vec::new();
+    let sizing = look(config, demand, &mut checks).await;
+    for name in PARTS {
+        if !checks.iter().any(|check| check.name == name) {
+            checks.push(Check::skipped(name));
+        }
+    }
+    let position = |name| PARTS.iter().position(|part| *part == name);
+    checks.sort_by_key(|check| position(check.name));
+    Report {
+        status: worst(&checks),
+        checks,
+        sizing,
+    }
+}
+
+/// Looks as far as it can; what comes after a failed connection is left out.
+async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Option<Sizing> {
+    let probe = match Probe::new(&config.database) {
+        Ok(probe) => probe,
+        Err(error) => {
+            let error = Error::from(error);
+            checks.push(Check::run("database", async { Ok(explain(&error)) }).await);
+            return None;
+        }
+    };
+    checks.extend(network::examine(&probe).await);
+    let state = match State::new(config.clone()) {
+        Ok(state) => state,
+        Err(error) => {
+            let finding = failed(error.to_string(), "correct the setting that is named");
+            checks.push(Check::run("model", async { Ok(finding) }).await);
+            return None;
+        }
+    };
+    let database = search_path::database(&state).await;
+    let answers = database.status == Status::Ok;
+    let refuses_options = database.found.contains("startup parameter");
+    checks.push(database);
+    if answers || refuses_options {
+        checks.push(Check::run("pooler", pooler::examine(&probe)).await);
+    }
+    let sizing = if answers {
+        behind_database(config, &state, &probe, demand, checks).await
+    } else {
+        None
+    };
+    state.database().close().await;
+    sizing
+}
+
+async fn behind_database(
+    config: &Config,
+    state: &State,
+    probe: &Probe,
+    demand: Demand,
+    checks: &mut Vec<Check>,
+) -> Option<Sizing> {
+    checks.push(Check::run("server", server::version(state)).await);
+    checks.push(Check::run("round-trip", server::round_trip(probe)).await);
+    checks.push(Check::run("clock", server::clock(probe)).await);
+    checks.push(Check::run("settings", server::settings(state, &config.database)).await);
+    checks.extend(search_path::behind_database(state).await);
+    checks.push(Check::run("plan", plan::examine(state)).await);
+
+    let room = sizing::room(state).await;
+    let found = async {
+        let room = room
+            .as_ref()
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(room.finding())
+    };
+    checks.push(Check::run("connections", found).await);
+    let through_pooler = state.database().pooler() == Pooler::Transaction;
+    let sizing = room.ok()?.size(demand, through_pooler);
+    checks.push(Check::run("sizing", async { Ok(sizing.finding()) }).await);
+    Some(sizing)
+}

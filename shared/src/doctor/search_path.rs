@@ -1,0 +1,188 @@
+//! What a search depends on, in the order in which it needs it. [`crate::health`] tells this to a
+//! load balancer, the doctor to an operator.
+
+use super::check::{Check, Finding, MODEL_REMEDY, failed, ok, warning};
+use crate::{
+    Error, State,
+    database::Statement,
+    embedder::Kind,
+    migrations::{self, INDEX},
+    search::SearchRequest,
+};
+
+/// The parts behind the database, in order.
+pub(crate) const PARTS: [&str; 6] = [
+    "extension",
+    "migrations",
+    "model",
+    "index",
+    "embedder",
+    "search",
+];
+
+/// The oldest pgvector with iterative index scans, without which a filtered search is short of hits.
+const PGVECTOR: (u32, u32) = (0, 8);
+
+/// Whether the database answers.
+pub(crate) async fn database(state: &State) -> Check {
+    Check::run("database", async {
+        let statement = Statement::read("SELECT current_database()::text, current_user::text");
+        let answer: Option<(String, String)> = state.database().fetch_optional(statement).await?;
+        Ok(match answer {
+            Some((database, user)) => ok(format!("{database} answers {user}")),
+            None => failed(
+                "it answers without rows",
+                "something other than Postgres answers there",
+            ),
+        })
+    })
+    .await
+}
+
+/// The parts behind the database: [`PARTS`].
+pub(crate) async fn behind_database(state: &State) -> Vec<Check> {
+    vec![
+        Check::run("extension", extension(state)).await,
+        Check::run("migrations", migrations(state)).await,
+        Check::run("model", model(state)).await,
+        Check::run("index", index(state)).await,
+        Check::run("embedder", embedder(state)).await,
+        Check::run("search", search(state)).await,
+    ]
+}
+
+async fn extension(state: &State) -> Result<Finding, Error> {
+    let installed = Statement::read("SELECT extversion FROM pg_extension WHERE extname = 'vector'");
+    let installed: Option<(String,)> = state.database().fetch_optional(installed).await?;
+    if let Some((version,)) = installed {
+        return Ok(if major_minor(&version) >= PGVECTOR {
+            ok(format!("pgvector {version}"))
+        } else {
+            failed(
+                format!("pgvector {version} is too old: 0.8 or newer is needed"),
+                "install pgvector 0.8 on the server, then run ALTER EXTENSION vector UPDATE",
+            )
+        });
+    }
+    let available = Statement::read(
+        "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'",
+    );
+    let available: Option<(String,)> = state.database().fetch_optional(available).await?;
+    Ok(match available {
+        Some((version,)) => failed(
+            format!("pgvector {version} is on the server, but not in this database"),
+            "run `rappel migrate` or the migrate function",
+        ),
+        None => failed(
+            "the server has no pgvector",
+            "install pgvector 0.8 or newer on the server",
+        ),
+    })
+}
+
+async fn migrations(state: &State) -> Result<Finding, Error> {
+    let applied = migrations::applied_version(state.database()).await?;
+    let expected = migrations::version();
+    Ok(if applied >= expected {
+        ok(format!("version {applied}; {expected} is expected"))
+    } else {
+        failed(
+            format!("the schema has version {applied}; {expected} is expected"),
+            "run `rappel migrate` or the migrate function",
+        )
+    })
+}
+
+async fn model(state: &State) -> Result<Finding, Error> {
+    let manifest = state.manifest()?;
+    let statement = Statement::read("SELECT name, dimensions FROM rappel.model");
+    let stored: Option<(String, i32)> = state.database().fetch_optional(statement).await?;
+    let configured = format!("{} ({} dimensions)", manifest.name, manifest.dimensions);
+    let stored = stored.map(|(name, dimensions)| format!("{name} ({dimensions} dimensions)"));
+    Ok(match stored {
+        Some(stored) if stored == configured => ok(stored),
+        Some(stored) => failed(
+            format!("the database was embedded by {stored}; {configured} is configured"),
+            MODEL_REMEDY,
+        ),
+        None => failed(
+            "the database does not say which model embedded it",
+            "run `rappel migrate` or the migrate function",
+        ),
+    })
+}
+
+/// A search without the index is slow, not wrong: never a failure.
+async fn index(state: &State) -> Result<Finding, Error> {
+    let statement = Statement::read(
+        "SELECT i.indisvalid AND i.indisready,
+                EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.index_relid = i.indexrelid)
+         FROM pg_index AS i
+         WHERE i.indexrelid = to_regclass('rappel.chunks_embedding_hnsw')",
+    );
+    let found: Option<(bool, bool)> = state.database().fetch_optional(statement).await?;
+    Ok(match found {
+        Some((true, _)) => ok(format!("{INDEX} is valid")),
+        Some((false, true)) => warning(
+            format!("{INDEX} is being built; searches read every chunk until then"),
+            "wait for the build",
+        ),
+        Some((false, false)) => warning(
+            format!("{INDEX} is invalid: searches read every chunk"),
+            "run `rappel migrate` or the migrate function, which builds it again",
+        ),
+        None => warning(
+            format!("{INDEX} is missing: searches read every chunk"),
+            "run `rappel migrate` or the migrate function, which builds it",
+        ),
+    })
+}
+
+async fn embedder(state: &State) -> Result<Finding, Error> {
+    let embedding = state.embed_one(Kind::Query, "health".to_owned()).await?;
+    Ok(ok(format!(
+        "{} gives {} dimensions",
+        state.manifest()?.name,
+        embedding.len()
+    )))
+}
+
+async fn search(state: &State) -> Result<Finding, Error> {
+    let request = SearchRequest {
+        query: "health".to_owned(),
+        limit: Some(1),
+        max_distance: None,
+        filter: None,
+        mode: None,
+    };
+    let response = request.parse()?.run(state).await?;
+    let hits = if response.hits.is_empty() {
+        "no document is stored"
+    } else {
+        "it finds a document"
+    };
+    let took = response.took_ms;
+    Ok(ok(format!(
+        "{hits}; embedding {:.1} ms, database {:.1} ms",
+        took.embed, took.database
+    )))
+}
+
+/// The first two numbers of a version such as `0.8.5`; what is no number counts as 0.
+fn major_minor(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(major_minor("0.8.5") >= PGVECTOR);
+        assert!(major_minor("0.10.0") >= PGVECTOR);
+        assert!(major_minor("1.0") >= PGVECTOR);
+        assert!(major_minor("0.7.4") < PGVECTOR);
+    }
+}

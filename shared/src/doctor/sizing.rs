@@ -1,0 +1,225 @@
+//! Whether the server has room for the functions' connections.
+
+use serde::Serialize;
+
+use super::check::{Finding, failed, ok, warning};
+use crate::{
+    State,
+    database::{DatabaseError, Statement},
+};
+
+/// The connections that the functions may open at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// Sandboxes of all functions together: the account's concurrency, or the reserved one.
+    pub sandboxes: u32,
+    /// Connections of one sandbox: the requests that it serves at a time.
+    pub connections_per_sandbox: u32,
+}
+
+/// The sum of sandboxes, connections and limits.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sizing {
+    /// Sandboxes of all functions together.
+    pub sandboxes: u32,
+    /// Connections of one sandbox.
+    pub connections_per_sandbox: u32,
+    /// Connections that they open at a time.
+    pub needed: i64,
+    /// Server connections that the role may have, beyond those that others use now.
+    pub free: i64,
+    /// The sandboxes that fit into them.
+    pub fitting_sandboxes: i64,
+    /// Whether a transaction-mode pooler shares the server's connections among the sandboxes.
+    pub pooled: bool,
+}
+
+/// What the server allows, and what is in use. A limit of -1 is none.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Room {
+    max_connections: i32,
+    reserved: i32,
+    role_limit: i32,
+    database_limit: i32,
+    in_use: i64,
+    /// Those in use by others than Rappel: of all, of this role, and of this database.
+    others: i64,
+    role_others: i64,
+    database_others: i64,
+}
+
+/// Asks the server. Who sees a session's `backend_type` depends on the role, who sees its user does
+/// not, and the server's own processes have none.
+pub(super) async fn room(state: &State) -> Result<Room, DatabaseError> {
+    let statement = Statement::read(
+        "WITH client AS (
+             SELECT usename = current_user AS same_role, datname = current_database() AS same_database,
+                    coalesce(application_name, '') LIKE 'rappel-%' AS ours
+             FROM pg_stat_activity
+             WHERE usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+         )
+         SELECT current_setting('max_connections')::integer AS max_connections,
+                current_setting('superuser_reserved_connections')::integer
+                    + coalesce(current_setting('reserved_connections', true)::integer, 0) AS reserved,
+                (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS role_limit,
+                (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_limit,
+                count(*) AS in_use,
+                count(*) FILTER (WHERE NOT ours) AS others,
+                count(*) FILTER (WHERE NOT ours AND same_role) AS role_others,
+                count(*) FILTER (WHERE NOT ours AND same_database) AS database_others
+         FROM client",
+    );
+    let room = state.database().fetch_optional(statement).await?;
+    room.ok_or_else(|| DatabaseError::Statement(sqlx::Error::RowNotFound))
+}
+
+impl Room {
+    pub(super) fn finding(&self) -> Finding {
+        let limit = |limit: i32| match limit {
+            ..0 => "none".to_owned(),
+            limit => limit.to_string(),
+        };
+        let found = format!(
+            "{} of {} in use, {} reserved for administrators; limit of the role {}, of the database {}",
+            self.in_use,
+            self.max_connections,
+            self.reserved,
+            limit(self.role_limit),
+            limit(self.database_limit)
+        );
+        if self.free() > 0 {
+            ok(found)
+        } else {
+            failed(
+                format!("{found}: none is left for Rappel"),
+                "end connections of others, or raise the limit that is reached",
+            )
+        }
+    }
+
+    pub(super) fn size(&self, demand: Demand, pooled: bool) -> Sizing {
+        let Demand {
+            sandboxes,
+            connections_per_sandbox,
+        } = demand;
+        let free = self.free();
+        Sizing {
+            sandboxes,
+            connections_per_sandbox,
+            needed: i64::from(sandboxes) * i64::from(connections_per_sandbox),
+            free,
+            fitting_sandboxes: free / i64::from(connections_per_sandbox.max(1)),
+            pooled,
+        }
+    }
+
+    /// The least that a limit leaves; Rappel's own connections of now are a part of its demand.
+    fn free(&self) -> i64 {
+        let server = i64::from(self.max_connections) - i64::from(self.reserved) - self.others;
+        let left = |limit: i32, others: i64| (limit >= 0).then(|| i64::from(limit) - others);
+        [
+            left(self.role_limit, self.role_others),
+            left(self.database_limit, self.database_others),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(server, i64::min)
+        .max(0)
+    }
+}
+
+impl Sizing {
+    pub(super) fn finding(&self) -> Finding {
+        let Self {
+            sandboxes,
+            connections_per_sandbox,
+            needed,
+            free,
+            fitting_sandboxes,
+            pooled,
+        } = self;
+        let sum =
+            format!("{sandboxes} sandboxes × {connections_per_sandbox} = {needed} connections");
+        if *pooled {
+            return ok(format!(
+                "{sum} to the pooler, whose limits count instead of the server's: it has to accept {needed} clients, \
+                 and its pool may hold up to the {free} connections that the server has free"
+            ));
+        }
+        if needed <= free {
+            return ok(format!(
+                "{sum}, {free} are free; {fitting_sandboxes} sandboxes would fit"
+            ));
+        }
+        let found = format!("{sum}, but only {free} are free");
+        if *fitting_sandboxes == 0 {
+            return failed(
+                found,
+                "raise the server's limit, or go through a transaction-mode pooler",
+            );
+        }
+        warning(
+            found,
+            format!(
+                "reserve a concurrency of {fitting_sandboxes} for all functions together \
+                 (ReservedConcurrentExecutions), or go through a transaction-mode pooler"
+            ),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Status;
+
+    const ROOM: Room = Room {
+        max_connections: 100,
+        reserved: 3,
+        role_limit: -1,
+        database_limit: -1,
+        in_use: 12,
+        others: 7,
+        role_others: 2,
+        database_others: 5,
+    };
+
+    fn demand(sandboxes: u32, connections_per_sandbox: u32) -> Demand {
+        Demand {
+            sandboxes,
+            connections_per_sandbox,
+        }
+    }
+
+    #[test]
+    fn what_others_use_and_what_is_reserved_is_not_free() {
+        let sizing = ROOM.size(demand(90, 1), false);
+        assert_eq!((sizing.needed, sizing.free), (90, 90));
+        assert_eq!(sizing.finding().0, Status::Ok);
+        let sizing = ROOM.size(demand(91, 1), false);
+        assert_eq!(sizing.finding().0, Status::Warning);
+        assert_eq!(ROOM.size(demand(91, 4), false).fitting_sandboxes, 22);
+    }
+
+    #[test]
+    fn the_lowest_limit_counts() {
+        let role = Room {
+            role_limit: 20,
+            database_limit: 40,
+            ..ROOM
+        };
+        assert_eq!(role.size(demand(1, 1), false).free, 18);
+        let full = Room {
+            database_limit: 5,
+            ..ROOM
+        };
+        assert_eq!(full.finding().0, Status::Failed);
+        assert_eq!(full.size(demand(1, 1), false).finding().0, Status::Failed);
+    }
+
+    #[test]
+    fn behind_a_transaction_mode_pooler_the_servers_limit_does_not_count() {
+        let sizing = ROOM.size(demand(1_000, 1), true);
+        assert_eq!(sizing.finding().0, Status::Ok);
+    }
+}

@@ -1,0 +1,240 @@
+//! `PgBouncer` before a server of the tests.
+
+mod program;
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::{
+        fs::{MetadataExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::Path,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Url;
+use tempfile::TempDir;
+use tokio::{net::TcpStream, time::sleep};
+
+use self::program::Program;
+
+/// The user `nobody`: `PgBouncer` refuses to run as root.
+const NOBODY: u32 = 65534;
+
+/// How long it may take to listen.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running `PgBouncer` on a port of 127.0.0.1; it ends when this is dropped.
+pub struct PgBouncer {
+    process: Child,
+    port: u16,
+    server: Url,
+    /// Its settings, the users, and the certificates.
+    _folder: TempDir,
+}
+
+/// How a `PgBouncer` is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `session` or `transaction`.
+    pub mode: &'static str,
+    /// Server connections for each user and database.
+    pub servers: usize,
+    /// Connections of clients.
+    pub clients: usize,
+    /// A certificate and its key in PEM: clients have to use TLS.
+    pub certificate: Option<(String, String)>,
+}
+
+impl PgBouncer {
+    /// Starts it before the server of `server_url`. `None`, with the reason printed, where there is no
+    /// `PgBouncer` to be had.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn before(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
+        let Some(program) = Program::found().await? else {
+            return Ok(None);
+        };
+        Self::start(program, server_url, settings, "")
+            .await
+            .map(Some)
+    }
+
+    /// The same, which remembers its clients' named statements, as 1.21 and later can.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn remembering(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
+        let Some(program) = Program::found().await? else {
+            return Ok(None);
+        };
+        if program.version < (1, 21) {
+            let (major, minor) = program.version;
+            println!("skipped: PgBouncer {major}.{minor} forgets named statements; 1.21 does not");
+            return Ok(None);
+        }
+        Self::start(
+            program,
+            server_url,
+            settings,
+            "max_prepared_statements = 200\n",
+        )
+        .await
+        .map(Some)
+    }
+
+    async fn start(
+        program: &Program,
+        server_url: &str,
+        settings: &Settings,
+        more: &str,
+    ) -> Result<Self> {
+        let server = Url::parse(server_url).context("the server's URL")?;
+        let port = free_port()?;
+        let folder = write_settings(&server, port, settings, more)?;
+        let pgbouncer = Self {
+            process: spawn(program, folder.path())?,
+            port,
+            server,
+            _folder: folder,
+        };
+        pgbouncer.listening().await?;
+        Ok(pgbouncer)
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of the server's database through it, without `sslmode`.
+    ///
+    /// # Errors
+    /// When the server's URL has no host.
+    pub fn url(&self) -> Result<String> {
+        let mut url = self.server.clone();
+        url.set_port(Some(self.port))
+            .ok()
+            .context("the server's URL has a host")?;
+        url.set_query(None);
+        Ok(url.into())
+    }
+
+    async fn listening(&self) -> Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+            .await
+            .is_err()
+        {
+            ensure!(
+                Instant::now() < deadline,
+                "PgBouncer does not listen after {START_PATIENCE:?}"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        // It has nothing to save; the one error is that it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The same URL with another port.
+///
+/// # Errors
+/// When it is not a URL with a host.
+pub fn with_port(url: &str, port: u16) -> Result<String> {
+    let mut url = Url::parse(url).context("a database's URL")?;
+    url.set_port(Some(port))
+        .ok()
+        .context("the URL has a host")?;
+    Ok(url.into())
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
+    Ok(listener.local_addr().context("the free port")?.port())
+}
+
+fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> Result<TempDir> {
+    let folder = tempfile::tempdir().context("making a folder for PgBouncer")?;
+    let path = folder.path().display();
+    let Settings {
+        mode,
+        servers,
+        clients,
+        certificate,
+    } = settings;
+    let mut text = format!(
+        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+         unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {path}/users\npool_mode = {mode}\n\
+         default_pool_size = {servers}\nmax_client_conn = {clients}\n{more}",
+        server.port().context("the server's URL has a port")?
+    );
+    let mut files = vec![(
+        "users",
+        format!(
+            "\"{}\" \"{}\"\n",
+            server.username(),
+            server.password().unwrap_or_default()
+        ),
+    )];
+    if let Some((certificate, key)) = certificate {
+        text.extend([
+            "client_tls_sslmode = require\n",
+            &format!("client_tls_cert_file = {path}/certificate.pem\n"),
+            &format!("client_tls_key_file = {path}/key.pem\n"),
+        ]);
+        files.push(("certificate.pem", certificate.clone()));
+        files.push(("key.pem", key.clone()));
+    }
+    files.push(("pgbouncer.ini", text));
+    for (name, content) in files {
+        let file = folder.path().join(name);
+        fs::write(&file, content).with_context(|| format!("writing {}", file.display()))?;
+        give_to_nobody(&file)?;
+    }
+    give_to_nobody(folder.path())?;
+    Ok(folder)
+}
+
+/// Gives `path` to `nobody`, if we are root, who may give.
+fn give_to_nobody(path: &Path) -> Result<()> {
+    if !is_root()? {
+        return Ok(());
+    }
+    chown(path, Some(NOBODY), Some(NOBODY))
+        .with_context(|| format!("giving {} to user {NOBODY}", path.display()))
+}
+
+/// Whether what we make belongs to root.
+fn is_root() -> Result<bool> {
+    let file = tempfile::NamedTempFile::new().context("making a temporary file")?;
+    let owner = file.as_file().metadata().context("looking at it")?.uid();
+    Ok(owner == 0)
+}
+
+fn spawn(program: &Program, folder: &Path) -> Result<Child> {
+    let mut command = program.command();
+    command
+        .arg("--quiet")
+        .arg(folder.join("pgbouncer.ini"))
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if is_root()? {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.spawn().context("starting PgBouncer")
+}

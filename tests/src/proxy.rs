@@ -1,0 +1,233 @@
+//! A network between a client and a server, which counts, delays and breaks as real ones do.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    io::{self, AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::watch,
+    task::JoinHandle,
+    time::sleep,
+};
+
+/// A port that leads to another one, as long as this value lives.
+pub struct Proxy {
+    port: u16,
+    network: Arc<Network>,
+    accepting: JoinHandle<()>,
+}
+
+/// What can happen to a connection that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Both sides are reset, as by a router that forgot the connection.
+    Reset,
+    /// The server's side is closed, and the client told so; what the client still sends is read.
+    HalfClose,
+    /// Both sides stay open and take every byte, which leads nowhere: a proxy whose way on is dead.
+    BlackHole,
+}
+
+/// What the proxy's connections share.
+#[derive(Default)]
+struct Network {
+    turns: AtomicUsize,
+    connections: AtomicUsize,
+    delay_ms: AtomicU64,
+    /// One for each open connection; dropped once it was used.
+    faults: Mutex<Vec<watch::Sender<Option<Fault>>>>,
+    stalled: watch::Sender<bool>,
+}
+
+/// Who spoke last on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Nobody,
+    Client,
+    Server,
+}
+
+impl Proxy {
+    /// Opens a port of 127.0.0.1 that leads to `port` of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn to(port: u16) -> Result<Self> {
+        Self::at(Ipv4Addr::LOCALHOST.into(), port).await
+    }
+
+    /// The same at another address of this machine.
+    ///
+    /// # Errors
+    /// When the machine does not have the address, or no port is free.
+    pub async fn at(address: IpAddr, port: u16) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0))
+            .await
+            .context("opening the port of a proxy")?;
+        let own = listener.local_addr().context("the proxy's port")?.port();
+        let network = Arc::new(Network::default());
+        let accepting = tokio::spawn(accept(listener, port, Arc::clone(&network)));
+        Ok(Self {
+            port: own,
+            network,
+            accepting,
+        })
+    }
+
+    /// The port to connect to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How often a client has begun to speak after the server's last word: round trips, without the
+    /// one of TCP itself.
+    #[must_use]
+    pub fn turns(&self) -> usize {
+        self.network.turns.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were opened so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.network.connections.load(Ordering::SeqCst)
+    }
+
+    /// Keeps every word back for `delay`, in both directions, from now on.
+    pub fn delay(&self, delay: Duration) {
+        let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.network.delay_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// Lets `fault` happen to every connection that is open now; new ones are sound.
+    pub fn strike(&self, fault: Fault) {
+        for connection in self.network.faults().drain(..) {
+            connection.send_replace(Some(fault));
+        }
+    }
+
+    /// Reads nothing from clients while `stalled`, as a server does that has no room left.
+    pub fn stall(&self, stalled: bool) {
+        self.network.stalled.send_replace(stalled);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Network {
+    fn faults(&self) -> MutexGuard<'_, Vec<watch::Sender<Option<Fault>>>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn lag(&self) {
+        let ms = self.delay_ms.load(Ordering::SeqCst);
+        if ms > 0 {
+            sleep(Duration::from_millis(ms)).await;
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, port: u16, network: Arc<Network>) {
+    while let Ok((client, _)) = listener.accept().await {
+        network.connections.fetch_add(1, Ordering::SeqCst);
+        let (strike, struck) = watch::channel(None);
+        network.faults().push(strike);
+        let network = Arc::clone(&network);
+        tokio::spawn(async move {
+            // A server that is away refuses the proxy; the client sees its connection closed.
+            if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+                // Whatever breaks a connection ends it, here as in a router.
+                let _ = carry(client, server, struck, &network).await;
+            }
+        });
+    }
+}
+
+async fn carry(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mut struck: watch::Receiver<Option<Fault>>,
+    network: &Network,
+) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let fault = tokio::select! {
+        passed = pass(&mut client, &mut server, network) => return passed,
+        fault = struck.wait_for(Option::is_some) => fault.ok().and_then(|fault| *fault),
+    };
+    match fault {
+        Some(Fault::Reset) => {
+            client.set_zero_linger()?;
+            server.set_zero_linger()
+        }
+        Some(Fault::HalfClose) => {
+            drop(server);
+            client.shutdown().await?;
+            io::copy(&mut client, &mut io::sink()).await.map(drop)
+        }
+        Some(Fault::BlackHole) => {
+            let taken = io::copy(&mut client, &mut io::sink()).await;
+            drop(server);
+            taken.map(drop)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Passes words both ways until both sides have ended.
+async fn pass(client: &mut TcpStream, server: &mut TcpStream, network: &Network) -> io::Result<()> {
+    let (client_out, client_in) = client.split();
+    let (server_out, server_in) = server.split();
+    let last = Mutex::new(Speaker::Nobody);
+    let spoke = |speaker| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if speaker == Speaker::Client && *last != Speaker::Client {
+            network.turns.fetch_add(1, Ordering::SeqCst);
+        }
+        *last = speaker;
+    };
+    tokio::try_join!(
+        carry_words(client_out, server_in, network, Speaker::Client, &spoke),
+        carry_words(server_out, client_in, network, Speaker::Server, &spoke),
+    )?;
+    Ok(())
+}
+
+async fn carry_words(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    network: &Network,
+    speaker: Speaker,
+    spoke: &impl Fn(Speaker),
+) -> io::Result<()> {
+    let mut stalled = network.stalled.subscribe();
+    let mut word = vec![0; 64 * 1024];
+    loop {
+        if speaker == Speaker::Client {
+            // The sender lives as long as the network.
+            let _ = stalled.wait_for(|stalled| !stalled).await;
+        }
+        let length = from.read(&mut word).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        spoke(speaker);
+        network.lag().await;
+        to.write_all(&word[..length]).await?;
+    }
+}

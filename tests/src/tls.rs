@@ -1,0 +1,45 @@
+//! Certificate authorities of the tests' own, and what they vouch for.
+
+use anyhow::{Context, Result};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+/// A certificate authority that nobody else trusts.
+pub struct Authority {
+    /// Its own certificate, in PEM.
+    pub certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// A new one, with a new key.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn new() -> Result<Self> {
+        let key = KeyPair::generate().context("making a key")?;
+        let mut parameters = CertificateParams::new(Vec::new()).context("naming nobody")?;
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let certificate = parameters
+            .self_signed(&key)
+            .context("signing the authority's own certificate")?
+            .pem();
+        Ok(Self {
+            certificate,
+            issuer: Issuer::new(parameters, key),
+        })
+    }
+
+    /// A certificate for the host `name`, and its key, both in PEM.
+    ///
+    /// # Errors
+    /// When `name` is not a host's name.
+    pub fn vouch(&self, name: &str) -> Result<(String, String)> {
+        let key = KeyPair::generate().context("making a key")?;
+        let certificate = CertificateParams::new(vec![name.to_owned()])
+            .context("naming the host")?
+            .signed_by(&key, &self.issuer)
+            .context("signing a certificate")?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    }
+}
