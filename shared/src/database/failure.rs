@@ -116,17 +116,6 @@ impl DatabaseError {
         }
     }
 
-    /// Whether the server may accept a connection in a moment: it is full, or it starts.
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable {
-                cause: Cause::TooManyClients | Cause::NotReady,
-                ..
-            }
-        )
-    }
-
     /// An error of running a statement on a connection that was made.
     pub(super) fn running(error: sqlx::Error) -> Self {
         let Some(database) = error.as_database_error() else {

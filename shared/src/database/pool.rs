@@ -1,8 +1,9 @@
-//! The pool: connections that wait to be used again, lent to one statement or transaction at a time.
+//! The pool. sqlx's `PgPool` makes the connections and limits their number; between two uses a connection
+//! stays checked out of it, in a list of our own.
 //!
-//! It is our own because sqlx's pool asks each connection on its way back for a sign of life: a round
-//! trip after every request, in the middle of which Lambda freezes the sandbox, and one without a limit,
-//! so that a connection that went silent blocks a pool of one for good.
+//! Given back, sqlx would ask it for a sign of life: a round trip after every request, in the middle of
+//! which Lambda freezes the sandbox, and one without a limit, so that a connection that went silent
+//! blocks a pool of one for good.
 
 use std::{
     mem,
@@ -11,12 +12,13 @@ use std::{
 };
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection,
-    postgres::PgConnectOptions,
+    AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{Cause, DatabaseError, Pooler, dial::Endpoint, forwarder::Forwarder};
@@ -29,15 +31,15 @@ const TRUSTED: Duration = Duration::from_secs(2);
 /// The time that closing may take of the 500 ms that Lambda leaves a process after SIGTERM.
 const CLOSE_LIMIT: Duration = Duration::from_millis(250);
 
-/// The first pause before a server that is full or starting is asked again; each next one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The time that is spent on finding out why no connection came.
+const EXPLANATION_LIMIT: Duration = Duration::from_millis(500);
 
 /// Connections to one server.
 #[derive(Debug)]
 pub(super) struct Pool {
+    /// Makes connections and limits their number.
+    connections: PgPool,
     options: PgConnectOptions,
-    /// What a new connection runs first, where startup options are refused.
-    settings: Option<String>,
     /// `None` for a Unix socket, which needs no dialling.
     forwarder: Option<Forwarder>,
     acquire_timeout: Duration,
@@ -48,7 +50,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    connection: PgConnection,
+    connection: PoolConnection<Postgres>,
     since: SystemTime,
 }
 
@@ -56,7 +58,8 @@ struct Idle {
 /// [`Lease::give_back`] know that it is between two statements.
 #[derive(Debug)]
 pub(super) struct Lease {
-    connection: PgConnection,
+    /// Taken when the lease ends.
+    connection: Option<PoolConnection<Postgres>>,
     doubtful: bool,
     idle: Arc<Mutex<Vec<Idle>>>,
     _permit: OwnedSemaphorePermit,
@@ -69,15 +72,10 @@ impl Pool {
         config: &DatabaseConfig,
     ) -> Result<Self, DatabaseError> {
         let (options, forwarder) = through_forwarder(options, config)?;
-        let settings = (pooler == Pooler::Session).then(|| {
-            format!(
-                "SET statement_timeout = {}; SET jit = off",
-                config.statement_timeout.as_millis()
-            )
-        });
+        let connections = pool_options(pooler, config).connect_lazy_with(options.clone());
         Ok(Self {
+            connections,
             options,
-            settings,
             forwarder,
             acquire_timeout: config.acquire_timeout,
             size: config.connections,
@@ -96,10 +94,10 @@ impl Pool {
         let idle = lock(&self.idle).pop();
         let (connection, doubtful) = match idle {
             Some(Idle { connection, since }) => (connection, is_doubtful(since)),
-            None => (self.connect_until(deadline).await?, false),
+            None => (self.connect_pooled(deadline).await?, false),
         };
         Ok(Lease {
-            connection,
+            connection: Some(connection),
             doubtful,
             idle: Arc::clone(&self.idle),
             _permit: permit,
@@ -108,14 +106,18 @@ impl Pool {
 
     /// A connection outside the pool.
     pub(super) async fn connect(&self) -> Result<PgConnection, DatabaseError> {
-        self.connect_until(Instant::now() + self.acquire_timeout)
-            .await
+        match timeout(self.acquire_timeout, self.options.connect()).await {
+            Ok(outcome) => outcome.map_err(|error| self.explain(&error)),
+            Err(_) => Err(self.unfinished()),
+        }
     }
 
     /// Forgets the idle connections: one that was lost tells that they may be too. They are dropped,
     /// not closed, since closing waits for a server that may be gone.
     pub(super) fn forget_idle(&self) {
-        lock(&self.idle).clear();
+        for Idle { connection, .. } in mem::take(&mut *lock(&self.idle)) {
+            drop(connection.detach());
+        }
     }
 
     /// Closes every connection with a word to the server.
@@ -127,6 +129,7 @@ impl Pool {
             for Idle { connection, .. } in idle {
                 let _ = connection.close().await;
             }
+            self.connections.close().await;
         };
         // A connection that does not answer must not keep the process from ending.
         let _ = timeout(CLOSE_LIMIT, close).await;
@@ -135,51 +138,48 @@ impl Pool {
         }
     }
 
-    /// Connects, and asks a server that is full or starting again until `deadline`.
-    async fn connect_until(&self, deadline: Instant) -> Result<PgConnection, DatabaseError> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let failure = match timeout_at(deadline, self.try_connect()).await {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(failure)) => failure,
-                Err(_) => {
-                    return Err(DatabaseError::Unavailable {
-                        cause: Cause::Timeout,
-                        detail: format!(
-                            "{}:{} did not finish the connection within {} ms",
-                            self.options.get_host(),
-                            self.options.get_port(),
-                            self.acquire_timeout.as_millis()
-                        ),
-                    });
-                }
-            };
-            if !failure.is_passing() || Instant::now() + pause >= deadline {
-                return Err(failure);
+    /// A new connection of sqlx's pool, which asks a server that is full or starting again until
+    /// `deadline` and then says only that time ran out: one more try tells the cause.
+    async fn connect_pooled(
+        &self,
+        deadline: Instant,
+    ) -> Result<PoolConnection<Postgres>, DatabaseError> {
+        match timeout_at(deadline, self.connections.acquire()).await {
+            Ok(Err(error)) if !matches!(error, sqlx::Error::PoolTimedOut) => {
+                return Err(self.explain(&error));
             }
-            sleep(pause).await;
-            pause *= 2;
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(_)) | Err(_) => {}
+        }
+        match timeout(EXPLANATION_LIMIT, self.options.connect()).await {
+            Ok(Err(cause)) => Err(self.explain(&cause)),
+            _ => Err(self.unfinished()),
         }
     }
 
-    async fn try_connect(&self) -> Result<PgConnection, DatabaseError> {
-        let connect = async {
-            let mut connection = self.options.connect().await?;
-            if let Some(settings) = &self.settings {
-                connection.execute(AssertSqlSafe(settings.clone())).await?;
-            }
-            Ok(connection)
-        };
-        connect.await.map_err(|error| {
-            let dial = self.forwarder.as_ref().and_then(Forwarder::last_failure);
-            DatabaseError::connecting(&error, dial)
-        })
+    fn explain(&self, error: &sqlx::Error) -> DatabaseError {
+        let dial = self.forwarder.as_ref().and_then(Forwarder::last_failure);
+        DatabaseError::connecting(error, dial)
+    }
+
+    fn unfinished(&self) -> DatabaseError {
+        DatabaseError::Unavailable {
+            cause: Cause::Timeout,
+            detail: format!(
+                "{}:{} did not finish the connection within {} ms",
+                self.options.get_host(),
+                self.options.get_port(),
+                self.acquire_timeout.as_millis()
+            ),
+        }
     }
 }
 
 impl Lease {
     pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        self.connection
+            .as_mut()
+            .expect("the connection is taken only when the lease ends")
     }
 
     /// Whether the connection was idle for so long that it may have died without a word.
@@ -197,12 +197,22 @@ impl Lease {
     }
 
     /// Gives the connection back, to be used again.
-    pub(super) fn give_back(self) {
-        let idle = Idle {
-            connection: self.connection,
-            since: SystemTime::now(),
-        };
-        lock(&self.idle).push(idle);
+    pub(super) fn give_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            lock(&self.idle).push(Idle {
+                connection,
+                since: SystemTime::now(),
+            });
+        }
+    }
+}
+
+impl Drop for Lease {
+    /// Out of the pool and closed at once: whoever did not give it back left it in the middle of something.
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
     }
 }
 
@@ -214,6 +224,28 @@ fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
 /// was set back says nothing, which is a doubt too.
 fn is_doubtful(since: SystemTime) -> bool {
     since.elapsed().map_or(true, |idle| idle > TRUSTED)
+}
+
+fn pool_options(pooler: Pooler, config: &DatabaseConfig) -> PgPoolOptions {
+    let pool = PgPoolOptions::new()
+        .max_connections(config.connections)
+        .min_connections(0)
+        .acquire_timeout(config.acquire_timeout)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    if pooler != Pooler::Session {
+        return pool;
+    }
+    // A pooler refuses these as startup options.
+    let settings = format!(
+        "SET statement_timeout = {}; SET jit = off",
+        config.statement_timeout.as_millis()
+    );
+    pool.after_connect(move |connection, _| {
+        let settings = settings.clone();
+        Box::pin(async move { connection.execute(AssertSqlSafe(settings)).await.map(drop) })
+    })
 }
 
 /// Leads the connections of `options` through a forwarder of our own, unless they use a Unix socket.
