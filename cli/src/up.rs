@@ -32,7 +32,7 @@ pub(crate) struct Up {
 }
 
 /// What the first search asks.
-const QUESTION: &str = "Combien de jours de télétravail par semaine ?";
+const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
 /// The functions are built as this command was, so that they share what is compiled already.
 const PROFILE: Profile = if cfg!(debug_assertions) {
@@ -129,16 +129,19 @@ async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()>
     .await?;
     println!("\n{QUESTION}");
     for (rank, hit) in (1..).zip(response["hits"].as_array().into_iter().flatten()) {
-        let text = |field: &str| hit[field].as_str().unwrap_or_default().to_owned();
+        let text = |field: &str| hit[field].as_str().unwrap_or_default();
+        let distance = hit["distance"].as_f64().unwrap_or_default();
         println!(
-            "{rank}. {}  ({}, distance {:.3})",
+            "{rank}. {}  ({}, distance {distance:.3})",
             text("title"),
-            text("document_id"),
-            hit["distance"]
+            text("document_id")
         );
-        println!("   {}", excerpt(&text("content")));
+        println!("   {}", excerpt(text("content")));
     }
-    println!("answered in {} ms\n", response["took_ms"]["total"]);
+    println!(
+        "answered in {:.1} ms\n",
+        response["took_ms"]["total"].as_f64().unwrap_or_default()
+    );
     Ok(())
 }
 
