@@ -30,7 +30,10 @@ pub(crate) struct Target {
     database_url: Option<String>,
     /// What stands between here and Postgres: auto, direct, session or transaction.
     #[arg(long, env = "DATABASE_POOLER", default_value = "auto")]
-    pooler: String,
+    pooler: PoolerSetting,
+    /// Which addresses of its host are dialled: auto, ipv4 or ipv6.
+    #[arg(long, env = "DATABASE_ADDRESS_FAMILY", default_value = "auto")]
+    address_family: AddressFamily,
     /// The embedding model: multilingual-e5-small, all-MiniLM-L6-v2, or a folder with a manifest.json.
     #[arg(long, env = "RAPPEL_MODEL", default_value = "multilingual-e5-small")]
     model: String,
@@ -63,7 +66,6 @@ impl Target {
 
     /// The same, and leaves the schema as it is. A database that is given is not even dialled.
     pub(crate) async fn prepare_without_migrating(&self, suffix: &str) -> anyhow::Result<Setup> {
-        let pooler: PoolerSetting = self.pooler.parse()?;
         let (model, manifest) = self.prepare_model().await?;
         let (postgres, url) = match &self.database_url {
             Some(url) => (None, url.clone()),
@@ -72,9 +74,12 @@ impl Target {
                 .await
                 .map(|(postgres, url)| (Some(postgres), url))?,
         };
-        let database = database_config(url, pooler);
         Ok(Setup {
-            database,
+            database: DatabaseConfig {
+                pooler: self.pooler,
+                address_family: self.address_family,
+                ..database_config(url)
+            },
             model,
             manifest,
             embedded: postgres.is_some(),
@@ -117,10 +122,7 @@ impl Target {
         let postgres = Postgres::open(&install, &data).await?;
         // A database holds the embeddings of one model.
         let name = database_name(&format!("rappel_{}{suffix}", manifest.name));
-        let server = Database::new(&database_config(
-            postgres.url("postgres"),
-            PoolerSetting::Direct,
-        ))?;
+        let server = Database::new(&database_config(postgres.url("postgres")))?;
         server.create_database(&name).await?;
         server.close().await;
         let url = postgres.url(&name);
@@ -173,10 +175,10 @@ pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn database_config(url: String, pooler: PoolerSetting) -> DatabaseConfig {
+fn database_config(url: String) -> DatabaseConfig {
     DatabaseConfig {
         url,
-        pooler,
+        pooler: PoolerSetting::Auto,
         address_family: AddressFamily::Auto,
         application_name: "rappel-cli".to_owned(),
         // An import writes from several tasks; each has a connection.

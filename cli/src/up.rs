@@ -84,10 +84,14 @@ async fn serve(gateway: &Gateway, no_samples: bool, start: Instant) -> anyhow::R
 
 /// What the template gives the functions on AWS.
 fn environment(setup: &Setup) -> Vec<(String, String)> {
-    let pooler = format!("{:?}", setup.database.pooler).to_lowercase();
+    let database = &setup.database;
     [
-        ("DATABASE_URL", setup.database.url.clone()),
-        ("DATABASE_POOLER", pooler),
+        ("DATABASE_URL", database.url.clone()),
+        ("DATABASE_POOLER", database.pooler.to_string()),
+        (
+            "DATABASE_ADDRESS_FAMILY",
+            database.address_family.to_string(),
+        ),
         ("MODEL_DIR", setup.model.folder.display().to_string()),
         ("ORT_DYLIB_PATH", setup.model.library.display().to_string()),
         ("ORT_DISABLE_TELEMETRY", "1".to_owned()),

@@ -211,6 +211,27 @@ impl FromStr for PoolerSetting {
     }
 }
 
+impl fmt::Display for PoolerSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Direct => "direct",
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+        })
+    }
+}
+
+impl fmt::Display for AddressFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        })
+    }
+}
+
 impl FromStr for AddressFamily {
     type Err = ConfigError;
 

@@ -1,5 +1,7 @@
 //! Invoked at deploy: brings the database schema up to date. No other function may change it.
 
+use std::sync::Arc;
+
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use serde_json::Value;
 use shared::{
@@ -12,9 +14,12 @@ use shared::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let database = Database::new(&DatabaseConfig::from_env("migrate")?)?;
+    let database = Arc::new(Database::new(&DatabaseConfig::from_env("migrate")?)?);
     let manifest = Manifest::read(&ModelConfig::from_env()?.folder)?;
-    let (database, manifest) = (&database, &manifest);
+    let last = Arc::clone(&database);
+    lambda_runtime::spawn_graceful_shutdown_handler(move || async move { last.close().await })
+        .await;
+    let (database, manifest) = (&*database, &manifest);
     lambda_runtime::run(service_fn(move |_event: LambdaEvent<Value>| {
         handle(database, manifest)
     }))

@@ -12,13 +12,13 @@ use std::{
 };
 
 use fastembed::{
-    InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles,
+    InitOptionsUserDefined, QuantizationMode, TextEmbedding, TokenizerFiles,
     UserDefinedEmbeddingModel,
 };
 use serde::Deserialize;
 use tokenizers::{PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
 
-pub use self::manifest::{Manifest, ManifestError};
+pub use self::manifest::{Manifest, ManifestError, Pooling};
 use crate::config::ModelConfig;
 
 /// The embedding model of a function: one session of ONNX Runtime with its tokenizer.
@@ -233,8 +233,8 @@ fn load_session(config: &ModelConfig, manifest: &Manifest) -> Result<TextEmbeddi
         placeholder_tokenizer(),
     )
     .with_pooling(match manifest.pooling {
-        manifest::Pooling::Mean => Pooling::Mean,
-        manifest::Pooling::Cls => Pooling::Cls,
+        Pooling::Mean => fastembed::Pooling::Mean,
+        Pooling::Cls => fastembed::Pooling::Cls,
     })
     .with_quantization(QuantizationMode::None);
     let options = InitOptionsUserDefined::new()

@@ -1,0 +1,253 @@
+//! What connections cost, side by side in one run:
+//!
+//! - the searches of 1,000 sandboxes over 20 server connections, through `PgBouncer` in transaction
+//!   mode and in session mode, each search with a known answer;
+//! - a cold connect with TLS (`verify-full`) and SCRAM, by Rappel's engine and by the plain driver.
+//!
+//! `cargo bench -p tests --bench connections`. What a recovery costs is printed by the stories of
+//! `it/connections/recovery.rs` with `--nocapture`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use futures_util::future::join_all;
+use local::{assets::Cache, postgres::Postgres};
+use shared::{
+    config::{AddressFamily, DatabaseConfig, PoolerSetting},
+    database::{Database, DatabaseError, Statement},
+    embedder::{Manifest, Pooling},
+    migrations,
+    search::SearchRequest,
+};
+use sqlx::Connection as _;
+use tests::{
+    Sql,
+    pooler::{PgBouncer, Settings},
+    tls::Authority,
+};
+
+const SANDBOXES: usize = 1_000;
+const SERVERS: usize = 20;
+const SEARCHES_A_SANDBOX: usize = 50;
+const DOCUMENTS: usize = 1_000;
+const DIMENSIONS: usize = 384;
+const CONNECTS: usize = 100;
+const MODEL: &str = "bench";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let install = tokio::task::spawn_blocking(|| Cache::from_env()?.postgres()).await??;
+    let postgres = Postgres::throwaway(&install).await?;
+    let url = postgres.url("bench");
+    fill(&postgres).await?;
+    for mode in ["transaction", "session"] {
+        sandboxes(&url, mode).await?;
+    }
+    connects(&url).await?;
+    postgres.stop().await
+}
+
+/// Documents whose embeddings are known by their number: see [`embedding`].
+async fn fill(postgres: &Postgres) -> Result<()> {
+    Database::new(&config(postgres.url("postgres"), PoolerSetting::Direct))?
+        .create_database("bench")
+        .await?;
+    let url = postgres.url("bench");
+    let manifest = Manifest {
+        name: MODEL.to_owned(),
+        dimensions: DIMENSIONS,
+        pooling: Pooling::Mean,
+        query_prefix: String::new(),
+        passage_prefix: String::new(),
+        max_tokens: 512,
+        language: "none".to_owned(),
+    };
+    let database = Database::new(&config(url.clone(), PoolerSetting::Direct))?;
+    migrations::migrate(&database, &manifest).await?;
+    Sql::connect(&url)
+        .await?
+        .run(&format!(
+            "INSERT INTO rappel.documents (id, title, content, metadata, content_hash)
+             SELECT 'd' || i, '', 'x', '{{}}', '' FROM generate_series(0, {DOCUMENTS} - 1) AS i;
+             INSERT INTO rappel.chunks (document_id, ordinal, content, embedding)
+             SELECT 'd' || i, 0, 'x', (
+                 SELECT array_agg(sin((i + 1) * (j + 1) * 0.37)::real ORDER BY j)
+                 FROM generate_series(0, {DIMENSIONS} - 1) AS j
+             )::halfvec
+             FROM generate_series(0, {DOCUMENTS} - 1) AS i;
+             ANALYZE rappel.chunks"
+        ))
+        .await
+}
+
+/// The embedding of a document, as [`fill`] computes it in SQL.
+fn embedding(document: usize) -> Vec<f32> {
+    let angle = |dimension: usize| ((document + 1) * (dimension + 1)) as f64 * 0.37;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "embeddings are single precision"
+    )]
+    (0..DIMENSIONS)
+        .map(|dimension| angle(dimension).sin() as f32)
+        .collect()
+}
+
+/// What became of one sandbox's searches.
+#[derive(Default)]
+struct Tally {
+    right: usize,
+    wrong: usize,
+    failures: Vec<String>,
+    times: Vec<f64>,
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are the answer")]
+async fn sandboxes(url: &str, mode: &'static str) -> Result<()> {
+    let settings = Settings {
+        mode,
+        servers: SERVERS,
+        clients: 2 * SANDBOXES,
+        certificate: None,
+    };
+    let Some(pgbouncer) = PgBouncer::before(url, &settings).await? else {
+        return Ok(());
+    };
+    let config = Arc::new(config(pgbouncer.url()?, mode.parse()?));
+    let start = Instant::now();
+    let tasks = (0..SANDBOXES).map(|sandbox| {
+        let config = Arc::clone(&config);
+        tokio::spawn(async move { sandbox_searches(&config, sandbox).await })
+    });
+    let mut all = Tally::default();
+    for tally in join_all(tasks).await {
+        let tally = tally.context("a sandbox panicked")??;
+        all.right += tally.right;
+        all.wrong += tally.wrong;
+        all.failures.extend(tally.failures);
+        all.times.extend(tally.times);
+    }
+    let took = start.elapsed().as_secs_f64();
+    println!(
+        "{SANDBOXES} sandboxes over {SERVERS} servers, {mode} mode: {} right, {} wrong, {} failed of {} searches in \
+         {took:.1} s; {}",
+        all.right,
+        all.wrong,
+        all.failures.len(),
+        SANDBOXES * SEARCHES_A_SANDBOX,
+        percentiles(&mut all.times),
+    );
+    if let Some(failure) = all.failures.first() {
+        println!("  the first failure: {failure}");
+    }
+    Ok(())
+}
+
+/// A sandbox that meets a failure ends: it would only meet the same again.
+async fn sandbox_searches(config: &DatabaseConfig, sandbox: usize) -> Result<Tally> {
+    let database = Database::new(config)?;
+    let mut tally = Tally::default();
+    for n in 0..SEARCHES_A_SANDBOX {
+        let document = (sandbox * 7 + n * 13) % DOCUMENTS;
+        let start = Instant::now();
+        match nearest(&database, document).await {
+            Ok(Some(found)) if found == format!("d{document}") => tally.right += 1,
+            Ok(_) => tally.wrong += 1,
+            Err(error) => {
+                tally.failures = vec![error.to_string(); SEARCHES_A_SANDBOX - n];
+                break;
+            }
+        }
+        tally.times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    database.close().await;
+    Ok(tally)
+}
+
+async fn nearest(database: &Database, document: usize) -> Result<Option<String>, DatabaseError> {
+    let request = SearchRequest {
+        query: "x".to_owned(),
+        limit: Some(1),
+        max_distance: None,
+        filter: None,
+        mode: None,
+    };
+    let search = request.parse().expect("the request is within all limits");
+    let hits = search
+        .nearest(database, MODEL, embedding(document), 100)
+        .await?;
+    Ok(hits.into_iter().next().map(|hit| hit.document_id))
+}
+
+/// Connects one after the other, the two in turn, so that the machine's moods fall on both.
+#[expect(clippy::print_stdout, reason = "the figures are the answer")]
+async fn connects(url: &str) -> Result<()> {
+    let authority = Authority::new()?;
+    let settings = Settings {
+        mode: "session",
+        servers: SERVERS,
+        clients: 100,
+        certificate: Some(authority.vouch("localhost")?),
+    };
+    let Some(pgbouncer) = PgBouncer::before(url, &settings).await? else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let root = folder.path().join("root.pem");
+    std::fs::write(&root, &authority.certificate)?;
+    let host = pgbouncer.url()?.replace("127.0.0.1", "localhost");
+    let url = format!("{host}?sslmode=verify-full&sslrootcert={}", root.display());
+    let (mut ours, mut plain) = (Vec::new(), Vec::new());
+    for _ in 0..CONNECTS {
+        let start = Instant::now();
+        let database = Database::new(&config(url.clone(), PoolerSetting::Session))?;
+        let one: Option<(i32,)> = database.fetch_optional(Statement::read("SELECT 1")).await?;
+        ours.push(start.elapsed().as_secs_f64() * 1e3);
+        ensure!(one == Some((1,)), "SELECT 1 is 1");
+        database.close().await;
+
+        let start = Instant::now();
+        let options: sqlx::postgres::PgConnectOptions = url.parse()?;
+        let mut connection =
+            sqlx::PgConnection::connect_with(&options.extra_float_digits(None)).await?;
+        let one: (i32,) = sqlx::query_as("SELECT 1")
+            .fetch_one(&mut connection)
+            .await?;
+        plain.push(start.elapsed().as_secs_f64() * 1e3);
+        ensure!(one == (1,), "SELECT 1 is 1");
+        connection.close().await?;
+    }
+    println!("{CONNECTS} cold connects with TLS verify-full, SCRAM and a first statement:");
+    println!("  Rappel's engine  {}", percentiles(&mut ours));
+    println!("  plain sqlx       {}", percentiles(&mut plain));
+    Ok(())
+}
+
+fn config(url: String, pooler: PoolerSetting) -> DatabaseConfig {
+    DatabaseConfig {
+        url,
+        pooler,
+        address_family: AddressFamily::Auto,
+        application_name: "rappel-bench".to_owned(),
+        connections: 1,
+        // A thousand clients connect at the same moment here, on the cores that serve them.
+        acquire_timeout: Duration::from_secs(30),
+        statement_timeout: Duration::from_secs(30),
+    }
+}
+
+fn percentiles(times: &mut [f64]) -> String {
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a length is an index"
+        )]
+        let index = (times.len() as f64 * share) as usize;
+        times.get(index).copied().unwrap_or(f64::NAN)
+    };
+    format!("p50 {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99))
+}
