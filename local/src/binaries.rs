@@ -147,6 +147,23 @@ fn cargo(workspace: &Path) -> Command {
     // Under cargo, CARGO is the very one that runs us.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace);
+    // `cargo run` and `cargo test` describe the package that they run in the environment. Build scripts
+    // that watch these variables (that of `ring` does) would run again, and what depends on them would
+    // be compiled anew, at every change between a build from here and one from the terminal.
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        {
+            command.env_remove(variable);
+        }
+    }
     command
 }
 
