@@ -38,17 +38,6 @@ impl Metrics {
                 .map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0)),
         }
     }
-
-    /// The mean of many questions' measures.
-    pub(crate) fn mean(all: &[Self]) -> Self {
-        let mean =
-            |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / all.len().max(1) as f64;
-        Self {
-            ndcg: mean(|m| m.ndcg),
-            recall: mean(|m| m.recall),
-            reciprocal_rank: mean(|m| m.reciprocal_rank),
-        }
-    }
 }
 
 fn discounted(gains: &[f64]) -> f64 {

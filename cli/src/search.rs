@@ -23,6 +23,18 @@ pub(crate) struct Search {
     /// Metadata that every hit must contain, as a JSON object.
     #[arg(long)]
     filter: Option<String>,
+    /// How hits are found: semantic, keyword or hybrid.
+    #[arg(long, default_value = "hybrid")]
+    mode: String,
+    /// The share of meaning in a hybrid score, 0 to 1; the rest is the words'.
+    #[arg(long, value_name = "SHARE")]
+    semantic_weight: Option<f64>,
+    /// Neighbouring chunks on either side to show with each hit, 0 to 10.
+    #[arg(long, default_value_t = 0)]
+    expand: i64,
+    /// Say how each score came about (with --json).
+    #[arg(long, requires = "json")]
+    explain: bool,
     /// Print the response as JSON.
     #[arg(long)]
     json: bool,
@@ -38,7 +50,10 @@ impl Search {
             limit: Some(self.limit),
             max_distance: self.max_distance,
             filter: filter.context("--filter must be a JSON object")?,
-            mode: None,
+            mode: Some(self.mode),
+            semantic_weight: self.semantic_weight,
+            expand: Some(self.expand),
+            explain: Some(self.explain),
         };
         let search = request.parse()?;
         let setup = self.target.prepare("").await?;
@@ -63,7 +78,7 @@ impl Search {
     }
 }
 
-/// Prints a hit in three lines: rank, title and distance; the passage's beginning; its metadata.
+/// Prints a hit in three lines: rank, title and measures; the passage's beginning; its metadata.
 fn print_hit(out: &mut impl Write, rank: usize, hit: &Hit) -> io::Result<()> {
     let (bold, dim, plain) = if io::stdout().is_terminal() {
         ("\x1b[1m", "\x1b[2m", "\x1b[0m")
@@ -77,8 +92,11 @@ fn print_hit(out: &mut impl Write, rank: usize, hit: &Hit) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{plain}",
-        hit.document_id, hit.distance
+        "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{}{plain}",
+        hit.document_id,
+        hit.distance,
+        hit.keyword_score
+            .map_or_else(String::new, |score| format!(" · keywords {score:.1}"))
     )?;
     writeln!(out, "    {}", excerpt(&hit.content))?;
     if let Ok(Value::Object(metadata)) = serde_json::from_str(hit.metadata.get())

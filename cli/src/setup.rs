@@ -16,7 +16,7 @@ use local::{
 };
 use shared::{
     Config, State,
-    config::{AddressFamily, DatabaseConfig, ModelConfig, PoolerSetting},
+    config::{AddressFamily, DatabaseConfig, ModelConfig, PoolerSetting, SearchConfig},
     database::Database,
     embedder::{self, Embedder, Manifest},
     migrations,
@@ -136,7 +136,7 @@ impl Setup {
         Config {
             database: self.database.clone(),
             model: Some(self.model.clone()),
-            search_effort: Config::DEFAULT_SEARCH_EFFORT,
+            search: SearchConfig::default(),
         }
     }
 

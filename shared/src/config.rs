@@ -1,6 +1,10 @@
 //! Settings, read once from the environment.
 
+mod search;
+
 use std::{env, fmt, path::PathBuf, str::FromStr, thread, time::Duration};
+
+pub use self::search::SearchConfig;
 
 /// Everything that a function is told from outside.
 #[derive(Clone, Debug)]
@@ -9,8 +13,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where the embedding model is; `None` for functions that embed nothing.
     pub model: Option<ModelConfig>,
-    /// `hnsw.ef_search` of a search, 1 to 1,000: more finds more of the true neighbours, slower.
-    pub search_effort: i32,
+    /// How searches rank.
+    pub search: SearchConfig,
 }
 
 /// How to reach the database.
@@ -104,10 +108,6 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// `hnsw.ef_search` unless `SEARCH_EFFORT` says otherwise: the least of 40, 100 and 200 that finds
-    /// 98 % of the true ten nearest among 312,000 embeddings.
-    pub const DEFAULT_SEARCH_EFFORT: i32 = 200;
-
     /// Reads the settings of the function called `function`.
     ///
     /// # Errors
@@ -119,12 +119,7 @@ impl Config {
                 Needs::DatabaseOnly => None,
                 Needs::Embedder => Some(ModelConfig::from_env()?),
             },
-            search_effort: number(
-                "SEARCH_EFFORT",
-                Self::DEFAULT_SEARCH_EFFORT,
-                "must be a whole number from 1 to 1000",
-                |n| (1..=1000).contains(n),
-            )?,
+            search: SearchConfig::from_env()?,
         })
     }
 }

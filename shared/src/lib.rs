@@ -4,6 +4,7 @@
 //! [`documents`] and [`migrations`] know the database; [`state`] and [`http`] tie them together for the
 //! functions; [`doctor`] looks at them from outside, and [`health`] is its short form.
 
+pub mod analysis;
 pub mod config;
 pub mod database;
 pub mod doctor;

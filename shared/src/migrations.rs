@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     database::{Database, DatabaseError, Statement, Transaction},
+    documents,
     embedder::Manifest,
 };
 
@@ -28,6 +29,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
     ("0002_upsert", include_str!("../migrations/0002_upsert.sql")),
     ("0003_search", include_str!("../migrations/0003_search.sql")),
+    (
+        "0004_keywords",
+        include_str!("../migrations/0004_keywords.sql"),
+    ),
+    (
+        "0005_hybrid_search",
+        include_str!("../migrations/0005_hybrid_search.sql"),
+    ),
 ];
 
 /// The key of the advisory lock that lets one migration run at a time: "rappel" in ASCII.
@@ -39,7 +48,8 @@ pub fn version() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
-/// Brings the schema up to date and builds the index if it is missing. Safe to run twice and by
+/// Brings the schema up to date, analyses the words of chunks that have none stored, and builds the
+/// index if it is missing. Safe to run twice and by
 /// several at a time.
 ///
 /// # Errors
@@ -47,6 +57,7 @@ pub fn version() -> i32 {
 /// the database says.
 pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
     let applied = apply(database, manifest).await?;
+    documents::analyse_missing(database).await?;
     build_index(database).await?;
     Ok(Report {
         applied,

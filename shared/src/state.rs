@@ -6,7 +6,7 @@ use once_cell::sync::OnceCell;
 
 use crate::{
     Config, Error,
-    config::{ConfigError, ModelConfig, Needs},
+    config::{ConfigError, ModelConfig, Needs, SearchConfig},
     database::{Database, DatabaseError},
     documents::Prepared,
     embedder::{Embedder, EmbedderError, Kind, Manifest},
@@ -22,7 +22,7 @@ pub struct State {
 struct Inner {
     database: Database,
     model: Option<Model>,
-    search_effort: i32,
+    search: SearchConfig,
 }
 
 /// The model's manifest, read at start, and the embedder, loaded when it is first needed.
@@ -58,7 +58,7 @@ impl State {
             inner: Arc::new(Inner {
                 database,
                 model,
-                search_effort: config.search_effort,
+                search: config.search,
             }),
         })
     }
@@ -96,10 +96,10 @@ impl State {
         &self.inner.database
     }
 
-    /// `hnsw.ef_search` of this function's searches.
+    /// How this function's searches rank.
     #[must_use]
-    pub fn search_effort(&self) -> i32 {
-        self.inner.search_effort
+    pub fn search_config(&self) -> &SearchConfig {
+        &self.inner.search
     }
 
     /// The configured model's manifest.

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::future::join_all;
 use local::{assets::Cache, postgres::Postgres};
 use shared::{
-    config::{AddressFamily, DatabaseConfig, PoolerSetting},
+    config::{AddressFamily, DatabaseConfig, PoolerSetting, SearchConfig},
     database::{Database, DatabaseError, Statement},
     embedder::{Manifest, Pooling},
     migrations,
@@ -170,13 +170,16 @@ async fn nearest(database: &Database, document: usize) -> Result<Option<String>,
     let request = SearchRequest {
         query: "x".to_owned(),
         limit: Some(1),
-        max_distance: None,
-        filter: None,
-        mode: None,
+        mode: Some("semantic".to_owned()),
+        ..SearchRequest::default()
+    };
+    let config = SearchConfig {
+        effort: 100,
+        ..SearchConfig::default()
     };
     let search = request.parse().expect("the request is within all limits");
     let hits = search
-        .nearest(database, MODEL, embedding(document), 100)
+        .find(database, MODEL, embedding(document), &config)
         .await?;
     Ok(hits.into_iter().next().map(|hit| hit.document_id))
 }

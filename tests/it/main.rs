@@ -10,8 +10,11 @@ mod gateway;
 mod health;
 mod ingest;
 mod ingest_refused;
+mod keywords;
 mod migrate;
+mod modes;
 mod plan;
+mod quality;
 mod search;
 mod search_refused;
 

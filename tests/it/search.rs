@@ -74,6 +74,7 @@ async fn a_hit_carries_the_document_its_chunk_and_how_near_it_is() -> Outcome {
         .success(200)?;
     assert_json_snapshot!(body, {
         ".hits[].distance" => "[distance]",
+        ".hits[].keyword_score" => "[score]",
         ".hits[].score" => "[score]",
         ".took_ms.embed" => "[ms]",
         ".took_ms.database" => "[ms]",
@@ -86,6 +87,7 @@ async fn a_hit_carries_the_document_its_chunk_and_how_near_it_is() -> Outcome {
           "content": "La clé du phare est sous la troisième marche.",
           "distance": "[distance]",
           "document_id": "phare",
+          "keyword_score": "[score]",
           "metadata": {
             "année": 1904,
             "langue": "fr"
@@ -121,14 +123,14 @@ async fn hits_are_sorted_by_distance_and_limit_counts_documents() -> Outcome {
     app.ingest(samples()?).await?;
 
     let ten = app
-        .hits(json!({ "query": "Pourquoi la Lune devient-elle rouge ?" }))
+        .hits(json!({ "query": "Pourquoi la Lune devient-elle rouge ?", "mode": "semantic" }))
         .await?;
     assert_eq!(ten.len(), 10, "the default limit is 10");
     assert_eq!(ten[0]["document_id"], "astronomie-eclipse-lune");
     assert!(distances(&ten).is_sorted(), "{:?}", distances(&ten));
 
     let all = app
-        .hits(json!({ "query": "Pourquoi la Lune devient-elle rouge ?", "limit": 100 }))
+        .hits(json!({ "query": "Pourquoi la Lune devient-elle rouge ?", "limit": 100, "mode": "semantic" }))
         .await?;
     let mut found = ids(&all);
     found.sort_unstable();
@@ -219,7 +221,7 @@ async fn max_distance_keeps_only_what_is_near_enough() -> Outcome {
     let query = "comment soulager une migraine ?";
 
     let all = app
-        .hits(json!({ "query": query, "max_distance": 2 }))
+        .hits(json!({ "query": query, "max_distance": 2, "mode": "semantic" }))
         .await?;
     assert_eq!(
         all.len(),
@@ -230,7 +232,7 @@ async fn max_distance_keeps_only_what_is_near_enough() -> Outcome {
     let all_distances = distances(&all);
     let between = f64::midpoint(all_distances[1], all_distances[2]);
     let near = app
-        .hits(json!({ "query": query, "max_distance": between }))
+        .hits(json!({ "query": query, "max_distance": between, "mode": "semantic" }))
         .await?;
     assert_eq!(ids(&near), ids(&all)[..2]);
 
@@ -255,7 +257,10 @@ async fn get_and_post_answer_the_same() -> Outcome {
                 "limit": 2,
                 "max_distance": 1.5,
                 "filter": { "language": "fr" },
-                "mode": "semantic",
+                "mode": "hybrid",
+                "semantic_weight": 0.4,
+                "expand": 1,
+                "explain": true,
             }),
         )
         .await?
@@ -268,7 +273,10 @@ async fn get_and_post_answer_the_same() -> Outcome {
                 ("limit", "2"),
                 ("max_distance", "1.5"),
                 ("filter", r#"{"language":"fr"}"#),
-                ("mode", "semantic"),
+                ("mode", "hybrid"),
+                ("semantic_weight", "0.4"),
+                ("expand", "1"),
+                ("explain", "true"),
             ],
         )
         .await?

@@ -69,9 +69,15 @@ async fn a_wrong_type_an_unknown_field_and_a_missing_one_are_named() -> Outcome 
         (json!({ "query": "a", "filter": ["fr"] }), "filter"),
         (json!({ "query": "a", "filter": "fr" }), "filter"),
         (json!({ "query": "a", "limitt": 3 }), "limitt"),
-        (json!({ "query": "a", "mode": "keyword" }), "mode"),
-        (json!({ "query": "a", "mode": "hybrid" }), "mode"),
+        (json!({ "query": "a", "mode": "Hybrid" }), "mode"),
         (json!({ "query": "a", "mode": "telepathic" }), "mode"),
+        (
+            json!({ "query": "a", "semantic_weight": 1.01 }),
+            "semantic_weight",
+        ),
+        (json!({ "query": "a", "expand": 11 }), "expand"),
+        (json!({ "query": "a", "expand": -1 }), "expand"),
+        (json!({ "query": "a", "explain": "yes" }), "explain"),
         (
             json!({ "query": "a", "filter": { "clé": "\u{0}" } }),
             "filter",

@@ -1,5 +1,6 @@
 //! `PgBouncer` before a server of the tests.
 
+mod packages;
 mod program;
 
 use std::{
@@ -50,13 +51,14 @@ pub struct Settings {
 }
 
 impl PgBouncer {
-    /// Starts it before the server of `server_url`. `None`, with the reason printed, where there is no
-    /// `PgBouncer` to be had.
+    /// Starts it before the server of `server_url`, whichever version there is. `None`, with the reason
+    /// printed, where there is none to be had.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn before(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
-        let Some(program) = Program::found().await? else {
+        let Some(program) = Program::all().await?.first() else {
+            println!("skipped: there is no PgBouncer");
             return Ok(None);
         };
         Self::start(program, server_url, settings, "")
@@ -64,27 +66,39 @@ impl PgBouncer {
             .map(Some)
     }
 
-    /// The same, which remembers its clients' named statements, as 1.21 and later can.
+    /// One of every version that there is, one that remembers its clients' named statements and one that
+    /// does not; those that there are not are named in what is printed.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn each(server_url: &str, settings: &Settings) -> Result<Vec<Self>> {
+        let mut started = Vec::new();
+        for program in Program::all().await? {
+            started.push(Self::start(program, server_url, settings, "").await?);
+        }
+        if started.is_empty() {
+            println!("skipped: there is no PgBouncer");
+        }
+        Ok(started)
+    }
+
+    /// One that remembers its clients' named statements, as 1.21 and later can. `None`, with the reason
+    /// printed, where there is none to be had.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn remembering(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
-        let Some(program) = Program::found().await? else {
+        let mut programs = Program::all().await?.iter();
+        let Some(program) = programs.find(|program| program.remembers()) else {
+            println!(
+                "skipped: there is no PgBouncer that remembers named statements, 1.21 or later"
+            );
             return Ok(None);
         };
-        if program.version < (1, 21) {
-            let (major, minor) = program.version;
-            println!("skipped: PgBouncer {major}.{minor} forgets named statements; 1.21 does not");
-            return Ok(None);
-        }
-        Self::start(
-            program,
-            server_url,
-            settings,
-            "max_prepared_statements = 200\n",
-        )
-        .await
-        .map(Some)
+        let more = "max_prepared_statements = 200\n";
+        Self::start(program, server_url, settings, more)
+            .await
+            .map(Some)
     }
 
     async fn start(

@@ -31,6 +31,9 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
         max_distance: parameters.parsed("max_distance", "a number"),
         filter: parameters.json("filter", "a JSON object"),
         mode: parameters.text("mode"),
+        semantic_weight: parameters.parsed("semantic_weight", "a number"),
+        expand: parameters.parsed("expand", "a whole number"),
+        explain: parameters.parsed("explain", "true or false"),
     };
     parameters.finish()?;
     Ok(search)

@@ -15,18 +15,15 @@ use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpStream, lookup_host},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::failure::Cause;
 use crate::config::AddressFamily;
 
 /// The pause before the next address is tried beside the ones under way: the Connection Attempt
-/// Delay that RFC 8305 recommends.
+/// Delay that RFC 8305 recommends. It doubles with every round through the addresses.
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// The time that one address has to answer: two SYN retransmissions.
-const ADDRESS_LIMIT: Duration = Duration::from_millis(1_500);
 
 /// How long sent data may stay unacknowledged before the connection counts as dead; the kernel's own
 /// limit is a quarter of an hour. Statements have shorter limits of their own. A short one here would
@@ -150,6 +147,10 @@ impl AddressFamily {
 
 /// Tries the addresses, each a [`STAGGER`] after the one before or as soon as that one failed; the
 /// first that connects wins, and the others are dropped.
+///
+/// Addresses that say nothing are tried again in further rounds, beside the attempts under way. A
+/// listener whose backlog is full drops SYNs, as a pooler's does when a thousand sandboxes start at
+/// once, and the kernel repeats a SYN only after 1, 3 and 7 seconds.
 async fn race(
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -157,32 +158,31 @@ async fn race(
     let mut waiting: VecDeque<SocketAddr> = addresses.iter().copied().collect();
     let mut attempts = FuturesUnordered::new();
     let mut failures = Vec::new();
-    loop {
-        if let Some(address) = waiting.pop_front() {
-            attempts.push(connect(address, deadline).map(move |outcome| (address, outcome)));
-        }
-        let finished = if waiting.is_empty() {
-            attempts.next().await
-        } else {
-            tokio::select! {
-                finished = attempts.next() => finished,
-                () = sleep(STAGGER) => continue,
+    let mut started = 0;
+    while let Some(address) = waiting.pop_front() {
+        attempts.push(TcpStream::connect(address).map(move |outcome| (address, outcome)));
+        waiting.push_back(address);
+        let round = u32::try_from(started / addresses.len()).unwrap_or(u32::MAX);
+        let next = Instant::now() + STAGGER.saturating_mul(2_u32.saturating_pow(round));
+        started += 1;
+        match timeout_at(next.min(deadline), attempts.next()).await {
+            Ok(Some((_, Ok(stream)))) => return Ok(stream),
+            Ok(Some((address, Err(error)))) => {
+                waiting.retain(|other| *other != address);
+                failures.push((address, error));
             }
-        };
-        match finished {
-            Some((_, Ok(stream))) => return Ok(stream),
-            Some((address, Err(error))) => failures.push((address, error)),
-            None => return Err(failures),
+            Ok(None) | Err(_) if Instant::now() >= deadline => break,
+            Ok(None) | Err(_) => {}
         }
     }
-}
-
-async fn connect(address: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
-    let attempt = timeout(ADDRESS_LIMIT, TcpStream::connect(address));
-    match timeout_at(deadline, attempt).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) | Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
-    }
+    let silent = |address| {
+        (
+            address,
+            io::Error::new(io::ErrorKind::TimedOut, "no answer"),
+        )
+    };
+    failures.extend(waiting.into_iter().map(silent));
+    Err(failures)
 }
 
 /// Without NODELAY the messages of a TLS connect wait for the server's delayed acknowledgements, 45 ms

@@ -7,8 +7,9 @@
 
 use std::{
     convert::Infallible,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -34,7 +35,9 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// A Unix socket that leads to an endpoint.
 #[derive(Debug)]
 pub(super) struct Forwarder {
-    folder: TempDir,
+    address: PathBuf,
+    /// What has to be removed of it, where it is a file.
+    folder: Option<TempDir>,
     listener: AbortHandle,
     last_failure: Arc<Mutex<Option<DialError>>>,
     /// Closed when the listener and every connection have ended.
@@ -44,13 +47,14 @@ pub(super) struct Forwarder {
 impl Forwarder {
     /// Listens; nothing is dialled before sqlx connects.
     pub(super) fn start(endpoint: Endpoint, dial_limit: Duration) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("rappel-").tempdir()?;
-        let listener =
-            UnixListener::bind(folder.path().join(format!(".s.PGSQL.{}", endpoint.port)))?;
+        let (address, folder) = address()?;
+        let listener = UnixListener::bind(address.join(format!(".s.PGSQL.{}", endpoint.port)))?;
+        let owner = UnixStream::pair()?.0.peer_cred()?.uid();
         let last_failure = Arc::new(Mutex::new(None));
         let (running, ended) = mpsc::channel(1);
         let accept = accept(
             listener,
+            owner,
             endpoint,
             dial_limit,
             Arc::clone(&last_failure),
@@ -58,6 +62,7 @@ impl Forwarder {
         );
         let listener = tokio::spawn(accept).abort_handle();
         Ok(Self {
+            address,
             folder,
             listener,
             last_failure,
@@ -65,9 +70,9 @@ impl Forwarder {
         })
     }
 
-    /// The folder of the socket, as [`sqlx::postgres::PgConnectOptions::socket`] takes it.
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
+    /// Where the socket is, as [`sqlx::postgres::PgConnectOptions::socket`] takes it.
+    pub(super) fn address(&self) -> &Path {
+        &self.address
     }
 
     /// Why the last dial failed, if it did; a dial that succeeds clears it.
@@ -78,11 +83,13 @@ impl Forwarder {
             .clone()
     }
 
-    /// Waits until what was written has left, when all connections are closed on our side. The folder
-    /// goes here already: a process that Lambda ends drops nothing.
+    /// Waits until what was written has left, when all connections are closed on our side. A folder goes
+    /// here already: a process that is ended drops nothing.
     pub(super) async fn drain(&self) {
         self.listener.abort();
-        let _ = std::fs::remove_dir_all(self.folder.path());
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
         let mut ended = self.ended.lock().await;
         let _ = tokio::time::timeout(DRAIN, ended.recv()).await;
     }
@@ -94,14 +101,31 @@ impl Drop for Forwarder {
     }
 }
 
+/// Where sqlx finds the socket. On Linux a name without a file, which the zero byte in front makes it:
+/// nothing of it stays when the process is killed. Elsewhere a folder.
+fn address() -> io::Result<(PathBuf, Option<TempDir>)> {
+    if cfg!(target_os = "linux") {
+        let number = RandomState::new().build_hasher().finish();
+        return Ok((format!("\0rappel-{number:016x}").into(), None));
+    }
+    let folder = tempfile::Builder::new().prefix("rappel-").tempdir()?;
+    Ok((folder.path().to_owned(), Some(folder)))
+}
+
+/// Serves the connections of `owner`: a name without a file has no permissions that would keep other
+/// users of the machine out.
 async fn accept(
     listener: UnixListener,
+    owner: u32,
     endpoint: Endpoint,
     dial_limit: Duration,
     last_failure: Arc<Mutex<Option<DialError>>>,
     running: mpsc::Sender<Infallible>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
+        if !client.peer_cred().is_ok_and(|peer| peer.uid() == owner) {
+            continue;
+        }
         let (endpoint, last_failure, running) =
             (endpoint.clone(), Arc::clone(&last_failure), running.clone());
         tokio::spawn(async move {

@@ -13,6 +13,7 @@ mod options;
 mod pool;
 mod pooler;
 mod probe;
+mod roots;
 mod statement;
 mod transaction;
 

@@ -1,13 +1,13 @@
 //! How a connection is asked for.
 
-use std::fs;
+use std::{env, fs};
 
 use sqlx::{
     ConnectOptions as _,
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use super::{Cause, DatabaseError, Pooler};
+use super::{Cause, DatabaseError, Pooler, roots};
 use crate::config::DatabaseConfig;
 
 /// Reads the URL and adds what every connection of ours has.
@@ -46,13 +46,22 @@ fn with_certificates(
     mut options: PgConnectOptions,
     url: &str,
 ) -> Result<PgConnectOptions, DatabaseError> {
+    // A host of Amazon RDS needs Amazon's own authorities; PGSSLROOTCERT, which sqlx has read, may name
+    // newer ones.
+    if roots::is_amazon_rds(options.get_host()) && env::var_os("PGSSLROOTCERT").is_none() {
+        options = options.ssl_root_cert_from_pem(roots::AMAZON_RDS.to_vec());
+    }
     let query = url.split_once('?').map_or("", |(_, query)| query);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         options = match &*name {
             // libpq's word for the authorities that everybody trusts, which sqlx has built in.
             "sslrootcert" if value == "system" => options.ssl_root_cert_from_pem(Vec::new()),
             "sslrootcert" | "ssl-root-cert" | "ssl-ca" => {
-                let options = options.ssl_root_cert_from_pem(pem(&name, &value)?);
+                let pem = match &*value {
+                    "rds" => roots::AMAZON_RDS.to_vec(),
+                    _ => pem(&name, &value)?,
+                };
+                let options = options.ssl_root_cert_from_pem(pem);
                 // As libpq does: an authority that is given but not asked would be a false comfort.
                 match options.get_ssl_mode() {
                     PgSslMode::Require => options.ssl_mode(PgSslMode::VerifyCa),

@@ -266,10 +266,7 @@ fn through_forwarder(
     let forwarder =
         Forwarder::start(endpoint, dial_limit).map_err(|error| DatabaseError::Unavailable {
             cause: Cause::Settings,
-            detail: format!(
-                "no socket can be made in {}: {error}",
-                std::env::temp_dir().display()
-            ),
+            detail: format!("no Unix socket can be made: {error}"),
         })?;
-    Ok((options.socket(forwarder.folder()), Some(forwarder)))
+    Ok((options.socket(forwarder.address()), Some(forwarder)))
 }

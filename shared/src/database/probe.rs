@@ -71,13 +71,10 @@ impl Probe {
                 Forwarder::start(endpoint.clone(), config.acquire_timeout).map_err(|error| {
                     DatabaseError::Unavailable {
                         cause: Cause::Settings,
-                        detail: format!(
-                            "no socket can be made in {}: {error}",
-                            std::env::temp_dir().display()
-                        ),
+                        detail: format!("no Unix socket can be made: {error}"),
                     }
                 })?;
-            options = options.socket(forwarder.folder());
+            options = options.socket(forwarder.address());
             network = Some((endpoint, forwarder));
         }
         Ok(Self {

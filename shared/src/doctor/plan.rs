@@ -24,7 +24,7 @@ pub(super) async fn examine(state: &State) -> Result<Finding, Error> {
     );
     transaction.fetch_all::<(String,)>(adopt).await?;
     let effort = Statement::read("SELECT set_config('hnsw.ef_search', $1, true)")
-        .bind(state.search_effort().to_string());
+        .bind(state.search_config().effort.to_string());
     transaction.fetch_all::<(String,)>(effort).await?;
 
     let explain = Statement::read("EXPLAIN SELECT * FROM rappel.nearest($1::real[]::halfvec, $2)")

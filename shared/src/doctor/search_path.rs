@@ -151,9 +151,7 @@ async fn search(state: &State) -> Result<Finding, Error> {
     let request = SearchRequest {
         query: "health".to_owned(),
         limit: Some(1),
-        max_distance: None,
-        filter: None,
-        mode: None,
+        ..SearchRequest::default()
     };
     let response = request.parse()?.run(state).await?;
     let hits = if response.hits.is_empty() {

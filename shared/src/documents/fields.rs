@@ -90,6 +90,18 @@ impl Metadata {
         &self.0
     }
 
+    /// The text under the key `language`, which says what language the document is in.
+    #[must_use]
+    pub fn language(&self) -> Option<String> {
+        /// The rest of the object is skipped, not built.
+        #[derive(Deserialize)]
+        struct Named {
+            language: Option<Value>,
+        }
+        let named: Named = serde_json::from_str(&self.0).ok()?;
+        named.language?.as_str().map(str::to_owned)
+    }
+
     /// Says of an object that Postgres cannot store why: a NUL in a string.
     #[must_use]
     pub fn unstorable(&self, field: &str) -> Option<FieldError> {

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use pgvector::HalfVector;
 
-use super::upsert::{CheckedDocument, DocumentInput, Prepared, stored, write};
+use super::{
+    batch::{CheckedDocument, DocumentInput},
+    prepared::{Prepared, PreparedChunk},
+    upsert::{stored, write},
+};
 use crate::{
     Error,
     database::{Database, DatabaseError, Statement},
@@ -94,6 +98,7 @@ pub async fn load(database: &Database, model: &str, batch: &BatchLoad) -> Result
 async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
     let mut documents = BinaryCopy::new();
     let mut chunks = BinaryCopy::new();
+    let mut terms = BinaryCopy::new();
     for prepared in new {
         let document = &prepared.document;
         let id = document.id.as_str().as_bytes();
@@ -105,15 +110,16 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
             &[&[1], document.metadata.as_json().as_bytes()].concat(),
             &document.hash,
         ]);
-        for (ordinal, (chunk, embedding)) in
-            (0_i32..).zip(prepared.chunks.iter().zip(&prepared.embeddings))
-        {
+        for (ordinal, chunk) in (0_i32..).zip(&prepared.chunks) {
+            let ordinal = ordinal.to_be_bytes();
             chunks.row(&[
                 id,
-                &ordinal.to_be_bytes(),
-                chunk.as_bytes(),
-                &halfvec(embedding),
+                &ordinal,
+                &chunk.start.to_be_bytes(),
+                chunk.content.as_bytes(),
+                &halfvec(&chunk.embedding),
             ]);
+            terms.row(&terms_row(id, &ordinal, chunk).each_ref().map(Vec::as_slice));
         }
     }
     let mut transaction = database.begin().await?;
@@ -128,8 +134,14 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
         .await?;
     transaction
         .copy_in(
-            "COPY rappel.chunks (document_id, ordinal, content, embedding) FROM STDIN (FORMAT binary)",
+            "COPY rappel.chunks (document_id, ordinal, start, content, embedding) FROM STDIN (FORMAT binary)",
             &chunks.finish(),
+        )
+        .await?;
+    transaction
+        .copy_in(
+            "COPY rappel.chunk_terms (document_id, ordinal, length, terms, frequencies) FROM STDIN (FORMAT binary)",
+            &terms.finish(),
         )
         .await?;
     transaction.commit().await
@@ -164,6 +176,40 @@ impl BinaryCopy {
         self.bytes.extend((-1_i16).to_be_bytes());
         self.bytes
     }
+}
+
+/// The fields of a row of `rappel.chunk_terms`.
+fn terms_row(id: &[u8], ordinal: &[u8], chunk: &PreparedChunk) -> [Vec<u8>; 5] {
+    /// Object ids of the element types, from the catalog `pg_type`.
+    const TEXT: i32 = 25;
+    const SMALLINT: i32 = 21;
+    let frequencies = &chunk.terms.frequencies;
+    let terms = frequencies.iter().map(|(term, _)| term.as_bytes().to_vec());
+    let counts = frequencies
+        .iter()
+        .map(|(_, frequency)| frequency.to_be_bytes().to_vec());
+    [
+        id.to_vec(),
+        ordinal.to_vec(),
+        chunk.terms.length.to_be_bytes().to_vec(),
+        array(TEXT, terms),
+        array(SMALLINT, counts),
+    ]
+}
+
+/// An array's binary form: dimensions, whether there are nulls, the element type; of its one dimension
+/// the length and the first index; then each element behind its length.
+fn array(element_type: i32, elements: impl ExactSizeIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let length = |length: usize| i32::try_from(length).expect("a chunk has few and short terms");
+    let mut bytes = Vec::new();
+    for number in [1, 0, element_type, length(elements.len()), 1] {
+        bytes.extend(number.to_be_bytes());
+    }
+    for element in elements {
+        bytes.extend(length(element.len()).to_be_bytes());
+        bytes.extend(element);
+    }
+    bytes
 }
 
 /// halfvec's binary form: the number of dimensions, an unused field, the halves.

@@ -1,13 +1,19 @@
 //! Documents: what a caller sends, what is stored, what is read back.
 
+mod batch;
 mod fields;
 mod load;
+mod missing_terms;
+mod prepared;
 mod read;
 mod upsert;
 
 pub use self::{
+    batch::{Batch, DocumentInput},
     fields::{DocumentId, Limit, Metadata},
     load::{BatchLoad, load},
+    missing_terms::analyse_missing,
+    prepared::Prepared,
     read::{Document, Page, PageRequest, delete, get},
-    upsert::{Batch, DocumentInput, Outcome, Prepared, Status, upsert},
+    upsert::{Outcome, Status, upsert},
 };

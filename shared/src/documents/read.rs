@@ -34,6 +34,16 @@ pub struct Document {
     pub updated_at: String,
 }
 
+/// The columns of a [`Document`] of `rappel.documents AS d`, but its content.
+macro_rules! columns {
+    () => {
+        "d.id, d.title, d.metadata,
+         (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks,
+         to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
+         to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at"
+    };
+}
+
 /// Documents in the order of their ids.
 #[derive(Debug, Serialize)]
 pub struct Page {
@@ -76,16 +86,14 @@ impl PageRequest {
             .map(|cursor| open_cursor(cursor, filter))
             .transpose()?;
         // One more than wanted tells whether another page follows.
-        let statement = Statement::read(
-            "SELECT d.id, d.title, d.metadata,
-                    (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks,
-                    to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
-                    to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at
-             FROM rappel.documents AS d
+        let statement = Statement::read(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM rappel.documents AS d
              WHERE ($1::text IS NULL OR d.id > $1) AND ($2::text IS NULL OR d.metadata @> $2::jsonb)
              ORDER BY d.id
-             LIMIT $3",
-        )
+             LIMIT $3"
+        ))
         .bind(after)
         .bind(filter.map(str::to_owned))
         .bind(i64::from(limit.get()) + 1);
@@ -109,14 +117,11 @@ impl PageRequest {
 /// # Errors
 /// [`Error::NoDocument`], or the database's error.
 pub async fn get(database: &Database, id: &DocumentId) -> Result<Document, Error> {
-    let statement = Statement::read(
-        "SELECT d.id, d.title, d.content, d.metadata,
-                (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks,
-                to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
-                to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at
-         FROM rappel.documents AS d
-         WHERE d.id = $1",
-    )
+    let statement = Statement::read(concat!(
+        "SELECT d.content, ",
+        columns!(),
+        " FROM rappel.documents AS d WHERE d.id = $1"
+    ))
     .bind(id.as_str().to_owned());
     let document: Option<Document> = database.fetch_optional(statement).await?;
     document.ok_or_else(|| Error::NoDocument(id.as_str().to_owned()))

@@ -1,57 +1,18 @@
-//! Documents in: checked, chunked, embedded, stored.
+//! Documents in: what is new is prepared and stored.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
-use super::fields::{DocumentId, Metadata, nul};
+use super::{
+    batch::{Batch, CheckedDocument},
+    fields::DocumentId,
+    prepared::{Prepared, PreparedChunk},
+};
 use crate::{
     Error,
     database::{Database, DatabaseError, Statement},
-    embedder::{Embedder, EmbedderError, Kind},
-    error::FieldError,
 };
-
-/// A document as a caller sends it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DocumentInput {
-    /// The caller's id; without one, the content's hash is the id.
-    pub id: Option<String>,
-    /// At most [`Batch::MAX_TITLE_CHARACTERS`] characters.
-    #[serde(default)]
-    pub title: String,
-    /// The text to search, of any length that fits the body.
-    pub content: String,
-    /// Anything that searches may filter by.
-    #[serde(default)]
-    pub metadata: Metadata,
-}
-
-/// Documents that can be stored: every limit holds, and every id is there.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    documents: Vec<CheckedDocument>,
-}
-
-/// A document whose fields all hold.
-#[derive(Clone, Debug)]
-pub(super) struct CheckedDocument {
-    pub(super) id: DocumentId,
-    pub(super) title: String,
-    pub(super) content: String,
-    pub(super) metadata: Metadata,
-    pub(super) hash: Vec<u8>,
-}
-
-/// A document with its passages and their embeddings.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    pub(super) document: CheckedDocument,
-    pub(super) chunks: Vec<String>,
-    pub(super) embeddings: Vec<Vec<f32>>,
-}
 
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,65 +35,6 @@ pub enum Status {
     Updated,
     /// The document was the same already; nothing was embedded.
     Unchanged,
-}
-
-impl Batch {
-    /// Documents of the largest batch.
-    pub const MAX_DOCUMENTS: usize = 100;
-    /// Characters of the longest title.
-    pub const MAX_TITLE_CHARACTERS: usize = 1_000;
-
-    /// Checks the documents of a request body's `documents`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with one entry a field: `documents[2].title`.
-    pub fn parse(documents: Vec<DocumentInput>) -> Result<Self, Error> {
-        if !(1..=Self::MAX_DOCUMENTS).contains(&documents.len()) {
-            let detail = format!(
-                "has {} documents; 1 to {} are allowed",
-                documents.len(),
-                Self::MAX_DOCUMENTS
-            );
-            return Err(FieldError::new("documents", detail).into());
-        }
-        let mut errors = Vec::new();
-        let mut checked = Vec::with_capacity(documents.len());
-        for (index, document) in documents.into_iter().enumerate() {
-            match CheckedDocument::parse(document, &format!("documents[{index}].")) {
-                Ok(document) => checked.push(document),
-                Err(found) => errors.extend(found),
-            }
-        }
-        if errors.is_empty() {
-            errors = contradictions(&checked);
-        }
-        if errors.is_empty() {
-            Ok(Self { documents: checked })
-        } else {
-            Err(Error::Invalid(errors))
-        }
-    }
-
-    /// Checks a single document whose id is `id`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with one entry a field.
-    pub fn parse_one(id: String, document: DocumentInput) -> Result<Self, Error> {
-        if let Some(other) = document.id.filter(|other| *other != id) {
-            return Err(
-                FieldError::new("id", format!("is {other:?}, but the path says {id:?}")).into(),
-            );
-        }
-        let document = DocumentInput {
-            id: Some(id),
-            ..document
-        };
-        CheckedDocument::parse(document, "")
-            .map(|document| Self {
-                documents: vec![document],
-            })
-            .map_err(Error::Invalid)
-    }
 }
 
 /// Stores a batch: what is stored with the same hash is left alone, the rest is chunked and
@@ -167,75 +69,6 @@ where
     let prepared = embed(fresh.into_values().collect()).await?;
     let mut written = write(database, model, &prepared).await?;
     Ok(outcomes(batch, &stored, &mut written))
-}
-
-impl Prepared {
-    pub(super) fn new(document: CheckedDocument) -> Self {
-        Self {
-            document,
-            chunks: Vec::new(),
-            embeddings: Vec::new(),
-        }
-    }
-
-    /// Chunks and embeds documents; passages of all of them share batches.
-    ///
-    /// # Errors
-    /// When the tokenizer or the inference fails.
-    pub fn embed(embedder: &Embedder, documents: &mut [Self]) -> Result<(), EmbedderError> {
-        for prepared in &mut *documents {
-            prepared.chunks = embedder.chunks(&prepared.document.content)?;
-        }
-        let texts: Vec<&str> = documents
-            .iter()
-            .flat_map(|prepared| prepared.chunks.iter().map(String::as_str))
-            .collect();
-        let mut embeddings = embedder.embed(Kind::Passage, &texts)?.into_iter();
-        for prepared in documents {
-            prepared.embeddings = embeddings.by_ref().take(prepared.chunks.len()).collect();
-        }
-        Ok(())
-    }
-}
-
-impl CheckedDocument {
-    pub(super) fn parse(input: DocumentInput, path: &str) -> Result<Self, Vec<FieldError>> {
-        let field = |name: &str| format!("{path}{name}");
-        let mut errors = Vec::new();
-        let title_characters = input.title.chars().count();
-        if title_characters > Batch::MAX_TITLE_CHARACTERS {
-            let detail = format!(
-                "has {title_characters} characters; the limit is {}",
-                Batch::MAX_TITLE_CHARACTERS
-            );
-            errors.push(FieldError::new(field("title"), detail));
-        }
-        if input.content.trim().is_empty() {
-            errors.push(FieldError::new(
-                field("content"),
-                "must not be empty or blank",
-            ));
-        }
-        errors.extend(nul(&input.title, &field("title")));
-        errors.extend(nul(&input.content, &field("content")));
-        errors.extend(input.metadata.unstorable(&field("metadata")));
-        let hash = hash(&input);
-        let id = input.id.clone().unwrap_or_else(|| hex(&hash));
-        match DocumentId::parse(id, &field("id")) {
-            Ok(id) if errors.is_empty() => Ok(Self {
-                id,
-                title: input.title,
-                content: input.content,
-                metadata: input.metadata,
-                hash,
-            }),
-            Ok(_) => Err(errors),
-            Err(error) => {
-                errors.push(error);
-                Err(errors)
-            }
-        }
-    }
 }
 
 /// A stored document, as far as an upsert has to know it.
@@ -299,33 +132,67 @@ fn upsert_statement(model: &str, prepared: &[Prepared]) -> Statement {
         .iter()
         .map(|prepared| prepared.document.hash.clone())
         .collect();
-    let mut documents: Vec<i32> = Vec::new();
-    let mut ordinals: Vec<i32> = Vec::new();
-    let mut contents: Vec<String> = Vec::new();
-    let mut embeddings: Vec<f32> = Vec::new();
+    let mut chunks = ChunkColumns::default();
     for (position, prepared) in (1..).zip(prepared) {
-        for (ordinal, (chunk, embedding)) in
-            (0..).zip(prepared.chunks.iter().zip(&prepared.embeddings))
-        {
-            documents.push(position);
-            ordinals.push(ordinal);
-            contents.push(chunk.clone());
-            embeddings.extend_from_slice(embedding);
+        for (ordinal, chunk) in (0..).zip(&prepared.chunks) {
+            chunks.push(position, ordinal, chunk);
         }
     }
-    Statement::upsert(
-        "SELECT document_id, created FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    let statement = Statement::upsert(
+        "SELECT document_id, created
+         FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(model.to_owned())
     .bind(column(|document| document.id.as_str()))
     .bind(column(|document| &document.title))
     .bind(column(|document| &document.content))
     .bind(column(|document| document.metadata.as_json()))
-    .bind(hashes)
-    .bind(documents)
-    .bind(ordinals)
-    .bind(contents)
-    .bind(embeddings)
+    .bind(hashes);
+    chunks.bind(statement)
+}
+
+/// The chunks of all documents of a batch, column by column, as `rappel.upsert` takes them.
+#[derive(Default)]
+struct ChunkColumns {
+    documents: Vec<i32>,
+    ordinals: Vec<i32>,
+    starts: Vec<i32>,
+    contents: Vec<String>,
+    embeddings: Vec<f32>,
+    lengths: Vec<i32>,
+    distinct: Vec<i32>,
+    terms: Vec<String>,
+    frequencies: Vec<i16>,
+}
+
+impl ChunkColumns {
+    fn push(&mut self, document: i32, ordinal: i32, chunk: &PreparedChunk) {
+        self.documents.push(document);
+        self.ordinals.push(ordinal);
+        self.starts.push(chunk.start);
+        self.contents.push(chunk.content.clone());
+        self.embeddings.extend_from_slice(&chunk.embedding);
+        self.lengths.push(chunk.terms.length);
+        self.distinct
+            .push(i32::try_from(chunk.terms.frequencies.len()).unwrap_or(i32::MAX));
+        for (term, frequency) in &chunk.terms.frequencies {
+            self.terms.push(term.clone());
+            self.frequencies.push(*frequency);
+        }
+    }
+
+    fn bind(self, statement: Statement) -> Statement {
+        statement
+            .bind(self.documents)
+            .bind(self.ordinals)
+            .bind(self.starts)
+            .bind(self.contents)
+            .bind(self.embeddings)
+            .bind(self.lengths)
+            .bind(self.distinct)
+            .bind(self.terms)
+            .bind(self.frequencies)
+    }
 }
 
 fn outcomes(
@@ -352,41 +219,4 @@ fn outcomes(
         outcome
     };
     batch.documents.into_iter().map(outcome).collect()
-}
-
-/// Names each document whose id an earlier one has with other content: which of them should win
-/// cannot be told. The same document twice is harmless.
-fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
-    let mut first: HashMap<&DocumentId, usize> = HashMap::new();
-    let mut errors = Vec::new();
-    for (index, document) in documents.iter().enumerate() {
-        let earlier = *first.entry(&document.id).or_insert(index);
-        if documents[earlier].hash != document.hash {
-            let detail =
-                format!("is also the id of documents[{earlier}], which is another document");
-            errors.push(FieldError::new(format!("documents[{index}].id"), detail));
-        }
-    }
-    errors
-}
-
-/// SHA-256 of title, content and metadata, each preceded by its length so that no text can move
-/// from one field to the next unnoticed.
-fn hash(input: &DocumentInput) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    for field in [&input.title, &input.content, input.metadata.as_json()] {
-        hash.update((field.len() as u64).to_le_bytes());
-        hash.update(field.as_bytes());
-    }
-    hash.finalize().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -5,6 +5,15 @@ use tokenizers::Tokenizer;
 
 use super::{EmbedderError, Manifest, manifest};
 
+/// A passage of a document's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it begins, in characters from 0.
+    pub start: usize,
+    /// Its text, at most as many tokens as the model takes.
+    pub content: String,
+}
+
 /// The part of a passage that the next one repeats, so that a sentence at the border is found with
 /// what precedes it: one tenth, the usual choice of such splitters.
 const OVERLAP: f64 = 0.1;
@@ -17,7 +26,7 @@ pub(super) fn split(
     tokenizer: &Tokenizer,
     manifest: &Manifest,
     content: &str,
-) -> Result<Vec<String>, EmbedderError> {
+) -> Result<Vec<Chunk>, EmbedderError> {
     let sizer = TokenSizer { tokenizer };
     let overhead = tokenizer
         .encode_fast(manifest.passage_prefix.as_str(), true)
@@ -25,7 +34,11 @@ pub(super) fn split(
         .len();
     let capacity = manifest.max_tokens - overhead.min(manifest.max_tokens / 2) - MARGIN;
     if sizer.size(content) <= capacity {
-        return Ok(vec![content.trim().to_owned()]);
+        let before = content.len() - content.trim_start().len();
+        return Ok(vec![Chunk {
+            start: content[..before].chars().count(),
+            content: content.trim().to_owned(),
+        }]);
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -39,8 +52,11 @@ pub(super) fn split(
         .with_overlap(overlap)
         .map_err(|error| invalid(manifest, &error))?;
     Ok(TextSplitter::new(config)
-        .chunks(content)
-        .map(str::to_owned)
+        .chunk_char_indices(content)
+        .map(|found| Chunk {
+            start: found.char_offset,
+            content: found.chunk.to_owned(),
+        })
         .collect())
 }
 

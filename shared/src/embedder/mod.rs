@@ -18,7 +18,10 @@ use fastembed::{
 use serde::Deserialize;
 use tokenizers::{PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
 
-pub use self::manifest::{Manifest, ManifestError, Pooling};
+pub use self::{
+    chunks::Chunk,
+    manifest::{Manifest, ManifestError, Pooling},
+};
 use crate::config::ModelConfig;
 
 /// The embedding model of a function: one session of ONNX Runtime with its tokenizer.
@@ -149,7 +152,7 @@ impl Embedder {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub fn chunks(&self, content: &str) -> Result<Vec<String>, EmbedderError> {
+    pub fn chunks(&self, content: &str) -> Result<Vec<Chunk>, EmbedderError> {
         chunks::split(&self.model().tokenizer, &self.manifest, content)
     }
 

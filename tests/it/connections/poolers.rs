@@ -1,6 +1,6 @@
 //! `PgBouncer` between the functions and the server.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::json;
 use shared::{
@@ -90,21 +90,19 @@ async fn fifty_clients_meet_none_where_the_pooler_remembers_statements() -> Outc
 #[tokio::test(flavor = "multi_thread")]
 async fn session_mode_keeps_a_server_with_its_settings() -> Outcome {
     let app = App::unmigrated().await?;
-    let Some(pgbouncer) = PgBouncer::before(app.database_url(), &pooler("session", 5)).await?
-    else {
-        return Ok(());
-    };
-    let mut config = settings(&pgbouncer.url()?);
-    config.pooler = PoolerSetting::Session;
-    let database = Database::new(&config)?;
-    assert_eq!(database.pooler(), Pooler::Session);
-    for n in 0..20 {
-        assert_eq!(echo(&database, n).await?, n);
+    for pgbouncer in PgBouncer::each(app.database_url(), &pooler("session", 5)).await? {
+        let mut config = settings(&pgbouncer.url()?);
+        config.pooler = PoolerSetting::Session;
+        let database = Database::new(&config)?;
+        assert_eq!(database.pooler(), Pooler::Session);
+        for n in 0..20 {
+            assert_eq!(echo(&database, n).await?, n);
+        }
+        let limit: Option<(String,)> = database
+            .fetch_optional(Statement::read("SHOW statement_timeout"))
+            .await?;
+        assert_eq!(limit, Some(("10s".to_owned(),)));
     }
-    let limit: Option<(String,)> = database
-        .fetch_optional(Statement::read("SHOW statement_timeout"))
-        .await?;
-    assert_eq!(limit, Some(("10s".to_owned(),)));
     Ok(())
 }
 
@@ -115,28 +113,38 @@ async fn a_pooler_that_refuses_says_why() -> Outcome {
         clients: 1,
         ..pooler("transaction", 1)
     };
-    let Some(pgbouncer) = PgBouncer::before(app.database_url(), &few).await? else {
-        return Ok(());
-    };
-    let url = pgbouncer.url()?;
-    let mut config = settings(&url);
-    config.pooler = PoolerSetting::Transaction;
-    let first = Database::new(&config)?;
-    echo(&first, 1).await?;
-    let (full, said) = cause(&config).await?;
-    assert_eq!(full, Cause::TooManyClients, "{said}");
-    first.close().await;
+    for pgbouncer in PgBouncer::each(app.database_url(), &few).await? {
+        let url = pgbouncer.url()?;
+        let mut config = settings(&url);
+        config.pooler = PoolerSetting::Transaction;
+        let first = Database::new(&config)?;
+        echo(&first, 1).await?;
+        let (full, said) = cause(&config).await?;
+        assert_eq!(full, Cause::TooManyClients, "{said}");
+        first.close().await;
 
-    config.url = url.replace("rappel:", "rappel:not");
-    let (wrong, said) = cause(&config).await?;
-    assert_eq!(wrong, Cause::Authentication, "{said}");
+        config.url = url.replace("rappel:", "rappel:not");
+        let (wrong, said) = cause(&config).await?;
+        assert_eq!(wrong, Cause::Authentication, "{said}");
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_product_works_through_a_transaction_pooler() -> Outcome {
+    the_product_works(async |url, settings| PgBouncer::before(url, settings).await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_product_works_where_the_pooler_remembers_statements() -> Outcome {
+    the_product_works(async |url, settings| PgBouncer::remembering(url, settings).await).await
+}
+
+async fn the_product_works(
+    start: impl AsyncFnOnce(&str, &Settings) -> Result<Option<PgBouncer>>,
+) -> Outcome {
     let reached = App::through(async |url| {
-        let pgbouncer = PgBouncer::before(url, &pooler("transaction", 3)).await?;
+        let pgbouncer = start(url, &pooler("transaction", 3)).await?;
         let variables = match &pgbouncer {
             Some(pgbouncer) => vec![
                 ("DATABASE_URL".to_owned(), pgbouncer.url()?),

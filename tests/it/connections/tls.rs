@@ -32,6 +32,9 @@ async fn try_case(url: &str, case: &Case<'_>) -> Outcome {
             let (found, said) = cause(&config).await?;
             println!("{} at {}: {said}", case.query, case.host);
             assert_eq!(found, expected, "{said}");
+            // It is the server that is not believed; the authorities were read.
+            let refused = said.contains("invalid peer certificate");
+            assert_eq!(refused, expected == Cause::Tls, "{said}");
         }
     }
     Ok(())
@@ -121,6 +124,13 @@ async fn the_url_decides_how_much_of_a_certificate_is_checked() -> Outcome {
             "sslmode=verify-full&sslrootcert=system".into(),
             tls,
         ),
+        // The authorities that we carry are read, and vouch for nobody here.
+        case(
+            "localhost",
+            "sslmode=verify-full&sslrootcert=rds".into(),
+            tls,
+        ),
+        case("127.0.0.1", "sslmode=require&sslrootcert=rds".into(), tls),
         case(
             "localhost",
             "sslmode=verify-full&sslrootcert=/nowhere.pem".into(),

@@ -1,0 +1,230 @@
+//! A judged set in the BEIR layout: passages, questions, and which passages answer them.
+
+use std::{
+    collections::HashMap,
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::setup::note;
+
+/// The files of a judged set.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Files {
+    /// Passages: JSON lines with _id, title, text; .gz and .xz are read too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) corpus: PathBuf,
+    /// Questions: JSON lines with _id (or id) and text (or question).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) queries: PathBuf,
+    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without a header line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) qrels: PathBuf,
+}
+
+/// A question with a known answer.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) id: String,
+    pub(crate) text: String,
+    /// The ids of the relevant documents, with their grades from 1.
+    pub(crate) judged: HashMap<String, u32>,
+}
+
+/// A part of the questions, in the order of their file: settings are chosen on one and reported on
+/// the other.
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Half {
+    First,
+    Second,
+}
+
+/// Grades of documents by question id and document id.
+type Judgements = HashMap<String, HashMap<String, u32>>;
+
+/// A line of a file of questions.
+#[derive(Deserialize)]
+struct Record {
+    #[serde(alias = "_id")]
+    id: String,
+    #[serde(alias = "question")]
+    text: String,
+}
+
+impl Files {
+    /// The questions that have a relevant document, in the order of their file, at most `first` of
+    /// them.
+    pub(crate) fn questions(&self, first: Option<NonZeroUsize>) -> anyhow::Result<Vec<Question>> {
+        let mut judgements = parse(&self.qrels, judgements)?;
+        let mut questions = Vec::new();
+        for record in parse(&self.queries, records)? {
+            if let Some(judged) = judgements.remove(&record.id) {
+                questions.push(Question {
+                    id: record.id,
+                    text: record.text,
+                    judged,
+                });
+            }
+        }
+        let (queries, qrels) = (self.queries.display(), self.qrels.display());
+        if !judgements.is_empty() {
+            let missing = judgements.len();
+            note(&format!("{missing} judged questions are not in {queries}"));
+        }
+        questions.truncate(first.map_or(usize::MAX, NonZeroUsize::get));
+        ensure!(
+            !questions.is_empty(),
+            "no question of {queries} is judged in {qrels}: are they files of one set?"
+        );
+        Ok(questions)
+    }
+
+    /// A name for the corpus: the folder it lies in.
+    pub(crate) fn corpus_name(&self) -> String {
+        let folder = self
+            .corpus
+            .canonicalize()
+            .ok()
+            .and_then(|path| Some(path.parent()?.file_name()?.to_string_lossy().into_owned()));
+        folder.unwrap_or_else(|| "corpus".to_owned())
+    }
+}
+
+impl Half {
+    /// Both halves; the first has the odd one.
+    pub(crate) fn both<T>(mut all: Vec<T>) -> (Vec<T>, Vec<T>) {
+        let second = all.split_off(all.len().div_ceil(2));
+        (all, second)
+    }
+
+    /// This half.
+    pub(crate) fn of<T>(self, all: Vec<T>) -> Vec<T> {
+        let (first, second) = Self::both(all);
+        match self {
+            Self::First => first,
+            Self::Second => second,
+        }
+    }
+
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Second => "second",
+        }
+    }
+}
+
+/// Reads a file and has it parsed; every failure names it.
+fn parse<T>(path: &Path, parser: fn(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    parser(&text).with_context(|| path.display().to_string())
+}
+
+fn judgements(text: &str) -> anyhow::Result<Judgements> {
+    let mut judgements = Judgements::new();
+    for (number, line) in filled_lines(text) {
+        let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
+        let [query, document, score] = fields[..] else {
+            let found = fields.len();
+            bail!("line {number}: {found} fields separated by tabs, not three");
+        };
+        let score = match score.parse::<i64>() {
+            Ok(score) => score,
+            // It is the header.
+            Err(_) if number == 1 => continue,
+            Err(_) => bail!("line {number}: the score {score:?} is not a whole number"),
+        };
+        // 0 and below stand for documents that were looked at and found irrelevant.
+        if score > 0 {
+            let grade = u32::try_from(score)
+                .with_context(|| format!("line {number}: the score {score} is too large"))?;
+            judgements
+                .entry(query.to_owned())
+                .or_default()
+                .insert(document.to_owned(), grade);
+        }
+    }
+    Ok(judgements)
+}
+
+fn records(text: &str) -> anyhow::Result<Vec<Record>> {
+    filled_lines(text)
+        .map(|(number, line)| {
+            serde_json::from_str(line).map_err(|error| anyhow!("line {number}: {error}"))
+        })
+        .collect()
+}
+
+/// The lines that are not blank, with their numbers from 1.
+fn filled_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judgements_are_read_with_and_without_a_header() {
+        let lines = "q1\td1\t1\nq1\td2\t2\r\n\nq2\td1\t1\n";
+        let bare = judgements(lines).expect("a file without a header");
+        let headed = judgements(&format!("query-id\tcorpus-id\tscore\n{lines}"));
+        assert_eq!(bare, headed.expect("a file with a header"));
+        assert_eq!(bare["q1"]["d2"], 2);
+        assert_eq!(bare["q2"].len(), 1);
+    }
+
+    #[test]
+    fn irrelevant_documents_do_not_count() {
+        let judged = judgements("q1\td1\t0\nq2\td1\t-1\nq3\td1\t1\n").expect("a good file");
+        assert_eq!(judged.keys().collect::<Vec<_>>(), ["q3"]);
+    }
+
+    #[test]
+    fn a_bad_judgement_is_told_with_its_line() {
+        for (text, reason) in [
+            ("q1\td1\t1\nq1 d2 1\n", "line 2: 1 fields"),
+            ("q1\td1\t1\nq1\td2\tgood\n", "line 2: the score \"good\""),
+            ("q1\td1\t5000000000\n", "line 1: the score 5000000000"),
+        ] {
+            let error = judgements(text).expect_err("it is not a file of judgements");
+            assert!(error.to_string().starts_with(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn questions_are_read_in_either_spelling() {
+        let text = "{\"_id\":\"q1\",\"text\":\"Why?\",\"metadata\":{}}\n\n{\"id\":\"q2\",\"question\":\"How?\"}\n";
+        let records = records(text).expect("a good file");
+        let read: Vec<(&str, &str)> = records
+            .iter()
+            .map(|record| (record.id.as_str(), record.text.as_str()))
+            .collect();
+        assert_eq!(read, [("q1", "Why?"), ("q2", "How?")]);
+    }
+
+    #[test]
+    fn a_bad_question_is_told_with_its_line() {
+        let error = records("{\"_id\":\"q1\",\"text\":\"Why?\"}\n{\"_id\":\"q2\"}\n")
+            .map(|records| records.len())
+            .expect_err("a question without a text");
+        assert!(error.to_string().starts_with("line 2: "), "{error}");
+    }
+
+    #[test]
+    fn the_halves_are_all_and_share_nothing() {
+        assert_eq!(Half::both(vec![1, 2, 3]), (vec![1, 2], vec![3]));
+        assert_eq!(Half::First.of(vec![1, 2, 3, 4]), [1, 2]);
+        assert_eq!(Half::Second.of(vec![1, 2, 3, 4]), [3, 4]);
+    }
+}

@@ -1,0 +1,114 @@
+//! `rappel eval`: the quality of the search on a judged set, mode by mode.
+
+pub(crate) mod files;
+pub(crate) mod measures;
+pub(crate) mod report;
+pub(crate) mod set;
+pub(crate) mod settings;
+pub(crate) mod statistics;
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
+
+use anyhow::ensure;
+use clap::Args;
+use shared::search::Mode;
+
+use self::{
+    files::{Files, Half},
+    measures::Measures,
+    report::{Baseline, Report},
+    set::JudgedSet,
+    settings::Settings,
+};
+use crate::setup::{Target, note};
+
+/// Measure the quality of the search on a judged set.
+#[derive(Args)]
+pub(crate) struct Eval {
+    #[command(flatten)]
+    files: Files,
+    /// The modes to measure.
+    #[arg(
+        long = "mode",
+        value_name = "MODES",
+        value_delimiter = ',',
+        default_value = "semantic,keyword,hybrid",
+        value_parser = mode
+    )]
+    modes: Vec<Mode>,
+    /// Use only the first N judged questions.
+    #[arg(long, value_name = "N")]
+    questions: Option<NonZeroUsize>,
+    /// Use only this half of them: choose settings on one, report on the other.
+    #[arg(long)]
+    half: Option<Half>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Compare with an earlier run, which was printed as JSON into this file.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Print the measures as JSON, with those of each question.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Eval {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let mut questions = self.files.questions(self.questions)?;
+        if let Some(half) = self.half {
+            questions = half.of(questions);
+            ensure!(
+                !questions.is_empty(),
+                "a single question has no second half"
+            );
+        }
+        let baseline = self
+            .baseline
+            .as_deref()
+            .map(|path| Baseline::read(path, &self.modes, &questions))
+            .transpose()?;
+        let set = JudgedSet::prepare(&self.target, &self.files).await?;
+        let asked = set.embed(questions).await?;
+        let mut modes = BTreeMap::new();
+        for &mode in &self.modes {
+            let answers = set.answers(&asked, mode, &self.settings.config()).await?;
+            modes.insert(mode.name().to_owned(), Measures::of(&asked, &answers));
+            note(&format!("{}: measured", mode.name()));
+        }
+        let mut report = Report {
+            model: set.model().to_owned(),
+            corpus: self.files.corpus_name(),
+            documents: set.documents,
+            questions: asked.len(),
+            half: self.half,
+            settings: self.settings,
+            modes,
+            against_best_single: None,
+            against_baseline: None,
+        };
+        set.close().await?;
+        report.against_best_single = report.compare_with_best_single();
+        report.against_baseline = baseline.map(|baseline| baseline.compare(&report));
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        } else {
+            report.write(&mut out)?;
+        }
+        Ok(())
+    }
+}
+
+fn mode(name: &str) -> Result<Mode, String> {
+    Mode::ALL
+        .into_iter()
+        .find(|mode| mode.name() == name)
+        .ok_or_else(|| "must be of semantic, keyword and hybrid".to_owned())
+}

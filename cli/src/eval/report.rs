@@ -1,0 +1,269 @@
+//! What an evaluation found, and how it compares with an earlier one.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+use shared::search::Mode;
+
+use super::{
+    files::{Half, Question},
+    measures::{ByQuestion, Measures, write_comparison, write_head, write_row},
+    settings::Settings,
+    statistics::{Comparison, PERMUTATIONS, RESAMPLES},
+};
+use crate::setup::note;
+
+/// An evaluation of some modes on one set of questions.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    pub(crate) model: String,
+    /// The folder of the corpus.
+    pub(crate) corpus: String,
+    pub(crate) documents: i64,
+    pub(crate) questions: usize,
+    /// The part of the judged questions that was asked; `null` for all.
+    pub(crate) half: Option<Half>,
+    pub(crate) settings: Settings,
+    /// By the mode's name.
+    pub(crate) modes: BTreeMap<String, Measures>,
+    /// Each other mode less the better one of semantic and keyword.
+    pub(crate) against_best_single: Option<Against>,
+    /// Each mode less the same one of an earlier run.
+    pub(crate) against_baseline: Option<Against>,
+}
+
+/// Differences in nDCG@10 from another configuration.
+#[derive(Serialize)]
+pub(crate) struct Against {
+    /// The other configuration: a mode or a file.
+    name: String,
+    /// By the name of the mode that is compared.
+    modes: BTreeMap<String, Comparison>,
+}
+
+/// What an earlier `rappel eval --json` wrote, as far as it is compared.
+#[derive(Deserialize)]
+pub(crate) struct Baseline {
+    #[serde(skip)]
+    name: String,
+    corpus: String,
+    documents: i64,
+    modes: BTreeMap<String, BaselineMode>,
+}
+
+#[derive(Deserialize)]
+struct BaselineMode {
+    ndcg_at_10_by_question: ByQuestion,
+}
+
+impl Baseline {
+    /// Reads a file, and makes sure that the run ahead can be compared with it.
+    pub(crate) fn read(path: &Path, modes: &[Mode], asked: &[Question]) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let text = fs::read_to_string(path).with_context(|| format!("{name} cannot be read"))?;
+        let mut baseline: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{name} was not written by `rappel eval --json`"))?;
+        baseline.name = name;
+        let shared = modes
+            .iter()
+            .filter_map(|mode| baseline.modes.get(mode.name()))
+            .flat_map(|mode| mode.ndcg_at_10_by_question.keys())
+            .any(|id| asked.iter().any(|question| question.id == *id));
+        ensure!(
+            shared,
+            "{} has no question in common with this run in the same mode",
+            baseline.name
+        );
+        Ok(baseline)
+    }
+
+    /// Compares each mode with the same one of the earlier run.
+    pub(crate) fn compare(&self, report: &Report) -> Against {
+        if (&self.corpus, self.documents) != (&report.corpus, report.documents) {
+            note(&format!(
+                "warning: the baseline searched {} documents of {}, this run {} of {}",
+                self.documents, self.corpus, report.documents, report.corpus
+            ));
+        }
+        let modes = report.modes.iter().filter_map(|(name, measures)| {
+            let earlier = &self.modes.get(name)?.ndcg_at_10_by_question;
+            Some((name.clone(), measures.compare(earlier)))
+        });
+        Against {
+            name: self.name.clone(),
+            modes: modes.collect(),
+        }
+    }
+}
+
+impl Report {
+    /// Compares each other mode with the better one of semantic and keyword, if one of them ran.
+    pub(crate) fn compare_with_best_single(&self) -> Option<Against> {
+        let mean = |measures: &Measures| measures.ndcg_at_10.mean;
+        let (best_name, best) = self
+            .modes
+            .iter()
+            .filter(|(name, _)| *name != Mode::Hybrid.name())
+            .max_by(|(_, a), (_, b)| mean(a).total_cmp(&mean(b)))?;
+        let modes: BTreeMap<String, Comparison> = self
+            .modes
+            .iter()
+            .filter(|(name, _)| *name != best_name)
+            .map(|(name, other)| (name.clone(), other.compare(&best.ndcg_at_10_by_question)))
+            .collect();
+        (!modes.is_empty()).then(|| Against {
+            name: best_name.clone(),
+            modes,
+        })
+    }
+
+    /// Prints tables of at most 110 columns.
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let half = self
+            .half
+            .map_or_else(String::new, |half| format!(" of the {} half", half.name()));
+        writeln!(
+            out,
+            "{} on {}: {} documents, {} questions{half}",
+            self.model, self.corpus, self.documents, self.questions
+        )?;
+        writeln!(out, "{}\n", self.settings)?;
+        write_head(out, "mode")?;
+        for (name, measures) in explained_order(&self.modes) {
+            write_row(out, name, measures)?;
+        }
+        if let Some(against) = &self.against_best_single {
+            let best = &against.name;
+            writeln!(out, "\nnDCG@10 less that of {best}, the best single mode")?;
+            against.write(out)?;
+        }
+        if let Some(against) = &self.against_baseline {
+            let file = &against.name;
+            writeln!(out, "\nnDCG@10 less that of the same mode in {file}")?;
+            against.write(out)?;
+        }
+        write_method(out)
+    }
+}
+
+impl Against {
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        explained_order(&self.modes)
+            .try_for_each(|(name, comparison)| write_comparison(out, name, comparison))
+    }
+}
+
+/// Says below a report what its intervals and probabilities are.
+pub(crate) fn write_method(out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n[]: 95 % interval over questions ({RESAMPLES} bootstrap resamples); \
+         p: two-sided paired randomisation ({PERMUTATIONS})"
+    )
+}
+
+/// The entries in the order in which modes are explained, not in that of their names.
+fn explained_order<T>(modes: &BTreeMap<String, T>) -> impl Iterator<Item = (&'static str, &T)> {
+    Mode::ALL
+        .into_iter()
+        .filter_map(|mode| Some((mode.name(), modes.get(mode.name())?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::statistics::{Estimate, Latency};
+
+    /// A mode's measures with this nDCG@10 of each question.
+    fn measures(values: &[f64]) -> Measures {
+        let estimate = Estimate::of(values);
+        let latency = Latency::of(vec![1234.5]);
+        Measures {
+            ndcg_at_10: estimate,
+            recall_at_10: estimate,
+            mrr_at_10: estimate,
+            database_ms: latency,
+            total_ms: latency,
+            ndcg_at_10_by_question: (0..)
+                .zip(values)
+                .map(|(number, value)| (format!("q{number}"), *value))
+                .collect(),
+        }
+    }
+
+    fn report(modes: &[(Mode, &[f64])]) -> Report {
+        let modes = modes
+            .iter()
+            .map(|(mode, values)| (mode.name().to_owned(), measures(values)));
+        Report {
+            model: "model".to_owned(),
+            corpus: "corpus".to_owned(),
+            documents: 3,
+            questions: 2,
+            half: Some(Half::First),
+            settings: Settings::default(),
+            modes: modes.collect(),
+            against_best_single: None,
+            against_baseline: None,
+        }
+    }
+
+    #[test]
+    fn modes_are_compared_with_the_best_single_one() {
+        let report = report(&[
+            (Mode::Semantic, &[0.5, 0.5]),
+            (Mode::Keyword, &[0.75, 0.75]),
+            (Mode::Hybrid, &[1.0, 1.0]),
+        ]);
+        let against = report.compare_with_best_single().expect("single modes ran");
+        assert_eq!(against.name, "keyword");
+        assert_eq!(
+            against.modes.keys().collect::<Vec<_>>(),
+            ["hybrid", "semantic"]
+        );
+        let difference = against.modes["hybrid"].difference;
+        assert!((difference.mean - 0.25).abs() < 1e-12, "{difference:?}");
+    }
+
+    #[test]
+    fn one_mode_is_compared_with_nothing() {
+        let alone = report(&[(Mode::Hybrid, &[1.0])]);
+        assert!(alone.compare_with_best_single().is_none());
+        let alone = report(&[(Mode::Keyword, &[1.0])]);
+        assert!(alone.compare_with_best_single().is_none());
+    }
+
+    #[test]
+    fn what_json_holds_is_a_baseline() {
+        let earlier = report(&[(Mode::Hybrid, &[0.5, 0.5, 1.0])]);
+        let json = serde_json::to_string(&earlier).expect("it is JSON");
+        let baseline: Baseline = serde_json::from_str(&json).expect("it can be read back");
+        let now = report(&[(Mode::Hybrid, &[0.75, 0.75]), (Mode::Keyword, &[0.0, 0.0])]);
+        let against = baseline.compare(&now);
+        assert_eq!(against.modes.keys().collect::<Vec<_>>(), ["hybrid"]);
+        let comparison = against.modes["hybrid"];
+        assert_eq!(comparison.questions, 2);
+        assert!((comparison.difference.mean - 0.25).abs() < 1e-12);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_110_columns() {
+        let mut report = report(&[(Mode::Semantic, &[0.5, 0.5]), (Mode::Hybrid, &[0.75, 0.75])]);
+        report.against_best_single = report.compare_with_best_single();
+        let mut printed = Vec::new();
+        report.write(&mut printed).expect("memory is writable");
+        let printed = String::from_utf8(printed).expect("it is text");
+        assert!(
+            printed.lines().all(|line| line.chars().count() <= 110),
+            "{printed}"
+        );
+        let hybrid = "\nhybrid    +0.250 [+0.250, +0.250]  p = ";
+        assert!(printed.contains(hybrid), "{printed}");
+    }
+}

@@ -1,0 +1,171 @@
+//! A corpus in a database of its own, and the questions that are asked of it.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use indicatif::ProgressBar;
+use shared::{
+    State,
+    config::SearchConfig,
+    database::Statement,
+    embedder::Kind,
+    search::{Mode, SearchRequest},
+};
+
+use super::files::{Files, Question};
+use crate::{
+    import,
+    metrics::Metrics,
+    setup::{Setup, Target, note},
+};
+
+/// A corpus that can be searched.
+pub(crate) struct JudgedSet {
+    /// Documents of the database.
+    pub(crate) documents: i64,
+    setup: Setup,
+    state: State,
+}
+
+/// A question with its embedding, which all modes and settings share.
+pub(crate) struct Asked {
+    pub(crate) question: Question,
+    embedding: Vec<f32>,
+    /// Milliseconds that the embedding took.
+    pub(crate) embed_ms: f64,
+}
+
+/// The answer to a question.
+pub(crate) struct Answer {
+    /// Ids of the ten best documents, best first.
+    pub(crate) ranking: Vec<String>,
+    /// Milliseconds of the round trip to the database.
+    pub(crate) database_ms: f64,
+}
+
+impl JudgedSet {
+    /// Imports the corpus into a database of its own on the embedded Postgres. That keeps judged
+    /// passages out of the user's documents, and their embeddings for the next run.
+    pub(crate) async fn prepare(target: &Target, files: &Files) -> anyhow::Result<Self> {
+        let setup = target
+            .prepare(&format!("_eval_{}", files.corpus_name()))
+            .await?;
+        ensure!(
+            setup.embedded,
+            "a judged set has its own database on the embedded Postgres: leave --database-url out"
+        );
+        let imported = import::import(&setup, &files.corpus, true).await?;
+        note(&imported.to_string());
+        let state = setup.state()?;
+        state.warm().await?;
+        let count = Statement::read("SELECT count(*) FROM rappel.documents");
+        let count: Option<(i64,)> = state.database().fetch_optional(count).await?;
+        Ok(Self {
+            documents: count.map_or(0, |(count,)| count),
+            setup,
+            state,
+        })
+    }
+
+    /// The name of the model that embeds.
+    pub(crate) fn model(&self) -> &str {
+        &self.setup.manifest.name
+    }
+
+    /// Embeds questions, one at a time as a function does.
+    pub(crate) async fn embed(&self, questions: Vec<Question>) -> anyhow::Result<Vec<Asked>> {
+        let progress = ProgressBar::new(questions.len() as u64);
+        let mut asked = Vec::with_capacity(questions.len());
+        for question in questions {
+            let start = Instant::now();
+            let text = question.text.clone();
+            let embedding = self.state.embed_one(Kind::Query, text).await?;
+            asked.push(Asked {
+                question,
+                embedding,
+                embed_ms: milliseconds_since(start),
+            });
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        Ok(asked)
+    }
+
+    /// Asks every question, one after the other, so that each time is that of a search alone.
+    pub(crate) async fn answers(
+        &self,
+        asked: &[Asked],
+        mode: Mode,
+        config: &SearchConfig,
+    ) -> anyhow::Result<Vec<Answer>> {
+        // The first search of a connection plans and fills caches, which a warm function has done.
+        if let Some(first) = asked.first() {
+            self.ranking(first, mode, config).await?;
+        }
+        let progress = ProgressBar::new(asked.len() as u64);
+        let mut answers = Vec::with_capacity(asked.len());
+        for question in asked {
+            let start = Instant::now();
+            let ranking = self.ranking(question, mode, config).await?;
+            answers.push(Answer {
+                ranking,
+                database_ms: milliseconds_since(start),
+            });
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        Ok(answers)
+    }
+
+    /// The mean nDCG@10 of all questions, asked over all connections at a time.
+    pub(crate) async fn ndcg(
+        &self,
+        asked: &[Asked],
+        mode: Mode,
+        config: &SearchConfig,
+    ) -> anyhow::Result<f64> {
+        let total: f64 = stream::iter(asked)
+            .map(async |question| {
+                let ranking = self.ranking(question, mode, config).await?;
+                anyhow::Ok(Metrics::of(&ranking, &question.question.judged).ndcg)
+            })
+            // In their order, so that the sum repeats to the last digit.
+            .buffered(self.setup.database.connections as usize)
+            .try_fold(0.0, async |total, ndcg| Ok(total + ndcg))
+            .await?;
+        Ok(total / asked.len().max(1) as f64)
+    }
+
+    /// Closes the connections, and stops the server if this process started it.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.state.database().close().await;
+        self.setup.stop().await
+    }
+
+    async fn ranking(
+        &self,
+        asked: &Asked,
+        mode: Mode,
+        config: &SearchConfig,
+    ) -> anyhow::Result<Vec<String>> {
+        let request = SearchRequest {
+            query: asked.question.text.clone(),
+            limit: Some(10),
+            mode: Some(mode.name().to_owned()),
+            ..SearchRequest::default()
+        };
+        let search = request
+            .parse()
+            .with_context(|| format!("question {}", asked.question.id))?;
+        let embedding = asked.embedding.clone();
+        let hits = search
+            .find(self.state.database(), self.model(), embedding, config)
+            .await?;
+        Ok(hits.into_iter().map(|hit| hit.document_id).collect())
+    }
+}
+
+fn milliseconds_since(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}

@@ -1,0 +1,106 @@
+//! How much effort the vector index needs. Quality hardly tells, since neighbours that are missed are
+//! seldom the relevant ones; the share of neighbours that are found does.
+
+use anyhow::Context as _;
+use serde::Serialize;
+use shared::search::Mode;
+
+use crate::eval::{
+    set::{Answer, Asked, JudgedSet},
+    settings::Settings,
+    statistics::Latency,
+};
+
+/// What an effort finds and costs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Effort {
+    pub(crate) effort: i32,
+    /// The share of the greatest effort's ten documents that this one finds, in mode `semantic`.
+    pub(crate) recall_at_10: f64,
+    /// The round trip to the database, in mode `semantic`.
+    pub(crate) database_ms: Latency,
+}
+
+/// The efforts that are tried; the others are compared with the greatest, which is the last.
+const EFFORTS: [i32; 4] = [40, 100, 200, 400];
+
+/// What an effort has to find of what the greatest one does, as the default one did when it was
+/// chosen.
+const ENOUGH: f64 = 0.98;
+
+/// Measures every effort, the least first.
+pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<Vec<Effort>> {
+    let mut all = Vec::new();
+    for effort in EFFORTS {
+        let settings = Settings {
+            effort,
+            ..Settings::default()
+        };
+        let answers = set
+            .answers(asked, Mode::Semantic, &settings.config())
+            .await?;
+        all.push((effort, answers));
+    }
+    let (_, greatest) = all.last().context("there are efforts")?;
+    let measured = all.iter().map(|(effort, answers)| Effort {
+        effort: *effort,
+        recall_at_10: recall(answers, greatest),
+        database_ms: Latency::of(answers.iter().map(|answer| answer.database_ms).collect()),
+    });
+    Ok(measured.collect())
+}
+
+/// The least effort that finds enough.
+pub(crate) fn least_sufficient(efforts: &[Effort]) -> Option<i32> {
+    efforts
+        .iter()
+        .find(|effort| effort.recall_at_10 >= ENOUGH)
+        .map(|effort| effort.effort)
+}
+
+/// The mean share of `greatest` that `answers` found, question by question.
+fn recall(answers: &[Answer], greatest: &[Answer]) -> f64 {
+    let (found, wanted) = answers.iter().zip(greatest).fold(
+        (0, 0),
+        |(found, wanted), (answer, reference)| {
+            let shared = reference
+                .ranking
+                .iter()
+                .filter(|id| answer.ranking.contains(id));
+            (found + shared.count(), wanted + reference.ranking.len())
+        },
+    );
+    found as f64 / wanted.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(rankings: &[&[&str]]) -> Vec<Answer> {
+        let answer = |ranking: &&[&str]| Answer {
+            ranking: ranking.iter().map(ToString::to_string).collect(),
+            database_ms: 1.0,
+        };
+        rankings.iter().map(answer).collect()
+    }
+
+    #[test]
+    fn recall_is_the_share_found_in_any_order() {
+        let greatest = answers(&[&["a", "b"], &["c", "d"]]);
+        let found = recall(&answers(&[&["b", "a"], &["c", "x"]]), &greatest);
+        assert!((found - 0.75).abs() < 1e-12);
+        assert!((recall(&greatest, &greatest) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_least_effort_that_finds_enough_is_chosen() {
+        let effort = |effort, recall_at_10| Effort {
+            effort,
+            recall_at_10,
+            database_ms: Latency { p50: 1.0, p99: 1.0 },
+        };
+        let efforts = [effort(40, 0.9), effort(100, 0.985), effort(200, 1.0)];
+        assert_eq!(least_sufficient(&efforts), Some(100));
+    }
+}

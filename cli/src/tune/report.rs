@@ -1,0 +1,223 @@
+//! What was tried on some questions, and what the best of it is worth on others.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use serde::Serialize;
+
+use super::{climb::Tried, effort::Effort};
+use crate::eval::{
+    measures::{Measures, write_comparison, write_head, write_row},
+    report::write_method,
+    settings::Settings,
+    statistics::{Comparison, SIGNIFICANT},
+};
+
+/// The outcome of `rappel tune`.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    pub(crate) model: String,
+    pub(crate) chosen_on: Questions,
+    pub(crate) tried: Vec<Tried>,
+    pub(crate) efforts: Vec<Effort>,
+    pub(crate) reported_on: Questions,
+    pub(crate) default: Configuration,
+    pub(crate) tuned: Configuration,
+    /// nDCG@10 of the tuned settings less that of the default ones, on the questions for reporting.
+    pub(crate) comparison: Comparison,
+    /// Whether the tuned settings are better by more than chance.
+    pub(crate) is_better: bool,
+    /// The variables to set: those of the tuned settings if they are better, else of the default.
+    pub(crate) environment: BTreeMap<&'static str, String>,
+}
+
+/// Which questions a part of the work used.
+#[derive(Serialize)]
+pub(crate) struct Questions {
+    /// The folder of the corpus.
+    pub(crate) corpus: String,
+    pub(crate) documents: i64,
+    pub(crate) questions: usize,
+    /// All, or which half.
+    pub(crate) part: &'static str,
+}
+
+/// Settings with what they achieve in mode `hybrid`.
+#[derive(Serialize)]
+pub(crate) struct Configuration {
+    pub(crate) settings: Settings,
+    pub(crate) measures: Measures,
+}
+
+impl Report {
+    /// Prints tables of at most 110 columns, and the variables to set.
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{}, mode hybrid", self.model)?;
+        self.chosen_on.write(out, "chosen on")?;
+        self.write_tried(out)?;
+        self.write_efforts(out)?;
+        writeln!(out)?;
+        self.reported_on.write(out, "reported on")?;
+        writeln!(out, "default   {}", self.default.settings)?;
+        writeln!(out, "tuned     {}\n", self.tuned.settings)?;
+        write_head(out, "settings")?;
+        write_row(out, "default", &self.default.measures)?;
+        write_row(out, "tuned", &self.tuned.measures)?;
+        writeln!(out, "\nnDCG@10 less that of the default settings")?;
+        write_comparison(out, "tuned", &self.comparison)?;
+        write_method(out)?;
+        writeln!(out)?;
+        self.write_verdict(out)
+    }
+
+    fn write_tried(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "\nsemantic weight    k1     b  nDCG@10")?;
+        for Tried {
+            settings,
+            ndcg_at_10,
+        } in &self.tried
+        {
+            let Settings {
+                semantic_weight,
+                k1,
+                b,
+                ..
+            } = settings;
+            let mark = if self.tuned.settings.ranks_as(settings) {
+                "  best"
+            } else {
+                ""
+            };
+            writeln!(
+                out,
+                "{semantic_weight:>15.2} {k1:>5.2} {b:>5.2} {ndcg_at_10:>8.4}{mark}"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_efforts(&self, out: &mut impl Write) -> io::Result<()> {
+        let greatest = self.efforts.last().map_or(0, |effort| effort.effort);
+        writeln!(
+            out,
+            "\neffort  recall@10 of effort {greatest}, mode semantic  database ms p50      p99"
+        )?;
+        for effort in &self.efforts {
+            let mark = if effort.effort == self.tuned.settings.effort {
+                "  least that suffices"
+            } else {
+                ""
+            };
+            writeln!(
+                out,
+                "{:>6} {:>39.3} {:>16.1} {:>8.1}{mark}",
+                effort.effort,
+                effort.recall_at_10,
+                effort.database_ms.p50,
+                effort.database_ms.p99
+            )?;
+        }
+        writeln!(
+            out,
+            "A larger corpus needs more effort: measure again when this one has grown."
+        )
+    }
+
+    fn write_verdict(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.is_better {
+            writeln!(out, "The tuned settings are better. Set:")?;
+        } else {
+            writeln!(
+                out,
+                "warning: the tuned settings are not better by more than chance (p below {SIGNIFICANT}): \
+                 keep the defaults, which are:"
+            )?;
+        }
+        self.environment
+            .iter()
+            .try_for_each(|(name, value)| writeln!(out, "{name}={value}"))
+    }
+}
+
+impl Questions {
+    fn write(&self, out: &mut impl Write, verb: &str) -> io::Result<()> {
+        let Self {
+            corpus,
+            documents,
+            questions,
+            part,
+        } = self;
+        writeln!(
+            out,
+            "{verb} {corpus}: {documents} documents, {questions} questions ({part})"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::statistics::{Estimate, Latency};
+
+    fn configuration(settings: Settings, values: &[f64]) -> Configuration {
+        let estimate = Estimate::of(values);
+        let latency = Latency::of(vec![1.0]);
+        let measures = Measures {
+            ndcg_at_10: estimate,
+            recall_at_10: estimate,
+            mrr_at_10: estimate,
+            database_ms: latency,
+            total_ms: latency,
+            ndcg_at_10_by_question: (0..)
+                .zip(values)
+                .map(|(number, value)| (format!("q{number}"), *value))
+                .collect(),
+        };
+        Configuration { settings, measures }
+    }
+
+    fn printed(gain: f64) -> String {
+        let tuned = Settings {
+            semantic_weight: 0.5,
+            ..Settings::default()
+        };
+        let part = |part| Questions {
+            corpus: "corpus".to_owned(),
+            documents: 3,
+            questions: 20,
+            part,
+        };
+        let report = Report::new(
+            "model".to_owned(),
+            (part("first half"), part("second half")),
+            vec![Tried {
+                settings: tuned,
+                ndcg_at_10: 0.5,
+            }],
+            Vec::new(),
+            configuration(Settings::default(), &[0.5; 20]),
+            configuration(tuned, &[0.5 + gain; 20]),
+        );
+        let mut printed = Vec::new();
+        report.write(&mut printed).expect("memory is writable");
+        String::from_utf8(printed).expect("it is text")
+    }
+
+    #[test]
+    fn better_settings_are_to_be_set() {
+        let printed = printed(0.1);
+        assert!(printed.contains("The tuned settings are better"), "{printed}");
+        assert!(printed.contains("SEARCH_SEMANTIC_WEIGHT=0.5\n"), "{printed}");
+    }
+
+    #[test]
+    fn without_a_gain_the_defaults_are_to_be_kept() {
+        let printed = printed(0.0);
+        assert!(printed.contains("warning: "), "{printed}");
+        let default = Settings::default().semantic_weight;
+        let kept = format!("SEARCH_SEMANTIC_WEIGHT={default}\n");
+        assert!(printed.contains(&kept), "{printed}");
+    }
+}

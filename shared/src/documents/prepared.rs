@@ -1,0 +1,74 @@
+//! Documents made ready to be stored: chunked, embedded, and their words analysed.
+
+use super::batch::CheckedDocument;
+use crate::{
+    analysis::{self, Language, Terms},
+    embedder::{Embedder, EmbedderError, Kind},
+};
+
+/// A document with its chunks.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(super) document: CheckedDocument,
+    pub(super) chunks: Vec<PreparedChunk>,
+}
+
+/// A chunk as it is stored.
+#[derive(Clone, Debug)]
+pub(super) struct PreparedChunk {
+    /// Where it begins in the content, in characters.
+    pub(super) start: i32,
+    pub(super) content: String,
+    /// The model's dimensions long.
+    pub(super) embedding: Vec<f32>,
+    /// Of the title and the chunk.
+    pub(super) terms: Terms,
+}
+
+impl Prepared {
+    pub(super) fn new(document: CheckedDocument) -> Self {
+        Self {
+            document,
+            chunks: Vec::new(),
+        }
+    }
+
+    /// Chunks, embeds and analyses documents; passages of all of them share batches.
+    ///
+    /// # Errors
+    /// When the tokenizer or the inference fails.
+    pub fn embed(embedder: &Embedder, documents: &mut [Self]) -> Result<(), EmbedderError> {
+        for prepared in &mut *documents {
+            prepared.chunks = chunks(embedder, &prepared.document)?;
+        }
+        let texts: Vec<&str> = documents
+            .iter()
+            .flat_map(|prepared| prepared.chunks.iter().map(|chunk| chunk.content.as_str()))
+            .collect();
+        let embeddings = embedder.embed(Kind::Passage, &texts)?;
+        let chunks = documents
+            .iter_mut()
+            .flat_map(|prepared| &mut prepared.chunks);
+        for (chunk, embedding) in chunks.zip(embeddings) {
+            chunk.embedding = embedding;
+        }
+        Ok(())
+    }
+}
+
+/// The chunks of a document, not embedded yet.
+fn chunks(
+    embedder: &Embedder,
+    document: &CheckedDocument,
+) -> Result<Vec<PreparedChunk>, EmbedderError> {
+    let language = Language::of(document.metadata.language().as_deref(), &document.content);
+    let chunks = embedder.chunks(&document.content)?.into_iter();
+    Ok(chunks
+        .map(|chunk| PreparedChunk {
+            start: i32::try_from(chunk.start).unwrap_or(i32::MAX),
+            terms: analysis::passage(&document.title, &chunk.content, language),
+            content: chunk.content,
+            embedding: Vec::new(),
+        })
+        .collect())
+}

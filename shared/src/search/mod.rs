@@ -1,0 +1,131 @@
+//! A question to its documents: by meaning, by words, or by both.
+
+mod request;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::{FromRow, types::Json};
+
+pub use self::request::{Mode, Query, Search, SearchRequest};
+use crate::{
+    Error, State, analysis,
+    config::SearchConfig,
+    database::{Database, DatabaseError, Statement},
+    embedder::Kind,
+};
+
+/// The answer to a search.
+#[derive(Debug, Serialize)]
+pub struct SearchResponse {
+    /// The best passage of each document found, best first.
+    pub hits: Vec<Hit>,
+    /// Where the time went.
+    pub took_ms: Took,
+}
+
+/// One document found, with its best passage.
+#[derive(Debug, Serialize, FromRow)]
+pub struct Hit {
+    /// The document's id.
+    pub document_id: String,
+    /// The passage's number in the document, from 0.
+    pub chunk: i32,
+    /// The document's title.
+    pub title: String,
+    /// The passage, with the neighbours that were asked for.
+    pub content: String,
+    /// The document's metadata, as Postgres wrote it: it is not parsed on its way.
+    pub metadata: Json<Box<RawValue>>,
+    /// Cosine distance of passage and question, 0 (same direction) to 2 (opposite).
+    pub distance: f64,
+    /// BM25 of the passage and its document's title for the question, 0 without a common word; `null`
+    /// in mode `semantic`.
+    pub keyword_score: Option<f64>,
+    /// What hits are ordered by, higher is better: 1 - `distance` in mode `semantic`, `keyword_score`
+    /// in mode `keyword`, and in mode `hybrid` a number from 0 to 1 that compares the hits of this
+    /// answer with each other only.
+    pub score: f64,
+    /// How `score` came about, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Json<Box<RawValue>>>,
+}
+
+/// Milliseconds of a search's parts.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Took {
+    /// Embedding the question.
+    pub embed: f64,
+    /// Waiting for the database.
+    pub database: f64,
+    /// Everything in the handler.
+    pub total: f64,
+}
+
+impl Search {
+    /// Embeds the question and finds its documents: one round trip to the database.
+    ///
+    /// # Errors
+    /// When the embedding or the database fails.
+    pub async fn run(self, state: &State) -> Result<SearchResponse, Error> {
+        let start = Instant::now();
+        let question = self.query.as_str().to_owned();
+        let embedding = state.embed_one(Kind::Query, question).await?;
+        let embed = start.elapsed();
+        let model = &state.manifest()?.name;
+        let hits = self
+            .find(state.database(), model, embedding, state.search_config())
+            .await?;
+        let total = start.elapsed();
+        let took_ms = Took {
+            embed: ms(embed),
+            database: ms(total.saturating_sub(embed)),
+            total: ms(total),
+        };
+        Ok(SearchResponse { hits, took_ms })
+    }
+
+    /// Finds the documents of a question whose embedding is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find(
+        &self,
+        database: &Database,
+        model: &str,
+        embedding: Vec<f32>,
+        config: &SearchConfig,
+    ) -> Result<Vec<Hit>, DatabaseError> {
+        let terms = match self.mode {
+            Mode::Semantic => Vec::new(),
+            Mode::Keyword | Mode::Hybrid => analysis::query(self.query.as_str()),
+        };
+        let filter = self
+            .filter
+            .as_ref()
+            .map(|filter| filter.as_json().to_owned());
+        let statement = Statement::read(
+            "SELECT * FROM rappel.search($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind(model.to_owned())
+        .bind(self.mode.name())
+        .bind(embedding)
+        .bind(terms)
+        .bind(self.limit.get())
+        .bind(filter)
+        .bind(self.max_distance)
+        .bind(config.effort)
+        .bind(self.semantic_weight.unwrap_or(config.semantic_weight))
+        .bind(config.k1)
+        .bind(config.b)
+        .bind(self.expand)
+        .bind(self.explain);
+        database.fetch_all(statement).await
+    }
+}
+
+/// Milliseconds, to the microsecond.
+fn ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,187 @@
+//! The words of documents: counted exactly whatever happens to them, and scored by BM25.
+
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+use tests::{
+    App,
+    command::{Printed, open_folder, rappel, write_lines},
+};
+
+use crate::Outcome;
+
+/// Counts that differ from a recount of what is stored.
+const WRONG_COUNTS: &str = "
+    SELECT count(*)
+    FROM (
+        SELECT u.term, count(*) AS chunks, sum(u.frequency) AS occurrences
+        FROM rappel.chunk_terms AS t, unnest(t.terms, t.frequencies) AS u (term, frequency)
+        GROUP BY u.term
+        UNION ALL
+        SELECT '', count(*), sum(t.length) FROM rappel.chunk_terms AS t HAVING count(*) > 0
+    ) AS recount
+    FULL JOIN (
+        SELECT s.term, sum(s.chunks) AS chunks, sum(s.occurrences) AS occurrences
+        FROM rappel.term_statistics AS s
+        GROUP BY s.term
+        HAVING sum(s.chunks) <> 0 OR sum(s.occurrences) <> 0
+    ) AS kept USING (term)
+    WHERE (recount.chunks, recount.occurrences) IS DISTINCT FROM (kept.chunks, kept.occurrences)";
+
+/// A document of invented words, which no stemmer knows.
+fn words(id: &str, content: &str) -> Value {
+    json!({ "id": id, "title": "", "content": content, "metadata": { "language": "fr" } })
+}
+
+/// BM25 with k1 = 1.2 and b = 0.75, as the formula reads, over texts of words apart by blanks.
+fn bm25(texts: &HashMap<&str, &str>, id: &str, question: &str) -> f64 {
+    let (k1, b) = (1.2, 0.75);
+    let length = |text: &str| text.split(' ').count() as f64;
+    let average = texts.values().map(|text| length(text)).sum::<f64>() / texts.len() as f64;
+    let text = texts[id];
+    let score = |word: &str| {
+        let having = texts
+            .values()
+            .filter(|text| text.split(' ').any(|w| w == word));
+        let (all, having) = (texts.len() as f64, having.count() as f64);
+        let idf = (1.0 + (all - having + 0.5) / (having + 0.5)).ln();
+        let frequency = text.split(' ').filter(|w| *w == word).count() as f64;
+        idf * frequency * (k1 + 1.0) / (frequency + k1 * (1.0 - b + b * length(text) / average))
+    };
+    question.split(' ').map(score).sum()
+}
+
+async fn assert_scores(app: &App, texts: &HashMap<&str, &str>, question: &str) -> Outcome {
+    let request = json!({ "query": question, "mode": "keyword", "limit": 100 });
+    let hits = app.hits(request).await?;
+    let mut expected: Vec<(&str, f64)> = texts
+        .keys()
+        .map(|id| (*id, bm25(texts, id, question)))
+        .filter(|(_, score)| *score > 0.0)
+        .collect();
+    expected.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+    assert_eq!(hits.len(), expected.len(), "{question}: {hits:#?}");
+    for (hit, (id, score)) in hits.iter().zip(expected) {
+        assert_eq!(hit["document_id"], id, "{question}: {hits:#?}");
+        let found = hit["keyword_score"].as_f64().unwrap_or_default();
+        assert!((found - score).abs() < 1e-9, "{id}: {found}, not {score}");
+        assert_eq!(hit["score"], hit["keyword_score"]);
+        assert!(hit["distance"].is_number(), "{hit}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keyword_scores_are_bm25_as_documents_come_change_and_go() -> Outcome {
+    let app = App::start().await?;
+    let mut texts = HashMap::from([
+        ("a", "zorglub bulgroz zorglub fantax"),
+        ("b", "bulgroz"),
+        (
+            "c",
+            "zorglub klaxmur klaxmur klaxmur klaxmur bulgroz vrotch",
+        ),
+        ("d", "vrotch vrotch"),
+    ]);
+    let documents = texts.iter().map(|(id, text)| words(id, text)).collect();
+    app.ingest(documents).await?;
+    let questions = [
+        "zorglub",
+        "bulgroz vrotch",
+        "klaxmur zorglub fantax bulgroz",
+    ];
+    for question in questions {
+        assert_scores(&app, &texts, question).await?;
+    }
+
+    texts.insert("a", "fantax fantax vrotch");
+    app.ingest(vec![words("a", texts["a"])]).await?;
+    texts.remove("c");
+    app.delete("/documents/c").await?;
+    for question in questions {
+        assert_scores(&app, &texts, question).await?;
+    }
+    assert_eq!(app.sql().await?.number(WRONG_COUNTS, &[]).await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_share_words_neither_wait_in_a_circle_nor_lose_a_count() -> Outcome {
+    let app = App::start_with(4).await?;
+    let round = |round: usize| {
+        let app = &app;
+        try_join_all((0..8).map(move |writer| async move {
+            // Every second writer stores the same documents as its neighbour, with other words.
+            let documents = (0..5).map(|n| {
+                let text = format!("zorglub bulgroz klaxmur{} vrotch{round}", (writer + n) % 3);
+                words(&format!("{}-{n}", writer / 2), &text)
+            });
+            app.ingest(documents.collect()).await
+        }))
+    };
+    round(0).await?;
+    let sql = app.sql().await?;
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    round(1).await?;
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    assert_eq!(
+        sql.number("SELECT count(*) FROM rappel.chunk_terms", &[])
+            .await?,
+        20
+    );
+
+    sql.run("DELETE FROM rappel.documents WHERE id LIKE '1-%'")
+        .await?;
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    sql.run("TRUNCATE rappel.documents CASCADE").await?;
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_stored_before_words_were_analysed_are_found_after_a_migration() -> Outcome {
+    let app = App::start().await?;
+    app.ingest_samples(&["sante-migraine", "travail-reglement-atelier"])
+        .await?;
+    let sql = app.sql().await?;
+    let chunks = sql
+        .number("SELECT count(*) FROM rappel.chunks", &[])
+        .await?;
+    sql.run("DELETE FROM rappel.chunk_terms").await?;
+    let request = json!({ "query": "migraine", "mode": "keyword" });
+    assert!(app.hits(request.clone()).await?.is_empty());
+
+    Printed::by(&mut rappel(Some(app.database_url()), &["migrate"]).await?)
+        .await?
+        .answer()?;
+    let count = "SELECT count(*) FROM rappel.chunk_terms";
+    assert_eq!(sql.number(count, &[]).await?, chunks);
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    let hits = app.hits(request).await?;
+    assert_eq!(hits[0]["document_id"], "sante-migraine", "{hits:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_counts_words_as_the_api_does() -> Outcome {
+    let app = App::start().await?;
+    let folder = open_folder()?;
+    let lines: Vec<String> = (0..300)
+        .map(|n| words(&format!("d{n}"), &format!("zorglub bulgroz{}", n % 7)).to_string())
+        .collect();
+    let file = write_lines(folder.path(), "words.jsonl", &lines)?;
+    Printed::by(&mut rappel(Some(app.database_url()), &["import", &file]).await?)
+        .await?
+        .answer()?;
+    let sql = app.sql().await?;
+    assert_eq!(
+        sql.number("SELECT count(*) FROM rappel.chunk_terms", &[])
+            .await?,
+        300
+    );
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    let request = json!({ "query": "bulgroz3", "mode": "keyword", "limit": 100 });
+    assert_eq!(app.hits(request).await?.len(), 300 / 7 + 1);
+    Ok(())
+}
