@@ -8,6 +8,7 @@ mod metrics;
 mod migrate;
 mod search;
 mod setup;
+mod tune;
 mod up;
 
 use std::{
@@ -38,6 +39,8 @@ enum Action {
     Search(search::Search),
     /// Measure the quality of the search on a judged set.
     Eval(eval::Eval),
+    /// Find the settings of the search that suit a judged set.
+    Tune(tune::Tune),
     /// Say what is wrong between here and an answered search, and what to do about it.
     Doctor(doctor::Doctor),
 }
@@ -62,6 +65,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Import(import) => import.run().await,
         Action::Search(search) => search.run().await,
         Action::Eval(eval) => eval.run().await,
+        Action::Tune(tune) => tune.run().await,
         Action::Doctor(doctor) => doctor.run().await,
     }
 }

@@ -17,15 +17,16 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- BM25 as an expression over a row of `rappel.chunk_terms`, one summand a term:
--- weight * f * (k1 + 1) / (f + k1 * (1 - b + b * length / average)), 0 where the chunk lacks the term.
+-- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
+-- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
 -- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
 CREATE FUNCTION rappel.bm25_expression(
     terms text[], weights double precision[], k1 double precision, b double precision
 ) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(string_agg(format(
-        'coalesce(%s * f[array_position(terms, %L)] / (f[array_position(terms, %L)] + saturation), 0)',
-        q.weight * (k1 + 1), q.term, q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
+        'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
+        q.weight * (k1 + 1), q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
     FROM unnest(terms, weights) AS q (term, weight)
 $$;
 
@@ -79,11 +80,11 @@ CREATE FUNCTION rappel.keyword_candidates(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     -- More terms make the tsquery grow beyond what it saves.
-    most      CONSTANT integer := 6;
-    shares    CONSTANT double precision[] := '{0.7, 0.5, 0.35, 0.2, 0.1}';
-    -- The most chunks to score, about 50 ms of work: only questions that are few and very common
-    -- words meet this limit, and then any of the chunks that have them are taken.
-    affordable CONSTANT integer := 50000 / greatest(cardinality(terms), 1);
+    most      CONSTANT integer := 5;
+    shares    CONSTANT double precision[] := '{0.6, 0.35, 0.2, 0.1}';
+    -- The most chunks to score, about 30 ms of work: hardly any question but a single very common word
+    -- meets this limit, and then any of the chunks that have it are taken.
+    affordable CONSTANT integer := 60000 / (cardinality(terms) + 1);
     total     double precision := (SELECT sum(w) FROM unnest(weights[1:most]) AS w);
     questions text[] := ARRAY(SELECT rappel.reaching(terms[1:most], weights[1:most], share * total, 1, total)
                               FROM unnest(shares) AS share)
@@ -279,8 +280,9 @@ AS $$
 DECLARE
     -- Below this many matching chunks an exact search is faster than the index, and always right.
     few        CONSTANT integer := 5000;
-    -- Fused lists are this long at least: the scores of a list are normalised over it.
-    fused      CONSTANT integer := greatest(100, hits);
+    -- What each search contributes to a fusion at least, in chunks and in documents.
+    near_wanted   CONSTANT integer := greatest(100, hits * 3);
+    worded_wanted CONSTANT integer := greatest(100, hits);
     query      halfvec := embedding::halfvec;
     few_match  boolean := false;
     terms      text[];
@@ -333,11 +335,11 @@ BEGIN
         );
         expression := rappel.bm25_expression(terms, weights, k1, b);
         SELECT * INTO worded FROM rappel.keyword_candidates(
-            terms, weights, expression, k1, b, average, fused, query, filter, max_distance, few_match);
+            terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, few_match);
         SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals INTO near;
         IF mode = 'hybrid' THEN
             SELECT * INTO near FROM rappel.semantic_candidates(
-                query, hits, greatest(fused, hits * 3), filter, max_distance, few_match);
+                query, hits, near_wanted, filter, max_distance, few_match);
         END IF;
         EXECUTE rappel.fusion(mode, expression)
         INTO top

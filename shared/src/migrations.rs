@@ -96,7 +96,11 @@ async fn apply(
     manifest: &Manifest,
 ) -> Result<Vec<&'static str>, DatabaseError> {
     let mut transaction = database.begin().await?;
-    let lock = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    // Whoever waits for a table's lock keeps all that come later waiting too: behind a transaction that
+    // somebody left open, a migration must give up before searches do.
+    let lock = format!(
+        "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '5s'"
+    );
     transaction.run_script(&lock).await?;
     transaction.run_script(PREPARE).await?;
     let last = Statement::read("SELECT coalesce(max(version), 0) FROM rappel.migrations");

@@ -88,7 +88,7 @@ async fn chunks_cover_a_long_text_in_order() -> Outcome {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    let chunks = embedder.chunks(&content)?;
+    let chunks = embedder.chunks("", &content)?;
     assert!(chunks.len() > 1, "{}", chunks.len());
 
     // Each chunk is a piece of the text that begins at or before the end of the one before it, save
@@ -119,6 +119,6 @@ async fn chunks_cover_a_long_text_in_order() -> Outcome {
         start: 1,
         content: "Court.".to_owned(),
     };
-    assert_eq!(embedder.chunks(" Court.\n")?, [short]);
+    assert_eq!(embedder.chunks("Titre", " Court.\n")?, [short]);
     Ok(())
 }

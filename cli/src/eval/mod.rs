@@ -110,5 +110,5 @@ fn mode(name: &str) -> Result<Mode, String> {
     Mode::ALL
         .into_iter()
         .find(|mode| mode.name() == name)
-        .ok_or_else(|| "must be of semantic, keyword and hybrid".to_owned())
+        .ok_or_else(|| "must be semantic, keyword or hybrid".to_owned())
 }

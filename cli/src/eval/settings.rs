@@ -9,7 +9,7 @@ use shared::config::SearchConfig;
 /// A [`SearchConfig`] that can be given on the command line and printed.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Settings {
-    /// The candidates that the vector index keeps (hnsw.ef_search), 1 to 1000.
+    /// The candidates that the vector index keeps, 1 to 1000: with more, fewer neighbours are missed.
     #[arg(long, default_value_t = SearchConfig::default().effort, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub(crate) effort: i32,
     /// The share of meaning in a hybrid score, 0 to 1; the rest is the words'.
@@ -32,6 +32,12 @@ impl Settings {
             k1: self.k1,
             b: self.b,
         }
+    }
+
+    /// Whether both rank alike, whatever the effort.
+    pub(crate) fn ranks_as(&self, other: &Self) -> bool {
+        let effort = self.effort;
+        *self == Self { effort, ..*other }
     }
 
     /// The variables that make a function rank so.

@@ -13,7 +13,7 @@ use crate::eval::{
 
 /// What an effort finds and costs.
 #[derive(Debug, Serialize)]
-pub(crate) struct Effort {
+pub(crate) struct Found {
     pub(crate) effort: i32,
     /// The share of the greatest effort's ten documents that this one finds, in mode `semantic`.
     pub(crate) recall_at_10: f64,
@@ -29,7 +29,7 @@ const EFFORTS: [i32; 4] = [40, 100, 200, 400];
 const ENOUGH: f64 = 0.98;
 
 /// Measures every effort, the least first.
-pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<Vec<Effort>> {
+pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<Vec<Found>> {
     let mut all = Vec::new();
     for effort in EFFORTS {
         let settings = Settings {
@@ -42,7 +42,7 @@ pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<
         all.push((effort, answers));
     }
     let (_, greatest) = all.last().context("there are efforts")?;
-    let measured = all.iter().map(|(effort, answers)| Effort {
+    let measured = all.iter().map(|(effort, answers)| Found {
         effort: *effort,
         recall_at_10: recall(answers, greatest),
         database_ms: Latency::of(answers.iter().map(|answer| answer.database_ms).collect()),
@@ -51,25 +51,26 @@ pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<
 }
 
 /// The least effort that finds enough.
-pub(crate) fn least_sufficient(efforts: &[Effort]) -> Option<i32> {
+pub(crate) fn least_sufficient(efforts: &[Found]) -> Option<i32> {
     efforts
         .iter()
         .find(|effort| effort.recall_at_10 >= ENOUGH)
         .map(|effort| effort.effort)
 }
 
-/// The mean share of `greatest` that `answers` found, question by question.
+/// The share of the documents in `greatest` that `answers` found for the same question.
 fn recall(answers: &[Answer], greatest: &[Answer]) -> f64 {
-    let (found, wanted) = answers.iter().zip(greatest).fold(
-        (0, 0),
-        |(found, wanted), (answer, reference)| {
-            let shared = reference
-                .ranking
-                .iter()
-                .filter(|id| answer.ranking.contains(id));
-            (found + shared.count(), wanted + reference.ranking.len())
-        },
-    );
+    let (found, wanted) =
+        answers
+            .iter()
+            .zip(greatest)
+            .fold((0, 0), |(found, wanted), (answer, reference)| {
+                let shared = reference
+                    .ranking
+                    .iter()
+                    .filter(|id| answer.ranking.contains(id));
+                (found + shared.count(), wanted + reference.ranking.len())
+            });
     found as f64 / wanted.max(1) as f64
 }
 
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_least_effort_that_finds_enough_is_chosen() {
-        let effort = |effort, recall_at_10| Effort {
+        let effort = |effort, recall_at_10| Found {
             effort,
             recall_at_10,
             database_ms: Latency { p50: 1.0, p99: 1.0 },

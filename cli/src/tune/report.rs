@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{climb::Tried, effort::Effort};
+use super::{climb::Tried, effort::Found};
 use crate::eval::{
     measures::{Measures, write_comparison, write_head, write_row},
     report::write_method,
@@ -19,10 +19,10 @@ use crate::eval::{
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) model: String,
-    pub(crate) chosen_on: Questions,
+    pub(crate) chosen_on: Sample,
     pub(crate) tried: Vec<Tried>,
-    pub(crate) efforts: Vec<Effort>,
-    pub(crate) reported_on: Questions,
+    pub(crate) efforts: Vec<Found>,
+    pub(crate) reported_on: Sample,
     pub(crate) default: Configuration,
     pub(crate) tuned: Configuration,
     /// nDCG@10 of the tuned settings less that of the default ones, on the questions for reporting.
@@ -35,7 +35,7 @@ pub(crate) struct Report {
 
 /// Which questions a part of the work used.
 #[derive(Serialize)]
-pub(crate) struct Questions {
+pub(crate) struct Sample {
     /// The folder of the corpus.
     pub(crate) corpus: String,
     pub(crate) documents: i64,
@@ -52,6 +52,36 @@ pub(crate) struct Configuration {
 }
 
 impl Report {
+    /// Compares the tuned settings with the default ones; `(chosen_on, reported_on)` are the
+    /// questions behind either.
+    pub(crate) fn new(
+        model: String,
+        (chosen_on, reported_on): (Sample, Sample),
+        tried: Vec<Tried>,
+        efforts: Vec<Found>,
+        default: Configuration,
+        tuned: Configuration,
+    ) -> Self {
+        let comparison = tuned
+            .measures
+            .compare(&default.measures.ndcg_at_10_by_question);
+        let is_better = comparison.is_better();
+        let recommended = if is_better { &tuned } else { &default };
+        let environment = recommended.settings.environment().into();
+        Self {
+            model,
+            chosen_on,
+            tried,
+            efforts,
+            reported_on,
+            default,
+            tuned,
+            comparison,
+            is_better,
+            environment,
+        }
+    }
+
     /// Prints tables of at most 110 columns, and the variables to set.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}, mode hybrid", self.model)?;
@@ -113,10 +143,7 @@ impl Report {
             writeln!(
                 out,
                 "{:>6} {:>39.3} {:>16.1} {:>8.1}{mark}",
-                effort.effort,
-                effort.recall_at_10,
-                effort.database_ms.p50,
-                effort.database_ms.p99
+                effort.effort, effort.recall_at_10, effort.database_ms.p50, effort.database_ms.p99
             )?;
         }
         writeln!(
@@ -141,7 +168,7 @@ impl Report {
     }
 }
 
-impl Questions {
+impl Sample {
     fn write(&self, out: &mut impl Write, verb: &str) -> io::Result<()> {
         let Self {
             corpus,
@@ -183,7 +210,7 @@ mod tests {
             semantic_weight: 0.5,
             ..Settings::default()
         };
-        let part = |part| Questions {
+        let part = |part| Sample {
             corpus: "corpus".to_owned(),
             documents: 3,
             questions: 20,
@@ -208,8 +235,14 @@ mod tests {
     #[test]
     fn better_settings_are_to_be_set() {
         let printed = printed(0.1);
-        assert!(printed.contains("The tuned settings are better"), "{printed}");
-        assert!(printed.contains("SEARCH_SEMANTIC_WEIGHT=0.5\n"), "{printed}");
+        assert!(
+            printed.contains("The tuned settings are better"),
+            "{printed}"
+        );
+        assert!(
+            printed.contains("SEARCH_SEMANTIC_WEIGHT=0.5\n"),
+            "{printed}"
+        );
     }
 
     #[test]

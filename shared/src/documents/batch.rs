@@ -155,13 +155,18 @@ fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
     errors
 }
 
-/// SHA-256 of title, content and metadata, each preceded by its length so that no text can move
+/// What chunks and embeddings are made of; with another number, every document that is stored again
+/// is chunked and embedded again. 2: the title is embedded with each chunk.
+const RECIPE: [u8; 1] = [2];
+
+/// SHA-256 of the recipe, title, content and metadata, each preceded by its length so that no text can move
 /// from one field to the next unnoticed.
 fn hash(input: &DocumentInput) -> Vec<u8> {
     let mut hash = Sha256::new();
-    for field in [&input.title, &input.content, input.metadata.as_json()] {
+    let fields = [&input.title, &input.content, input.metadata.as_json()];
+    for field in [RECIPE.as_slice()].into_iter().chain(fields.map(str::as_bytes)) {
         hash.update((field.len() as u64).to_le_bytes());
-        hash.update(field.as_bytes());
+        hash.update(field);
     }
     hash.finalize().to_vec()
 }

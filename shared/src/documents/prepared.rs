@@ -3,7 +3,7 @@
 use super::batch::CheckedDocument;
 use crate::{
     analysis::{self, Language, Terms},
-    embedder::{Embedder, EmbedderError, Kind},
+    embedder::{Embedder, EmbedderError},
 };
 
 /// A document with its chunks.
@@ -41,11 +41,15 @@ impl Prepared {
         for prepared in &mut *documents {
             prepared.chunks = chunks(embedder, &prepared.document)?;
         }
-        let texts: Vec<&str> = documents
-            .iter()
-            .flat_map(|prepared| prepared.chunks.iter().map(|chunk| chunk.content.as_str()))
-            .collect();
-        let embeddings = embedder.embed(Kind::Passage, &texts)?;
+        let mut texts = Vec::new();
+        for Self { document, chunks } in &*documents {
+            texts.extend(
+                chunks
+                    .iter()
+                    .map(|chunk| (document.title.as_str(), chunk.content.as_str())),
+            );
+        }
+        let embeddings = embedder.embed_chunks(&texts)?;
         let chunks = documents
             .iter_mut()
             .flat_map(|prepared| &mut prepared.chunks);
@@ -62,7 +66,7 @@ fn chunks(
     document: &CheckedDocument,
 ) -> Result<Vec<PreparedChunk>, EmbedderError> {
     let language = Language::of(document.metadata.language().as_deref(), &document.content);
-    let chunks = embedder.chunks(&document.content)?.into_iter();
+    let chunks = embedder.chunks(&document.title, &document.content)?.into_iter();
     Ok(chunks
         .map(|chunk| PreparedChunk {
             start: i32::try_from(chunk.start).unwrap_or(i32::MAX),

@@ -21,15 +21,19 @@ const OVERLAP: f64 = 0.1;
 /// Tokens left free, because a prefix and a text have together at most one token more than apart.
 const MARGIN: usize = 2;
 
-/// Splits `content` on the largest borders that fit: paragraphs, sentences, words.
+/// Splits `content` on the largest borders that fit beside `title`: paragraphs, sentences, words.
 pub(super) fn split(
     tokenizer: &Tokenizer,
     manifest: &Manifest,
+    title: &str,
     content: &str,
 ) -> Result<Vec<Chunk>, EmbedderError> {
     let sizer = TokenSizer { tokenizer };
     let overhead = tokenizer
-        .encode_fast(manifest.passage_prefix.as_str(), true)
+        .encode_fast(
+            format!("{}{}", manifest.passage_prefix, titled(title, "")),
+            true,
+        )
         .map_err(|error| fastembed::Error::Tokenization(error.to_string()))?
         .len();
     let capacity = manifest.max_tokens - overhead.min(manifest.max_tokens / 2) - MARGIN;
@@ -58,6 +62,25 @@ pub(super) fn split(
             content: found.chunk.to_owned(),
         })
         .collect())
+}
+
+/// The text that is embedded for a chunk: the document's title stands above it, because many passages
+/// do not name what they are about.
+pub(super) fn titled(title: &str, chunk: &str) -> String {
+    match heading(title) {
+        "" => chunk.to_owned(),
+        heading => format!("{heading}\n{chunk}"),
+    }
+}
+
+/// As much of a title as leaves the model most of its tokens for the chunk.
+fn heading(title: &str) -> &str {
+    const CHARACTERS: usize = 200;
+    let title = title.trim();
+    title
+        .char_indices()
+        .nth(CHARACTERS)
+        .map_or(title, |(end, _)| &title[..end])
 }
 
 /// Counts with the model's own tokenizer. It cuts at the model's maximum, which is above every

@@ -147,13 +147,26 @@ impl Embedder {
         Ok(embeddings)
     }
 
-    /// Splits a document's content into passages that fit the model, on sentence borders with an
-    /// overlap. There is at least one.
+    /// Splits a document's content into passages that fit the model beside the title, on sentence
+    /// borders with an overlap. There is at least one.
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub fn chunks(&self, content: &str) -> Result<Vec<Chunk>, EmbedderError> {
-        chunks::split(&self.model().tokenizer, &self.manifest, content)
+    pub fn chunks(&self, title: &str, content: &str) -> Result<Vec<Chunk>, EmbedderError> {
+        chunks::split(&self.model().tokenizer, &self.manifest, title, content)
+    }
+
+    /// Embeds chunks, each with its document's title: see [`Self::embed`].
+    ///
+    /// # Errors
+    /// When the inference fails.
+    pub fn embed_chunks(&self, chunks: &[(&str, &str)]) -> Result<Vec<Vec<f32>>, EmbedderError> {
+        let texts: Vec<String> = chunks
+            .iter()
+            .map(|(title, chunk)| chunks::titled(title, chunk))
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.embed(Kind::Passage, &texts)
     }
 
     fn model(&self) -> MutexGuard<'_, TextEmbedding> {

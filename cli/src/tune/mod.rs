@@ -1,0 +1,161 @@
+//! `rappel tune`: settings of the search that suit a judged set, and what they are worth on questions
+//! that had no part in the choice.
+
+mod climb;
+mod effort;
+mod report;
+
+use std::{
+    io::{self, Write as _},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use indicatif::ProgressBar;
+use shared::search::Mode;
+
+use self::{
+    climb::{Tried, climb},
+    report::{Configuration, Report, Sample},
+};
+use crate::{
+    eval::{
+        files::{Files, Half},
+        measures::Measures,
+        set::{Asked, JudgedSet},
+        settings::Settings,
+    },
+    setup::{Target, note},
+};
+
+/// Find the settings of the search that suit a judged set.
+///
+/// They are chosen on the first half of the questions and reported on the second, or chosen on all
+/// of them and reported on another set.
+#[derive(Args)]
+pub(crate) struct Tune {
+    #[command(flatten)]
+    files: Files,
+    /// Passages of another set to report on.
+    #[arg(long, value_name = "FILE", requires_all = ["report_queries", "report_qrels"])]
+    report_corpus: Option<PathBuf>,
+    /// Questions of that set.
+    #[arg(long, value_name = "FILE", requires = "report_corpus")]
+    report_queries: Option<PathBuf>,
+    /// Judgements of that set.
+    #[arg(long, value_name = "FILE", requires = "report_corpus")]
+    report_qrels: Option<PathBuf>,
+    /// Use only the first N judged questions of a set.
+    #[arg(long, value_name = "N")]
+    questions: Option<NonZeroUsize>,
+    /// Print everything as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// What the settings are chosen for: what a request that names no mode gets.
+const MODE: Mode = Mode::Hybrid;
+
+impl Tune {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let report_files = self.report_files();
+        let questions = self.files.questions(self.questions)?;
+        let ((choosing, reporting), (choosing_part, reporting_part)) = match &report_files {
+            Some(files) => (
+                (questions, files.questions(self.questions)?),
+                ("all", "all"),
+            ),
+            None => (Half::both(questions), ("first half", "second half")),
+        };
+        ensure!(
+            !reporting.is_empty(),
+            "a single question cannot be divided into one to choose on and one to report on"
+        );
+        let mut set = JudgedSet::prepare(&self.target, &self.files).await?;
+        let choosing = set.embed(choosing).await?;
+        let chosen_on = describe(&self.files, &set, &choosing, choosing_part);
+        let (ranking, tried) = choose_ranking(&set, &choosing).await?;
+        let efforts = effort::measure(&set, &choosing).await?;
+        let effort = effort::least_sufficient(&efforts).context("the greatest effort suffices")?;
+        let tuned = Settings { effort, ..ranking };
+        if let Some(files) = &report_files {
+            set.close().await?;
+            set = JudgedSet::prepare(&self.target, files).await?;
+        }
+        let reporting = set.embed(reporting).await?;
+        let files = report_files.as_ref().unwrap_or(&self.files);
+        let report = Report::new(
+            set.model().to_owned(),
+            (chosen_on, describe(files, &set, &reporting, reporting_part)),
+            tried,
+            efforts,
+            configuration(&set, &reporting, Settings::default()).await?,
+            configuration(&set, &reporting, tuned).await?,
+        );
+        set.close().await?;
+        self.print(&report)
+    }
+
+    fn report_files(&self) -> Option<Files> {
+        Some(Files {
+            corpus: self.report_corpus.clone()?,
+            queries: self.report_queries.clone()?,
+            qrels: self.report_qrels.clone()?,
+        })
+    }
+
+    fn print(&self, report: &Report) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(report)?)?;
+            if !report.is_better {
+                note(
+                    "warning: the tuned settings are not better by more than chance: keep the defaults",
+                );
+            }
+        } else {
+            report.write(&mut out)?;
+        }
+        Ok(())
+    }
+}
+
+async fn choose_ranking(
+    set: &JudgedSet,
+    asked: &[Asked],
+) -> anyhow::Result<(Settings, Vec<Tried>)> {
+    let progress = ProgressBar::new_spinner();
+    let score = async |settings: Settings| {
+        progress.set_message(settings.to_string());
+        progress.tick();
+        set.ndcg(asked, MODE, &settings.config()).await
+    };
+    let outcome = climb(Settings::default(), score).await;
+    progress.finish_and_clear();
+    outcome
+}
+
+async fn configuration(
+    set: &JudgedSet,
+    asked: &[Asked],
+    settings: Settings,
+) -> anyhow::Result<Configuration> {
+    let answers = set.answers(asked, MODE, &settings.config()).await?;
+    Ok(Configuration {
+        settings,
+        measures: Measures::of(asked, &answers),
+    })
+}
+
+fn describe(files: &Files, set: &JudgedSet, asked: &[Asked], part: &'static str) -> Sample {
+    Sample {
+        corpus: files.corpus_name(),
+        documents: set.documents,
+        questions: asked.len(),
+        part,
+    }
+}
