@@ -131,7 +131,47 @@ async fn a_score_explains_itself_when_asked() -> Outcome {
         "[].keyword_score" => "[keyword score]",
         "[].explanation.average_length" => "[length]",
         "[].explanation.terms[].weight" => "[weight]",
-    });
+    }, @r#"
+    [
+      {
+        "chunk": 0,
+        "content": "Tout salarié a droit chaque année à un congé payé à la charge de l’employeur.",
+        "distance": "[distance]",
+        "document_id": "d",
+        "explanation": {
+          "average_length": "[length]",
+          "keyword": 1,
+          "length": 11,
+          "semantic": 1,
+          "semantic_weight": 0.7,
+          "terms": [
+            {
+              "frequency": 1,
+              "term": "cong",
+              "weight": "[weight]"
+            },
+            {
+              "frequency": 1,
+              "term": "pay",
+              "weight": "[weight]"
+            },
+            {
+              "frequency": 1,
+              "term": "salar",
+              "weight": "[weight]"
+            }
+          ]
+        },
+        "keyword_score": "[keyword score]",
+        "metadata": {
+          "article": "L3141-1",
+          "language": "fr"
+        },
+        "score": 1.0,
+        "title": "Code du travail, article L3141-1"
+      }
+    ]
+    "#);
     let explanation = &hits[0]["explanation"];
     let weight = number(explanation, "semantic_weight");
     let score =

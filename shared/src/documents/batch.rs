@@ -164,7 +164,10 @@ const RECIPE: [u8; 1] = [2];
 fn hash(input: &DocumentInput) -> Vec<u8> {
     let mut hash = Sha256::new();
     let fields = [&input.title, &input.content, input.metadata.as_json()];
-    for field in [RECIPE.as_slice()].into_iter().chain(fields.map(str::as_bytes)) {
+    for field in [RECIPE.as_slice()]
+        .into_iter()
+        .chain(fields.map(str::as_bytes))
+    {
         hash.update((field.len() as u64).to_le_bytes());
         hash.update(field);
     }

@@ -66,7 +66,9 @@ fn chunks(
     document: &CheckedDocument,
 ) -> Result<Vec<PreparedChunk>, EmbedderError> {
     let language = Language::of(document.metadata.language().as_deref(), &document.content);
-    let chunks = embedder.chunks(&document.title, &document.content)?.into_iter();
+    let chunks = embedder
+        .chunks(&document.title, &document.content)?
+        .into_iter();
     Ok(chunks
         .map(|chunk| PreparedChunk {
             start: i32::try_from(chunk.start).unwrap_or(i32::MAX),

@@ -1,6 +1,6 @@
 //! Documents to passages that fit the model.
 
-use text_splitter::{ChunkConfig, ChunkSizer, TextSplitter};
+use text_splitter::{ChunkCharIndex, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 use tokenizers::Tokenizer;
 
 use super::{EmbedderError, Manifest, manifest};
@@ -21,7 +21,8 @@ const OVERLAP: f64 = 0.1;
 /// Tokens left free, because a prefix and a text have together at most one token more than apart.
 const MARGIN: usize = 2;
 
-/// Splits `content` on the largest borders that fit beside `title`: paragraphs, sentences, words.
+/// Splits `content` on the largest borders that fit beside `title`: the sections of Markdown, so that a
+/// heading stays with what it is about, paragraphs, sentences, words.
 pub(super) fn split(
     tokenizer: &Tokenizer,
     manifest: &Manifest,
@@ -55,13 +56,28 @@ pub(super) fn split(
         .with_sizer(sizer)
         .with_overlap(overlap)
         .map_err(|error| invalid(manifest, &error))?;
-    Ok(TextSplitter::new(config)
-        .chunk_char_indices(content)
-        .map(|found| Chunk {
-            start: found.char_offset,
-            content: found.chunk.to_owned(),
-        })
-        .collect())
+    Ok(if has_headings(content) {
+        let splitter = MarkdownSplitter::new(config);
+        splitter.chunk_char_indices(content).map(chunk).collect()
+    } else {
+        let splitter = TextSplitter::new(config);
+        splitter.chunk_char_indices(content).map(chunk).collect()
+    })
+}
+
+fn chunk(found: ChunkCharIndex<'_>) -> Chunk {
+    Chunk {
+        start: found.char_offset,
+        content: found.chunk.to_owned(),
+    }
+}
+
+/// Whether a line is a Markdown heading: one to six `#` and a blank.
+fn has_headings(content: &str) -> bool {
+    content.lines().any(|line| {
+        let level = line.len() - line.trim_start_matches('#').len();
+        (1..=6).contains(&level) && line[level..].starts_with(' ')
+    })
 }
 
 /// The text that is embedded for a chunk: the document's title stands above it, because many passages
@@ -104,4 +120,31 @@ fn invalid(manifest: &Manifest, error: &dyn std::fmt::Display) -> EmbedderError 
         reason: error.to_string(),
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_is_a_line_of_its_own_with_a_blank_behind_the_marks() {
+        for (content, heading) in [
+            ("# Titre\ntexte", true),
+            ("texte\n\n### Sous-titre", true),
+            ("#hashtag et suite", false),
+            ("####### sept", false),
+            ("le n° # 3", false),
+            ("", false),
+        ] {
+            assert_eq!(has_headings(content), heading, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_title_stands_above_its_chunk_and_a_long_one_is_cut() {
+        assert_eq!(titled(" Phare ", "La clé."), "Phare\nLa clé.");
+        assert_eq!(titled(" ", "La clé."), "La clé.");
+        let long = titled(&"é".repeat(1_000), "x");
+        assert_eq!(long.chars().count(), 200 + 2);
+    }
 }
