@@ -35,6 +35,9 @@ pub(crate) struct Search {
     /// Say how each score came about (with --json).
     #[arg(long, requires = "json")]
     explain: bool,
+    /// Let a cross-encoder, whose folder `RERANKER_DIR` names, order the best candidates anew.
+    #[arg(long)]
+    rerank: bool,
     /// Print the response as JSON.
     #[arg(long)]
     json: bool,
@@ -54,6 +57,7 @@ impl Search {
             semantic_weight: self.semantic_weight,
             expand: Some(self.expand),
             explain: Some(self.explain),
+            rerank: Some(self.rerank),
         };
         let search = request.parse()?;
         let setup = self.target.prepare("").await?;
@@ -67,9 +71,12 @@ impl Search {
                 print_hit(&mut out, rank, hit)?;
             }
             let took = response.took_ms;
+            let reranked = took
+                .rerank
+                .map_or_else(String::new, |ms| format!(", reranked in {ms:.1} ms"));
             writeln!(
                 out,
-                "embedded in {:.1} ms, found in {:.1} ms",
+                "embedded in {:.1} ms, found in {:.1} ms{reranked}",
                 took.embed, took.database
             )?;
         }
@@ -92,11 +99,13 @@ fn print_hit(out: &mut impl Write, rank: usize, hit: &Hit) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{}{plain}",
+        "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{}{}{plain}",
         hit.document_id,
         hit.distance,
         hit.keyword_score
-            .map_or_else(String::new, |score| format!(" · keywords {score:.1}"))
+            .map_or_else(String::new, |score| format!(" · keywords {score:.1}")),
+        hit.rerank_score
+            .map_or_else(String::new, |score| format!(" · reranker {score:.2}"))
     )?;
     writeln!(out, "    {}", excerpt(&hit.content))?;
     if let Ok(Value::Object(metadata)) = serde_json::from_str(hit.metadata.get())

@@ -136,6 +136,7 @@ impl Setup {
         Config {
             database: self.database.clone(),
             model: Some(self.model.clone()),
+            reranker: self.model.reranker(),
             search: SearchConfig::default(),
         }
     }

@@ -75,7 +75,7 @@ CREATE FUNCTION rappel.keyword_candidates(
     terms text[], weights double precision[], expression text,
     k1 double precision, b double precision, average double precision,
     wanted integer, query halfvec, filter jsonb, max_distance double precision, few_match boolean,
-    OUT ids text[], OUT ordinals integer[]
+    OUT ids text[], OUT ordinals integer[], OUT scores double precision[]
 )
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -108,7 +108,8 @@ BEGIN
     FOREACH question IN ARRAY questions LOOP
         EXECUTE format(
             'SELECT array_agg(top.document_id ORDER BY top.score DESC, top.document_id),
-                    array_agg(top.ordinal ORDER BY top.score DESC, top.document_id)
+                    array_agg(top.ordinal ORDER BY top.score DESC, top.document_id),
+                    array_agg(top.score ORDER BY top.score DESC, top.document_id)
              FROM (
                  SELECT best.document_id, best.ordinal, best.score
                  FROM (
@@ -128,7 +129,7 @@ BEGIN
                  ORDER BY best.score DESC, best.document_id
                  LIMIT $4
              ) AS top', expression, source, affordable)
-        INTO ids, ordinals
+        INTO ids, ordinals, scores
         USING k1, b, average, wanted, question::tsquery, filter, query, max_distance;
         EXIT WHEN few_match OR cardinality(ids) >= wanted;
     END LOOP;
@@ -180,21 +181,31 @@ CREATE FUNCTION rappel.fusion(mode text, expression text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT format(
         'WITH candidates AS (
-             SELECT n.document_id, n.ordinal FROM unnest($1, $2) AS n (document_id, ordinal)
-             UNION
-             SELECT w.document_id, w.ordinal FROM unnest($3, $4) AS w (document_id, ordinal)
+             SELECT u.document_id, u.ordinal, min(u.distance) AS distance, min(u.keyword_score) AS keyword_score
+             FROM (
+                 SELECT n.document_id, n.ordinal, n.distance, NULL::double precision AS keyword_score
+                 FROM unnest($1, $2, $3) AS n (document_id, ordinal, distance)
+                 UNION ALL
+                 SELECT w.document_id, w.ordinal, NULL, w.keyword_score
+                 FROM unnest($4, $5, $6) AS w (document_id, ordinal, keyword_score)
+             ) AS u
+             GROUP BY u.document_id, u.ordinal
          ), measured AS MATERIALIZED (
-             SELECT c.document_id, c.ordinal, c.embedding <=> $5 AS distance, coalesce(k.score, 0) AS keyword_score
-             FROM candidates AS n
-             JOIN rappel.chunks AS c ON c.document_id = n.document_id AND c.ordinal = n.ordinal
-             LEFT JOIN LATERAL (
-                 SELECT %s AS score
-                 FROM (
-                     SELECT t.terms, t.frequencies AS f, $6 * (1 - $7 + $7 * t.length / $8) AS saturation
-                     FROM rappel.chunk_terms AS t
-                     WHERE t.document_id = n.document_id AND t.ordinal = n.ordinal
-                 ) AS t
-             ) AS k ON true
+             -- What a search of its own has measured already is not measured again.
+             SELECT c.document_id, c.ordinal,
+                    coalesce(c.distance, (
+                        SELECT e.embedding <=> $7 FROM rappel.chunks AS e
+                        WHERE e.document_id = c.document_id AND e.ordinal = c.ordinal
+                    )) AS distance,
+                    coalesce(c.keyword_score, (
+                        SELECT %s
+                        FROM (
+                            SELECT t.terms, t.frequencies AS f, $8 * (1 - $9 + $9 * t.length / $10) AS saturation
+                            FROM rappel.chunk_terms AS t
+                            WHERE t.document_id = c.document_id AND t.ordinal = c.ordinal
+                        ) AS t
+                    ), 0) AS keyword_score
+             FROM candidates AS c
          ), stretched AS (
              SELECT m.*,
                     coalesce((max(m.distance) OVER () - m.distance)
@@ -203,20 +214,20 @@ LANGUAGE sql IMMUTABLE AS $$
                              / nullif(max(m.keyword_score) OVER () - min(m.keyword_score) OVER (), 0),
                              sign(m.keyword_score)) AS worded
              FROM measured AS m
-             WHERE $9 IS NULL OR m.distance <= $9
+             WHERE $11 IS NULL OR m.distance <= $11
          ), scored AS (
              SELECT s.*, %s AS score FROM stretched AS s
          ), best AS (
              SELECT DISTINCT ON (s.document_id) s.* FROM scored AS s ORDER BY s.document_id, s.score DESC, s.ordinal
          ), top AS (
-             SELECT b.* FROM best AS b ORDER BY b.score DESC, b.distance, b.document_id LIMIT $11
+             SELECT b.* FROM best AS b ORDER BY b.score DESC, b.distance, b.document_id LIMIT $13
          )
          SELECT array_agg(t.document_id) AS ids, array_agg(t.ordinal) AS ordinals, array_agg(t.distance) AS distances,
                 array_agg(t.keyword_score) AS keyword_scores, array_agg(t.score) AS scores,
                 array_agg(t.near) AS near, array_agg(t.worded) AS worded
          FROM top AS t',
         expression,
-        CASE mode WHEN 'keyword' THEN 's.keyword_score' ELSE '$10 * s.near + (1 - $10) * s.worded' END)
+        CASE mode WHEN 'keyword' THEN 's.keyword_score' ELSE '$12 * s.near + (1 - $12) * s.worded' END)
 $$;
 
 -- How a hit's score came about.
@@ -290,7 +301,7 @@ DECLARE
     average    double precision;
     expression text;
     near       record; -- ids, ordinals, distances: what the semantic search found
-    worded     record; -- ids, ordinals: what the keyword search found
+    worded     record; -- ids, ordinals, scores: what the keyword search found
     top        record; -- ids, ordinals, distances, keyword_scores, scores, near, worded: the hits
 BEGIN
     PERFORM rappel.require_model(model);
@@ -336,15 +347,15 @@ BEGIN
         expression := rappel.bm25_expression(terms, weights, k1, b);
         SELECT * INTO worded FROM rappel.keyword_candidates(
             terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, few_match);
-        SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals INTO near;
+        SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances INTO near;
         IF mode = 'hybrid' THEN
             SELECT * INTO near FROM rappel.semantic_candidates(
                 query, hits, near_wanted, filter, max_distance, few_match);
         END IF;
         EXECUTE rappel.fusion(mode, expression)
         INTO top
-        USING near.ids, near.ordinals, worded.ids, worded.ordinals, query, k1, b, average, max_distance,
-              semantic_weight, hits;
+        USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,
+              query, k1, b, average, max_distance, semantic_weight, hits;
     END IF;
 
     RETURN QUERY

@@ -13,6 +13,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where the embedding model is; `None` for functions that embed nothing.
     pub model: Option<ModelConfig>,
+    /// Where the reranker is; `None` where none is set, and for functions that embed nothing.
+    pub reranker: Option<ModelConfig>,
     /// How searches rank.
     pub search: SearchConfig,
 }
@@ -47,7 +49,7 @@ impl fmt::Debug for DatabaseConfig {
     }
 }
 
-/// Where the embedding model and the library that runs it are.
+/// Where a model and the library that runs it are.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
     /// Folder with `model.onnx`, `tokenizer.json` and `manifest.json`.
@@ -113,12 +115,14 @@ impl Config {
     /// # Errors
     /// Names the first variable that is missing or wrong.
     pub fn from_env(function: &str, needs: Needs) -> Result<Self, ConfigError> {
+        let model = match needs {
+            Needs::DatabaseOnly => None,
+            Needs::Embedder => Some(ModelConfig::from_env()?),
+        };
         Ok(Self {
             database: DatabaseConfig::from_env(function)?,
-            model: match needs {
-                Needs::DatabaseOnly => None,
-                Needs::Embedder => Some(ModelConfig::from_env()?),
-            },
+            reranker: model.as_ref().and_then(ModelConfig::reranker),
+            model,
             search: SearchConfig::from_env()?,
         })
     }
@@ -162,6 +166,9 @@ impl DatabaseConfig {
 }
 
 impl ModelConfig {
+    /// The variable that names the reranker's folder.
+    pub const RERANKER_FOLDER: &str = "RERANKER_DIR";
+
     /// Reads `MODEL_DIR` and the settings around it.
     ///
     /// # Errors
@@ -184,6 +191,16 @@ impl ModelConfig {
                 "must be a whole number from 1 to 64",
                 |n| (1..=64).contains(n),
             )?,
+        })
+    }
+
+    /// The reranker in the folder `RERANKER_DIR`, if that is set; it runs as this model does.
+    #[must_use]
+    pub fn reranker(&self) -> Option<Self> {
+        let folder = optional(Self::RERANKER_FOLDER)?.into();
+        Some(Self {
+            folder,
+            ..self.clone()
         })
     }
 }

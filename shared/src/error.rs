@@ -1,6 +1,6 @@
 //! Everything that a request can fail with.
 
-use crate::{database::DatabaseError, embedder::EmbedderError};
+use crate::{database::DatabaseError, embedder::EmbedderError, reranker::RerankerError};
 
 /// Why a request failed. [`crate::problem`] says what the client is told of it.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum Error {
     /// The embedding failed.
     #[error(transparent)]
     Embedder(#[from] EmbedderError),
+    /// The reranking failed.
+    #[error(transparent)]
+    Reranker(#[from] RerankerError),
     /// A bug, or a panic of a library.
     #[error("{0}")]
     Internal(String),

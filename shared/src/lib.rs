@@ -1,6 +1,7 @@
 //! What every function of Rappel uses.
 //!
-//! Configuration and errors know nobody; [`database`] and [`embedder`] know only them; [`search`],
+//! Configuration and errors know nobody; [`database`] and [`embedder`] know only them; [`reranker`]
+//! loads a model as the embedder does; [`search`],
 //! [`documents`] and [`migrations`] know the database; [`state`] and [`http`] tie them together for the
 //! functions; [`doctor`] looks at them from outside, and [`health`] is its short form.
 
@@ -15,6 +16,7 @@ pub mod health;
 pub mod http;
 pub mod migrations;
 pub mod problem;
+pub mod reranker;
 pub mod search;
 pub mod state;
 

@@ -52,7 +52,7 @@ impl From<&Error> for Problem {
             ),
             Error::NoDocument(_) => Self::new(404, "not-found", "Not found", &error.to_string()),
             Error::Database(cause) => Self::of_database(cause),
-            Error::Embedder(_) | Error::Internal(_) => Self::internal(),
+            Error::Embedder(_) | Error::Reranker(_) | Error::Internal(_) => Self::internal(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a sandbox keeps between requests: the pool and the embedder, built once.
+//! What a sandbox keeps between requests: the pool and the models, built once.
 
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use crate::{
     database::{Database, DatabaseError},
     documents::Prepared,
     embedder::{Embedder, EmbedderError, Kind, Manifest},
+    error::FieldError,
     migrations,
+    reranker::{Reranker, RerankerError},
 };
 
 /// The state of a function, shared by all its requests.
@@ -22,6 +24,7 @@ pub struct State {
 struct Inner {
     database: Database,
     model: Option<Model>,
+    reranker: Option<LazyReranker>,
     search: SearchConfig,
 }
 
@@ -30,6 +33,12 @@ struct Model {
     config: ModelConfig,
     manifest: Manifest,
     embedder: OnceCell<Embedder>,
+}
+
+/// A reranker that costs nothing until a request asks for it: not even its folder is looked at.
+struct LazyReranker {
+    config: ModelConfig,
+    reranker: OnceCell<Reranker>,
 }
 
 /// Why a function does not start.
@@ -58,6 +67,10 @@ impl State {
             inner: Arc::new(Inner {
                 database,
                 model,
+                reranker: config.reranker.map(|config| LazyReranker {
+                    config,
+                    reranker: OnceCell::new(),
+                }),
                 search: config.search,
             }),
         })
@@ -134,6 +147,29 @@ impl State {
         .await
     }
 
+    /// Refuses the field `rerank` where there is no reranker.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], which names the variable that is missing.
+    pub fn require_reranker(&self) -> Result<(), Error> {
+        self.reranker().map(drop)
+    }
+
+    /// Scores passages for a question away from the threads that serve requests, each at its
+    /// passage's place; the higher, the better it answers.
+    ///
+    /// # Errors
+    /// When there is no reranker, it cannot be loaded or the inference fails.
+    pub async fn rerank(&self, question: String, passages: Vec<String>) -> Result<Vec<f32>, Error> {
+        let state = self.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let reranker = state.reranker()?.loaded()?;
+            Ok(reranker.rerank(&question, &passages)?)
+        });
+        task.await
+            .map_err(|panic| Error::Internal(format!("the reranking task failed: {panic}")))?
+    }
+
     async fn with_embedder<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Embedder) -> Result<T, EmbedderError> + Send + 'static,
@@ -173,6 +209,23 @@ impl State {
             .model
             .as_ref()
             .ok_or_else(|| Error::Internal("this function is built without a model".to_owned()))
+    }
+
+    fn reranker(&self) -> Result<&LazyReranker, Error> {
+        self.inner.reranker.as_ref().ok_or_else(|| {
+            let detail = format!(
+                "there is no reranker here: set {} to the folder of one",
+                ModelConfig::RERANKER_FOLDER
+            );
+            FieldError::new("rerank", detail).into()
+        })
+    }
+}
+
+impl LazyReranker {
+    fn loaded(&self) -> Result<&Reranker, RerankerError> {
+        self.reranker
+            .get_or_try_init(|| Reranker::load(&self.config))
     }
 }
 

@@ -15,6 +15,7 @@ mod migrate;
 mod modes;
 mod plan;
 mod quality;
+mod rerank;
 mod search;
 mod search_refused;
 

@@ -78,6 +78,7 @@ async fn a_wrong_type_an_unknown_field_and_a_missing_one_are_named() -> Outcome 
         (json!({ "query": "a", "expand": 11 }), "expand"),
         (json!({ "query": "a", "expand": -1 }), "expand"),
         (json!({ "query": "a", "explain": "yes" }), "explain"),
+        (json!({ "query": "a", "rerank": "yes" }), "rerank"),
         (
             json!({ "query": "a", "filter": { "clé": "\u{0}" } }),
             "filter",

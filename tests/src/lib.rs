@@ -13,6 +13,7 @@ pub mod proxy;
 mod requests;
 mod samples;
 mod sql;
+pub mod tiny_reranker;
 pub mod tls;
 
 pub use answer::Answer;

@@ -24,7 +24,7 @@ pub(crate) struct Measures {
     pub(crate) mrr_at_10: Estimate,
     /// The round trip to the database.
     pub(crate) database_ms: Latency,
-    /// Embedding and database.
+    /// Embedding, database and, if it was asked for, reranking.
     pub(crate) total_ms: Latency,
     pub(crate) ndcg_at_10_by_question: ByQuestion,
 }
@@ -43,7 +43,7 @@ impl Measures {
         let total = asked
             .iter()
             .zip(answers)
-            .map(|(asked, answer)| asked.embed_ms + answer.database_ms);
+            .map(|(asked, answer)| asked.embed_ms + answer.database_ms + answer.rerank_ms);
         Self {
             ndcg_at_10: estimate(|metrics| metrics.ndcg),
             recall_at_10: estimate(|metrics| metrics.recall),

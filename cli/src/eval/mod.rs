@@ -49,6 +49,9 @@ pub(crate) struct Eval {
     half: Option<Half>,
     #[command(flatten)]
     settings: Settings,
+    /// Let a cross-encoder, whose folder `RERANKER_DIR` names, order each mode's candidates anew.
+    #[arg(long)]
+    rerank: bool,
     /// Compare with an earlier run, which was printed as JSON into this file.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -74,7 +77,10 @@ impl Eval {
             .as_deref()
             .map(|path| Baseline::read(path, &self.modes, &questions))
             .transpose()?;
-        let set = JudgedSet::prepare(&self.target, &self.files).await?;
+        let mut set = JudgedSet::prepare(&self.target, &self.files).await?;
+        if self.rerank {
+            set = set.reranking()?;
+        }
         let asked = set.embed(questions).await?;
         let mut modes = BTreeMap::new();
         for &mode in &self.modes {
@@ -89,6 +95,7 @@ impl Eval {
             questions: asked.len(),
             half: self.half,
             settings: self.settings,
+            reranked: self.rerank,
             modes,
             against_best_single: None,
             against_baseline: None,

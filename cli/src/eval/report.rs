@@ -30,6 +30,8 @@ pub(crate) struct Report {
     /// The part of the judged questions that was asked; `null` for all.
     pub(crate) half: Option<Half>,
     pub(crate) settings: Settings,
+    /// Whether a cross-encoder had the last word.
+    pub(crate) reranked: bool,
     /// By the mode's name.
     pub(crate) modes: BTreeMap<String, Measures>,
     /// Each other mode less the better one of semantic and keyword.
@@ -133,7 +135,8 @@ impl Report {
             "{} on {}: {} documents, {} questions{half}",
             self.model, self.corpus, self.documents, self.questions
         )?;
-        writeln!(out, "{}\n", self.settings)?;
+        let reranked = if self.reranked { ", reranked" } else { "" };
+        writeln!(out, "{}{reranked}\n", self.settings)?;
         write_head(out, "mode")?;
         for (name, measures) in explained_order(&self.modes) {
             write_row(out, name, measures)?;
@@ -208,6 +211,7 @@ mod tests {
             questions: 2,
             half: Some(Half::First),
             settings: Settings::default(),
+            reranked: false,
             modes: modes.collect(),
             against_best_single: None,
             against_baseline: None,

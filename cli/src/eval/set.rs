@@ -26,6 +26,7 @@ pub(crate) struct JudgedSet {
     pub(crate) documents: i64,
     setup: Setup,
     state: State,
+    rerank: bool,
 }
 
 /// A question with its embedding, which all modes and settings share.
@@ -42,6 +43,8 @@ pub(crate) struct Answer {
     pub(crate) ranking: Vec<String>,
     /// Milliseconds of the round trip to the database.
     pub(crate) database_ms: f64,
+    /// Milliseconds of the reranking, next to none if none was asked for.
+    pub(crate) rerank_ms: f64,
 }
 
 impl JudgedSet {
@@ -65,6 +68,16 @@ impl JudgedSet {
             documents: count.map_or(0, |(count,)| count),
             setup,
             state,
+            rerank: false,
+        })
+    }
+
+    /// The same, with a cross-encoder that orders every search's candidates anew.
+    pub(crate) fn reranking(self) -> anyhow::Result<Self> {
+        self.state.require_reranker()?;
+        Ok(Self {
+            rerank: true,
+            ..self
         })
     }
 
@@ -101,17 +114,12 @@ impl JudgedSet {
     ) -> anyhow::Result<Vec<Answer>> {
         // The first search of a connection plans and fills caches, which a warm function has done.
         if let Some(first) = asked.first() {
-            self.ranking(first, mode, config).await?;
+            self.answer(first, mode, config).await?;
         }
         let progress = ProgressBar::new(asked.len() as u64);
         let mut answers = Vec::with_capacity(asked.len());
         for question in asked {
-            let start = Instant::now();
-            let ranking = self.ranking(question, mode, config).await?;
-            answers.push(Answer {
-                ranking,
-                database_ms: milliseconds_since(start),
-            });
+            answers.push(self.answer(question, mode, config).await?);
             progress.inc(1);
         }
         progress.finish_and_clear();
@@ -127,8 +135,8 @@ impl JudgedSet {
     ) -> anyhow::Result<f64> {
         let total: f64 = stream::iter(asked)
             .map(async |question| {
-                let ranking = self.ranking(question, mode, config).await?;
-                anyhow::Ok(Metrics::of(&ranking, &question.question.judged).ndcg)
+                let answer = self.answer(question, mode, config).await?;
+                anyhow::Ok(Metrics::of(&answer.ranking, &question.question.judged).ndcg)
             })
             // In their order, so that the sum repeats to the last digit.
             .buffered(self.setup.database.connections as usize)
@@ -143,26 +151,35 @@ impl JudgedSet {
         self.setup.stop().await
     }
 
-    async fn ranking(
+    async fn answer(
         &self,
         asked: &Asked,
         mode: Mode,
         config: &SearchConfig,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Answer> {
         let request = SearchRequest {
             query: asked.question.text.clone(),
             limit: Some(10),
             mode: Some(mode.name().to_owned()),
+            rerank: Some(self.rerank),
             ..SearchRequest::default()
         };
         let search = request
             .parse()
             .with_context(|| format!("question {}", asked.question.id))?;
         let embedding = asked.embedding.clone();
+        let start = Instant::now();
         let hits = search
             .find(self.state.database(), self.model(), embedding, config)
             .await?;
-        Ok(hits.into_iter().map(|hit| hit.document_id).collect())
+        let database_ms = milliseconds_since(start);
+        let start = Instant::now();
+        let hits = search.reranked(&self.state, hits).await?;
+        Ok(Answer {
+            ranking: hits.into_iter().map(|hit| hit.document_id).collect(),
+            database_ms,
+            rerank_ms: milliseconds_since(start),
+        })
     }
 }
 

@@ -34,6 +34,7 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
         semantic_weight: parameters.parsed("semantic_weight", "a number"),
         expand: parameters.parsed("expand", "a whole number"),
         explain: parameters.parsed("explain", "true or false"),
+        rerank: parameters.parsed("rerank", "true or false"),
     };
     parameters.finish()?;
     Ok(search)

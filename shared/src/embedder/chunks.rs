@@ -80,9 +80,9 @@ fn has_headings(content: &str) -> bool {
     })
 }
 
-/// The text that is embedded for a chunk: the document's title stands above it, because many passages
+/// The text that is embedded, or reranked, for a chunk: the document's title stands above it, because many passages
 /// do not name what they are about.
-pub(super) fn titled(title: &str, chunk: &str) -> String {
+pub(crate) fn titled(title: &str, chunk: &str) -> String {
     match heading(title) {
         "" => chunk.to_owned(),
         heading => format!("{heading}\n{chunk}"),

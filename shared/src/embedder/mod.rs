@@ -1,22 +1,23 @@
 //! Texts to embeddings, inside the function, by an ONNX model.
 
-mod chunks;
+pub(crate) mod batches;
+pub(crate) mod chunks;
+pub(crate) mod files;
 mod manifest;
-mod runtime;
+pub(crate) mod runtime;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use fastembed::{
-    InitOptionsUserDefined, QuantizationMode, TextEmbedding, TokenizerFiles,
-    UserDefinedEmbeddingModel,
+    InitOptionsUserDefined, QuantizationMode, TextEmbedding, UserDefinedEmbeddingModel,
 };
 use serde::Deserialize;
-use tokenizers::{PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
+
+use self::files::{placeholder_tokenizer, read, tokenizer};
 
 pub use self::{
     chunks::Chunk,
@@ -85,10 +86,6 @@ pub enum EmbedderError {
     Inference(#[from] fastembed::Error),
 }
 
-/// Padded tokens of one inference. Larger batches embed no faster on a few cores, and the memory of
-/// an inference grows with them.
-const BATCH_TOKENS: usize = 2_048;
-
 impl Embedder {
     /// Loads the model of a folder; the tokenizer is built on a second thread meanwhile.
     ///
@@ -96,12 +93,12 @@ impl Embedder {
     /// Names the file or library that is missing or wrong.
     pub fn load(config: &ModelConfig) -> Result<Self, EmbedderError> {
         let manifest = Manifest::read(&config.folder)?;
-        let (model, tokenizer) = thread::scope(|scope| {
-            let tokenizer = scope.spawn(|| load_tokenizer(&config.folder, &manifest));
-            (load_session(config, &manifest), tokenizer.join())
+        let (model, built) = thread::scope(|scope| {
+            let building = scope.spawn(|| tokenizer(&config.folder, manifest.max_tokens));
+            (load_session(config, &manifest), building.join())
         });
         let mut model = model?;
-        model.tokenizer = tokenizer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        model.tokenizer = built.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let embedder = Self {
             manifest,
             model: Mutex::new(model),
@@ -133,12 +130,10 @@ impl Embedder {
     pub fn embed(&self, kind: Kind, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedderError> {
         let prefix = self.manifest.prefix(kind);
         let texts: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
-        // Texts of like length share a batch, so that little of it is padding.
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_by_key(|&index| texts[index].len());
+        let lengths: Vec<usize> = texts.iter().map(String::len).collect();
         let mut embeddings = vec![Vec::new(); texts.len()];
         let mut model = self.model();
-        for batch in batches(&order, &texts, self.manifest.max_tokens) {
+        for batch in batches::of(&lengths, self.manifest.max_tokens) {
             let batch_texts: Vec<&str> = batch.iter().map(|&index| texts[index].as_str()).collect();
             for (&index, embedding) in batch.iter().zip(model.embed(&batch_texts, None)?) {
                 embeddings[index] = embedding;
@@ -263,85 +258,4 @@ fn load_session(config: &ModelConfig, manifest: &Manifest) -> Result<TextEmbeddi
             config.folder.to_string_lossy(),
         );
     Ok(TextEmbedding::try_new_from_user_defined(model, options)?)
-}
-
-/// fastembed builds a tokenizer of its own before it gives the model back; it gets the smallest one
-/// there is, and ours, built meanwhile, takes its place.
-fn placeholder_tokenizer() -> TokenizerFiles {
-    let tokenizer = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
-        "pre_tokenizer":null,"post_processor":null,"decoder":null,
-        "model":{"type":"WordLevel","unk_token":"?","vocab":{"?":0}}}"#;
-    TokenizerFiles {
-        tokenizer_file: tokenizer.into(),
-        config_file: br#"{"pad_token_id":0}"#.into(),
-        special_tokens_map_file: b"{}".into(),
-        tokenizer_config_file: br#"{"model_max_length":512,"pad_token":"?"}"#.into(),
-    }
-}
-
-fn load_tokenizer(folder: &Path, manifest: &Manifest) -> Result<Tokenizer, EmbedderError> {
-    let path = folder.join("tokenizer.json");
-    let unusable = |error: tokenizers::Error| EmbedderError::Tokenizer {
-        path: path.clone(),
-        reason: error.to_string(),
-    };
-    let mut tokenizer = Tokenizer::from_bytes(read(&path)?).map_err(unusable)?;
-    let pad = ["<pad>", "[PAD]"]
-        .into_iter()
-        .find_map(|token| Some((token, tokenizer.token_to_id(token)?)));
-    let (pad_token, pad_id) = pad.unwrap_or(("[PAD]", 0));
-    tokenizer
-        .with_truncation(Some(TruncationParams {
-            max_length: manifest.max_tokens,
-            ..TruncationParams::default()
-        }))
-        .map_err(unusable)?;
-    tokenizer.with_padding(Some(PaddingParams {
-        strategy: PaddingStrategy::BatchLongest,
-        pad_id,
-        pad_token: pad_token.to_owned(),
-        ..PaddingParams::default()
-    }));
-    Ok(tokenizer)
-}
-
-/// Cuts `order` into batches of at most [`BATCH_TOKENS`], estimated from the bytes of the longest
-/// text: no tokenizer makes fewer than one token of every four bytes of running text on average.
-fn batches<'o>(order: &'o [usize], texts: &[String], max_tokens: usize) -> Vec<&'o [usize]> {
-    let mut batches = Vec::new();
-    let mut start = 0;
-    for end in 1..=order.len() {
-        let next_tokens = order.get(end).map_or(usize::MAX, |&index| {
-            (texts[index].len() / 4 + 2).min(max_tokens)
-        });
-        if next_tokens.saturating_mul(end - start + 1) > BATCH_TOKENS {
-            batches.push(&order[start..end]);
-            start = end;
-        }
-    }
-    batches
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, EmbedderError> {
-    fs::read(path).map_err(|source| EmbedderError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_keep_every_text_once_and_their_size_bounded() {
-        let texts: Vec<String> = (0..100).map(|n| "x".repeat(n * 40)).collect();
-        let order: Vec<usize> = (0..100).collect();
-        let batches = batches(&order, &texts, 512);
-        assert_eq!(batches.concat(), order);
-        for batch in batches {
-            let longest = texts[*batch.last().expect("no batch is empty")].len() / 4 + 2;
-            assert!(batch.len() == 1 || batch.len() * longest.min(512) <= BATCH_TOKENS);
-        }
-    }
 }

@@ -8,7 +8,7 @@ use ort::environment::Environment;
 use super::EmbedderError;
 
 /// Loads the library and creates its environment at the first call; later calls share it.
-pub(super) fn environment(library: &Path) -> Result<Environment, EmbedderError> {
+pub(crate) fn environment(library: &Path) -> Result<Environment, EmbedderError> {
     static ENVIRONMENT: OnceCell<Environment> = OnceCell::new();
     let failed = |reason: String| EmbedderError::Library {
         path: library.to_owned(),

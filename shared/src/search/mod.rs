@@ -13,7 +13,7 @@ use crate::{
     Error, State, analysis,
     config::SearchConfig,
     database::{Database, DatabaseError, Statement},
-    embedder::Kind,
+    embedder::{Kind, chunks::titled},
 };
 
 /// The answer to a search.
@@ -47,6 +47,11 @@ pub struct Hit {
     /// in mode `keyword`, and in mode `hybrid` a number from 0 to 1 that compares the hits of this
     /// answer with each other only.
     pub score: f64,
+    /// What hits are ordered by instead if they were reranked: the cross-encoder's logit, higher is
+    /// better, without a scale that two models share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[sqlx(default)]
+    pub rerank_score: Option<f32>,
     /// How `score` came about, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Json<Box<RawValue>>>,
@@ -59,17 +64,28 @@ pub struct Took {
     pub embed: f64,
     /// Waiting for the database.
     pub database: f64,
+    /// Reranking, if that was asked for; the first time, with the model's loading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<f64>,
     /// Everything in the handler.
     pub total: f64,
 }
 
 impl Search {
-    /// Embeds the question and finds its documents: one round trip to the database.
+    /// The candidates that are reranked if fewer hits are wanted. A cross-encoder reads all of them,
+    /// so each costs an inference.
+    pub const RERANKED: i32 = 50;
+
+    /// Embeds the question and finds its documents: one round trip to the database. Reranks them if
+    /// that was asked for.
     ///
     /// # Errors
-    /// When the embedding or the database fails.
+    /// When the embedding, the database or the reranking fails, or there is no reranker.
     pub async fn run(self, state: &State) -> Result<SearchResponse, Error> {
         let start = Instant::now();
+        if self.rerank {
+            state.require_reranker()?;
+        }
         let question = self.query.as_str().to_owned();
         let embedding = state.embed_one(Kind::Query, question).await?;
         let embed = start.elapsed();
@@ -77,16 +93,20 @@ impl Search {
         let hits = self
             .find(state.database(), model, embedding, state.search_config())
             .await?;
+        let found = start.elapsed();
+        let hits = self.reranked(state, hits).await?;
         let total = start.elapsed();
         let took_ms = Took {
             embed: ms(embed),
-            database: ms(total.saturating_sub(embed)),
+            database: ms(found.saturating_sub(embed)),
+            rerank: self.rerank.then(|| ms(total.saturating_sub(found))),
             total: ms(total),
         };
         Ok(SearchResponse { hits, took_ms })
     }
 
-    /// Finds the documents of a question whose embedding is known.
+    /// Finds the documents of a question whose embedding is known; if they are to be reranked, the
+    /// candidates for [`Self::reranked`].
     ///
     /// # Errors
     /// When the database fails.
@@ -112,7 +132,7 @@ impl Search {
         .bind(self.mode.name())
         .bind(embedding)
         .bind(terms)
-        .bind(self.limit.get())
+        .bind(self.candidates())
         .bind(filter)
         .bind(self.max_distance)
         .bind(config.effort)
@@ -122,6 +142,37 @@ impl Search {
         .bind(self.expand)
         .bind(self.explain);
         database.fetch_all(statement).await
+    }
+
+    /// Orders candidates by the cross-encoder's scores and keeps as many as were wanted; leaves them
+    /// as they are unless reranking was asked for.
+    ///
+    /// # Errors
+    /// When there is no reranker, it cannot be loaded or the inference fails.
+    pub async fn reranked(&self, state: &State, mut hits: Vec<Hit>) -> Result<Vec<Hit>, Error> {
+        if !self.rerank {
+            return Ok(hits);
+        }
+        let passages = hits.iter().map(|hit| titled(&hit.title, &hit.content));
+        let question = self.query.as_str().to_owned();
+        let scores = state.rerank(question, passages.collect()).await?;
+        for (hit, score) in hits.iter_mut().zip(scores) {
+            hit.rerank_score = Some(score);
+        }
+        // Hits with one score keep the order in which they were found.
+        let score = |hit: &Hit| hit.rerank_score.unwrap_or(f32::NEG_INFINITY);
+        hits.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        hits.truncate(usize::try_from(self.limit.get()).unwrap_or_default());
+        Ok(hits)
+    }
+
+    /// Hits that the database is asked for.
+    fn candidates(&self) -> i32 {
+        if self.rerank {
+            self.limit.get().max(Self::RERANKED)
+        } else {
+            self.limit.get()
+        }
     }
 }
 

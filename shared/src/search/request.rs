@@ -30,6 +30,8 @@ pub struct SearchRequest {
     pub expand: Option<i64>,
     /// Whether hits say how their scores came about.
     pub explain: Option<bool>,
+    /// Whether a cross-encoder reads the question beside each candidate and orders them anew.
+    pub rerank: Option<bool>,
 }
 
 /// A search that can be run: every limit holds.
@@ -43,6 +45,7 @@ pub struct Search {
     pub(super) semantic_weight: Option<f64>,
     pub(super) expand: i32,
     pub(super) explain: bool,
+    pub(super) rerank: bool,
 }
 
 /// A question that is not blank, of at most [`Query::MAX_CHARACTERS`] characters.
@@ -103,6 +106,7 @@ impl SearchRequest {
                     semantic_weight: self.semantic_weight,
                     expand,
                     explain: self.explain.unwrap_or_default(),
+                    rerank: self.rerank.unwrap_or_default(),
                 })
             }
             _ => Err(Error::Invalid(errors)),

@@ -1,0 +1,163 @@
+//! A question and its candidates to scores, by a cross-encoder: a model that reads both texts at once.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use fastembed::{RerankInitOptionsUserDefined, TextRerank, UserDefinedRerankingModel};
+use serde::Deserialize;
+
+use crate::{
+    config::ModelConfig,
+    embedder::{
+        EmbedderError, batches,
+        files::{placeholder_tokenizer, read, tokenizer},
+        runtime,
+    },
+};
+
+/// A cross-encoder: one session of ONNX Runtime with its tokenizer.
+pub struct Reranker {
+    manifest: Manifest,
+    model: Mutex<TextRerank>,
+}
+
+/// Why a reranker could not be loaded or passages not scored.
+#[derive(Debug, thiserror::Error)]
+pub enum RerankerError {
+    /// A file of its folder is missing, or ONNX Runtime or the tokenizer cannot be loaded.
+    #[error("the reranker cannot be loaded (RERANKER_DIR): {0}")]
+    Folder(#[from] EmbedderError),
+    /// The manifest is not one.
+    #[error("the reranker's manifest {} is not valid (RERANKER_DIR): {reason}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// ONNX Runtime does not take the model.
+    #[error("the reranker's model {} cannot be used (RERANKER_DIR): {reason}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The inference failed.
+    #[error("the reranker {name} failed: {source}")]
+    Inference {
+        /// The model's name.
+        name: String,
+        /// Why.
+        source: fastembed::Error,
+    },
+    /// A score is infinite or not a number.
+    #[error("the reranker {name} gave a score that is not a number")]
+    NotANumber {
+        /// The model's name.
+        name: String,
+    },
+}
+
+/// The folder's `manifest.json`. That of an embedding model says more, and would do.
+#[derive(Deserialize)]
+struct Manifest {
+    name: String,
+    /// Tokens of question and passage together, with the special ones; the rest is cut.
+    max_tokens: usize,
+}
+
+impl Manifest {
+    /// Fewer tokens leave no room for two texts and the special tokens around them.
+    const MIN_TOKENS: usize = 32;
+
+    fn read(folder: &Path) -> Result<Self, RerankerError> {
+        let path = folder.join("manifest.json");
+        let json = read(&path)?;
+        let manifest = serde_json::from_slice(&json).map_err(|error| error.to_string());
+        manifest
+            .and_then(Self::check)
+            .map_err(|reason| RerankerError::Manifest { path, reason })
+    }
+
+    fn check(self) -> Result<Self, String> {
+        if self.max_tokens < Self::MIN_TOKENS {
+            return Err(format!(
+                "max_tokens is {}, less than {}",
+                self.max_tokens,
+                Self::MIN_TOKENS
+            ));
+        }
+        if self.name.trim().is_empty() {
+            return Err("name is empty".to_owned());
+        }
+        Ok(self)
+    }
+}
+
+impl Reranker {
+    /// Loads the model of a folder: `model.onnx` with one output `logits` of shape `[pairs, 1]`,
+    /// `tokenizer.json` and `manifest.json`.
+    ///
+    /// # Errors
+    /// Names the file or library that is missing or wrong.
+    pub fn load(config: &ModelConfig) -> Result<Self, RerankerError> {
+        let manifest = Manifest::read(&config.folder)?;
+        let tokenizer = tokenizer(&config.folder, manifest.max_tokens)?;
+        let options = RerankInitOptionsUserDefined::new()
+            .with_environment(runtime::environment(&config.library)?)
+            .with_intra_threads(config.threads);
+        // ONNX Runtime opens the file itself, and finds beside it the weights that are kept apart.
+        let path = config.folder.join("model.onnx");
+        let source = UserDefinedRerankingModel::new(path.clone(), placeholder_tokenizer());
+        let mut model =
+            TextRerank::try_new_from_user_defined(source, options).map_err(|error| {
+                RerankerError::Model {
+                    path,
+                    reason: error.to_string(),
+                }
+            })?;
+        model.tokenizer = tokenizer;
+        Ok(Self {
+            manifest,
+            model: Mutex::new(model),
+        })
+    }
+
+    /// Scores passages for a question, each at its passage's place: logits, the higher the better.
+    /// What exceeds the model's tokens is cut from the end of the longer of the two texts.
+    ///
+    /// # Errors
+    /// When the inference fails.
+    pub fn rerank(&self, question: &str, passages: &[String]) -> Result<Vec<f32>, RerankerError> {
+        let lengths = passages.iter().map(|text| question.len() + text.len());
+        let lengths: Vec<usize> = lengths.collect();
+        let mut scores = vec![0.0; passages.len()];
+        // The session keeps nothing between two inferences that a panic could leave half done.
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        for batch in batches::of(&lengths, self.manifest.max_tokens) {
+            let texts: Vec<&str> = batch
+                .iter()
+                .map(|&index| passages[index].as_str())
+                .collect();
+            let results = model
+                .rerank(question, &texts, false, Some(batch.len()))
+                .map_err(|source| RerankerError::Inference {
+                    name: self.manifest.name.clone(),
+                    source,
+                })?;
+            for result in results {
+                scores[batch[result.index]] = result.score;
+            }
+        }
+        if scores.iter().all(|score| score.is_finite()) {
+            Ok(scores)
+        } else {
+            Err(RerankerError::NotANumber {
+                name: self.manifest.name.clone(),
+            })
+        }
+    }
+}
