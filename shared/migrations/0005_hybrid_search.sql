@@ -82,9 +82,12 @@ DECLARE
     -- More terms make the tsquery grow beyond what it saves.
     most      CONSTANT integer := 5;
     shares    CONSTANT double precision[] := '{0.6, 0.35, 0.2, 0.1}';
+    -- Occurrences of the question's words in so few chunks that each of them is scored, in 1 or 2 ms.
+    rare      CONSTANT integer := 500;
     -- The most chunks to score, about 30 ms of work: hardly any question but a single very common word
-    -- meets this limit, and then any of the chunks that have it are taken.
-    affordable CONSTANT integer := 60000 / (cardinality(terms) + 1);
+    -- meets this limit, and then any of the chunks that have it are taken. Never fewer than match a filter
+    -- that is answered exactly.
+    affordable CONSTANT integer := greatest(5000, 60000 / (cardinality(terms) + 1));
     total     double precision := (SELECT sum(w) FROM unnest(weights[1:most]) AS w);
     questions text[] := ARRAY(SELECT rappel.reaching(terms[1:most], weights[1:most], share * total, 1, total)
                               FROM unnest(shares) AS share)
@@ -95,6 +98,10 @@ DECLARE
 BEGIN
     IF terms IS NULL THEN
         RETURN;
+    END IF;
+    -- Where the words are rare, all chunks that have one are scored sooner than steps are gone.
+    IF (SELECT sum(s.chunks) <= rare FROM rappel.term_statistics AS s WHERE s.term = ANY (terms)) THEN
+        questions := questions[cardinality(questions):];
     END IF;
     IF few_match THEN
         source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.document_id = d.id WHERE d.metadata @> $6';
