@@ -91,6 +91,18 @@ impl BlockMatrix {
         })
     }
 
+    /// The weights as floats, row by row, from a 4-bit matrix.
+    pub(super) fn to_floats(&self) -> Vec<f32> {
+        let pairs = self.values.iter().flat_map(|byte| [byte & 0x0f, byte >> 4]);
+        let weights = pairs
+            .map(|value| f32::from(value) - 8.0)
+            .collect::<Vec<f32>>();
+        let blocks = weights.chunks_exact(BLOCK).zip(&self.scales);
+        blocks
+            .flat_map(|(block, scale)| block.iter().map(move |weight| weight * scale))
+            .collect()
+    }
+
     /// Puts the rows of `below` under the rows of this matrix.
     ///
     /// Fails if the two differ in columns or bits.

@@ -6,7 +6,8 @@
 
 use super::{
     blocks::{BLOCK, BlockMatrix},
-    encoder::{Dense, Embeddings, Layer, Norm, Shape, add_to_rows},
+    bytes::ByteMatrix,
+    encoder::{Dense, Embeddings, Layer, Norm, Shape, Weights, add_to_rows},
     unigram::Vocabulary,
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -118,13 +119,19 @@ impl<'a> PackedModel<'a> {
                 bias: self.floats(&format!("{name}.b"), outputs)?,
             })
         };
+        let bytes = |part: &str, outputs, inputs| {
+            let Dense { weights, bias } = dense(part, outputs, inputs)?;
+            let weights = ByteMatrix::quantise(&weights.to_floats(), outputs, inputs)?;
+            let weights = Weights::Bytes(weights);
+            anyhow::Ok(Dense { weights, bias })
+        };
         Ok(Layer {
             query_key_value: dense("q", hidden, hidden)?
                 .stack([dense("k", hidden, hidden)?, dense("v", hidden, hidden)?])?,
-            attention_output: dense("ao", hidden, hidden)?,
+            attention_output: bytes("ao", hidden, hidden)?,
             attention_norm: self.norm(&format!("l{index}.aln"))?,
-            intermediate: dense("fi", feed_forward, hidden)?,
-            output: dense("fo", hidden, feed_forward)?,
+            intermediate: bytes("fi", feed_forward, hidden)?,
+            output: bytes("fo", hidden, feed_forward)?,
             output_norm: self.norm(&format!("l{index}.oln"))?,
         })
     }

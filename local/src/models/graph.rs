@@ -1,9 +1,9 @@
 //! Building an ONNX model: nodes in memory, large weights straight to the external data file.
 
 use super::onnx::{
-    AttributeProto, DimensionProto, EXTERNAL, FLOAT, GraphProto, INT64, ModelProto, NodeProto,
-    OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, UINT8, ValueInfoProto,
+    AttributeProto, DimensionProto, EXTERNAL, FLOAT, GraphProto, INT8, INT64, ModelProto,
+    NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, UINT8, ValueInfoProto,
 };
 use anyhow::{Context, Result};
 use prost::Message;
@@ -93,13 +93,28 @@ impl GraphBuilder {
         self.weight(name.into(), UINT8, dims, values)
     }
 
+    /// Adds a weight of signed bytes and returns its name.
+    pub(super) fn signed_bytes(
+        &mut self,
+        name: impl Into<String>,
+        dims: &[usize],
+        values: &[i8],
+    ) -> Result<String> {
+        let bytes: Vec<u8> = values.iter().map(|value| value.cast_unsigned()).collect();
+        self.weight(name.into(), INT8, dims, &bytes)
+    }
+
     /// Adds a one-dimensional constant of sizes or positions and returns its name.
     pub(super) fn sizes(&mut self, name: impl Into<String>, values: &[usize]) -> Result<String> {
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| int64(*value).to_le_bytes())
-            .collect();
-        self.weight(name.into(), INT64, &[values.len()], &bytes)
+        let values: Vec<i64> = values.iter().copied().map(int64).collect();
+        self.shape(name, &values)
+    }
+
+    /// Adds a one-dimensional constant of sizes, of which one may be -1: whatever is left. Returns
+    /// its name.
+    pub(super) fn shape(&mut self, name: impl Into<String>, sizes: &[i64]) -> Result<String> {
+        let bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+        self.weight(name.into(), INT64, &[sizes.len()], &bytes)
     }
 
     /// Adds a standard operator.

@@ -6,6 +6,7 @@
 //! check the model on the machine it runs on).
 
 mod blocks;
+mod bytes;
 mod e5;
 mod encoder;
 mod graph;

@@ -8,6 +8,8 @@
 pub(super) const FLOAT: i32 = 1;
 /// `TensorProto.DataType.UINT8`.
 pub(super) const UINT8: i32 = 2;
+/// `TensorProto.DataType.INT8`.
+pub(super) const INT8: i32 = 3;
 /// `TensorProto.DataType.INT32`.
 pub(super) const INT32: i32 = 6;
 /// `TensorProto.DataType.INT64`.
@@ -69,7 +71,7 @@ pub(super) struct NodeProto {
     pub(super) domain: Option<String>,
 }
 
-/// A constant parameter of a node: a float or an integer.
+/// A constant parameter of a node: a float, an integer or a list of integers.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct AttributeProto {
     #[prost(string, optional, tag = "1")]
@@ -78,6 +80,8 @@ pub(super) struct AttributeProto {
     pub(super) f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub(super) i: Option<i64>,
+    #[prost(int64, repeated, packed = "false", tag = "8")]
+    pub(super) ints: Vec<i64>,
     #[prost(int32, optional, tag = "20")]
     pub(super) r#type: Option<i32>,
 }
@@ -88,8 +92,8 @@ impl AttributeProto {
         Self {
             name: Some(name.to_owned()),
             f: Some(value),
-            i: None,
             r#type: Some(1),
+            ..Self::default()
         }
     }
 
@@ -97,9 +101,19 @@ impl AttributeProto {
     pub(super) fn int(name: &str, value: i64) -> Self {
         Self {
             name: Some(name.to_owned()),
-            f: None,
             i: Some(value),
             r#type: Some(2),
+            ..Self::default()
+        }
+    }
+
+    /// An attribute of type `INTS` (7 in `AttributeProto.AttributeType`).
+    pub(super) fn ints(name: &str, values: &[i64]) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            ints: values.to_vec(),
+            r#type: Some(7),
+            ..Self::default()
         }
     }
 }
