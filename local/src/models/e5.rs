@@ -7,7 +7,8 @@
 use super::{
     blocks::{BLOCK, BlockMatrix},
     bytes::ByteMatrix,
-    encoder::{Dense, Embeddings, Layer, Norm, Shape, Weights, add_to_rows},
+    encoder::{Embeddings, Layer, Norm, Shape, add_to_rows},
+    products::{Dense, Weights},
     unigram::Vocabulary,
 };
 use anyhow::{Context, Result, bail, ensure};

@@ -1,28 +1,17 @@
 //! The graph both models share: a BERT encoder with quantised weights.
 //!
-//! Weights stay quantised in memory and in the computation: block by block (`MatMulNBits`), or with
-//! one scale a token and one an output (`MatMulIntegerToFloat`), which takes half the time on a CPU
-//! and is less exact. Queries, keys and values, to which attention is sensitive, are always products
-//! of blocks; for the rest of a layer the model decides. Neither way looks beyond a token, so that a
-//! text's embedding does not depend on the batch it is in.
+//! Weights stay quantised in memory and in the computation (see [`products`](super::products)).
+//! Queries, keys and values, to which attention is sensitive, are always products of blocks; for the
+//! rest of a layer the model decides.
 
 use super::{
     blocks::{BLOCK, BlockMatrix},
-    bytes::ByteMatrix,
     graph::{Dimension, GraphBuilder, int64},
     onnx::{AttributeProto, INT32},
+    products::{Dense, Weights, write_bias, write_block_matmul, write_matmul, write_quantisation},
 };
 use anyhow::{Result, ensure};
 use std::path::Path;
-
-/// `MatMulNBits` with this accuracy level multiplies 8-bit activations, its fastest way on a CPU.
-const INT8_ACTIVATIONS: i64 = 4;
-
-/// The byte that stands for zero where activations are bytes.
-const MIDDLE: u8 = 128;
-
-/// Steps from [`MIDDLE`] to the largest activation of a token.
-const LARGEST_STEP: f32 = 127.0;
 
 /// The sizes of an encoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,29 +34,6 @@ pub(super) struct Shape {
 pub(super) struct Norm {
     pub(super) scale: Vec<f32>,
     pub(super) shift: Vec<f32>,
-}
-
-/// The weights of a linear map, stored as its multiplication wants them.
-pub(super) enum Weights {
-    Blocks(BlockMatrix),
-    Bytes(ByteMatrix),
-}
-
-/// A linear map: one row of weights and one bias for each output.
-pub(super) struct Dense<W> {
-    pub(super) weights: W,
-    pub(super) bias: Vec<f32>,
-}
-
-impl Dense<BlockMatrix> {
-    /// Joins maps of the same input into one, whose output is theirs one after another.
-    pub(super) fn stack(mut self, others: [Self; 2]) -> Result<Self> {
-        for other in others {
-            self.weights.append_rows(&other.weights)?;
-            self.bias.extend(other.bias);
-        }
-        Ok(self)
-    }
 }
 
 /// What turns token ids into the input of the first layer.
@@ -144,8 +110,8 @@ pub(super) fn write(
 }
 
 /// Writes what every layer reads: the mask as attention wants it, the shapes between which a layer
-/// changes (one row a token for products, batches of texts for attention), and the steps of
-/// [`write_byte_matmul`].
+/// changes (one row a token for products, batches of texts for attention), and the constants of
+/// quantisation.
 fn write_constants(graph: &mut GraphBuilder, shape: &Shape) -> Result<()> {
     graph.standard(
         "Cast",
@@ -166,13 +132,8 @@ fn write_constants(graph: &mut GraphBuilder, shape: &Shape) -> Result<()> {
     }
     // One row for each token of all texts.
     graph.shape("rows", &[-1, int64(shape.hidden)])?;
-    graph.shape("list", &[-1])?;
     graph.standard("ReduceProd", &["batches"], &["tokens"], vec![]);
-    graph.floats("one", &[], &[1.0])?;
-    graph.floats("step", &[], &[1.0 / LARGEST_STEP])?;
-    graph.bytes("middle", &[], &[MIDDLE])?;
-    graph.standard("Expand", &["middle", "tokens"], &["middles"], vec![]);
-    Ok(())
+    write_quantisation(graph, "tokens")
 }
 
 /// Looks up words, adds positions, normalises.
@@ -279,104 +240,6 @@ fn write_layer(
 
     let dense = write_matmul(graph, &activated, &name("output"), &layer.output)?;
     write_sum_norm(graph, shape, dense, &attended, &layer.output_norm, output)
-}
-
-/// Multiplies by the weights of `dense` and returns the names of the product and of the bias, which
-/// the operator that reads the product adds itself.
-fn write_matmul(
-    graph: &mut GraphBuilder,
-    input: &str,
-    name: &str,
-    dense: &Dense<Weights>,
-) -> Result<(String, String)> {
-    match &dense.weights {
-        Weights::Blocks(weights) => write_block_matmul(graph, input, name, weights)?,
-        Weights::Bytes(weights) => write_byte_matmul(graph, input, name, weights)?,
-    }
-    write_bias(graph, name, &dense.bias)
-}
-
-/// Writes the bias of the product `name` and returns both names.
-fn write_bias(graph: &mut GraphBuilder, name: &str, bias: &[f32]) -> Result<(String, String)> {
-    let bias = graph.floats(format!("{name}.bias"), &[bias.len()], bias)?;
-    Ok((name.to_owned(), bias))
-}
-
-/// Multiplies by a matrix of blocks; the operator quantises its input block by block as well.
-fn write_block_matmul(
-    graph: &mut GraphBuilder,
-    input: &str,
-    name: &str,
-    weights: &BlockMatrix,
-) -> Result<()> {
-    let block_bytes = BLOCK * weights.bits / 8;
-    let values = graph.bytes(
-        format!("{name}.values"),
-        &[weights.rows, weights.columns / BLOCK, block_bytes],
-        &weights.values,
-    )?;
-    let scales = graph.floats(
-        format!("{name}.scales"),
-        &[weights.scales.len()],
-        &weights.scales,
-    )?;
-    graph.contrib(
-        "MatMulNBits",
-        &[input, &values, &scales],
-        &[name],
-        vec![
-            AttributeProto::int("K", int64(weights.columns)),
-            AttributeProto::int("N", int64(weights.rows)),
-            AttributeProto::int("bits", int64(weights.bits)),
-            AttributeProto::int("block_size", int64(BLOCK)),
-            AttributeProto::int("accuracy_level", INT8_ACTIVATIONS),
-        ],
-    );
-    Ok(())
-}
-
-/// Multiplies by a matrix of bytes in whole numbers.
-///
-/// A token's vector becomes bytes: its largest value, whatever the sign, is 127 steps from
-/// [`MIDDLE`]. The product is brought back to the token's scale afterwards.
-fn write_byte_matmul(
-    graph: &mut GraphBuilder,
-    input: &str,
-    name: &str,
-    weights: &ByteMatrix,
-) -> Result<()> {
-    let part = |part: &str| format!("{name}.{part}");
-    let dims = [weights.columns, weights.rows];
-    let values = graph.signed_bytes(part("values"), &dims, &weights.values)?;
-    let scales = graph.floats(part("scales"), &[weights.rows], &weights.scales)?;
-
-    let (sizes, largest, steps) = (part("sizes"), part("largest"), part("steps"));
-    graph.standard("Abs", &[input], &[&sizes], vec![]);
-    // One number a token; `QuantizeLinear` wants a list of them, `Mul` a column.
-    graph.standard(
-        "ReduceMax",
-        &[&sizes],
-        &[&largest],
-        vec![AttributeProto::ints("axes", &[1])],
-    );
-    graph.standard("Mul", &[&largest, "step"], &[&steps], vec![]);
-
-    let (token_steps, bytes, product) = (part("token_steps"), part("bytes"), part("product"));
-    graph.standard("Reshape", &[&steps, "list"], &[&token_steps], vec![]);
-    graph.standard(
-        "QuantizeLinear",
-        &[input, &token_steps, "middles"],
-        &[&bytes],
-        vec![AttributeProto::int("axis", 0)],
-    );
-    graph.contrib(
-        "MatMulIntegerToFloat",
-        &[&bytes, &values, "one", &scales, "middle"],
-        &[&product],
-        vec![],
-    );
-    graph.standard("Mul", &[&product, &steps], &[name], vec![]);
-    Ok(())
 }
 
 /// Normalises the sum of a product, its bias, and the input of the part that ends here.

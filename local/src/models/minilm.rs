@@ -2,7 +2,8 @@
 
 use super::{
     blocks::BlockMatrix,
-    encoder::{self, Dense, Embeddings, Layer, Norm, Shape, add_to_rows},
+    encoder::{Embeddings, Layer, Norm, Shape, add_to_rows},
+    products::{self, Dense},
 };
 use anyhow::{Context, Result, ensure};
 use safetensors::{Dtype, SafeTensors};
@@ -77,7 +78,7 @@ impl<'a> Weights<'a> {
         // With one scale a token, this model's embeddings come down to a cosine of 0.996.
         let blocks = |part: &str, outputs, inputs| {
             let Dense { weights, bias } = dense(part, outputs, inputs)?;
-            let weights = encoder::Weights::Blocks(weights);
+            let weights = products::Weights::Blocks(weights);
             anyhow::Ok(Dense { weights, bias })
         };
         Ok(Layer {

@@ -12,6 +12,7 @@ mod encoder;
 mod graph;
 mod minilm;
 mod onnx;
+mod products;
 #[cfg(test)]
 mod tests;
 mod unigram;
