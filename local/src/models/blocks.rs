@@ -91,16 +91,23 @@ impl BlockMatrix {
         })
     }
 
-    /// The weights as floats, row by row, from a 4-bit matrix.
-    pub(super) fn to_floats(&self) -> Vec<f32> {
+    /// The weights as floats, row by row.
+    ///
+    /// Fails unless they are of 4 bits.
+    pub(super) fn to_floats(&self) -> Result<Vec<f32>> {
+        ensure!(
+            self.bits == 4,
+            "the weights are of {} bits, not 4",
+            self.bits
+        );
         let pairs = self.values.iter().flat_map(|byte| [byte & 0x0f, byte >> 4]);
         let weights = pairs
             .map(|value| f32::from(value) - 8.0)
             .collect::<Vec<f32>>();
         let blocks = weights.chunks_exact(BLOCK).zip(&self.scales);
-        blocks
+        Ok(blocks
             .flat_map(|(block, scale)| block.iter().map(move |weight| weight * scale))
-            .collect()
+            .collect())
     }
 
     /// Puts the rows of `below` under the rows of this matrix.
@@ -206,6 +213,8 @@ mod tests {
             .collect();
         let expected: Vec<u8> = (0..16).chain((0..16).rev()).collect();
         assert_eq!(columns, expected);
+        let weights: Vec<f32> = expected.iter().map(|&c| f32::from(c) - 8.0).collect();
+        assert_eq!(matrix.to_floats().expect("it is of 4 bits"), weights);
     }
 
     #[test]

@@ -6,9 +6,8 @@
 
 use super::{
     blocks::{BLOCK, BlockMatrix},
-    bytes::ByteMatrix,
     encoder::{Embeddings, Layer, Norm, Shape, add_to_rows},
-    products::{Dense, Weights},
+    products::Dense,
     unigram::Vocabulary,
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -120,19 +119,15 @@ impl<'a> PackedModel<'a> {
                 bias: self.floats(&format!("{name}.b"), outputs)?,
             })
         };
-        let bytes = |part: &str, outputs, inputs| {
-            let Dense { weights, bias } = dense(part, outputs, inputs)?;
-            let weights = ByteMatrix::quantise(&weights.to_floats(), outputs, inputs)?;
-            let weights = Weights::Bytes(weights);
-            anyhow::Ok(Dense { weights, bias })
-        };
         Ok(Layer {
             query_key_value: dense("q", hidden, hidden)?
-                .stack([dense("k", hidden, hidden)?, dense("v", hidden, hidden)?])?,
-            attention_output: bytes("ao", hidden, hidden)?,
+                .stack([dense("k", hidden, hidden)?, dense("v", hidden, hidden)?])?
+                // Attention is sensitive to the error of bytes.
+                .in_blocks(),
+            attention_output: dense("ao", hidden, hidden)?.in_bytes()?,
             attention_norm: self.norm(&format!("l{index}.aln"))?,
-            intermediate: bytes("fi", feed_forward, hidden)?,
-            output: bytes("fo", hidden, feed_forward)?,
+            intermediate: dense("fi", feed_forward, hidden)?.in_bytes()?,
+            output: dense("fo", hidden, feed_forward)?.in_bytes()?,
             output_norm: self.norm(&format!("l{index}.oln"))?,
         })
     }

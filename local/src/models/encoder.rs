@@ -1,14 +1,13 @@
 //! The graph both models share: a BERT encoder with quantised weights.
 //!
 //! Weights stay quantised in memory and in the computation (see [`products`](super::products)).
-//! Queries, keys and values, to which attention is sensitive, are always products of blocks; for the
-//! rest of a layer the model decides.
+//! Each model says how each of its products is computed.
 
 use super::{
     blocks::{BLOCK, BlockMatrix},
     graph::{Dimension, GraphBuilder, int64},
     onnx::{AttributeProto, INT32},
-    products::{Dense, Weights, write_bias, write_block_matmul, write_matmul, write_quantisation},
+    products::{Dense, write_matmul, write_quantisation},
 };
 use anyhow::{Result, ensure};
 use std::path::Path;
@@ -48,11 +47,11 @@ pub(super) struct Embeddings {
 /// The weights of one layer.
 pub(super) struct Layer {
     /// Query, key and value stacked: one multiplication quantises their common input once.
-    pub(super) query_key_value: Dense<BlockMatrix>,
-    pub(super) attention_output: Dense<Weights>,
+    pub(super) query_key_value: Dense,
+    pub(super) attention_output: Dense,
     pub(super) attention_norm: Norm,
-    pub(super) intermediate: Dense<Weights>,
-    pub(super) output: Dense<Weights>,
+    pub(super) intermediate: Dense,
+    pub(super) output: Dense,
     pub(super) output_norm: Norm,
 }
 
@@ -203,9 +202,7 @@ fn write_layer(
 ) -> Result<()> {
     let name = |part: &str| format!("{output}.{part}");
 
-    let qkv = name("qkv");
-    write_block_matmul(graph, input, &qkv, &layer.query_key_value.weights)?;
-    let (product, bias) = write_bias(graph, &qkv, &layer.query_key_value.bias)?;
+    let (product, bias) = write_matmul(graph, input, &name("qkv"), &layer.query_key_value)?;
     let joined = name("joined");
     let batches = [product.as_str(), "batches_of_joined"];
     graph.standard("Reshape", &batches, &[&joined], vec![]);

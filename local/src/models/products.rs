@@ -28,7 +28,7 @@ pub(super) enum Weights {
 }
 
 /// A linear map: one row of weights and one bias for each output.
-pub(super) struct Dense<W> {
+pub(super) struct Dense<W = Weights> {
     pub(super) weights: W,
     pub(super) bias: Vec<f32>,
 }
@@ -41,6 +41,26 @@ impl Dense<BlockMatrix> {
             self.bias.extend(other.bias);
         }
         Ok(self)
+    }
+
+    /// The map, to be multiplied block by block.
+    pub(super) fn in_blocks(self) -> Dense {
+        Dense {
+            weights: Weights::Blocks(self.weights),
+            bias: self.bias,
+        }
+    }
+
+    /// The map, to be multiplied in bytes.
+    ///
+    /// Fails unless the blocks are of 4 bits, which bytes hold with little loss.
+    pub(super) fn in_bytes(self) -> Result<Dense> {
+        let BlockMatrix { rows, columns, .. } = self.weights;
+        let bytes = ByteMatrix::quantise(&self.weights.to_floats()?, rows, columns)?;
+        Ok(Dense {
+            weights: Weights::Bytes(bytes),
+            bias: self.bias,
+        })
     }
 }
 
@@ -61,27 +81,18 @@ pub(super) fn write_matmul(
     graph: &mut GraphBuilder,
     input: &str,
     name: &str,
-    dense: &Dense<Weights>,
+    dense: &Dense,
 ) -> Result<(String, String)> {
     match &dense.weights {
         Weights::Blocks(weights) => write_block_matmul(graph, input, name, weights)?,
         Weights::Bytes(weights) => write_byte_matmul(graph, input, name, weights)?,
     }
-    write_bias(graph, name, &dense.bias)
-}
-
-/// Writes the bias of the product `name` and returns both names.
-pub(super) fn write_bias(
-    graph: &mut GraphBuilder,
-    name: &str,
-    bias: &[f32],
-) -> Result<(String, String)> {
-    let bias = graph.floats(format!("{name}.bias"), &[bias.len()], bias)?;
+    let bias = graph.floats(format!("{name}.bias"), &[dense.bias.len()], &dense.bias)?;
     Ok((name.to_owned(), bias))
 }
 
 /// Multiplies by a matrix of blocks; the operator quantises its input block by block as well.
-pub(super) fn write_block_matmul(
+fn write_block_matmul(
     graph: &mut GraphBuilder,
     input: &str,
     name: &str,
