@@ -1,5 +1,7 @@
 //! The `rappel` command.
 
+mod api;
+mod chat;
 mod doctor;
 mod eval;
 mod import;
@@ -37,6 +39,8 @@ enum Action {
     Import(import::Import),
     /// Ask a question.
     Search(search::Search),
+    /// Talk with the documents.
+    Chat(chat::Chat),
     /// Measure the quality of the search on a judged set.
     Eval(eval::Eval),
     /// Find the settings of the search that suit a judged set.
@@ -64,6 +68,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Migrate(migrate) => migrate.run().await,
         Action::Import(import) => import.run().await,
         Action::Search(search) => search.run().await,
+        Action::Chat(chat) => chat.run().await,
         Action::Eval(eval) => eval.run().await,
         Action::Tune(tune) => tune.run().await,
         Action::Doctor(doctor) => doctor.run().await,

@@ -16,7 +16,7 @@ use local::{
 };
 use shared::{
     Config, State,
-    config::{AddressFamily, DatabaseConfig, ModelConfig, PoolerSetting, SearchConfig},
+    config::{AddressFamily, ChatConfig, DatabaseConfig, ModelConfig, PoolerSetting, SearchConfig},
     database::Database,
     embedder::{self, Embedder, Manifest},
     migrations,
@@ -138,6 +138,8 @@ impl Setup {
             model: Some(self.model.clone()),
             reranker: self.model.reranker(),
             search: SearchConfig::default(),
+            language_model: None,
+            chat: ChatConfig::default(),
         }
     }
 

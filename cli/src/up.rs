@@ -1,21 +1,16 @@
 //! `rappel up`: the whole API on this machine.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use local::{
-    binaries::{self, Profile},
-    gateway::{Gateway, Logs, Options},
-};
+use local::gateway::{Gateway, Logs};
 use serde_json::{Value, json};
 
 use crate::{
+    api,
     search::excerpt,
-    setup::{Setup, Target, note, threads},
+    setup::{Target, note},
 };
 
 /// Serve the API on this machine, with sample documents to try it on.
@@ -34,13 +29,6 @@ pub(crate) struct Up {
 /// What the first search asks.
 const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
-/// The functions are built as this command was, so that they share what is compiled already.
-const PROFILE: Profile = if cfg!(debug_assertions) {
-    Profile::Dev
-} else {
-    Profile::Release
-};
-
 /// 60 documents in French and English, written for this project.
 const SAMPLES: &str = include_str!("../samples.jsonl");
 
@@ -48,20 +36,7 @@ impl Up {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let start = Instant::now();
         let setup = self.target.prepare("").await?;
-        let workspace = binaries::workspace()?;
-        let template = workspace.join("template.yaml");
-        let built =
-            tokio::task::spawn_blocking(move || binaries::build(&workspace, PROFILE)).await??;
-        let gateway = Gateway::start(Options {
-            template,
-            binaries: built,
-            environment: environment(&setup),
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
-            max_sandboxes: 2 * threads(),
-            idle: Duration::from_mins(5),
-            logs: Logs::Inherit,
-        })
-        .await?;
+        let gateway = api::serve(&setup, self.port, Logs::Inherit).await?;
         let served = serve(&gateway, self.no_samples, start).await;
         gateway.stop().await;
         setup.stop().await?;
@@ -70,7 +45,7 @@ impl Up {
 }
 
 async fn serve(gateway: &Gateway, no_samples: bool, start: Instant) -> anyhow::Result<()> {
-    let client = reqwest::Client::new();
+    let client = shared::client::builder().build()?;
     let url = gateway.url();
     if !no_samples && is_empty(&client, &url).await? {
         import_samples(&client, &url).await?;
@@ -80,24 +55,6 @@ async fn serve(gateway: &Gateway, no_samples: bool, start: Instant) -> anyhow::R
     interrupted().await?;
     note("stopping");
     Ok(())
-}
-
-/// What the template gives the functions on AWS.
-fn environment(setup: &Setup) -> Vec<(String, String)> {
-    let database = &setup.database;
-    [
-        ("DATABASE_URL", database.url.clone()),
-        ("DATABASE_POOLER", database.pooler.to_string()),
-        (
-            "DATABASE_ADDRESS_FAMILY",
-            database.address_family.to_string(),
-        ),
-        ("MODEL_DIR", setup.model.folder.display().to_string()),
-        ("ORT_DYLIB_PATH", setup.model.library.display().to_string()),
-        ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
 }
 
 async fn is_empty(client: &reqwest::Client, url: &str) -> anyhow::Result<bool> {

@@ -1,10 +1,12 @@
 //! Settings, read once from the environment.
 
+mod chat;
+mod language_model;
 mod search;
 
 use std::{env, fmt, path::PathBuf, str::FromStr, thread, time::Duration};
 
-pub use self::search::SearchConfig;
+pub use self::{chat::ChatConfig, language_model::LanguageModelConfig, search::SearchConfig};
 
 /// Everything that a function is told from outside.
 #[derive(Clone, Debug)]
@@ -17,6 +19,10 @@ pub struct Config {
     pub reranker: Option<ModelConfig>,
     /// How searches rank.
     pub search: SearchConfig,
+    /// The language model; `None` where none is set, and for functions that need none.
+    pub language_model: Option<LanguageModelConfig>,
+    /// The limits of a chat.
+    pub chat: ChatConfig,
 }
 
 /// How to reach the database.
@@ -117,13 +123,19 @@ impl Config {
     pub fn from_env(function: &str, needs: Needs) -> Result<Self, ConfigError> {
         let model = match needs {
             Needs::DatabaseOnly => None,
-            Needs::Embedder => Some(ModelConfig::from_env()?),
+            Needs::Embedder | Needs::LanguageModel => Some(ModelConfig::from_env()?),
+        };
+        let (language_model, chat) = match needs {
+            Needs::DatabaseOnly | Needs::Embedder => (None, ChatConfig::default()),
+            Needs::LanguageModel => (LanguageModelConfig::from_env()?, ChatConfig::from_env()?),
         };
         Ok(Self {
             database: DatabaseConfig::from_env(function)?,
             reranker: model.as_ref().and_then(ModelConfig::reranker),
             model,
             search: SearchConfig::from_env()?,
+            language_model,
+            chat,
         })
     }
 }
@@ -135,6 +147,8 @@ pub enum Needs {
     DatabaseOnly,
     /// The embedding model.
     Embedder,
+    /// The embedding model and, if there is one, the language model.
+    LanguageModel,
 }
 
 impl DatabaseConfig {

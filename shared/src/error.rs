@@ -1,6 +1,9 @@
 //! Everything that a request can fail with.
 
-use crate::{database::DatabaseError, embedder::EmbedderError, reranker::RerankerError};
+use crate::{
+    database::DatabaseError, embedder::EmbedderError, language_model::LanguageModelError,
+    reranker::RerankerError,
+};
 
 /// Why a request failed. [`crate::problem`] says what the client is told of it.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,14 @@ pub enum Error {
     /// The body is larger than [`crate::http::BODY_LIMIT`].
     #[error("the body has {0} bytes")]
     BodyTooLarge(usize),
+    /// The route takes other methods.
+    #[error("the method is {method}; it must be {allowed}")]
+    Method {
+        /// The request's.
+        method: String,
+        /// The route's.
+        allowed: &'static str,
+    },
     /// No document has this id.
     #[error("no document has the id {0:?}")]
     NoDocument(String),
@@ -29,6 +40,9 @@ pub enum Error {
     /// The reranking failed.
     #[error(transparent)]
     Reranker(#[from] RerankerError),
+    /// There is no language model, or it did not answer to the end.
+    #[error(transparent)]
+    LanguageModel(#[from] LanguageModelError),
     /// A bug, or a panic of a library.
     #[error("{0}")]
     Internal(String),

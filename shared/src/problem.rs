@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::{Error, database::DatabaseError, error::FieldError, http::BODY_LIMIT};
+use crate::{
+    Error, database::DatabaseError, error::FieldError, http::BODY_LIMIT,
+    language_model::LanguageModelError,
+};
 
 /// The body of an error response, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +24,9 @@ pub struct Problem {
     /// Seconds after which trying again makes sense, sent as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u32>,
+    /// The methods that the route takes, sent as `Allow`.
+    #[serde(skip)]
+    pub allow: Option<&'static str>,
 }
 
 impl From<&Error> for Problem {
@@ -50,8 +56,18 @@ impl From<&Error> for Problem {
                 "The body is too large",
                 &format!("the body has {bytes} bytes; the limit is {BODY_LIMIT}"),
             ),
+            Error::Method { allowed, .. } => Self {
+                allow: Some(allowed),
+                ..Self::new(
+                    405,
+                    "method-not-allowed",
+                    "Method not allowed",
+                    &error.to_string(),
+                )
+            },
             Error::NoDocument(_) => Self::new(404, "not-found", "Not found", &error.to_string()),
             Error::Database(cause) => Self::of_database(cause),
+            Error::LanguageModel(cause) => Self::of_language_model(cause),
             Error::Embedder(_) | Error::Reranker(_) | Error::Internal(_) => Self::internal(),
         }
     }
@@ -106,6 +122,45 @@ impl Problem {
         }
     }
 
+    fn of_language_model(error: &LanguageModelError) -> Self {
+        match error {
+            LanguageModelError::NotConfigured(_) => Self::new(
+                501,
+                "language-model-missing",
+                "There is no language model",
+                "set LLM_BASE_URL and LLM_MODEL, and LLM_API_KEY if the endpoint asks for one",
+            ),
+            LanguageModelError::Busy { .. } => Self::new(
+                503,
+                "language-model-busy",
+                "The language model is busy",
+                "try again in a moment",
+            )
+            .retry(5),
+            LanguageModelError::Silent(_) => Self::new(
+                504,
+                "language-model-silent",
+                "The language model took too long",
+                "it was silent for longer than LLM_TIMEOUT_MS allows",
+            ),
+            LanguageModelError::Unfinished => Self::new(
+                504,
+                "answer-unfinished",
+                "The answer took too long",
+                "it was not finished within the time limit of the function",
+            ),
+            LanguageModelError::Refused { .. }
+            | LanguageModelError::Connection(_)
+            | LanguageModelError::Unreadable(_)
+            | LanguageModelError::Key(_) => Self::new(
+                502,
+                "language-model-failed",
+                "The language model failed",
+                "the answer could not be had; the log has the cause under the request id",
+            ),
+        }
+    }
+
     fn internal() -> Self {
         Self::new(
             500,
@@ -123,6 +178,7 @@ impl Problem {
             detail: detail.to_owned(),
             errors: Vec::new(),
             retry_after: None,
+            allow: None,
         }
     }
 

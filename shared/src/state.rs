@@ -6,11 +6,12 @@ use once_cell::sync::OnceCell;
 
 use crate::{
     Config, Error,
-    config::{ConfigError, ModelConfig, Needs, SearchConfig},
+    config::{ChatConfig, ConfigError, LanguageModelConfig, ModelConfig, Needs, SearchConfig},
     database::{Database, DatabaseError},
     documents::Prepared,
     embedder::{Embedder, EmbedderError, Kind, Manifest},
     error::FieldError,
+    language_model::{LanguageModel, LanguageModelError},
     migrations,
     reranker::{Reranker, RerankerError},
 };
@@ -26,6 +27,8 @@ struct Inner {
     model: Option<Model>,
     reranker: Option<LazyReranker>,
     search: SearchConfig,
+    language_model: Option<LanguageModel>,
+    chat: ChatConfig,
 }
 
 /// The model's manifest, read at start, and the embedder, loaded when it is first needed.
@@ -53,6 +56,9 @@ pub enum StartError {
     /// The database can never serve with these settings.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The language model's client cannot be built.
+    #[error(transparent)]
+    LanguageModel(#[from] LanguageModelError),
 }
 
 impl State {
@@ -63,6 +69,11 @@ impl State {
     pub fn new(config: Config) -> Result<Self, StartError> {
         let model = config.model.map(Model::new).transpose()?;
         let database = Database::new(&config.database)?;
+        let language_model = config
+            .language_model
+            .as_ref()
+            .map(LanguageModel::new)
+            .transpose()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 database,
@@ -72,6 +83,8 @@ impl State {
                     reranker: OnceCell::new(),
                 }),
                 search: config.search,
+                language_model,
+                chat: config.chat,
             }),
         })
     }
@@ -115,6 +128,23 @@ impl State {
         &self.inner.search
     }
 
+    /// The limits of this function's chats.
+    #[must_use]
+    pub fn chat_config(&self) -> &ChatConfig {
+        &self.inner.chat
+    }
+
+    /// The language model.
+    ///
+    /// # Errors
+    /// [`LanguageModelError::NotConfigured`], which names what is not set.
+    pub fn language_model(&self) -> Result<&LanguageModel, Error> {
+        self.inner
+            .language_model
+            .as_ref()
+            .ok_or_else(|| LanguageModelError::NotConfigured(LanguageModelConfig::unset()).into())
+    }
+
     /// The configured model's manifest.
     ///
     /// # Errors
@@ -143,6 +173,21 @@ impl State {
         self.with_embedder(move |embedder| {
             Prepared::embed(embedder, &mut documents)?;
             Ok(documents)
+        })
+        .await
+    }
+
+    /// The tokens of each text, counted with the embedding model's tokenizer away from the threads that
+    /// serve requests.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or a text not be tokenized.
+    pub async fn count_tokens(&self, texts: Vec<String>) -> Result<Vec<usize>, Error> {
+        self.with_embedder(move |embedder| {
+            texts
+                .iter()
+                .map(|text| embedder.count_tokens(text))
+                .collect()
         })
         .await
     }

@@ -1,5 +1,9 @@
 //! Stories that users live through, played on the built functions.
 
+mod chat;
+mod chat_command;
+mod chat_faults;
+mod chat_refused;
 mod command;
 mod connections;
 mod doctor;

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use local::gateway::{Gateway, Logs, Options};
 use reqwest::Client;
 use serde_json::{Value, json};
+use shared::config::LanguageModelConfig;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
@@ -115,6 +116,10 @@ impl App {
                 assets.onnxruntime.display().to_string(),
             ),
         ];
+        // A language model of the terminal is none of a test's.
+        for variable in LanguageModelConfig::REQUIRED {
+            environment.push((variable.to_owned(), String::new()));
+        }
         // Of two values of a variable the later one counts.
         environment.extend(variables);
         let log = new_log(&assets.workspace, &database)?;
@@ -129,7 +134,7 @@ impl App {
         })
         .await
         .context("starting the gateway")?;
-        let client = Client::builder()
+        let client = shared::client::builder()
             .timeout(HANG)
             .no_proxy()
             .build()
@@ -222,6 +227,12 @@ impl App {
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.database_url
+    }
+
+    /// Where the API is, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.gateway().url()
     }
 
     pub(crate) fn gateway(&self) -> &Gateway {

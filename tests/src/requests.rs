@@ -13,7 +13,7 @@ impl App {
     /// # Errors
     /// When no response comes, whatever its status.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer> {
-        let mut url = self.url(path)?;
+        let mut url = self.at(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -25,7 +25,7 @@ impl App {
     /// # Errors
     /// When no response comes, whatever its status.
     pub async fn post(&self, path: &str, body: Value) -> Result<Answer> {
-        self.answer(self.client.post(self.url(path)?).json(&body))
+        self.answer(self.client.post(self.at(path)?).json(&body))
             .await
     }
 
@@ -34,7 +34,7 @@ impl App {
     /// # Errors
     /// When no response comes, whatever its status.
     pub async fn put(&self, path: &str, body: Value) -> Result<Answer> {
-        self.answer(self.client.put(self.url(path)?).json(&body))
+        self.answer(self.client.put(self.at(path)?).json(&body))
             .await
     }
 
@@ -43,7 +43,7 @@ impl App {
     /// # Errors
     /// When no response comes, whatever its status.
     pub async fn delete(&self, path: &str) -> Result<Answer> {
-        self.answer(self.client.delete(self.url(path)?)).await
+        self.answer(self.client.delete(self.at(path)?)).await
     }
 
     /// Any method with a body that may be anything.
@@ -57,7 +57,7 @@ impl App {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<Answer> {
-        let request = self.client.request(method, self.url(path)?);
+        let request = self.client.request(method, self.at(path)?);
         self.answer(request.header("content-type", content_type).body(body))
             .await
     }
@@ -99,8 +99,8 @@ impl App {
             .clone())
     }
 
-    fn url(&self, path: &str) -> Result<Url> {
-        let url = format!("{}{path}", self.gateway().url().trim_end_matches('/'));
+    fn at(&self, path: &str) -> Result<Url> {
+        let url = format!("{}{path}", self.url());
         Url::parse(&url).with_context(|| format!("{url} is not a URL"))
     }
 

@@ -15,6 +15,7 @@ pub struct Route {
     pub path: String,
     /// The binary of the function that answers.
     pub function: String,
+    key: String,
     segments: Vec<Segment>,
 }
 
@@ -62,21 +63,32 @@ impl Route {
             greedy.is_none_or(|at| at + 1 == segments.len()),
             "in the path `{path}`, a {{name+}} segment is not the last"
         );
+        let key = if segments.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{method} {path}")
+        };
         Ok(Self {
             method,
             path: path.to_owned(),
             function: function.to_owned(),
+            key,
             segments,
         })
     }
 
+    /// The route of a function's own URL. On AWS it has a host of its own and takes every path; here it
+    /// is the path that bears the function's name.
+    pub(super) fn of_url(function: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            key: "$default".to_owned(),
+            ..Self::new("ANY", &format!("/{function}"), function)?
+        })
+    }
+
     /// The route key of API Gateway, such as `GET /documents/{id}`.
-    pub(super) fn key(&self) -> String {
-        if self.is_default() {
-            self.path.clone()
-        } else {
-            format!("{} {}", self.method, self.path)
-        }
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     fn is_default(&self) -> bool {
@@ -195,7 +207,7 @@ mod tests {
 
     fn found(routes: &Routes, method: &Method, path: &str) -> (String, Parameters) {
         match routes.find(method, path) {
-            Match::Found(route, parameters) => (route.key(), parameters),
+            Match::Found(route, parameters) => (route.key().to_owned(), parameters),
             other => panic!("{method} {path} gave {other:?}"),
         }
     }

@@ -112,14 +112,13 @@ fn number(document: &Value, value: &Value) -> Option<u64> {
 }
 
 fn routes(binary: &str, resource: &Value) -> anyhow::Result<Vec<Route>> {
-    let Some(events) = resource
-        .pointer("/Properties/Events")
-        .and_then(Value::as_object)
-    else {
-        return Ok(Vec::new());
-    };
+    let properties = &resource["Properties"];
+    let url = &properties["FunctionUrlConfig"];
+    let url = (!url.is_null()).then(|| Route::of_url(binary));
+    let events = properties["Events"].as_object();
     let http = events
-        .iter()
+        .into_iter()
+        .flatten()
         .filter(|(_, event)| event["Type"] == "HttpApi" || event["Type"] == "Api");
     let route = |(name, event): (&String, &Value)| {
         let text = |key: &str| event["Properties"][key].as_str();
@@ -131,7 +130,7 @@ fn routes(binary: &str, resource: &Value) -> anyhow::Result<Vec<Route>> {
         )
         .with_context(|| format!("in the event `{name}` of `{binary}`"))
     };
-    http.map(route).collect()
+    url.into_iter().chain(http.map(route)).collect()
 }
 
 #[cfg(test)]
@@ -168,6 +167,10 @@ Resources:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: migrate } }
     Properties: { Timeout: 900, Policies: *Policies }
+  ChatFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: chat } }
+    Properties: { FunctionUrlConfig: { AuthType: AWS_IAM, InvokeMode: RESPONSE_STREAM } }
   Queue: { Type: AWS::SQS::Queue, Properties: { Timeout: !GetAtt Queue.Timeout } }
 Outputs:
   Url: { Value: !Sub "https://${Api}.example" }
@@ -197,8 +200,13 @@ Outputs:
             Some(Duration::from_mins(15))
         );
 
-        let routes: Vec<_> = template.routes.iter().map(Route::key).collect();
-        assert_eq!(routes, ["POST /search"]);
+        let mut routes: Vec<_> = template
+            .routes
+            .iter()
+            .map(|route| (route.key(), route.path.as_str()))
+            .collect();
+        routes.sort_unstable();
+        assert_eq!(routes, [("$default", "/chat"), ("POST /search", "/search")]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Harness {
         let gateway = Gateway::start(options).await.expect("the gateway starts");
         Self {
             gateway,
-            client: reqwest::Client::new(),
+            client: client(),
             folder,
         }
     }
@@ -126,4 +126,11 @@ fn pid(process: u32) -> Pid {
         .ok()
         .and_then(Pid::from_raw)
         .expect("a process id is positive")
+}
+
+/// A client without TLS needs a provider of it all the same.
+fn client() -> reqwest::Client {
+    // It fails where another test has installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }

@@ -164,6 +164,21 @@ impl Embedder {
         self.embed(Kind::Passage, &texts)
     }
 
+    /// The tokens of a text of any length, without those that the model adds around it.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn count_tokens(&self, text: &str) -> Result<usize, EmbedderError> {
+        let encoding = self
+            .model()
+            .tokenizer
+            .encode_fast(text, false)
+            .map_err(|error| fastembed::Error::Tokenization(error.to_string()))?;
+        // The tokenizer cuts at the model's maximum and keeps what it cut off.
+        let overflow = encoding.get_overflowing().iter().map(|rest| rest.len());
+        Ok(encoding.len() + overflow.sum::<usize>())
+    }
+
     fn model(&self) -> MutexGuard<'_, TextEmbedding> {
         // The session keeps nothing between two inferences that a panic could leave half done.
         self.model.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,6 +2,7 @@
 
 mod request;
 mod response;
+mod stream;
 
 use std::{
     convert::Infallible,
@@ -13,11 +14,12 @@ use std::{
 use futures_util::FutureExt as _;
 use lambda_http::{RequestExt as _, service_fn, tracing as lambda_tracing};
 use once_cell::sync::OnceCell;
-use tokio::sync::RwLock;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
     request::{Parameters, json, path_parameter},
-    response::{created, empty, ok, respond},
+    response::{created, empty, ok, report, respond},
+    stream::{StreamedBody, StreamedResponse, events, whole},
 };
 use crate::{Error, State, config::Needs, database};
 
@@ -53,35 +55,100 @@ where
     H: Fn(State, Request) -> F,
     F: Future<Output = Result<Response, Error>> + Send,
 {
-    lambda_tracing::init_default_subscriber();
-    let state = STATE
-        .get_or_try_init(|| State::from_env(function, needs))
-        .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
-    state
-        .warm()
-        .await
-        .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
-    let in_flight = close_on_shutdown(state.clone()).await;
-    let handle = &handle;
+    let running = Running::start(function, needs).await?;
+    let (running, handle) = (&running, &handle);
     lambda_http::run(service_fn(move |request: Request| {
-        let guard = Arc::clone(&in_flight).read_owned();
-        let context = request.lambda_context();
-        let answer = handle(state.clone(), request);
-        let answer = AssertUnwindSafe(database::within(deadline(&context), answer)).catch_unwind();
+        let request_id = request.lambda_context().request_id;
+        let answer = running.answer(request, handle);
         async move {
-            let _guard = guard.await;
-            let outcome = answer
-                .await
-                .unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))));
-            Ok::<_, Infallible>(response::finish(outcome, &context.request_id))
+            let (outcome, _guard) = answer.await;
+            Ok::<_, Infallible>(response::finish(outcome, &request_id))
         }
     }))
     .await
 }
 
+/// The same for a function whose answers are sent while they are made.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_streams<H, F>(
+    function: &'static str,
+    needs: Needs,
+    handle: H,
+) -> Result<(), lambda_http::Error>
+where
+    H: Fn(State, Request) -> F,
+    F: Future<Output = Result<StreamedResponse, Error>> + Send,
+{
+    let running = Running::start(function, needs).await?;
+    let (running, handle) = (&running, &handle);
+    lambda_http::run_with_streaming_response(service_fn(move |request: Request| {
+        let request_id = request.lambda_context().request_id;
+        let answer = running.answer(request, handle);
+        async move {
+            let (outcome, guard) = answer.await;
+            let mut response =
+                outcome.unwrap_or_else(|error| whole(response::finish(Err(error), &request_id)));
+            response::identify(&mut response, &request_id);
+            Ok::<_, Infallible>(stream::guarded(response, guard))
+        }
+    }))
+    .await
+}
+
+/// A function between its Init and its end.
+struct Running {
+    state: State,
+    /// Read-locked by each request that is not answered yet.
+    in_flight: Arc<RwLock<()>>,
+}
+
+impl Running {
+    async fn start(function: &'static str, needs: Needs) -> Result<Self, lambda_http::Error> {
+        lambda_tracing::init_default_subscriber();
+        let state = STATE
+            .get_or_try_init(|| State::from_env(function, needs))
+            .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+        state
+            .warm()
+            .await
+            .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+        Ok(Self {
+            state: state.clone(),
+            in_flight: close_on_shutdown(state.clone()).await,
+        })
+    }
+
+    /// The outcome of a request, and a guard to keep until it is answered. A panic is an outcome too.
+    fn answer<H, F, R>(
+        &self,
+        request: Request,
+        handle: &H,
+    ) -> impl Future<Output = (Result<R, Error>, OwnedRwLockReadGuard<()>)> + use<H, F, R>
+    where
+        H: Fn(State, Request) -> F,
+        F: Future<Output = Result<R, Error>>,
+    {
+        let guard = Arc::clone(&self.in_flight).read_owned();
+        let deadline = deadline(&request);
+        let answer = handle(self.state.clone(), request);
+        let answer = AssertUnwindSafe(database::within(deadline, answer)).catch_unwind();
+        async move {
+            let guard = guard.await;
+            let outcome = answer
+                .await
+                .unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))));
+            (outcome, guard)
+        }
+    }
+}
+
 /// When the invocation must have answered. `cargo lambda watch` gives a deadline in 1970: no limit.
-fn deadline(context: &lambda_http::Context) -> Instant {
-    let left = context.deadline().duration_since(SystemTime::now());
+#[must_use]
+pub fn deadline(request: &Request) -> Instant {
+    let deadline = request.lambda_context().deadline();
+    let left = deadline.duration_since(SystemTime::now());
     Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
 }
 

@@ -46,22 +46,31 @@ pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Er
     Ok(response(status, "application/json", json))
 }
 
-/// The one place where a request ends: an error is logged, once, and becomes a problem document.
+/// What the client is told of an error. It is logged here, and nowhere else.
+#[must_use]
+pub fn report(error: &Error, request_id: &str) -> Problem {
+    let problem = Problem::from(error);
+    let (status, r#type) = (problem.status, &problem.r#type);
+    if status >= 500 {
+        tracing::error!(request_id, status, r#type, cause = %chain(error), "the request failed");
+    } else {
+        tracing::info!(request_id, status, r#type, "the request was refused");
+    }
+    problem
+}
+
+/// The one place where a request ends, unless its answer is a stream: an error becomes a problem
+/// document.
 pub(super) fn finish(outcome: Result<Response, Error>, request_id: &str) -> Response {
-    let mut response = outcome.unwrap_or_else(|error| {
-        let problem = Problem::from(&error);
-        let (status, r#type) = (problem.status, &problem.r#type);
-        if status >= 500 {
-            tracing::error!(request_id, status, r#type, cause = %chain(&error), "the request failed");
-        } else {
-            tracing::info!(request_id, status, r#type, "the request was refused");
-        }
-        render(&problem)
-    });
+    let mut response = outcome.unwrap_or_else(|error| render(&report(&error, request_id)));
+    identify(&mut response, request_id);
+    response
+}
+
+pub(super) fn identify<B>(response: &mut lambda_http::Response<B>, request_id: &str) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    response
 }
 
 fn render(problem: &Problem) -> Response {
@@ -72,6 +81,11 @@ fn render(problem: &Problem) -> Response {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, seconds.into());
+    }
+    if let Some(methods) = problem.allow {
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static(methods));
     }
     response
 }

@@ -76,6 +76,11 @@ impl Search {
     /// so each costs an inference.
     pub const RERANKED: i32 = 50;
 
+    /// Puts another question in place of this search's.
+    pub fn set_query(&mut self, query: Query) {
+        self.query = query;
+    }
+
     /// Embeds the question and finds its documents: one round trip to the database. Reranks them if
     /// that was asked for.
     ///

@@ -1,0 +1,44 @@
+//! `POST /chat`: finds passages as a search does, and streams an answer that cites them.
+
+mod answer;
+mod citations;
+mod condense;
+mod event;
+mod prompt;
+mod request;
+mod sources;
+
+use lambda_http::http::Method;
+use shared::{
+    Error, State,
+    config::Needs,
+    http::{self, Request, StreamedResponse},
+};
+
+use crate::{answer::Answer, request::ChatRequest};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    http::serve_streams("chat", Needs::LanguageModel, handle).await
+}
+
+/// Whatever can be refused is refused before the first byte; from then on an error is an event.
+async fn handle(state: State, request: Request) -> Result<StreamedResponse, Error> {
+    // A function URL passes on every method.
+    if request.method() != Method::POST {
+        let method = request.method().to_string();
+        return Err(Error::Method {
+            method,
+            allowed: "POST",
+        });
+    }
+    state.language_model()?;
+    let chat = http::json::<ChatRequest>(&request)?.parse()?;
+    let streamed = chat.stream;
+    let answer = Answer::prepare(state, chat, http::deadline(&request)).await?;
+    if streamed {
+        Ok(http::events(event::written(answer, &request)))
+    } else {
+        Ok(http::whole(http::ok(&answer.whole().await?)?))
+    }
+}

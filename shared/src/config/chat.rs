@@ -1,0 +1,59 @@
+//! What a chat gives its language model to read, and how it keeps its reader waiting.
+
+use std::time::Duration;
+
+use super::{ConfigError, milliseconds, number};
+
+/// The limits of a chat. Tokens are those of the embedding model's tokenizer, since another model's is
+/// not known here; they differ by some tenths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChatConfig {
+    /// The most tokens of earlier messages; the oldest are left out first.
+    pub history_tokens: usize,
+    /// The most tokens of sources; the farthest are left out first, but never the nearest one.
+    pub source_tokens: usize,
+    /// Whether the model rewrites a question that follows others, so that it can be searched for alone.
+    pub condense: bool,
+    /// The longest silence towards the reader; a comment is sent to break it.
+    pub heartbeat: Duration,
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self {
+            history_tokens: 2_000,
+            source_tokens: 6_000,
+            condense: true,
+            heartbeat: Duration::from_secs(10),
+        }
+    }
+}
+
+impl ChatConfig {
+    /// Reads `CHAT_HISTORY_TOKENS` and the settings around it.
+    ///
+    /// # Errors
+    /// Names the first variable that is wrong.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let default = Self::default();
+        let tokens = |variable, default| {
+            number(
+                variable,
+                default,
+                "must be a whole number of tokens",
+                |_| true,
+            )
+        };
+        Ok(Self {
+            history_tokens: tokens("CHAT_HISTORY_TOKENS", default.history_tokens)?,
+            source_tokens: tokens("CHAT_SOURCE_TOKENS", default.source_tokens)?,
+            condense: number(
+                "CHAT_CONDENSE",
+                default.condense,
+                "must be true or false",
+                |_| true,
+            )?,
+            heartbeat: milliseconds("CHAT_HEARTBEAT_MS", 10_000)?,
+        })
+    }
+}

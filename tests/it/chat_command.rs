@@ -1,0 +1,94 @@
+//! `rappel chat`: a conversation at a terminal.
+
+use std::process::Stdio;
+
+use anyhow::Context;
+use tests::{
+    Assets,
+    command::{Printed, rappel},
+    language_model::{Reply, Step},
+};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{
+    Outcome,
+    chat::{app_with, ingest},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_shows_its_sources_and_remembers_what_was_said() -> Outcome {
+    let replies = [
+        Reply::text(&["À 22 heures", " [1]."]),
+        Reply::text(&["Quand ferme la plage en hiver ?"]),
+        Reply::text(&["Rien n’est dit de l’hiver."]),
+    ];
+    let (app, model) = app_with(replies, &[]).await?;
+    ingest(&app).await?;
+    let mut child = rappel(None, &["chat", "--api", &app.url(), "--limit", "1"])
+        .await?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("stdin is piped")?;
+    stdin
+        .write_all("Quand ferme la plage ?\n\nEt en hiver ?\n".as_bytes())
+        .await?;
+    drop(stdin);
+    let output = child.wait_with_output().await?;
+    let stdout = String::from_utf8(output.stdout)?;
+    assert!(
+        output.status.success(),
+        "{stdout}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{stdout}");
+    assert_eq!(lines[0], "À 22 heures [1].");
+    assert!(
+        lines[1].starts_with("[1] Plage (plage, distance 0."),
+        "{stdout}"
+    );
+    assert_eq!(lines[2], "Rien n’est dit de l’hiver.");
+    let condensing = model.asked()[1].body["messages"][1]["content"].to_string();
+    assert!(
+        condensing.contains("Assistant: À 22 heures [1]."),
+        "{condensing}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_question_needs_no_api_that_runs() -> Outcome {
+    let broken = Reply::Stream(vec![Step::Text("À 22"), Step::Cut]);
+    let (app, model) = app_with([Reply::text(&["À 22 heures [1]."]), broken], &[]).await?;
+    ingest(&app).await?;
+    let mut command = rappel(
+        Some(app.database_url()),
+        &["chat", "Quand ferme la plage ?"],
+    )
+    .await?;
+    command
+        .env("RAPPEL_BINARIES", &Assets::prepared().await?.binaries)
+        .envs(model.environment());
+    let answered = Printed::by(&mut command).await?;
+    assert!(
+        answered
+            .answer()?
+            .starts_with("À 22 heures [1].\n[1] Plage (plage, "),
+        "{answered:?}"
+    );
+
+    let failed = Printed::by(&mut command).await?;
+    assert!(!failed.success, "{failed:?}");
+    assert!(failed.stdout.starts_with("À 22\n"), "{failed:?}");
+    assert!(
+        failed.stderr.contains("The language model failed"),
+        "{failed:?}"
+    );
+    assert!(
+        failed.stderr.contains("the functions' log is "),
+        "{failed:?}"
+    );
+    Ok(())
+}

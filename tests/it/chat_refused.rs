@@ -1,0 +1,104 @@
+//! Conversations that are refused before the model is asked.
+
+use serde_json::{Value, json};
+use tests::App;
+
+use crate::{
+    Outcome,
+    chat::{app_with, ingest},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_language_model_the_rest_goes_on() -> Outcome {
+    let app = App::start().await?;
+    ingest(&app).await?;
+    let answer = app
+        .post("/chat", json!({ "question": "La plage ?" }))
+        .await?;
+    answer.problem(501, "language-model-missing")?;
+    for variable in ["LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL"] {
+        assert!(answer.text.contains(variable), "{}", answer.text);
+    }
+    assert_eq!(
+        app.hits(json!({ "query": "La plage ?", "limit": 1 }))
+            .await?
+            .len(),
+        1
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_that_is_wrong_is_named() -> Outcome {
+    let (app, model) = app_with([], &[]).await?;
+    let user = |content: &str| json!({ "role": "user", "content": content });
+    let cases: [(Value, &[&str]); 17] = [
+        (json!({}), &["question"]),
+        (json!({ "question": " " }), &["question"]),
+        (json!({ "question": "é".repeat(2_001) }), &["question"]),
+        (
+            json!({ "question": "a", "messages": [user("b")] }),
+            &["question"],
+        ),
+        (json!({ "messages": [] }), &["messages"]),
+        (json!({ "messages": vec![user("a"); 201] }), &["messages"]),
+        (
+            json!({ "messages": [user("a"), user("")] }),
+            &["messages[1].content"],
+        ),
+        (
+            json!({ "messages": [user(&"a".repeat(20_001)), user("b")] }),
+            &["messages[0].content"],
+        ),
+        (
+            json!({ "messages": [{ "role": "assistant", "content": "a" }] }),
+            &["messages[0].role"],
+        ),
+        (
+            json!({ "messages": [{ "role": "system", "content": "a" }] }),
+            &["messages[0].role"],
+        ),
+        (
+            json!({ "messages": [{ "role": "user" }] }),
+            &["messages[0].content"],
+        ),
+        (json!({ "question": "a", "limit": 0 }), &["limit"]),
+        (json!({ "question": "a", "limit": 21 }), &["limit"]),
+        (
+            json!({ "question": "a", "max_distance": 2.1, "mode": "guess" }),
+            &["mode", "max_distance"],
+        ),
+        (json!({ "question": "a", "expand": 11 }), &["expand"]),
+        (json!({ "question": "a", "stream": "yes" }), &["stream"]),
+        (
+            json!({ "question": "a", "temperature": 1 }),
+            &["temperature"],
+        ),
+    ];
+    for (request, fields) in cases {
+        let answer = app.post("/chat", request.clone()).await?;
+        assert_eq!(answer.refused()?, fields, "{request}");
+    }
+    let accepted = json!({
+        "messages": [user(&"a".repeat(20_000)), user(&"é".repeat(2_000))],
+        "limit": 20, "max_distance": 0.0, "expand": 10, "stream": false,
+    });
+    // There is nothing to find, so nothing is asked but the question to search for.
+    app.post("/chat", accepted).await?.success(200)?;
+    assert!(
+        model
+            .asked()
+            .iter()
+            .all(|asked| !asked.body.to_string().contains("Sources:"))
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_url_of_the_function_takes_nothing_but_post() -> Outcome {
+    let (app, _model) = app_with([], &[]).await?;
+    let answer = app.get("/chat", &[]).await?;
+    answer.problem(405, "method-not-allowed")?;
+    assert_eq!(answer.header("allow"), Some("POST"));
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! An answer that is read while it is made.
+
+use std::{pin::Pin, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use eventsource_stream::Eventsource as _;
+use futures_util::{Stream, StreamExt as _};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{Answer, App};
+
+/// Server-sent events, read one by one.
+pub struct Events {
+    events: Pin<Box<dyn Stream<Item = Result<(String, Value)>> + Send>>,
+}
+
+/// No event of a test takes a tenth of it.
+const HANG: Duration = Duration::from_mins(1);
+
+impl App {
+    /// `POST path` with a JSON body, whose answer is not read yet.
+    ///
+    /// # Errors
+    /// When no response comes.
+    pub async fn open(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
+        let url = format!("{}{path}", self.url());
+        let request = self.client.post(url).json(body);
+        request
+            .send()
+            .await
+            .context("sending a request to the gateway")
+    }
+
+    /// `POST path` with a JSON body; the events of the answer.
+    ///
+    /// # Errors
+    /// When the answer is no stream of events.
+    pub async fn events(&self, path: &str, body: &Value) -> Result<Events> {
+        let response = self.open(path, body).await?;
+        let content_type = response.headers().get("content-type").cloned();
+        if content_type.is_none_or(|value| value != "text/event-stream") {
+            let answer = Answer::read(response).await?;
+            anyhow::bail!("no stream of events: {} {}", answer.status, answer.text);
+        }
+        ensure!(
+            response.headers().contains_key("x-request-id"),
+            "every response carries x-request-id"
+        );
+        let events = response.bytes_stream().eventsource().map(|event| {
+            let event = event?;
+            let data = serde_json::from_str(&event.data).context("the data are JSON")?;
+            Ok((event.event, data))
+        });
+        Ok(Events {
+            events: Box::pin(events),
+        })
+    }
+}
+
+impl Events {
+    /// The next event's data, which must bear this name.
+    ///
+    /// # Errors
+    /// When another event comes, or none within a minute.
+    pub async fn expect(&mut self, name: &str) -> Result<Value> {
+        let (found, data) = self
+            .next()
+            .await?
+            .with_context(|| format!("the stream ended before {name}"))?;
+        ensure!(found == name, "expected {name}, got {found}: {data}");
+        Ok(data)
+    }
+
+    /// The text of the `delta`s up to another event, and that event.
+    ///
+    /// # Errors
+    /// When the stream ends or stays silent.
+    pub async fn text(&mut self) -> Result<(String, String, Value)> {
+        let mut text = String::new();
+        loop {
+            let (name, data) = self
+                .next()
+                .await?
+                .context("the stream ended within the text")?;
+            if name != "delta" {
+                return Ok((text, name, data));
+            }
+            text += data["text"].as_str().context("a delta has text")?;
+        }
+    }
+
+    /// The next event, or `None` at the end.
+    ///
+    /// # Errors
+    /// When the stream breaks or stays silent.
+    pub async fn next(&mut self) -> Result<Option<(String, Value)>> {
+        let event = timeout(HANG, self.events.next())
+            .await
+            .context("silence for a minute")?;
+        event.transpose()
+    }
+}
