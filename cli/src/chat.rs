@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct Chat {
     /// The question; without it, questions are read line by line and each remembers those before it.
     question: Option<String>,
-    /// An API that is served already, such as http://127.0.0.1:8000; without it, one is started for as
+    /// An API that is served already, such as `http://127.0.0.1:8000`; without it, one is started for as
     /// long as the conversation lasts.
     #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,

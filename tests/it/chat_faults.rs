@@ -1,12 +1,13 @@
 //! Language models that fail, and readers that leave.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tests::{
     App,
     language_model::{Reply, Step},
+    peak_memory,
 };
 use tokio::time::sleep;
 
@@ -269,12 +270,4 @@ async fn the_key_may_be_kept_by_aws_and_replaced_there() -> Outcome {
         "{logged}"
     );
     Ok(())
-}
-
-/// The most memory that a process has had, in bytes.
-fn peak_memory(process: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().split(' ').next());
-    Ok(kilobytes.context("a process has VmHWM")?.parse::<u64>()? * 1024)
 }

@@ -12,8 +12,11 @@ use crate::{Answer, App};
 
 /// Server-sent events, read one by one.
 pub struct Events {
-    events: Pin<Box<dyn Stream<Item = Result<(String, Value)>> + Send>>,
+    events: Pin<Box<dyn Stream<Item = Result<Event>> + Send>>,
 }
+
+/// An event's name and its data.
+type Event = (String, Value);
 
 /// No event of a test takes a tenth of it.
 const HANG: Duration = Duration::from_mins(1);
@@ -94,7 +97,7 @@ impl Events {
     ///
     /// # Errors
     /// When the stream breaks or stays silent.
-    pub async fn next(&mut self) -> Result<Option<(String, Value)>> {
+    pub async fn next(&mut self) -> Result<Option<Event>> {
         let event = timeout(HANG, self.events.next())
             .await
             .context("silence for a minute")?;

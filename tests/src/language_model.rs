@@ -1,4 +1,4 @@
-//! A language model behind HTTP that says what a test wants, in the form of OpenAI's API, and fails in
+//! A language model behind HTTP that says what a test wants, in the form of `OpenAI`'s API, and fails in
 //! every way that real ones do. The other end of the connection cannot tell it from one.
 
 use std::{

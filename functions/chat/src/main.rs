@@ -35,10 +35,11 @@ async fn handle(state: State, request: Request) -> Result<StreamedResponse, Erro
     state.language_model()?;
     let chat = http::json::<ChatRequest>(&request)?.parse()?;
     let streamed = chat.stream;
-    let answer = Answer::prepare(state, chat, http::deadline(&request)).await?;
+    // On the heap, as below: what waits for searches and models within is large.
+    let answer = Box::pin(Answer::prepare(state, chat, http::deadline(&request))).await?;
     if streamed {
         Ok(http::events(event::written(answer, &request)))
     } else {
-        Ok(http::whole(http::ok(&answer.whole().await?)?))
+        Ok(http::whole(http::ok(&Box::pin(answer.whole()).await?)?))
     }
 }

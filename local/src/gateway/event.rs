@@ -91,13 +91,13 @@ impl Received<'_> {
         let (body, is_base64_encoded) = body(headers, self.body);
         let event = Event {
             version: "2.0",
-            route_key: &key,
+            route_key: key,
             raw_path: &path,
             raw_query_string: query,
             cookies: cookies(headers),
             headers: self.event_headers(),
             query_string_parameters: joined(form_urlencoded::parse(query.as_bytes())),
-            request_context: self.context(&key, &path),
+            request_context: self.context(key, &path),
             body,
             path_parameters: self.parameters.iter().cloned().collect(),
             is_base64_encoded,

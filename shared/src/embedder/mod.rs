@@ -16,6 +16,7 @@ use fastembed::{
     InitOptionsUserDefined, QuantizationMode, TextEmbedding, UserDefinedEmbeddingModel,
 };
 use serde::Deserialize;
+use tokenizers::Encoding;
 
 use self::files::{placeholder_tokenizer, read, tokenizer};
 
@@ -175,7 +176,7 @@ impl Embedder {
             .encode_fast(text, false)
             .map_err(|error| fastembed::Error::Tokenization(error.to_string()))?;
         // The tokenizer cuts at the model's maximum and keeps what it cut off.
-        let overflow = encoding.get_overflowing().iter().map(|rest| rest.len());
+        let overflow = encoding.get_overflowing().iter().map(Encoding::len);
         Ok(encoding.len() + overflow.sum::<usize>())
     }
 

@@ -91,7 +91,7 @@ impl Chunk {
     }
 }
 
-/// The code or type of an error in the form of OpenAI. Its message is left alone: it may quote the
+/// The code or type of an error in the usual form. Its message is left alone: it may quote the
 /// conversation or the key.
 pub(super) fn code(error: &Value) -> Option<String> {
     let word = |field: &str| {

@@ -1,0 +1,17 @@
+//! What the kernel tells of a process.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// The most memory that a process has had, in bytes.
+///
+/// # Errors
+/// When there is no such process.
+pub fn peak_memory(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))
+        .with_context(|| format!("reading the status of process {process}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().split(' ').next());
+    Ok(kilobytes.context("a process has VmHWM")?.parse::<u64>()? * 1024)
+}
