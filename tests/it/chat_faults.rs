@@ -62,7 +62,8 @@ async fn a_model_that_stays_busy_or_refuses_is_told_as_it_is() -> Outcome {
         None,
         json!({ "error": { "message": "wrong key sk-test", "code": "invalid_api_key" } }),
     );
-    let replies = [vec![busy.clone(); 8], vec![refused.clone(); 2]].concat();
+    let for_long = Reply::Status(503, Some(3_600), json!({}));
+    let replies = [vec![busy; 8], vec![refused; 2], vec![for_long]].concat();
     let (app, model) = app_with(replies, &[]).await?;
     ingest(&app).await?;
     let whole = json!({ "question": "Quand ferme la plage ?", "stream": false });
@@ -84,6 +85,12 @@ async fn a_model_that_stays_busy_or_refuses_is_told_as_it_is() -> Outcome {
         .await?
         .problem(502, "language-model-failed")?;
     assert_eq!(model.asked().len(), 10, "a refusal is final");
+
+    assert_eq!(
+        failure(&app).await?.1["type"],
+        "urn:rappel:problem:language-model-busy"
+    );
+    assert_eq!(model.asked().len(), 11, "nobody waits an hour");
     let logged = app.logged()?;
     assert!(logged.contains("invalid_api_key"), "{logged}");
     assert!(

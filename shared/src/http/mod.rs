@@ -1,5 +1,7 @@
 //! From events to answers: what every function does around its `handle`.
 
+#[cfg(target_os = "linux")]
+mod nagle;
 mod request;
 mod response;
 mod stream;
@@ -88,6 +90,10 @@ where
         let answer = running.answer(request, handle);
         async move {
             let (outcome, guard) = answer.await;
+            #[cfg(target_os = "linux")]
+            if let Err(cause) = nagle::off() {
+                tracing::debug!(%cause, "Nagle's algorithm stays on");
+            }
             let mut response =
                 outcome.unwrap_or_else(|error| whole(response::finish(Err(error), &request_id)));
             response::identify(&mut response, &request_id);

@@ -12,6 +12,8 @@ use crate::{client, config::LanguageModelConfig, secret::Secret};
 const RETRIES: u32 = 3;
 /// The longest pause before the first of them; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause that an endpoint may ask for; who would have to wait longer is told so.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the endpoint may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The most that is read of an error's body.
@@ -102,8 +104,13 @@ impl Endpoint {
             return Ok(response);
         }
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            let again = match retry_after(&response) {
+                None => Again::Soon,
+                Some(pause) if pause <= LONGEST_PAUSE => Again::After(pause),
+                Some(_) => Again::No,
+            };
             return Err(Failure {
-                again: retry_after(&response).map_or(Again::Soon, Again::After),
+                again,
                 error: LanguageModelError::Busy {
                     status: status.as_u16(),
                 },
