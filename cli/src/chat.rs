@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use eventsource_stream::Eventsource as _;
 use futures_util::StreamExt as _;
@@ -44,6 +44,12 @@ pub(crate) struct Chat {
     target: Target,
 }
 
+/// What became of a conversation.
+struct Talk {
+    /// Whether an answer failed, and the next question was asked all the same.
+    failed: bool,
+}
+
 /// A conversation over an API.
 struct Conversation {
     client: reqwest::Client,
@@ -56,7 +62,7 @@ struct Conversation {
 impl Chat {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return self.talk(api).await;
+            return self.talk(api).await.map(drop);
         }
         let setup = self.target.prepare("").await?;
         let log = env::temp_dir().join(format!("rappel-chat-{}.log", std::process::id()));
@@ -64,45 +70,60 @@ impl Chat {
         let talked = self.talk(&gateway.url()).await;
         gateway.stop().await;
         setup.stop().await?;
-        if talked.is_ok() {
-            // Nobody misses it.
-            let _ = std::fs::remove_file(log);
-            return talked;
+        match talked {
+            Ok(Talk { failed: false }) => {
+                // Nobody misses it.
+                let _ = std::fs::remove_file(log);
+                Ok(())
+            }
+            Ok(Talk { failed: true }) => {
+                note(&format!("the functions' log is {}", log.display()));
+                Ok(())
+            }
+            Err(error) => Err(error.context(format!("the functions' log is {}", log.display()))),
         }
-        talked.with_context(|| format!("the functions' log is {}", log.display()))
     }
 
-    async fn talk(&self, api: &str) -> anyhow::Result<()> {
+    /// Talks until the questions end, or until Ctrl-C.
+    async fn talk(&self, api: &str) -> anyhow::Result<Talk> {
+        let interactive = self.question.is_none() && io::stdin().is_terminal();
+        tokio::select! {
+            talked = self.talk_on(api, interactive) => talked,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                ensure!(interactive, "interrupted");
+                Ok(Talk { failed: false })
+            }
+        }
+    }
+
+    async fn talk_on(&self, api: &str, interactive: bool) -> anyhow::Result<Talk> {
         let mut conversation = Conversation {
             client: shared::client::builder().build()?,
             url: format!("{}/chat", api.trim_end_matches('/')),
             options: self.options()?,
             messages: Vec::new(),
         };
+        let mut talk = Talk { failed: false };
         if let Some(question) = &self.question {
-            return conversation.ask(question).await;
+            conversation.ask(question).await?;
+            return Ok(talk);
         }
-        let interactive = io::stdin().is_terminal();
         let mut lines = typed();
         loop {
             if interactive {
                 show("\n> ")?;
             }
-            let line = tokio::select! {
-                line = lines.recv() => line.transpose()?,
-                interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None)?,
-            };
-            let Some(line) = line else {
-                return Ok(());
+            let Some(line) = lines.recv().await.transpose()? else {
+                return Ok(talk);
             };
             if line.trim().is_empty() {
                 continue;
             }
             // A failed answer ends a script, but not a conversation.
             if let Err(error) = conversation.ask(&line).await {
-                if !interactive {
-                    return Err(error);
-                }
+                ensure!(interactive, error);
+                talk.failed = true;
                 note(&format!("error: {error:#}"));
             }
         }
@@ -135,10 +156,15 @@ impl Conversation {
         request["messages"] = self.messages.iter().chain([&asked]).cloned().collect();
         let response = self.client.post(&self.url).json(&request).send().await;
         let response = response.context("the API does not answer")?;
+        let id = response.headers().get("x-request-id").cloned();
+        let id = id
+            .as_ref()
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or_default();
         if !response.status().is_success() {
             let status = response.status();
             let problem: Value = response.json().await.unwrap_or_default();
-            return Err(failure(&problem, &format!("the API answered {status}")));
+            return Err(failure(&problem, &format!("the API answered {status}"), id));
         }
         let mut events = response.bytes_stream().eventsource();
         let (mut answer, mut sources) = (String::new(), Value::Null);
@@ -150,7 +176,7 @@ impl Conversation {
                 "sources" => sources = data["sources"].take(),
                 "delta" => {
                     let text = data["text"].as_str().unwrap_or_default();
-                    show(text)?;
+                    show(&harmless(text))?;
                     answer.push_str(text);
                 }
                 "done" => {
@@ -161,7 +187,7 @@ impl Conversation {
                 }
                 "error" => {
                     show("\n")?;
-                    return Err(failure(&data, "the answer failed"));
+                    return Err(failure(&data, "the answer failed", id));
                 }
                 _ => {}
             }
@@ -184,11 +210,11 @@ fn typed() -> mpsc::Receiver<io::Result<String>> {
     lines
 }
 
-/// What a problem document says.
-fn failure(problem: &Value, otherwise: &str) -> anyhow::Error {
+/// What a problem document says, with the id under which the log has more.
+fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
     match (problem["title"].as_str(), problem["detail"].as_str()) {
-        (Some(title), Some(detail)) => anyhow::anyhow!("{title}: {detail}"),
-        _ => anyhow::anyhow!("{otherwise}"),
+        (Some(title), Some(detail)) => anyhow::anyhow!("{title}: {detail} (request {id})"),
+        _ => anyhow::anyhow!("{otherwise} (request {id})"),
     }
 }
 
@@ -206,7 +232,7 @@ fn list(sources: &Value) -> String {
         format!(
             "{dim}[{}] {} ({id}, distance {distance:.3}){plain}\n",
             source["number"],
-            title.unwrap_or(id)
+            harmless(title.unwrap_or(id))
         )
     };
     sources.as_array().into_iter().flatten().map(line).collect()
@@ -217,4 +243,11 @@ fn show(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Text of others without what would command the terminal.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() || "\n\t".contains(*c))
+        .collect()
 }

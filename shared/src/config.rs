@@ -103,6 +103,14 @@ pub enum ConfigError {
         /// What it is for, with an example.
         purpose: &'static str,
     },
+    /// A variable that may hold a secret has a value that cannot be used; it is not shown.
+    #[error("{variable} {expected}")]
+    Unusable {
+        /// The variable's name.
+        variable: &'static str,
+        /// What its value must be.
+        expected: &'static str,
+    },
     /// A variable has a value that cannot be used.
     #[error("{variable} is {value:?}: {expected}")]
     Invalid {

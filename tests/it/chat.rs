@@ -252,15 +252,19 @@ async fn a_question_that_follows_others_is_searched_for_as_it_stands_alone() -> 
     let asked = model.asked();
     let condensing = last_message(&asked[0].body)?;
     assert!(
-        condensing.contains("Assistant: Il est commercial [1]."),
+        condensing.contains(r#"{"role":"assistant","content":"Il est commercial."}"#),
         "{condensing}"
     );
     assert!(
-        condensing.ends_with("User's last message: Et il dure combien de temps ?"),
+        condensing.ends_with(r#"The last message: "Et il dure combien de temps ?""#),
         "{condensing}"
     );
     let answering = &asked[1].body["messages"];
     assert_eq!(answering[1]["content"], "Parle-moi du bail.");
+    assert_eq!(
+        answering[2]["content"], "Il est commercial.",
+        "a number of then would be another source now"
+    );
     assert!(last_message(&asked[1].body)?.ends_with("Question: Et il dure combien de temps ?"));
     Ok(())
 }
@@ -331,15 +335,13 @@ async fn the_oldest_messages_and_the_farthest_sources_give_way_to_the_budget() -
     let messages = asked[0].body["messages"]
         .as_array()
         .context("messages is a list")?;
-    let said: Vec<_> = messages[1..4]
+    let said: Vec<_> = messages[1..]
         .iter()
-        .map(|message| message["content"].as_str())
+        .map(|message| message["content"].as_str().unwrap_or_default())
         .collect();
-    assert_eq!(
-        said,
-        [Some("Le phare est beau."), Some("Merci."), Some("De rien.")]
-    );
-    assert_eq!(messages.len(), 5);
+    // The phare's answer fits, but its question does not.
+    assert_eq!(said[..2], ["Merci.", "De rien."]);
+    assert_eq!(said.len(), 3);
     Ok(())
 }
 

@@ -32,7 +32,7 @@ async fn without_a_language_model_the_rest_goes_on() -> Outcome {
 async fn every_field_that_is_wrong_is_named() -> Outcome {
     let (app, model) = app_with([], &[]).await?;
     let user = |content: &str| json!({ "role": "user", "content": content });
-    let cases: [(Value, &[&str]); 17] = [
+    let cases: [(Value, &[&str]); 15] = [
         (json!({}), &["question"]),
         (json!({ "question": " " }), &["question"]),
         (json!({ "question": "é".repeat(2_001) }), &["question"]),
@@ -41,14 +41,9 @@ async fn every_field_that_is_wrong_is_named() -> Outcome {
             &["question"],
         ),
         (json!({ "messages": [] }), &["messages"]),
-        (json!({ "messages": vec![user("a"); 201] }), &["messages"]),
         (
             json!({ "messages": [user("a"), user("")] }),
             &["messages[1].content"],
-        ),
-        (
-            json!({ "messages": [user(&"a".repeat(20_001)), user("b")] }),
-            &["messages[0].content"],
         ),
         (
             json!({ "messages": [{ "role": "assistant", "content": "a" }] }),
@@ -80,7 +75,7 @@ async fn every_field_that_is_wrong_is_named() -> Outcome {
         assert_eq!(answer.refused()?, fields, "{request}");
     }
     let accepted = json!({
-        "messages": [user(&"a".repeat(20_000)), user(&"é".repeat(2_000))],
+        "messages": [user(&"é".repeat(100_000)), user(&"é".repeat(2_000))],
         "limit": 20, "max_distance": 0.0, "expand": 10, "stream": false,
     });
     // There is nothing to find, so nothing is asked but the question to search for.

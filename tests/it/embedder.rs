@@ -55,6 +55,17 @@ async fn an_embedding_does_not_depend_on_its_batch() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_counted_beyond_what_the_model_reads() -> Outcome {
+    let embedder = load().await?;
+    let sentence = "Le phare éclaire la mer. ";
+    let few = embedder.count_tokens(&sentence.repeat(10))?;
+    assert!((50..200).contains(&few), "{few}");
+    assert_eq!(embedder.count_tokens(&sentence.repeat(1_000))?, 100 * few);
+    assert_eq!(embedder.count_tokens("")?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_nearer_to_its_answer_in_another_language_than_to_another_subject() -> Outcome
 {
     let embedder = load().await?;

@@ -100,7 +100,7 @@ impl Answer {
     ) -> Result<Self, Error> {
         let start = Instant::now();
         let config = *state.chat_config();
-        prompt::recent(&state, &mut chat, config.history_tokens).await?;
+        prompt::trim(&state, &mut chat, config.history_tokens).await?;
         let usage = condensed(&state, &mut chat).await?;
         let hits = chat.search.run(&state).await?.hits;
         let asked = !hits.is_empty() || !chat.require_sources;
@@ -122,7 +122,7 @@ impl Answer {
     /// The parts of the answer, made as they are taken.
     pub(crate) fn parts(self) -> impl Stream<Item = Result<Part, Error>> + Send {
         try_stream! {
-            let Self { state, sources, messages, question, mut usage, clock } = self;
+            let Self { state, sources, messages, question, usage, clock } = self;
             let mut citations = Citations::new(sources.len());
             yield Part::Sources(sources);
             let Some(messages) = messages else {
@@ -132,8 +132,7 @@ impl Answer {
             };
             let deltas = state.language_model()?.stream(&messages);
             let mut deltas = std::pin::pin!(deltas);
-            let mut finish_reason = None;
-            let mut first_token = None;
+            let (mut finish_reason, mut first_token, mut spent) = (None, None, None);
             let unfinished = |_| LanguageModelError::Unfinished;
             while let Some(delta) = timeout_at(clock.deadline.into(), deltas.next()).await.map_err(unfinished)? {
                 let delta = delta?;
@@ -143,7 +142,8 @@ impl Answer {
                     yield Part::Delta(text);
                 }
                 finish_reason = delta.finish_reason.or(finish_reason);
-                usage = sum(usage, delta.usage);
+                // Some endpoints count in every piece; the last count is of the whole.
+                spent = delta.usage.or(spent);
             }
             let rest = citations.rest();
             if !rest.is_empty() {
@@ -151,6 +151,7 @@ impl Answer {
                 yield Part::Delta(rest);
             }
             let reason = finish_reason.unwrap_or_else(|| "stop".to_owned());
+            let usage = sum(usage, spent);
             yield Part::Done(Done::new(reason, usage, citations.removed(), clock, first_token));
         }
     }

@@ -12,16 +12,20 @@ pub(crate) struct Citations {
     removed: usize,
 }
 
-/// Between backquotes brackets are no citations.
+/// Between backquotes brackets are no citations. As in Markdown, code ends with as many of them as it
+/// began with; less than three of them end with their line, so that a stray one does no harm beyond it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Code {
-    inside: bool,
-    /// Whether the last character was a backquote: of a row of them only the first one counts.
-    in_row: bool,
+    /// Backquotes that opened the code; 0 outside of it.
+    opened: usize,
+    /// Backquotes in a row so far.
+    row: usize,
 }
 
-/// Bytes of the longest citation that is looked at: `[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]` and some more.
-const LONGEST: usize = 64;
+/// Bytes of the longest citation that is looked at: twenty sources of four bytes, and some more.
+const LONGEST: usize = 128;
+/// Blanks before a citation that go with it.
+const BLANKS: usize = 16;
 
 impl Citations {
     /// For an answer from `sources` sources, which are numbered from 1.
@@ -32,6 +36,14 @@ impl Citations {
             code: Code::default(),
             removed: 0,
         }
+    }
+
+    /// A text that is whole, without any citation.
+    pub(crate) fn stripped(text: &str) -> String {
+        let mut citations = Self::new(0);
+        let mut stripped = citations.pass(text);
+        stripped.push_str(&citations.rest());
+        stripped
     }
 
     /// The text that can be shown after `piece` has come; what may still become a citation is held back.
@@ -54,67 +66,92 @@ impl Citations {
     }
 
     fn take(&mut self, c: char, shown: &mut String) {
-        let open = self.held.contains('[');
         let code = self.code.pass(c);
-        if open && c == ']' {
-            let kept = self.judged();
-            shown.push_str(&kept);
-        } else if open && (c.is_ascii_digit() || c == ',' || c == ' ') && self.held.len() < LONGEST
-        {
+        if let Some(open) = self.held.find('[') {
+            if c == ']' {
+                let kept = self.judged(open);
+                shown.push_str(&kept);
+                return;
+            }
+            let fits = self.held.len() - open < LONGEST;
+            if fits && (c.is_ascii_digit() || SEPARATORS.contains(&c) || RANGES.contains(&c)) {
+                self.held.push(c);
+                return;
+            }
+            // No citation after all.
+            shown.push_str(&std::mem::take(&mut self.held));
+        }
+        let held = match c {
+            ' ' => self.held.len() < BLANKS,
+            '[' => !code,
+            _ => false,
+        };
+        if !held {
+            shown.push_str(&std::mem::take(&mut self.held));
+        }
+        if held || c == ' ' {
             self.held.push(c);
         } else {
-            // No citation after all.
-            if open || (c != ' ' && c != '[') {
-                shown.push_str(&std::mem::take(&mut self.held));
-            }
-            let may_begin = (c == '[' && !code) || c == ' ';
-            if may_begin && self.held.len() < LONGEST {
-                self.held.push(c);
-            } else {
-                shown.push_str(&std::mem::take(&mut self.held));
-                shown.push(c);
-            }
+            shown.push(c);
         }
     }
 
-    /// Ends a citation: what is left of it, without the sources that there are none of.
-    fn judged(&mut self) -> String {
+    /// Ends the citation whose bracket is at `open`: what is left of it, without the sources that there
+    /// are none of.
+    fn judged(&mut self, open: usize) -> String {
         let held = std::mem::take(&mut self.held);
-        let (blanks, numbers) = held.split_once('[').unwrap_or((&held, ""));
-        let numbers: Vec<&str> = numbers.split(',').map(str::trim).collect();
-        // `[]` and `[1 2]` are no citations.
-        if numbers
-            .iter()
-            .any(|number| number.is_empty() || number.contains(' '))
-        {
+        let cited: Vec<&str> = held[open + 1..]
+            .split(SEPARATORS)
+            .filter(|cited| !cited.is_empty())
+            .collect();
+        // `[]` cites nothing.
+        if cited.is_empty() {
             return format!("{held}]");
         }
-        let known: Vec<&str> = numbers
+        let known: Vec<&str> = cited
             .iter()
             .copied()
-            .filter(|number| {
-                number
-                    .parse()
-                    .is_ok_and(|n: usize| (1..=self.sources).contains(&n))
-            })
+            .filter(|cited| self.is_known(cited))
             .collect();
-        self.removed += numbers.len() - known.len();
+        self.removed += cited.len() - known.len();
         if known.is_empty() {
             String::new()
         } else {
-            format!("{blanks}[{}]", known.join(", "))
+            format!("{}[{}]", &held[..open], known.join(", "))
         }
     }
+
+    /// Whether there is a source of this number, or of both ends of this range.
+    fn is_known(&self, cited: &str) -> bool {
+        cited.split(RANGES).all(|number| {
+            let number = number.parse();
+            number.is_ok_and(|number: usize| (1..=self.sources).contains(&number))
+        })
+    }
 }
+
+/// What stands between two numbers.
+const SEPARATORS: [char; 2] = [',', ' '];
+/// What stands between the first number of a range and the last.
+const RANGES: [char; 2] = ['-', '–'];
 
 impl Code {
     /// Whether `c` is within code.
     fn pass(&mut self, c: char) -> bool {
-        if c == '`' && !self.in_row {
-            self.inside = !self.inside;
+        if c == '`' {
+            self.row += 1;
+            return true;
         }
-        self.in_row = c == '`';
-        self.inside
+        let row = std::mem::take(&mut self.row);
+        if row > 0 && self.opened == 0 {
+            self.opened = row;
+        } else if row > 0 && row == self.opened {
+            self.opened = 0;
+        }
+        if c == '\n' && self.opened < 3 {
+            self.opened = 0;
+        }
+        self.opened > 0
     }
 }
 
@@ -148,7 +185,8 @@ mod tests {
         for text in [
             "La plage ferme à 22 heures [1].",
             "Both [1][3] and [2, 3].",
-            "[3]",
+            "[3], [1-3] and [1–2]",
+            "a row [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3]",
             "  deux  blancs  ",
             "",
         ] {
@@ -167,6 +205,15 @@ mod tests {
                 4,
             ),
             ("[99999999999999999999999] Oui", " Oui", 1),
+            ("Oui [9,] [9 8] [7-9]", "Oui", 4),
+            (
+                "twenty [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 99]",
+                "twenty [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]",
+                1,
+            ),
+            ("a stray ` quote\nthen [9]", "a stray ` quote\nthen", 1),
+            ("``a`b`` then [9]", "``a`b`` then", 1),
+            ("```\na ` b\n``` [9]", "```\na ` b\n```", 1),
         ] {
             assert_eq!(shown(text, 3), (expected.to_owned(), removed), "{text:?}");
         }
@@ -175,7 +222,7 @@ mod tests {
     #[test]
     fn brackets_of_other_kinds_stay() {
         for text in [
-            "a [b] [] [1 2] [1",
+            "a [b] [] [1",
             "see [the site](https://example.org)",
             "use `a[9]` or\n```\nb[9]\n```\n",
             "[ 12",
@@ -183,5 +230,11 @@ mod tests {
         ] {
             assert_eq!(shown(text, 3), (text.to_owned(), 0), "{text:?}");
         }
+    }
+
+    #[test]
+    fn many_blanks_hide_no_citation() {
+        let (text, removed) = shown(&format!("a{}[9]", " ".repeat(100)), 3);
+        assert!(text.trim_end() == "a" && removed == 1, "{text:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! The parts of an answer as server-sent events.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use async_stream::stream;
 use futures_util::{Stream, StreamExt as _};
@@ -36,7 +36,9 @@ pub(crate) fn written(
 ) -> impl Stream<Item = String> + Send + 'static {
     let request_id = request.lambda_context().request_id;
     let heartbeat = answer.state.chat_config().heartbeat;
-    let events = answer.parts().map(move |part| match part {
+    let parts = AssertUnwindSafe(answer.parts()).catch_unwind();
+    let parts = parts.map(|part| part.unwrap_or_else(|panic| Err(http::panicked(&*panic))));
+    let events = parts.map(move |part| match part {
         Ok(Part::Sources(sources)) => event("sources", &Sources { sources }),
         Ok(Part::Delta(text)) => event("delta", &Delta { text }),
         Ok(Part::Done(done)) => event("done", &done),

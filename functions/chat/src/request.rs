@@ -79,13 +79,14 @@ impl ChatRequest {
             .pop()
             .map(|message| message.content)
             .unwrap_or_default();
-        if self.limit.is_some_and(|limit| limit > Chat::MAX_SOURCES) {
-            let detail = format!("must be 1 to {}", Chat::MAX_SOURCES);
+        let limit = self.limit.unwrap_or(Chat::SOURCES);
+        if !(1..=Chat::MAX_SOURCES).contains(&limit) {
+            let detail = format!("is {limit}; 1 to {} are allowed", Chat::MAX_SOURCES);
             errors.push(FieldError::new("limit", detail));
         }
         let search = SearchRequest {
             query: question.clone(),
-            limit: Some(self.limit.unwrap_or(Chat::SOURCES).min(Chat::MAX_SOURCES)),
+            limit: Some(limit.clamp(1, Chat::MAX_SOURCES)),
             max_distance: self.max_distance,
             filter: self.filter,
             mode: self.mode,
@@ -117,10 +118,6 @@ impl Chat {
     pub(crate) const SOURCES: i64 = 6;
     /// The most sources: more of them hide each other from a model.
     pub(crate) const MAX_SOURCES: i64 = 20;
-    /// Messages of the longest conversation.
-    const MAX_MESSAGES: usize = 200;
-    /// Characters of the longest message before the question.
-    const MAX_CHARACTERS: usize = 20_000;
 }
 
 /// The messages of a request, at least one, and the name of the field that the question is in.
@@ -143,45 +140,21 @@ fn conversation(
         }
         (None, None) => return Err(one("question", "is missing, and messages too".to_owned())),
     };
-    if turns.is_empty() || turns.len() > Chat::MAX_MESSAGES {
-        let detail = format!(
-            "has {} messages; 1 to {} are allowed",
-            turns.len(),
-            Chat::MAX_MESSAGES
-        );
-        return Err(one("messages", detail));
+    let Some(last) = turns.len().checked_sub(1) else {
+        return Err(one(
+            "messages",
+            "is empty; it must end with a question".to_owned(),
+        ));
+    };
+    if turns[last].role != Speaker::User {
+        let detail = "must be user: the last message is the question";
+        return Err(one(&format!("messages[{last}].role"), detail.to_owned()));
     }
-    let last = turns.len() - 1;
-    let errors: Vec<FieldError> = turns
-        .iter()
-        .enumerate()
-        .filter_map(|(index, turn)| turn.wrong(index, last))
-        .collect();
-    if errors.is_empty() {
-        let messages = turns.into_iter().map(Turn::into_message).collect();
-        Ok((messages, format!("messages[{last}].content")))
-    } else {
-        Err(errors)
-    }
+    let messages = turns.into_iter().map(Turn::into_message).collect();
+    Ok((messages, format!("messages[{last}].content")))
 }
 
 impl Turn {
-    fn wrong(&self, index: usize, last: usize) -> Option<FieldError> {
-        if index == last {
-            // Its length is the search's matter.
-            return (self.role != Speaker::User).then(|| {
-                let field = format!("messages[{index}].role");
-                FieldError::new(field, "must be user: the last message is the question")
-            });
-        }
-        let characters = self.content.chars().count();
-        (characters > Chat::MAX_CHARACTERS).then(|| {
-            let limit = Chat::MAX_CHARACTERS;
-            let detail = format!("has {characters} characters; the limit is {limit}");
-            FieldError::new(format!("messages[{index}].content"), detail)
-        })
-    }
-
     fn into_message(self) -> Message {
         let role = match self.role {
             Speaker::User => Role::User,

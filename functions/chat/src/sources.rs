@@ -3,6 +3,8 @@
 use serde::Serialize;
 use shared::{Error, State, search::Hit};
 
+use crate::prompt::{fenced, fitting};
+
 /// A passage with the number by which it is cited.
 #[derive(Debug, Serialize)]
 pub(crate) struct Source {
@@ -21,38 +23,31 @@ struct Shown<'a> {
     text: &'a str,
 }
 
-/// Numbers hits, as many as have at most `tokens` tokens together; the first one is there in any case.
+/// Numbers hits, as many as have at most `tokens` tokens together as the model is shown them; the first
+/// one is there in any case.
 pub(crate) async fn within(
     state: &State,
     hits: Vec<Hit>,
     tokens: usize,
 ) -> Result<Vec<Source>, Error> {
-    let contents = hits.iter().map(|hit| hit.content.clone()).collect();
-    let counts = state.count_tokens(contents).await?;
-    let mut total = 0;
-    let fit = counts
-        .iter()
-        .take_while(|count| {
-            total += **count;
-            total <= tokens
-        })
-        .count();
-    Ok((1..)
+    let mut sources: Vec<Source> = (1..)
         .zip(hits)
-        .take(fit.max(1))
         .map(|(number, hit)| Source { number, hit })
-        .collect())
+        .collect();
+    let counts = state
+        .count_tokens(sources.iter().map(Source::fenced).collect())
+        .await?;
+    sources.truncate(fitting(counts.into_iter(), tokens).max(1));
+    Ok(sources)
 }
 
 impl Source {
-    /// The source as a line of JSON. A line break or quotation mark in it is escaped, so that nothing
-    /// inside can look like the end of the passage.
+    /// The source as the model is shown it.
     pub(crate) fn fenced(&self) -> String {
-        let shown = Shown {
+        fenced(&Shown {
             source: self.number,
             title: &self.hit.title,
             text: &self.hit.content,
-        };
-        serde_json::to_string(&shown).unwrap_or_default()
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ConfigError, milliseconds, number};
 
 /// The limits of a chat. Tokens are those of the embedding model's tokenizer, since another model's is
-/// not known here; they differ by some tenths.
+/// not known here; they differ by a tenth or two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChatConfig {
     /// The most tokens of earlier messages; the oldest are left out first.

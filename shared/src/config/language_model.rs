@@ -48,9 +48,8 @@ impl LanguageModelConfig {
             return Ok(None);
         };
         if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
-            return Err(ConfigError::Invalid {
+            return Err(ConfigError::Unusable {
                 variable: "LLM_BASE_URL",
-                value: base_url,
                 expected: "must begin with https:// or http://, for example https://api.openai.com/v1",
             });
         }
@@ -79,9 +78,8 @@ fn parameters() -> Result<Map<String, Value>, ConfigError> {
     let Some(value) = optional(VARIABLE) else {
         return Ok(Map::new());
     };
-    serde_json::from_str(&value).map_err(|_| ConfigError::Invalid {
+    serde_json::from_str(&value).map_err(|_| ConfigError::Unusable {
         variable: VARIABLE,
-        value,
         expected: "must be a JSON object, for example {\"temperature\": 0.2}",
     })
 }

@@ -142,9 +142,7 @@ impl Running {
         let answer = AssertUnwindSafe(database::within(deadline, answer)).catch_unwind();
         async move {
             let guard = guard.await;
-            let outcome = answer
-                .await
-                .unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))));
+            let outcome = answer.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
             (outcome, guard)
         }
     }
@@ -173,10 +171,12 @@ async fn close_on_shutdown(state: State) -> Arc<RwLock<()>> {
     in_flight
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+/// The error that a panic is for a client.
+#[must_use]
+pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panic: {}", message.unwrap_or("without a message"))
+    Error::Internal(format!("panic: {}", message.unwrap_or("without a message")))
 }

@@ -7,7 +7,7 @@ use lambda_http::{
 use serde::Serialize;
 
 use super::Response;
-use crate::{Error, problem::Problem};
+use crate::{Error, error::chain, problem::Problem};
 
 /// The media type of errors, RFC 9457.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -97,20 +97,4 @@ fn response(status: StatusCode, content_type: &'static str, json: String) -> Res
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
-}
-
-/// An error with everything that caused it.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // A transparent error repeats its source's text.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

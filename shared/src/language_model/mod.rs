@@ -12,14 +12,14 @@ use std::{sync::Arc, time::Duration};
 use async_stream::try_stream;
 use eventsource_stream::Eventsource as _;
 use futures_util::{Stream, StreamExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use self::{chunk::Chunk, request::Endpoint};
 pub use self::{
     chunk::{Delta, Usage},
     message::{Message, Role},
 };
-use crate::{config::LanguageModelConfig, secret::SecretError};
+use crate::{config::LanguageModelConfig, error::chain, secret::SecretError};
 
 /// The language model of a function.
 #[derive(Debug)]
@@ -28,6 +28,9 @@ pub struct LanguageModel {
     timeout: Duration,
 }
 
+/// How long the count of tokens may follow after the end of the text.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Why there is no answer, or no more of it. No text of a conversation is in it.
 #[derive(Debug, thiserror::Error)]
 pub enum LanguageModelError {
@@ -35,10 +38,12 @@ pub enum LanguageModelError {
     #[error("there is no language model: {} not set", .0.join(" and "))]
     NotConfigured(Vec<&'static str>),
     /// The endpoint has too much to do, and still had after some attempts.
-    #[error("the language model's endpoint is busy: status {status}")]
+    #[error("the language model's endpoint is busy: status {status}{}", told(code.as_deref()))]
     Busy {
-        /// Its last answer.
+        /// Its last status.
         status: u16,
+        /// The code in its body, if there is one.
+        code: Option<String>,
     },
     /// Nothing came for so long.
     #[error("the language model was silent for {0:?}")]
@@ -47,7 +52,7 @@ pub enum LanguageModelError {
     #[error("the language model had not finished when the function's time was over")]
     Unfinished,
     /// The endpoint refused the request.
-    #[error("the language model's endpoint answered {status}{}", code.as_deref().map_or_else(String::new, |code| format!(", {code}")))]
+    #[error("the language model's endpoint answered {status}{}", told(code.as_deref()))]
     Refused {
         /// Its status.
         status: u16,
@@ -91,21 +96,24 @@ impl LanguageModel {
         let body = endpoint.body(messages);
         try_stream! {
             let silent = |_| LanguageModelError::Silent(limit);
-            let response = timeout(limit, endpoint.open(&body)).await.map_err(silent)??;
+            let mut until = Instant::now() + limit;
+            let response = timeout_at(until, endpoint.open(&body, until)).await.map_err(silent)??;
             let mut events = response.bytes_stream().eventsource();
             let mut finished = false;
-            while let Some(event) = timeout(limit, events.next()).await.map_err(silent)? {
-                let data = event.map_err(|error| LanguageModelError::Connection(chain(&error)))?.data;
-                if data == "[DONE]" {
-                    break;
-                }
-                let delta = Chunk::parse(&data)?.into_delta();
+            loop {
+                let event = match timeout_at(until, events.next()).await {
+                    Ok(Some(Ok(event))) if event.data != "[DONE]" => event,
+                    // After its reason to finish nothing is missing but the count of tokens.
+                    _ if finished => break,
+                    Ok(Some(Err(error))) => Err(LanguageModelError::Connection(chain(&error)))?,
+                    // A connection that is closed in the middle of an answer may look like its end.
+                    Ok(_) => Err(LanguageModelError::Connection("it ended within the answer".to_owned()))?,
+                    Err(_) => Err(LanguageModelError::Silent(limit))?,
+                };
+                let delta = Chunk::parse(&event.data)?.into_delta();
                 finished |= delta.finish_reason.is_some();
+                until = Instant::now() + if finished { LAST_WORDS.min(limit) } else { limit };
                 yield delta;
-            }
-            // A connection that is closed in the middle of an answer may look like its end.
-            if !finished {
-                Err(LanguageModelError::Connection("it ended within the answer".to_owned()))?;
             }
         }
     }
@@ -129,13 +137,6 @@ impl LanguageModel {
     }
 }
 
-/// An error of a library with what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+fn told(code: Option<&str>) -> String {
+    code.map_or_else(String::new, |code| format!(", {code}"))
 }

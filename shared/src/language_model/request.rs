@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
-use super::{LanguageModelError, Message, chain, chunk};
-use crate::{client, config::LanguageModelConfig, secret::Secret};
+use super::{LanguageModelError, Message, chunk};
+use crate::{client, config::LanguageModelConfig, error::chain, secret::Secret};
 
 /// Attempts beyond the first one.
 const RETRIES: u32 = 3;
 /// The longest pause before the first of them; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause that an endpoint may ask for; who would have to wait longer is told so.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the endpoint may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The most that is read of an error's body.
@@ -76,20 +75,29 @@ impl Endpoint {
         body
     }
 
-    /// Asks until the endpoint begins to answer, or for good refuses to.
-    pub(super) async fn open(&self, body: &Value) -> Result<Response, LanguageModelError> {
+    /// Asks until the endpoint begins to answer, or for good refuses to; not again if the pause before it
+    /// would last beyond `until`.
+    pub(super) async fn open(
+        &self,
+        body: &Value,
+        until: Instant,
+    ) -> Result<Response, LanguageModelError> {
         let mut longest = FIRST_PAUSE;
         for _ in 0..RETRIES {
             let failure = match self.attempt(body).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
+            // Sandboxes that were refused together must not come back together.
+            let backoff = longest.mul_f64(fastrand::f64().midpoint(1.0));
             let pause = match failure.again {
                 Again::No => return Err(failure.error),
-                // Sandboxes that were refused together must not come back together.
-                Again::Soon => longest.mul_f64(fastrand::f64().midpoint(1.0)),
-                Again::After(pause) => pause,
+                Again::Soon => backoff,
+                Again::After(pause) => pause.max(backoff),
             };
+            if Instant::now() + pause >= until {
+                return Err(failure.error);
+            }
             tracing::warn!(cause = %failure.error, ?pause, "the language model is asked again");
             tokio::time::sleep(pause).await;
             longest *= 2;
@@ -103,22 +111,20 @@ impl Endpoint {
         if status.is_success() {
             return Ok(response);
         }
+        let after = retry_after(&response);
+        let code = error_code(response).await;
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            let again = match retry_after(&response) {
-                None => Again::Soon,
-                Some(pause) if pause <= LONGEST_PAUSE => Again::After(pause),
-                Some(_) => Again::No,
-            };
             return Err(Failure {
-                again,
+                again: after.map_or(Again::Soon, Again::After),
                 error: LanguageModelError::Busy {
                     status: status.as_u16(),
+                    code,
                 },
             });
         }
         Err(LanguageModelError::Refused {
             status: status.as_u16(),
-            code: error_code(response).await,
+            code,
         }
         .into())
     }
@@ -165,9 +171,14 @@ impl From<LanguageModelError> for Failure {
 
 async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
     request.send().await.map_err(|error| Failure {
+        // A request that cannot even be written, with a key that is no header for example, stays so.
+        again: if error.is_builder() {
+            Again::No
+        } else {
+            Again::Soon
+        },
         // The URL may hold a secret, and the log does not need it.
         error: LanguageModelError::Connection(chain(&error.without_url())),
-        again: Again::Soon,
     })
 }
 

@@ -12,6 +12,7 @@ use reqwest::{Client, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use super::SecretError;
+use crate::error::chain;
 
 /// Where a secret is kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,13 +95,13 @@ impl Reference {
         for (name, value) in self.signature(&url, headers, &body)? {
             request = request.header(name, value);
         }
-        let response = request.body(body).send().await;
-        let response = response.map_err(|error| self.failed(error))?;
+        let unreachable = |error: reqwest::Error| self.failed(chain(&error.without_url()));
+        let response = request.body(body).send().await.map_err(unreachable)?;
         let status = response.status();
-        let answer: Value = response.json().await.map_err(|error| self.failed(error))?;
         if status.is_success() {
-            return Ok(answer);
+            return response.json().await.map_err(unreachable);
         }
+        let answer: Value = response.json().await.unwrap_or_default();
         // The kind of error, such as `AccessDeniedException`; its message may name other secrets.
         let kind = answer["__type"].as_str().unwrap_or_default();
         Err(self.failed(format!("status {status}, {kind}")))

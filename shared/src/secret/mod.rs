@@ -62,6 +62,8 @@ impl Secret {
     /// # Errors
     /// When an ARN is of neither.
     pub fn parse(setting: &str) -> Result<Self, SecretError> {
+        // Editors end files with a line break, which no key has.
+        let setting = setting.trim();
         let source = if setting.starts_with("arn:") {
             Source::Aws(Reference::parse(setting)?)
         } else {
@@ -85,7 +87,7 @@ impl Secret {
         if let Some(value) = &*self.lock() {
             return Ok(Arc::clone(value));
         }
-        let value: Arc<str> = reference.fetch(client).await?.into();
+        let value: Arc<str> = reference.fetch(client).await?.trim().into();
         *self.lock() = Some(Arc::clone(&value));
         Ok(value)
     }
@@ -99,7 +101,7 @@ impl Secret {
         let Source::Aws(reference) = &self.source else {
             return Ok(false);
         };
-        let value: Arc<str> = reference.fetch(client).await?.into();
+        let value: Arc<str> = reference.fetch(client).await?.trim().into();
         let replaced = *value != *refused;
         *self.lock() = Some(value);
         Ok(replaced)
