@@ -16,7 +16,6 @@ use fastembed::{
     InitOptionsUserDefined, QuantizationMode, TextEmbedding, UserDefinedEmbeddingModel,
 };
 use serde::Deserialize;
-use tokenizers::Encoding;
 
 use self::files::{placeholder_tokenizer, read, tokenizer};
 
@@ -165,19 +164,26 @@ impl Embedder {
         self.embed(Kind::Passage, &texts)
     }
 
-    /// The tokens of a text of any length, without those that the model adds around it.
+    /// The tokens of a text of any length, without those that the model adds around it. It is counted in
+    /// pieces, which may add a token at each border.
     ///
     /// # Errors
     /// When the tokenizer fails.
     pub fn count_tokens(&self, text: &str) -> Result<usize, EmbedderError> {
-        let encoding = self
-            .model()
-            .tokenizer
-            .encode_fast(text, false)
-            .map_err(|error| fastembed::Error::Tokenization(error.to_string()))?;
-        // The tokenizer cuts at the model's maximum and keeps what it cut off.
-        let overflow = encoding.get_overflowing().iter().map(Encoding::len);
-        Ok(encoding.len() + overflow.sum::<usize>())
+        // A character has hardly more than one token, so no piece reaches the maximum, where it is cut.
+        let piece = self.manifest.max_tokens / 2;
+        let characters: Vec<char> = text.chars().collect();
+        let model = self.model();
+        let count = |piece: &[char]| {
+            let piece: String = piece.iter().collect();
+            let encoding = model.tokenizer.encode_fast(piece, false);
+            encoding.map(|encoding| encoding.len())
+        };
+        let total = characters
+            .chunks(piece)
+            .map(count)
+            .sum::<Result<usize, _>>();
+        Ok(total.map_err(|error| fastembed::Error::Tokenization(error.to_string()))?)
     }
 
     fn model(&self) -> MutexGuard<'_, TextEmbedding> {
