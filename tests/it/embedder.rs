@@ -61,7 +61,7 @@ async fn tokens_are_counted_beyond_what_the_model_reads() -> Outcome {
     let few = embedder.count_tokens(&sentence.repeat(10))?;
     assert!((50..200).contains(&few), "{few}");
     let many = embedder.count_tokens(&sentence.repeat(1_000))?;
-    assert!((100 * few..105 * few).contains(&many), "{many} for {few}");
+    assert!((95 * few..110 * few).contains(&many), "{many} for {few}");
     assert_eq!(embedder.count_tokens("")?, 0);
     Ok(())
 }
