@@ -68,6 +68,20 @@ impl FieldError {
     }
 }
 
+impl Error {
+    /// Says of the field `to` what is wrong with the field `from`: a name that the caller did not write
+    /// would not help.
+    #[must_use]
+    pub fn blaming(mut self, from: &str, to: &str) -> Self {
+        if let Self::Invalid(errors) = &mut self {
+            for error in errors.iter_mut().filter(|error| error.field == from) {
+                to.clone_into(&mut error.field);
+            }
+        }
+        self
+    }
+}
+
 impl From<FieldError> for Error {
     fn from(error: FieldError) -> Self {
         Self::Invalid(vec![error])

@@ -23,6 +23,7 @@ pub mod reranker;
 pub mod search;
 pub mod secret;
 pub mod state;
+pub mod took;
 
 pub use config::Config;
 pub use error::Error;

@@ -228,124 +228,6 @@ async fn an_answer_can_come_in_one_piece() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_that_follows_others_is_searched_for_as_it_stands_alone() -> Outcome {
-    let replies = [
-        Reply::text(&["Quelle est la durée du bail commercial ?"]),
-        Reply::text(&["Neuf ans [1]."]),
-    ];
-    let (app, model) = app_with(replies, &[]).await?;
-    ingest(&app).await?;
-    let conversation = json!({ "limit": 1, "messages": [
-        { "role": "user", "content": "Parle-moi du bail." },
-        { "role": "assistant", "content": "Il est commercial [1]." },
-        { "role": "user", "content": "Et il dure combien de temps ?" },
-    ] });
-    let mut events = app.events("/chat", &conversation).await?;
-    let sources = events.expect("sources").await?;
-    assert_eq!(sources["sources"][0]["document_id"], "bail");
-    let (_, _, done) = events.text().await?;
-    assert_eq!(
-        done["usage"]["prompt_tokens"], 14,
-        "both exchanges are counted: {done}"
-    );
-
-    let asked = model.asked();
-    let condensing = last_message(&asked[0].body)?;
-    assert!(
-        condensing.contains(r#"{"role":"assistant","content":"Il est commercial."}"#),
-        "{condensing}"
-    );
-    assert!(
-        condensing.ends_with(r#"The last message: "Et il dure combien de temps ?""#),
-        "{condensing}"
-    );
-    let answering = &asked[1].body["messages"];
-    assert_eq!(answering[1]["content"], "Parle-moi du bail.");
-    assert_eq!(
-        answering[2]["content"], "Il est commercial.",
-        "a number of then would be another source now"
-    );
-    assert!(last_message(&asked[1].body)?.ends_with("Question: Et il dure combien de temps ?"));
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_question_is_searched_for_as_it_was_asked_if_the_setting_says_so_or_the_model_fails()
--> Outcome {
-    let conversation = json!({ "limit": 1, "messages": [
-        { "role": "user", "content": "Parle-moi du bail." },
-        { "role": "assistant", "content": "Il est commercial [1]." },
-        { "role": "user", "content": "Et la plage ?" },
-    ] });
-    let (app, model) = app_with([Reply::text(&["Oui."])], &[("CHAT_CONDENSE", "false")]).await?;
-    ingest(&app).await?;
-    let mut events = app.events("/chat", &conversation).await?;
-    assert_eq!(
-        events.expect("sources").await?["sources"][0]["document_id"],
-        "plage"
-    );
-    assert_eq!(events.text().await?.1, "done");
-    assert_eq!(model.asked().len(), 1);
-
-    let broken = Reply::Stream(vec![Step::Text("Quel b"), Step::Cut]);
-    let (app, model) = app_with([broken, Reply::text(&["Oui."])], &[]).await?;
-    ingest(&app).await?;
-    let mut events = app.events("/chat", &conversation).await?;
-    assert_eq!(
-        events.expect("sources").await?["sources"][0]["document_id"],
-        "plage"
-    );
-    assert_eq!(events.text().await?.1, "done");
-    assert_eq!(model.asked().len(), 2);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_messages_and_the_farthest_sources_give_way_to_the_budget() -> Outcome {
-    let settings = [
-        ("CHAT_HISTORY_TOKENS", "60"),
-        ("CHAT_SOURCE_TOKENS", "5"),
-        ("CHAT_CONDENSE", "false"),
-    ];
-    let (app, model) = app_with([Reply::text(&["Oui."])], &settings).await?;
-    ingest(&app).await?;
-    // Longer than the embedding model reads, to count what is beyond that too.
-    let long = "Il était une fois un phare. ".repeat(200);
-    let mut events = app
-        .events(
-            "/chat",
-            &json!({ "messages": [
-            { "role": "user", "content": long },
-            { "role": "assistant", "content": "Le phare est beau." },
-            { "role": "user", "content": "Merci." },
-            { "role": "assistant", "content": "De rien." },
-            { "role": "user", "content": "Quand ferme la plage ?" },
-        ] }),
-        )
-        .await?;
-    let sources = events.expect("sources").await?;
-    let sources = sources["sources"].as_array().context("sources is a list")?;
-    assert_eq!(
-        sources.len(),
-        1,
-        "the nearest is there in any case: {sources:?}"
-    );
-    events.text().await?;
-    let asked = model.asked();
-    let messages = asked[0].body["messages"]
-        .as_array()
-        .context("messages is a list")?;
-    let said: Vec<_> = messages[1..]
-        .iter()
-        .map(|message| message["content"].as_str().unwrap_or_default())
-        .collect();
-    // The phare's answer fits, but its question does not.
-    assert_eq!(said[..2], ["Merci.", "De rien."]);
-    assert_eq!(said.len(), 3);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn when_nothing_is_found_the_model_is_not_asked_to_invent_an_answer() -> Outcome {
     let (app, model) = app_with([Reply::text(&["The documents say nothing."])], &[]).await?;
     ingest(&app).await?;
@@ -417,14 +299,11 @@ async fn parameters_of_the_setting_reach_the_model() -> Outcome {
     let (app, model) =
         app_with([Reply::text(&["Oui."])], &[("LLM_PARAMETERS", parameters)]).await?;
     ingest(&app).await?;
-    app.events("/chat", &json!({ "question": "La plage ?" }))
-        .await?
-        .expect("sources")
-        .await?;
     let mut events = app
         .events("/chat", &json!({ "question": "La plage ?" }))
         .await?;
     events.expect("sources").await?;
+    events.text().await?;
     let body = &model.asked()[0].body;
     assert_eq!(body["temperature"], 0.2);
     assert!(body.get("stream_options").is_none(), "{body}");
@@ -447,7 +326,7 @@ async fn the_event_of_a_function_url_is_understood() -> Outcome {
 }
 
 /// The content of the last message that a request to the model carries.
-fn last_message(body: &Value) -> Result<String> {
+pub(crate) fn last_message(body: &Value) -> Result<String> {
     let message = body["messages"]
         .as_array()
         .and_then(|messages| messages.last());

@@ -3,6 +3,7 @@
 mod chat;
 mod chat_command;
 mod chat_faults;
+mod chat_history;
 mod chat_refused;
 mod command;
 mod connections;

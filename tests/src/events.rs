@@ -27,8 +27,7 @@ impl App {
     /// # Errors
     /// When no response comes.
     pub async fn open(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
-        let url = format!("{}{path}", self.url());
-        let request = self.client.post(url).json(body);
+        let request = self.client.post(self.at(path)?).json(body);
         request
             .send()
             .await

@@ -99,7 +99,7 @@ impl App {
             .clone())
     }
 
-    fn at(&self, path: &str) -> Result<Url> {
+    pub(crate) fn at(&self, path: &str) -> Result<Url> {
         let url = format!("{}{path}", self.url());
         Url::parse(&url).with_context(|| format!("{url} is not a URL"))
     }

@@ -9,10 +9,12 @@ use shared::{
     Error, State,
     analysis::Language,
     language_model::{LanguageModelError, Message, Usage},
+    took::ms,
 };
 use tokio::time::timeout_at;
 
 use crate::{
+    budget,
     citations::Citations,
     condense::condensed,
     prompt,
@@ -100,7 +102,7 @@ impl Answer {
     ) -> Result<Self, Error> {
         let start = Instant::now();
         let config = *state.chat_config();
-        prompt::trim(&state, &mut chat, config.history_tokens).await?;
+        budget::trim(&state, &mut chat, config.history_tokens).await?;
         let usage = condensed(&state, &mut chat).await?;
         let hits = chat.search.run(&state).await?.hits;
         let asked = !hits.is_empty() || !chat.require_sources;
@@ -114,7 +116,7 @@ impl Answer {
             clock: Clock {
                 start,
                 deadline: deadline.checked_sub(MARGIN).unwrap_or(deadline),
-                retrieval: ms(start),
+                retrieval: ms(start.elapsed()),
             },
         })
     }
@@ -138,7 +140,7 @@ impl Answer {
                 let delta = delta?;
                 let text = citations.pass(&delta.text);
                 if !text.is_empty() {
-                    first_token.get_or_insert_with(|| ms(clock.start));
+                    first_token.get_or_insert_with(|| ms(clock.start.elapsed()));
                     yield Part::Delta(text);
                 }
                 finish_reason = delta.finish_reason.or(finish_reason);
@@ -147,7 +149,7 @@ impl Answer {
             }
             let rest = citations.rest();
             if !rest.is_empty() {
-                first_token.get_or_insert_with(|| ms(clock.start));
+                first_token.get_or_insert_with(|| ms(clock.start.elapsed()));
                 yield Part::Delta(rest);
             }
             let reason = finish_reason.unwrap_or_else(|| "stop".to_owned());
@@ -197,7 +199,7 @@ impl Done {
             took_ms: Took {
                 retrieval: clock.retrieval,
                 first_token,
-                total: ms(clock.start),
+                total: ms(clock.start.elapsed()),
             },
         }
     }
@@ -219,9 +221,4 @@ fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
         }),
         (one, other) => one.or(other),
     }
-}
-
-/// Milliseconds since `start`, to the microsecond.
-fn ms(start: Instant) -> f64 {
-    (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

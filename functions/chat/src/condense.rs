@@ -5,13 +5,11 @@ use std::time::Duration;
 use shared::{
     Error, State,
     language_model::{LanguageModelError, Usage},
+    search::Query,
 };
 use tokio::time::timeout;
 
-use crate::{
-    prompt,
-    request::{Chat, query},
-};
+use crate::{prompt, request::Chat};
 
 /// The longest that a reader waits for a better question.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -37,4 +35,10 @@ pub(crate) async fn condensed(state: &State, chat: &mut Chat) -> Result<Option<U
             Ok(None)
         }
     }
+}
+
+/// A question as it is searched for; `None` if it is none.
+fn query(text: &str) -> Option<Query> {
+    let text: String = text.trim().chars().take(Query::MAX_CHARACTERS).collect();
+    Query::parse(text).ok()
 }

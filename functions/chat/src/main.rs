@@ -1,9 +1,11 @@
 //! `POST /chat`: finds passages as a search does, and streams an answer that cites them.
 
 mod answer;
+mod budget;
 mod citations;
 mod condense;
 mod event;
+mod fence;
 mod prompt;
 mod request;
 mod sources;

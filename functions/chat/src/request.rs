@@ -6,7 +6,7 @@ use shared::{
     documents::Metadata,
     error::FieldError,
     language_model::{Message, Role},
-    search::{Query, Search, SearchRequest},
+    search::{Search, SearchRequest},
 };
 
 /// A request to `POST /chat`.
@@ -95,7 +95,10 @@ impl ChatRequest {
             explain: None,
             rerank: self.rerank,
         };
-        match search.parse() {
+        match search
+            .parse()
+            .map_err(|error| error.blaming("query", &place))
+        {
             Ok(search) if errors.is_empty() => Ok(Chat {
                 history: conversation,
                 question,
@@ -105,7 +108,7 @@ impl ChatRequest {
             }),
             Ok(_) => Err(Error::Invalid(errors)),
             Err(Error::Invalid(wrong)) => {
-                errors.extend(wrong.into_iter().map(|error| blame(error, &place)));
+                errors.extend(wrong);
                 Err(Error::Invalid(errors))
             }
             Err(other) => Err(other),
@@ -162,18 +165,4 @@ impl Turn {
         };
         Message::new(role, self.content)
     }
-}
-
-/// A caller who wrote `question` is not helped by the name `query`.
-fn blame(mut error: FieldError, place: &str) -> FieldError {
-    if error.field == "query" {
-        place.clone_into(&mut error.field);
-    }
-    error
-}
-
-/// A question as it is searched for; `None` if it is none.
-pub(crate) fn query(text: &str) -> Option<Query> {
-    let text: String = text.trim().chars().take(Query::MAX_CHARACTERS).collect();
-    Query::parse(text).ok()
 }

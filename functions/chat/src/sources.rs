@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shared::{Error, State, search::Hit};
 
-use crate::prompt::{fenced, fitting};
+use crate::{budget::fitting, fence::fenced};
 
 /// A passage with the number by which it is cited.
 #[derive(Debug, Serialize)]

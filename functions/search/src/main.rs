@@ -15,7 +15,8 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: State, request: Request) -> Result<Response, Error> {
     let search = if request.method() == Method::GET {
-        parameters(&request)?.parse().map_err(blame_q)?
+        let search = parameters(&request)?.parse();
+        search.map_err(|error| error.blaming("query", "q"))?
     } else {
         http::json::<SearchRequest>(&request)?.parse()?
     };
@@ -38,17 +39,4 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
     };
     parameters.finish()?;
     Ok(search)
-}
-
-/// The question's parameter is `q`: a name that the caller did not write would not help.
-fn blame_q(error: Error) -> Error {
-    let Error::Invalid(mut errors) = error else {
-        return error;
-    };
-    for error in &mut errors {
-        if error.field == "query" {
-            "q".clone_into(&mut error.field);
-        }
-    }
-    Error::Invalid(errors)
 }

@@ -18,13 +18,16 @@ pub struct ChatConfig {
     pub heartbeat: Duration,
 }
 
+/// Proxies close connections that are idle for a minute, some for half of one.
+const HEARTBEAT_MS: u64 = 10_000;
+
 impl Default for ChatConfig {
     fn default() -> Self {
         Self {
             history_tokens: 2_000,
             source_tokens: 6_000,
             condense: true,
-            heartbeat: Duration::from_secs(10),
+            heartbeat: Duration::from_millis(HEARTBEAT_MS),
         }
     }
 }
@@ -53,7 +56,7 @@ impl ChatConfig {
                 "must be true or false",
                 |_| true,
             )?,
-            heartbeat: milliseconds("CHAT_HEARTBEAT_MS", 10_000)?,
+            heartbeat: milliseconds("CHAT_HEARTBEAT_MS", HEARTBEAT_MS)?,
         })
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     Error,
     database::{Cause, DatabaseError},
+    took::ms,
 };
 
 /// One part that was looked at.
@@ -65,7 +66,7 @@ impl Check {
     ) -> Self {
         let start = Instant::now();
         let outcome = look.await;
-        let took_ms = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let took_ms = ms(start.elapsed());
         let (status, found, remedy) = outcome.unwrap_or_else(|error| explain(&error));
         Self {
             name,

@@ -2,7 +2,7 @@
 
 mod request;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,6 +14,7 @@ use crate::{
     config::SearchConfig,
     database::{Database, DatabaseError, Statement},
     embedder::{Kind, chunks::titled},
+    took::ms,
 };
 
 /// The answer to a search.
@@ -179,9 +180,4 @@ impl Search {
             self.limit.get()
         }
     }
-}
-
-/// Milliseconds, to the microsecond.
-fn ms(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
