@@ -4,7 +4,8 @@ use shared::{
     config::ModelConfig,
     embedder::{Chunk, Embedder, Kind, cosine, fidelity},
 };
-use tests::{Assets, sample};
+use tests::{Assets, sample, samples};
+use tokenizers::{Tokenizer, TruncationParams};
 use tokio::task::spawn_blocking;
 
 use crate::Outcome;
@@ -52,6 +53,53 @@ async fn an_embedding_does_not_depend_on_its_batch() -> Outcome {
         "questions and passages have prefixes of their own"
     );
     Ok(())
+}
+
+/// Texts that take every branch of the tokenizer, beside those that people write.
+const ODD_TEXTS: [&str; 12] = [
+    "",
+    " \t\n ",
+    "L’œuvre coûte 1 234,56 € — n° L110-1",
+    "ﬁn ﬀ ½ Ⅷ ①",
+    "e\u{301}te\u{301} et été",
+    "👩‍👩‍👧‍👦 émojis 🇫🇷",
+    "東京～大阪 ｶﾀｶﾅ",
+    "\u{200b}zéro\u{ad}largeur\u{feff}",
+    "<s>balise</s> <pad><unk>",
+    "ⴰⵎⴰⵣⵉⵖ 𓀀𓀁 ꙮꙮ ",
+    "▁déjà▁▁marqué",
+    "antidisestablishmentarianismpneumonoultramicroscopicsilicovolcanoconiosis",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prepared_vocabulary_gives_the_tokens_of_tokenizer_json() -> Outcome {
+    let embedder = load().await?;
+    let folder = &Assets::prepared().await?.model;
+    assert!(
+        folder.join("unigram.bin").is_file(),
+        "the default model comes with a prepared vocabulary"
+    );
+    let mut reference = Tokenizer::from_file(folder.join("tokenizer.json")).map_err(boxed)?;
+    reference
+        .with_truncation(Some(TruncationParams {
+            max_length: embedder.manifest().max_tokens,
+            ..TruncationParams::default()
+        }))
+        .map_err(boxed)?;
+    let samples = samples()?;
+    let contents = samples
+        .iter()
+        .filter_map(|sample| sample["content"].as_str());
+    let judged = include_str!("../judged/passages.jsonl").lines();
+    for text in contents.chain(judged).chain(ODD_TEXTS) {
+        let expected = reference.encode_fast(text, true).map_err(boxed)?;
+        assert_eq!(embedder.tokenize(text)?, expected.get_ids(), "{text:?}");
+    }
+    Ok(())
+}
+
+fn boxed(error: tokenizers::Error) -> anyhow::Error {
+    anyhow::Error::from_boxed(error)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ use unpack::{create_open_folder, unpack};
 
 /// Part of the folder name of a converted model. Raise it when `local::models` writes other files,
 /// so that every cache converts again.
-const CONVERTER_REVISION: u32 = 2;
+const CONVERTER_REVISION: u32 = 3;
 
 /// The folder where assets are kept. Several processes may share it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! Model folders: what the embedder loads, made from the weights that packages carry.
 //!
 //! A folder holds `model.onnx` and `model.data` (the graph, and its weights in a file ONNX Runtime
-//! can map), `tokenizer.json` (Hugging Face's tokenizers), `manifest.json` (what the embedder must
+//! can map), `tokenizer.json` (Hugging Face's tokenizers), for a unigram vocabulary `unigram.bin` too
+//! (the same, prepared to be used without parsing), `manifest.json` (what the embedder must
 //! know to use the model) and `reference.json` (texts and their embeddings by another engine, to
 //! check the model on the machine it runs on).
 

@@ -1,4 +1,5 @@
-//! Writing a `SentencePiece` unigram vocabulary as a `tokenizer.json` of Hugging Face's tokenizers.
+//! Writing a `SentencePiece` unigram vocabulary: as a `tokenizer.json` of Hugging Face's tokenizers, and once more
+//! in a form that needs no parsing.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -49,16 +50,39 @@ impl<'a> Vocabulary<'a> {
         })
     }
 
-    /// Writes `tokenizer.json` to `folder`. Truncation and padding are left to whoever loads it.
+    /// Writes `tokenizer.json` and `unigram.bin` to `folder`. Truncation and padding are left to whoever
+    /// loads them.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join("tokenizer.json");
-        let write = || {
-            let mut file = BufWriter::new(File::create_new(&path)?);
-            serde_json::to_writer(&mut file, &self.tokenizer())?;
-            file.flush()?;
-            anyhow::Ok(())
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        write(folder, "tokenizer.json", |file| {
+            Ok(serde_json::to_writer(file, &self.tokenizer())?)
+        })?;
+        write(folder, "unigram.bin", |file| self.write_prepared(file))
+    }
+
+    /// The embedder reads this form where it finds it, since parsing `tokenizer.json` takes longer than
+    /// all the rest of a cold start. All numbers are little-endian: `UNIGRAM1`; the number of pieces, the id
+    /// of the unknown piece, the lengths of the two last parts, four bytes each; the score of each piece as
+    /// a double; `tokenizer.json` without its model; a map of the pieces to their ids, as `fst` writes it.
+    fn write_prepared(&self, file: &mut impl Write) -> Result<()> {
+        let [_, _, _, unknown] = self.special;
+        let pipeline = serde_json::to_vec(&TokenizerFile {
+            model: None,
+            ..self.tokenizer()
+        })?;
+        let mut sorted: Vec<(&str, u64)> = self.pieces.iter().copied().zip(0..).collect();
+        sorted.sort_unstable();
+        let map = fst::Map::from_iter(sorted)?;
+
+        file.write_all(b"UNIGRAM1")?;
+        let map = map.as_fst().as_bytes();
+        for size in [self.pieces.len(), unknown, pipeline.len(), map.len()] {
+            file.write_all(&u32::try_from(size)?.to_le_bytes())?;
+        }
+        for &score in &self.scores {
+            file.write_all(&f64::from(score).to_le_bytes())?;
+        }
+        file.write_all(&pipeline)?;
+        Ok(file.write_all(map)?)
     }
 
     fn tokenizer(&self) -> TokenizerFile<'a> {
@@ -73,12 +97,12 @@ impl<'a> Vocabulary<'a> {
             pre_tokenizer: metaspace(),
             post_processor: self.post_processor(),
             decoder: metaspace(),
-            model: Unigram {
+            model: Some(Unigram {
                 r#type: "Unigram",
                 unk_id: unknown,
                 byte_fallback: false,
                 vocab: self.pieces.iter().copied().zip(scores).collect(),
-            },
+            }),
         }
     }
 
@@ -123,7 +147,8 @@ struct TokenizerFile<'a> {
     pre_tokenizer: Value,
     post_processor: Value,
     decoder: Value,
-    model: Unigram<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Unigram<'a>>,
 }
 
 #[derive(Serialize)]
@@ -133,6 +158,21 @@ struct Unigram<'a> {
     byte_fallback: bool,
     /// Double precision, because the tokenizers compute in it: a score keeps its exact value.
     vocab: Vec<(&'a str, f64)>,
+}
+
+/// Makes the file `name` in `folder`.
+fn write(
+    folder: &Path,
+    name: &str,
+    content: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+) -> Result<()> {
+    let path = folder.join(name);
+    let write = || {
+        let mut file = BufWriter::new(File::create_new(&path)?);
+        content(&mut file)?;
+        anyhow::Ok(file.flush()?)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// `SentencePiece`'s `nmt_nfkc` rule: control characters and unusual spaces cleaned (`Nmt`), then

@@ -1,9 +1,8 @@
 //! Documents to passages that fit the model.
 
 use text_splitter::{ChunkCharIndex, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
-use tokenizers::Tokenizer;
 
-use super::{EmbedderError, Manifest, manifest};
+use super::{EmbedderError, Manifest, manifest, tokens::Tokens};
 
 /// A passage of a document's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,19 +23,14 @@ const MARGIN: usize = 2;
 /// Splits `content` on the largest borders that fit beside `title`: the sections of Markdown, so that a
 /// heading stays with what it is about, paragraphs, sentences, words.
 pub(super) fn split(
-    tokenizer: &Tokenizer,
+    tokens: &Tokens,
     manifest: &Manifest,
     title: &str,
     content: &str,
 ) -> Result<Vec<Chunk>, EmbedderError> {
-    let sizer = TokenSizer { tokenizer };
-    let overhead = tokenizer
-        .encode_fast(
-            format!("{}{}", manifest.passage_prefix, titled(title, "")),
-            true,
-        )
-        .map_err(|error| fastembed::Error::Tokenization(error.to_string()))?
-        .len();
+    let sizer = TokenSizer { tokens };
+    let around = format!("{}{}", manifest.passage_prefix, titled(title, ""));
+    let overhead = tokens.encode(&around, true)?.len();
     let capacity = manifest.max_tokens - overhead.min(manifest.max_tokens / 2) - MARGIN;
     if sizer.size(content) <= capacity {
         let before = content.len() - content.trim_start().len();
@@ -102,15 +96,15 @@ fn heading(title: &str) -> &str {
 /// Counts with the model's own tokenizer. It cuts at the model's maximum, which is above every
 /// capacity asked of it, so a count at the maximum only says "does not fit", as it must.
 struct TokenSizer<'t> {
-    tokenizer: &'t Tokenizer,
+    tokens: &'t Tokens,
 }
 
 impl ChunkSizer for TokenSizer<'_> {
     fn size(&self, chunk: &str) -> usize {
         // A text that cannot be tokenized counts as too long: it is split until it can be.
-        self.tokenizer
-            .encode_fast(chunk, false)
-            .map_or(usize::MAX, |encoding| encoding.len())
+        self.tokens
+            .encode(chunk, false)
+            .map_or(usize::MAX, |ids| ids.len())
     }
 }
 

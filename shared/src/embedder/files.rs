@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use fastembed::TokenizerFiles;
-use tokenizers::{PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
+use tokenizers::{PaddingParams, Tokenizer};
 
-use super::EmbedderError;
+use super::{EmbedderError, tokens::cut_at};
 
 /// Reads a file of a model's folder.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, EmbedderError> {
@@ -29,13 +29,9 @@ pub(crate) fn tokenizer(folder: &Path, max_tokens: usize) -> Result<Tokenizer, E
         .find_map(|token| Some((token, tokenizer.token_to_id(token)?)));
     let (pad_token, pad_id) = pad.unwrap_or(("[PAD]", 0));
     tokenizer
-        .with_truncation(Some(TruncationParams {
-            max_length: max_tokens,
-            ..TruncationParams::default()
-        }))
+        .with_truncation(Some(cut_at(max_tokens)))
         .map_err(unusable)?;
     tokenizer.with_padding(Some(PaddingParams {
-        strategy: PaddingStrategy::BatchLongest,
         pad_id,
         pad_token: pad_token.to_owned(),
         ..PaddingParams::default()

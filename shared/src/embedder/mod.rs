@@ -5,10 +5,12 @@ pub(crate) mod chunks;
 pub(crate) mod files;
 mod manifest;
 pub(crate) mod runtime;
+mod tokens;
+mod unigram;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
     thread,
 };
 
@@ -17,7 +19,10 @@ use fastembed::{
 };
 use serde::Deserialize;
 
-use self::files::{placeholder_tokenizer, read, tokenizer};
+use self::{
+    files::{placeholder_tokenizer, read},
+    tokens::Tokens,
+};
 
 pub use self::{
     chunks::Chunk,
@@ -28,6 +33,7 @@ use crate::config::ModelConfig;
 /// The embedding model of a function: one session of ONNX Runtime with its tokenizer.
 pub struct Embedder {
     manifest: Manifest,
+    tokens: Tokens,
     model: Mutex<TextEmbedding>,
 }
 
@@ -63,7 +69,7 @@ pub enum EmbedderError {
         /// Why.
         reason: String,
     },
-    /// `tokenizer.json` is not one.
+    /// `tokenizer.json` is not one, or the vocabulary prepared from it is not.
     #[error("the tokenizer {} cannot be used: {reason}", path.display())]
     Tokenizer {
         /// The file.
@@ -93,15 +99,14 @@ impl Embedder {
     /// Names the file or library that is missing or wrong.
     pub fn load(config: &ModelConfig) -> Result<Self, EmbedderError> {
         let manifest = Manifest::read(&config.folder)?;
-        let (model, built) = thread::scope(|scope| {
-            let building = scope.spawn(|| tokenizer(&config.folder, manifest.max_tokens));
-            (load_session(config, &manifest), building.join())
+        let (model, tokens) = thread::scope(|scope| {
+            let loading = scope.spawn(|| Tokens::load(&config.folder, manifest.max_tokens));
+            (load_session(config, &manifest), loading.join())
         });
-        let mut model = model?;
-        model.tokenizer = built.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let embedder = Self {
             manifest,
-            model: Mutex::new(model),
+            tokens: tokens.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+            model: Mutex::new(model?),
         };
         embedder.check_dimensions()?;
         Ok(embedder)
@@ -129,13 +134,15 @@ impl Embedder {
     /// When the inference fails.
     pub fn embed(&self, kind: Kind, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedderError> {
         let prefix = self.manifest.prefix(kind);
-        let texts: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
-        let lengths: Vec<usize> = texts.iter().map(String::len).collect();
+        let ids = texts
+            .iter()
+            .map(|text| self.tokenize(&format!("{prefix}{text}")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
         let mut embeddings = vec![Vec::new(); texts.len()];
-        let mut model = self.model();
-        for batch in batches::of(&lengths, self.manifest.max_tokens) {
-            let batch_texts: Vec<&str> = batch.iter().map(|&index| texts[index].as_str()).collect();
-            for (&index, embedding) in batch.iter().zip(model.embed(&batch_texts, None)?) {
+        for batch in batches::of(&lengths) {
+            let batch_ids: Vec<&[u32]> = batch.iter().map(|&index| &*ids[index]).collect();
+            for (&index, embedding) in batch.iter().zip(self.infer(&batch_ids)?) {
                 embeddings[index] = embedding;
             }
         }
@@ -148,7 +155,7 @@ impl Embedder {
     /// # Errors
     /// When the tokenizer fails.
     pub fn chunks(&self, title: &str, content: &str) -> Result<Vec<Chunk>, EmbedderError> {
-        chunks::split(&self.model().tokenizer, &self.manifest, title, content)
+        chunks::split(&self.tokens, &self.manifest, title, content)
     }
 
     /// Embeds chunks, each with its document's title: see [`Self::embed`].
@@ -164,6 +171,14 @@ impl Embedder {
         self.embed(Kind::Passage, &texts)
     }
 
+    /// The ids of a text's tokens as the model reads them: with the special ones, cut at its maximum.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedderError> {
+        self.tokens.encode(text, true)
+    }
+
     /// The tokens of a text of any length, without those that the model adds around it. It is counted in
     /// pieces, which may add a token at each border.
     ///
@@ -173,22 +188,21 @@ impl Embedder {
         // A character has hardly more than one token, so no piece reaches the maximum, where it is cut.
         let piece = self.manifest.max_tokens / 2;
         let characters: Vec<char> = text.chars().collect();
-        let model = self.model();
         let count = |piece: &[char]| {
             let piece: String = piece.iter().collect();
-            let encoding = model.tokenizer.encode_fast(piece, false);
-            encoding.map(|encoding| encoding.len())
+            self.tokens.encode(&piece, false).map(|ids| ids.len())
         };
-        let total = characters
-            .chunks(piece)
-            .map(count)
-            .sum::<Result<usize, _>>();
-        Ok(total.map_err(|error| fastembed::Error::Tokenization(error.to_string()))?)
+        characters.chunks(piece).map(count).sum()
     }
 
-    fn model(&self) -> MutexGuard<'_, TextEmbedding> {
+    /// One inference: the embeddings of texts whose tokens are `batch`.
+    fn infer(&self, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedderError> {
+        let texts: Vec<String> = batch.iter().map(|ids| tokens::spelt(ids)).collect();
+        let tokenizer = self.tokens.of_ids(batch)?;
         // The session keeps nothing between two inferences that a panic could leave half done.
-        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        model.tokenizer = tokenizer;
+        Ok(model.embed(&texts, None)?)
     }
 
     fn check_dimensions(&self) -> Result<(), EmbedderError> {
