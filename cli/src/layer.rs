@@ -42,9 +42,17 @@ impl Layer {
 
 fn print(entries: &[Entry]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for Entry { path, bytes, sha256 } in entries {
+    for Entry {
+        path,
+        bytes,
+        sha256,
+    } in entries
+    {
         writeln!(out, "{bytes:>11}  {sha256}  {path}")?;
     }
     let bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
-    writeln!(out, "{bytes:>11}  bytes of {LIMIT} that a layer may have here")
+    writeln!(
+        out,
+        "{bytes:>11}  bytes of {LIMIT} that a layer may have here"
+    )
 }

@@ -134,10 +134,12 @@ impl Deployment {
 async fn try_model(model: &ModelConfig) -> Result<(), shared::Error> {
     let model = model.clone();
     let loading = tokio::task::spawn_blocking(move || Embedder::load(&model));
-    let loaded = loading.await.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => http::panicked(&*panic),
-        Err(error) => shared::Error::Internal(error.to_string()),
-    })?;
+    let loaded = loading
+        .await
+        .map_err(|error| match error.try_into_panic() {
+            Ok(panic) => http::panicked(&*panic),
+            Err(error) => shared::Error::Internal(error.to_string()),
+        })?;
     loaded?;
     Ok(())
 }
@@ -150,7 +152,8 @@ impl Request {
             } else {
                 "SUCCESS"
             },
-            reason: failure.map(|what| format!("{what}. The log of the function Migrate has the cause.")),
+            reason: failure
+                .map(|what| format!("{what}. The log of the function Migrate has the cause.")),
             physical_resource_id: self.physical_resource_id.as_deref().unwrap_or(SCHEMA),
             stack_id: &self.stack_id,
             request_id: &self.request_id,
