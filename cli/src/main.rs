@@ -5,6 +5,7 @@ mod chat;
 mod doctor;
 mod eval;
 mod import;
+mod layer;
 mod lines;
 mod metrics;
 mod migrate;
@@ -47,6 +48,8 @@ enum Action {
     Tune(tune::Tune),
     /// Say what is wrong between here and an answered search, and what to do about it.
     Doctor(doctor::Doctor),
+    /// Lay the files of the Lambda layer into a folder; `sam build` calls this.
+    Layer(layer::Layer),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +75,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Eval(eval) => eval.run().await,
         Action::Tune(tune) => tune.run().await,
         Action::Doctor(doctor) => doctor.run().await,
+        Action::Layer(layer) => layer.run().await,
     }
 }
 

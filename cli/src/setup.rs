@@ -192,7 +192,7 @@ fn database_config(url: String) -> DatabaseConfig {
 }
 
 /// The folder of a built-in model, prepared if need be, or the folder that `name` is.
-fn model_folder(cache: &Cache, name: &str, library: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn model_folder(cache: &Cache, name: &str, library: &Path) -> anyhow::Result<PathBuf> {
     if let Ok(model) = name.parse::<Model>() {
         return cache.model(model, |folder| check_fidelity(folder, library));
     }

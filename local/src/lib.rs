@@ -2,5 +2,6 @@
 pub mod assets;
 pub mod binaries;
 pub mod gateway;
+pub mod layer;
 pub mod models;
 pub mod postgres;

@@ -7,6 +7,7 @@ mod chat_history;
 mod chat_refused;
 mod command;
 mod connections;
+mod deployment;
 mod doctor;
 mod documents;
 mod embedder;

@@ -10,14 +10,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use local::gateway::{Gateway, Logs, Options};
+use local::gateway::{Gateway, Logs, Options, Route};
 use reqwest::Client;
 use serde_json::{Value, json};
 use shared::config::LanguageModelConfig;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    Assets, Sql,
+    Assets, Built, Sql,
     cluster::{self, Server},
     sql,
 };
@@ -84,21 +84,41 @@ impl App {
     pub async fn through<W>(
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
-        Self::reached(cluster::shared().await?, 2, reach).await
+        let assets = Assets::prepared().await?;
+        Self::reached(assets, cluster::shared().await?, 2, reach).await
+    }
+
+    /// Starts what `sam build` has built, with its layer, on an empty, migrated database.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub async fn built() -> Result<Self> {
+        let built = Built::prepared().await?;
+        let assets = Assets {
+            binaries: built.functions.clone(),
+            onnxruntime: built.layer.join("lib/libonnxruntime.so"),
+            model: built.layer.join("model"),
+            ..Assets::prepared().await?.clone()
+        };
+        let no_way = async |_: &str| Ok(((), Vec::new()));
+        let (app, ()) = Self::reached(&assets, cluster::shared().await?, 2, no_way).await?;
+        app.migrated().await
     }
 
     async fn on(server: Server, sandboxes: usize) -> Result<Self> {
-        let (app, ()) = Self::reached(server, sandboxes, async |_| Ok(((), Vec::new()))).await?;
+        let assets = Assets::prepared().await?;
+        let no_way = async |_: &str| Ok(((), Vec::new()));
+        let (app, ()) = Self::reached(assets, server, sandboxes, no_way).await?;
         Ok(app)
     }
 
     async fn reached<W>(
+        assets: &Assets,
         server: Server,
         sandboxes: usize,
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let assets = Assets::prepared().await?;
         let database = format!("app_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let (server_url, database_url) = {
             let postgres = server.lock().await;
@@ -172,6 +192,12 @@ impl App {
     /// When the file cannot be read.
     pub fn logged(&self) -> Result<String> {
         fs::read_to_string(&self.log).with_context(|| format!("reading {}", self.log.display()))
+    }
+
+    /// The routes that the gateway serves.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        self.gateway().routes()
     }
 
     /// The process ids of a function's sandboxes.

@@ -59,8 +59,12 @@ pub enum Step {
 /// A request that the model got.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Its path.
+    /// Its method.
+    pub method: String,
+    /// Its path, with the query.
     pub path: String,
+    /// Its header `content-type`.
+    pub content_type: Option<String>,
     /// Its header `authorization`.
     pub authorization: Option<String>,
     /// Its header `x-amz-target`, by which AWS's services know what is asked.
@@ -209,8 +213,10 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
 async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
     let mut line = String::new();
     reading.read_line(&mut line).await?;
-    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let (mut length, mut authorization, mut target) = (0, None, None);
+    let mut words = line.split(' ').map(str::to_owned);
+    let method = words.next().unwrap_or_default();
+    let path = words.next().unwrap_or_default();
+    let (mut length, mut content_type, mut authorization, mut target) = (0, None, None, None);
     loop {
         let mut line = String::new();
         reading.read_line(&mut line).await?;
@@ -219,6 +225,7 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
         };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse()?,
+            "content-type" => content_type = Some(value.to_owned()),
             "authorization" => authorization = Some(value.to_owned()),
             "x-amz-target" => target = Some(value.to_owned()),
             _ => {}
@@ -227,7 +234,9 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
     let mut body = vec![0; length];
     reading.read_exact(&mut body).await?;
     Ok(Asked {
+        method,
         path,
+        content_type,
         authorization,
         target,
         body: serde_json::from_slice(&body)?,

@@ -1,11 +1,13 @@
 //! What the integration tests stand on: a throwaway Postgres, the built functions behind the
 //! laptop's gateway, and a second Postgres client that knows nothing of ours.
 //!
-//! The stories themselves are in `it/`.
+//! The stories themselves are in `it/`, and those of a deploy in `deploy/`.
 
 mod answer;
 mod app;
 mod assets;
+mod built;
+pub mod cloudformation;
 mod cluster;
 pub mod command;
 mod events;
@@ -18,12 +20,15 @@ mod samples;
 mod sql;
 pub mod tiny_reranker;
 pub mod tls;
+mod tools;
 
 pub use answer::Answer;
 pub use app::App;
 pub use assets::Assets;
+pub use built::Built;
 pub use events::Events;
 pub use process::peak_memory;
 pub use requests::document_path;
 pub use samples::{sample, samples};
 pub use sql::Sql;
+pub use tools::Tools;

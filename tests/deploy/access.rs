@@ -1,0 +1,164 @@
+//! Who gets in: by default nobody without a right to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tests::cloudformation::{Stack, Template};
+
+use crate::Outcome;
+
+const TOKENS: [(&str, &str); 3] = [
+    ("Authorization", "jwt"),
+    ("JwtIssuer", "https://login.example.org/"),
+    ("JwtAudience", "rappel"),
+];
+
+/// The properties of the routes, by their keys.
+fn routes(stack: &Stack) -> Result<BTreeMap<&str, &Value>> {
+    let resources = stack.values();
+    let routes = resources.filter(|resource| resource["Type"] == "AWS::ApiGatewayV2::Route");
+    let keyed = routes.map(|route| {
+        let properties = &route["Properties"];
+        Ok((
+            properties["RouteKey"].as_str().context("a route key")?,
+            properties,
+        ))
+    });
+    let keyed: BTreeMap<_, _> = keyed.collect::<Result<_>>()?;
+    assert!(keyed.len() >= 8, "{keyed:?}");
+    Ok(keyed)
+}
+
+/// Everybody whom a function lets invoke it.
+fn principals(stack: &Stack) -> BTreeSet<String> {
+    let permissions = stack
+        .values()
+        .filter(|r| r["Type"] == "AWS::Lambda::Permission");
+    permissions
+        .map(|permission| permission["Properties"]["Principal"].to_string())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_every_route_asks_iam() -> Outcome {
+    let stack = Template::expanded().await?.stack(&[])?;
+    for (key, route) in routes(&stack)? {
+        assert_eq!(route["AuthorizationType"], "AWS_IAM", "{key}");
+    }
+    assert_eq!(stack["ChatUrl"]["Properties"]["AuthType"], "AWS_IAM");
+    assert_eq!(
+        principals(&stack),
+        [r#""apigateway.amazonaws.com""#.to_owned()].into()
+    );
+    for permission in stack
+        .values()
+        .filter(|r| r["Type"] == "AWS::Lambda::Permission")
+    {
+        let source = permission["Properties"]["SourceArn"].as_str();
+        assert!(
+            source.is_some_and(|arn| arn.contains("${Api}/")),
+            "{permission}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
+    let stack = Template::expanded().await?.stack(&TOKENS)?;
+    for (key, route) in routes(&stack)? {
+        assert_eq!(route["AuthorizationType"], "JWT", "{key}");
+        assert_eq!(route["AuthorizerId"], "${TokenAuthorizer}", "{key}");
+        let reads = key.starts_with("GET ") || key == "POST /search";
+        let scope = if reads { "rappel/read" } else { "rappel/write" };
+        assert_eq!(route["AuthorizationScopes"], json!([scope]), "{key}");
+    }
+    let authorizer = &stack["TokenAuthorizer"]["Properties"]["JwtConfiguration"];
+    assert_eq!(
+        *authorizer,
+        json!({ "Issuer": "https://login.example.org/", "Audience": ["rappel"] })
+    );
+    assert_eq!(
+        stack["ChatUrl"]["Properties"]["AuthType"], "AWS_IAM",
+        "a URL knows no tokens"
+    );
+    assert_eq!(
+        principals(&stack),
+        [r#""apigateway.amazonaws.com""#.to_owned()].into()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_open_lets_everybody_in() -> Outcome {
+    let stack = Template::expanded()
+        .await?
+        .stack(&[("Authorization", "open")])?;
+    for (key, route) in routes(&stack)? {
+        assert_eq!(route["AuthorizationType"], "NONE", "{key}");
+    }
+    assert_eq!(stack["ChatUrl"]["Properties"]["AuthType"], "NONE");
+    // Lambda asks for both of anybody who calls a URL.
+    assert_eq!(
+        stack["OpenChatUrl"]["Properties"]["Action"],
+        "lambda:InvokeFunctionUrl"
+    );
+    assert_eq!(
+        stack["OpenChat"]["Properties"]["Action"],
+        "lambda:InvokeFunction"
+    );
+    assert_eq!(
+        stack["OpenChat"]["Properties"]["InvokedViaFunctionUrl"],
+        true
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web_pages_may_call_only_when_they_are_named() -> Outcome {
+    let template = Template::expanded().await?;
+    let cors = |stack: &Stack| {
+        let api = stack["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"].clone();
+        (
+            api,
+            stack["ChatUrl"]["Properties"]["Cors"]["AllowOrigins"].clone(),
+        )
+    };
+    assert_eq!(cors(&template.stack(&[])?), (Value::Null, Value::Null));
+    let named = template.stack(&[("CorsOrigins", "https://a.example,https://b.example")])?;
+    let origins = json!(["https://a.example", "https://b.example"]);
+    assert_eq!(cors(&named), (origins.clone(), origins));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_is_in_the_access_policy_of_its_scope() -> Outcome {
+    let template = Template::expanded().await?;
+    let stack = template.stack(&TOKENS)?;
+    for (policy, scope) in [
+        ("ReadAccess", "rappel/read"),
+        ("WriteAccess", "rappel/write"),
+    ] {
+        let expected: BTreeSet<String> = routes(&stack)?
+            .into_iter()
+            .filter(|(_, route)| route["AuthorizationScopes"] == json!([scope]))
+            .map(|(key, _)| key.replace("{id}", "*").replacen(' ', "", 1))
+            .collect();
+        let statement = &stack[policy]["Properties"]["PolicyDocument"]["Statement"][0];
+        assert_eq!(statement["Action"], "execute-api:Invoke");
+        let allowed: BTreeSet<String> = statement["Resource"]
+            .as_array()
+            .context("resources")?
+            .iter()
+            .filter_map(|resource| Some(resource.as_str()?.split_once("${Api}/*/")?.1.to_owned()))
+            .collect();
+        assert_eq!(allowed, expected, "{policy}");
+    }
+    let admin = &stack["AdminAccess"]["Properties"]["PolicyDocument"]["Statement"];
+    assert_eq!(
+        *admin,
+        json!([{ "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "${Migrate.Arn}" }])
+    );
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `cargo lambda watch` and `cargo lambda invoke`: Lambda's own way to try a function at a desk.
+
+use std::{net::Ipv4Addr, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+use tests::{App, Assets, Tools};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::Child,
+    time::{sleep, timeout},
+};
+
+use crate::Outcome;
+
+/// The golden events with the function that each is for, and the status of its answer.
+const EVENTS: [(&str, &str, u64); 11] = [
+    ("ingest", "ingest-post", 200),
+    ("ingest", "ingest-put", 201),
+    ("search", "search-post", 200),
+    ("search", "search-get", 200),
+    ("documents", "documents-list", 200),
+    ("documents", "documents-get", 200),
+    ("documents", "documents-delete", 204),
+    ("health", "health-get", 200),
+    ("health", "health-deep", 200),
+    // No language model is set.
+    ("chat", "chat-post", 501),
+    // Not HTTP: the migration's report.
+    ("migrate", "migrate", 0),
+];
+
+/// A function may have to be linked before it answers.
+const HANG: Duration = Duration::from_mins(10);
+
+/// `cargo lambda watch`, and all that it started.
+struct Watch {
+    child: Child,
+    port: u16,
+}
+
+impl Watch {
+    async fn start(app: &App) -> Result<Self> {
+        let assets = Assets::prepared().await?;
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = free.local_addr()?.port();
+        drop(free);
+        let mut watch = Tools::installed().await?.command("cargo-lambda");
+        watch
+            .args([
+                "lambda",
+                "watch",
+                "--ignore-changes",
+                "--invoke-address",
+                "127.0.0.1",
+            ])
+            .args(["--invoke-port", &port.to_string()])
+            .current_dir(&assets.workspace)
+            .env("DATABASE_URL", app.database_url())
+            .env("MODEL_DIR", &assets.model)
+            .env("ORT_DYLIB_PATH", &assets.onnxruntime)
+            .env("ORT_DISABLE_TELEMETRY", "1")
+            .env_remove("LLM_BASE_URL")
+            .stdout(Stdio::null())
+            .process_group(0);
+        let child = watch.spawn().context("starting cargo lambda watch")?;
+        let watch = Self { child, port };
+        timeout(HANG, watch.listening())
+            .await
+            .context("it does not listen")?;
+        Ok(watch)
+    }
+
+    async fn listening(&self) {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+            .await
+            .is_err()
+        {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn invoke(&self, function: &str, event: &str) -> Result<Value> {
+        let assets = Assets::prepared().await?;
+        let mut invoke = Tools::installed().await?.command("cargo-lambda");
+        invoke
+            .args([
+                "lambda",
+                "invoke",
+                function,
+                "--invoke-address",
+                "127.0.0.1",
+            ])
+            .args(["--invoke-port", &self.port.to_string()])
+            .args(["--data-file", &format!("tests/events/{event}.json")])
+            .current_dir(&assets.workspace);
+        let printed = timeout(HANG, Tools::run(&mut invoke)).await;
+        let printed = printed.with_context(|| format!("{event} is not answered"))??;
+        // A streamed answer is a head, eight zeros, and the body.
+        let head = printed.split('\0').next().unwrap_or_default();
+        serde_json::from_str(head).with_context(|| format!("{event} was answered with {printed}"))
+    }
+
+    fn signal(&self, signal: Signal) {
+        let group = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        if let Some(group) = group {
+            // The one error is that it has just ended.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    async fn stop(mut self) -> Result<()> {
+        self.signal(Signal::INT);
+        let ended = timeout(Duration::from_secs(10), self.child.wait()).await;
+        ended.context("cargo lambda watch does not end")??;
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_function_answers_its_golden_event() -> Outcome {
+    let app = App::start().await?;
+    let watch = Watch::start(&app).await?;
+    for (function, event, status) in EVENTS {
+        let answer = watch.invoke(function, event).await?;
+        if status == 0 {
+            assert!(answer["version"].is_u64(), "{event}: {answer}");
+        } else {
+            assert_eq!(answer["statusCode"], status, "{event}: {answer}");
+        }
+    }
+    watch.stop().await
+}

@@ -1,0 +1,173 @@
+//! What the functions may do in the account: the written list, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tests::cloudformation::{Stack, Template};
+
+use crate::Outcome;
+
+const DATABASE_URL: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf";
+const LLM_KEY: &str = "arn:aws:ssm:eu-west-3:123456789012:parameter/llm/key";
+const KMS_KEY: &str = "arn:aws:kms:eu-west-3:123456789012:key/5b1f0c60";
+
+/// The rights of every function, whatever the parameters.
+const ALWAYS: [&str; 4] = [
+    "Allow logs:CreateLogStream ${Logs.Arn}",
+    "Allow logs:PutLogEvents ${Logs.Arn}",
+    "Allow xray:PutTelemetryRecords *",
+    "Allow xray:PutTraceSegments *",
+];
+
+/// What a function in a VPC needs of EC2, through Lambda alone.
+const NETWORK: [&str; 6] = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+];
+
+type Rights = BTreeMap<String, BTreeSet<String>>;
+
+/// The rights of each function's role; a role serves one function, and names no policy of others.
+fn rights(stack: &Stack) -> Result<Rights> {
+    let mut rights = Rights::new();
+    let mut roles = BTreeSet::new();
+    for (id, function) in stack {
+        if function["Type"] != "AWS::Lambda::Function" {
+            continue;
+        }
+        let role = function["Properties"]["Role"].as_str().context("a role")?;
+        let role = role
+            .strip_prefix("${")
+            .and_then(|role| role.strip_suffix(".Arn}"));
+        let role = role.with_context(|| format!("the role of {id} is the stack's own"))?;
+        assert!(roles.insert(role), "{role} serves one function");
+        let properties = stack[role]["Properties"].as_object().context("a role")?;
+        let keys: Vec<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["AssumeRolePolicyDocument", "Policies"], "{role}");
+        let policies = properties["Policies"].as_array().context("policies")?;
+        let statements = policies
+            .iter()
+            .filter_map(|policy| policy.pointer("/PolicyDocument/Statement")?.as_array())
+            .flatten();
+        rights.insert(id.clone(), statements.flat_map(lines).collect());
+    }
+    Ok(rights)
+}
+
+/// One line for each action on each resource.
+fn lines(statement: &Value) -> Vec<String> {
+    let effect = statement["Effect"].as_str().unwrap_or_default();
+    let mut lines = Vec::new();
+    for action in texts(&statement["Action"]) {
+        for resource in texts(&statement["Resource"]) {
+            lines.push(format!("{effect} {action} {resource}"));
+        }
+    }
+    lines
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    }
+}
+
+fn set(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    lines.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_logs_and_traces_and_that_is_all() -> Outcome {
+    let stack = Template::expanded().await?.stack(&[])?;
+    for (function, rights) in rights(&stack)? {
+        assert_eq!(rights, set(ALWAYS.map(str::to_owned)), "{function}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Outcome {
+    let url = format!("{DATABASE_URL}#url");
+    let stack = Template::expanded().await?.stack(&[
+        ("DatabaseUrlArn", &url),
+        ("SecretsKeyArn", KMS_KEY),
+        ("LlmApiKeyArn", LLM_KEY),
+        ("SubnetIds", "subnet-1,subnet-2"),
+        ("SecurityGroupIds", "sg-1"),
+        (
+            "RerankerLayer",
+            "arn:aws:lambda:eu-west-3:123456789012:layer:reranker:1",
+        ),
+        ("ReservedConcurrency", "20"),
+        ("Authorization", "jwt"),
+        ("AlarmEmail", "ada@example.org"),
+    ])?;
+    let mut everybody = set(ALWAYS.map(str::to_owned));
+    everybody.insert(format!(
+        "Allow secretsmanager:GetSecretValue {DATABASE_URL}"
+    ));
+    everybody.insert(format!("Allow ssm:GetParameter {DATABASE_URL}"));
+    everybody.insert(format!("Allow kms:Decrypt {KMS_KEY}"));
+    for action in NETWORK {
+        everybody.insert(format!("Allow {action} *"));
+        // The denial is for the function's own code, which the next story looks at.
+        everybody.insert(format!("Deny {action} *"));
+    }
+    let mut chat = everybody.clone();
+    chat.insert(format!("Allow secretsmanager:GetSecretValue {LLM_KEY}"));
+    chat.insert(format!("Allow ssm:GetParameter {LLM_KEY}"));
+
+    let expected: Rights = [
+        ("Chat", chat),
+        ("Documents", everybody.clone()),
+        ("Health", everybody.clone()),
+        ("Ingest", everybody.clone()),
+        ("Migrate", everybody.clone()),
+        ("Search", everybody),
+    ]
+    .map(|(function, rights)| (function.to_owned(), rights))
+    .into();
+    assert_eq!(rights(&stack)?, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_of_a_vpc_is_lambdas_to_change_and_not_the_functions() -> Outcome {
+    let stack = Template::expanded()
+        .await?
+        .stack(&[("SubnetIds", "subnet-1")])?;
+    let mut denials = 0;
+    for (id, role) in &stack {
+        let policies = role["Properties"]["Policies"].as_array();
+        let statements = policies.into_iter().flatten();
+        for statement in statements
+            .filter_map(|policy| policy.pointer("/PolicyDocument/Statement")?.as_array())
+            .flatten()
+        {
+            // Only the one that allows has no condition: a denial with one that never holds is none.
+            assert_eq!(
+                statement["Effect"] == "Deny",
+                statement["Condition"].is_object(),
+                "{id}"
+            );
+            if statement["Effect"] == "Deny" {
+                let function = &statement["Condition"]["ArnLike"]["lambda:SourceFunctionArn"];
+                assert!(
+                    function
+                        .as_str()
+                        .is_some_and(|arn| arn.ends_with(":function:*")),
+                    "{id}"
+                );
+                denials += 1;
+            }
+        }
+    }
+    assert_eq!(denials, rights(&stack)?.len());
+    Ok(())
+}

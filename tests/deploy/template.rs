@@ -1,0 +1,143 @@
+//! The template itself, in the eyes of AWS's own tools.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tests::{Assets, Tools, cloudformation::Template};
+
+use crate::Outcome;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sam_and_cfn_lint_have_nothing_to_say() -> Outcome {
+    let workspace = &Assets::prepared().await?.workspace;
+    let tools = Tools::installed().await?;
+    // Each finds what the others miss.
+    for (program, arguments) in [
+        ("sam", &["validate"][..]),
+        ("sam", &["validate", "--lint"]),
+        ("cfn-lint", &["template.yaml"]),
+    ] {
+        Tools::run(
+            tools
+                .command(program)
+                .args(arguments)
+                .current_dir(workspace),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_function_changes_before_the_schema_has() -> Outcome {
+    let stack = Template::expanded().await?.stack(&[])?;
+    let mut waiting = 0;
+    for (id, resource) in &stack {
+        if resource["Type"] == "AWS::Lambda::Function" && id != "Migrate" {
+            assert_eq!(resource["DependsOn"], "Schema", "{id}");
+            waiting += 1;
+        }
+    }
+    assert!(waiting >= 5, "{waiting} functions");
+
+    // The migration runs again with each version of its code, each layer and each database.
+    let schema = &stack["Schema"]["Properties"];
+    let property = |name: &str| schema[name].as_str().map(str::to_owned);
+    let referenced = |name: &str| {
+        let id = property(name)?;
+        Some(stack[id.strip_prefix("${")?.strip_suffix('}')?]["Type"].clone())
+    };
+    assert_eq!(schema["ServiceToken"], "${Migrate.Arn}");
+    assert_eq!(referenced("Code").context("Code")?, "AWS::Lambda::Version");
+    assert_eq!(
+        referenced("Model").context("Model")?,
+        "AWS::Lambda::LayerVersion"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_database_is_migrated_too_and_no_password_is_passed_on() -> Outcome {
+    let template = Template::expanded().await?;
+    let url = "postgres://ada:s3cret@database.example.org:5432/rappel?sslmode=verify-full";
+    let stack = template.stack(&[("DatabaseUrl", url)])?;
+    assert_eq!(
+        stack["Schema"]["Properties"]["Database"],
+        "database.example.org:5432/rappel?sslmode=verify-full"
+    );
+    let arn = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf#url";
+    let stack = template.stack(&[("DatabaseUrlArn", arn)])?;
+    assert_eq!(stack["Schema"]["Properties"]["Database"], arn);
+    for (id, resource) in &stack {
+        let url = &resource["Properties"]["Environment"]["Variables"]["DATABASE_URL"];
+        if resource["Type"] == "AWS::Lambda::Function" {
+            assert_eq!(url, arn, "{id} gets the reference, not the URL");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reserved_sandboxes_are_those_of_the_sizing_sum() -> Outcome {
+    let template = Template::expanded().await?;
+    let reserved = |stack: &tests::cloudformation::Stack| {
+        let functions = stack
+            .iter()
+            .filter(|(_, r)| r["Type"] == "AWS::Lambda::Function");
+        functions
+            .filter_map(|(id, function)| {
+                let reserved = &function["Properties"]["ReservedConcurrentExecutions"];
+                (!reserved.is_null()).then(|| (id.clone(), reserved.to_string()))
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(reserved(&template.stack(&[])?), []);
+    let some = reserved(&template.stack(&[("ReservedConcurrency", "20")])?);
+    let (one, twenty): (Vec<_>, Vec<_>) = some.iter().partition(|(_, count)| count == "1");
+    assert_eq!((one.len(), one[0].0.as_str()), (1, "Migrate"));
+    assert_eq!(
+        twenty.len(),
+        5,
+        "as the parameter's description says: {twenty:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_function_is_watched_and_its_logs_end() -> Outcome {
+    let template = Template::expanded().await?;
+    let stack = template.stack(&[("AlarmEmail", "ada@example.org"), ("LogRetentionDays", "7")])?;
+    let functions: BTreeSet<String> = stack
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::Lambda::Function")
+        .map(|(id, _)| format!("${{{id}}}"))
+        .collect();
+    let metrics = stack["ErrorsAlarm"]["Properties"]["Metrics"].as_array();
+    let watched: BTreeSet<String> = metrics
+        .context("the alarm has metrics")?
+        .iter()
+        .filter_map(|metric| metric.pointer("/MetricStat/Metric/Dimensions/0/Value"))
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(watched, functions);
+    let mut alarms = 0;
+    for (id, resource) in &stack {
+        let properties = &resource["Properties"];
+        match resource["Type"].as_str() {
+            Some("AWS::CloudWatch::Alarm") => {
+                assert_eq!(properties["AlarmActions"][0], "${AlarmTopic}", "{id}");
+                alarms += 1;
+            }
+            Some("AWS::Lambda::Function") => {
+                assert_eq!(properties["LoggingConfig"]["LogGroup"], "${Logs}", "{id}");
+                assert_eq!(properties["TracingConfig"]["Mode"], "Active", "{id}");
+            }
+            Some("AWS::Logs::LogGroup") => assert_eq!(properties["RetentionInDays"], "7", "{id}"),
+            _ => {}
+        }
+    }
+    assert!(alarms >= 4, "{alarms} alarms");
+    Ok(())
+}

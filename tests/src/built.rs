@@ -1,0 +1,83 @@
+//! What `sam build` makes, as it would be sent to AWS.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use tokio::{process::Command, sync::OnceCell};
+
+use crate::{Assets, Tools};
+
+/// The artifacts of the functions and of the layer.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The folder with a folder for each function, by its name in the template.
+    pub functions: PathBuf,
+    /// The layer's folder, which is `/opt` on Lambda.
+    pub layer: PathBuf,
+}
+
+/// The profile of a deploy without its link-time optimisation, which takes minutes for each function:
+/// the linker, the libraries and the layout are those of a deploy.
+const QUICKER: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+];
+
+impl Built {
+    /// The artifacts; the first caller builds them.
+    ///
+    /// # Errors
+    /// When `sam build` fails.
+    pub async fn prepared() -> Result<&'static Self> {
+        static BUILT: OnceCell<Built> = OnceCell::const_new();
+        BUILT.get_or_try_init(|| Self::build("sam")).await
+    }
+
+    /// Builds into a folder of this name in `target/`; what has not changed is not compiled again.
+    ///
+    /// # Errors
+    /// When `sam build` fails.
+    pub async fn build(name: &str) -> Result<Self> {
+        let assets = Assets::prepared().await?;
+        let folder = assets.workspace.join("target").join(name);
+        writeln!(
+            io::stderr(),
+            "sam build: compiling the functions for Lambda, minutes the first time"
+        )?;
+        let mut sam = Tools::installed().await?.command("sam");
+        sam.args(["build", "--build-dir"]).arg(&folder);
+        Tools::run(settled(&mut sam, assets)).await?;
+        Ok(Self {
+            layer: folder.join("Onnx"),
+            functions: folder,
+        })
+    }
+
+    /// The executable of a function, by its name in the template.
+    #[must_use]
+    pub fn executable(&self, function: &str) -> PathBuf {
+        self.functions.join(function).join("bootstrap")
+    }
+
+    /// What cargo made before SAM copied it.
+    ///
+    /// # Errors
+    /// When the functions are not below the workspace's target folder.
+    pub fn linked(&self, binary: &str) -> Result<PathBuf> {
+        let target = self.functions.parent().context("target/")?;
+        Ok(target.join(format!("x86_64-unknown-linux-gnu/release/{binary}")))
+    }
+}
+
+fn settled<'a>(sam: &'a mut Command, assets: &Assets) -> &'a mut Command {
+    // The layer is laid by the `rappel` that is built already.
+    let rappel: &Path = &assets.binaries.join("rappel");
+    sam.current_dir(&assets.workspace)
+        .env("RAPPEL", rappel)
+        .env_remove("RAPPEL_MODEL")
+        .envs(QUICKER)
+}

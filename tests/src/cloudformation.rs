@@ -1,0 +1,183 @@
+//! The template as AWS sees it: what SAM makes of it, and what CloudFormation makes of that.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Map, Value, json};
+
+use crate::{Assets, Tools};
+
+/// `template.yaml`, expanded by SAM.
+pub struct Template(Value);
+
+/// The resources of a stack by their logical ids, as they are before there are any: a reference to a
+/// resource is still its name, such as `${Logs.Arn}`.
+pub type Stack = Map<String, Value>;
+
+impl Template {
+    /// The template, expanded.
+    ///
+    /// # Errors
+    /// When SAM refuses it.
+    pub async fn expanded() -> Result<Self> {
+        let workspace = &Assets::prepared().await?.workspace;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/expand.py");
+        let mut python = Tools::installed().await?.command("python");
+        python.arg(script).arg("template.yaml");
+        let printed = Tools::run(python.current_dir(workspace)).await?;
+        let template = serde_json::from_str(&printed).context("the expanded template is JSON")?;
+        Ok(Self(template))
+    }
+
+    /// The resources of a stack with these parameters, and the defaults of the others.
+    ///
+    /// # Errors
+    /// When a parameter is none of the template's, or a function of the template is not known here.
+    pub fn stack(&self, parameters: &[(&str, &str)]) -> Result<Stack> {
+        let known = &self.0["Parameters"];
+        for (name, _) in parameters {
+            ensure!(known[name].is_object(), "the template has no {name}");
+        }
+        let inputs = Inputs {
+            template: &self.0,
+            parameters,
+        };
+        let mut stack = Stack::new();
+        let resources = self.0["Resources"].as_object();
+        for (id, resource) in resources.context("the template has resources")? {
+            let there = match resource["Condition"].as_str() {
+                Some(condition) => inputs.holds(condition)?,
+                None => true,
+            };
+            if let Some(resolved) = inputs.resolve(resource)?.filter(|_| there) {
+                stack.insert(id.clone(), resolved);
+            }
+        }
+        Ok(stack)
+    }
+}
+
+/// What intrinsic functions are resolved with.
+struct Inputs<'a> {
+    template: &'a Value,
+    parameters: &'a [(&'a str, &'a str)],
+}
+
+impl Inputs<'_> {
+    /// The value without its intrinsic functions; nothing if it is `AWS::NoValue`.
+    fn resolve(&self, value: &Value) -> Result<Option<Value>> {
+        Ok(Some(match value {
+            Value::Array(items) => Value::Array(self.list(items)?),
+            Value::Object(fields) => match fields.iter().next() {
+                Some((name, operand))
+                    if fields.len() == 1 && (name == "Ref" || name.starts_with("Fn::")) =>
+                {
+                    return self.call(name, operand);
+                }
+                _ => {
+                    let mut resolved = Map::new();
+                    for (name, field) in fields {
+                        if let Some(field) = self.resolve(field)? {
+                            resolved.insert(name.clone(), field);
+                        }
+                    }
+                    Value::Object(resolved)
+                }
+            },
+            other => other.clone(),
+        }))
+    }
+
+    fn list(&self, items: &[Value]) -> Result<Vec<Value>> {
+        let resolved = items.iter().map(|item| self.resolve(item).transpose());
+        resolved.flatten().collect()
+    }
+
+    fn call(&self, function: &str, operand: &Value) -> Result<Option<Value>> {
+        let operands = operand.as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(Some(match (function, operands) {
+            ("Ref", _) => return Ok(self.reference(text(operand)?)),
+            ("Fn::GetAtt", [resource, attribute]) => {
+                json!(format!("${{{}.{}}}", text(resource)?, text(attribute)?))
+            }
+            ("Fn::Sub", _) => json!(self.substitute(text(operand)?)),
+            ("Fn::If", [condition, yes, no]) => {
+                let chosen = if self.holds(text(condition)?)? {
+                    yes
+                } else {
+                    no
+                };
+                return self.resolve(chosen);
+            }
+            ("Fn::Select", [index, list]) => {
+                let index = usize::try_from(index.as_u64().context("an index")?)?;
+                let list = self.resolve(list)?.unwrap_or_default();
+                list.get(index)
+                    .context("Fn::Select beyond the list")?
+                    .clone()
+            }
+            ("Fn::Split", [separator, whole]) => {
+                let whole = self.resolve(whole)?.unwrap_or_default();
+                text(&whole)?.split(text(separator)?).collect()
+            }
+            ("Fn::Join", [separator, list]) => {
+                let list = self.resolve(list)?.unwrap_or_default();
+                let parts: Result<Vec<&str>> =
+                    list.as_array().into_iter().flatten().map(text).collect();
+                json!(parts?.join(text(separator)?))
+            }
+            ("Fn::Equals", [one, other]) => {
+                json!(plain(self.resolve(one)?) == plain(self.resolve(other)?))
+            }
+            ("Fn::Not", [operand]) => json!(self.resolve(operand)? == Some(json!(false))),
+            _ => anyhow::bail!("{function} of {operand} is not known here"),
+        }))
+    }
+
+    fn holds(&self, condition: &str) -> Result<bool> {
+        let rule = self.template["Conditions"].get(condition);
+        let rule = rule.with_context(|| format!("no condition is called {condition}"))?;
+        Ok(self.resolve(rule)? == Some(json!(true)))
+    }
+
+    fn reference(&self, name: &str) -> Option<Value> {
+        if name == "AWS::NoValue" {
+            return None;
+        }
+        let parameter = &self.template["Parameters"][name];
+        if !parameter.is_object() {
+            return Some(json!(format!("${{{name}}}")));
+        }
+        let given = self.parameters.iter().find(|(given, _)| *given == name);
+        let value = given.map_or_else(|| parameter["Default"].clone(), |(_, value)| json!(value));
+        Some(match value.as_str() {
+            Some(list) if parameter["Type"] == "CommaDelimitedList" => list.split(',').collect(),
+            _ => value,
+        })
+    }
+
+    fn substitute(&self, pattern: &str) -> String {
+        let names = self.template["Parameters"].as_object();
+        let mut result = pattern.to_owned();
+        for name in names.into_iter().flat_map(Map::keys) {
+            let value = plain(self.reference(name));
+            result = result.replace(&format!("${{{name}}}"), &value);
+        }
+        result
+    }
+}
+
+fn text(value: &Value) -> Result<&str> {
+    value
+        .as_str()
+        .with_context(|| format!("{value} is no text"))
+}
+
+/// Parameters are texts to `CloudFormation`, whatever their type.
+fn plain(value: Option<Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
