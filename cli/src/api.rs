@@ -1,6 +1,7 @@
 //! The API on this machine: the real binaries behind the laptop's gateway.
 
 use std::{
+    env,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -42,6 +43,8 @@ fn environment(setup: &Setup) -> Vec<(String, String)> {
     let database = &setup.database;
     [
         ("DATABASE_URL", database.url.clone()),
+        // The terminal's credentials are not this database's.
+        ("DATABASE_CREDENTIALS", String::new()),
         ("DATABASE_POOLER", database.pooler.to_string()),
         (
             "DATABASE_ADDRESS_FAMILY",
@@ -50,6 +53,11 @@ fn environment(setup: &Setup) -> Vec<(String, String)> {
         ("MODEL_DIR", setup.model.folder.display().to_string()),
         ("ORT_DYLIB_PATH", setup.model.library.display().to_string()),
         ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
+        // No CloudWatch reads here, unless the terminal asks for what it would read.
+        (
+            "METRICS",
+            env::var("METRICS").unwrap_or_else(|_| "off".to_owned()),
+        ),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()

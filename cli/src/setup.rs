@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use local::{
     assets::{Cache, Model},
@@ -66,6 +66,12 @@ impl Target {
 
     /// The same, and leaves the schema as it is. A database that is given is not even dialled.
     pub(crate) async fn prepare_without_migrating(&self, suffix: &str) -> anyhow::Result<Setup> {
+        let is_reference = |url: &String| url.trim_start().starts_with("arn:");
+        ensure!(
+            !self.database_url.as_ref().is_some_and(is_reference),
+            "DATABASE_URL is the ARN of a secret or a parameter, which only the functions follow: this command \
+             needs the URL itself"
+        );
         let (model, manifest) = self.prepare_model().await?;
         let (postgres, url) = match &self.database_url {
             Some(url) => (None, url.clone()),
@@ -181,6 +187,7 @@ pub(crate) fn threads() -> usize {
 fn database_config(url: String) -> DatabaseConfig {
     DatabaseConfig {
         url,
+        credentials: None,
         pooler: PoolerSetting::Auto,
         address_family: AddressFamily::Auto,
         application_name: "rappel-cli".to_owned(),

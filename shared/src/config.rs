@@ -3,10 +3,14 @@
 mod chat;
 mod language_model;
 mod search;
+mod telemetry;
 
 use std::{env, fmt, path::PathBuf, str::FromStr, thread, time::Duration};
 
-pub use self::{chat::ChatConfig, language_model::LanguageModelConfig, search::SearchConfig};
+pub use self::{
+    chat::ChatConfig, language_model::LanguageModelConfig, search::SearchConfig,
+    telemetry::TelemetryConfig,
+};
 
 /// Everything that a function is told from outside.
 #[derive(Clone, Debug)]
@@ -28,8 +32,12 @@ pub struct Config {
 /// How to reach the database.
 #[derive(Clone)]
 pub struct DatabaseConfig {
-    /// `postgres://user:password@host:port/database?sslmode=...`.
+    /// `postgres://user:password@host:port/database?sslmode=...`, or a reference to it: see
+    /// [`crate::secret::Secret`].
     pub url: String,
+    /// What takes the place of the URL's user and password: a JSON object with `username` and `password`,
+    /// or a reference to it.
+    pub credentials: Option<String>,
     /// What stands between the function and the server.
     pub pooler: PoolerSetting,
     /// The addresses of the host that may be dialled.
@@ -44,7 +52,7 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
 }
 
-/// The URL holds a password, so it is never printed.
+/// The URL and the credentials hold a password, so they are never printed.
 impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseConfig")
@@ -167,10 +175,12 @@ impl DatabaseConfig {
     pub fn from_env(function: &str) -> Result<Self, ConfigError> {
         let url = required(
             "DATABASE_URL",
-            "the Postgres to search, for example postgres://user:password@host:5432/database",
+            "the Postgres to search, for example postgres://user:password@host:5432/database, or the ARN of a \
+             secret or a parameter that holds its URL",
         )?;
         Ok(Self {
             url,
+            credentials: optional("DATABASE_CREDENTIALS"),
             pooler: chosen("DATABASE_POOLER")?,
             address_family: chosen("DATABASE_ADDRESS_FAMILY")?,
             application_name: format!("rappel-{function}"),

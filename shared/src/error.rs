@@ -1,5 +1,9 @@
 //! Everything that a request can fail with.
 
+use std::any::Any;
+
+use tokio::task::JoinError;
+
 use crate::{
     database::DatabaseError, embedder::EmbedderError, language_model::LanguageModelError,
     reranker::RerankerError,
@@ -69,6 +73,26 @@ impl FieldError {
 }
 
 impl Error {
+    /// What a panic is for a client. Its words are told if they are the program's own: others may quote
+    /// what the program worked on.
+    #[must_use]
+    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let words = panic.downcast_ref::<&str>().copied();
+        Self::Internal(format!(
+            "panic: {}",
+            words.unwrap_or("the log has its place")
+        ))
+    }
+
+    /// What a task that did not come to its end is for a client.
+    #[must_use]
+    pub fn unfinished(task: JoinError) -> Self {
+        match task.try_into_panic() {
+            Ok(panic) => Self::panicked(&*panic),
+            Err(cancelled) => Self::Internal(cancelled.to_string()),
+        }
+    }
+
     /// Says of the field `to` what is wrong with the field `from`: a name that the caller did not write
     /// would not help.
     #[must_use]

@@ -2,9 +2,9 @@
 //!
 //! Configuration and errors know nobody; [`database`] and [`embedder`] know only them; [`reranker`]
 //! loads a model as the embedder does; [`secret`] fetches what AWS keeps, and [`language_model`] speaks to
-//! an endpoint outside, both through [`client`]; [`search`],
+//! an endpoint outside, both through [`client`], as [`database`] does where AWS keeps its URL; [`search`],
 //! [`documents`] and [`migrations`] know the database; [`state`] and [`http`] tie them together for the
-//! functions; [`doctor`] looks at them from outside, and [`health`] is its short form.
+//! functions; [`telemetry`] is told by [`database`] and [`state`] how long they took, and tells the log; [`doctor`] looks at them from outside, and [`health`] is its short form.
 
 pub mod analysis;
 pub mod client;
@@ -23,6 +23,7 @@ pub mod reranker;
 pub mod search;
 pub mod secret;
 pub mod state;
+pub mod telemetry;
 pub mod took;
 
 pub use config::Config;

@@ -118,7 +118,7 @@ impl Problem {
                 "The database schema is missing or behind",
                 "migrations have to be applied to this database",
             ),
-            DatabaseError::Statement(_) => Self::internal(),
+            DatabaseError::Value(_) | DatabaseError::Statement(_) => Self::internal(),
         }
     }
 

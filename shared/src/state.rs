@@ -14,6 +14,7 @@ use crate::{
     language_model::{LanguageModel, LanguageModelError},
     migrations,
     reranker::{Reranker, RerankerError},
+    telemetry::{self, Part},
 };
 
 /// The state of a function, shared by all its requests.
@@ -211,8 +212,9 @@ impl State {
             let reranker = state.reranker()?.loaded()?;
             Ok(reranker.rerank(&question, &passages)?)
         });
-        task.await
-            .map_err(|panic| Error::Internal(format!("the reranking task failed: {panic}")))?
+        telemetry::measured(Part::Rerank, task)
+            .await
+            .map_err(Error::unfinished)?
     }
 
     async fn with_embedder<T: Send + 'static>(
@@ -224,8 +226,9 @@ impl State {
             let model = state.model()?;
             work(model.embedder()?).map_err(Error::from)
         });
-        task.await
-            .map_err(|panic| Error::Internal(format!("the embedding task failed: {panic}")))?
+        telemetry::measured(Part::Embed, task)
+            .await
+            .map_err(Error::unfinished)?
     }
 
     async fn check_database(&self) -> Result<(), DatabaseError> {

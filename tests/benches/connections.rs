@@ -231,6 +231,7 @@ async fn connects(url: &str) -> Result<()> {
 fn config(url: String, pooler: PoolerSetting) -> DatabaseConfig {
     DatabaseConfig {
         url,
+        credentials: None,
         pooler,
         address_family: AddressFamily::Auto,
         application_name: "rappel-bench".to_owned(),

@@ -38,6 +38,7 @@ const LONG_IDLE: Duration = Duration::from_millis(2_300);
 fn settings(url: &str) -> DatabaseConfig {
     DatabaseConfig {
         url: url.to_owned(),
+        credentials: None,
         pooler: PoolerSetting::Auto,
         address_family: AddressFamily::Auto,
         application_name: "rappel-connections".to_owned(),

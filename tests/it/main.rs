@@ -24,6 +24,8 @@ mod quality;
 mod rerank;
 mod search;
 mod search_refused;
+mod secrets;
+mod telemetry;
 
 /// What every story returns: an error is a story that could not be told to its end.
 type Outcome = anyhow::Result<()>;

@@ -29,6 +29,15 @@ impl App {
             .await
     }
 
+    /// The same with a header.
+    ///
+    /// # Errors
+    /// When no response comes, whatever its status.
+    pub async fn post_with(&self, header: (&str, &str), path: &str, body: Value) -> Result<Answer> {
+        let request = self.client.post(self.at(path)?).json(&body);
+        self.answer(request.header(header.0, header.1)).await
+    }
+
     /// `PUT path` with a JSON body.
     ///
     /// # Errors

@@ -4,9 +4,8 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use async_stream::stream;
 use futures_util::{Stream, StreamExt as _};
-use lambda_http::RequestExt as _;
 use serde::Serialize;
-use shared::http::{self, Request};
+use shared::{Error, http};
 use tokio::time::timeout;
 
 use crate::{
@@ -30,19 +29,15 @@ struct Delta {
 
 /// The events of an answer, made as they are taken: `sources`, then `delta`s, then `done`; or `error`,
 /// a problem document, where it fails.
-pub(crate) fn written(
-    answer: Answer,
-    request: &Request,
-) -> impl Stream<Item = String> + Send + 'static {
-    let request_id = request.lambda_context().request_id;
+pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'static {
     let heartbeat = answer.state.chat_config().heartbeat;
     let parts = AssertUnwindSafe(answer.parts()).catch_unwind();
-    let parts = parts.map(|part| part.unwrap_or_else(|panic| Err(http::panicked(&*panic))));
-    let events = parts.map(move |part| match part {
+    let parts = parts.map(|part| part.unwrap_or_else(|panic| Err(Error::panicked(&*panic))));
+    let events = parts.map(|part| match part {
         Ok(Part::Sources(sources)) => event("sources", &Sources { sources }),
         Ok(Part::Delta(text)) => event("delta", &Delta { text }),
         Ok(Part::Done(done)) => event("done", &done),
-        Err(error) => event("error", &http::report(&error, &request_id)),
+        Err(error) => event("error", &http::report(&error)),
     });
     with_heartbeats(events, heartbeat)
 }

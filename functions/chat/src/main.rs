@@ -40,7 +40,7 @@ async fn handle(state: State, request: Request) -> Result<StreamedResponse, Erro
     // On the heap, as below: what waits for searches and models within is large.
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(&request))).await?;
     if streamed {
-        Ok(http::events(event::written(answer, &request)))
+        Ok(http::events(event::written(answer)))
     } else {
         Ok(http::whole(http::ok(&Box::pin(answer.whole()).await?)?))
     }

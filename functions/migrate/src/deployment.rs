@@ -14,7 +14,6 @@ use shared::{
 /// other functions only after a success.
 pub(crate) struct Deployment {
     request: Request,
-    request_id: String,
     time_left: Duration,
 }
 
@@ -71,7 +70,6 @@ impl Deployment {
         let left = event.context.deadline().duration_since(SystemTime::now());
         Ok(Some(Self {
             request: Request::deserialize(&event.payload)?,
-            request_id: event.context.request_id.clone(),
             time_left: left.unwrap_or(LONGEST_INVOCATION),
         }))
     }
@@ -115,7 +113,7 @@ impl Deployment {
                 Ok(())
             }
             Ok(Err(error)) => {
-                let problem = http::report(&error, &self.request_id);
+                let problem = http::report(&error);
                 Err(match error {
                     shared::Error::Embedder(_) => "The embedding model cannot be loaded",
                     _ => problem.title,
@@ -137,7 +135,7 @@ async fn try_model(model: &ModelConfig) -> Result<(), shared::Error> {
     let loaded = loading
         .await
         .map_err(|error| match error.try_into_panic() {
-            Ok(panic) => http::panicked(&*panic),
+            Ok(panic) => shared::Error::panicked(&*panic),
             Err(error) => shared::Error::Internal(error.to_string()),
         })?;
     loaded?;

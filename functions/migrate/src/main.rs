@@ -4,43 +4,49 @@ mod deployment;
 
 use std::sync::Arc;
 
-use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use serde_json::{Value, to_value};
 use shared::{
     config::{DatabaseConfig, ModelConfig},
     database::Database,
     embedder::Manifest,
     migrations,
+    telemetry::{self, Telemetry},
 };
 
 use crate::deployment::Deployment;
 
+/// What a sandbox keeps between invocations.
+struct State {
+    database: Database,
+    model: ModelConfig,
+    manifest: Manifest,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let database = Arc::new(Database::new(&DatabaseConfig::from_env("migrate")?)?);
+    let telemetry = Telemetry::start("migrate")?;
     let model = ModelConfig::from_env()?;
-    let manifest = Manifest::read(&model.folder)?;
-    let last = Arc::clone(&database);
-    lambda_runtime::spawn_graceful_shutdown_handler(move || async move { last.close().await })
-        .await;
-    let (database, model, manifest) = (&*database, &model, &manifest);
-    lambda_runtime::run(service_fn(move |event| {
-        handle(database, model, manifest, event)
-    }))
-    .await
+    let state = Arc::new(State {
+        database: Database::new(&DatabaseConfig::from_env("migrate")?)?,
+        manifest: Manifest::read(&model.folder)?,
+        model,
+    });
+    let last = Arc::clone(&state);
+    lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
+        last.database.close().await;
+    })
+    .await;
+    let handle =
+        service_fn(move |event| telemetry::outcome(handle(Arc::clone(&state), event)));
+    telemetry.run(Runtime::new(handle)).await
 }
 
 /// CloudFormation is answered at the URL that it sends, everybody else with the report.
-async fn handle(
-    database: &Database,
-    model: &ModelConfig,
-    manifest: &Manifest,
-    event: LambdaEvent<Value>,
-) -> Result<Value, Error> {
-    let migration = migrations::migrate(database, manifest);
+async fn handle(state: Arc<State>, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let migration = migrations::migrate(&state.database, &state.manifest);
     match Deployment::of(&event)? {
-        Some(deployment) => deployment.answer(model, migration).await,
+        Some(deployment) => deployment.answer(&state.model, migration).await,
         None => Ok(to_value(migration.await?)?),
     }
 }

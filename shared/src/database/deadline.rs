@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::DatabaseError;
+use crate::telemetry::{self, Part};
 
 tokio::task_local! {
     static DEADLINE: Instant;
@@ -49,7 +50,8 @@ pub(super) async fn answered<T>(
     statement: impl Future<Output = Result<T, DatabaseError>>,
 ) -> Result<T, DatabaseError> {
     let limit = limit + ANSWER_GRACE;
-    tokio::time::timeout(limit, statement)
+    let answer = tokio::time::timeout(limit, statement);
+    telemetry::measured(Part::Database, answer)
         .await
         .unwrap_or_else(|_| Err(DatabaseError::no_answer(limit)))
 }

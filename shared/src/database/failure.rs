@@ -32,6 +32,10 @@ pub enum DatabaseError {
         "the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`"
     )]
     NotMigrated(String),
+    /// The server does not take a value that a statement brought. Its words may quote the value, so only its
+    /// SQLSTATE is kept.
+    #[error("the database refused a value (SQLSTATE {0})")]
+    Value(String),
     /// The server refused the statement.
     #[error("the database refused a statement")]
     Statement(#[source] sqlx::Error),
@@ -42,6 +46,8 @@ pub enum DatabaseError {
 pub enum Cause {
     /// `DATABASE_URL` or a setting around it cannot be used.
     Settings,
+    /// AWS keeps the login and does not give it.
+    Secret,
     /// The host's name has no usable address.
     Dns,
     /// The host has only IPv6 addresses, and there is no IPv6 route.
@@ -72,6 +78,7 @@ impl Cause {
     pub fn word(self) -> &'static str {
         match self {
             Self::Settings => "settings",
+            Self::Secret => "secret",
             Self::Dns => "dns",
             Self::Ipv6Only => "ipv6-only",
             Self::Refused => "refused",
@@ -137,8 +144,18 @@ impl DatabaseError {
             Some("25P03" | "25P04") => Self::Lost(error),
             // undefined_function, undefined_table, undefined_object, undefined_column, invalid_schema_name.
             Some("42883" | "42P01" | "42704" | "42703" | "3F000") => Self::NotMigrated(message),
+            // Data exceptions, and what a trigger of somebody else's raises.
+            Some(code) if code.starts_with("22") || code.starts_with("P0") => {
+                Self::Value(code.to_owned())
+            }
             _ => Self::Statement(error),
         }
+    }
+
+    /// Whether the server refused the user or the password.
+    pub(super) fn is_refused_login(&self) -> bool {
+        let refused = Cause::Authentication;
+        matches!(self, Self::Unavailable { cause, .. } if *cause == refused)
     }
 
     /// The server neither answered nor cancelled within `limit`: the connection is dead.

@@ -5,10 +5,12 @@
 //! no named statement is sent in [`Pooler::Transaction`]; no unnamed statement is sent outside a
 //! transaction, where a pooler may answer it with another client's rows.
 
+mod current;
 mod deadline;
 mod dial;
 mod failure;
 mod forwarder;
+mod login;
 mod options;
 mod pool;
 mod pooler;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, FromRow, postgres::PgRow};
 
+use self::{current::Current, pool::Lease, statement::Effect};
 pub use self::{
     deadline::within,
     failure::{Cause, DatabaseError},
@@ -29,44 +32,38 @@ pub use self::{
     statement::Statement,
     transaction::Transaction,
 };
-use self::{
-    pool::{Lease, Pool},
-    statement::Effect,
-};
 use crate::config::DatabaseConfig;
 
 /// A Postgres behind a pool that is built without I/O and heals itself.
 #[derive(Debug)]
 pub struct Database {
-    pool: Pool,
-    pooler: Pooler,
+    current: Current,
     statement_timeout: Duration,
 }
 
 impl Database {
-    /// Builds the pool; no connection is made. It has to be called inside a Tokio runtime.
+    /// Builds the pool; no connection is made. It has to be called inside a Tokio runtime. If AWS keeps
+    /// the URL or the password, the pool is built when they are first needed, and the server's refusal
+    /// of a password that has been rotated since is met with the new one.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`] when the URL or a certificate cannot be read.
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
-        let (options, pooler) = options::of(config)?;
-        let pool = Pool::new(options, pooler, config)?;
         Ok(Self {
-            pool,
-            pooler,
+            current: Current::new(config)?,
             statement_timeout: config.statement_timeout,
         })
     }
 
-    /// What stands between this process and the server.
+    /// What stands between this process and the server; `None` as long as AWS has not been asked where it is.
     #[must_use]
-    pub fn pooler(&self) -> Pooler {
-        self.pooler
+    pub fn pooler(&self) -> Option<Pooler> {
+        self.current.pooler()
     }
 
     /// Makes the first connection, so that the first request finds it.
     pub async fn warm(&self) -> Result<(), DatabaseError> {
-        self.pool.lease().await.map(Lease::give_back)
+        self.current.lease().await.map(Lease::give_back)
     }
 
     /// Runs a statement and reads all its rows. After a lost connection it runs once more on a new
@@ -80,7 +77,7 @@ impl Database {
         let again = (statement.effect() != Effect::Another).then(|| statement.clone());
         match self.attempt(statement).await {
             Err(DatabaseError::Lost(cause)) => {
-                self.pool.forget_idle();
+                self.current.forget_idle();
                 let Some(statement) = again else {
                     return Err(DatabaseError::Lost(cause));
                 };
@@ -114,8 +111,8 @@ impl Database {
         settings: &[&'static str],
         sql: &str,
     ) -> Result<(), DatabaseError> {
-        let mut connection = self.pool.connect().await?;
-        if self.pooler != Pooler::Transaction {
+        let mut connection = self.current.connect().await?;
+        if self.pooler() != Some(Pooler::Transaction) {
             for setting in settings
                 .iter()
                 .copied()
@@ -150,7 +147,7 @@ impl Database {
 
     /// Closes every connection with a word to the server.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.current.close().await;
     }
 
     /// One try of a statement. Only a transaction can carry a limit of its own, which a request whose
@@ -161,7 +158,7 @@ impl Database {
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let (mut lease, limit) = self.lease().await?;
-        if self.pooler == Pooler::Transaction
+        if lease.pooler() == Pooler::Transaction
             || limit < self.statement_timeout
             || (lease.is_doubtful() && statement.effect() != Effect::None)
         {
@@ -181,7 +178,7 @@ impl Database {
 
     /// A connection, and the limit of a statement that starts on it now.
     async fn lease(&self) -> Result<(Lease, Duration), DatabaseError> {
-        let lease = self.pool.lease().await?;
+        let lease = self.current.lease().await?;
         match deadline::limit(self.statement_timeout) {
             Ok(limit) => Ok((lease, limit)),
             Err(late) => lease.settle(Err(late)),
@@ -193,7 +190,7 @@ impl Database {
         match Transaction::begin(lease, limit).await {
             Err(DatabaseError::Lost(cause)) => {
                 tracing::info!(%cause, "the connection was lost; beginning on a new one");
-                self.pool.forget_idle();
+                self.current.forget_idle();
                 let (lease, limit) = self.lease().await?;
                 Transaction::begin(lease, limit).await
             }

@@ -7,16 +7,32 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use super::{Cause, DatabaseError, Pooler, roots};
+use super::{
+    DatabaseError, Pooler,
+    login::{self, Credentials, Login},
+    roots,
+};
 use crate::config::DatabaseConfig;
 
 /// Reads the URL and adds what every connection of ours has.
-pub(super) fn of(config: &DatabaseConfig) -> Result<(PgConnectOptions, Pooler), DatabaseError> {
-    let options: PgConnectOptions = config
+pub(super) fn of(
+    config: &DatabaseConfig,
+    login: &Login,
+) -> Result<(PgConnectOptions, Pooler), DatabaseError> {
+    if login.url.starts_with('{') {
+        return Err(wrong(
+            "it is JSON: name the field that holds the URL after #, or, of a secret with `username` and \
+             `password`, put the ARN into DATABASE_CREDENTIALS",
+        ));
+    }
+    let mut options: PgConnectOptions = login
         .url
         .parse()
         .map_err(|error: sqlx::Error| wrong(&error.to_string()))?;
-    let options = with_certificates(options, &config.url)?;
+    if let Some(Credentials { username, password }) = login.credentials()? {
+        options = options.username(&username).password(&password);
+    }
+    let options = with_certificates(options, &login.url)?;
     let pooler = Pooler::of(config.pooler, &options);
     // The URL's brackets around an IPv6 address are no part of it, for the resolver and for TLS.
     let host = options.get_host().trim_matches(['[', ']']).to_owned();
@@ -76,27 +92,29 @@ fn with_certificates(
     Ok(options)
 }
 
-/// The PEM that is `value`, or that is in the file `value`.
+/// The PEM that is `value`, or that is in the file `value`. What may be a key is not told.
 fn pem(name: &str, value: &str) -> Result<Vec<u8>, DatabaseError> {
     const BEGIN: &str = "-----BEGIN";
     if value.trim_start().starts_with(BEGIN) {
         return Ok(value.as_bytes().to_vec());
     }
+    let file = if name.ends_with("key") {
+        "a file"
+    } else {
+        value
+    };
     let content = fs::read_to_string(value).map_err(|error| {
         wrong(&format!(
-            "{name} names {value}, which cannot be read: {error}"
+            "{name} names {file}, which cannot be read: {error}"
         ))
     })?;
     if content.contains(BEGIN) {
         Ok(content.into_bytes())
     } else {
-        Err(wrong(&format!("{name} names {value}, which holds no PEM")))
+        Err(wrong(&format!("{name} names {file}, which holds no PEM")))
     }
 }
 
 fn wrong(what: &str) -> DatabaseError {
-    DatabaseError::Unavailable {
-        cause: Cause::Settings,
-        detail: format!("DATABASE_URL: {what}"),
-    }
+    login::unusable(login::URL, &what)
 }

@@ -40,6 +40,7 @@ pub(super) struct Pool {
     /// Makes connections and limits their number.
     connections: PgPool,
     options: PgConnectOptions,
+    pooler: Pooler,
     /// `None` for a Unix socket, which needs no dialling.
     forwarder: Option<Forwarder>,
     acquire_timeout: Duration,
@@ -60,6 +61,7 @@ struct Idle {
 pub(super) struct Lease {
     /// Taken when the lease ends.
     connection: Option<PoolConnection<Postgres>>,
+    pooler: Pooler,
     doubtful: bool,
     idle: Arc<Mutex<Vec<Idle>>>,
     _permit: OwnedSemaphorePermit,
@@ -76,12 +78,18 @@ impl Pool {
         Ok(Self {
             connections,
             options,
+            pooler,
             forwarder,
             acquire_timeout: config.acquire_timeout,
             size: config.connections,
             permits: Arc::new(Semaphore::new(config.connections as usize)),
             idle: Arc::default(),
         })
+    }
+
+    /// What stands between here and the server.
+    pub(super) fn pooler(&self) -> Pooler {
+        self.pooler
     }
 
     /// Lends the connection that was used last, or a new one if none is idle.
@@ -98,6 +106,7 @@ impl Pool {
         };
         Ok(Lease {
             connection: Some(connection),
+            pooler: self.pooler,
             doubtful,
             idle: Arc::clone(&self.idle),
             _permit: permit,
@@ -180,6 +189,11 @@ impl Lease {
         self.connection
             .as_mut()
             .expect("the connection is taken only when the lease ends")
+    }
+
+    /// What stands between here and the server.
+    pub(super) fn pooler(&self) -> Pooler {
+        self.pooler
     }
 
     /// Whether the connection was idle for so long that it may have died without a word.

@@ -28,6 +28,16 @@ impl Pooler {
         }
     }
 
+    /// The word of `DATABASE_POOLER` for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+        }
+    }
+
     /// Tells by the address. Transaction mode works through everything, at the price of round
     /// trips, so it is the answer wherever a pooler is likely and its mode unknown.
     fn detect(host: &str, port: u16) -> Self {

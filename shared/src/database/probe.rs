@@ -14,7 +14,13 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Cause, DatabaseError, Pooler, dial::Endpoint, forwarder::Forwarder, options};
+use super::{
+    Cause, DatabaseError, Pooler,
+    dial::Endpoint,
+    forwarder::Forwarder,
+    login::{self, Source},
+    options,
+};
 use crate::config::{DatabaseConfig, PoolerSetting};
 
 /// The way to one server, apart from the pool.
@@ -51,15 +57,17 @@ impl Probe {
     /// Reads the settings; nothing is dialled. It has to be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`DatabaseError::Unavailable`] when the URL cannot be read.
+    /// [`DatabaseError::Unavailable`] when the URL cannot be read, or only AWS knows it.
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
-        let (_, pooler) = options::of(config)?;
+        let kept = || login::unusable(login::URL, &"what AWS keeps is not looked at from outside");
+        let login = Source::new(config)?.given().ok_or_else(kept)?;
+        let (_, pooler) = options::of(config, &login)?;
         // As for a transaction-mode pooler: without the startup options that a pooler refuses.
         let plain = DatabaseConfig {
             pooler: PoolerSetting::Transaction,
             ..config.clone()
         };
-        let (mut options, _) = options::of(&plain)?;
+        let (mut options, _) = options::of(&plain, &login)?;
         let mut network = None;
         if options.get_socket().is_none() && !options.get_host().starts_with('/') {
             let endpoint = Endpoint {

@@ -6,6 +6,7 @@ use sqlx::{
 };
 
 use super::DatabaseError;
+use crate::telemetry;
 
 /// A statement and its arguments. What may be done with it after a lost connection is decided where
 /// it is written: a [`read`](Self::read) and an [`upsert`](Self::upsert) may run twice, a
@@ -84,10 +85,12 @@ impl Statement {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        sqlx::query_as_with::<_, T, _>(self.sql, self.arguments)
+        let rows = sqlx::query_as_with::<_, T, _>(self.sql, self.arguments)
             .fetch_all(connection)
             .await
-            .map_err(DatabaseError::running)
+            .map_err(DatabaseError::running)?;
+        telemetry::rows(rows.len());
+        Ok(rows)
     }
 
     /// Runs it as an unnamed statement. Only [`super::Transaction`] calls this: outside a
@@ -99,10 +102,12 @@ impl Statement {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        sqlx::query_as_with::<_, T, _>(self.sql, self.arguments)
+        let rows = sqlx::query_as_with::<_, T, _>(self.sql, self.arguments)
             .persistent(false)
             .fetch_all(connection)
             .await
-            .map_err(DatabaseError::running)
+            .map_err(DatabaseError::running)?;
+        telemetry::rows(rows.len());
+        Ok(rows)
     }
 }

@@ -124,6 +124,7 @@ pub(crate) const MODEL_REMEDY: &str =
 fn unavailable(cause: Cause, detail: &str) -> &'static str {
     match cause {
         Cause::Settings => "correct DATABASE_URL",
+        Cause::Secret => "let the function read the secret, or correct its ARN",
         Cause::Dns => "correct the host in DATABASE_URL, or the network's name server",
         Cause::Ipv6Only => {
             "use the host of the provider's pooler, which has IPv4 addresses, or a network with IPv6"

@@ -133,7 +133,7 @@ async fn behind_database(
         Ok(room.finding())
     };
     checks.push(Check::run("connections", found).await);
-    let through_pooler = state.database().pooler() == Pooler::Transaction;
+    let through_pooler = state.database().pooler() == Some(Pooler::Transaction);
     let sizing = room.ok()?.size(demand, through_pooler);
     checks.push(Check::run("sizing", async { Ok(sizing.finding()) }).await);
     Some(sizing)

@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use lambda_http::{RequestExt as _, service_fn, tracing as lambda_tracing};
+use lambda_http::{RequestExt as _, request::RequestContext, service_fn};
 use once_cell::sync::OnceCell;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
@@ -23,7 +23,12 @@ pub use self::{
     response::{created, empty, ok, report, respond},
     stream::{StreamedBody, StreamedResponse, events, whole},
 };
-use crate::{Error, State, config::Needs, database};
+use crate::{
+    Error, State,
+    config::Needs,
+    database,
+    telemetry::{self, Telemetry},
+};
 
 /// A request as Lambda hands it over.
 pub use lambda_http::Request;
@@ -44,7 +49,7 @@ static STATE: OnceCell<State> = OnceCell::new();
 /// Lambda's own limit of an invocation.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
-/// Runs a function until Lambda ends it: logging, state, Init, then `handle` for each request.
+/// Runs a function until Lambda ends it: log, state, Init, then `handle` for each request.
 ///
 /// # Errors
 /// When a setting is missing or wrong, or the database was embedded by another model.
@@ -54,20 +59,20 @@ pub async fn serve<H, F>(
     handle: H,
 ) -> Result<(), lambda_http::Error>
 where
-    H: Fn(State, Request) -> F,
-    F: Future<Output = Result<Response, Error>> + Send,
+    H: Fn(State, Request) -> F + Send + 'static,
+    F: Future<Output = Result<Response, Error>> + Send + 'static,
 {
+    let telemetry = Telemetry::start(function)?;
     let running = Running::start(function, needs).await?;
-    let (running, handle) = (&running, &handle);
-    lambda_http::run(service_fn(move |request: Request| {
+    let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
-        let answer = running.answer(request, handle);
+        let answer = running.answer(request, &handle);
         async move {
             let (outcome, _guard) = answer.await;
             Ok::<_, Infallible>(response::finish(outcome, &request_id))
         }
-    }))
-    .await
+    });
+    telemetry.run(lambda_http::runtime(handle)).await
 }
 
 /// The same for a function whose answers are sent while they are made.
@@ -80,14 +85,14 @@ pub async fn serve_streams<H, F>(
     handle: H,
 ) -> Result<(), lambda_http::Error>
 where
-    H: Fn(State, Request) -> F,
-    F: Future<Output = Result<StreamedResponse, Error>> + Send,
+    H: Fn(State, Request) -> F + Send + 'static,
+    F: Future<Output = Result<StreamedResponse, Error>> + Send + 'static,
 {
+    let telemetry = Telemetry::start(function)?;
     let running = Running::start(function, needs).await?;
-    let (running, handle) = (&running, &handle);
-    lambda_http::run_with_streaming_response(service_fn(move |request: Request| {
+    let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
-        let answer = running.answer(request, handle);
+        let answer = running.answer(request, &handle);
         async move {
             let (outcome, guard) = answer.await;
             #[cfg(target_os = "linux")]
@@ -97,10 +102,11 @@ where
             let mut response =
                 outcome.unwrap_or_else(|error| whole(response::finish(Err(error), &request_id)));
             response::identify(&mut response, &request_id);
+            telemetry::answered(response.status().as_u16());
             Ok::<_, Infallible>(stream::guarded(response, guard))
         }
-    }))
-    .await
+    });
+    telemetry.run(lambda_http::streaming_runtime(handle)).await
 }
 
 /// A function between its Init and its end.
@@ -112,7 +118,6 @@ struct Running {
 
 impl Running {
     async fn start(function: &'static str, needs: Needs) -> Result<Self, lambda_http::Error> {
-        lambda_tracing::init_default_subscriber();
         let state = STATE
             .get_or_try_init(|| State::from_env(function, needs))
             .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
@@ -137,12 +142,15 @@ impl Running {
         F: Future<Output = Result<R, Error>>,
     {
         let guard = Arc::clone(&self.in_flight).read_owned();
+        telemetry::asked(&route_key(&request), request.headers());
         let deadline = deadline(&request);
         let answer = handle(self.state.clone(), request);
         let answer = AssertUnwindSafe(database::within(deadline, answer)).catch_unwind();
         async move {
             let guard = guard.await;
-            let outcome = answer.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            let outcome = answer
+                .await
+                .unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
             (outcome, guard)
         }
     }
@@ -154,6 +162,15 @@ pub fn deadline(request: &Request) -> Instant {
     let deadline = request.lambda_context().deadline();
     let left = deadline.duration_since(SystemTime::now());
     Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
+}
+
+/// The key of the request's route, `GET /documents/{id}`; `$default` of a function's own URL.
+fn route_key(request: &Request) -> String {
+    let key = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone(),
+        _ => None,
+    };
+    key.unwrap_or_else(|| "$default".to_owned())
 }
 
 /// On SIGTERM: waits for the request in flight, closes the pool, ends the process with 0.
@@ -169,14 +186,4 @@ async fn close_on_shutdown(state: State) -> Arc<RwLock<()>> {
     })
     .await;
     in_flight
-}
-
-/// The error that a panic is for a client.
-#[must_use]
-pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::Internal(format!("panic: {}", message.unwrap_or("without a message")))
 }

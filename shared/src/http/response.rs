@@ -7,7 +7,7 @@ use lambda_http::{
 use serde::Serialize;
 
 use super::Response;
-use crate::{Error, error::chain, problem::Problem};
+use crate::{Error, error::chain, problem::Problem, telemetry};
 
 /// The media type of errors, RFC 9457.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -46,15 +46,15 @@ pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Er
     Ok(response(status, "application/json", json))
 }
 
-/// What the client is told of an error. It is logged here, and nowhere else.
+/// What the client is told of an error. It is logged here, and nowhere else: the cause, if it is none of
+/// the client's making, and in any case its type in the line of the request.
 #[must_use]
-pub fn report(error: &Error, request_id: &str) -> Problem {
+pub fn report(error: &Error) -> Problem {
     let problem = Problem::from(error);
+    telemetry::failed(&problem);
     let (status, r#type) = (problem.status, &problem.r#type);
     if status >= 500 {
-        tracing::error!(request_id, status, r#type, cause = %chain(error), "the request failed");
-    } else {
-        tracing::info!(request_id, status, r#type, "the request was refused");
+        tracing::error!(status, r#type, cause = %chain(error), "the request failed");
     }
     problem
 }
@@ -62,7 +62,8 @@ pub fn report(error: &Error, request_id: &str) -> Problem {
 /// The one place where a request ends, unless its answer is a stream: an error becomes a problem
 /// document.
 pub(super) fn finish(outcome: Result<Response, Error>, request_id: &str) -> Response {
-    let mut response = outcome.unwrap_or_else(|error| render(&report(&error, request_id)));
+    let mut response = outcome.unwrap_or_else(|error| render(&report(&error)));
+    telemetry::answered(response.status().as_u16());
     identify(&mut response, request_id);
     response
 }

@@ -1,13 +1,19 @@
 //! Answers that are sent while they are made.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use lambda_http::http::{HeaderValue, header};
 
 use super::Response;
+use crate::telemetry::Record;
 
 /// A body that is sent while it is made. It cannot fail: once the status is sent, an error is something
 /// that the body says.
@@ -18,7 +24,7 @@ pub type StreamedResponse = lambda_http::Response<StreamedBody>;
 
 /// 200 with server-sent events: <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
 pub fn events(events: impl Stream<Item = String> + Send + 'static) -> StreamedResponse {
-    let frames = events.map(|event| Ok(http_body::Frame::data(Bytes::from(event))));
+    let frames = events.map(|event| Ok(Frame::data(Bytes::from(event))));
     let mut response = StreamedResponse::new(StreamBody::new(frames).boxed_unsync());
     let headers = response.headers_mut();
     headers.insert(
@@ -35,13 +41,50 @@ pub fn whole(response: Response) -> StreamedResponse {
     response.map(|body| Full::new(Bytes::from(body.to_vec())).boxed_unsync())
 }
 
-/// Keeps `guard` until the body has been sent, or nobody takes it any more.
-pub(super) fn guarded<G: Send + 'static>(response: StreamedResponse, guard: G) -> StreamedResponse {
+/// Keeps `guard` until the body has been sent, or nobody takes it any more; what happens while it is made
+/// belongs to the invocation, whose task has ended by then.
+pub(super) fn guarded<G: Send + Unpin + 'static>(
+    response: StreamedResponse,
+    guard: G,
+) -> StreamedResponse {
+    let record = Record::current();
     response.map(|body| {
-        body.map_frame(move |frame| {
-            let _held = &guard;
-            frame
-        })
-        .boxed_unsync()
+        let guarded = Guarded {
+            body,
+            record,
+            _guard: guard,
+        };
+        guarded.boxed_unsync()
     })
+}
+
+struct Guarded<G> {
+    body: StreamedBody,
+    record: Option<Record>,
+    _guard: G,
+}
+
+impl<G: Unpin> Body for Guarded<G> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Self { body, record, .. } = &mut *self;
+        let poll = || Pin::new(body).poll_frame(context);
+        match record {
+            Some(record) => record.within(poll),
+            None => poll(),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -75,21 +75,37 @@ impl Secret {
         })
     }
 
+    /// The secret, if it was given as it is.
+    #[must_use]
+    pub fn given(&self) -> Option<Arc<str>> {
+        match &self.source {
+            Source::Value(value) => Some(Arc::clone(value)),
+            Source::Aws(_) => None,
+        }
+    }
+
     /// The secret.
     ///
     /// # Errors
     /// When it has to be fetched and AWS does not give it.
     pub async fn value(&self, client: &Client) -> Result<Arc<str>, SecretError> {
-        let reference = match &self.source {
-            Source::Value(value) => return Ok(Arc::clone(value)),
-            Source::Aws(reference) => reference,
-        };
         if let Some(value) = &*self.lock() {
             return Ok(Arc::clone(value));
         }
-        let value: Arc<str> = reference.fetch(client).await?.trim().into();
+        let value = self.fetch(client).await?;
         *self.lock() = Some(Arc::clone(&value));
         Ok(value)
+    }
+
+    /// The secret as it is kept now, which is asked for even if it is known already.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub async fn fetch(&self, client: &Client) -> Result<Arc<str>, SecretError> {
+        match &self.source {
+            Source::Value(value) => Ok(Arc::clone(value)),
+            Source::Aws(reference) => Ok(reference.fetch(client).await?.trim().into()),
+        }
     }
 
     /// Fetches the secret again, after `refused` was. Answers whether it is another one now, which it
@@ -98,10 +114,10 @@ impl Secret {
     /// # Errors
     /// As [`Self::value`].
     pub async fn replaced(&self, client: &Client, refused: &str) -> Result<bool, SecretError> {
-        let Source::Aws(reference) = &self.source else {
+        if self.given().is_some() {
             return Ok(false);
-        };
-        let value: Arc<str> = reference.fetch(client).await?.trim().into();
+        }
+        let value = self.fetch(client).await?;
         let replaced = *value != *refused;
         *self.lock() = Some(value);
         Ok(replaced)

@@ -94,7 +94,7 @@ async fn session_mode_keeps_a_server_with_its_settings() -> Outcome {
         let mut config = settings(&pgbouncer.url()?);
         config.pooler = PoolerSetting::Session;
         let database = Database::new(&config)?;
-        assert_eq!(database.pooler(), Pooler::Session);
+        assert_eq!(database.pooler(), Some(Pooler::Session));
         for n in 0..20 {
             assert_eq!(echo(&database, n).await?, n);
         }
