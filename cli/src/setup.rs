@@ -140,6 +140,7 @@ impl Setup {
             search: SearchConfig::default(),
             language_model: None,
             chat: ChatConfig::default(),
+            imports: None,
         }
     }
 

@@ -1,6 +1,9 @@
 //! The laptop stack.
 pub mod assets;
+pub mod aws;
 pub mod binaries;
 pub mod gateway;
+mod guardian;
 pub mod models;
+mod ports;
 pub mod postgres;

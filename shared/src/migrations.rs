@@ -37,6 +37,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0005_hybrid_search",
         include_str!("../migrations/0005_hybrid_search.sql"),
     ),
+    (
+        "0006_imports",
+        include_str!("../migrations/0006_imports.sql"),
+    ),
 ];
 
 /// The key of the advisory lock that lets one migration run at a time: "rappel" in ASCII.

@@ -10,14 +10,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use local::gateway::{Gateway, Logs, Options};
+use local::{
+    aws::Resources,
+    gateway::{Gateway, Logs, Options},
+};
 use reqwest::Client;
 use serde_json::{Value, json};
 use shared::config::LanguageModelConfig;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    Assets, Sql,
+    Assets, Imports, Sql,
     cluster::{self, Server},
     sql,
 };
@@ -84,17 +87,36 @@ impl App {
     pub async fn through<W>(
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
-        Self::reached(cluster::shared().await?, 2, reach).await
+        Self::reached(cluster::shared().await?, 2, None, reach).await
+    }
+
+    /// Starts the product with an empty, migrated database and the queue and bucket of `imports`, on the
+    /// shared server or on one of its own, which the test may kill.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub(crate) async fn importing(imports: &Imports, alone: bool) -> Result<Self> {
+        let server = if alone {
+            cluster::own().await?
+        } else {
+            cluster::shared().await?
+        };
+        let resources = Some(imports.resources());
+        let reach = async |_: &str| Ok(((), imports.environment()));
+        let (app, ()) = Self::reached(server, 2, resources, reach).await?;
+        app.migrated().await
     }
 
     async fn on(server: Server, sandboxes: usize) -> Result<Self> {
-        let (app, ()) = Self::reached(server, sandboxes, async |_| Ok(((), Vec::new()))).await?;
+        let reach = async |_: &str| Ok(((), Vec::new()));
+        let (app, ()) = Self::reached(server, sandboxes, None, reach).await?;
         Ok(app)
     }
 
     async fn reached<W>(
         server: Server,
         sandboxes: usize,
+        resources: Option<Resources>,
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -131,6 +153,7 @@ impl App {
             max_sandboxes: sandboxes,
             idle: HANG,
             logs: Logs::File(log.clone()),
+            resources,
         })
         .await
         .context("starting the gateway")?;
