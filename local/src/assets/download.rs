@@ -54,6 +54,17 @@ pub(super) fn download(
     Ok(file)
 }
 
+/// The version of `python` as in `python3.11`.
+pub(super) fn python_version(mut python: Command, label: &str) -> anyhow::Result<String> {
+    let program = python.get_program().to_string_lossy().into_owned();
+    let script = "import sys; print(f'python{sys.version_info[0]}.{sys.version_info[1]}')";
+    let output = python
+        .args(["-c", script])
+        .output()
+        .map_err(|error| cannot_run(&program, label, &error))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// Installs Python packages into `content` with `python -m pip install`. `requirements` pins each by its
 /// version and hashes, which pip checks; `folder` is for the files that are needed meanwhile.
 pub(super) fn install(

@@ -131,9 +131,12 @@ impl Cache {
     /// moto 5.2.5, a server that speaks as AWS's queues and buckets do: the folder with its Python
     /// packages, for [`crate::aws::Server`].
     pub fn moto(&self) -> anyhow::Result<PathBuf> {
-        self.make("moto-5.2.5", "moto", |folder, content| {
+        // Some of the packages are compiled for one version of Python.
+        let python = download::python_version(Command::new("python3"), "moto 5.2.5")?;
+        let key = format!("moto-5.2.5-{python}-{OS}-{ARCH}");
+        self.make(&key, "moto 5.2.5", |folder, content| {
             let python = Command::new("python3");
-            download::install(python, "moto 5.2.5 (22 MB)", MOTO, folder, content)
+            download::install(python, "moto 5.2.5 (30 MB)", MOTO, folder, content)
         })
     }
 
