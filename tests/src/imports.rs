@@ -188,20 +188,26 @@ impl Imports {
         anyhow::bail!("no message was given up")
     }
 
-    /// Whether no message waits or comes back; looks for as long as one could be hidden.
+    /// Waits until the queue has no message left, hidden or not.
     ///
     /// # Errors
-    /// When the server is away.
-    pub async fn is_idle(&self) -> Result<bool> {
-        sleep(self.pace.lease + Duration::from_secs(1)).await;
-        for _ in 0..10 {
-            // The app takes what there is, so messages that are settled are gone by now.
-            if !self.resources.receive(QUEUE, 10).await?.is_empty() {
-                return Ok(false);
+    /// When it still has one after a minute.
+    pub async fn emptied(&self) -> Result<()> {
+        for _ in 0..600 {
+            if self.resources.waiting(QUEUE).await? == 0 {
+                return Ok(());
             }
             sleep(Duration::from_millis(100)).await;
         }
-        Ok(true)
+        anyhow::bail!("the queue is not emptied")
+    }
+
+    /// How many messages were given up.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn given_up(&self) -> Result<u64> {
+        self.resources.waiting(DEAD_LETTERS).await
     }
 
     pub(crate) fn resources(&self) -> Resources {

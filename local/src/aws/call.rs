@@ -6,8 +6,17 @@ use anyhow::{Context as _, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::net::TcpStream;
+
+/// What stays as it is in a path.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 
 /// The region that the functions are told.
 pub(crate) fn region() -> String {
@@ -29,7 +38,7 @@ pub(super) async fn json(endpoint: &str, target: &str, body: &Value) -> anyhow::
 pub(super) async fn put(endpoint: &str, path: &str, content: Vec<u8>) -> anyhow::Result<()> {
     let request = Request::builder()
         .method(Method::PUT)
-        .uri(format!("/{path}"))
+        .uri(format!("/{}", utf8_percent_encode(path, PATH)))
         .header(header::CONTENT_TYPE, "application/octet-stream");
     send(endpoint, "s3", request, content.into())
         .await

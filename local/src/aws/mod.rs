@@ -212,6 +212,20 @@ impl Resources {
         })
     }
 
+    /// How many messages wait in the queue that the template calls `resource`, hidden ones included.
+    ///
+    /// # Errors
+    /// When the server is away or refuses.
+    pub async fn waiting(&self, resource: &str) -> anyhow::Result<u64> {
+        let body = json!({ "QueueUrl": self.queue_url(resource), "AttributeNames": ["All"] });
+        let answer = self.sqs("GetQueueAttributes", &body).await?;
+        let number = |name: &str| answer["Attributes"][name].as_str()?.parse::<u64>().ok();
+        let kinds = ["", "NotVisible", "Delayed"];
+        let numbers = kinds.map(|kind| number(&format!("ApproximateNumberOfMessages{kind}")));
+        let sum: Option<u64> = numbers.into_iter().sum();
+        sum.context("the queue does not say how many messages it has")
+    }
+
     /// Deletes messages that were received, named by their receipt handles.
     pub(crate) async fn delete(&self, resource: &str, receipts: &[&str]) -> anyhow::Result<()> {
         let entries: Vec<Value> = (0..)

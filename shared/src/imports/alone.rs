@@ -2,8 +2,9 @@
 
 use super::{
     Imports,
+    line_rows::AloneLine,
     part::{document, model, prepare, reason},
-    rows::{AloneLine, Hold},
+    rows::Hold,
     work::{Ended, WorkError},
 };
 use crate::{

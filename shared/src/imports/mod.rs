@@ -7,6 +7,8 @@
 //! [`Imports::status`] adds up the rows.
 
 mod alone;
+mod lease;
+mod line_rows;
 mod lines;
 mod message;
 mod part;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{
     Imports,
+    line_rows::LineRow,
     lines::{Line, Lines},
-    rows::{Hold, LineRow, Part},
+    rows::{Hold, Part},
     work::{Ended, WorkError},
 };
 use crate::{

@@ -1,7 +1,7 @@
 //! A worker: what one delivery of a message comes to.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -9,6 +9,7 @@ use futures_util::future::{Either, select};
 
 use super::{
     Imports, alone,
+    lease::{Open, lock, renew},
     message::Message,
     part, plan,
     rows::{Hold, Part, Take},
@@ -124,43 +125,6 @@ pub async fn work(
     }
 }
 
-/// What this worker must not lose while it is alive.
-struct Open {
-    receipts: Vec<String>,
-    hold: Option<Hold>,
-}
-
-impl Open {
-    fn close(&mut self, receipt: &str) {
-        self.receipts.retain(|open| open != receipt);
-        self.hold = None;
-    }
-}
-
-fn lock(open: &Mutex<Open>) -> std::sync::MutexGuard<'_, Open> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Renews the lease on what is open, on the queue and in the database, as long as it is polled.
-async fn renew(state: &State, imports: &Imports, open: &Mutex<Open>) -> std::convert::Infallible {
-    loop {
-        let (receipts, hold) = {
-            let open = lock(open);
-            (open.receipts.clone(), open.hold.clone())
-        };
-        // If it fails, the message comes back too early and finds its part taken.
-        if let Err(error) = imports.queue.hide(&receipts, imports.config.lease).await {
-            tracing::debug!(%error, "the messages' time could not be renewed");
-        }
-        if let Some(hold) = hold
-            && let Err(error) = hold.renew(state.database()).await
-        {
-            tracing::debug!(%error, "the lease could not be renewed");
-        }
-        tokio::time::sleep(imports.config.lease / 4).await;
-    }
-}
-
 /// One delivery, with all that is needed for it.
 struct Delivered<'a> {
     state: &'a State,
@@ -270,6 +234,10 @@ impl Delivered<'_> {
             Ok(Take::Over) => return Ok(Verdict::Settled),
             Err(error) => return self.without_database(&hold.message, error).await,
         };
+        if self.is_last() && line.attempts < self.imports.config.max_receives {
+            // As of a part: it would be given up without having been tried as often.
+            return Ok(self.later(&hold.message, hold.lease).await);
+        }
         lock(self.open).hold = Some(hold.clone());
         let outcome = alone::work(self.state, self.imports, hold, &line, self.is_last()).await;
         match outcome {
