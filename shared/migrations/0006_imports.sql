@@ -34,6 +34,7 @@ CREATE TABLE rappel.import_parts (
     worker       text,
     leased_until timestamptz NOT NULL DEFAULT '-infinity',
     attempts     integer NOT NULL DEFAULT 0,  -- since `position` last moved
+    receives     integer NOT NULL DEFAULT 0,  -- deliveries of the message of the last attempt
     failure      text,                        -- why the rest of it was given up
     finished_at  timestamptz,
     PRIMARY KEY (import_id, part)
@@ -53,6 +54,7 @@ CREATE TABLE rappel.import_lines (
     reason       text    NOT NULL,
     leased_until timestamptz NOT NULL DEFAULT '-infinity',
     attempts     integer NOT NULL DEFAULT 0,
+    receives     integer NOT NULL DEFAULT 0,
     settled_at   timestamptz,
     PRIMARY KEY (import_id, part, position),
     FOREIGN KEY (import_id, part) REFERENCES rappel.import_parts (import_id, part) ON DELETE CASCADE
@@ -75,7 +77,7 @@ LANGUAGE sql STABLE AS $$
     JOIN rappel.import_parts AS p ON p.import_id = i.id
     CROSS JOIN LATERAL (
         SELECT p.finished_at IS NULL AND p.leased_until < now()
-               AND (p.attempts >= max_receives OR i.created_at < now() - interval '4 days') AS dead
+               AND (least(p.attempts, p.receives) >= max_receives OR i.created_at < now() - interval '4 days') AS dead
     ) AS d
     WHERE i.id = wanted
 $$;
@@ -95,7 +97,7 @@ LANGUAGE sql STABLE AS $$
     JOIN rappel.import_parts_now(wanted, max_receives) AS p ON p.part = l.part
     CROSS JOIN LATERAL (
         SELECT l.outcome = 'retrying' AND l.leased_until < now()
-               AND (l.attempts >= max_receives OR i.created_at < now() - interval '4 days'
+               AND (least(l.attempts, l.receives) >= max_receives OR i.created_at < now() - interval '4 days'
                     -- Its message is sent when its part is done.
                     OR (l.attempts = 0 AND p.failure IS NOT NULL)) AS dead
     ) AS d
@@ -123,8 +125,8 @@ LANGUAGE sql STABLE AS $$
                coalesce(bool_or(p.failure IS NOT NULL), false) AS failed,
                coalesce(bool_and(p.ended_at IS NOT NULL), false) AS ended, max(p.ended_at) AS ended_at,
                coalesce(sum(p.last - p.first) FILTER (WHERE p.part > 0), 0)::bigint AS bytes,
-               coalesce(sum(least(p.position, p.last) - p.first) FILTER (WHERE p.part > 0 AND p.ended_at IS NULL), 0)::bigint
-                   + coalesce(sum(p.last - p.first) FILTER (WHERE p.part > 0 AND p.ended_at IS NOT NULL), 0)::bigint
+               coalesce(sum(least(p.position, p.last) - p.first) FILTER (WHERE p.part > 0 AND (p.ended_at IS NULL OR p.failure IS NOT NULL)), 0)::bigint
+                   + coalesce(sum(p.last - p.first) FILTER (WHERE p.part > 0 AND p.ended_at IS NOT NULL AND p.failure IS NULL), 0)::bigint
                    AS bytes_done,
                count(*) FILTER (WHERE p.part > 0) AS parts,
                count(*) FILTER (WHERE p.part > 0 AND p.ended_at IS NOT NULL AND p.failure IS NULL) AS parts_done,
@@ -189,7 +191,7 @@ DECLARE
 BEGIN
     -- A part that is done sends the messages of its lines when it is done again.
     UPDATE rappel.import_parts AS p
-    SET finished_at = NULL, attempts = 0, worker = NULL, leased_until = '-infinity'
+    SET finished_at = NULL, attempts = 0, receives = 0, worker = NULL, leased_until = '-infinity'
     WHERE p.import_id = ANY (open)
       AND (p.part = 0 OR p.finished_at IS NULL OR EXISTS (
           SELECT FROM rappel.import_lines AS l

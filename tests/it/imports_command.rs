@@ -1,12 +1,47 @@
 //! `rappel import --api`, as a user runs it.
 
-use anyhow::ensure;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 use tests::{
     App, Pace,
     command::{Printed, rappel},
 };
 
+use tokio::time::sleep;
+
 use crate::{Outcome, imports::lines};
+
+/// Imports a file through the queue of a `rappel up` that has just begun to serve, and answers how the
+/// import ended. Until the queue is there, the API says that it is not.
+pub(crate) async fn import_file(api: &str, file: &str) -> Result<Value> {
+    let client = reqwest::Client::new();
+    let body = json!({ "source": format!("file://{file}") });
+    let mut import = loop {
+        let request = client.post(format!("{api}/imports")).json(&body);
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        let answer: Value = response.json().await?;
+        if status == 202 {
+            break answer;
+        }
+        ensure!(
+            answer["type"] == "urn:rappel:problem:queue-unavailable",
+            "the API answered {answer}"
+        );
+        sleep(Duration::from_millis(200)).await;
+    };
+    let url = format!(
+        "{api}/imports/{}",
+        import["id"].as_str().unwrap_or_default()
+    );
+    while import["state"] == "queued" || import["state"] == "running" {
+        sleep(Duration::from_millis(100)).await;
+        import = reqwest::get(&url).await?.json().await?;
+    }
+    Ok(import)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_posts_an_import_and_watches_it_to_its_end() -> Outcome {

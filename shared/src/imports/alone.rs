@@ -31,7 +31,7 @@ pub(super) async fn work(
     let document =
         document(text.strip_suffix(b"\n").unwrap_or(&text)).map_err(WorkError::Failed)?;
     let failure = match prepare(state, vec![document]).await? {
-        Ok((fresh, _)) => match store(state, hold, position, &fresh).await {
+        Ok((fresh, _)) => match store(state, hold, position, model(state)?, &fresh).await {
             Ok(()) => return Ok(Ended::Done),
             Err(error) if error.may_blame_values() => reason(&chain(&error)),
             Err(error) => return Err(error.into()),
@@ -58,14 +58,14 @@ async fn store(
     state: &State,
     hold: &Hold,
     position: i64,
+    model: &str,
     fresh: &[Prepared],
 ) -> Result<(), DatabaseError> {
     let mut transaction = state.database().begin().await?;
     let outcome = if fresh.is_empty() {
         "unchanged"
     } else {
-        let model = state.manifest().map(|manifest| manifest.name.clone());
-        documents::upsert_within(&mut transaction, &model.unwrap_or_default(), fresh).await?;
+        documents::upsert_within(&mut transaction, model, fresh).await?;
         "stored"
     };
     let settled = transaction

@@ -56,7 +56,7 @@ impl Hold {
     ) -> Result<Take<AloneLine>, DatabaseError> {
         let take = Statement::write(
             "UPDATE rappel.import_lines AS l
-             SET leased_until = now() + $4 * interval '1 second', attempts = l.attempts + 1
+             SET leased_until = now() + $4 * interval '1 second', attempts = l.attempts + 1, receives = $5
              FROM rappel.import_parts AS p, rappel.imports AS i
              WHERE l.import_id = $1 AND l.part = $2 AND l.position = $3 AND l.outcome = 'retrying'
                AND l.leased_until < now()
@@ -66,7 +66,8 @@ impl Hold {
         .bind(self.message.import.clone())
         .bind(self.message.part)
         .bind(position)
-        .bind(self.lease.as_secs_f64());
+        .bind(self.lease.as_secs_f64())
+        .bind(self.receives);
         if let Some(line) = database.fetch_optional(take).await? {
             return Ok(Take::Taken(line));
         }

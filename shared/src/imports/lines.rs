@@ -62,11 +62,6 @@ impl<'a> Lines<'a> {
         Ok(lines)
     }
 
-    /// Where the next line begins.
-    pub(super) fn position(&self) -> u64 {
-        self.start
-    }
-
     /// The next line, empty or not.
     pub(super) async fn next(&mut self) -> Result<Option<Line>, ReadError> {
         if self.start >= self.last {

@@ -187,14 +187,13 @@ impl Store<'_> {
             Ok(prepared) => prepared,
             Err(reason) => return Ok(Stored::No(reason)),
         };
-        let mut done = Part {
-            position: entries.last().map_or(self.part.position, |last| last.end),
-            lines: entries.last().map_or(self.part.lines, |last| last.line),
-            stored: self.part.stored + count(fresh.len()),
-            unchanged: self.part.unchanged + count(unchanged),
-            ..self.part.clone()
-        };
         let rows = rows(entries);
+        let mut done = self.part.clone();
+        if let Some(last) = entries.last() {
+            (done.position, done.lines) = (last.end, last.line);
+        }
+        done.stored += count(fresh.len());
+        done.unchanged += count(unchanged);
         done.refused += count(rows.iter().filter(|row| row.outcome == "refused").count());
         match self.write(&done, &fresh, &rows).await {
             Ok(()) => {

@@ -45,6 +45,8 @@ pub(super) struct Hold {
     pub(super) message: Message,
     pub(super) worker: String,
     pub(super) lease: Duration,
+    /// How often the message has been delivered.
+    pub(super) receives: i32,
 }
 
 impl Part {
@@ -94,13 +96,14 @@ impl Hold {
     pub(super) async fn take_part(&self, database: &Database) -> Result<Take<Part>, DatabaseError> {
         let take = self.bind(Statement::write(
             "UPDATE rappel.import_parts AS p
-             SET worker = $3, leased_until = now() + $4 * interval '1 second', attempts = p.attempts + 1
+             SET worker = $3, leased_until = now() + $4 * interval '1 second', attempts = p.attempts + 1, receives = $5
              FROM rappel.imports AS i
              WHERE p.import_id = $1 AND p.part = $2 AND p.finished_at IS NULL AND p.leased_until < now()
                AND i.id = p.import_id AND i.failure IS NULL
              RETURNING i.source, i.etag, i.bytes, p.first, p.last, p.piece, p.position, p.lines, p.stored,
                        p.unchanged, p.refused, p.attempts",
-        ));
+        ))
+        .bind(self.receives);
         if let Some(part) = database.fetch_optional(take).await? {
             return Ok(Take::Taken(part));
         }

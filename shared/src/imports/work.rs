@@ -15,12 +15,7 @@ use super::{
     rows::{Hold, Part, Take},
     source::ReadError,
 };
-use crate::{
-    State,
-    aws::AwsError,
-    database::{Database, DatabaseError},
-    error::chain,
-};
+use crate::{State, aws::AwsError, database::DatabaseError, error::chain};
 
 /// A message as the queue delivered it.
 #[derive(Clone, Debug)]
@@ -145,6 +140,7 @@ impl Delivered<'_> {
             message,
             worker: self.worker.to_owned(),
             lease: self.imports.config.lease,
+            receives: self.delivery.receives,
         };
         let (import, part) = (hold.message.import.as_str(), hold.message.part);
         if Instant::now() >= self.until {
@@ -191,11 +187,14 @@ impl Delivered<'_> {
                 hold.fail_import(database, failure).await?;
                 Ok(Verdict::Settled)
             }
-            Err(WorkError::Database(error)) => self.without_database(&hold.message, error).await,
+            Err(WorkError::Database(error)) => {
+                // If this fails as well, the lease ends by itself.
+                let _ = hold.release(database).await;
+                self.without_database(&hold.message, error).await
+            }
             Err(WorkError::TakenOver) => Ok(self.later(&hold.message, hold.lease).await),
             Err(error @ WorkError::Failed(_)) => {
-                let is_last = part.attempts >= self.imports.config.max_receives;
-                if is_last {
+                if self.is_last() {
                     hold.finish(database, Some(error.to_string())).await?;
                 } else {
                     hold.release(database).await?;
