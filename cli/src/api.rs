@@ -11,7 +11,10 @@ use local::{
     gateway::{Gateway, Logs, Options},
 };
 
-use crate::setup::{Setup, threads};
+use crate::{
+    queue::Place,
+    setup::{Setup, threads},
+};
 
 /// The functions are built as this command was, so that they share what is compiled already.
 const PROFILE: Profile = if cfg!(debug_assertions) {
@@ -20,19 +23,28 @@ const PROFILE: Profile = if cfg!(debug_assertions) {
     Profile::Release
 };
 
-/// Builds the functions and serves them on `port` of this machine, or on any free one if it is 0.
-pub(crate) async fn serve(setup: &Setup, port: u16, logs: Logs) -> anyhow::Result<Gateway> {
+/// Builds the functions and serves them on `port` of this machine, or on any free one if it is 0; with
+/// imports if their queue has a place.
+pub(crate) async fn serve(
+    setup: &Setup,
+    port: u16,
+    logs: Logs,
+    queue: Option<&Place>,
+) -> anyhow::Result<Gateway> {
     let workspace = binaries::workspace()?;
     let template = workspace.join("template.yaml");
     let built = tokio::task::spawn_blocking(move || binaries::build(&workspace, PROFILE)).await??;
+    let mut environment = environment(setup);
+    environment.extend(queue.into_iter().flat_map(Place::environment));
     Gateway::start(Options {
         template,
         binaries: built,
-        environment: environment(setup),
+        environment,
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         max_sandboxes: 2 * threads(),
         idle: Duration::from_mins(5),
         logs,
+        resources: queue.map(|place| place.resources.clone()),
     })
     .await
 }

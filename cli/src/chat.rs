@@ -66,7 +66,7 @@ impl Chat {
         }
         let setup = self.target.prepare("").await?;
         let log = env::temp_dir().join(format!("rappel-chat-{}.log", std::process::id()));
-        let gateway = api::serve(&setup, 0, Logs::File(log.clone())).await?;
+        let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None).await?;
         let talked = self.talk(&gateway.url()).await;
         gateway.stop().await;
         setup.stop().await?;

@@ -1,5 +1,7 @@
 //! `rappel import FILE`: straight into the database, resumable.
 
+mod api;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -29,11 +31,15 @@ use crate::{
     setup::{Setup, Target, note, threads},
 };
 
-/// Load a file of documents straight into the database.
+/// Load documents: a file straight into the database, or an object through an API's queue.
 #[derive(Args)]
 pub(crate) struct Import {
     /// JSON lines with the keys id (or _id), title, content (or text) and metadata; .gz and .xz are read too.
-    file: PathBuf,
+    /// With --api, s3://bucket/key, or a file if the API is that of `rappel up`.
+    source: PathBuf,
+    /// The API that imports it on its queue, such as http://127.0.0.1:8000; requests are not signed.
+    #[arg(long, value_name = "URL", conflicts_with = "strict")]
+    api: Option<String>,
     /// Stop at the first bad line instead of reporting it.
     #[arg(long)]
     strict: bool,
@@ -67,8 +73,14 @@ const FEW_CHUNKS: i64 = 10_000;
 impl Import {
     #[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        if let Some(api) = &self.api {
+            return api::run(api, &self.source).await;
+        }
+        if self.source.starts_with("s3://") {
+            bail!("an object of S3 is imported by an API: name it with --api");
+        }
         let setup = self.target.prepare("").await?;
-        let imported = import(&setup, &self.file, self.strict).await?;
+        let imported = import(&setup, &self.source, self.strict).await?;
         println!("{imported}");
         setup.stop().await
     }

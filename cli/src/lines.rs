@@ -13,11 +13,7 @@ use std::{
 use anyhow::Context as _;
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
-use serde::Deserialize;
-use shared::documents::{DocumentInput, Metadata};
-
-/// Bytes of the longest line: what one request to the API may hold.
-const LINE_LIMIT: u64 = 6 * 1024 * 1024;
+use shared::documents::{self, DocumentInput, LINE_LIMIT};
 
 /// The lines of a file, with the number of bytes read of it so far.
 pub(crate) struct Lines {
@@ -30,18 +26,6 @@ pub(crate) struct Lines {
 pub(crate) struct Line {
     pub(crate) number: u64,
     pub(crate) document: Result<DocumentInput, String>,
-}
-
-/// A line of a file, in the spelling of BEIR (`_id`, `text`) or of the API (`id`, `content`). Other
-/// keys are ignored: such files carry what their makers needed.
-#[derive(Deserialize)]
-struct Record {
-    #[serde(alias = "_id")]
-    id: Option<String>,
-    title: Option<String>,
-    #[serde(alias = "text")]
-    content: String,
-    metadata: Option<Metadata>,
 }
 
 impl Lines {
@@ -83,7 +67,7 @@ impl Lines {
             if self
                 .reader
                 .by_ref()
-                .take(LINE_LIMIT)
+                .take(LINE_LIMIT as u64)
                 .read_until(b'\n', &mut bytes)?
                 == 0
             {
@@ -91,7 +75,7 @@ impl Lines {
             }
             self.number += 1;
             let number = self.number;
-            if bytes.len() as u64 == LINE_LIMIT && !bytes.ends_with(b"\n") {
+            if bytes.len() == LINE_LIMIT && !bytes.ends_with(b"\n") {
                 self.reader.skip_until(b'\n')?;
                 let document = Err(format!("is longer than {LINE_LIMIT} bytes"));
                 return Ok(Some(Line { number, document }));
@@ -101,7 +85,7 @@ impl Lines {
             }
             return Ok(Some(Line {
                 number,
-                document: parse(&bytes),
+                document: documents::read_line(&bytes),
             }));
         }
     }
@@ -113,16 +97,6 @@ impl Iterator for Lines {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_line().transpose()
     }
-}
-
-fn parse(line: &[u8]) -> Result<DocumentInput, String> {
-    let record: Record = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    Ok(DocumentInput {
-        id: record.id,
-        title: record.title.unwrap_or_default(),
-        content: record.content,
-        metadata: record.metadata.unwrap_or_default(),
-    })
 }
 
 /// A reader that counts what it read, for the progress bar.
@@ -180,8 +154,7 @@ mod tests {
 
     #[test]
     fn a_line_beyond_the_limit_is_refused_and_skipped_whole() {
-        let limit = usize::try_from(LINE_LIMIT).expect("a few megabytes");
-        let mut text = vec![b'x'; limit + 10];
+        let mut text = vec![b'x'; LINE_LIMIT + 10];
         text.extend_from_slice(b"\n{\"text\":\"z\"}\n");
         let lines = lines(&text);
         assert_eq!(lines.len(), 2);

@@ -9,6 +9,7 @@ mod layer;
 mod lines;
 mod metrics;
 mod migrate;
+mod queue;
 mod search;
 mod setup;
 mod tune;
@@ -36,7 +37,7 @@ enum Action {
     Up(up::Up),
     /// Bring the database schema up to date.
     Migrate(migrate::Migrate),
-    /// Load a file of documents straight into the database.
+    /// Load documents: a file straight into the database, or an object through an API's queue.
     Import(import::Import),
     /// Ask a question.
     Search(search::Search),

@@ -146,6 +146,7 @@ impl Setup {
             search: SearchConfig::default(),
             language_model: None,
             chat: ChatConfig::default(),
+            imports: None,
         }
     }
 

@@ -4,11 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use local::gateway::{Gateway, Logs};
+use local::{
+    aws::Server,
+    gateway::{Gateway, Logs},
+};
 use serde_json::{Value, json};
 
 use crate::{
     api,
+    queue::Place,
     search::excerpt,
     setup::{Target, note},
 };
@@ -36,15 +40,29 @@ impl Up {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let start = Instant::now();
         let setup = self.target.prepare("").await?;
-        let gateway = api::serve(&setup, self.port, Logs::Inherit).await?;
-        let served = serve(&gateway, self.no_samples, start).await;
+        let queue = Place::choose()?;
+        let gateway = api::serve(&setup, self.port, Logs::Inherit, Some(&queue)).await?;
+        let served = serve(
+            &gateway,
+            self.no_samples,
+            start,
+            queue.serve(setup.database.clone()),
+        )
+        .await;
         gateway.stop().await;
         setup.stop().await?;
         served
     }
 }
 
-async fn serve(gateway: &Gateway, no_samples: bool, start: Instant) -> anyhow::Result<()> {
+/// Serves until it is told to stop. The queue is started only when everything else is there: its server
+/// takes a second, and on its first start a download.
+async fn serve(
+    gateway: &Gateway,
+    no_samples: bool,
+    start: Instant,
+    queue: impl Future<Output = Option<Server>> + Send + 'static,
+) -> anyhow::Result<()> {
     let client = shared::client::builder().build()?;
     let url = gateway.url();
     if !no_samples && is_empty(&client, &url).await? {
@@ -52,8 +70,10 @@ async fn serve(gateway: &Gateway, no_samples: bool, start: Instant) -> anyhow::R
     }
     print_search(&client, &url).await?;
     print_routes(gateway, start.elapsed());
+    let queue = tokio::spawn(queue);
     interrupted().await?;
     note("stopping");
+    queue.abort();
     Ok(())
 }
 

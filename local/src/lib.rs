@@ -1,7 +1,10 @@
 //! The laptop stack.
 pub mod assets;
+pub mod aws;
 pub mod binaries;
 pub mod gateway;
+mod guardian;
 pub mod layer;
 pub mod models;
+mod ports;
 pub mod postgres;

@@ -6,13 +6,11 @@
 
 mod account;
 mod cluster;
-mod guardian;
 mod processes;
 mod settings;
 
 use std::fs::File;
-use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,7 +20,9 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use cluster::{Cluster, Purpose, START_PATIENCE, random_name};
-use guardian::{Guardian, Scratch};
+
+use crate::guardian::{Guardian, Scratch};
+use crate::ports::free_port;
 
 /// How long an orderly stop may take; it writes everything in memory to disk.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
@@ -174,22 +174,6 @@ impl Postgres {
             password,
         })
     }
-}
-
-/// A port that nobody listens on, from below the range from which the system takes the ports of
-/// outgoing connections (32,768 on Linux, 49,152 on macOS): there, a client that retries while the
-/// server is down can be given the server's own port, and keep it.
-fn free_port() -> anyhow::Result<u16> {
-    let mut random = File::open("/dev/urandom")?;
-    for _ in 0..100 {
-        let mut bytes = [0; 2];
-        random.read_exact(&mut bytes)?;
-        let port = 20_000 + u16::from_ne_bytes(bytes) % 10_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("found no free port of 127.0.0.1 between 20000 and 29999")
 }
 
 /// Whether a Postgres server answers on `port`.

@@ -1,6 +1,7 @@
 //! Settings, read once from the environment.
 
 mod chat;
+mod imports;
 mod language_model;
 mod search;
 mod telemetry;
@@ -8,8 +9,8 @@ mod telemetry;
 use std::{env, fmt, path::PathBuf, str::FromStr, thread, time::Duration};
 
 pub use self::{
-    chat::ChatConfig, language_model::LanguageModelConfig, search::SearchConfig,
-    telemetry::TelemetryConfig,
+    chat::ChatConfig, imports::ImportConfig, language_model::LanguageModelConfig,
+    search::SearchConfig, telemetry::TelemetryConfig,
 };
 
 /// Everything that a function is told from outside.
@@ -27,6 +28,8 @@ pub struct Config {
     pub language_model: Option<LanguageModelConfig>,
     /// The limits of a chat.
     pub chat: ChatConfig,
+    /// Bulk imports; `None` for functions that have nothing to do with them.
+    pub imports: Option<ImportConfig>,
 }
 
 /// How to reach the database.
@@ -138,12 +141,18 @@ impl Config {
     /// Names the first variable that is missing or wrong.
     pub fn from_env(function: &str, needs: Needs) -> Result<Self, ConfigError> {
         let model = match needs {
-            Needs::DatabaseOnly => None,
-            Needs::Embedder | Needs::LanguageModel => Some(ModelConfig::from_env()?),
+            Needs::DatabaseOnly | Needs::Queue => None,
+            Needs::Embedder | Needs::LanguageModel | Needs::EmbedderAndQueue => {
+                Some(ModelConfig::from_env()?)
+            }
         };
         let (language_model, chat) = match needs {
-            Needs::DatabaseOnly | Needs::Embedder => (None, ChatConfig::default()),
             Needs::LanguageModel => (LanguageModelConfig::from_env()?, ChatConfig::from_env()?),
+            _ => (None, ChatConfig::default()),
+        };
+        let imports = match needs {
+            Needs::Queue | Needs::EmbedderAndQueue => Some(ImportConfig::from_env()?),
+            _ => None,
         };
         Ok(Self {
             database: DatabaseConfig::from_env(function)?,
@@ -152,6 +161,7 @@ impl Config {
             search: SearchConfig::from_env()?,
             language_model,
             chat,
+            imports,
         })
     }
 }
@@ -165,6 +175,10 @@ pub enum Needs {
     Embedder,
     /// The embedding model and, if there is one, the language model.
     LanguageModel,
+    /// The queue of bulk imports.
+    Queue,
+    /// The embedding model and the queue of bulk imports.
+    EmbedderAndQueue,
 }
 
 impl DatabaseConfig {

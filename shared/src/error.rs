@@ -5,8 +5,8 @@ use std::any::Any;
 use tokio::task::JoinError;
 
 use crate::{
-    database::DatabaseError, embedder::EmbedderError, language_model::LanguageModelError,
-    reranker::RerankerError,
+    aws::AwsError, database::DatabaseError, embedder::EmbedderError,
+    language_model::LanguageModelError, reranker::RerankerError,
 };
 
 /// Why a request failed. [`crate::problem`] says what the client is told of it.
@@ -35,6 +35,15 @@ pub enum Error {
     /// No document has this id.
     #[error("no document has the id {0:?}")]
     NoDocument(String),
+    /// No import has this id.
+    #[error("no import has the id {0:?}")]
+    NoImport(String),
+    /// The queue of imports did not take a message.
+    #[error("the queue of imports did not take a message")]
+    Queue(#[source] AwsError),
+    /// Where the objects are that are imported, nobody answers.
+    #[error("the object's store did not answer: {0}")]
+    Storage(String),
     /// The database is away or refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),

@@ -41,6 +41,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0006_keyword_limits",
         include_str!("../migrations/0006_keyword_limits.sql"),
     ),
+    (
+        "0007_imports",
+        include_str!("../migrations/0007_imports.sql"),
+    ),
 ];
 
 /// The key of the advisory lock that lets one migration run at a time: "rappel" in ASCII.

@@ -65,7 +65,23 @@ impl From<&Error> for Problem {
                     &error.to_string(),
                 )
             },
-            Error::NoDocument(_) => Self::new(404, "not-found", "Not found", &error.to_string()),
+            Error::NoDocument(_) | Error::NoImport(_) => {
+                Self::new(404, "not-found", "Not found", &error.to_string())
+            }
+            Error::Queue(_) => Self::new(
+                503,
+                "queue-unavailable",
+                "The queue of imports is unavailable",
+                "nothing was begun; try again in a moment",
+            )
+            .retry(5),
+            Error::Storage(_) => Self::new(
+                503,
+                "storage-unavailable",
+                "The source's store is unavailable",
+                "the object could not be looked at; try again in a moment",
+            )
+            .retry(5),
             Error::Database(cause) => Self::of_database(cause),
             Error::LanguageModel(cause) => Self::of_language_model(cause),
             Error::Embedder(_) | Error::Reranker(_) | Error::Internal(_) => Self::internal(),

@@ -11,6 +11,7 @@ use crate::{
     documents::Prepared,
     embedder::{Embedder, EmbedderError, Kind, Manifest},
     error::FieldError,
+    imports::Imports,
     language_model::{LanguageModel, LanguageModelError},
     migrations,
     reranker::{Reranker, RerankerError},
@@ -30,6 +31,7 @@ struct Inner {
     search: SearchConfig,
     language_model: Option<LanguageModel>,
     chat: ChatConfig,
+    imports: Option<Imports>,
 }
 
 /// The model's manifest, read at start, and the embedder, loaded when it is first needed.
@@ -60,6 +62,9 @@ pub enum StartError {
     /// The language model's client cannot be built.
     #[error(transparent)]
     LanguageModel(#[from] LanguageModelError),
+    /// The client of the queue cannot be built.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(#[from] reqwest::Error),
 }
 
 impl State {
@@ -75,6 +80,7 @@ impl State {
             .as_ref()
             .map(LanguageModel::new)
             .transpose()?;
+        let imports = config.imports.map(Imports::new).transpose()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 database,
@@ -86,6 +92,7 @@ impl State {
                 search: config.search,
                 language_model,
                 chat: config.chat,
+                imports,
             }),
         })
     }
@@ -144,6 +151,17 @@ impl State {
             .language_model
             .as_ref()
             .ok_or_else(|| LanguageModelError::NotConfigured(LanguageModelConfig::unset()).into())
+    }
+
+    /// Bulk imports.
+    ///
+    /// # Errors
+    /// In a function that was built without them.
+    pub fn imports(&self) -> Result<&Imports, Error> {
+        self.inner
+            .imports
+            .as_ref()
+            .ok_or_else(|| Error::Internal("this function is built without imports".to_owned()))
     }
 
     /// The configured model's manifest.

@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::Outcome;
+use crate::{Outcome, imports_command::import_file};
 
 /// Nothing here takes a tenth of it.
 const HANG: Duration = Duration::from_mins(5);
@@ -253,6 +253,7 @@ async fn up_serves_until_ctrl_c_and_the_next_one_keeps_the_documents() -> Outcom
     let port = std::net::TcpListener::bind("127.0.0.1:0")?
         .local_addr()?
         .port();
+    let file = write_lines(folder.path(), "two.jsonl", &corpus(2))?;
     for (run, samples) in [("first", true), ("second", false)] {
         let arguments = ["up", "--data", &data, "--port", &port.to_string()];
         let mut up = rappel(None, &arguments).await?;
@@ -285,10 +286,15 @@ async fn up_serves_until_ctrl_c_and_the_next_one_keeps_the_documents() -> Outcom
             .await?
             .json()
             .await?;
+        let count = page["documents"].as_array().map(Vec::len);
+        assert_eq!(count, Some(if samples { 60 } else { 62 }), "the {run} run");
+        let done = timeout(HANG, import_file(&url, &file))
+            .await
+            .context("rappel up serves no imports")??;
         assert_eq!(
-            page["documents"].as_array().map(Vec::len),
-            Some(60),
-            "the {run} run"
+            (&done["state"], &done["documents"]["done"]),
+            (&json!("done"), &json!(2)),
+            "the {run} run: {done}"
         );
 
         let pid = up.id().context("it runs")?.to_string();

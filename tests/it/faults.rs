@@ -2,12 +2,12 @@
 //!
 //! The time limits here tell an answer from a hang; they measure nothing.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use serde_json::json;
-use tests::{App, document_path};
+use tests::{App, document_path, kill};
 use tokio::time::{sleep, timeout};
 
 use crate::Outcome;
@@ -127,15 +127,6 @@ async fn every_acknowledged_document_survives_a_kill_of_the_server() -> Outcome 
     Ok(())
 }
 
-fn kill_process(pid: u32) -> Result<()> {
-    let status = Command::new("kill")
-        .args(["-KILL", &pid.to_string()])
-        .status()
-        .context("running kill")?;
-    ensure!(status.success(), "kill -KILL {pid}: {status}");
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sandbox_killed_in_the_middle_of_a_request_is_replaced() -> Outcome {
     let app = App::start_with(1).await?;
@@ -148,7 +139,7 @@ async fn a_sandbox_killed_in_the_middle_of_a_request_is_replaced() -> Outcome {
     let request = app.put("/documents/roman", json!({ "content": content }));
     let kill = async {
         sleep(Duration::from_secs(1)).await;
-        kill_process(before[0])
+        kill(before[0])
     };
     let (answer, killed) = tokio::join!(request, kill);
     killed?;
@@ -176,7 +167,7 @@ async fn an_idle_sandbox_that_was_killed_costs_no_request() -> Outcome {
     app.ingest_samples(&["recette-crepes"]).await?;
     app.hits(json!({ "query": "des crêpes" })).await?;
     for pid in app.sandboxes("search") {
-        kill_process(pid)?;
+        kill(pid)?;
     }
     // The gateway learns of the death from the closed connection, which takes a moment.
     let gone = async {

@@ -10,14 +10,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use local::gateway::{Gateway, Logs, Options, Route};
+use local::{
+    aws::Resources,
+    gateway::{Gateway, Logs, Options, Route},
+};
 use reqwest::Client;
 use serde_json::{Value, json};
 use shared::config::LanguageModelConfig;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    Assets, Built, Sql,
+    Assets, Built, Imports, Sql,
     cluster::{self, Server},
     sql,
 };
@@ -85,7 +88,7 @@ impl App {
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
         let assets = Assets::prepared().await?;
-        Self::reached(assets, cluster::shared().await?, 2, reach).await
+        Self::reached(assets, cluster::shared().await?, 2, None, reach).await
     }
 
     /// Starts what `sam build` has built, with its layer, on an empty, migrated database.
@@ -101,14 +104,32 @@ impl App {
             ..Assets::prepared().await?.clone()
         };
         let no_way = async |_: &str| Ok(((), Vec::new()));
-        let (app, ()) = Self::reached(&assets, cluster::shared().await?, 2, no_way).await?;
+        let (app, ()) = Self::reached(&assets, cluster::shared().await?, 2, None, no_way).await?;
+        app.migrated().await
+    }
+
+    /// Starts the product with an empty, migrated database and the queue and bucket of `imports`, on the
+    /// shared server or on one of its own, which the test may kill.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub(crate) async fn importing(imports: &Imports, alone: bool) -> Result<Self> {
+        let server = if alone {
+            cluster::own().await?
+        } else {
+            cluster::shared().await?
+        };
+        let resources = Some(imports.resources());
+        let reach = async |_: &str| Ok(((), imports.environment()));
+        let assets = Assets::prepared().await?;
+        let (app, ()) = Self::reached(assets, server, 2, resources, reach).await?;
         app.migrated().await
     }
 
     async fn on(server: Server, sandboxes: usize) -> Result<Self> {
         let assets = Assets::prepared().await?;
         let no_way = async |_: &str| Ok(((), Vec::new()));
-        let (app, ()) = Self::reached(assets, server, sandboxes, no_way).await?;
+        let (app, ()) = Self::reached(assets, server, sandboxes, None, no_way).await?;
         Ok(app)
     }
 
@@ -116,6 +137,7 @@ impl App {
         assets: &Assets,
         server: Server,
         sandboxes: usize,
+        resources: Option<Resources>,
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -151,6 +173,7 @@ impl App {
             max_sandboxes: sandboxes,
             idle: HANG,
             logs: Logs::File(log.clone()),
+            resources,
         })
         .await
         .context("starting the gateway")?;

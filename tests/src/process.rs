@@ -1,8 +1,8 @@
 //! What the kernel tells of a process.
 
-use std::fs;
+use std::{fs, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// The most memory that a process has had, in bytes.
 ///
@@ -14,4 +14,17 @@ pub fn peak_memory(process: u32) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.trim().split(' ').next());
     Ok(kilobytes.context("a process has VmHWM")?.parse::<u64>()? * 1024)
+}
+
+/// Ends a process with SIGKILL: it has no chance to do anything more.
+///
+/// # Errors
+/// When there is no such process.
+pub fn kill(process: u32) -> Result<()> {
+    let status = Command::new("kill")
+        .args(["-KILL", &process.to_string()])
+        .status()
+        .context("running kill")?;
+    ensure!(status.success(), "kill -KILL {process}: {status}");
+    Ok(())
 }

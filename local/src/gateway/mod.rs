@@ -3,7 +3,7 @@
 //!
 //! A request travels `serve` (a connection) → `requests` (route, body, event) → `pool` (a sandbox for it)
 //! → `runtime_api` (the sandbox fetches the event and posts the answer) → `response` or `stream` (HTTP again).
-//! `sandbox` starts, watches and ends the process behind it.
+//! `sandbox` starts, watches and ends the process behind it. A message of a queue comes from `queue` to `pool`.
 //!
 //! Where this gateway answers otherwise than AWS, it does so to tell a developer more: see `problem`.
 
@@ -12,6 +12,7 @@ mod invocation;
 mod log;
 mod pool;
 mod problem;
+mod queue;
 mod requests;
 mod response;
 mod route;
@@ -42,6 +43,7 @@ use self::{
     route::Routes,
     template::{Function, Template},
 };
+use crate::aws::Resources;
 
 /// How long [`Gateway::stop`] waits for clients to read their last answers before it cuts them off. It
 /// is longer than a sandbox may take to end.
@@ -66,6 +68,9 @@ pub struct Options {
     pub idle: Duration,
     /// Where the output of the sandboxes and the gateway's own messages go.
     pub logs: Logs,
+    /// Where the template's queues are; without them no function is invoked by a queue. They need not be
+    /// there yet.
+    pub resources: Option<Resources>,
 }
 
 /// What a function returned to [`Gateway::invoke`].
@@ -82,7 +87,7 @@ pub struct Gateway {
     front: Arc<Front>,
     /// Every sandbox and every connection watches this; they end when it is sent to or dropped.
     stop: watch::Sender<()>,
-    /// The task that accepts connections; dropping it closes the port and all connections.
+    /// The tasks that accept connections and poll queues; dropping them closes the port and all connections.
     server: JoinSet<()>,
 }
 
@@ -112,6 +117,17 @@ impl Gateway {
         });
 
         let mut server = JoinSet::new();
+        if let Some(resources) = &options.resources {
+            for pool in &front.pools {
+                poll(
+                    &mut server,
+                    pool,
+                    resources,
+                    options.max_sandboxes,
+                    &stopped,
+                );
+            }
+        }
         let answering = Arc::clone(&front);
         let answer = move |request, peer: SocketAddr| {
             requests::answer(Arc::clone(&answering), request, peer)
@@ -194,6 +210,28 @@ impl Gateway {
         let _ = tokio::time::timeout(STOP_LIMIT, self.stop.closed()).await;
         self.server.shutdown().await;
     }
+}
+
+/// Invokes a function with the messages of its queue, if it has one.
+fn poll(
+    tasks: &mut JoinSet<()>,
+    pool: &Arc<Pool>,
+    resources: &Resources,
+    sandboxes: usize,
+    stopped: &watch::Receiver<()>,
+) {
+    let Some(source) = pool.function().source.clone() else {
+        return;
+    };
+    let most = source.most.and_then(|most| usize::try_from(most).ok());
+    let most = most.unwrap_or(sandboxes).min(sandboxes).max(1);
+    tasks.spawn(queue::poll(
+        source,
+        resources.clone(),
+        Arc::clone(pool),
+        most,
+        stopped.clone(),
+    ));
 }
 
 fn pools(

@@ -12,11 +12,43 @@ const DEFAULT_TIMEOUT: u64 = 3;
 /// Lambda's memory size, in MB, for a function whose template names none.
 const DEFAULT_MEMORY: u64 = 128;
 
-/// What the gateway needs of a template.
+/// How long SQS hides a received message if its queue names no time, in seconds.
+const DEFAULT_VISIBILITY: u64 = 30;
+/// Messages of a batch if an event source names no number.
+const DEFAULT_BATCH: u64 = 10;
+
+/// What the laptop needs of a template.
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) functions: Vec<Function>,
     pub(crate) routes: Vec<Route>,
+    pub(crate) queues: Vec<Queue>,
+    /// The logical ids of the buckets.
+    pub(crate) buckets: Vec<String>,
+}
+
+/// One `AWS::SQS::Queue`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// The logical id of the resource.
+    pub(crate) resource: String,
+    /// How long a received message is hidden.
+    pub(crate) visibility: Duration,
+    /// The logical id of the dead-letter queue, and how often a message is received before it goes there.
+    pub(crate) redrive: Option<(String, u64)>,
+}
+
+/// A queue whose messages a function is invoked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventSource {
+    /// The logical id of the queue.
+    pub(crate) queue: String,
+    /// The most messages of an invocation.
+    pub(crate) batch: u64,
+    /// The most invocations at a time.
+    pub(crate) most: Option<u64>,
+    /// Whether the function names the messages that failed.
+    pub(crate) reports_failures: bool,
 }
 
 /// One `AWS::Serverless::Function`.
@@ -32,6 +64,8 @@ pub(crate) struct Function {
     pub(crate) memory: u64,
     /// `Text` or `JSON`.
     pub(crate) log_format: String,
+    /// The queue that invokes it.
+    pub(crate) source: Option<EventSource>,
 }
 
 impl Template {
@@ -51,18 +85,25 @@ impl Template {
         let mut template = Self {
             functions: Vec::new(),
             routes: Vec::new(),
+            queues: Vec::new(),
+            buckets: Vec::new(),
         };
         for (name, resource) in resources {
-            if resource["Type"] == "AWS::Serverless::Function" {
-                let function = function(&document, name, resource)
-                    .with_context(|| format!("in the resource `{name}`"))?;
-                template.routes.extend(routes(&function.binary, resource)?);
-                template.functions.push(function);
-            }
-            if resource["Type"] == "AWS::ApiGatewayV2::Route" {
-                let route = api_route(resources, resource);
-                let route = route.with_context(|| format!("in the resource `{name}`"))?;
-                template.routes.push(route);
+            match resource["Type"].as_str() {
+                Some("AWS::Serverless::Function") => {
+                    let function = function(&document, name, resource)
+                        .with_context(|| format!("in the resource `{name}`"))?;
+                    template.routes.extend(routes(&function.binary, resource)?);
+                    template.functions.push(function);
+                }
+                Some("AWS::SQS::Queue") => template.queues.push(queue(&document, name, resource)),
+                Some("AWS::S3::Bucket") => template.buckets.push(name.clone()),
+                Some("AWS::ApiGatewayV2::Route") => {
+                    let route = api_route(resources, resource);
+                    let route = route.with_context(|| format!("in the resource `{name}`"))?;
+                    template.routes.push(route);
+                }
+                _ => {}
             }
         }
         ensure!(
@@ -102,6 +143,7 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
             .and_then(Value::as_str)
             .unwrap_or("Text")
             .to_owned(),
+        source: event_source(document, resource),
     })
 }
 
@@ -112,6 +154,37 @@ fn binary(function: &Value) -> anyhow::Result<&str> {
 
 fn text<'a>(resource: &'a Value, path: &str) -> Option<&'a str> {
     resource.pointer(path).and_then(Value::as_str)
+}
+
+/// The queue of a function's first event of type SQS.
+fn event_source(document: &Value, resource: &Value) -> Option<EventSource> {
+    let events = resource.pointer("/Properties/Events")?.as_object()?;
+    let properties = &events.values().find(|event| event["Type"] == "SQS")?["Properties"];
+    let responses = properties["FunctionResponseTypes"].as_array();
+    Some(EventSource {
+        queue: logical_id(&properties["Queue"])?,
+        batch: number(document, &properties["BatchSize"]).unwrap_or(DEFAULT_BATCH),
+        most: number(document, &properties["ScalingConfig"]["MaximumConcurrency"]),
+        reports_failures: responses
+            .is_some_and(|types| types.iter().any(|kind| kind == "ReportBatchItemFailures")),
+    })
+}
+
+fn queue(document: &Value, name: &str, resource: &Value) -> Queue {
+    let properties = &resource["Properties"];
+    let policy = &properties["RedrivePolicy"];
+    let target = logical_id(&policy["deadLetterTargetArn"]);
+    let visibility = number(document, &properties["VisibilityTimeout"]);
+    Queue {
+        resource: name.to_owned(),
+        visibility: Duration::from_secs(visibility.unwrap_or(DEFAULT_VISIBILITY)),
+        redrive: target.zip(number(document, &policy["maxReceiveCount"])),
+    }
+}
+
+/// The resource that `!GetAtt Queue.Arn` names: the tag is gone, its operand is left.
+fn logical_id(value: &Value) -> Option<String> {
+    value.as_str()?.split('.').next().map(str::to_owned)
 }
 
 /// A number, or the default of the parameter that a `!Ref` names: the tag is gone, its operand is left.
@@ -196,7 +269,6 @@ Resources:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: chat } }
     Properties: { FunctionUrlConfig: { AuthType: AWS_IAM, InvokeMode: RESPONSE_STREAM } }
-  Queue: { Type: AWS::SQS::Queue, Properties: { Timeout: !GetAtt Queue.Timeout } }
   GetSearch:
     Type: AWS::ApiGatewayV2::Route
     Properties:
@@ -206,6 +278,13 @@ Resources:
   SearchIntegration:
     Type: AWS::ApiGatewayV2::Integration
     Properties: { IntegrationUri: !GetAtt SearchFunction.Arn }
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 5400
+      RedrivePolicy: { deadLetterTargetArn: !GetAtt DeadLetters.Arn, maxReceiveCount: 5 }
+  DeadLetters: { Type: AWS::SQS::Queue }
+  Pieces: { Type: AWS::S3::Bucket }
 Outputs:
   Url: { Value: !Sub "https://${Api}.example" }
 "#;
@@ -223,8 +302,30 @@ Outputs:
             timeout: Duration::from_secs(29),
             memory: 1769,
             log_format: "JSON".to_owned(),
+            source: Some(EventSource {
+                queue: "Queue".to_owned(),
+                batch: 10,
+                most: None,
+                reports_failures: false,
+            }),
         };
         assert_eq!(search, Some(&expected));
+        let queues = [
+            Queue {
+                resource: "Queue".to_owned(),
+                visibility: Duration::from_mins(90),
+                redrive: Some(("DeadLetters".to_owned(), 5)),
+            },
+            Queue {
+                resource: "DeadLetters".to_owned(),
+                visibility: Duration::from_secs(30),
+                redrive: None,
+            },
+        ];
+        let mut found = template.queues.clone();
+        found.sort_by_key(|queue| std::cmp::Reverse(queue.visibility));
+        assert_eq!(found, queues);
+        assert_eq!(template.buckets, ["Pieces"]);
         let migrate = template
             .functions
             .iter()

@@ -12,8 +12,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::time::sleep;
 
 use super::account::Account;
-use super::guardian::{Guardian, Scratch};
 use super::settings;
+use crate::guardian::{Guardian, Scratch};
 
 /// How long a server may take to accept connections: replaying the log of a bulk load that was
 /// killed takes a minute at most.
@@ -230,8 +230,14 @@ impl Cluster {
             Purpose::Throwaway(_) => "QUIT",
         };
         let program = self.install.join("bin").join(program);
-        Guardian::run(self.account, signal, &program, arguments, log)
-            .with_context(|| format!("cannot run /bin/sh to start {}", program.display()))
+        Guardian::run(
+            self.account.command("/bin/sh"),
+            signal,
+            &program,
+            arguments,
+            log,
+        )
+        .with_context(|| format!("cannot run /bin/sh to start {}", program.display()))
     }
 
     /// The log's last lines, from the byte `start` on.

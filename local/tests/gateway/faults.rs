@@ -121,6 +121,7 @@ async fn a_missing_binary_is_named_at_the_start() {
         max_sandboxes: 1,
         idle: Duration::from_mins(1),
         logs: Logs::Discard,
+        resources: None,
     });
     let error = started.await.expect_err("there is no binary").to_string();
     assert!(

@@ -39,6 +39,7 @@ impl Harness {
             max_sandboxes: 4,
             idle: Duration::from_mins(1),
             logs: Logs::File(folder.path().join("log")),
+            resources: None,
         };
         adapt(&mut options);
         let gateway = Gateway::start(options).await.expect("the gateway starts");

@@ -101,6 +101,22 @@ impl fmt::Display for Cause {
 }
 
 impl DatabaseError {
+    /// Whether it may be the fault of the values that were sent: then others would be stored where these
+    /// are not. It is not if the server lacks room or a right, or was in another's way.
+    #[must_use]
+    pub fn may_blame_values(&self) -> bool {
+        // Classes of SQLSTATE: transaction state, transaction rollback, access rights, resources,
+        // prerequisite state, operator intervention, system error.
+        const SERVER: [&str; 7] = ["25", "40", "42", "53", "55", "57", "58"];
+        match self {
+            Self::StatementTimeout => true,
+            Self::Statement(error) => {
+                code(error).is_some_and(|code| !SERVER.iter().any(|class| code.starts_with(class)))
+            }
+            _ => false,
+        }
+    }
+
     /// An error of making a connection; `dial` is how the last dial failed, if it did.
     pub(super) fn connecting(error: &sqlx::Error, dial: Option<DialError>) -> Self {
         // sqlx sees a failed dial only as a connection that ended before it began.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod fields;
+mod line;
 mod load;
 mod missing_terms;
 mod prepared;
@@ -11,9 +12,10 @@ mod upsert;
 pub use self::{
     batch::{Batch, DocumentInput},
     fields::{DocumentId, Limit, Metadata},
+    line::{LINE_LIMIT, read_line},
     load::{BatchLoad, load},
     missing_terms::analyse_missing,
     prepared::Prepared,
     read::{Document, Page, PageRequest, delete, get},
-    upsert::{Outcome, Status, upsert},
+    upsert::{Outcome, Status, upsert, upsert_within},
 };

@@ -33,6 +33,12 @@ impl Prepared {
         }
     }
 
+    /// The document's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.document.id.as_str()
+    }
+
     /// Chunks, embeds and analyses documents; passages of all of them share batches.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error,
-    database::{Database, DatabaseError, Statement},
+    database::{Database, DatabaseError, Statement, Transaction},
 };
 
 /// What became of one document.
@@ -119,6 +119,21 @@ pub(super) async fn write(
         (id.as_str().to_owned(), Outcome { id, status, chunks })
     };
     Ok(prepared.iter().map(outcome).collect())
+}
+
+/// Stores embedded documents as a part of `transaction`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn upsert_within(
+    transaction: &mut Transaction,
+    model: &str,
+    prepared: &[Prepared],
+) -> Result<(), DatabaseError> {
+    transaction
+        .fetch_all::<(String, bool)>(upsert_statement(model, prepared))
+        .await
+        .map(drop)
 }
 
 fn upsert_statement(model: &str, prepared: &[Prepared]) -> Statement {

@@ -1,18 +1,10 @@
-//! Secrets Manager and the parameters of Systems Manager: one signed request each. Their SDKs would add
-//! some hundred crates for it.
+//! Secrets Manager and the parameters of Systems Manager: one signed request each.
 
-use std::{env, time::SystemTime};
-
-use aws_credential_types::Credentials;
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4,
-};
-use reqwest::{Client, header::CONTENT_TYPE};
+use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::SecretError;
-use crate::error::chain;
+use crate::aws::{self, AwsError};
 
 /// Where a secret is kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,8 +12,6 @@ pub(super) struct Reference {
     service: Service,
     arn: String,
     region: String,
-    /// The end of AWS's host names in this partition.
-    suffix: &'static str,
     /// Of a secret that is a JSON object, the field that is meant.
     field: Option<String>,
 }
@@ -42,7 +32,7 @@ impl Reference {
             None => (text, None),
         };
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let [_, partition, service, region, _, _] = parts[..] else {
+        let [_, _, service, region, _, _] = parts[..] else {
             return Err(unknown());
         };
         let service = match service {
@@ -54,11 +44,6 @@ impl Reference {
             service,
             arn: arn.to_owned(),
             region: region.to_owned(),
-            suffix: if partition == "aws-cn" {
-                "amazonaws.com.cn"
-            } else {
-                "amazonaws.com"
-            },
             field,
         })
     }
@@ -82,91 +67,23 @@ impl Reference {
     }
 
     async fn ask(&self, client: &Client) -> Result<Value, SecretError> {
-        let body = self.service.body(&self.arn).to_string();
-        let url = self.endpoint();
-        let headers = [
-            ("content-type", "application/x-amz-json-1.1"),
-            ("x-amz-target", self.service.target()),
-        ];
-        let mut request = client
-            .post(&url)
-            .header(CONTENT_TYPE, headers[0].1)
-            .header(headers[1].0, headers[1].1);
-        for (name, value) in self.signature(&url, headers, &body)? {
-            request = request.header(name, value);
-        }
-        let unreachable = |error: reqwest::Error| self.failed(chain(&error.without_url()));
-        let response = request.body(body).send().await.map_err(unreachable)?;
-        let status = response.status();
-        if status.is_success() {
-            return response.json().await.map_err(unreachable);
-        }
-        let answer: Value = response.json().await.unwrap_or_default();
-        // The kind of error, such as `AccessDeniedException`; its message may name other secrets.
-        let kind = answer["__type"].as_str().unwrap_or_default();
-        Err(self.failed(format!("status {status}, {kind}")))
-    }
-
-    /// The headers by which AWS knows who asks.
-    fn signature(
-        &self,
-        url: &str,
-        headers: [(&'static str, &'static str); 2],
-        body: &str,
-    ) -> Result<Vec<(String, String)>, SecretError> {
-        let unsigned = |cause: &dyn std::fmt::Display| SecretError::Signing {
-            reference: self.arn.clone(),
-            cause: cause.to_string(),
+        let service = &self.service;
+        let call =
+            service
+                .aws(&self.region)
+                .call("1.1", service.target(), &service.body(&self.arn));
+        let answer = async {
+            let response = service.aws(&self.region).send(client, &call).await?;
+            aws::json(response).await
         };
-        let identity = Credentials::new(
-            credential("AWS_ACCESS_KEY_ID")?,
-            credential("AWS_SECRET_ACCESS_KEY")?,
-            env::var("AWS_SESSION_TOKEN").ok(),
-            None,
-            "environment",
-        )
-        .into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(self.service.name())
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| unsigned(&error))?
-            .into();
-        let request = SignableRequest::new(
-            "POST",
-            url,
-            headers.into_iter(),
-            SignableBody::Bytes(body.as_bytes()),
-        )
-        .map_err(|error| unsigned(&error))?;
-        let (instructions, _) = sign(request, &parameters)
-            .map_err(|error| unsigned(&error))?
-            .into_parts();
-        Ok(instructions
-            .headers()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect())
-    }
-
-    /// AWS's own variables may lead to another endpoint:
-    /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
-    fn endpoint(&self) -> String {
-        let named = [self.service.endpoint_variable(), "AWS_ENDPOINT_URL"];
-        let url = named
-            .into_iter()
-            .find_map(|variable| env::var(variable).ok());
-        let url = url.unwrap_or_else(|| {
-            format!(
-                "https://{}.{}.{}",
-                self.service.name(),
-                self.region,
-                self.suffix
-            )
-        });
-        format!("{}/", url.trim_end_matches('/'))
+        answer.await.map_err(|error| match error {
+            AwsError::Credentials(variable) => SecretError::Credentials(variable),
+            AwsError::Signing(cause) => SecretError::Signing {
+                reference: self.arn.clone(),
+                cause,
+            },
+            error => self.failed(error),
+        })
     }
 
     fn failed(&self, cause: impl std::fmt::Display) -> SecretError {
@@ -178,17 +95,15 @@ impl Reference {
 }
 
 impl Service {
-    fn name(self) -> &'static str {
-        match self {
-            Self::SecretsManager => "secretsmanager",
-            Self::Ssm => "ssm",
-        }
-    }
-
-    fn endpoint_variable(self) -> &'static str {
-        match self {
-            Self::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-            Self::Ssm => "AWS_ENDPOINT_URL_SSM",
+    fn aws(self, region: &str) -> aws::Service {
+        let (name, endpoint_variable) = match self {
+            Self::SecretsManager => ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+            Self::Ssm => ("ssm", "AWS_ENDPOINT_URL_SSM"),
+        };
+        aws::Service {
+            name,
+            endpoint_variable,
+            region: region.to_owned(),
         }
     }
 
@@ -215,10 +130,6 @@ impl Service {
     }
 }
 
-fn credential(variable: &'static str) -> Result<String, SecretError> {
-    env::var(variable).map_err(|_| SecretError::Credentials(variable))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,8 +153,8 @@ mod tests {
             Reference::parse("arn:aws-cn:ssm:cn-north-1:123456789012:parameter/llm/key")
                 .expect("it is the ARN of a parameter");
         assert_eq!(
-            (parameter.service, parameter.suffix),
-            (Service::Ssm, "amazonaws.com.cn")
+            (parameter.service, parameter.region.as_str()),
+            (Service::Ssm, "cn-north-1")
         );
 
         for odd in [

@@ -12,8 +12,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
-
 /// How long a dropped guardian may take before we leave it alone: a shutdown of a database of the
 /// laptop's size takes a tenth of a second.
 const DROP_PATIENCE: Duration = Duration::from_secs(10);
@@ -21,30 +19,30 @@ const DROP_PATIENCE: Duration = Duration::from_secs(10);
 /// A running shell that acts once its standard input closes. Dropping it makes it act, and waits
 /// for its end.
 #[derive(Debug)]
-pub(super) struct Guardian {
+pub(crate) struct Guardian {
     shell: Child,
 }
 
 /// A temporary folder, deleted when the value is dropped or its process ends in any other way.
 #[derive(Debug)]
-pub(super) struct Scratch {
-    pub(super) path: PathBuf,
+pub(crate) struct Scratch {
+    pub(crate) path: PathBuf,
     _sweeper: Guardian,
 }
 
 impl Guardian {
-    /// Runs `program` under `account`, writing to `log`, until it ends or `signal` ends it.
-    pub(super) fn run(
-        account: Account,
+    /// Runs `program`, writing to `log`, until it ends or `signal` ends it. `shell` is `/bin/sh` with the
+    /// account and the environment that the program gets.
+    pub(crate) fn run(
+        mut shell: Command,
         signal: &str,
         program: &Path,
         arguments: &[String],
         log: File,
     ) -> io::Result<Self> {
-        let mut shell = account.command("/bin/sh");
         shell
             .args(["-c", include_str!("guardian.sh")])
-            .args(["rappel-postgres-guardian", signal])
+            .args(["rappel-guardian", signal])
             .arg(program)
             .args(arguments)
             .stdout(log.try_clone()?)
@@ -53,12 +51,12 @@ impl Guardian {
     }
 
     /// The status of the program if it has ended.
-    pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.shell.try_wait()
     }
 
     /// Makes the guardian act, without waiting for it.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         drop(self.shell.stdin.take());
     }
 
@@ -72,11 +70,11 @@ impl Guardian {
 
 impl Scratch {
     /// A new folder `name` among the temporary files, which only we may enter.
-    pub(super) fn new(name: &str) -> io::Result<Self> {
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
         let path = std::path::absolute(std::env::temp_dir())?.join(name);
         let mut shell = Command::new("/bin/sh");
         shell
-            .args(["-c", include_str!("sweeper.sh"), "rappel-postgres-sweeper"])
+            .args(["-c", include_str!("sweeper.sh"), "rappel-sweeper"])
             .arg(&path)
             .current_dir("/")
             .stdout(Stdio::null())

@@ -1,4 +1,4 @@
-# Runs a program of Postgres for as long as its owner holds the other end of our standard input,
+# Runs a program for as long as its owner holds the other end of our standard input,
 # which the kernel closes however the owner ends.
 #
 # usage: guardian.sh SIGNAL COMMAND...
@@ -9,16 +9,16 @@ shift
 # A background command gets /dev/null as its standard input: keep ours as descriptor 3.
 exec 3<&0 </dev/null
 "$@" 3<&- &
-server=$!
+program=$!
 
 (
     read -r _ <&3
     # More than once: before the program has set its handlers it ignores these signals.
-    while kill -s "$signal" "$server" 2>/dev/null; do sleep 0.05; done
+    while kill -s "$signal" "$program" 2>/dev/null; do sleep 0.05; done
 ) &
 watcher=$!
 
-wait "$server"
+wait "$program"
 status=$?
 # If the program ended by itself, the watcher still waits for the owner.
 kill "$watcher" 2>/dev/null

@@ -1,0 +1,155 @@
+//! `rappel import --api URL SOURCE`: an import on the API's queue, watched to its end.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::setup::note;
+
+/// How often the import is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How often in a row a look may fail before the watch is given up; the import goes on.
+const FAILED_LOOKS: u32 = 60;
+
+/// Failures that are printed.
+const SHOWN: usize = 20;
+
+/// Posts the import and watches it; an import that failed is an error.
+pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
+    let api = api.trim_end_matches('/');
+    let client = shared::client::builder().build()?;
+    let body = json!({ "source": address(source)? });
+    let request = client.post(format!("{api}/imports")).json(&body);
+    let import = match ask(request).await {
+        Ok(import) => import,
+        Err(Unanswered { why, .. }) => return Err(why),
+    };
+    let id = import["id"].as_str().context("the import has no id")?;
+    note(&format!("import {id}"));
+    let import = watch(&client, &format!("{api}/imports/{id}")).await?;
+    report(&import);
+    ensure!(import["state"] != "failed", "the import failed");
+    Ok(())
+}
+
+/// `s3://bucket/key` as it is, and a file of this machine as the laptop's API reads it.
+fn address(source: &Path) -> anyhow::Result<String> {
+    let text = source.to_str().context("the source's name is not UTF-8")?;
+    if text.starts_with("s3://") {
+        return Ok(text.to_owned());
+    }
+    ensure!(
+        source.extension().is_none_or(|extension| extension != "xz"),
+        "an API reads JSON lines and gzip, not xz"
+    );
+    let path = source
+        .canonicalize()
+        .with_context(|| format!("{text} is neither s3://bucket/key nor a file that is there"))?;
+    Ok(format!("file://{}", path.display()))
+}
+
+async fn watch(client: &Client, url: &str) -> anyhow::Result<Value> {
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(0).with_style(style);
+    let mut failed = 0;
+    loop {
+        match ask(client.get(url)).await {
+            Ok(import) => {
+                failed = 0;
+                show(&bar, &import);
+                if ["done", "failed"].iter().any(|end| import["state"] == *end) {
+                    bar.finish_and_clear();
+                    return Ok(import);
+                }
+            }
+            Err(Unanswered { why, passing }) => {
+                failed += 1;
+                if !passing || failed == FAILED_LOOKS {
+                    return Err(why.context(format!("the import goes on: look at {url}")));
+                }
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+fn show(bar: &ProgressBar, import: &Value) {
+    if let Some(total) = import["bytes"]["total"].as_u64() {
+        bar.set_length(total);
+    }
+    bar.set_position(import["bytes"]["done"].as_u64().unwrap_or_default());
+    bar.set_message(format!(
+        "{} documents, {}/s, {} failed",
+        import["documents"]["done"], import["documents_per_second"], import["documents"]["failed"]
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
+fn report(import: &Value) {
+    let documents = &import["documents"];
+    println!(
+        "{} documents, {} of them unchanged; {} failed; {} documents a second",
+        documents["done"],
+        documents["unchanged"],
+        documents["failed"],
+        import["documents_per_second"]
+    );
+    let failures = import["failures"].as_array();
+    let failures = failures.map(Vec::as_slice).unwrap_or_default();
+    for failure in failures.iter().take(SHOWN) {
+        let place = match (&failure["line"], &failure["offset"]) {
+            (Value::Number(line), _) => format!("line {line}: "),
+            (_, Value::Number(offset)) => format!("byte {offset}: "),
+            _ => String::new(),
+        };
+        let id = failure["document_id"]
+            .as_str()
+            .map(|id| format!("{id}: "))
+            .unwrap_or_default();
+        println!(
+            "  {place}{id}{}",
+            failure["reason"].as_str().unwrap_or_default()
+        );
+    }
+    if failures.len() > SHOWN {
+        println!(
+            "  and more: GET /imports/{}",
+            import["id"].as_str().unwrap_or_default()
+        );
+    }
+}
+
+/// Why a request has no answer, and whether the same one may have one in a moment.
+struct Unanswered {
+    why: anyhow::Error,
+    passing: bool,
+}
+
+async fn ask(request: RequestBuilder) -> Result<Value, Unanswered> {
+    let answer = async {
+        let response = request.send().await.context("the API does not answer")?;
+        let status = response.status();
+        let body = response.text().await.context("the answer broke off")?;
+        anyhow::Ok((status, body))
+    };
+    let (status, body) = answer
+        .await
+        .map_err(|why| Unanswered { why, passing: true })?;
+    let refused = |why| Unanswered {
+        why,
+        passing: status.is_server_error(),
+    };
+    let read = || -> anyhow::Result<Value> {
+        if !status.is_success() {
+            bail!("the API answered {status}: {body}");
+        }
+        serde_json::from_str(&body).context("the API did not answer with JSON")
+    };
+    read().map_err(refused)
+}

@@ -1,0 +1,79 @@
+//! The queue and the bucket of imports on this machine.
+
+use std::path::PathBuf;
+
+use local::{
+    assets::Cache,
+    aws::{self, Overrides, Resources, Server},
+    binaries,
+};
+use shared::{config::DatabaseConfig, database::Database, imports};
+
+use crate::setup::note;
+
+/// The template's names.
+const QUEUE: &str = "ImportQueue";
+const BUCKET: &str = "ImportBucket";
+
+/// How often the template lets a message be received.
+const MAX_RECEIVES: i32 = 5;
+
+/// Where the queue and the bucket will be, before anything is started.
+pub(crate) struct Place {
+    port: u16,
+    /// Their names.
+    pub(crate) resources: Resources,
+}
+
+impl Place {
+    /// Chooses a free port.
+    pub(crate) fn choose() -> anyhow::Result<Self> {
+        let port = Server::port()?;
+        let resources = Resources {
+            endpoint: aws::endpoint(port),
+            prefix: String::new(),
+        };
+        Ok(Self { port, resources })
+    }
+
+    /// What leads the functions there. Only on the user's own machine may an import read its files.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let mut variables = self.resources.environment();
+        for (name, value) in [
+            ("IMPORT_QUEUE_URL", self.resources.queue_url(QUEUE)),
+            ("IMPORT_BUCKET", self.resources.bucket(BUCKET)),
+            ("IMPORT_MAX_RECEIVES", MAX_RECEIVES.to_string()),
+            ("IMPORT_LOCAL_FILES", "true".to_owned()),
+        ] {
+            variables.push((name.to_owned(), value));
+        }
+        variables
+    }
+
+    /// Starts the server with its queue and bucket, and goes on with the imports that an earlier one left
+    /// unfinished. Says whether it succeeded: everything else works without it.
+    pub(crate) async fn serve(self, database: DatabaseConfig) -> Option<Server> {
+        match self.start(&database).await {
+            Ok(server) => Some(server),
+            Err(error) => {
+                note(&format!("POST /imports is not served: {error:#}"));
+                None
+            }
+        }
+    }
+
+    async fn start(&self, database: &DatabaseConfig) -> anyhow::Result<Server> {
+        let install = tokio::task::spawn_blocking(|| Cache::from_env()?.moto()).await??;
+        let server = Server::start(&install, self.port).await?;
+        let template: PathBuf = binaries::workspace()?.join("template.yaml");
+        self.resources
+            .create(&template, Overrides::default())
+            .await?;
+        let database = Database::new(database)?;
+        for message in imports::reopen(&database, MAX_RECEIVES).await? {
+            self.resources.send(QUEUE, &message).await?;
+        }
+        database.close().await;
+        Ok(server)
+    }
+}

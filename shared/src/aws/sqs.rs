@@ -1,0 +1,86 @@
+//! Queues: messages sent, and the time until a message that was received is seen again.
+
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use super::{AwsError, Service};
+
+/// Messages of the largest batch.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+const BATCH: usize = 10;
+
+/// The longest delay of a message.
+const LONGEST_DELAY: Duration = Duration::from_mins(15);
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    client: Client,
+    service: Service,
+    url: String,
+}
+
+impl Queue {
+    pub(crate) fn new(client: Client, region: String, url: String) -> Self {
+        let service = Service {
+            name: "sqs",
+            endpoint_variable: "AWS_ENDPOINT_URL_SQS",
+            region,
+        };
+        Self {
+            client,
+            service,
+            url,
+        }
+    }
+
+    /// Sends messages, which are seen after `delay` at the earliest. When it returns, the queue has all of
+    /// them; when it fails, it may have some.
+    pub(crate) async fn send(&self, bodies: &[String], delay: Duration) -> Result<(), AwsError> {
+        let delay = delay.min(LONGEST_DELAY).as_secs();
+        for batch in bodies.chunks(BATCH) {
+            let entries: Vec<Value> = (0..)
+                .zip(batch)
+                .map(|(id, body): (u32, _)| json!({ "Id": id.to_string(), "MessageBody": body, "DelaySeconds": delay }))
+                .collect();
+            self.batch("AmazonSQS.SendMessageBatch", entries).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets received messages be seen again after `time` from now, whatever the queue's own time is.
+    pub(crate) async fn hide(&self, receipts: &[String], time: Duration) -> Result<(), AwsError> {
+        for batch in receipts.chunks(BATCH) {
+            let entries: Vec<Value> = (0..)
+                .zip(batch)
+                .map(|(id, receipt): (u32, _)| {
+                    json!({ "Id": id.to_string(), "ReceiptHandle": receipt, "VisibilityTimeout": time.as_secs() })
+                })
+                .collect();
+            self.batch("AmazonSQS.ChangeMessageVisibilityBatch", entries)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn batch(&self, target: &str, entries: Vec<Value>) -> Result<(), AwsError> {
+        let body = json!({ "QueueUrl": self.url, "Entries": entries });
+        let request = self.service.call("1.0", target, &body);
+        let answer = self
+            .service
+            .ask(&self.client, &request, super::json)
+            .await?;
+        match answer["Failed"]
+            .as_array()
+            .and_then(|failed| failed.first())
+        {
+            None => Ok(()),
+            Some(failed) => Err(AwsError::Refused {
+                status: 200,
+                kind: failed["Code"].as_str().unwrap_or_default().to_owned(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Bulk imports: their queue, and where their pieces are kept.
+
+use std::time::Duration;
+
+use super::{ConfigError, milliseconds, number, required};
+
+/// The settings of bulk imports.
+#[derive(Clone, Debug)]
+pub struct ImportConfig {
+    /// The address of the queue, as SQS gives it.
+    pub queue_url: String,
+    /// The bucket for the pieces of compressed objects.
+    pub bucket: String,
+    /// How often a message is received before the queue gives it up: its `maxReceiveCount`.
+    pub max_receives: i32,
+    /// How long a worker may be silent before its part is given to another one.
+    pub lease: Duration,
+    /// Whether a source may be a file of this machine.
+    pub local_files: bool,
+    /// The region of the queue and the buckets.
+    pub region: String,
+}
+
+impl ImportConfig {
+    /// Reads `IMPORT_QUEUE_URL` and the settings around it.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            queue_url: required("IMPORT_QUEUE_URL", "the address of the queue of imports")?,
+            bucket: required(
+                "IMPORT_BUCKET",
+                "the bucket for the pieces of compressed imports",
+            )?,
+            max_receives: number(
+                "IMPORT_MAX_RECEIVES",
+                5,
+                "must be a whole number from 2 to 1000: the queue's maxReceiveCount",
+                |n| (2..=1000).contains(n),
+            )?,
+            lease: milliseconds("IMPORT_LEASE_MS", 120_000)?,
+            local_files: number("IMPORT_LOCAL_FILES", false, "must be true or false", |_| {
+                true
+            })?,
+            region: required(
+                "AWS_REGION",
+                "the region of the queue and the buckets, which Lambda sets",
+            )?,
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! What a worker holds while it lives: the messages of its invocation, and the piece of work it is at.
+
+use std::{
+    convert::Infallible,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Imports, rows::Hold};
+use crate::State;
+
+/// What this worker must not lose while it is alive.
+pub(super) struct Open {
+    /// Of the messages that have no verdict yet.
+    pub(super) receipts: Vec<String>,
+    /// The piece of work that is under way.
+    pub(super) hold: Option<Hold>,
+}
+
+impl Open {
+    /// Gives up what belongs to one message.
+    pub(super) fn close(&mut self, receipt: &str) {
+        self.receipts.retain(|open| open != receipt);
+        self.hold = None;
+    }
+}
+
+pub(super) fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Renews the lease on what is open, on the queue and in the database, as long as it is polled.
+pub(super) async fn renew(state: &State, imports: &Imports, open: &Mutex<Open>) -> Infallible {
+    loop {
+        let (receipts, hold) = {
+            let open = lock(open);
+            (open.receipts.clone(), open.hold.clone())
+        };
+        // If it fails, the message comes back too early and finds its part taken.
+        if let Err(error) = imports.queue.hide(&receipts, imports.config.lease).await {
+            tracing::debug!(%error, "the messages' time could not be renewed");
+        }
+        if let Some(hold) = hold
+            && let Err(error) = hold.renew(state.database()).await
+        {
+            tracing::debug!(%error, "the lease could not be renewed");
+        }
+        tokio::time::sleep(imports.config.lease / 4).await;
+    }
+}

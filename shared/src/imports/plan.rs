@@ -1,0 +1,280 @@
+//! The plan: an object is cut into parts, and each gets a message.
+//!
+//! It may be killed anywhere and run again: the cuts depend on the object alone, and a message too many
+//! finds its part taken or done.
+
+use std::{io::Write as _, time::Instant};
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+
+use super::{
+    Imports,
+    lines::Object,
+    message::Message,
+    rows::{Hold, Part},
+    source::ReadError,
+    work::WorkError,
+};
+use crate::{
+    database::{Database, Statement},
+    documents::LINE_LIMIT,
+};
+
+/// Bytes of a part: some hundred documents, half a minute of embedding.
+const STRIDE: i64 = 512 * 1024;
+
+/// Parts of the largest plan; beyond, the parts grow.
+const MOST_PARTS: i64 = 10_000;
+
+/// Bytes of a piece of a compressed object, a little more than which is held in memory. Larger than a part
+/// of another object, because each has to be written to the bucket first.
+const PIECE: usize = 2 * 1024 * 1024;
+
+/// Compressed bytes that are asked for at a time, and that are decompressed at a time: a byte of gzip is
+/// a thousand at most.
+const WINDOW: u64 = 4 * 1024 * 1024;
+const SLICE: usize = 16 * 1024;
+
+/// The first bytes of gzip, RFC 1952.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Cuts the object of `part`, the plan, and sends a message for each part that is not done.
+pub(super) async fn plan(
+    imports: &Imports,
+    database: &Database,
+    hold: &Hold,
+    part: &Part,
+    until: Instant,
+) -> Result<(), WorkError> {
+    let (object, _) = part.object(&imports.config.bucket);
+    let head = 0..object.bytes.min(GZIP.len() as u64);
+    let etag = object.etag.as_deref();
+    let first = object.source.read(&imports.s3, &head, etag).await?;
+    if *first == GZIP {
+        let mut pieces = Pieces::new(imports, database, &hold.message).await?;
+        return decompress(imports, &object, &mut pieces, until).await;
+    }
+    let bytes = i64::try_from(object.bytes).unwrap_or(i64::MAX);
+    let stride = STRIDE.max(bytes / MOST_PARTS + 1);
+    let statement = Statement::upsert(
+        "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, position)
+         SELECT $1, n::integer + 1, n * $3, least((n + 1) * $3, $2), n * $3
+         FROM generate_series(0::bigint, ($2 - 1) / $3) AS n
+         ON CONFLICT DO NOTHING
+         RETURNING p.part",
+    )
+    .bind(hold.message.import.clone())
+    .bind(bytes)
+    .bind(stride);
+    database.fetch_all::<(i32,)>(statement).await?;
+    let messages: Vec<String> = unfinished(database, &hold.message.import)
+        .await?
+        .into_iter()
+        .map(|(part,)| hold.message.of_part(part).json())
+        .collect();
+    imports.send(&messages).await
+}
+
+/// The parts that are not done, but the plan.
+async fn unfinished(database: &Database, import: &str) -> Result<Vec<(i32,)>, WorkError> {
+    let statement = Statement::read(
+        "SELECT part FROM rappel.import_parts
+         WHERE import_id = $1 AND part > 0 AND finished_at IS NULL
+         ORDER BY part",
+    )
+    .bind(import.to_owned());
+    Ok(database.fetch_all(statement).await?)
+}
+
+async fn decompress(
+    imports: &Imports,
+    object: &Object,
+    pieces: &mut Pieces<'_>,
+    until: Instant,
+) -> Result<(), WorkError> {
+    let mut decoder = MultiGzDecoder::new(Cut::default());
+    let broken = |error: std::io::Error| WorkError::Import(format!("it is no whole gzip: {error}"));
+    let mut position = 0;
+    while position < object.bytes {
+        let range = position..(position + WINDOW).min(object.bytes);
+        position = range.end;
+        let etag = object.etag.as_deref();
+        let bytes = object.source.read(&imports.s3, &range, etag).await?;
+        if bytes.len() as u64 != range.end - range.start {
+            return Err(ReadError::Changed.into());
+        }
+        for slice in bytes.chunks(SLICE) {
+            decoder.write_all(slice).map_err(broken)?;
+            while let Some(piece) = decoder.get_mut().piece(false) {
+                pieces.add(piece).await?;
+            }
+        }
+        if Instant::now() > until {
+            return Err(WorkError::Failed(
+                "there was no time to decompress it".to_owned(),
+            ));
+        }
+    }
+    let mut cut = decoder.finish().map_err(broken)?;
+    while let Some(piece) = cut.piece(true) {
+        pieces.add(piece).await?;
+    }
+    pieces.send().await
+}
+
+/// Text as it is decompressed, from which pieces are cut at line breaks.
+#[derive(Default)]
+struct Cut {
+    text: Vec<u8>,
+    /// Up to where there is no line break.
+    searched: usize,
+    /// Where the last line break in `text` ends.
+    line_break: usize,
+    /// Where `text` begins in the whole.
+    first: i64,
+    /// Bytes of a line beyond the limit that were thrown away after `text`.
+    dropped: i64,
+    /// Whether the line that is being read is beyond the limit, so that its rest is thrown away.
+    dropping: bool,
+}
+
+/// A piece of the text.
+struct Piece {
+    first: i64,
+    text: Vec<u8>,
+}
+
+impl std::io::Write for Cut {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut rest = bytes;
+        if self.dropping {
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let dropped = end.unwrap_or(rest.len());
+            self.dropped += i64::try_from(dropped).unwrap_or_default();
+            rest = &rest[dropped..];
+            self.dropping = end.is_none();
+        }
+        self.text.extend_from_slice(rest);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Cut {
+    /// The next piece, if there is enough text for one, or if it is the last text.
+    fn piece(&mut self, is_last: bool) -> Option<Piece> {
+        let found = self.text[self.searched..]
+            .iter()
+            .rposition(|byte| *byte == b'\n');
+        if let Some(found) = found {
+            self.line_break = self.searched + found + 1;
+        }
+        self.searched = self.text.len();
+        let rest = self.text.len() - self.line_break;
+        if rest > LINE_LIMIT + 1 && !self.dropping && !is_last {
+            // The limit is passed for certain: its worker will say so, and needs no more of the line.
+            self.dropping = true;
+            self.text.truncate(self.line_break + LINE_LIMIT + 1);
+            self.dropped += i64::try_from(rest - LINE_LIMIT - 1).unwrap_or_default();
+            self.searched = self.text.len();
+        }
+        let end = if is_last || (self.dropped > 0 && !self.dropping) {
+            self.text.len()
+        } else if self.line_break >= PIECE {
+            self.line_break
+        } else {
+            0
+        };
+        if end == 0 {
+            return None;
+        }
+        let rest = self.text.split_off(end);
+        let piece = Piece {
+            first: self.first,
+            text: std::mem::replace(&mut self.text, rest),
+        };
+        self.first += i64::try_from(end).unwrap_or_default() + std::mem::take(&mut self.dropped);
+        self.searched = self.text.len();
+        self.line_break = 0;
+        Some(piece)
+    }
+}
+
+/// The pieces of a compressed object, in their bucket and their rows.
+struct Pieces<'a> {
+    imports: &'a Imports,
+    database: &'a Database,
+    message: &'a Message,
+    /// Parts that an earlier plan made already.
+    made: i32,
+    unfinished: Vec<i32>,
+    next: i32,
+    messages: Vec<String>,
+}
+
+impl<'a> Pieces<'a> {
+    async fn new(
+        imports: &'a Imports,
+        database: &'a Database,
+        message: &'a Message,
+    ) -> Result<Self, WorkError> {
+        let made = Statement::read(
+            "SELECT coalesce(max(part), 0) FROM rappel.import_parts WHERE import_id = $1",
+        )
+        .bind(message.import.clone());
+        let made: Option<(i32,)> = database.fetch_optional(made).await?;
+        let unfinished = unfinished(database, &message.import).await?;
+        Ok(Self {
+            imports,
+            database,
+            message,
+            made: made.map_or(0, |(made,)| made),
+            unfinished: unfinished.into_iter().map(|(part,)| part).collect(),
+            next: 1,
+            messages: Vec::new(),
+        })
+    }
+
+    /// Writes a piece and its row; work on it may begin before the plan is whole.
+    async fn add(&mut self, piece: Piece) -> Result<(), WorkError> {
+        let part = self.next;
+        self.next += 1;
+        if part > self.made {
+            let key = format!("imports/{}/{part:06}.jsonl", self.message.import);
+            let length = i64::try_from(piece.text.len()).unwrap_or_default();
+            self.imports
+                .s3
+                .write(&self.imports.config.bucket, &key, Bytes::from(piece.text))
+                .await
+                .map_err(|error| WorkError::Failed(error.to_string()))?;
+            let statement = Statement::upsert(
+                "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
+                 VALUES ($1, $2, $3, $3 + $4, $5, $3)
+                 ON CONFLICT DO NOTHING
+                 RETURNING p.part",
+            )
+            .bind(self.message.import.clone())
+            .bind(part)
+            .bind(piece.first)
+            .bind(length)
+            .bind(key);
+            self.database.fetch_all::<(i32,)>(statement).await?;
+        } else if !self.unfinished.contains(&part) {
+            return Ok(());
+        }
+        self.messages.push(self.message.of_part(part).json());
+        if self.messages.len() == 10 {
+            self.send().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self) -> Result<(), WorkError> {
+        let messages = std::mem::take(&mut self.messages);
+        self.imports.send(&messages).await
+    }
+}

@@ -1,0 +1,76 @@
+//! `rappel import --api`, as a user runs it.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use tests::{
+    App, Pace,
+    command::{Printed, rappel},
+};
+
+use tokio::time::sleep;
+
+use crate::{Outcome, imports::lines};
+
+/// Imports a file through the queue of a `rappel up` that has just begun to serve, and answers how the
+/// import ended. Until the queue is there, the API says that it is not.
+pub(crate) async fn import_file(api: &str, file: &str) -> Result<Value> {
+    let client = reqwest::Client::new();
+    let body = json!({ "source": format!("file://{file}") });
+    let mut import = loop {
+        let request = client.post(format!("{api}/imports")).json(&body);
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        let answer: Value = response.json().await?;
+        if status == 202 {
+            break answer;
+        }
+        ensure!(
+            answer["type"] == "urn:rappel:problem:queue-unavailable",
+            "the API answered {answer}"
+        );
+        sleep(Duration::from_millis(200)).await;
+    };
+    let url = format!(
+        "{api}/imports/{}",
+        import["id"].as_str().unwrap_or_default()
+    );
+    while import["state"] == "queued" || import["state"] == "running" {
+        sleep(Duration::from_millis(100)).await;
+        import = reqwest::get(&url).await?.json().await?;
+    }
+    Ok(import)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_posts_an_import_and_watches_it_to_its_end() -> Outcome {
+    let (app, imports) = App::with_imports(Pace::default()).await?;
+    let source = imports
+        .put("documents.jsonl", lines("command", 3, 10) + "no document\n")
+        .await?;
+    let url = app.url();
+    let run = async |source: &str| {
+        Printed::by(&mut rappel(None, &["import", "--api", &url, source]).await?).await
+    };
+    let printed = run(&source).await?;
+    let answer = printed.answer()?;
+    assert!(
+        answer.starts_with("3 documents, 0 of them unchanged; 1 failed;"),
+        "{answer}"
+    );
+    assert!(answer.contains("line 4: expected"), "{answer}");
+
+    let table = imports.put("table.csv", "id;content\n").await?;
+    let printed = run(&table).await?;
+    ensure!(
+        !printed.success,
+        "an import without a document fails: {printed:?}"
+    );
+    assert!(printed.stderr.contains("the import failed"), "{printed:?}");
+
+    let printed = run(&imports.address("missing.jsonl")).await?;
+    ensure!(!printed.success, "there is no such object: {printed:?}");
+    assert!(printed.stderr.contains("does not exist"), "{printed:?}");
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Documents, messages and servers that get in the way of an import.
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tests::{App, Pace};
+use tokio::time::{Duration, sleep};
+
+use crate::{Outcome, imports::lines};
+
+/// Makes the database refuse the document `poison`, whoever stores it.
+const POISON: &str = "
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'no document may be called %', NEW.id;
+    END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON rappel.documents
+        FOR EACH ROW WHEN (NEW.id = 'poison-7') EXECUTE FUNCTION refuse();
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_document_is_given_up_and_its_neighbours_are_stored() -> Outcome {
+    let (app, imports) = App::with_imports(Pace::default()).await?;
+    let sql = app.sql().await?;
+    sql.run(POISON).await?;
+    let source = imports.put("poison.jsonl", lines("poison", 20, 10)).await?;
+    let id = app.import(&source).await?;
+    let import = app.ended(&id).await?;
+    assert_eq!(import["state"], "done", "{import}");
+    assert_eq!(
+        import["documents"],
+        json!({ "total": 20, "done": 19, "unchanged": 0, "failed": 1 })
+    );
+    let failure = &import["failures"][0];
+    assert_eq!(
+        (&failure["line"], &failure["document_id"]),
+        (&json!(8), &json!("poison-7")),
+        "{import}"
+    );
+    let is_told = |reason: &Value| {
+        reason
+            .as_str()
+            .is_some_and(|text| text.contains("no document may be called poison-7"))
+    };
+    assert!(is_told(&failure["reason"]), "{import}");
+    let attempts = "SELECT attempts::bigint FROM rappel.import_lines WHERE outcome = 'failed'";
+    assert_eq!(
+        sql.number(attempts, &[]).await?,
+        3,
+        "as often as the queue delivers"
+    );
+
+    let letters = imports.dead_letters().await?;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0]["import"], id, "{letters:?}");
+    assert_eq!(letters[0]["position"], failure["offset"], "{letters:?}");
+    assert!(is_told(&letters[0]["reason"]), "{letters:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_that_is_cured_in_time_is_stored() -> Outcome {
+    let pace = Pace {
+        max_receives: 6,
+        ..Pace::default()
+    };
+    let (app, imports) = App::with_imports(pace).await?;
+    let sql = app.sql().await?;
+    sql.run(POISON).await?;
+    let source = imports.put("poison.jsonl", lines("poison", 10, 10)).await?;
+    let id = app.import(&source).await?;
+    let tried = "SELECT count(*) FROM rappel.import_lines WHERE attempts > 0";
+    while sql.number(tried, &[]).await? == 0 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    sql.run("DROP TRIGGER refuse ON rappel.documents").await?;
+    let import = app.ended(&id).await?;
+    assert_eq!(
+        import["documents"],
+        json!({ "total": 10, "done": 10, "unchanged": 0, "failed": 0 }),
+        "{import}"
+    );
+    assert_eq!(import["failures"], json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_come_twice_change_nothing() -> Outcome {
+    let (app, imports) = App::with_imports(Pace::default()).await?;
+    let sql = app.sql().await?;
+    let source = imports
+        .put("twice.jsonl", lines("twice", 120, 15_000))
+        .await?;
+    let id = app.import(&source).await?;
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)?
+        .as_secs();
+    let duplicates = async || {
+        for part in 0..=4 {
+            imports
+                .send(&json!({ "import": id, "part": part, "since": since }))
+                .await?;
+        }
+        anyhow::Ok(())
+    };
+    // Once while workers hold the parts, and once when all is done.
+    let held = "SELECT count(*) FROM rappel.import_parts
+        WHERE part > 0 AND worker IS NOT NULL AND finished_at IS NULL";
+    while sql.number(held, &[]).await? == 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    duplicates().await?;
+    let first = app.ended(&id).await?;
+    duplicates().await?;
+    sleep(Duration::from_secs(2)).await;
+    let last = app.import_state(&id).await?;
+    assert_eq!(first["state"], "done", "{first}");
+    assert_eq!(
+        first["documents"],
+        json!({ "total": 120, "done": 120, "unchanged": 0, "failed": 0 })
+    );
+    for part in ["state", "documents", "parts", "finished_at"] {
+        assert_eq!(first[part], last[part], "{part}");
+    }
+    assert_eq!(sql.number(STORED_TWICE, &[]).await?, 0);
+    Ok(())
+}
+
+/// Documents that were stored more than once.
+pub(crate) const STORED_TWICE: &str =
+    "SELECT count(*) FROM rappel.documents WHERE updated_at <> created_at";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_waits_for_a_database_that_is_away() -> Outcome {
+    let pace = Pace {
+        lease: Duration::from_secs(4),
+        ..Pace::default()
+    };
+    let (app, imports) = App::alone_with_imports(pace).await?;
+    let source = imports
+        .put("away.jsonl", lines("away", 150, 15_000))
+        .await?;
+    let id = app.import(&source).await?;
+    {
+        let sql = app.sql().await?;
+        while sql
+            .number("SELECT count(*) FROM rappel.documents", &[])
+            .await?
+            == 0
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    app.kill_postgres().await?;
+    // Longer than all deliveries of a message take.
+    sleep(Duration::from_secs(10)).await;
+    app.restart_postgres().await?;
+    let import = app.ended(&id).await?;
+    assert_eq!(import["state"], "done", "{import}");
+    assert_eq!(import["documents"]["done"], 150, "{import}");
+    let sql = app.sql().await?;
+    assert_eq!(
+        sql.number("SELECT count(*) FROM rappel.documents", &[])
+            .await?,
+        150
+    );
+    assert_eq!(sql.number(STORED_TWICE, &[]).await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_queue_an_import_is_not_accepted_and_all_else_works() -> Outcome {
+    let nobody = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let endpoint = format!("http://{}", nobody.local_addr()?);
+    drop(nobody);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("documents.jsonl");
+    std::fs::write(&file, lines("a", 1, 0))?;
+    let (app, ()) = App::through(async |_| {
+        let variables = [
+            ("AWS_ENDPOINT_URL_SQS", endpoint.as_str()),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("IMPORT_QUEUE_URL", "http://127.0.0.1/123456789012/queue"),
+            ("IMPORT_BUCKET", "bucket"),
+            ("IMPORT_LOCAL_FILES", "true"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(((), variables.to_vec()))
+    })
+    .await?;
+    app.invoke("migrate", json!({})).await?;
+    let source = format!("file://{}", file.display());
+    let answer = app.post("/imports", json!({ "source": source })).await?;
+    answer.problem(503, "queue-unavailable")?;
+    answer
+        .header("retry-after")
+        .context("it says when to try again")?;
+    let sql = app.sql().await?;
+    assert_eq!(
+        sql.number("SELECT count(*) FROM rappel.imports", &[])
+            .await?,
+        0,
+        "what was not accepted leaves nothing"
+    );
+    app.ingest_samples(&["recette-crepes"]).await?;
+    Ok(())
+}

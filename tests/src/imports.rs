@@ -1,0 +1,248 @@
+//! Imports on a queue: moto's server, and what stories do with its queue and its bucket.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use local::{
+    assets::Cache,
+    aws::{Overrides, Resources, Server},
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::Mutex,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+
+use crate::{App, Assets};
+
+/// An import of a story that takes longer hangs.
+const HANG: Duration = Duration::from_mins(4);
+
+/// The template's names.
+const QUEUE: &str = "ImportQueue";
+const DEAD_LETTERS: &str = "ImportDeadLetters";
+const BUCKET: &str = "ImportBucket";
+
+/// How soon a worker that is silent counts as dead, and how often a message is delivered: on AWS two
+/// minutes, and five times.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The lease.
+    pub lease: Duration,
+    /// Deliveries.
+    pub max_receives: u64,
+}
+
+/// The queue and the bucket of one app.
+pub struct Imports {
+    resources: Resources,
+    pace: Pace,
+    _server: Arc<Server>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(6),
+            max_receives: 3,
+        }
+    }
+}
+
+impl App {
+    /// Starts the product with a queue and a bucket of its own.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub async fn with_imports(pace: Pace) -> Result<(Self, Imports)> {
+        let imports = Imports::new(pace).await?;
+        Ok((Self::importing(&imports, false).await?, imports))
+    }
+
+    /// The same on a Postgres of its own, which the test may kill.
+    ///
+    /// # Errors
+    /// Says which part did not start.
+    pub async fn alone_with_imports(pace: Pace) -> Result<(Self, Imports)> {
+        let imports = Imports::new(pace).await?;
+        Ok((Self::importing(&imports, true).await?, imports))
+    }
+
+    /// Posts an import and answers its id.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub async fn import(&self, source: &str) -> Result<String> {
+        let import = self
+            .post("/imports", json!({ "source": source }))
+            .await?
+            .success(202)?;
+        ensure!(
+            import["source"] == source,
+            "the answer names the source: {import}"
+        );
+        Ok(import["id"]
+            .as_str()
+            .context("the answer has the id")?
+            .to_owned())
+    }
+
+    /// The state of an import.
+    ///
+    /// # Errors
+    /// When there is no such import.
+    pub async fn import_state(&self, id: &str) -> Result<Value> {
+        self.get(&format!("/imports/{id}"), &[]).await?.success(200)
+    }
+
+    /// The state of an import once it has ended.
+    ///
+    /// # Errors
+    /// When it does not end in four minutes.
+    pub async fn ended(&self, id: &str) -> Result<Value> {
+        let mut last = Value::Null;
+        let watch = async {
+            loop {
+                last = self.import_state(id).await?;
+                if last["state"] == "done" || last["state"] == "failed" {
+                    return anyhow::Ok(());
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let watched = timeout(HANG, watch).await;
+        watched.with_context(|| format!("the import does not end: {last}"))??;
+        Ok(last)
+    }
+}
+
+impl Imports {
+    async fn new(pace: Pace) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let server = server().await?;
+        let resources = Resources {
+            endpoint: server.endpoint(),
+            prefix: format!("app-{}-", NEXT.fetch_add(1, Ordering::Relaxed)),
+        };
+        let overrides = Overrides {
+            visibility: Some(pace.lease),
+            max_receives: Some(pace.max_receives),
+        };
+        let template = Assets::prepared().await?.workspace.join("template.yaml");
+        resources
+            .create(&template, overrides)
+            .await
+            .context("making the queue and the bucket")?;
+        Ok(Self {
+            resources,
+            pace,
+            _server: server,
+        })
+    }
+
+    /// Puts an object into the bucket and answers its address.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> Result<String> {
+        self.resources.put(BUCKET, key, content.into()).await
+    }
+
+    /// The address that an object of the bucket would have.
+    #[must_use]
+    pub fn address(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.resources.bucket(BUCKET))
+    }
+
+    /// Sends a message to the queue, as if it were delivered twice.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn send(&self, message: &Value) -> Result<()> {
+        self.resources.send(QUEUE, &message.to_string()).await
+    }
+
+    /// The bodies of the messages that were given up, once there is one.
+    ///
+    /// # Errors
+    /// When none comes in a minute.
+    pub async fn dead_letters(&self) -> Result<Vec<Value>> {
+        for _ in 0..600 {
+            let messages = self.resources.receive(DEAD_LETTERS, 10).await?;
+            if !messages.is_empty() {
+                let body = |message: &Value| {
+                    let text = message["Body"].as_str().unwrap_or_default();
+                    serde_json::from_str(text).context("a message is JSON")
+                };
+                return messages.iter().map(body).collect();
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("no message was given up")
+    }
+
+    /// Waits until the queue has no message left, hidden or not.
+    ///
+    /// # Errors
+    /// When it still has one after a minute.
+    pub async fn emptied(&self) -> Result<()> {
+        for _ in 0..600 {
+            if self.resources.waiting(QUEUE).await? == 0 {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("the queue is not emptied")
+    }
+
+    /// How many messages were given up.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn given_up(&self) -> Result<u64> {
+        self.resources.waiting(DEAD_LETTERS).await
+    }
+
+    pub(crate) fn resources(&self) -> Resources {
+        self.resources.clone()
+    }
+
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let mut variables = self.resources.environment();
+        let Pace {
+            lease,
+            max_receives,
+        } = self.pace;
+        for (name, value) in [
+            ("IMPORT_QUEUE_URL", self.resources.queue_url(QUEUE)),
+            ("IMPORT_BUCKET", self.resources.bucket(BUCKET)),
+            ("IMPORT_MAX_RECEIVES", max_receives.to_string()),
+            ("IMPORT_LEASE_MS", lease.as_millis().to_string()),
+        ] {
+            variables.push((name.to_owned(), value));
+        }
+        variables
+    }
+}
+
+/// The server that all tests of this process share; only they hold it.
+async fn server() -> Result<Arc<Server>> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
+    let mut shared = SHARED.lock().await;
+    if let Some(running) = shared.upgrade() {
+        return Ok(running);
+    }
+    let install = spawn_blocking(|| Cache::from_env()?.moto())
+        .await?
+        .context("preparing moto")?;
+    let started = Arc::new(Server::start(&install, Server::port()?).await?);
+    *shared = Arc::downgrade(&started);
+    Ok(started)
+}
