@@ -13,7 +13,7 @@ use local::{
 use crate::setup::{Setup, threads};
 
 /// The functions are built as this command was, so that they share what is compiled already.
-const PROFILE: Profile = if cfg!(debug_assertions) {
+pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {
     Profile::Dev
 } else {
     Profile::Release

@@ -1,6 +1,7 @@
 //! The `rappel` command.
 
 mod api;
+mod bench;
 mod chat;
 mod doctor;
 mod eval;
@@ -45,6 +46,8 @@ enum Action {
     Eval(eval::Eval),
     /// Find the settings of the search that suit a judged set.
     Tune(tune::Tune),
+    /// Measure how fast Rappel is, beside what it replaces.
+    Bench(bench::Bench),
     /// Say what is wrong between here and an answered search, and what to do about it.
     Doctor(doctor::Doctor),
 }
@@ -71,6 +74,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Chat(chat) => chat.run().await,
         Action::Eval(eval) => eval.run().await,
         Action::Tune(tune) => tune.run().await,
+        Action::Bench(bench) => bench.run().await,
         Action::Doctor(doctor) => doctor.run().await,
     }
 }
