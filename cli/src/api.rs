@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The functions are built as this command was, so that they share what is compiled already.
-const PROFILE: Profile = if cfg!(debug_assertions) {
+pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {
     Profile::Dev
 } else {
     Profile::Release

@@ -15,6 +15,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 use shared::{
     database::{Database, Statement},
     documents::{self, BatchLoad, Prepared},
@@ -43,6 +44,9 @@ pub(crate) struct Import {
     /// Stop at the first bad line instead of reporting it.
     #[arg(long)]
     strict: bool,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -81,8 +85,26 @@ impl Import {
         }
         let setup = self.target.prepare("").await?;
         let imported = import(&setup, &self.source, self.strict).await?;
-        println!("{imported}");
+        if self.json {
+            println!("{}", imported.json());
+        } else {
+            println!("{imported}");
+        }
         setup.stop().await
+    }
+}
+
+impl Imported {
+    fn json(&self) -> Value {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        json!({
+            "documents": count(&self.done.stored),
+            "chunks": count(&self.done.chunks),
+            "unchanged": count(&self.done.unchanged),
+            "bad_lines": count(&self.done.bad),
+            "loading_s": self.loading.as_secs_f64(),
+            "indexing_s": self.indexing.as_secs_f64(),
+        })
     }
 }
 

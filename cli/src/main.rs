@@ -1,6 +1,7 @@
 //! The `rappel` command.
 
 mod api;
+mod bench;
 mod chat;
 mod doctor;
 mod eval;
@@ -47,6 +48,8 @@ enum Action {
     Eval(eval::Eval),
     /// Find the settings of the search that suit a judged set.
     Tune(tune::Tune),
+    /// Measure how fast Rappel is, beside what it replaces.
+    Bench(bench::Bench),
     /// Say what is wrong between here and an answered search, and what to do about it.
     Doctor(doctor::Doctor),
     /// Lay the files of the Lambda layer into a folder; `sam build` calls this.
@@ -75,6 +78,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Chat(chat) => chat.run().await,
         Action::Eval(eval) => eval.run().await,
         Action::Tune(tune) => tune.run().await,
+        Action::Bench(bench) => bench.run().await,
         Action::Doctor(doctor) => doctor.run().await,
         Action::Layer(layer) => layer.run().await,
     }

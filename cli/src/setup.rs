@@ -56,6 +56,11 @@ pub(crate) struct Setup {
 }
 
 impl Target {
+    /// The model as it was named.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
     /// Fetches what is missing, starts the embedded Postgres unless another one is given, and
     /// brings the schema up to date. `suffix` tells the databases of one server apart.
     pub(crate) async fn prepare(&self, suffix: &str) -> anyhow::Result<Setup> {

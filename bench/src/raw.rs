@@ -1,0 +1,160 @@
+//! ONNX Runtime and nothing around it: what an embedder is compared with.
+
+use std::{path::Path, thread, time::Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use ort::{environment::Environment, session::Session, value::Tensor};
+use shared::embedder::{Kind, Manifest};
+use tokenizers::Tokenizer;
+
+/// What is asked where any question will do.
+pub const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
+
+/// Padded tokens of one inference, as an import has them.
+const BATCH_TOKENS: usize = 2_048;
+
+/// Texts as the model reads them, in batches of like length.
+#[derive(Debug)]
+pub struct Tokens {
+    batches: Vec<Batch>,
+}
+
+#[derive(Clone, Debug)]
+struct Batch {
+    rows: usize,
+    ids: Vec<i64>,
+    mask: Vec<i64>,
+}
+
+/// Loads the library and creates its environment, without telemetry.
+///
+/// # Errors
+/// When the library cannot be loaded, or this process has an environment already.
+pub fn environment(library: &Path) -> Result<Environment> {
+    Ok(ort::init_from(library)?.with_telemetry(false).build()?)
+}
+
+/// Opens a session of one thread on a model's folder; weights beside the graph are mapped.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub fn session(environment: &Environment, folder: &Path) -> Result<Session> {
+    let builder = Session::builder(environment)?.with_intra_threads(1);
+    // A builder's error holds the builder, which cannot go to another thread.
+    let mut builder = builder.map_err(|error| anyhow!("{error}"))?;
+    Ok(builder.commit_from_file(folder.join("model.onnx"))?)
+}
+
+impl Tokens {
+    /// Tokenizes passages with the tokenizer of a model's folder. Each comes with its document's title.
+    ///
+    /// # Errors
+    /// When the folder has no `tokenizer.json` that can be used.
+    pub fn of(folder: &Path, manifest: &Manifest, passages: &[(String, String)]) -> Result<Self> {
+        let path = folder.join("tokenizer.json");
+        let tokenizer =
+            Tokenizer::from_file(&path).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+        let prefix = manifest.prefix(Kind::Passage);
+        let mut rows = Vec::with_capacity(passages.len());
+        for (title, passage) in passages {
+            let text = format!("{prefix}{title}\n{passage}");
+            let encoding = tokenizer
+                .encode_fast(text, true)
+                .map_err(|error| anyhow!("{error}"))?;
+            let mut ids: Vec<i64> = encoding.get_ids().iter().copied().map(i64::from).collect();
+            ids.truncate(manifest.max_tokens);
+            rows.push(ids);
+        }
+        rows.sort_by_key(Vec::len);
+        let mut batches = Vec::new();
+        let mut start = 0;
+        for end in 1..=rows.len() {
+            let next = rows.get(end).map_or(usize::MAX, Vec::len);
+            if next.saturating_mul(end - start + 1) > BATCH_TOKENS {
+                batches.push(Batch::of(&rows[start..end]));
+                start = end;
+            }
+        }
+        Ok(Self { batches })
+    }
+
+    /// Texts a second of a session of one thread on each of `threads` threads.
+    ///
+    /// # Errors
+    /// When a session cannot be opened or an inference fails.
+    pub fn rate(&self, environment: &Environment, folder: &Path, threads: usize) -> Result<f64> {
+        let sessions = (0..threads).map(|_| session(environment, folder));
+        let mut sessions = sessions.collect::<Result<Vec<_>>>()?;
+        for session in &mut sessions {
+            // The first inference allocates.
+            self.run(session, 0, usize::MAX)?;
+        }
+        let start = Instant::now();
+        let texts = thread::scope(|scope| {
+            let run = |(first, session)| scope.spawn(move || self.run(session, first, threads));
+            let running: Vec<_> = sessions.iter_mut().enumerate().map(run).collect();
+            let texts = running.into_iter().map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            texts.sum::<Result<usize>>()
+        })?;
+        Ok(texts as f64 / start.elapsed().as_secs_f64())
+    }
+
+    /// Runs every `stride`th batch from the `first` on through a session; returns the number of texts.
+    fn run(&self, session: &mut Session, first: usize, stride: usize) -> Result<usize> {
+        let typed = session
+            .inputs()
+            .iter()
+            .any(|input| input.name() == "token_type_ids");
+        let mut texts = 0;
+        for batch in self.batches.iter().skip(first).step_by(stride.max(1)) {
+            let shape = [batch.rows, batch.ids.len() / batch.rows];
+            let mut inputs = ort::inputs![
+                "input_ids" => Tensor::from_array((shape, batch.ids.clone()))?,
+                "attention_mask" => Tensor::from_array((shape, batch.mask.clone()))?,
+            ];
+            if typed {
+                let types = Tensor::from_array((shape, vec![0_i64; batch.ids.len()]))?;
+                inputs.push(("token_type_ids".into(), types.into()));
+            }
+            let outputs = session.run(inputs)?;
+            outputs.iter().next().context("a model has an output")?;
+            texts += batch.rows;
+        }
+        Ok(texts)
+    }
+}
+
+impl Batch {
+    fn of(rows: &[Vec<i64>]) -> Self {
+        let width = rows.last().map_or(0, Vec::len);
+        let padded = |row: &Vec<i64>, inside: &dyn Fn(i64) -> i64| {
+            let padding = width - row.len();
+            let tokens = row.iter().copied().map(inside);
+            tokens
+                .chain(std::iter::repeat_n(0, padding))
+                .collect::<Vec<_>>()
+        };
+        Self {
+            rows: rows.len(),
+            ids: rows.iter().flat_map(|row| padded(row, &|id| id)).collect(),
+            mask: rows.iter().flat_map(|row| padded(row, &|_| 1)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_padded_to_its_longest_text() {
+        let batch = Batch::of(&[vec![7], vec![8, 9]]);
+        assert_eq!(batch.rows, 2);
+        assert_eq!(batch.ids, [7, 0, 8, 9]);
+        assert_eq!(batch.mask, [1, 0, 1, 1]);
+    }
+}

@@ -1,0 +1,177 @@
+//! How many of the true neighbours the index finds, and what that costs.
+
+use std::{collections::HashMap, time::Instant};
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use serde::Serialize;
+use shared::{
+    config::SearchConfig,
+    database::{Database, Statement},
+    search::SearchRequest,
+};
+
+use crate::statistics::Summary;
+
+/// Chunks that an exact search reads out, so that a hundred documents are among them.
+const NEAREST: i64 = 1_000;
+
+/// Distances of halfvecs that differ by less are the same: their last bits depend on the order of a sum.
+const SAME: f64 = 1e-6;
+
+/// What one effort finds and costs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recall {
+    /// `hnsw.ef_search`.
+    pub effort: i32,
+    /// The share of the ten nearest documents that are found.
+    pub at_10: f64,
+    /// The share of the hundred nearest.
+    pub at_100: f64,
+    /// Milliseconds of the statement for ten.
+    pub latency_10: Summary,
+    /// Milliseconds of the statement for a hundred.
+    pub latency_100: Summary,
+}
+
+/// A question's embedding, and the distances of its nearest documents by comparing with every embedding.
+pub(crate) struct Truth {
+    embedding: Vec<f32>,
+    /// Ascending.
+    distances: Vec<f64>,
+}
+
+/// Searches exactly, and answers with how long that took in milliseconds.
+pub(crate) async fn truths(
+    database: &Database,
+    embeddings: Vec<Vec<f32>>,
+    progress: &ProgressBar,
+) -> Result<(Vec<Truth>, Summary)> {
+    let mut truths = Vec::with_capacity(embeddings.len());
+    let mut times = Vec::with_capacity(embeddings.len());
+    for embedding in embeddings {
+        // The 0 that is added keeps the planner from the index.
+        let statement = Statement::read(
+            "SELECT document_id, embedding <=> $1::real[]::halfvec FROM rappel.chunks
+             ORDER BY (embedding <=> $1::real[]::halfvec) + 0 LIMIT $2",
+        )
+        .bind(embedding.clone())
+        .bind(NEAREST);
+        let start = Instant::now();
+        let chunks: Vec<(String, f64)> = database.fetch_all(statement).await?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        truths.push(Truth {
+            embedding,
+            distances: of_documents(chunks),
+        });
+        progress.inc(1);
+    }
+    Ok((truths, Summary::of(times)))
+}
+
+/// Measures one effort.
+pub(crate) async fn measure(
+    database: &Database,
+    model: &str,
+    truths: &[Truth],
+    effort: i32,
+    progress: &ProgressBar,
+) -> Result<Recall> {
+    let mut found = [0, 0];
+    let mut wanted = [0, 0];
+    let mut times = [Vec::new(), Vec::new()];
+    for truth in truths {
+        for (place, limit) in [10, 100].into_iter().enumerate() {
+            let start = Instant::now();
+            let hits = search(database, model, truth, limit, effort).await?;
+            times[place].push(start.elapsed().as_secs_f64() * 1e3);
+            let (right, of) = right(&hits, &truth.distances, limit);
+            found[place] += right;
+            wanted[place] += of;
+        }
+        progress.inc(1);
+    }
+    let [latency_10, latency_100] = times.map(Summary::of);
+    let share = |place: usize| f64::from(found[place]) / f64::from(wanted[place].max(1));
+    Ok(Recall {
+        effort,
+        at_10: share(0),
+        at_100: share(1),
+        latency_10,
+        latency_100,
+    })
+}
+
+/// The distances of a search's hits.
+async fn search(
+    database: &Database,
+    model: &str,
+    truth: &Truth,
+    limit: u16,
+    effort: i32,
+) -> Result<Vec<f64>> {
+    let request = SearchRequest {
+        query: "-".to_owned(),
+        limit: Some(limit.into()),
+        mode: Some("semantic".to_owned()),
+        ..SearchRequest::default()
+    };
+    let config = SearchConfig {
+        effort,
+        ..SearchConfig::default()
+    };
+    let search = request.parse()?;
+    let hits = search
+        .find(database, model, truth.embedding.clone(), &config)
+        .await?;
+    Ok(hits.iter().map(|hit| hit.distance).collect())
+}
+
+/// The distance of each document's nearest chunk, ascending.
+fn of_documents(chunks: Vec<(String, f64)>) -> Vec<f64> {
+    let mut nearest: HashMap<String, f64> = HashMap::new();
+    for (document, distance) in chunks {
+        let known = nearest.entry(document).or_insert(distance);
+        *known = known.min(distance);
+    }
+    let mut distances: Vec<f64> = nearest.into_values().collect();
+    distances.sort_by(f64::total_cmp);
+    distances
+}
+
+/// How many hits are no farther than the last of the true ones, and how many those are. Documents at one
+/// distance are as good as each other, so distances are compared and not names.
+fn right(hits: &[f64], truth: &[f64], limit: u16) -> (u32, u32) {
+    let wanted = truth.len().min(limit.into());
+    let Some(farthest) = truth.get(wanted.wrapping_sub(1)) else {
+        return (0, 0);
+    };
+    let right = hits
+        .iter()
+        .filter(|distance| **distance <= farthest + SAME)
+        .take(wanted)
+        .count();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    (count(right), count(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_as_near_as_the_true_ones_are_right() {
+        let truth = [0.1, 0.2, 0.2, 0.3];
+        assert_eq!(right(&[0.1, 0.2], &truth, 2), (2, 2));
+        assert_eq!(right(&[0.1, 0.3], &truth, 2), (1, 2));
+        assert_eq!(right(&[0.1, 0.2, 0.2, 0.3], &truth, 10), (4, 4));
+        assert_eq!(right(&[], &[], 10), (0, 0));
+    }
+
+    #[test]
+    fn a_document_is_as_near_as_its_nearest_chunk() {
+        let chunks = [("a", 0.1), ("b", 0.2), ("a", 0.3)];
+        let chunks = chunks.map(|(document, distance)| (document.to_owned(), distance));
+        assert_eq!(of_documents(chunks.to_vec()), [0.1, 0.2]);
+    }
+}

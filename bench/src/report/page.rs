@@ -1,0 +1,128 @@
+//! The page: the ratios, the plots, and how they were measured, in one file without scripts.
+
+use super::{
+    figures,
+    plot::{escaped, number},
+};
+use crate::results::{Ratio, Results};
+
+const STYLE: &str = include_str!("style.css");
+
+/// How everything was measured, and what is the same for Rappel and its peer.
+const METHOD: &str = include_str!("method.html");
+
+/// The whole page.
+pub(super) fn of(results: &Results) -> String {
+    let figures: String = figures::all(results)
+        .iter()
+        .map(|figure| {
+            format!(
+                "<figure><h2>{}</h2>{}<figcaption>{}</figcaption></figure>\n",
+                figure.heading,
+                figure.svg,
+                escaped(&figure.caption)
+            )
+        })
+        .collect();
+    let notes: String = results
+        .notes
+        .iter()
+        .map(|note| format!("<li>{}</li>", escaped(note)))
+        .collect();
+    let notes = match notes.as_str() {
+        "" => String::new(),
+        notes => format!("<h2>Left out</h2><ul>{notes}</ul>"),
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>How fast Rappel is</title>\n\
+         <style>{STYLE}</style></head>\n<body><main>\n<h1>How fast Rappel is</h1>\n{}\n{}\n\
+         <div class=\"figures\">{figures}</div>\n<section class=\"text\">{notes}{METHOD}</section>\n</main></body></html>\n",
+        setting(results),
+        ratios(&results.ratios),
+    )
+}
+
+fn setting(results: &Results) -> String {
+    let setting = &results.setting;
+    let warning = if setting.profile == "release" {
+        ""
+    } else {
+        "<p class=\"warning\">Measured on a debug build: no figure means anything.</p>"
+    };
+    format!(
+        "<p class=\"setting\">Commit {} ({}), {}, {} on {} documents in {} passages of {}; {} cores of {}, load {:.1} \
+         at the start; {:.0} minutes. Every ratio is of two measurements of this run.</p>{warning}",
+        escaped(&setting.commit),
+        setting.profile,
+        escaped(&setting.processor),
+        escaped(&setting.model),
+        number(setting.documents as f64),
+        number(setting.passages as f64),
+        escaped(&setting.corpus),
+        setting.cores,
+        escaped(&setting.processor),
+        setting.load,
+        setting.seconds / 60.0,
+    )
+}
+
+fn ratios(ratios: &[Ratio]) -> String {
+    let row = |ratio: &Ratio| {
+        let (class, verdict) = if ratio.is_met() {
+            ("met", "✓ met")
+        } else {
+            ("missed", "✗ missed")
+        };
+        let sign = if ratio.at_most { "≤" } else { "≥" };
+        format!(
+            "<tr class=\"{class}\"><td>{}</td><td class=\"ratio\">{}</td><td>{sign} {}</td><td>{verdict}</td>\
+             <td>{}</td></tr>\n",
+            escaped(&ratio.name),
+            fraction(ratio.value),
+            fraction(ratio.aim),
+            escaped(&ratio.from)
+        )
+    };
+    if ratios.is_empty() {
+        return String::new();
+    }
+    let rows: String = ratios.iter().map(row).collect();
+    format!(
+        "<table><thead><tr><th>what is compared</th><th>ratio</th><th>aim</th><th></th><th>measured</th></tr></thead>\
+         <tbody>{rows}</tbody></table>"
+    )
+}
+
+/// A small ratio as one of so many, as people say it.
+fn fraction(value: f64) -> String {
+    if value > 0.0 && value < 0.35 {
+        format!("1/{}", number(1.0 / value))
+    } else if (0.9..1.0).contains(&value) {
+        format!("{value:.3}")
+    } else {
+        number(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_ratios_are_fractions() {
+        assert_eq!(fraction(0.125), "1/8");
+        assert_eq!(fraction(0.6), "0.6");
+        assert_eq!(fraction(0.9851), "0.985");
+        assert_eq!(fraction(3.0), "3");
+    }
+
+    #[test]
+    fn a_page_of_nothing_is_a_page() {
+        let page = of(&Results::default());
+        assert!(
+            page.contains("<h1>") && !page.contains("<figure>"),
+            "{page}"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! Warm searches: what a sandbox takes that has answered before, and what many can do together.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Context as _, Result};
+use futures_util::future::try_join_all;
+use hyper::body::Bytes;
+use indicatif::ProgressBar;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::{
+    config::SearchConfig,
+    database::Database,
+    embedder::{Embedder, Kind},
+    search::SearchRequest,
+};
+
+use crate::{
+    database::{MARKS, Scratch, pgbouncer::PgBouncer},
+    event::{self, Answer},
+    load::{self, Arrivals, Load},
+    sandbox::{Program, Sandbox},
+    statistics::Summary,
+};
+
+/// Shares of what a sandbox can do at most at which the fixed rates lie.
+const RATES: [f64; 3] = [0.3, 0.6, 0.9];
+
+/// A load under a name.
+#[derive(Clone, Debug, Serialize)]
+pub struct Case {
+    /// The program that answered.
+    pub program: String,
+    /// What was asked, or through what.
+    pub name: String,
+    /// What became of it.
+    pub load: Load,
+}
+
+/// Rappel, its parts alone, and the peer, asked the same question one after the other.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct InTurn {
+    /// Milliseconds end to end, by program.
+    pub programs: Vec<(String, Summary)>,
+    /// Milliseconds of the embedding, measured alone.
+    pub embed_alone: Summary,
+    /// Milliseconds of the SQL, measured alone on a connection of the same kind.
+    pub database_alone: Summary,
+    /// Milliseconds that a search of Rappel's takes beyond those two, question by question.
+    pub overhead: Summary,
+}
+
+/// What a warm measurement works on.
+pub(crate) struct Warm<'a> {
+    pub(crate) questions: &'a [String],
+    pub(crate) log: &'a Path,
+    pub(crate) progress: &'a ProgressBar,
+}
+
+impl Warm<'_> {
+    /// The searches of all questions in mode `semantic`, with other fields on top.
+    fn events(&self, more: &Value) -> Vec<Bytes> {
+        let event = |question: &String| {
+            let mut body = json!({ "query": question, "limit": 10, "mode": "semantic" });
+            if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+                body.extend(more.clone());
+            }
+            event::search(&body)
+        };
+        self.questions.iter().map(event).collect()
+    }
+
+    /// Starts sandboxes and lets each answer a few searches, so that its first plans are behind it.
+    async fn sandboxes(
+        &self,
+        program: &Program,
+        number: usize,
+        events: &[Bytes],
+    ) -> Result<Vec<Sandbox>> {
+        let starts = (0..number).map(|_| program.start(self.log));
+        let mut sandboxes = try_join_all(starts).await?;
+        let hidden = ProgressBar::hidden();
+        load::run(
+            &mut sandboxes,
+            events,
+            Arrivals::Saturation,
+            8 * number,
+            &hidden,
+        )
+        .await?;
+        Ok(sandboxes)
+    }
+
+    /// One load on new sandboxes.
+    pub(crate) async fn case(
+        &self,
+        program: &Program,
+        name: &str,
+        more: &Value,
+        number: usize,
+        arrivals: Arrivals,
+    ) -> Result<Case> {
+        let events = self.events(more);
+        let mut sandboxes = self.sandboxes(program, number, &events).await?;
+        let count = self.questions.len();
+        self.progress.inc_length(count as u64);
+        let load = load::run(&mut sandboxes, &events, arrivals, count, self.progress)
+            .await
+            .with_context(|| format!("{}: {name}", program.name))?;
+        stop(sandboxes).await?;
+        Ok(Case {
+            program: program.name.clone(),
+            name: name.to_owned(),
+            load,
+        })
+    }
+
+    /// Saturation of one and of several sandboxes, then fixed rates on one.
+    pub(crate) async fn loads(&self, program: &Program, most: usize) -> Result<Vec<Case>> {
+        let plain = json!({});
+        let mut cases = Vec::new();
+        let mut number = 1;
+        while number <= most {
+            let name = format!("saturation, {number} sandboxes");
+            cases.push(
+                self.case(program, &name, &plain, number, Arrivals::Saturation)
+                    .await?,
+            );
+            number *= 2;
+        }
+        let capacity = cases.first().map_or(1.0, |case| case.load.throughput);
+        for share in RATES {
+            let name = format!("{:.0} % of saturation", share * 100.0);
+            let arrivals = Arrivals::Rate(capacity * share);
+            cases.push(self.case(program, &name, &plain, 1, arrivals).await?);
+        }
+        Ok(cases)
+    }
+
+    /// Each mode, each filter, and a greatest distance.
+    pub(crate) async fn kinds(&self, program: &Program) -> Result<Vec<Case>> {
+        let mut kinds = ["semantic", "keyword", "hybrid"]
+            .map(|mode| (mode.to_owned(), json!({ "mode": mode })))
+            .to_vec();
+        for (mark, share) in MARKS {
+            let filter = json!({ mark: true });
+            let percent = share * 100.0;
+            kinds.push((
+                format!("semantic, filter of {percent:.0} %"),
+                json!({ "filter": filter }),
+            ));
+            let hybrid = json!({ "filter": filter, "mode": "hybrid" });
+            kinds.push((format!("hybrid, filter of {percent:.0} %"), hybrid));
+        }
+        kinds.push((
+            "semantic, max_distance 0.15".to_owned(),
+            json!({ "max_distance": 0.15 }),
+        ));
+        let mut cases = Vec::new();
+        for (name, more) in kinds {
+            cases.push(
+                self.case(program, &name, &more, 1, Arrivals::Saturation)
+                    .await?,
+            );
+        }
+        Ok(cases)
+    }
+
+    /// Each way of pooling; those that need `PgBouncer` are left out, and named in `notes`, without it.
+    pub(crate) async fn poolers(
+        &self,
+        program: &Program,
+        database: &Scratch,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Case>> {
+        let mut cases = Vec::new();
+        for mode in ["direct", "session", "transaction"] {
+            let pgbouncer = match mode {
+                "direct" => None,
+                _ => match PgBouncer::before(&database.config.url, mode).await? {
+                    None => {
+                        notes.push(format!(
+                            "pooler mode {mode}: skipped, PgBouncer is not installed"
+                        ));
+                        continue;
+                    }
+                    started => started,
+                },
+            };
+            let url = match &pgbouncer {
+                Some(pgbouncer) => pgbouncer.url(&database.config.url)?,
+                None => database.config.url.clone(),
+            };
+            let through = program
+                .clone()
+                .with("DATABASE_URL", url)
+                .with("DATABASE_POOLER", mode);
+            let name = format!("pooler {mode}");
+            cases.push(
+                self.case(&through, &name, &json!({}), 1, Arrivals::Saturation)
+                    .await?,
+            );
+        }
+        Ok(cases)
+    }
+
+    /// Asks each question of every program and of the parts alone, in turn, so that the machine's moods
+    /// fall on all of them.
+    pub(crate) async fn in_turn(
+        &self,
+        programs: &[Program],
+        embedder: &Embedder,
+        database: &Database,
+    ) -> Result<InTurn> {
+        let events = self.events(&json!({}));
+        let mut sandboxes = Vec::new();
+        for program in programs {
+            sandboxes.extend(self.sandboxes(program, 1, &events).await?);
+        }
+        let mut times = vec![Vec::new(); programs.len()];
+        let (mut embeds, mut statements, mut overheads) = (Vec::new(), Vec::new(), Vec::new());
+        for (question, event) in self.questions.iter().zip(&events) {
+            for (sandbox, times) in sandboxes.iter_mut().zip(&mut times) {
+                sandbox.settle().await?;
+                times.push(Answer::read(&sandbox.invoke(event.clone()).await?)?.total);
+            }
+            let (embed, statement) = alone(question, embedder, database).await?;
+            let first = times.first().and_then(|times| times.last());
+            overheads.push(first.copied().unwrap_or_default() - embed - statement);
+            embeds.push(embed);
+            statements.push(statement);
+            self.progress.inc(1);
+        }
+        stop(sandboxes).await?;
+        let names = programs.iter().map(|program| program.name.clone());
+        Ok(InTurn {
+            programs: names.zip(times.into_iter().map(Summary::of)).collect(),
+            embed_alone: Summary::of(embeds),
+            database_alone: Summary::of(statements),
+            overhead: Summary::of(overheads),
+        })
+    }
+}
+
+/// Milliseconds of embedding a question, and of the statement that searches for it.
+async fn alone(question: &str, embedder: &Embedder, database: &Database) -> Result<(f64, f64)> {
+    let start = Instant::now();
+    let embedding = embedder.embed_one(Kind::Query, question)?;
+    let embedded = start.elapsed();
+    let request = SearchRequest {
+        query: question.to_owned(),
+        limit: Some(10),
+        mode: Some("semantic".to_owned()),
+        ..SearchRequest::default()
+    };
+    let search = request.parse()?;
+    let start = Instant::now();
+    let model = &embedder.manifest().name;
+    search
+        .find(database, model, embedding, &SearchConfig::default())
+        .await?;
+    Ok((
+        embedded.as_secs_f64() * 1e3,
+        start.elapsed().as_secs_f64() * 1e3,
+    ))
+}
+
+async fn stop(sandboxes: Vec<Sandbox>) -> Result<()> {
+    for sandbox in sandboxes {
+        sandbox.stop().await?;
+    }
+    Ok(())
+}

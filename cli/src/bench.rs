@@ -1,0 +1,143 @@
+//! `rappel bench`: how fast all this is, beside what it replaces.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::Context as _;
+use bench::{Bench as Run, Plan, Section};
+use clap::Args;
+use local::binaries;
+
+use crate::{
+    api::PROFILE,
+    import,
+    setup::{Target, note},
+};
+
+/// Measure how fast Rappel is, cold, warm and in bulk, beside the Python service that it replaces.
+///
+/// Everything is measured on a copy of the database. Use a release build on a machine with nothing
+/// else to do.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// Documents to search, imported once into a database of their own: JSON lines as for `import`;
+    /// without it, the samples.
+    #[arg(long, value_name = "FILE")]
+    corpus: Option<PathBuf>,
+    /// Search the documents that the database holds already.
+    #[arg(long, conflicts_with = "corpus")]
+    loaded: bool,
+    /// A few minutes instead of an hour.
+    #[arg(long)]
+    quick: bool,
+    /// The sections to measure.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "cold,warm,recall,bulk,scaling"
+    )]
+    sections: Vec<Section>,
+    /// Cold starts of each program.
+    #[arg(long, value_name = "N")]
+    runs: Option<usize>,
+    /// Searches of each warm load.
+    #[arg(long, value_name = "N")]
+    questions: Option<usize>,
+    /// Documents of each import.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    imports: Vec<usize>,
+    /// Passages of each size of the corpus; what is beyond the corpus is made of it with noise.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    sizes: Vec<i64>,
+    /// Leave the Python service out.
+    #[arg(long)]
+    no_peer: bool,
+    /// Where results.json and index.html go.
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    out: PathBuf,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The documents that `rappel up` imports.
+const SAMPLES: &str = include_str!("../samples.jsonl");
+
+impl Bench {
+    #[expect(
+        clippy::print_stdout,
+        reason = "where the page is, is the command's answer"
+    )]
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        if cfg!(debug_assertions) {
+            note("warning: this is a debug build; `cargo run --release -- bench` measures");
+        }
+        fs::create_dir_all(&self.out).with_context(|| format!("making {}", self.out.display()))?;
+        let corpus = self.corpus()?;
+        let suffix = match &corpus {
+            Some((_, name)) => format!("_bench_{name}"),
+            None => String::new(),
+        };
+        let setup = self.target.prepare(&suffix).await?;
+        if let Some((file, _)) = &corpus {
+            note(&import::import(&setup, file, true).await?.to_string());
+        }
+        let workspace = binaries::workspace()?;
+        let built = workspace.clone();
+        let binaries =
+            tokio::task::spawn_blocking(move || binaries::build(&built, PROFILE)).await??;
+        let run = Run {
+            database: setup.database.clone(),
+            model: setup.model.clone(),
+            model_name: self.target.model().to_owned(),
+            manifest: setup.manifest.clone(),
+            workspace,
+            binaries,
+            rappel: env::current_exe().context("this program's own path")?,
+            corpus: corpus.map_or_else(|| "the loaded documents".to_owned(), |(_, name)| name),
+            sections: self.sections.clone(),
+            plan: self.plan(),
+            peer: !self.no_peer,
+            out: self.out,
+        };
+        let page = run.run().await;
+        setup.stop().await?;
+        println!("{}", page?.display());
+        Ok(())
+    }
+
+    /// The file to import, and its name.
+    fn corpus(&self) -> anyhow::Result<Option<(PathBuf, String)>> {
+        if self.loaded {
+            return Ok(None);
+        }
+        let Some(file) = &self.corpus else {
+            let samples = self.out.join("samples.jsonl");
+            fs::write(&samples, SAMPLES)?;
+            return Ok(Some((samples, "samples".to_owned())));
+        };
+        let name = file
+            .file_name()
+            .context("--corpus names no file")?
+            .to_string_lossy();
+        let name = name.split('.').next().unwrap_or_default().to_owned();
+        Ok(Some((file.clone(), name)))
+    }
+
+    fn plan(&self) -> Plan {
+        let mut plan = if self.quick {
+            Plan::quick()
+        } else {
+            Plan::full()
+        };
+        plan.cold_runs = self.runs.unwrap_or(plan.cold_runs).max(1);
+        plan.questions = self.questions.unwrap_or(plan.questions).max(1);
+        plan.truths = plan.truths.min(plan.questions);
+        if !self.imports.is_empty() {
+            plan.imports.clone_from(&self.imports);
+        }
+        if !self.sizes.is_empty() {
+            plan.sizes.clone_from(&self.sizes);
+        }
+        plan
+    }
+}
