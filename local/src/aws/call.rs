@@ -28,7 +28,8 @@ pub(super) async fn json(endpoint: &str, target: &str, body: &Value) -> anyhow::
     let request = Request::post("/")
         .header("x-amz-target", target)
         .header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
-    let answer = send(endpoint, "sqs", request, body.to_string().into())
+    let scope = format!("{}/sqs", region());
+    let answer = send(endpoint, &scope, request, body.to_string().into())
         .await
         .with_context(|| format!("in {target}"))?;
     serde_json::from_slice(&answer).with_context(|| format!("{target} was not answered with JSON"))
@@ -40,7 +41,8 @@ pub(super) async fn put(endpoint: &str, path: &str, content: Vec<u8>) -> anyhow:
         .method(Method::PUT)
         .uri(format!("/{}", utf8_percent_encode(path, PATH)))
         .header(header::CONTENT_TYPE, "application/octet-stream");
-    send(endpoint, "s3", request, content.into())
+    // Only there a bucket is made without naming its region; every region may read it.
+    send(endpoint, "us-east-1/s3", request, content.into())
         .await
         .with_context(|| format!("in PUT /{path}"))
         .map(drop)
@@ -48,15 +50,14 @@ pub(super) async fn put(endpoint: &str, path: &str, content: Vec<u8>) -> anyhow:
 
 async fn send(
     endpoint: &str,
-    service: &str,
+    scope: &str,
     request: hyper::http::request::Builder,
     body: Bytes,
 ) -> anyhow::Result<Bytes> {
     let host = endpoint.trim_start_matches("http://");
     // By the scope of the credential the server knows which service is meant; nobody checks the signature.
     let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential=local/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=0",
-        region()
+        "AWS4-HMAC-SHA256 Credential=local/20260101/{scope}/aws4_request, SignedHeaders=host, Signature=0"
     );
     let request = request
         .header(header::HOST, host)

@@ -244,7 +244,7 @@ impl Resources {
         if let Some((target, max_receives)) = &queue.redrive {
             let policy = json!({
                 "deadLetterTargetArn":
-                    format!("arn:aws:sqs:{}:{ACCOUNT}:{}", call::region(), self.name(target)),
+                    format!("arn:aws:sqs:{}:{ACCOUNT}:{}", region(), self.name(target)),
                 "maxReceiveCount": overrides.max_receives.unwrap_or(*max_receives),
             });
             attributes["RedrivePolicy"] = policy.to_string().into();

@@ -7,6 +7,7 @@
 //! [`Imports::status`] adds up the rows.
 
 mod alone;
+mod cut;
 mod lease;
 mod line_rows;
 mod lines;

@@ -10,26 +10,20 @@ use flate2::write::MultiGzDecoder;
 
 use super::{
     Imports,
+    cut::{Cut, Piece},
     lines::Object,
     message::Message,
     rows::{Hold, Part},
     source::ReadError,
     work::WorkError,
 };
-use crate::{
-    database::{Database, Statement},
-    documents::LINE_LIMIT,
-};
+use crate::database::{Database, Statement};
 
 /// Bytes of a part: some hundred documents, half a minute of embedding.
 const STRIDE: i64 = 512 * 1024;
 
 /// Parts of the largest plan; beyond, the parts grow.
 const MOST_PARTS: i64 = 10_000;
-
-/// Bytes of a piece of a compressed object, a little more than which is held in memory. Larger than a part
-/// of another object, because each has to be written to the bucket first.
-const PIECE: usize = 2 * 1024 * 1024;
 
 /// Compressed bytes that are asked for at a time, and that are decompressed at a time: a byte of gzip is
 /// a thousand at most.
@@ -121,87 +115,6 @@ async fn decompress(
         pieces.add(piece).await?;
     }
     pieces.send().await
-}
-
-/// Text as it is decompressed, from which pieces are cut at line breaks.
-#[derive(Default)]
-struct Cut {
-    text: Vec<u8>,
-    /// Up to where there is no line break.
-    searched: usize,
-    /// Where the last line break in `text` ends.
-    line_break: usize,
-    /// Where `text` begins in the whole.
-    first: i64,
-    /// Bytes of a line beyond the limit that were thrown away after `text`.
-    dropped: i64,
-    /// Whether the line that is being read is beyond the limit, so that its rest is thrown away.
-    dropping: bool,
-}
-
-/// A piece of the text.
-struct Piece {
-    first: i64,
-    text: Vec<u8>,
-}
-
-impl std::io::Write for Cut {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut rest = bytes;
-        if self.dropping {
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let dropped = end.unwrap_or(rest.len());
-            self.dropped += i64::try_from(dropped).unwrap_or_default();
-            rest = &rest[dropped..];
-            self.dropping = end.is_none();
-        }
-        self.text.extend_from_slice(rest);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Cut {
-    /// The next piece, if there is enough text for one, or if it is the last text.
-    fn piece(&mut self, is_last: bool) -> Option<Piece> {
-        let found = self.text[self.searched..]
-            .iter()
-            .rposition(|byte| *byte == b'\n');
-        if let Some(found) = found {
-            self.line_break = self.searched + found + 1;
-        }
-        self.searched = self.text.len();
-        let rest = self.text.len() - self.line_break;
-        if rest > LINE_LIMIT + 1 && !self.dropping && !is_last {
-            // The limit is passed for certain: its worker will say so, and needs no more of the line.
-            self.dropping = true;
-            self.text.truncate(self.line_break + LINE_LIMIT + 1);
-            self.dropped += i64::try_from(rest - LINE_LIMIT - 1).unwrap_or_default();
-            self.searched = self.text.len();
-        }
-        let end = if is_last || (self.dropped > 0 && !self.dropping) {
-            self.text.len()
-        } else if self.line_break >= PIECE {
-            self.line_break
-        } else {
-            0
-        };
-        if end == 0 {
-            return None;
-        }
-        let rest = self.text.split_off(end);
-        let piece = Piece {
-            first: self.first,
-            text: std::mem::replace(&mut self.text, rest),
-        };
-        self.first += i64::try_from(end).unwrap_or_default() + std::mem::take(&mut self.dropped);
-        self.searched = self.text.len();
-        self.line_break = 0;
-        Some(piece)
-    }
 }
 
 /// The pieces of a compressed object, in their bucket and their rows.

@@ -150,19 +150,25 @@ impl Delivered<'_> {
             Some(position) => self.line(&hold, position).await,
             None => self.part(&hold).await,
         };
-        outcome.unwrap_or_else(|error| {
-            tracing::warn!(import, part, cause = %chain(&error), "a message is kept for later");
-            Verdict::Again
-        })
+        match outcome {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                tracing::warn!(import, part, cause = %chain(&error), "a message is kept for later");
+                match error {
+                    // It cannot even be told of the failure: as long as that may pass, the message stays.
+                    WorkError::Database(_) => self.later(&hold.message, self.backoff()).await,
+                    _ => Verdict::Again,
+                }
+            }
+        }
     }
 
     async fn part(&self, hold: &Hold) -> Result<Verdict, WorkError> {
         let database = self.state.database();
-        let mut part = match hold.take_part(database).await {
-            Ok(Take::Taken(part)) => part,
-            Ok(Take::Held(time)) => return Ok(self.later(&hold.message, time).await),
-            Ok(Take::Over) => return Ok(Verdict::Settled),
-            Err(error) => return self.without_database(&hold.message, error).await,
+        let mut part = match hold.take_part(database).await? {
+            Take::Taken(part) => part,
+            Take::Held(time) => return Ok(self.later(&hold.message, time).await),
+            Take::Over => return Ok(Verdict::Settled),
         };
         if self.is_last() && part.attempts < self.imports.config.max_receives {
             // The deliveries were used up by deaths with progress in between, or before the part was
@@ -187,10 +193,10 @@ impl Delivered<'_> {
                 hold.fail_import(database, failure).await?;
                 Ok(Verdict::Settled)
             }
-            Err(WorkError::Database(error)) => {
+            Err(error @ WorkError::Database(_)) => {
                 // If this fails as well, the lease ends by itself.
                 let _ = hold.release(database).await;
-                self.without_database(&hold.message, error).await
+                Err(error)
             }
             Err(WorkError::TakenOver) => Ok(self.later(&hold.message, hold.lease).await),
             Err(error @ WorkError::Failed(_)) => {
@@ -227,11 +233,10 @@ impl Delivered<'_> {
 
     async fn line(&self, hold: &Hold, position: i64) -> Result<Verdict, WorkError> {
         let database = self.state.database();
-        let line = match hold.take_line(database, position).await {
-            Ok(Take::Taken(line)) => line,
-            Ok(Take::Held(time)) => return Ok(self.later(&hold.message, time).await),
-            Ok(Take::Over) => return Ok(Verdict::Settled),
-            Err(error) => return self.without_database(&hold.message, error).await,
+        let line = match hold.take_line(database, position).await? {
+            Take::Taken(line) => line,
+            Take::Held(time) => return Ok(self.later(&hold.message, time).await),
+            Take::Over => return Ok(Verdict::Settled),
         };
         if self.is_last() && line.attempts < self.imports.config.max_receives {
             // As of a part: it would be given up without having been tried as often.
@@ -250,22 +255,17 @@ impl Delivered<'_> {
                 hold.fail_import(database, failure).await?;
                 Ok(Verdict::Settled)
             }
-            Err(WorkError::Database(error)) => self.without_database(&hold.message, error).await,
+            Err(error) if matches!(error, WorkError::Database(_)) => Err(error),
+            Err(error) if self.is_last() => {
+                let settle = hold.settle(position, "failed", Some(error.to_string()));
+                database.fetch_all::<(i64,)>(settle).await?;
+                Err(error)
+            }
             Err(error) => {
                 self.hide(self.backoff()).await;
                 Err(error)
             }
         }
-    }
-
-    /// The database cannot even be told of the failure: as long as that may pass, the message stays.
-    async fn without_database(
-        &self,
-        message: &Message,
-        error: DatabaseError,
-    ) -> Result<Verdict, WorkError> {
-        tracing::warn!(cause = %chain(&error), "the database does not answer; the message is kept");
-        Ok(self.later(message, self.backoff()).await)
     }
 
     /// Keeps a message that is not at fault. Its last delivery is replaced by a new message, since the
