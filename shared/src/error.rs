@@ -136,3 +136,24 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+
+    use super::Error;
+
+    #[test]
+    fn a_panic_is_told_in_the_programs_own_words_alone() {
+        let told = |work: fn()| {
+            let panic = panic::catch_unwind(work).expect_err("it panics");
+            Error::panicked(&*panic).to_string()
+        };
+        assert_eq!(told(|| panic!("a bug")), "panic: a bug");
+        let quoting = told(|| {
+            let text = String::from("a document's text");
+            panic!("{text}")
+        });
+        assert_eq!(quoting, "panic: the log has its place");
+    }
+}

@@ -1,12 +1,12 @@
 //! What every function of Rappel uses.
 //!
 //! Configuration and errors know nobody; [`database`] and [`embedder`] know only them; [`reranker`]
-//! loads a model as the embedder does; [`aws`] signs requests, with which [`secret`] fetches what AWS keeps,
-//! and [`language_model`] speaks to an endpoint outside, both through [`client`], as [`database`] does where
-//! AWS keeps its URL; [`search`], [`documents`] and [`migrations`] know the database; [`imports`] takes documents
-//! from objects on a queue; [`state`] and [`http`] tie them together for the functions; [`telemetry`] is told by
-//! [`database`] and [`state`] how long they took, and tells the log; [`doctor`] looks at them from outside, and
-//! [`health`] is its short form.
+//! loads a model as the embedder does; [`aws`] signs requests, with which [`secret`] fetches what AWS keeps, the
+//! database's URL too, and [`language_model`] speaks to an endpoint outside, both through [`client`];
+//! [`search`], [`documents`] and [`migrations`] know the database; [`imports`] takes documents from objects
+//! by a queue; [`state`] and [`http`] tie them together for the functions; [`telemetry`] is told what they do
+//! and how long it takes, and tells the log; [`doctor`] looks at them from outside, and [`health`] is its
+//! short form.
 
 pub mod analysis;
 pub mod aws;

@@ -230,9 +230,8 @@ impl State {
             let reranker = state.reranker()?.loaded()?;
             Ok(reranker.rerank(&question, &passages)?)
         });
-        telemetry::measured(Part::Rerank, task)
-            .await
-            .map_err(Error::unfinished)?
+        let _measured = telemetry::measure(Part::Rerank);
+        task.await.map_err(Error::unfinished)?
     }
 
     async fn with_embedder<T: Send + 'static>(
@@ -244,9 +243,8 @@ impl State {
             let model = state.model()?;
             work(model.embedder()?).map_err(Error::from)
         });
-        telemetry::measured(Part::Embed, task)
-            .await
-            .map_err(Error::unfinished)?
+        let _measured = telemetry::measure(Part::Embed);
+        task.await.map_err(Error::unfinished)?
     }
 
     async fn check_database(&self) -> Result<(), DatabaseError> {

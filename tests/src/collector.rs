@@ -1,6 +1,7 @@
 //! A collector of OpenTelemetry that keeps the spans it gets.
 
 use std::{
+    fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::any_value::Value,
+    common::v1::{AnyValue, any_value::Value},
     trace::v1::{Span, status::StatusCode},
 };
 use prost::Message as _;
@@ -161,10 +162,14 @@ impl Seen {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        // A String takes whatever is written to it.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
-fn text(value: Option<opentelemetry_proto::tonic::common::v1::AnyValue>) -> String {
+fn text(value: Option<AnyValue>) -> String {
     match value.and_then(|value| value.value) {
         Some(Value::StringValue(text)) => text,
         Some(Value::IntValue(number)) => number.to_string(),

@@ -67,22 +67,20 @@ impl Current {
     /// # Errors
     /// When none can be had, or the login not be fetched.
     pub(super) async fn lease(&self) -> Result<Lease, DatabaseError> {
-        let lease = async {
-            let built = self.built().await?;
-            telemetry::pooler(built.pool.pooler());
-            match built.pool.lease().await {
-                // On the heap, as below: what is hardly ever needed must not make each request larger.
-                Err(error) => {
-                    Box::pin(async {
-                        let built = self.renewed(&built, error).await?;
-                        built.pool.lease().await
-                    })
-                    .await
-                }
-                lease => lease,
+        let _measured = telemetry::measure(Part::Acquire);
+        let built = self.built().await?;
+        telemetry::pooler(built.pool.pooler());
+        match built.pool.lease().await {
+            // On the heap, as below: what is hardly ever needed must not make each request larger.
+            Err(error) => {
+                Box::pin(async {
+                    let built = self.renewed(&built, error).await?;
+                    built.pool.lease().await
+                })
+                .await
             }
-        };
-        telemetry::measured(Part::Acquire, lease).await
+            lease => lease,
+        }
     }
 
     /// A connection outside the pool.
@@ -122,12 +120,15 @@ impl Current {
         if let Some(built) = self.peek() {
             return Ok(built);
         }
-        // Of requests that come together one asks AWS.
-        let _asking = self.asked.lock().await;
-        match self.peek() {
-            Some(built) => Ok(built),
-            None => self.replace(Box::pin(self.fetch()).await?),
-        }
+        Box::pin(async {
+            // Of requests that come together one asks AWS.
+            let _asking = self.asked.lock().await;
+            match self.peek() {
+                Some(built) => Ok(built),
+                None => self.replace(self.fetch().await?),
+            }
+        })
+        .await
     }
 
     /// What to use instead of `refused`, if `error` says that the server refuses its login and AWS keeps

@@ -88,3 +88,11 @@ impl<G: Unpin> Body for Guarded<G> {
         self.body.size_hint()
     }
 }
+
+impl<G> Drop for Guarded<G> {
+    fn drop(&mut self) {
+        if let Some(record) = &self.record {
+            record.end();
+        }
+    }
+}

@@ -4,7 +4,7 @@
 
 use std::{
     io::{self, Write as _},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use lambda_runtime::tracing::subscriber::fmt::{format::Writer, time::FormatTime as _};
@@ -103,11 +103,11 @@ impl Format {
     }
 
     /// Writes the line of an invocation that is over, unless the log is set to a higher level than INFO.
-    pub(super) fn write(self, function: &str, entry: &Entry, total: Duration) {
+    pub(super) fn write(self, function: &str, entry: &Entry) {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
-        let metrics = Metrics::of(entry, total);
+        let metrics = Metrics::of(entry);
         match self {
             Self::Text => write_text(function, entry, &metrics),
             Self::Json { metrics: wanted } => {
@@ -156,7 +156,7 @@ fn write_text(function: &str, entry: &Entry, metrics: &Metrics) {
 }
 
 impl Metrics {
-    fn of(entry: &Entry, total: Duration) -> Self {
+    fn of(entry: &Entry) -> Self {
         let part = |part: Part| entry.took[part as usize].map(ms);
         Self {
             init: entry.init.map(ms),
@@ -164,7 +164,7 @@ impl Metrics {
             rerank: part(Part::Rerank),
             acquire: part(Part::Acquire),
             database: part(Part::Database),
-            total: ms(total),
+            total: ms(entry.total()),
             rows: part(Part::Database).map(|_| entry.rows),
             errors: entry.is_failure().into(),
             cold_starts: entry.cold_start.into(),

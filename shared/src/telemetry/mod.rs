@@ -1,7 +1,7 @@
 //! What is told of each invocation when it is over: a line in the log, which `CloudWatch` makes metrics
 //! of, and spans for a collector of OpenTelemetry, if one is set.
 //!
-//! Rooms that measure call [`measured`] and [`rows`]; [`crate::http`] says which route was asked for and
+//! Rooms that measure call [`measure`] and [`rows`]; [`crate::http`] says which route was asked for and
 //! how it ended. All of it is noted in the record of the invocation that runs, or nowhere if none does.
 //! No text of a request or a document, no id of a document and no secret is told: see [`logging`].
 
@@ -19,9 +19,9 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use lambda_runtime::{LambdaInvocation, Runtime, Service, tower::Layer as _};
+use lambda_runtime::{LambdaInvocation, Runtime, Service};
 
-pub(crate) use self::record::{Part, Record, measured, pooler, rows};
+pub(crate) use self::record::{Part, Record, measure, pooler, rows};
 pub use self::record::{answered, asked, failed};
 use self::{line::Format, spans::Exporter, watch::Watch};
 use crate::{
@@ -53,10 +53,16 @@ impl Telemetry {
     pub fn start(function: &'static str) -> Result<Self, ConfigError> {
         let began = (SystemTime::now(), Instant::now());
         let json = logging::start(function);
+        let configured = || -> Result<_, ConfigError> {
+            let format = Format::of(json, TelemetryConfig::from_env()?);
+            Ok((format, Exporter::from_env(function)?))
+        };
+        let (format, exporter) =
+            configured().inspect_err(|error| tracing::error!(%error, "cannot start"))?;
         Ok(Self {
             function,
-            format: Format::of(json, TelemetryConfig::from_env()?),
-            exporter: Exporter::from_env(function)?,
+            format,
+            exporter,
             began,
             init: OnceLock::new(),
             first: AtomicBool::new(true),

@@ -45,6 +45,8 @@ pub(super) struct Entry {
     pub(super) init: Option<Duration>,
     /// When the invocation came, by both clocks.
     pub(super) began: (SystemTime, Instant),
+    /// How long it took until its answer was made, or the last of it; not until that had left.
+    pub(super) total: Option<Duration>,
     /// The key of its route, `GET /documents/{id}`: no path, which may hold an id.
     pub(super) route: String,
     /// The HTTP status, or what would be it; 500 until something was answered.
@@ -84,6 +86,11 @@ impl Part {
 }
 
 impl Entry {
+    /// How long the invocation took.
+    pub(super) fn total(&self) -> Duration {
+        self.total.unwrap_or_else(|| self.began.1.elapsed())
+    }
+
     /// Whether it failed by no fault of the caller.
     pub(super) fn is_failure(&self) -> bool {
         self.broke || self.status >= 500
@@ -110,6 +117,7 @@ impl Record {
             cold_start: first && !super::is_provisioned(),
             init: telemetry.init.get().copied().filter(|_| first),
             began: (SystemTime::now(), Instant::now()),
+            total: None,
             route: "invoke".to_owned(),
             status: 500,
             problem: None,
@@ -139,6 +147,12 @@ impl Record {
         RECORD.sync_scope(self.clone(), work)
     }
 
+    /// Notes that the last of a streamed answer is made, or nobody takes it any more.
+    pub(crate) fn end(&self) {
+        let mut entry = self.lock();
+        entry.total = Some(entry.began.1.elapsed());
+    }
+
     /// Waits for work that belongs to the invocation.
     pub(super) async fn around<F: Future>(&self, work: F) -> F::Output {
         use tracing::Instrument as _;
@@ -153,20 +167,34 @@ impl Record {
     }
 }
 
-/// Waits for `work`, which is `part` of the invocation.
-pub(crate) async fn measured<F: Future>(part: Part, work: F) -> F::Output {
+/// Measures a part of the invocation until the answer is dropped. Wrapping the work instead would hold its
+/// future twice.
+#[must_use]
+pub(crate) fn measure(part: Part) -> Measuring {
     let start = Instant::now();
-    let outcome = work.await;
-    let took = start.elapsed();
-    note(|entry| {
-        *entry.took[part as usize].get_or_insert_default() += took;
-        if let Some(trace) = &mut entry.trace
-            && trace.parts.len() < Trace::PARTS
-        {
-            trace.parts.push((part, start, took));
-        }
-    });
-    outcome
+    Measuring { part, start }
+}
+
+/// A part that is being measured.
+#[derive(Debug)]
+pub(crate) struct Measuring {
+    part: Part,
+    start: Instant,
+}
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        let Self { part, start } = *self;
+        let took = start.elapsed();
+        note(|entry| {
+            *entry.took[part as usize].get_or_insert_default() += took;
+            if let Some(trace) = &mut entry.trace
+                && trace.parts.len() < Trace::PARTS
+            {
+                trace.parts.push((part, start, took));
+            }
+        });
+    }
 }
 
 /// Notes rows that the database answered with.
@@ -191,9 +219,12 @@ pub fn asked(route: &str, headers: &HeaderMap) {
     });
 }
 
-/// Notes the HTTP status of the answer, or what would be it.
+/// Notes the HTTP status of an answer that is made or begun, or what would be it.
 pub fn answered(status: u16) {
-    note(|entry| entry.status = status);
+    note(|entry| {
+        entry.status = status;
+        entry.total = Some(entry.began.1.elapsed());
+    });
 }
 
 /// Notes what a caller is told of an error; of a stream, after its status has been sent.

@@ -124,13 +124,8 @@ impl Exporter {
         }))
     }
 
-    /// The spans of an invocation that took `total`: none if its trace is not sampled.
-    pub(super) fn spans(
-        &self,
-        telemetry: &Telemetry,
-        entry: &Entry,
-        total: Duration,
-    ) -> Vec<SpanData> {
+    /// The spans of an invocation: none if its trace is not sampled.
+    pub(super) fn spans(&self, telemetry: &Telemetry, entry: &Entry) -> Vec<SpanData> {
         let Some(Trace { parent, parts }) = &entry.trace else {
             return Vec::new();
         };
@@ -161,7 +156,7 @@ impl Exporter {
         if entry.is_failure() {
             here.span().set_status(Status::error(""));
         }
-        here.span().end_with_timestamp(began + total);
+        here.span().end_with_timestamp(began + entry.total());
         mem::take(&mut *self.finished.lock())
     }
 

@@ -42,12 +42,9 @@ where
         let answer = record.within(|| self.inner.call(invocation));
         Box::pin(async move {
             let outcome = record.around(answer).await;
-            let total = record.lock().began.1.elapsed();
-            telemetry
-                .format
-                .write(telemetry.function, &record.lock(), total);
+            telemetry.format.write(telemetry.function, &record.lock());
             if let Some(exporter) = &telemetry.exporter {
-                let spans = exporter.spans(&telemetry, &record.lock(), total);
+                let spans = exporter.spans(&telemetry, &record.lock());
                 record.around(exporter.export(spans, deadline)).await;
             }
             outcome

@@ -159,7 +159,7 @@ async fn a_statement_that_was_given_up_does_not_block_the_next() -> Outcome {
     let broken = transaction
         .fetch_all::<(i32,)>(Statement::read("SELECT 1 / 0"))
         .await;
-    assert!(matches!(broken, Err(DatabaseError::Statement(_))));
+    assert!(matches!(broken, Err(DatabaseError::Value(_))));
     drop(transaction);
     recovers(&database, "a transaction that failed").await
 }

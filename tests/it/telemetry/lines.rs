@@ -1,4 +1,4 @@
-//! The line of a request, and the metrics that CloudWatch makes of it.
+//! The line of a request, and the metrics that `CloudWatch` makes of it.
 
 use serde_json::{Value, json};
 use tests::{
@@ -120,7 +120,7 @@ async fn refusals_and_failures_name_their_problem_and_no_path() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_line_of_a_stream_is_written_at_its_end() -> Outcome {
-    let steps = |end| vec![Step::Text("À "), Step::Wait, end];
+    let steps = |end| vec![Step::Text("À"), Step::Wait, end];
     let replies = [
         Reply::Stream(steps(Step::Finish("stop"))),
         Reply::Stream(steps(Step::Cut)),

@@ -6,7 +6,7 @@ use tests::{
     collector::{Collector, Mood, Seen},
 };
 
-use super::app;
+use super::{app, lines};
 use crate::Outcome;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -98,6 +98,8 @@ async fn a_collector_that_is_away_fails_no_request_and_is_left_alone_for_a_while
         for _ in 0..5 {
             app.get("/documents", &[]).await?.success(200)?;
         }
+        // The lines are written before the spans are sent, so the last but one has done both.
+        lines(&app, "documents", 5).await?;
         // Migrate's only invocation, and the first one of documents.
         assert_eq!(collector.asked(), 2, "{mood:?}");
         let logged = app.logged()?;
