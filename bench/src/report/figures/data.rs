@@ -23,7 +23,6 @@ pub(super) fn recall(results: &Results) -> Option<Figure> {
                 (x, y, recall.effort.to_string())
             })
             .collect(),
-        dashed: false,
     };
     let all = [
         curve("recall@10", 0, |recall| {
@@ -55,7 +54,6 @@ pub(super) fn scaling(results: &Results) -> Option<Figure> {
                 (size.passages as f64, part(size), number(part(size)) + mark)
             })
             .collect(),
-        dashed: false,
     };
     let all = [
         curve("semantic, p50", 0, |size| size.semantic.p50),
@@ -174,7 +172,6 @@ pub(super) fn cost(results: &Results) -> Option<Figure> {
                 )
             })
             .collect(),
-        dashed: false,
     };
     let all: Vec<Curve> = results.cost.iter().map(curve).collect();
     let has_points = all.iter().any(|curve| !curve.points.is_empty());

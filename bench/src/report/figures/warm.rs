@@ -89,7 +89,6 @@ pub(super) fn sandboxes(results: &Results) -> Option<Figure> {
                 )
             })
             .collect(),
-        dashed: false,
     };
     let all: Vec<Curve> = [RAPPEL, "peer, same index"]
         .into_iter()
