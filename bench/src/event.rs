@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use crate::sandbox::Reply;
 
 /// The event of `POST /search` with this body: an HTTP API's, payload format 2.0.
-#[must_use]
-pub fn search(body: &Value) -> Bytes {
+pub(crate) fn search(body: &Value) -> Bytes {
     let event = json!({
         "version": "2.0",
         "routeKey": "POST /search",

@@ -105,7 +105,7 @@ impl Tokens {
 
     /// Runs every `stride`th batch from the `first` on through a session; returns the number of texts.
     fn run(&self, session: &mut Session, first: usize, stride: usize) -> Result<usize> {
-        let typed = session
+        let needs_types = session
             .inputs()
             .iter()
             .any(|input| input.name() == "token_type_ids");
@@ -116,7 +116,7 @@ impl Tokens {
                 "input_ids" => Tensor::from_array((shape, batch.ids.clone()))?,
                 "attention_mask" => Tensor::from_array((shape, batch.mask.clone()))?,
             ];
-            if typed {
+            if needs_types {
                 let types = Tensor::from_array((shape, vec![0_i64; batch.ids.len()]))?;
                 inputs.push(("token_type_ids".into(), types.into()));
             }

@@ -246,7 +246,7 @@ impl Warm<'_> {
 async fn alone(question: &str, embedder: &Embedder, database: &Database) -> Result<(f64, f64)> {
     let start = Instant::now();
     let embedding = embedder.embed_one(Kind::Query, question)?;
-    let embedded = start.elapsed();
+    let embed = start.elapsed();
     let request = SearchRequest {
         query: question.to_owned(),
         limit: Some(10),
@@ -260,7 +260,7 @@ async fn alone(question: &str, embedder: &Embedder, database: &Database) -> Resu
         .find(database, model, embedding, &SearchConfig::default())
         .await?;
     Ok((
-        embedded.as_secs_f64() * 1e3,
+        embed.as_secs_f64() * 1e3,
         start.elapsed().as_secs_f64() * 1e3,
     ))
 }

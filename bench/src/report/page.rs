@@ -13,7 +13,7 @@ const METHOD: &str = include_str!("method.html");
 
 /// The whole page.
 pub(super) fn of(results: &Results) -> String {
-    let figures: String = figures::all(results)
+    let figures: Vec<String> = figures::all(results)
         .iter()
         .map(|figure| {
             format!(
@@ -24,12 +24,12 @@ pub(super) fn of(results: &Results) -> String {
             )
         })
         .collect();
-    let notes: String = results
+    let notes: Vec<String> = results
         .notes
         .iter()
         .map(|note| format!("<li>{}</li>", escaped(note)))
         .collect();
-    let notes = match notes.as_str() {
+    let notes = match notes.concat().as_str() {
         "" => String::new(),
         notes => format!("<h2>Left out</h2><ul>{notes}</ul>"),
     };
@@ -37,9 +37,10 @@ pub(super) fn of(results: &Results) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\"><title>How fast Rappel is</title>\n\
          <style>{STYLE}</style></head>\n<body><main>\n<h1>How fast Rappel is</h1>\n{}\n{}\n\
-         <div class=\"figures\">{figures}</div>\n<section class=\"text\">{notes}{METHOD}</section>\n</main></body></html>\n",
+         <div class=\"figures\">{}</div>\n<section class=\"text\">{notes}{METHOD}</section>\n</main></body></html>\n",
         setting(results),
         ratios(&results.ratios),
+        figures.concat(),
     )
 }
 
@@ -51,11 +52,10 @@ fn setting(results: &Results) -> String {
         "<p class=\"warning\">Measured on a debug build: no figure means anything.</p>"
     };
     format!(
-        "<p class=\"setting\">Commit {} ({}), {}, {} on {} documents in {} passages of {}; {} cores of {}, load {:.1} \
-         at the start; {:.0} minutes. Every ratio is of two measurements of this run.</p>{warning}",
+        "<p class=\"setting\">Commit {} ({}); {} on {} documents in {} passages of {}; {} cores of {}, load {:.1} \
+         at the start; {:.1} minutes. Every ratio is of two measurements of this run.</p>{warning}",
         escaped(&setting.commit),
         setting.profile,
-        escaped(&setting.processor),
         escaped(&setting.model),
         number(setting.documents as f64),
         number(setting.passages as f64),
@@ -87,7 +87,7 @@ fn ratios(ratios: &[Ratio]) -> String {
     if ratios.is_empty() {
         return String::new();
     }
-    let rows: String = ratios.iter().map(row).collect();
+    let rows = ratios.iter().map(row).collect::<Vec<_>>().concat();
     format!(
         "<table><thead><tr><th>what is compared</th><th>ratio</th><th>aim</th><th></th><th>measured</th></tr></thead>\
          <tbody>{rows}</tbody></table>"

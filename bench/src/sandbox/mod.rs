@@ -29,19 +29,19 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A function that can be started: what Lambda finds in its package and its settings.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub(crate) struct Program {
     /// What the report calls it.
-    pub name: String,
+    pub(crate) name: String,
     /// The executable.
-    pub command: PathBuf,
+    pub(crate) command: PathBuf,
     /// Its arguments.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// Where it starts.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Its environment, to which only what Lambda sets is added.
-    pub environment: Vec<(String, String)>,
+    pub(crate) environment: Vec<(String, String)>,
     /// The files that it reads at its start, and folders of such.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// A running function, ready for its next event.
@@ -70,8 +70,7 @@ pub(crate) struct Reply {
 
 impl Program {
     /// Another setting, in place of one of the same name.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.into()));
         self

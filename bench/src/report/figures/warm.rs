@@ -1,0 +1,133 @@
+//! Warm searches.
+
+use super::{Figure, colour_of, milliseconds};
+use crate::{
+    RAPPEL,
+    report::plot::{Bar, Curve, bars, curves, number},
+    results::Results,
+    statistics::Summary,
+    warm::Case,
+};
+
+fn case_bar(case: &Case, label: String) -> Bar {
+    let load = &case.load;
+    Bar {
+        label,
+        parts: vec![
+            (0, load.embed.p50),
+            (1, load.database.p50),
+            (2, load.rest.p50.max(0.0)),
+        ],
+        mark: Some(load.latency.p99),
+        text: format!(
+            "{} · p99 {}",
+            milliseconds(load.latency.p50),
+            number(load.latency.p99)
+        ),
+    }
+}
+
+const PARTS: [&str; 3] = ["embedding", "database", "rest"];
+
+pub(super) fn in_turn(results: &Results) -> Option<Figure> {
+    let bar = |(program, summary): &(String, Summary)| Bar {
+        label: program.clone(),
+        parts: vec![(colour_of(program), summary.p50)],
+        mark: Some(summary.p99),
+        text: milliseconds(summary.p50),
+    };
+    let mut all: Vec<Bar> = results.in_turn.programs.iter().map(bar).collect();
+    if let Some(exact) = &results.exact {
+        all.push(bar(&(exact.program.clone(), exact.load.latency)));
+    }
+    (!results.in_turn.programs.is_empty()).then(|| Figure {
+        heading: "Warm search",
+        svg: bars("ms", &[], &all),
+        caption: format!(
+            "From event to answer, p50; the mark is p99. Each of {} questions went to every program in turn. Of \
+             Rappel's, embedding alone takes {} and SQL alone {}; the rest is overhead: {} p50.",
+            results.setting.questions,
+            milliseconds(results.in_turn.embed_alone.p50),
+            milliseconds(results.in_turn.database_alone.p50),
+            milliseconds(results.in_turn.overhead.p50),
+        ),
+    })
+}
+
+pub(super) fn rates(results: &Results) -> Option<Figure> {
+    let rated = results
+        .warm
+        .iter()
+        .filter_map(|case| Some((case, case.load.rate?)));
+    let all: Vec<Bar> = rated
+        .map(|(case, rate)| case_bar(case, format!("{}, {}/s", case.program, number(rate))))
+        .collect();
+    (!all.is_empty()).then(|| Figure {
+        heading: "One sandbox at fixed rates",
+        svg: bars("ms", &PARTS, &all),
+        caption: "Searches come at even distances, at 30, 60 and 90 % of what the sandbox can do at most, and are \
+                  timed from the moment they are due: waiting behind others counts. The mark is p99."
+            .to_owned(),
+    })
+}
+
+pub(super) fn sandboxes(results: &Results) -> Option<Figure> {
+    let saturated = |program: &str| -> Vec<&Case> {
+        let of = |case: &&Case| case.program == program && case.name.starts_with("saturation");
+        results.warm.iter().filter(of).collect()
+    };
+    let curve = |program: &str| Curve {
+        name: program.to_owned(),
+        colour: colour_of(program),
+        points: saturated(program)
+            .iter()
+            .map(|case| {
+                (
+                    case.load.sandboxes as f64,
+                    case.load.throughput,
+                    number(case.load.throughput),
+                )
+            })
+            .collect(),
+    };
+    let all: Vec<Curve> = [RAPPEL, "peer, same index"]
+        .into_iter()
+        .map(curve)
+        .collect();
+    let all: Vec<Curve> = all
+        .into_iter()
+        .filter(|curve| !curve.points.is_empty())
+        .collect();
+    let most = saturated(RAPPEL)
+        .iter()
+        .map(|case| case.load.throughput)
+        .fold(0.0, f64::max);
+    let cores = results.setting.cores;
+    (!all.is_empty()).then(|| Figure {
+        heading: "Throughput",
+        svg: curves("sandboxes", "searches/s", false, &all),
+        caption: format!(
+            "At saturation, with Postgres and the harness on the same {cores} cores: {} searches a second and core. \
+             Up to the cores it grows with the sandboxes; beyond, the cores are shared. On Lambda each sandbox has \
+             its own, so there the database is the limit.",
+            number(most / cores as f64)
+        ),
+    })
+}
+
+pub(super) fn kinds(results: &Results) -> Option<Figure> {
+    let of = |case: &&Case| case.load.rate.is_none() && !case.name.starts_with("saturation");
+    let all: Vec<Bar> = results
+        .warm
+        .iter()
+        .filter(of)
+        .map(|case| case_bar(case, case.name.clone()))
+        .collect();
+    (!all.is_empty()).then(|| Figure {
+        heading: "Kinds of searches, ways to the database",
+        svg: bars("ms", &PARTS, &all),
+        caption: "One sandbox, one search after the other, p50; the mark is p99. Filters match documents that were \
+                  marked at random."
+            .to_owned(),
+    })
+}

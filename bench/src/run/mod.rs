@@ -1,0 +1,207 @@
+//! A run: its sections one after the other, and what is shared between them.
+
+mod data;
+mod searches;
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use local::assets::Cache;
+use shared::{
+    config::ModelConfig,
+    embedder::{Embedder, Kind},
+};
+use tempfile::TempDir;
+
+use crate::{
+    Bench, RAPPEL, Section,
+    database::{Scratch, counts},
+    peer::{Peer, Variant},
+    questions, report,
+    results::Results,
+    sandbox::Program,
+    setting,
+};
+
+/// What the sections share.
+struct Run<'a> {
+    bench: &'a Bench,
+    scratch: Scratch,
+    questions: Vec<String>,
+    embedder: Embedder,
+    peer: Option<Peer>,
+    log: PathBuf,
+    folder: TempDir,
+    results: Results,
+    start: Instant,
+}
+
+impl Bench {
+    /// Measures the sections and writes the results; answers with the page's path.
+    ///
+    /// # Errors
+    /// When something cannot be measured: nothing is published of a run that failed midway, but the
+    /// sections that were done are in the files.
+    pub async fn run(&self) -> Result<PathBuf> {
+        fs::create_dir_all(&self.out).with_context(|| format!("making {}", self.out.display()))?;
+        let copying = spinner("copying the database");
+        let scratch = Scratch::of(&self.database, "rappel_bench").await?;
+        copying.finish_and_clear();
+        let mut run = Run::prepare(self, scratch).await?;
+        let outcome = run.sections().await;
+        let Run { scratch, .. } = run;
+        scratch.drop().await?;
+        outcome?;
+        Ok(self.out.join(report::PAGE))
+    }
+}
+
+impl<'a> Run<'a> {
+    async fn prepare(bench: &'a Bench, scratch: Scratch) -> Result<Self> {
+        let start = Instant::now();
+        let folder = tempfile::tempdir()?;
+        let mut results = Results {
+            setting: setting::of(bench),
+            ..Results::default()
+        };
+        let peer = install_peer(bench, folder.path().join("peer"), &mut results.notes).await?;
+        let database = scratch.open()?;
+        let (documents, passages) = counts(&database).await?;
+        let questions = questions::draw(&database, bench.plan.questions).await?;
+        database.close().await;
+        results.setting.documents = documents;
+        results.setting.passages = passages;
+        results.setting.questions = questions.len();
+        let config = ModelConfig {
+            threads: 1,
+            ..bench.model.clone()
+        };
+        let embedder = tokio::task::spawn_blocking(move || Embedder::load(&config)).await??;
+        Ok(Self {
+            log: bench.out.join("functions.log"),
+            bench,
+            scratch,
+            questions,
+            embedder,
+            peer,
+            folder,
+            results,
+            start,
+        })
+    }
+
+    async fn sections(&mut self) -> Result<()> {
+        for section in Section::ALL {
+            if !self.bench.sections.contains(&section) {
+                continue;
+            }
+            match section {
+                Section::Cold => self.cold().await,
+                Section::Warm => self.warm().await,
+                Section::Recall => self.recall().await,
+                Section::Bulk => self.bulk().await,
+                Section::Scaling => self.scaling().await,
+            }
+            .with_context(|| format!("the section {}", section.name()))?;
+            // After each one: a run of hours may be ended.
+            self.cost();
+            self.results.ratios = self.results.ratios();
+            self.results.setting.seconds = self.start.elapsed().as_secs_f64();
+            report::write(&self.bench.out, &self.results)?;
+        }
+        Ok(())
+    }
+
+    /// Rappel's search function, without a pooler or TLS.
+    fn rappel(&self) -> Program {
+        let Bench {
+            binaries, model, ..
+        } = self.bench;
+        let command = binaries.join("search");
+        let environment = [
+            ("DATABASE_URL", self.scratch.config.url.clone()),
+            ("DATABASE_POOLER", "direct".to_owned()),
+            ("MODEL_DIR", model.folder.display().to_string()),
+            ("ORT_DYLIB_PATH", model.library.display().to_string()),
+            ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
+            // A search function has one processor: see template.yaml.
+            ("EMBEDDING_THREADS", "1".to_owned()),
+        ];
+        Program {
+            name: RAPPEL.to_owned(),
+            arguments: Vec::new(),
+            folder: binaries.clone(),
+            environment: environment
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
+            files: vec![command.clone(), model.library.clone(), model.folder.clone()],
+            command,
+        }
+    }
+
+    /// The peer's variants that are wanted, where there is a peer. Only one model has a package.
+    fn peers(&self, variants: &[Variant]) -> Vec<Program> {
+        let rappel = self.rappel();
+        let has_package = self.bench.manifest.name == "multilingual-e5-small";
+        let wanted = variants
+            .iter()
+            .filter(|variant| has_package || **variant != Variant::Package);
+        let peer = self.peer.iter();
+        peer.flat_map(|peer| {
+            wanted
+                .clone()
+                .map(|variant| peer.program(*variant, &rappel))
+        })
+        .collect()
+    }
+
+    /// The embeddings of the first questions.
+    fn embeddings(&self, count: usize) -> Result<Vec<Vec<f32>>> {
+        let questions = self.questions.iter().take(count);
+        let embeddings = questions.map(|question| self.embedder.embed_one(Kind::Query, question));
+        Ok(embeddings.collect::<Result<_, _>>()?)
+    }
+}
+
+async fn install_peer(
+    bench: &Bench,
+    code: PathBuf,
+    notes: &mut Vec<String>,
+) -> Result<Option<Peer>> {
+    if !bench.peer {
+        notes.push("the peer: left out as asked".to_owned());
+        return Ok(None);
+    }
+    fs::create_dir_all(&code)?;
+    let spinner = spinner("installing the peer's packages");
+    let install = move || Peer::install(&Cache::from_env()?, &code);
+    let installed = tokio::task::spawn_blocking(install).await?;
+    spinner.finish_and_clear();
+    match installed {
+        Ok(peer) => Ok(Some(peer)),
+        Err(reason) => {
+            notes.push(format!("the peer: skipped, {reason:#}"));
+            Ok(None)
+        }
+    }
+}
+
+fn bar(message: &'static str, length: usize) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} {pos}/{len} · {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length as u64)
+        .with_style(style)
+        .with_message(message)
+}
+
+fn spinner(message: &'static str) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_message(message);
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}

@@ -1,0 +1,117 @@
+//! The sections that ask functions: cold starts and warm searches.
+
+use anyhow::Result;
+use serde_json::json;
+use url::Url;
+
+use super::{Run, bar, spinner};
+use crate::{
+    cold::{self, PageCache},
+    database::tls::Front,
+    event,
+    load::Arrivals,
+    peer::Variant,
+    process::evict,
+    raw,
+    steps::{Files, Steps},
+    warm::Warm,
+};
+
+impl Run<'_> {
+    pub(super) async fn cold(&mut self) -> Result<()> {
+        let server = Url::parse(&self.scratch.config.url)?;
+        let encrypts = server.query_pairs().any(|(name, value)| {
+            name == "sslmode" && (value == "require" || value.starts_with("verify"))
+        });
+        if encrypts {
+            let why =
+                "cold: skipped, the look at a connection needs a server without TLS of its own";
+            self.results.notes.push(why.to_owned());
+            return Ok(());
+        }
+        let host = server.host_str().unwrap_or("127.0.0.1").to_owned();
+        let front = Front::before(host, server.port().unwrap_or(5432)).await?;
+        let url = front.url(&self.scratch.config.url)?;
+        let mut programs = vec![self.rappel()];
+        programs.extend(self.peers(&[Variant::Index, Variant::Package]));
+        let event = event::search(&json!({ "query": raw::QUESTION, "mode": "semantic" }));
+        let runs = self.bench.plan.cold_runs;
+        let progress = bar("cold starts", 2 * programs.len() * runs);
+        for page_cache in [PageCache::Warm, PageCache::Evicted] {
+            for program in &programs {
+                let program = program.clone().with("DATABASE_URL", url.clone());
+                let measured = cold::measure(
+                    &program, page_cache, &front, &event, runs, &self.log, &progress,
+                );
+                self.results.cold.push(measured.await?);
+            }
+        }
+        progress.finish_and_clear();
+        self.steps(runs).await
+    }
+
+    async fn steps(&mut self, runs: usize) -> Result<()> {
+        let spinner = spinner("the steps of a cold start");
+        let (binaries, model) = (self.bench.binaries.clone(), self.bench.model.clone());
+        let measure = move || -> Result<Vec<(PageCache, Steps)>> {
+            let files = Files {
+                program: binaries.join("bench-probe"),
+                library: &model.library,
+                model: &model.folder,
+            };
+            let read = [
+                files.program.clone(),
+                model.library.clone(),
+                model.folder.clone(),
+            ];
+            let warm = Steps::measure(&files, runs, &|| Ok(()))?;
+            let evicted = Steps::measure(&files, runs, &|| evict(&read))?;
+            Ok(vec![(PageCache::Warm, warm), (PageCache::Evicted, evicted)])
+        };
+        self.results.steps = tokio::task::spawn_blocking(measure).await??;
+        spinner.finish_and_clear();
+        Ok(())
+    }
+
+    pub(super) async fn warm(&mut self) -> Result<()> {
+        let rappel = self.rappel();
+        let searches = self.questions.len();
+        let progress = bar("warm searches", 0);
+        let warm = Warm {
+            questions: &self.questions,
+            log: &self.log,
+            progress: &progress,
+        };
+        progress.set_length(searches as u64);
+        let mut programs = vec![rappel.clone()];
+        programs.extend(self.peers(&[Variant::Index, Variant::Package]));
+        let database = self.scratch.open()?;
+        self.results.in_turn = warm.in_turn(&programs, &self.embedder, &database).await?;
+        database.close().await;
+
+        if let Some(exact) = self.peers(&[Variant::Exact]).first() {
+            // Each takes as long as many others: a tenth of the questions will do.
+            let few = Warm {
+                questions: &self.questions[..searches.div_ceil(10)],
+                ..warm
+            };
+            let arrivals = Arrivals::Saturation;
+            let case = few
+                .case(exact, "exact search", &json!({}), 1, arrivals)
+                .await?;
+            self.results.exact = Some(case);
+        }
+        let most = self.bench.plan.sandboxes;
+        let mut cases = warm.loads(&rappel, most).await?;
+        for peer in self.peers(&[Variant::Index]) {
+            cases.extend(warm.loads(&peer, most).await?);
+        }
+        cases.extend(warm.kinds(&rappel).await?);
+        let mut notes = Vec::new();
+        cases.extend(warm.poolers(&rappel, &self.scratch, &mut notes).await?);
+        progress.finish_and_clear();
+        self.results.notes.extend(notes);
+        self.results.warm = cases;
+        Ok(())
+    }
+}
