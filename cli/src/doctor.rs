@@ -32,7 +32,7 @@ pub(crate) struct Doctor {
 const ACCOUNT_SANDBOXES: u32 = 1_000;
 
 /// The functions of `template.yaml` that `rappel up` serves on a database.
-const LAPTOP_FUNCTIONS: usize = 5;
+const LAPTOP_FUNCTIONS: usize = 7;
 
 impl Doctor {
     pub(crate) async fn run(self) -> anyhow::Result<()> {

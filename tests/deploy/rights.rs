@@ -30,6 +30,24 @@ const NETWORK: [&str; 6] = [
     "ec2:UnassignPrivateIpAddresses",
 ];
 
+/// What the two functions of imports may do with their queue and their bucket.
+const IMPORTS: [&str; 5] = [
+    "Allow s3:GetObject ${ImportBucket.Arn}",
+    "Allow s3:GetObject ${ImportBucket.Arn}/*",
+    "Allow s3:ListBucket ${ImportBucket.Arn}",
+    "Allow s3:ListBucket ${ImportBucket.Arn}/*",
+    "Allow sqs:SendMessage ${ImportQueue.Arn}",
+];
+
+/// What the worker may do besides: take messages, and write pieces.
+const WORKER: [&str; 5] = [
+    "Allow s3:PutObject ${ImportBucket.Arn}/imports/*",
+    "Allow sqs:ChangeMessageVisibility ${ImportQueue.Arn}",
+    "Allow sqs:DeleteMessage ${ImportQueue.Arn}",
+    "Allow sqs:GetQueueAttributes ${ImportQueue.Arn}",
+    "Allow sqs:ReceiveMessage ${ImportQueue.Arn}",
+];
+
 type Rights = BTreeMap<String, BTreeSet<String>>;
 
 /// The rights of each function's role; a role serves one function, and names no policy of others.
@@ -82,11 +100,26 @@ fn set(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     lines.into_iter().collect()
 }
 
+/// The rights of the function with this name, beside those that every function has.
+fn own(function: &str) -> BTreeSet<String> {
+    let (imports, worker) = match function {
+        "Imports" => (IMPORTS.as_slice(), [].as_slice()),
+        "ImportWorker" => (IMPORTS.as_slice(), WORKER.as_slice()),
+        _ => ([].as_slice(), [].as_slice()),
+    };
+    set(imports
+        .iter()
+        .chain(worker)
+        .map(|right| (*right).to_owned()))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_logs_and_traces_and_that_is_all() -> Outcome {
+async fn a_function_logs_and_traces_and_does_its_own_work_and_that_is_all() -> Outcome {
     let stack = Template::expanded().await?.stack(&[])?;
     for (function, rights) in rights(&stack)? {
-        assert_eq!(rights, set(ALWAYS.map(str::to_owned)), "{function}");
+        let mut expected = set(ALWAYS.map(str::to_owned));
+        expected.extend(own(&function));
+        assert_eq!(rights, expected, "{function}");
     }
     Ok(())
 }
@@ -105,6 +138,10 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
             "arn:aws:lambda:eu-west-3:123456789012:layer:reranker:1",
         ),
         ("ReservedConcurrency", "20"),
+        (
+            "ImportSources",
+            "arn:aws:s3:::archive,arn:aws:s3:::archive/*",
+        ),
         ("Authorization", "jwt"),
         ("AlarmEmail", "ada@example.org"),
     ])?;
@@ -119,19 +156,31 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
         // The denial is for the function's own code, which the next story looks at.
         everybody.insert(format!("Deny {action} *"));
     }
-    let mut chat = everybody.clone();
-    chat.insert(format!("Allow secretsmanager:GetSecretValue {LLM_KEY}"));
-    chat.insert(format!("Allow ssm:GetParameter {LLM_KEY}"));
-
     let expected: Rights = [
-        ("Chat", chat),
-        ("Documents", everybody.clone()),
-        ("Health", everybody.clone()),
-        ("Ingest", everybody.clone()),
-        ("Migrate", everybody.clone()),
-        ("Search", everybody),
+        "Chat",
+        "Documents",
+        "Health",
+        "ImportWorker",
+        "Imports",
+        "Ingest",
+        "Migrate",
+        "Search",
     ]
-    .map(|(function, rights)| (function.to_owned(), rights))
+    .map(|function| {
+        let mut rights = everybody.clone();
+        rights.extend(own(function));
+        if function == "Chat" {
+            rights.insert(format!("Allow secretsmanager:GetSecretValue {LLM_KEY}"));
+            rights.insert(format!("Allow ssm:GetParameter {LLM_KEY}"));
+        }
+        if function.starts_with("Import") {
+            for action in ["s3:GetObject", "s3:ListBucket"] {
+                rights.insert(format!("Allow {action} arn:aws:s3:::archive"));
+                rights.insert(format!("Allow {action} arn:aws:s3:::archive/*"));
+            }
+        }
+        (function.to_owned(), rights)
+    })
     .into();
     assert_eq!(rights(&stack)?, expected);
     Ok(())

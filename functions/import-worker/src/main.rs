@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn, tracing};
+use lambda_runtime::{Context, Error, LambdaEvent, Runtime, service_fn};
 use shared::{
     State,
     config::Needs,
     database,
     imports::{self, Delivery, Verdict},
+    telemetry::{self, Telemetry},
 };
 
 /// Lambda's own limit of an invocation.
@@ -16,7 +17,7 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    let telemetry = Telemetry::start("import-worker")?;
     let state = State::from_env("import-worker", Needs::EmbedderAndQueue)
         .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     state
@@ -29,17 +30,17 @@ async fn main() -> Result<(), Error> {
         last.database().close().await
     })
     .await;
-    let state = &state;
-    lambda_runtime::run(service_fn(move |event| handle(state, event))).await
+    let handle = service_fn(move |event| telemetry::outcome(handle(state.clone(), event)));
+    telemetry.run(Runtime::new(handle)).await
 }
 
 /// Says which messages are to be delivered again; the queue forgets the others.
-async fn handle(state: &State, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+async fn handle(state: State, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
     let imports = state.imports()?;
     let (records, deadline) = (event.payload.records, deadline(&event.context));
     let deliveries: Vec<Delivery> = records.iter().map(delivery).collect();
     let work = imports::work(
-        state,
+        &state,
         imports,
         &event.context.request_id,
         &deliveries,

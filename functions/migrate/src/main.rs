@@ -37,8 +37,7 @@ async fn main() -> Result<(), Error> {
         last.database.close().await;
     })
     .await;
-    let handle =
-        service_fn(move |event| telemetry::outcome(handle(Arc::clone(&state), event)));
+    let handle = service_fn(move |event| telemetry::outcome(handle(Arc::clone(&state), event)));
     telemetry.run(Runtime::new(handle)).await
 }
 
