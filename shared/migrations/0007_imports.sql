@@ -202,3 +202,49 @@ BEGIN
     RETURN QUERY SELECT unnest(open);
 END
 $$;
+
+-- Finds work that nobody has touched for `silence` seconds in an import of which nothing else was touched
+-- either, such as a part whose message was given up because its workers died before they took it. Answers
+-- what is to be sent again, a few at a time; a message too many does no harm.
+CREATE FUNCTION rappel.forgotten_work(wanted text, max_receives integer, silence double precision)
+RETURNS TABLE (part integer, "position" bigint, reason text)
+LANGUAGE sql VOLATILE AS $$
+    WITH silent AS MATERIALIZED (
+        SELECT i.id
+        FROM rappel.imports AS i
+        CROSS JOIN (SELECT now() - silence * interval '1 second' AS begun) AS s
+        WHERE i.id = wanted AND i.failure IS NULL AND i.created_at < s.begun
+          AND NOT EXISTS (
+              SELECT FROM rappel.import_parts AS p
+              WHERE p.import_id = i.id AND greatest(p.leased_until, p.finished_at) > s.begun
+          )
+          AND NOT EXISTS (
+              SELECT FROM rappel.import_lines AS l
+              WHERE l.import_id = i.id AND greatest(l.leased_until, l.settled_at) > s.begun
+          )
+    ), part AS (
+        UPDATE rappel.import_parts AS p SET leased_until = now()
+        WHERE (p.import_id, p.part) IN (
+            SELECT o.import_id, o.part
+            FROM silent JOIN rappel.import_parts AS o ON o.import_id = silent.id
+            WHERE o.finished_at IS NULL AND least(o.attempts, o.receives) < max_receives
+            ORDER BY o.part
+            LIMIT 10
+        )
+        RETURNING p.part
+    ), line AS (
+        UPDATE rappel.import_lines AS l SET leased_until = now()
+        WHERE (l.import_id, l.part, l.position) IN (
+            SELECT o.import_id, o.part, o.position
+            FROM silent
+            JOIN rappel.import_lines AS o ON o.import_id = silent.id
+            JOIN rappel.import_parts AS p ON p.import_id = o.import_id AND p.part = o.part
+            WHERE o.outcome = 'retrying' AND p.finished_at IS NOT NULL AND least(o.attempts, o.receives) < max_receives
+            LIMIT 10
+        )
+        RETURNING l.part, l.position, l.reason
+    )
+    SELECT part.part, NULL::bigint, NULL::text FROM part
+    UNION ALL
+    SELECT line.part, line.position, line.reason FROM line
+$$;

@@ -39,7 +39,7 @@ impl Queue {
     /// Sends messages, which are seen after `delay` at the earliest. When it returns, the queue has all of
     /// them; when it fails, it may have some.
     pub(crate) async fn send(&self, bodies: &[String], delay: Duration) -> Result<(), AwsError> {
-        let delay = delay.min(LONGEST_DELAY).as_secs();
+        let delay = seconds(delay.min(LONGEST_DELAY));
         for batch in bodies.chunks(BATCH) {
             let entries: Vec<Value> = (0..)
                 .zip(batch)
@@ -56,7 +56,7 @@ impl Queue {
             let entries: Vec<Value> = (0..)
                 .zip(batch)
                 .map(|(id, receipt): (u32, _)| {
-                    json!({ "Id": id.to_string(), "ReceiptHandle": receipt, "VisibilityTimeout": time.as_secs() })
+                    json!({ "Id": id.to_string(), "ReceiptHandle": receipt, "VisibilityTimeout": seconds(time) })
                 })
                 .collect();
             self.batch("AmazonSQS.ChangeMessageVisibilityBatch", entries)
@@ -83,4 +83,9 @@ impl Queue {
             }),
         }
     }
+}
+
+/// Whole seconds, which is all that the queue counts in: not less than was asked for.
+fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -17,7 +17,7 @@ pub(super) struct Message {
     /// Why it is tried alone, for whoever finds it in the dead-letter queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
-    /// When its import was accepted, in seconds since 1970.
+    /// When work on its import was asked for, in seconds since 1970.
     pub(super) since: u64,
 }
 

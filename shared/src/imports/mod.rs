@@ -33,7 +33,7 @@ use crate::{
     client,
     config::ImportConfig,
     database::{Database, DatabaseError, Statement},
-    error::FieldError,
+    error::{FieldError, chain},
 };
 
 pub use self::{
@@ -44,6 +44,9 @@ pub use self::{
 /// How long a connection to AWS may take to be made, and a request in all.
 const CONNECT: Duration = Duration::from_secs(3);
 const REQUEST: Duration = Duration::from_secs(60);
+
+/// After how many leases without a sign of work the messages of an import count as given up.
+const SILENCE: u32 = 10;
 
 /// What imports stand on, besides the database.
 #[derive(Debug)]
@@ -131,12 +134,42 @@ impl Imports {
         self.status(database, id).await
     }
 
-    /// How far the import `id` is.
+    /// How far the import `id` is. Whoever asks this of an import that nobody has worked on for long has
+    /// its forgotten messages sent again.
     ///
     /// # Errors
     /// [`Error::NoImport`], or the database's error.
     pub async fn status(&self, database: &Database, id: &str) -> Result<Import, Error> {
-        Import::read(database, id, self.config.max_receives).await
+        let import = Import::read(database, id, self.config.max_receives).await?;
+        if matches!(import.state, ImportState::Queued | ImportState::Running)
+            && let Err(error) = self.remember(database, id).await
+        {
+            tracing::warn!(cause = %chain(&error), "messages that were given up could not be sent again");
+        }
+        Ok(import)
+    }
+
+    async fn remember(&self, database: &Database, id: &str) -> Result<(), Error> {
+        let silence = self.config.lease * SILENCE;
+        let statement = Statement::write("SELECT * FROM rappel.forgotten_work($1, $2, $3)")
+            .bind(id.to_owned())
+            .bind(self.config.max_receives)
+            .bind(silence.as_secs_f64());
+        let forgotten: Vec<(i32, Option<i64>, Option<String>)> =
+            database.fetch_all(statement).await?;
+        let plan = Message::plan(id.to_owned());
+        let messages: Vec<String> = forgotten
+            .into_iter()
+            .map(|(part, position, reason)| {
+                let message = plan.of_part(part);
+                match position {
+                    Some(position) => message.of_line(position, reason.unwrap_or_default()).json(),
+                    None => message.json(),
+                }
+            })
+            .collect();
+        let sent = self.queue.send(&messages, Duration::ZERO).await;
+        sent.map_err(Error::Queue)
     }
 }
 

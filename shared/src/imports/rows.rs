@@ -190,16 +190,26 @@ impl Hold {
         database.fetch_all::<(i32,)>(statement).await.map(drop)
     }
 
-    /// Lets others take the part at once.
+    /// Lets others take the part, or the line, at once.
     pub(super) async fn release(&self, database: &Database) -> Result<(), DatabaseError> {
-        let statement = Statement::upsert(
-            "UPDATE rappel.import_parts SET worker = NULL, leased_until = '-infinity'
-             WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
-             RETURNING part",
-        )
-        .bind(self.message.import.clone())
-        .bind(self.message.part)
-        .bind(self.worker.clone());
+        let statement = match self.message.position {
+            None => Statement::upsert(
+                "UPDATE rappel.import_parts SET worker = NULL, leased_until = now()
+                 WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
+                 RETURNING part",
+            )
+            .bind(self.message.import.clone())
+            .bind(self.message.part)
+            .bind(self.worker.clone()),
+            Some(position) => Statement::upsert(
+                "UPDATE rappel.import_lines SET leased_until = now()
+                 WHERE import_id = $1 AND part = $2 AND position = $3 AND outcome = 'retrying'
+                 RETURNING part",
+            )
+            .bind(self.message.import.clone())
+            .bind(self.message.part)
+            .bind(position),
+        };
         database.fetch_all::<(i32,)>(statement).await.map(drop)
     }
 

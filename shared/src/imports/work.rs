@@ -240,7 +240,8 @@ impl Delivered<'_> {
         };
         if self.is_last() && line.attempts < self.imports.config.max_receives {
             // As of a part: it would be given up without having been tried as often.
-            return Ok(self.later(&hold.message, hold.lease).await);
+            hold.release(database).await?;
+            return Ok(self.later(&hold.message, Duration::ZERO).await);
         }
         lock(self.open).hold = Some(hold.clone());
         let outcome = alone::work(self.state, self.imports, hold, &line, self.is_last()).await;
@@ -248,6 +249,7 @@ impl Delivered<'_> {
             Ok(Ended::Done | Ended::Unfinished) => Ok(Verdict::Settled),
             Ok(Ended::GivenUp) => Ok(Verdict::Again),
             Ok(Ended::Again) => {
+                hold.release(database).await?;
                 self.hide(self.backoff()).await;
                 Ok(Verdict::Again)
             }
@@ -262,6 +264,7 @@ impl Delivered<'_> {
                 Err(error)
             }
             Err(error) => {
+                hold.release(database).await?;
                 self.hide(self.backoff()).await;
                 Err(error)
             }
