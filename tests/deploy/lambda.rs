@@ -1,6 +1,11 @@
 //! `cargo lambda watch` and `cargo lambda invoke`: Lambda's own way to try a function at a desk.
 
-use std::{net::Ipv4Addr, process::Stdio, time::Duration};
+use std::{
+    fs::{self, File},
+    net::Ipv4Addr,
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -45,6 +50,8 @@ impl Watch {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = free.local_addr()?.port();
         drop(free);
+        let log = assets.workspace.join("target/test-logs");
+        fs::create_dir_all(&log)?;
         let mut watch = Tools::installed().await?.command("cargo-lambda");
         watch
             .args([
@@ -62,6 +69,7 @@ impl Watch {
             .env("ORT_DISABLE_TELEMETRY", "1")
             .envs(model.environment())
             .stdout(Stdio::null())
+            .stderr(File::create(log.join("cargo-lambda-watch.log"))?)
             .process_group(0);
         let child = watch.spawn().context("starting cargo lambda watch")?;
         let watch = Self { child, port };
