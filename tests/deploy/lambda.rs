@@ -1,11 +1,19 @@
 //! `cargo lambda watch` and `cargo lambda invoke`: Lambda's own way to try a function at a desk.
 
-use std::{net::Ipv4Addr, process::Stdio, time::Duration};
+use std::{
+    fs::{self, File},
+    net::Ipv4Addr,
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use tests::{App, Assets, Tools};
+use tests::{
+    App, Assets, Tools,
+    language_model::{LanguageModel, Reply},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     process::Child,
@@ -14,8 +22,8 @@ use tokio::{
 
 use crate::Outcome;
 
-/// The golden events with the function that each is for, and the status of its answer.
-const EVENTS: [(&str, &str, u64); 14] = [
+/// The golden events of HTTP with the function that each is for, and the status of its answer.
+const EVENTS: [(&str, &str, u64); 11] = [
     ("ingest", "ingest-post", 200),
     ("ingest", "ingest-put", 201),
     ("search", "search-post", 200),
@@ -25,14 +33,9 @@ const EVENTS: [(&str, &str, u64); 14] = [
     ("documents", "documents-delete", 204),
     ("health", "health-get", 200),
     ("health", "health-deep", 200),
-    // No language model is set.
-    ("chat", "chat-post", 501),
     // There is no queue, and nothing was imported.
     ("imports", "imports-post", 503),
     ("imports", "imports-get", 404),
-    // Not HTTP: messages to be kept, and the migration's report.
-    ("import-worker", "import-worker-sqs", 0),
-    ("migrate", "migrate", 0),
 ];
 
 /// A function may have to be linked before it answers.
@@ -45,11 +48,13 @@ struct Watch {
 }
 
 impl Watch {
-    async fn start(app: &App) -> Result<Self> {
+    async fn start(app: &App, model: &LanguageModel) -> Result<Self> {
         let assets = Assets::prepared().await?;
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = free.local_addr()?.port();
         drop(free);
+        let log = assets.workspace.join("target/test-logs");
+        fs::create_dir_all(&log)?;
         let mut watch = Tools::installed().await?.command("cargo-lambda");
         watch
             .args([
@@ -72,8 +77,9 @@ impl Watch {
             .env("AWS_SECRET_ACCESS_KEY", "none")
             .env("IMPORT_QUEUE_URL", "http://127.0.0.1:9/imports")
             .env("IMPORT_BUCKET", "pieces")
-            .env_remove("LLM_BASE_URL")
+            .envs(model.environment())
             .stdout(Stdio::null())
+            .stderr(File::create(log.join("cargo-lambda-watch.log"))?)
             .process_group(0);
         let child = watch.spawn().context("starting cargo lambda watch")?;
         let watch = Self { child, port };
@@ -92,7 +98,8 @@ impl Watch {
         }
     }
 
-    async fn invoke(&self, function: &str, event: &str) -> Result<Value> {
+    /// What is printed for a golden event.
+    async fn invoke(&self, function: &str, event: &str) -> Result<String> {
         let assets = Assets::prepared().await?;
         let mut invoke = Tools::installed().await?.command("cargo-lambda");
         invoke
@@ -107,10 +114,7 @@ impl Watch {
             .args(["--data-file", &format!("tests/events/{event}.json")])
             .current_dir(&assets.workspace);
         let printed = timeout(HANG, Tools::run(&mut invoke)).await;
-        let printed = printed.with_context(|| format!("{event} is not answered"))??;
-        // A streamed answer is a head, eight zeros, and the body.
-        let head = printed.split('\0').next().unwrap_or_default();
-        serde_json::from_str(head).with_context(|| format!("{event} was answered with {printed}"))
+        printed.with_context(|| format!("{event} is not answered"))?
     }
 
     fn signal(&self, signal: Signal) {
@@ -142,15 +146,20 @@ impl Drop for Watch {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_function_answers_its_golden_event() -> Outcome {
     let app = App::start().await?;
-    let watch = Watch::start(&app).await?;
+    let model =
+        LanguageModel::replying([Reply::text(&["La plage ferme à 22 heures [1]."])]).await?;
+    let watch = Watch::start(&app, &model).await?;
     for (function, event, status) in EVENTS {
-        let answer = watch.invoke(function, event).await?;
-        if status == 0 {
-            let known = answer["version"].is_u64() || answer["batchItemFailures"].is_array();
-            assert!(known, "{event}: {answer}");
-        } else {
-            assert_eq!(answer["statusCode"], status, "{event}: {answer}");
-        }
+        let printed = watch.invoke(function, event).await?;
+        let answer: Value = serde_json::from_str(&printed).with_context(|| printed.clone())?;
+        assert_eq!(answer["statusCode"], status, "{event}: {answer}");
     }
+    let chat = watch.invoke("chat", "chat-post").await?;
+    assert!(chat.contains("La plage ferme à 22 heures [1]."), "{chat}");
+    let kept: Value =
+        serde_json::from_str(&watch.invoke("import-worker", "import-worker-sqs").await?)?;
+    assert!(kept["batchItemFailures"].is_array(), "{kept}");
+    let report: Value = serde_json::from_str(&watch.invoke("migrate", "migrate").await?)?;
+    assert!(report["version"].is_u64(), "{report}");
     watch.stop().await
 }

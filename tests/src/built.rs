@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::{process::Command, sync::OnceCell};
 
 use crate::{Assets, Tools};
@@ -63,13 +63,13 @@ impl Built {
         self.functions.join(function).join("bootstrap")
     }
 
-    /// What cargo made before SAM copied it.
+    /// The folder of what was compiled for it.
     ///
     /// # Errors
-    /// When the functions are not below the workspace's target folder.
-    pub fn linked(&self, binary: &str) -> Result<PathBuf> {
-        let target = self.functions.parent().context("target/")?;
-        Ok(target.join(format!("x86_64-unknown-linux-gnu/release/{binary}")))
+    /// When the workspace cannot be found.
+    pub async fn compiled() -> Result<PathBuf> {
+        let workspace = &Assets::prepared().await?.workspace;
+        Ok(workspace.join("target/x86_64-unknown-linux-gnu/release/deps"))
     }
 }
 

@@ -26,7 +26,7 @@ use pins::Wheel;
 use unpack::{create_open_folder, unpack};
 
 /// Part of the folder name of a converted model. Raise it when `local::models` writes other files,
-/// so that every cache converts again.
+/// so that every cache converts again, and pin the new files in `layer.sha256`.
 const CONVERTER_REVISION: u32 = 3;
 
 /// moto and the packages that it imports, each with the hashes of its files.
