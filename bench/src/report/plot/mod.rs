@@ -49,18 +49,6 @@ fn ticks(least: f64, most: f64) -> Vec<f64> {
     ticks
 }
 
-/// 1, 2 and 5 times the powers of ten between two numbers.
-fn decades(least: f64, most: f64) -> Vec<f64> {
-    let mut power = 10_f64.powf(least.max(1e-9).log10().floor());
-    let mut all = Vec::new();
-    while power <= most {
-        all.extend([1.0, 2.0, 5.0].map(|factor| factor * power));
-        power *= 10.0;
-    }
-    all.retain(|tick| (least..=most).contains(tick));
-    all
-}
-
 /// A number as short as it can be read.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
@@ -100,7 +88,6 @@ mod tests {
             ticks(0.95, 1.0).first().map(|tick| number(*tick)),
             Some("0.95".to_owned())
         );
-        assert_eq!(decades(50_000.0, 1e6), [5e4, 1e5, 2e5, 5e5, 1e6]);
     }
 
     #[test]
