@@ -98,7 +98,6 @@ pub(super) fn index(results: &Results) -> Option<Figure> {
             name: "built in, s".to_owned(),
             colour: 1,
             points: points(&|size| size.indexing_s),
-            ..Curve::default()
         },
     ];
     let line = Line::through(
