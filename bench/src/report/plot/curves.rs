@@ -118,9 +118,12 @@ pub(in crate::report) fn curves(
         escaped(x_name),
         escaped(y_name)
     );
-    for (number, curve) in curves.iter().enumerate() {
-        // Two curves that nearly meet do not write over each other.
-        let offset = if number == 0 { -9.0 } else { 17.0 };
+    let end = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.1);
+    let lowest = curves.iter().map(end).fold(f64::INFINITY, f64::min);
+    for curve in curves {
+        // Two curves that nearly meet do not write over each other: the lowest writes below.
+        let is_lowest = curves.len() > 1 && end(curve) <= lowest;
+        let offset = if is_lowest { 17.0 } else { -9.0 };
         write_curve(&mut svg, curve, &ground, offset);
     }
     svg + "</svg>"

@@ -13,9 +13,13 @@ pub(super) use self::{
 /// Width of every plot, in the units of its own that the browser scales.
 const WIDTH: f64 = 640.0;
 
+/// The names of colours in a line, from `left` on, or further left if it would not fit.
 fn write_legend<'a>(svg: &mut String, names: impl Iterator<Item = (usize, &'a str)>, left: f64) {
-    let mut x = left;
-    for (colour, name) in names.filter(|(_, name)| !name.is_empty()) {
+    let names: Vec<_> = names.filter(|(_, name)| !name.is_empty()).collect();
+    let width = |name: &str| 30.0 + 6.3 * name.chars().count() as f64;
+    let total: f64 = names.iter().map(|(_, name)| width(name)).sum();
+    let mut x = left.min(WIDTH - total).max(0.0);
+    for (colour, name) in names {
         let _ = write!(
             svg,
             r#"<rect class="c{colour}" x="{x:.1}" y="6" width="10" height="10"/>
@@ -23,7 +27,7 @@ fn write_legend<'a>(svg: &mut String, names: impl Iterator<Item = (usize, &'a st
             x + 14.0,
             escaped(name)
         );
-        x += 30.0 + 6.3 * name.chars().count() as f64;
+        x += width(name);
     }
 }
 
