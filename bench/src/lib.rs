@@ -97,7 +97,8 @@ pub struct Plan {
     pub efforts: Vec<i32>,
     /// The most sandboxes that share a load.
     pub sandboxes: usize,
-    /// Documents of each import.
+    /// Documents of each import. An import embeds batches of 128, so multiples of that for each core keep all
+    /// cores busy to the end.
     pub imports: Vec<usize>,
     /// Passages of each size of the corpus; empty for shares and multiples of the corpus itself.
     pub sizes: Vec<i64>,
@@ -113,7 +114,7 @@ impl Plan {
             truths: 50,
             efforts: vec![40, 200],
             sandboxes: 2,
-            imports: vec![100, 300],
+            imports: vec![256, 512],
             sizes: Vec::new(),
         }
     }
@@ -127,7 +128,7 @@ impl Plan {
             truths: 200,
             efforts: vec![20, 40, 100, 200, 400, 800],
             sandboxes: 8,
-            imports: vec![500, 1_000, 2_000],
+            imports: vec![512, 1_024, 2_048],
             sizes: vec![50_000, 100_000, 344_000, 1_000_000],
         }
     }

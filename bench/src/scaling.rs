@@ -171,8 +171,8 @@ fn noise(dimensions: usize) -> String {
     format!(
         "CREATE UNLOGGED TABLE rappel.bench_noise AS
          SELECT n AS place, (
-             SELECT array_agg(((random() + random() - 1) * {scale})::real + 0 * n)
-             FROM generate_series(1, {dimensions})
+             SELECT array_agg(((random() + random() - 1) * {scale})::real)
+             FROM generate_series(1, {dimensions} + 0 * n)
          )::halfvec AS noise
          FROM generate_series(0, {NOISE} - 1) AS n"
     )

@@ -121,7 +121,7 @@ impl Warm<'_> {
         let mut cases = Vec::new();
         let mut number = 1;
         while number <= most {
-            let name = format!("saturation, {number} sandboxes");
+            let name = format!("saturation of {number}");
             cases.push(
                 self.case(program, &name, &plain, number, Arrivals::Saturation)
                     .await?,

@@ -85,6 +85,9 @@ impl Run<'_> {
         progress.set_length(searches as u64);
         let mut programs = vec![rappel.clone()];
         programs.extend(self.peers(&[Variant::Index, Variant::Package]));
+        // Once, to bring the index into memory.
+        warm.case(&rappel, "once", &json!({}), 1, Arrivals::Saturation)
+            .await?;
         let database = self.scratch.open()?;
         self.results.in_turn = warm.in_turn(&programs, &self.embedder, &database).await?;
         database.close().await;

@@ -31,6 +31,14 @@ pub(super) fn cold(results: &Results) -> Option<Figure> {
     })
 }
 
+/// The steps of both lanes, by colour.
+const LANES: [&str; 4] = [
+    "exec | dial",
+    "ONNX Runtime | TLS",
+    "session | login",
+    "tokenizer | statement",
+];
+
 /// The two lanes of a start, which run side by side.
 pub(super) fn steps(results: &Results) -> Option<Figure> {
     let (_, steps) = results
@@ -65,7 +73,7 @@ pub(super) fn steps(results: &Results) -> Option<Figure> {
     };
     Some(Figure {
         heading: "Where a cold start goes",
-        svg: bars("ms", &[], &[embedding, database]),
+        svg: bars("ms", &LANES, &[embedding, database]),
         caption: format!(
             "Side by side, in order. Embedding: exec {}, ONNX Runtime {}, the model's session {}, tokenizer and \
              first embedding {}. Database: until it is dialled {}, TLS {}, authentication {}, first statement {}.",

@@ -98,7 +98,6 @@ pub(super) fn index(results: &Results) -> Option<Figure> {
             name: "built in, s".to_owned(),
             colour: 1,
             points: points(&|size| size.indexing_s),
-            ..Curve::default()
         },
     ];
     let line = Line::through(
@@ -143,13 +142,22 @@ pub(super) fn bulk(results: &Results) -> Option<Figure> {
     };
     let all: Vec<Bar> = results.bulk.iter().flat_map(bar).collect();
     let last = results.bulk.last()?;
+    let times = |import: &Import| (import.passages as f64, import.loading_s);
+    let line = Line::through(&results.bulk.iter().map(times).collect::<Vec<_>>());
+    let beyond = line.filter(|line| line.slope > 0.0).map_or_else(String::new, |line| {
+        format!(
+            " An import takes {} s for its start and then a second for each {} passages, however many there are.",
+            number(line.intercept.max(0.0)),
+            number(1.0 / line.slope)
+        )
+    });
     Some(Figure {
         heading: "Bulk import",
         svg: bars("passages/s", &[], &all),
         caption: format!(
             "{} threads, {} passages a second and core; peak memory {} MB; the index of the last took {} s. Beside it \
-             ONNX Runtime alone on the same texts, tokenized before. The start of the models weighs less the larger \
-             an import is.",
+             ONNX Runtime alone on the same texts, tokenized before.{beyond} Batches have 128 \
+             documents: fewer than that for each core leave cores idle.",
             last.threads,
             number(last.rate / last.threads as f64),
             number(last.memory_mb),

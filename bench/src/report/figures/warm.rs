@@ -105,7 +105,7 @@ pub(super) fn sandboxes(results: &Results) -> Option<Figure> {
     let cores = results.setting.cores;
     (!all.is_empty()).then(|| Figure {
         heading: "Throughput",
-        svg: curves("sandboxes", "searches/s", false, &all),
+        svg: curves("sandboxes", "searches/s", true, &all),
         caption: format!(
             "At saturation, with Postgres and the harness on the same {cores} cores: {} searches a second and core. \
              Up to the cores it grows with the sandboxes; beyond, the cores are shared. On Lambda each sandbox has \

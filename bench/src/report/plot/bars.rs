@@ -18,7 +18,7 @@ pub(in crate::report) struct Bar {
 
 /// Horizontal bars on a common scale, with the names of their colours.
 pub(in crate::report) fn bars(unit: &str, legend: &[&str], bars: &[Bar]) -> String {
-    const LEFT: f64 = 190.0;
+    const LEFT: f64 = 214.0;
     const RIGHT: f64 = 120.0;
     const ROW: f64 = 26.0;
     let top = if legend.is_empty() { 6.0 } else { 28.0 };

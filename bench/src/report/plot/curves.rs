@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{WIDTH, decades, escaped, number, open, ticks, write_legend};
+use super::{WIDTH, escaped, number, open, ticks, write_legend};
 
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 30.0;
@@ -42,21 +42,16 @@ impl Ground {
         // A share near 1 is looked at closely, anything else from 0 on.
         let is_share = y_least > 0.5 && y_most <= 1.0;
         let y_start = if is_share {
-            (y_least * 20.0).floor() / 20.0
+            ((y_least - 0.01) * 20.0).floor() / 20.0
         } else {
             0.0
         };
         let y_ticks = ticks(y_start, y_most);
         let y_end = y_ticks.last().copied().unwrap_or(1.0).max(y_most);
-        let x_start = if logarithmic {
-            x_least
+        let (x_start, x_ticks) = if logarithmic {
+            (x_least, places(curves))
         } else {
-            x_least.min(0.0)
-        };
-        let x_ticks = if logarithmic {
-            decades(x_least, x_most)
-        } else {
-            ticks(x_start, x_most)
+            (x_least.min(0.0), ticks(x_least.min(0.0), x_most))
         };
         let mut ground = Self {
             logarithmic,
@@ -89,7 +84,16 @@ impl Ground {
     }
 }
 
-/// Curves over a common ground; `logarithmic` concerns x alone.
+/// Every x of the curves once, ascending.
+fn places(curves: &[Curve]) -> Vec<f64> {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let mut places: Vec<f64> = points.map(|point| point.0).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    places
+}
+
+/// Curves over a common ground. A `logarithmic` x is marked where there are points.
 pub(in crate::report) fn curves(
     x_name: &str,
     y_name: &str,
@@ -101,20 +105,26 @@ pub(in crate::report) fn curves(
     let names = curves
         .iter()
         .map(|curve| (curve.colour, curve.name.as_str()));
-    write_legend(&mut svg, names, LEFT);
+    // Behind the name of y.
+    let left = 24.0 + 6.3 * y_name.chars().count() as f64;
+    write_legend(&mut svg, names, left);
     write_ground(&mut svg, &ground);
     let _ = write!(
         svg,
         r#"<text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{}</text>
-<text class="tick" x="4" y="{:.1}">{}</text>"#,
+<text class="tick" x="4" y="15">{}</text>"#,
         WIDTH - RIGHT,
         BOTTOM + 36.0,
         escaped(x_name),
-        TOP - 10.0,
         escaped(y_name)
     );
+    let end = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.1);
+    let lowest = curves.iter().map(end).fold(f64::INFINITY, f64::min);
     for curve in curves {
-        write_curve(&mut svg, curve, &ground);
+        // Two curves that nearly meet do not write over each other: the lowest writes below.
+        let is_lowest = curves.len() > 1 && end(curve) <= lowest;
+        let offset = if is_lowest { 17.0 } else { -9.0 };
+        write_curve(&mut svg, curve, &ground, offset);
     }
     svg + "</svg>"
 }
@@ -143,7 +153,7 @@ fn write_ground(svg: &mut String, ground: &Ground) {
     }
 }
 
-fn write_curve(svg: &mut String, curve: &Curve, ground: &Ground) {
+fn write_curve(svg: &mut String, curve: &Curve, ground: &Ground, offset: f64) {
     let path: Vec<String> = curve
         .points
         .iter()
@@ -161,7 +171,7 @@ fn write_curve(svg: &mut String, curve: &Curve, ground: &Ground) {
             svg,
             r#"<circle class="c{colour}" cx="{x:.1}" cy="{y:.1}" r="4"/>
 <text class="value" x="{x:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
-            y - 9.0,
+            y + offset,
             escaped(word)
         );
     }

@@ -13,9 +13,13 @@ pub(super) use self::{
 /// Width of every plot, in the units of its own that the browser scales.
 const WIDTH: f64 = 640.0;
 
+/// The names of colours in a line, from `left` on, or further left if it would not fit.
 fn write_legend<'a>(svg: &mut String, names: impl Iterator<Item = (usize, &'a str)>, left: f64) {
-    let mut x = left;
-    for (colour, name) in names.filter(|(_, name)| !name.is_empty()) {
+    let names: Vec<_> = names.filter(|(_, name)| !name.is_empty()).collect();
+    let width = |name: &str| 30.0 + 6.3 * name.chars().count() as f64;
+    let total: f64 = names.iter().map(|(_, name)| width(name)).sum();
+    let mut x = left.min(WIDTH - total).max(0.0);
+    for (colour, name) in names {
         let _ = write!(
             svg,
             r#"<rect class="c{colour}" x="{x:.1}" y="6" width="10" height="10"/>
@@ -23,7 +27,7 @@ fn write_legend<'a>(svg: &mut String, names: impl Iterator<Item = (usize, &'a st
             x + 14.0,
             escaped(name)
         );
-        x += 30.0 + 6.3 * name.chars().count() as f64;
+        x += width(name);
     }
 }
 
@@ -47,18 +51,6 @@ fn ticks(least: f64, most: f64) -> Vec<f64> {
         ticks.push((tick / step).round() * step);
     }
     ticks
-}
-
-/// 1, 2 and 5 times the powers of ten between two numbers.
-fn decades(least: f64, most: f64) -> Vec<f64> {
-    let mut power = 10_f64.powf(least.max(1e-9).log10().floor());
-    let mut all = Vec::new();
-    while power <= most {
-        all.extend([1.0, 2.0, 5.0].map(|factor| factor * power));
-        power *= 10.0;
-    }
-    all.retain(|tick| (least..=most).contains(tick));
-    all
 }
 
 /// A number as short as it can be read.
@@ -100,7 +92,6 @@ mod tests {
             ticks(0.95, 1.0).first().map(|tick| number(*tick)),
             Some("0.95".to_owned())
         );
-        assert_eq!(decades(50_000.0, 1e6), [5e4, 1e5, 2e5, 5e5, 1e6]);
     }
 
     #[test]
