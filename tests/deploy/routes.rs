@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use reqwest::Method;
-use tests::{App, cloudformation::Template};
+use tests::{App, Pace, cloudformation::Template};
 
 use crate::Outcome;
 
@@ -29,7 +29,7 @@ async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome
         }
     }
 
-    let app = App::start().await?;
+    let (app, _queue) = App::with_imports(Pace::default()).await?;
     let served: BTreeSet<String> = app
         .routes()
         .iter()

@@ -100,9 +100,10 @@ async fn reserved_sandboxes_are_those_of_the_sizing_sum() -> Outcome {
     let stack = template.stack(&[("ReservedConcurrency", "20")])?;
     let reserved = reserved(&stack);
     assert_eq!(reserved["Migrate"], "1");
+    assert_eq!(reserved["ImportWorker"], "4", "ImportConcurrency");
     let of_requests = reserved.values().filter(|count| *count == "20").count();
     assert_eq!(
-        of_requests, 5,
+        of_requests, 6,
         "as the parameter's description says: {reserved:?}"
     );
     Ok(())

@@ -39,7 +39,7 @@ async fn a_poison_document_is_given_up_and_its_neighbours_are_stored() -> Outcom
     let is_told = |reason: &Value| {
         reason
             .as_str()
-            .is_some_and(|text| text.contains("no document may be called poison-7"))
+            .is_some_and(|text| text.contains("SQLSTATE P0001"))
     };
     assert!(is_told(&failure["reason"]), "{import}");
     let attempts = "SELECT attempts::bigint FROM rappel.import_lines WHERE outcome = 'failed'";

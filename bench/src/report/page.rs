@@ -98,7 +98,7 @@ fn ratios(ratios: &[Ratio]) -> String {
 fn fraction(value: f64) -> String {
     if value > 0.0 && value < 0.35 {
         format!("1/{}", number(1.0 / value))
-    } else if (0.9..1.0).contains(&value) {
+    } else if (0.35..1.0).contains(&value) {
         format!("{value:.3}").trim_end_matches('0').to_owned()
     } else {
         number(value)

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Error> {
 
 /// CloudFormation is answered at the URL that it sends, everybody else with the report.
 async fn handle(state: Arc<State>, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    let migration = migrations::migrate(&state.database, &state.manifest);
+    let migration = Box::pin(migrations::migrate(&state.database, &state.manifest));
     match Deployment::of(&event)? {
         Some(deployment) => deployment.answer(&state.model, migration).await,
         None => Ok(to_value(migration.await?)?),
