@@ -34,6 +34,7 @@ async fn workers_killed_at_any_moment_lose_nothing_and_store_nothing_twice() -> 
     let pace = Pace {
         lease: Duration::from_secs(2),
         max_receives: 200,
+        ..Pace::default()
     };
     let (app, imports) = App::with_imports(pace).await?;
     let text = lines("killed", DOCUMENTS, 6_000) + "no document\n";
@@ -101,7 +102,7 @@ async fn kill_whoever_stores_the_killer(app: &App) -> Result<()> {
 async fn a_document_that_kills_every_worker_is_found_and_its_neighbours_are_stored() -> Outcome {
     let pace = Pace {
         lease: Duration::from_secs(4),
-        max_receives: 3,
+        ..Pace::default()
     };
     let (app, imports) = App::with_imports(pace).await?;
     app.sql().await?.run(KILLER).await?;
@@ -122,5 +123,34 @@ async fn a_document_that_kills_every_worker_is_found_and_its_neighbours_are_stor
     assert!(reason.starts_with("the worker died 3 times"), "{import}");
     let letters = imports.dead_letters().await?;
     assert_eq!(letters[0]["position"], failure["offset"], "{letters:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_the_queue_has_given_up_unseen_is_sent_again_when_asked_about() -> Outcome {
+    let (app, imports) = App::with_imports(Pace::default()).await?;
+    let source = imports
+        .put("given-up.jsonl", lines("page", 60, 20_000))
+        .await?;
+    let id = app.import(&source).await?;
+    let before = app.ended(&id).await?;
+    // As if all workers of the second part had died before they took it, an hour ago.
+    app.sql()
+        .await?
+        .run(
+            "UPDATE rappel.imports SET created_at = now() - interval '1 hour';
+             UPDATE rappel.import_parts SET finished_at = now() - interval '50 minutes',
+                 leased_until = now() - interval '50 minutes';
+             UPDATE rappel.import_parts SET finished_at = NULL, leased_until = '-infinity', worker = NULL,
+                 receives = 0, position = first, lines = 0, stored = 0 WHERE part = 2",
+        )
+        .await?;
+    let import = app.ended(&id).await?;
+    assert_eq!(import["state"], "done", "{import}");
+    assert_eq!(import["documents"]["total"], before["documents"]["total"]);
+    assert!(
+        import["documents"]["unchanged"].as_u64() > Some(0),
+        "the part was done again: {import}"
+    );
     Ok(())
 }

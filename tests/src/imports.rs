@@ -1,6 +1,8 @@
 //! Imports on a queue: moto's server, and what stories do with its queue and its bucket.
 
 use std::{
+    fs,
+    path::Path,
     sync::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
@@ -14,6 +16,7 @@ use local::{
     aws::{Overrides, Resources, Server},
 };
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::{
     sync::Mutex,
     task::spawn_blocking,
@@ -38,12 +41,16 @@ pub struct Pace {
     pub lease: Duration,
     /// Deliveries.
     pub max_receives: u64,
+    /// The worker's time limit, in seconds.
+    pub timeout: u64,
 }
 
 /// The queue and the bucket of one app.
 pub struct Imports {
     resources: Resources,
     pace: Pace,
+    /// The template, with the test's time limit.
+    template: NamedTempFile,
     _server: Arc<Server>,
 }
 
@@ -52,6 +59,7 @@ impl Default for Pace {
         Self {
             lease: Duration::from_secs(6),
             max_receives: 3,
+            timeout: 900,
         }
     }
 }
@@ -136,13 +144,15 @@ impl Imports {
             max_receives: Some(pace.max_receives),
         };
         let template = Assets::prepared().await?.workspace.join("template.yaml");
+        let template = with_timeout(&template, pace.timeout)?;
         resources
-            .create(&template, overrides)
+            .create(template.path(), overrides)
             .await
             .context("making the queue and the bucket")?;
         Ok(Self {
             resources,
             pace,
+            template,
             _server: server,
         })
     }
@@ -214,11 +224,16 @@ impl Imports {
         self.resources.clone()
     }
 
+    pub(crate) fn template(&self) -> &Path {
+        self.template.path()
+    }
+
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let mut variables = self.resources.environment();
         let Pace {
             lease,
             max_receives,
+            ..
         } = self.pace;
         for (name, value) in [
             ("IMPORT_QUEUE_URL", self.resources.queue_url(QUEUE)),
@@ -230,6 +245,19 @@ impl Imports {
         }
         variables
     }
+}
+
+/// The template with another time limit of the worker.
+fn with_timeout(template: &Path, seconds: u64) -> Result<NamedTempFile> {
+    const WORKER: &str = "Binary: import-worker\n";
+    const TIMEOUT: &str = "Timeout: 900\n";
+    let text = fs::read_to_string(template).context("reading the template")?;
+    let (before, worker) = text.split_once(WORKER).context("it has the worker")?;
+    ensure!(worker.contains(TIMEOUT), "the worker has {TIMEOUT}");
+    let worker = worker.replacen(TIMEOUT, &format!("Timeout: {seconds}\n"), 1);
+    let file = NamedTempFile::new().context("making a temporary file")?;
+    fs::write(file.path(), [before, WORKER, &worker].concat()).context("writing the template")?;
+    Ok(file)
 }
 
 /// The server that all tests of this process share; only they hold it.
