@@ -1,5 +1,7 @@
 //! Workers that are killed: nothing is lost, nothing is stored twice.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde_json::json;
 use tests::{App, Pace, kill};
@@ -33,6 +35,7 @@ async fn workers_killed_at_any_moment_lose_nothing_and_store_nothing_twice() -> 
     // On AWS a worker dies once in a while; here hardly one lives for two seconds.
     let pace = Pace {
         lease: Duration::from_secs(2),
+        visibility: Duration::from_secs(2),
         max_receives: 200,
         ..Pace::default()
     };
@@ -86,15 +89,17 @@ const KILLER: &str = "
 
 async fn kill_whoever_stores_the_killer(app: &App) -> Result<()> {
     let sql = app.sql().await?;
-    let storing = "SELECT count(*) FROM pg_stat_activity
+    // The server process of a worker that was killed sleeps on.
+    let mut seen = BTreeSet::new();
+    let storing = "SELECT pid::text FROM pg_stat_activity
         WHERE application_name = 'rappel-import-worker' AND wait_event = 'PgSleep' AND datname = current_database()";
     loop {
-        if sql.number(storing, &[]).await? > 0 {
+        let found: BTreeSet<String> = sql.texts(storing, &[]).await?.into_iter().collect();
+        if !found.is_subset(&seen) {
             kill_workers(app);
-            // Its server process goes on until it wants to answer.
-            sleep(Duration::from_secs(2)).await;
         }
-        sleep(Duration::from_millis(50)).await;
+        seen.extend(found);
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -102,6 +107,8 @@ async fn kill_whoever_stores_the_killer(app: &App) -> Result<()> {
 async fn a_document_that_kills_every_worker_is_found_and_its_neighbours_are_stored() -> Outcome {
     let pace = Pace {
         lease: Duration::from_secs(4),
+        // A worker that starts slowly must not find its message delivered to another one meanwhile.
+        visibility: Duration::from_secs(30),
         ..Pace::default()
     };
     let (app, imports) = App::with_imports(pace).await?;

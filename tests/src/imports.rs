@@ -39,6 +39,8 @@ const BUCKET: &str = "ImportBucket";
 pub struct Pace {
     /// The lease.
     pub lease: Duration,
+    /// How long a message is hidden until its worker says how long.
+    pub visibility: Duration,
     /// Deliveries.
     pub max_receives: u64,
     /// The worker's time limit, in seconds.
@@ -58,6 +60,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(6),
+            visibility: Duration::from_secs(15),
             max_receives: 3,
             timeout: 900,
         }
@@ -140,7 +143,7 @@ impl Imports {
             prefix: format!("app-{}-", NEXT.fetch_add(1, Ordering::Relaxed)),
         };
         let overrides = Overrides {
-            visibility: Some(pace.lease),
+            visibility: Some(pace.visibility),
             max_receives: Some(pace.max_receives),
         };
         let template = Assets::prepared().await?.workspace.join("template.yaml");
