@@ -36,9 +36,9 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct Import {
     /// JSON lines with the keys id (or _id), title, content (or text) and metadata; .gz and .xz are read too.
-    /// With --api, s3://bucket/key, or a file if the API is that of `rappel up`.
+    /// With --api, `s3://bucket/key`, or a file if the API is that of `rappel up`.
     source: PathBuf,
-    /// The API that imports it on its queue, such as http://127.0.0.1:8000; requests are not signed.
+    /// The API that imports it on its queue, such as `http://127.0.0.1:8000`; requests are not signed.
     #[arg(long, value_name = "URL", conflicts_with = "strict")]
     api: Option<String>,
     /// Stop at the first bad line instead of reporting it.

@@ -125,6 +125,45 @@ async fn messages_that_come_twice_change_nothing() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_takes_longer_than_an_invocation_goes_on_in_the_next_ones() -> Outcome {
+    // Ten of these seconds are kept back, so each invocation stores a few batches of the one part.
+    let pace = Pace {
+        timeout: 12,
+        ..Pace::default()
+    };
+    let (app, imports) = App::with_imports(pace).await?;
+    let sql = app.sql().await?;
+    sql.run(
+        "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+         CREATE TRIGGER linger AFTER INSERT ON rappel.documents
+             FOR EACH STATEMENT EXECUTE FUNCTION linger()",
+    )
+    .await?;
+    let source = imports.put("slow.jsonl", lines("slow", 320, 10)).await?;
+    let id = app.import(&source).await?;
+    let mut workers = std::collections::BTreeSet::new();
+    let import = loop {
+        let worker = "SELECT worker FROM rappel.import_parts WHERE part = 1 AND worker IS NOT NULL";
+        workers.extend(sql.texts(worker, &[]).await?);
+        let import = app.import_state(&id).await?;
+        if import["state"] == "done" || import["state"] == "failed" {
+            break import;
+        }
+        sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(
+        import["documents"],
+        json!({ "total": 320, "done": 320, "unchanged": 0, "failed": 0 }),
+        "{import}"
+    );
+    assert!(workers.len() > 3, "invocations: {workers:?}");
+    assert_eq!(imports.given_up().await?, 0);
+    assert_eq!(sql.number(STORED_TWICE, &[]).await?, 0);
+    Ok(())
+}
+
 /// Documents that were stored more than once.
 pub(crate) const STORED_TWICE: &str =
     "SELECT count(*) FROM rappel.documents WHERE updated_at <> created_at";

@@ -1,5 +1,7 @@
 //! Workers that are killed: nothing is lost, nothing is stored twice.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde_json::json;
 use tests::{App, Pace, kill};
@@ -33,7 +35,9 @@ async fn workers_killed_at_any_moment_lose_nothing_and_store_nothing_twice() -> 
     // On AWS a worker dies once in a while; here hardly one lives for two seconds.
     let pace = Pace {
         lease: Duration::from_secs(2),
+        visibility: Duration::from_secs(2),
         max_receives: 200,
+        ..Pace::default()
     };
     let (app, imports) = App::with_imports(pace).await?;
     let text = lines("killed", DOCUMENTS, 6_000) + "no document\n";
@@ -85,15 +89,17 @@ const KILLER: &str = "
 
 async fn kill_whoever_stores_the_killer(app: &App) -> Result<()> {
     let sql = app.sql().await?;
-    let storing = "SELECT count(*) FROM pg_stat_activity
+    // The server process of a worker that was killed sleeps on.
+    let mut seen = BTreeSet::new();
+    let storing = "SELECT pid::text FROM pg_stat_activity
         WHERE application_name = 'rappel-import-worker' AND wait_event = 'PgSleep' AND datname = current_database()";
     loop {
-        if sql.number(storing, &[]).await? > 0 {
+        let found: BTreeSet<String> = sql.texts(storing, &[]).await?.into_iter().collect();
+        if !found.is_subset(&seen) {
             kill_workers(app);
-            // Its server process goes on until it wants to answer.
-            sleep(Duration::from_secs(2)).await;
         }
-        sleep(Duration::from_millis(50)).await;
+        seen.extend(found);
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -101,7 +107,9 @@ async fn kill_whoever_stores_the_killer(app: &App) -> Result<()> {
 async fn a_document_that_kills_every_worker_is_found_and_its_neighbours_are_stored() -> Outcome {
     let pace = Pace {
         lease: Duration::from_secs(4),
-        max_receives: 3,
+        // A worker that starts slowly must not find its message delivered to another one meanwhile.
+        visibility: Duration::from_secs(30),
+        ..Pace::default()
     };
     let (app, imports) = App::with_imports(pace).await?;
     app.sql().await?.run(KILLER).await?;
@@ -122,5 +130,34 @@ async fn a_document_that_kills_every_worker_is_found_and_its_neighbours_are_stor
     assert!(reason.starts_with("the worker died 3 times"), "{import}");
     let letters = imports.dead_letters().await?;
     assert_eq!(letters[0]["position"], failure["offset"], "{letters:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_the_queue_has_given_up_unseen_is_sent_again_when_asked_about() -> Outcome {
+    let (app, imports) = App::with_imports(Pace::default()).await?;
+    let source = imports
+        .put("given-up.jsonl", lines("page", 60, 20_000))
+        .await?;
+    let id = app.import(&source).await?;
+    let before = app.ended(&id).await?;
+    // As if all workers of the second part had died before they took it, an hour ago.
+    app.sql()
+        .await?
+        .run(
+            "UPDATE rappel.imports SET created_at = now() - interval '1 hour';
+             UPDATE rappel.import_parts SET finished_at = now() - interval '50 minutes',
+                 leased_until = now() - interval '50 minutes';
+             UPDATE rappel.import_parts SET finished_at = NULL, leased_until = '-infinity', worker = NULL,
+                 receives = 0, position = first, lines = 0, stored = 0 WHERE part = 2",
+        )
+        .await?;
+    let import = app.ended(&id).await?;
+    assert_eq!(import["state"], "done", "{import}");
+    assert_eq!(import["documents"]["total"], before["documents"]["total"]);
+    assert!(
+        import["documents"]["unchanged"].as_u64() > Some(0),
+        "the part was done again: {import}"
+    );
     Ok(())
 }

@@ -119,10 +119,10 @@ impl App {
         } else {
             cluster::shared().await?
         };
-        let resources = Some(imports.resources());
+        let queue = Some((imports.resources(), imports.template()));
         let reach = async |_: &str| Ok(((), imports.environment()));
         let assets = Assets::prepared().await?;
-        let (app, ()) = Self::reached(assets, server, 2, resources, reach).await?;
+        let (app, ()) = Self::reached(assets, server, 2, queue, reach).await?;
         app.migrated().await
     }
 
@@ -137,7 +137,7 @@ impl App {
         assets: &Assets,
         server: Server,
         sandboxes: usize,
-        resources: Option<Resources>,
+        queue: Option<(Resources, &Path)>,
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -165,8 +165,10 @@ impl App {
         // Of two values of a variable the later one counts.
         environment.extend(variables);
         let log = new_log(&assets.workspace, &database)?;
+        let (resources, template) = queue.unzip();
         let gateway = Gateway::start(Options {
-            template: assets.workspace.join("template.yaml"),
+            template: template
+                .map_or_else(|| assets.workspace.join("template.yaml"), Path::to_owned),
             binaries: assets.binaries.clone(),
             environment,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

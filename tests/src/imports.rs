@@ -1,6 +1,8 @@
 //! Imports on a queue: moto's server, and what stories do with its queue and its bucket.
 
 use std::{
+    fs,
+    path::Path,
     sync::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
@@ -14,6 +16,7 @@ use local::{
     aws::{Overrides, Resources, Server},
 };
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::{
     sync::Mutex,
     task::spawn_blocking,
@@ -36,14 +39,20 @@ const BUCKET: &str = "ImportBucket";
 pub struct Pace {
     /// The lease.
     pub lease: Duration,
+    /// How long a message is hidden until its worker says how long.
+    pub visibility: Duration,
     /// Deliveries.
     pub max_receives: u64,
+    /// The worker's time limit, in seconds.
+    pub timeout: u64,
 }
 
 /// The queue and the bucket of one app.
 pub struct Imports {
     resources: Resources,
     pace: Pace,
+    /// The template, with the test's time limit.
+    template: NamedTempFile,
     _server: Arc<Server>,
 }
 
@@ -51,7 +60,9 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(6),
+            visibility: Duration::from_secs(15),
             max_receives: 3,
+            timeout: 900,
         }
     }
 }
@@ -132,17 +143,19 @@ impl Imports {
             prefix: format!("app-{}-", NEXT.fetch_add(1, Ordering::Relaxed)),
         };
         let overrides = Overrides {
-            visibility: Some(pace.lease),
+            visibility: Some(pace.visibility),
             max_receives: Some(pace.max_receives),
         };
         let template = Assets::prepared().await?.workspace.join("template.yaml");
+        let template = with_timeout(&template, pace.timeout)?;
         resources
-            .create(&template, overrides)
+            .create(template.path(), overrides)
             .await
             .context("making the queue and the bucket")?;
         Ok(Self {
             resources,
             pace,
+            template,
             _server: server,
         })
     }
@@ -214,11 +227,16 @@ impl Imports {
         self.resources.clone()
     }
 
+    pub(crate) fn template(&self) -> &Path {
+        self.template.path()
+    }
+
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let mut variables = self.resources.environment();
         let Pace {
             lease,
             max_receives,
+            ..
         } = self.pace;
         for (name, value) in [
             ("IMPORT_QUEUE_URL", self.resources.queue_url(QUEUE)),
@@ -230,6 +248,19 @@ impl Imports {
         }
         variables
     }
+}
+
+/// The template with another time limit of the worker.
+fn with_timeout(template: &Path, seconds: u64) -> Result<NamedTempFile> {
+    const WORKER: &str = "Binary: import-worker\n";
+    const TIMEOUT: &str = "Timeout: 900\n";
+    let text = fs::read_to_string(template).context("reading the template")?;
+    let (before, worker) = text.split_once(WORKER).context("it has the worker")?;
+    ensure!(worker.contains(TIMEOUT), "the worker has {TIMEOUT}");
+    let worker = worker.replacen(TIMEOUT, &format!("Timeout: {seconds}\n"), 1);
+    let file = NamedTempFile::new().context("making a temporary file")?;
+    fs::write(file.path(), [before, WORKER, &worker].concat()).context("writing the template")?;
+    Ok(file)
 }
 
 /// The server that all tests of this process share; only they hold it.

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
     let last = state.clone();
     // What is being worked on comes back when its lease is over.
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
-        last.database().close().await
+        last.database().close().await;
     })
     .await;
     let handle = service_fn(move |event| telemetry::outcome(handle(state.clone(), event)));

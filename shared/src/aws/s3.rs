@@ -58,7 +58,7 @@ impl S3 {
         })
     }
 
-    /// Reads `range` of an object, which must not be empty, if the object is still the one with this ETag.
+    /// Reads `range` of an object, which must not be empty, if the object is still the one with this `ETag`.
     pub(crate) async fn read(
         &self,
         bucket: &str,

@@ -43,7 +43,7 @@ pub use self::{
 
 /// How long a connection to AWS may take to be made, and a request in all.
 const CONNECT: Duration = Duration::from_secs(3);
-const REQUEST: Duration = Duration::from_secs(60);
+const REQUEST: Duration = Duration::from_mins(1);
 
 /// After how many leases without a sign of work the messages of an import count as given up.
 const SILENCE: u32 = 10;

@@ -95,6 +95,10 @@ pub struct Failure {
 
 /// An import with the sums of its parts and lines.
 #[derive(FromRow)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are what the database answers, column by column"
+)]
 struct Row {
     id: String,
     source: String,
