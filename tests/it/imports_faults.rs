@@ -19,7 +19,12 @@ const POISON: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poison_document_is_given_up_and_its_neighbours_are_stored() -> Outcome {
-    let (app, imports) = App::with_imports(Pace::default()).await?;
+    // No worker dies here, and on a busy machine none must be taken for dead.
+    let pace = Pace {
+        lease: Duration::from_secs(30),
+        ..Pace::default()
+    };
+    let (app, imports) = App::with_imports(pace).await?;
     let sql = app.sql().await?;
     sql.run(POISON).await?;
     let source = imports.put("poison.jsonl", lines("poison", 20, 10)).await?;
