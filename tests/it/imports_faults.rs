@@ -21,7 +21,7 @@ const POISON: &str = "
 async fn a_poison_document_is_given_up_and_its_neighbours_are_stored() -> Outcome {
     // No worker dies here, and on a busy machine none must be taken for dead.
     let pace = Pace {
-        lease: Duration::from_secs(30),
+        lease: Duration::from_secs(12),
         ..Pace::default()
     };
     let (app, imports) = App::with_imports(pace).await?;

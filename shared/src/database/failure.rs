@@ -109,7 +109,7 @@ impl DatabaseError {
         // prerequisite state, operator intervention, system error.
         const SERVER: [&str; 7] = ["25", "40", "42", "53", "55", "57", "58"];
         match self {
-            Self::StatementTimeout => true,
+            Self::StatementTimeout | Self::Value(_) => true,
             Self::Statement(error) => {
                 code(error).is_some_and(|code| !SERVER.iter().any(|class| code.starts_with(class)))
             }
