@@ -9,6 +9,7 @@ use tests::cloudformation::{Stack, Template};
 use crate::Outcome;
 
 const DATABASE_URL: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf";
+const CREDENTIALS: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:rds!db-GhIjKl";
 const LLM_KEY: &str = "arn:aws:ssm:eu-west-3:123456789012:parameter/llm/key";
 const KMS_KEY: &str = "arn:aws:kms:eu-west-3:123456789012:key/5b1f0c60";
 
@@ -129,6 +130,7 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
     let url = format!("{DATABASE_URL}#url");
     let stack = Template::expanded().await?.stack(&[
         ("DatabaseUrlArn", &url),
+        ("DatabaseCredentialsArn", CREDENTIALS),
         ("SecretsKeyArn", KMS_KEY),
         ("LlmApiKeyArn", LLM_KEY),
         ("SubnetIds", "subnet-1,subnet-2"),
@@ -150,6 +152,7 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
         "Allow secretsmanager:GetSecretValue {DATABASE_URL}"
     ));
     everybody.insert(format!("Allow ssm:GetParameter {DATABASE_URL}"));
+    everybody.insert(format!("Allow secretsmanager:GetSecretValue {CREDENTIALS}"));
     everybody.insert(format!("Allow kms:Decrypt {KMS_KEY}"));
     for action in NETWORK {
         everybody.insert(format!("Allow {action} *"));

@@ -69,6 +69,9 @@ async fn another_database_is_migrated_too_and_no_password_is_passed_on() -> Outc
         stack["Schema"]["Properties"]["Database"],
         "database.example.org:5432/rappel?sslmode=verify-full"
     );
+    let bare = "postgres://database.example.org:5432/rappel";
+    let stack = template.stack(&[("DatabaseUrl", bare), ("DatabaseCredentialsArn", "arn:...")])?;
+    assert_eq!(stack["Schema"]["Properties"]["Database"], bare);
     let arn = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf#url";
     let stack = template.stack(&[("DatabaseUrlArn", arn)])?;
     assert_eq!(stack["Schema"]["Properties"]["Database"], arn);
