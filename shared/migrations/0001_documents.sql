@@ -24,10 +24,12 @@ CREATE TABLE rappel.documents (
 -- Only containment (`@>`) is asked of metadata, which `jsonb_path_ops` answers with a smaller index.
 CREATE INDEX documents_metadata ON rappel.documents USING gin (metadata jsonb_path_ops);
 
+-- Neighbouring chunks overlap: only their places tell how to merge them.
 CREATE TABLE rappel.chunks (
     document_id text COLLATE "C" NOT NULL REFERENCES rappel.documents (id) ON DELETE CASCADE,
-    ordinal     integer          NOT NULL,
-    content     text             NOT NULL,
+    ordinal     integer NOT NULL,
+    start       integer NOT NULL, -- where it begins in the document's content, in characters from 0
+    content     text    NOT NULL,
     embedding   halfvec({dimensions}) NOT NULL,
     PRIMARY KEY (document_id, ordinal)
 );

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::{
     database::{Database, DatabaseError, Statement, Transaction},
-    documents,
     embedder::Manifest,
 };
 
@@ -27,20 +26,17 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0001_documents",
         include_str!("../migrations/0001_documents.sql"),
     ),
-    ("0002_upsert", include_str!("../migrations/0002_upsert.sql")),
-    ("0003_search", include_str!("../migrations/0003_search.sql")),
+    ("0002_terms", include_str!("../migrations/0002_terms.sql")),
+    ("0003_upsert", include_str!("../migrations/0003_upsert.sql")),
     (
-        "0004_keywords",
-        include_str!("../migrations/0004_keywords.sql"),
+        "0004_semantic",
+        include_str!("../migrations/0004_semantic.sql"),
     ),
     (
-        "0005_hybrid_search",
-        include_str!("../migrations/0005_hybrid_search.sql"),
+        "0005_keyword",
+        include_str!("../migrations/0005_keyword.sql"),
     ),
-    (
-        "0006_keyword_limits",
-        include_str!("../migrations/0006_keyword_limits.sql"),
-    ),
+    ("0006_search", include_str!("../migrations/0006_search.sql")),
     (
         "0007_imports",
         include_str!("../migrations/0007_imports.sql"),
@@ -56,16 +52,14 @@ pub fn version() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
-/// Brings the schema up to date, analyses the words of chunks that have none stored, and builds the
-/// index if it is missing. Safe to run twice and by
-/// several at a time.
+/// Brings the schema up to date, and builds the index if it is missing. Safe to run twice and by several
+/// at a time.
 ///
 /// # Errors
 /// [`DatabaseError::ModelMismatch`] when the database was embedded by another model, or whatever
 /// the database says.
 pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
     let applied = apply(database, manifest).await?;
-    documents::analyse_missing(database).await?;
     build_index(database).await?;
     Ok(Report {
         applied,

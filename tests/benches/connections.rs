@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::join_all;
+use local::pooler::{PgBouncer, Settings};
 use local::{assets::Cache, postgres::Postgres};
 use shared::{
     config::{AddressFamily, DatabaseConfig, PoolerSetting, SearchConfig},
@@ -23,11 +24,7 @@ use shared::{
     search::SearchRequest,
 };
 use sqlx::Connection as _;
-use tests::{
-    Sql,
-    pooler::{PgBouncer, Settings},
-    tls::Authority,
-};
+use tests::{Sql, tls::Authority};
 
 const SANDBOXES: usize = 1_000;
 const SERVERS: usize = 20;
@@ -72,8 +69,8 @@ async fn fill(postgres: &Postgres) -> Result<()> {
         .run(&format!(
             "INSERT INTO rappel.documents (id, title, content, metadata, content_hash)
              SELECT 'd' || i, '', 'x', '{{}}', '' FROM generate_series(0, {DOCUMENTS} - 1) AS i;
-             INSERT INTO rappel.chunks (document_id, ordinal, content, embedding)
-             SELECT 'd' || i, 0, 'x', (
+             INSERT INTO rappel.chunks (document_id, ordinal, start, content, embedding)
+             SELECT 'd' || i, 0, 0, 'x', (
                  SELECT array_agg(sin((i + 1) * (j + 1) * 0.37)::real ORDER BY j)
                  FROM generate_series(0, {DIMENSIONS} - 1) AS j
              )::halfvec

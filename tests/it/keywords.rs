@@ -140,30 +140,6 @@ async fn writers_that_share_words_neither_wait_in_a_circle_nor_lose_a_count() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn documents_stored_before_words_were_analysed_are_found_after_a_migration() -> Outcome {
-    let app = App::start().await?;
-    app.ingest_samples(&["sante-migraine", "travail-reglement-atelier"])
-        .await?;
-    let sql = app.sql().await?;
-    let chunks = sql
-        .number("SELECT count(*) FROM rappel.chunks", &[])
-        .await?;
-    sql.run("DELETE FROM rappel.chunk_terms").await?;
-    let request = json!({ "query": "migraine", "mode": "keyword" });
-    assert!(app.hits(request.clone()).await?.is_empty());
-
-    Printed::by(&mut rappel(Some(app.database_url()), &["migrate"]).await?)
-        .await?
-        .answer()?;
-    let count = "SELECT count(*) FROM rappel.chunk_terms";
-    assert_eq!(sql.number(count, &[]).await?, chunks);
-    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
-    let hits = app.hits(request).await?;
-    assert_eq!(hits[0]["document_id"], "sante-migraine", "{hits:#?}");
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_import_counts_words_as_the_api_does() -> Outcome {
     let app = App::start().await?;
     let folder = open_folder()?;

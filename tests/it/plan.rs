@@ -23,8 +23,8 @@ async fn store_synthetic(sql: &Sql) -> anyhow::Result<()> {
          INSERT INTO rappel.documents (id, title, content, metadata, content_hash)
          SELECT 'synthetic-' || n, '', 'text ' || n, jsonb_build_object('half', n % 2), ''
          FROM generate_series(1, {DOCUMENTS}) AS n;
-         INSERT INTO rappel.chunks (document_id, ordinal, content, embedding)
-         SELECT 'synthetic-' || n, 0, 'text ' || n, (
+         INSERT INTO rappel.chunks (document_id, ordinal, start, content, embedding)
+         SELECT 'synthetic-' || n, 0, 0, 'text ' || n, (
              -- Naming n makes the subquery run, and so be random, for each row.
              SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 384) AS d WHERE n + d > 0
          )::halfvec

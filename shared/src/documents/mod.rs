@@ -4,7 +4,6 @@ mod batch;
 mod fields;
 mod line;
 mod load;
-mod missing_terms;
 mod prepared;
 mod read;
 mod upsert;
@@ -14,7 +13,6 @@ pub use self::{
     fields::{DocumentId, Limit, Metadata},
     line::{LINE_LIMIT, read_line},
     load::{BatchLoad, load},
-    missing_terms::analyse_missing,
     prepared::Prepared,
     read::{Document, Page, PageRequest, delete, get},
     upsert::{Outcome, Status, upsert, upsert_within},

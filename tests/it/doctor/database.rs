@@ -48,8 +48,8 @@ async fn a_search_that_reads_many_chunks_one_by_one_is_warned_of() -> Outcome {
             "DROP INDEX rappel.chunks_embedding_hnsw;
              INSERT INTO rappel.documents (id, title, content, metadata, content_hash)
              VALUES ('many', '', '', '{}', '');
-             INSERT INTO rappel.chunks (document_id, ordinal, content, embedding)
-             SELECT 'many', n, '', array_fill(0.05::real, ARRAY[384])::halfvec FROM generate_series(1, 20001) AS n;
+             INSERT INTO rappel.chunks (document_id, ordinal, start, content, embedding)
+             SELECT 'many', n, 0, '', array_fill(0.05::real, ARRAY[384])::halfvec FROM generate_series(1, 20001) AS n;
              ANALYZE rappel.chunks",
         )
         .await?;

@@ -1,184 +1,8 @@
 -- The search in three modes: semantic, keyword, and both fused.
-
--- The question's terms that any chunk has, the rarest first, with their weight in BM25:
--- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have.
-CREATE FUNCTION rappel.term_weights(question text[])
-RETURNS TABLE (term text, weight double precision)
-LANGUAGE sql STABLE AS $$
-    WITH corpus AS MATERIALIZED (
-        SELECT sum(s.chunks)::double precision AS chunks FROM rappel.term_statistics AS s WHERE s.term = ''
-    )
-    SELECT q.term, ln(1 + (corpus.chunks - sum(s.chunks) + 0.5) / (sum(s.chunks) + 0.5))
-    FROM corpus, unnest(question) AS q (term)
-    JOIN rappel.term_statistics AS s ON s.term = q.term
-    GROUP BY q.term, corpus.chunks
-    HAVING sum(s.chunks) > 0
-    ORDER BY 2 DESC, 1
-$$;
-
--- BM25 as an expression over a row of `rappel.chunk_terms`, one summand a term:
--- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
--- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
--- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
-CREATE FUNCTION rappel.bm25_expression(
-    terms text[], weights double precision[], k1 double precision, b double precision
-) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce(string_agg(format(
-        'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
-        q.weight * (k1 + 1), q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
-    FROM unnest(terms, weights) AS q (term, weight)
-$$;
-
--- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and
--- `weights` are sorted by descending weight, `remaining` is the sum from `position` on. Null if they
--- cannot, empty if nothing is asked.
 --
--- GIN enumerates only the rarest terms without which the query cannot be true and skips through the
--- lists of the others, which is what the MaxScore algorithm does.
-CREATE FUNCTION rappel.reaching(
-    terms text[], weights double precision[], threshold double precision,
-    place integer, remaining double precision
-) RETURNS text
-LANGUAGE plpgsql IMMUTABLE STRICT AS $$
-DECLARE
-    head    text;
-    with_it text;
-    without text;
-BEGIN
-    IF threshold <= 1e-9 THEN
-        RETURN '';
-    ELSIF remaining < threshold - 1e-9 THEN
-        RETURN NULL;
-    END IF;
-    -- A term holds letters, digits and the marks of numbers, never a quote or a backslash.
-    head    := quote_literal(terms[place]);
-    with_it := rappel.reaching(terms, weights, threshold - weights[place], place + 1, remaining - weights[place]);
-    without := rappel.reaching(terms, weights, threshold, place + 1, remaining - weights[place]);
-    IF with_it IS NULL THEN
-        RETURN without;
-    END IF;
-    head := CASE with_it WHEN '' THEN head ELSE '(' || head || '&' || with_it || ')' END;
-    RETURN CASE WHEN without IS NULL THEN head ELSE '(' || head || '|' || without || ')' END;
-END
-$$;
-
--- The best chunk of each of the `wanted` documents that score highest by BM25, best first.
---
--- Scoring every chunk that has any of the terms is exact, and slow where the words are common. So the
--- chunks are asked for in steps: first those that have most of the question's weight, then less, until
--- there are enough documents; only these chunks are scored.
---   expression  see `rappel.bm25_expression`
---   saturation  k1 and b; average is the mean length of all chunks
---   few_match   whether so few chunks match the filter that each is scored
-CREATE FUNCTION rappel.keyword_candidates(
-    terms text[], weights double precision[], expression text,
-    k1 double precision, b double precision, average double precision,
-    wanted integer, query halfvec, filter jsonb, max_distance double precision, few_match boolean,
-    OUT ids text[], OUT ordinals integer[], OUT scores double precision[]
-)
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    -- More terms make the tsquery grow beyond what it saves.
-    most      CONSTANT integer := 5;
-    shares    CONSTANT double precision[] := '{0.6, 0.35, 0.2, 0.1}';
-    -- Occurrences of the question's words in so few chunks that each of them is scored, in 1 or 2 ms.
-    rare      CONSTANT integer := 500;
-    -- The most chunks to score, about 30 ms of work: hardly any question but a single very common word
-    -- meets this limit, and then any of the chunks that have it are taken. Never fewer than match a filter
-    -- that is answered exactly.
-    affordable CONSTANT integer := greatest(5000, 60000 / (cardinality(terms) + 1));
-    total     double precision := (SELECT sum(w) FROM unnest(weights[1:most]) AS w);
-    questions text[] := ARRAY(SELECT rappel.reaching(terms[1:most], weights[1:most], share * total, 1, total)
-                              FROM unnest(shares) AS share)
-        || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms[1:most]) AS t), '|')
-        || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms) AS t), '|');
-    source    text := 'rappel.chunk_terms AS t WHERE array_to_tsvector(t.terms) @@ $5';
-    question  text;
-BEGIN
-    IF terms IS NULL THEN
-        RETURN;
-    END IF;
-    -- Where the words are rare, all chunks that have one are scored sooner than steps are gone.
-    IF (SELECT sum(s.chunks) <= rare FROM rappel.term_statistics AS s WHERE s.term = ANY (terms)) THEN
-        questions := questions[cardinality(questions):];
-    END IF;
-    IF few_match THEN
-        source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.document_id = d.id WHERE d.metadata @> $6';
-    ELSIF filter IS NOT NULL THEN
-        source := source || ' AND (SELECT d.metadata @> $6 FROM rappel.documents AS d WHERE d.id = t.document_id)';
-    END IF;
-    IF max_distance IS NOT NULL THEN
-        source := source || ' AND (SELECT c.embedding <=> $7 FROM rappel.chunks AS c
-                                   WHERE c.document_id = t.document_id AND c.ordinal = t.ordinal) <= $8';
-    END IF;
-    FOREACH question IN ARRAY questions LOOP
-        EXECUTE format(
-            'SELECT array_agg(top.document_id ORDER BY top.score DESC, top.document_id),
-                    array_agg(top.ordinal ORDER BY top.score DESC, top.document_id),
-                    array_agg(top.score ORDER BY top.score DESC, top.document_id)
-             FROM (
-                 SELECT best.document_id, best.ordinal, best.score
-                 FROM (
-                     SELECT DISTINCT ON (s.document_id) s.document_id, s.ordinal, s.score
-                     FROM (
-                         SELECT t.document_id, t.ordinal, %s AS score
-                         FROM (
-                             SELECT t.document_id, t.ordinal, t.terms, t.frequencies AS f,
-                                    $1 * (1 - $2 + $2 * t.length / $3) AS saturation
-                             FROM %s
-                             LIMIT %s
-                         ) AS t
-                     ) AS s
-                     WHERE s.score > 0
-                     ORDER BY s.document_id, s.score DESC, s.ordinal
-                 ) AS best
-                 ORDER BY best.score DESC, best.document_id
-                 LIMIT $4
-             ) AS top', expression, source, affordable)
-        INTO ids, ordinals, scores
-        USING k1, b, average, wanted, question::tsquery, filter, query, max_distance;
-        EXIT WHEN few_match OR cardinality(ids) >= wanted;
-    END LOOP;
-END
-$$;
-
--- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them.
-CREATE FUNCTION rappel.semantic_candidates(
-    query halfvec, wanted integer, candidates integer, filter jsonb, max_distance double precision, few_match boolean,
-    OUT ids text[], OUT ordinals integer[], OUT distances double precision[]
-)
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    exact     boolean := few_match;
-    documents integer := 0;
-BEGIN
-    WHILE NOT exact LOOP
-        IF filter IS NULL THEN
-            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
-            INTO ids, ordinals, distances, documents
-            FROM rappel.nearest(query, candidates) AS n;
-        ELSE
-            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
-            INTO ids, ordinals, distances, documents
-            FROM rappel.nearest_filtered(query, candidates, filter) AS n;
-        END IF;
-        EXIT WHEN documents >= wanted;
-        -- The rest is farther than the caller wants.
-        EXIT WHEN max_distance <= (SELECT max(d) FROM unnest(distances) AS d);
-        -- Fewer chunks than asked for: the index has no more to give within its scan limit, and
-        -- only reading every match tells whether there are more.
-        exact := coalesce(cardinality(ids), 0) < candidates;
-        candidates := candidates * 4;
-    END LOOP;
-
-    IF exact THEN
-        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
-        INTO ids, ordinals, distances
-        FROM rappel.nearest_exact(query, wanted, coalesce(filter, '{}')) AS n;
-    END IF;
-END
-$$;
+-- It is a function because it needs settings of its own (`SET` below) in the one round trip of a
+-- warm search, and because a plain prepared statement turns into a generic plan after five runs,
+-- which may leave the index.
 
 -- The statement that measures every candidate both ways and orders their documents by
 -- semantic_weight * near + (1 - semantic_weight) * worded, where both are the candidates' similarity and
@@ -269,7 +93,6 @@ $$;
 --   semantic_weight  0 to 1; the keyword score weighs the rest
 --   expand           how many neighbouring chunks before and after are merged into a hit's content
 --   explain          whether each hit says how its score came about
-DROP FUNCTION rappel.search;
 CREATE FUNCTION rappel.search(
     model           text,
     mode            text,
@@ -353,7 +176,12 @@ BEGIN
         );
         expression := rappel.bm25_expression(terms, weights, k1, b);
         SELECT * INTO worded FROM rappel.keyword_candidates(
-            terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, few_match);
+            terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, few_match,
+            -- Some 30 ms where the words decide alone, and 20 in a fusion, where the order of chunks that
+            -- have but one common word hardly counts, because the embeddings decide among them: at about 0.7
+            -- microseconds for each term of a chunk, and six times that for its row.
+            greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(terms) + 1)
+                                     ELSE 36000 / (cardinality(terms) + 6) END));
         SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances INTO near;
         IF mode = 'hybrid' THEN
             SELECT * INTO near FROM rappel.semantic_candidates(

@@ -3,7 +3,8 @@
 -- One call is one statement, so it is atomic and takes one round trip whatever stands between the
 -- client and the server. The arrays `ids` to `hashes` have one element a document; `chunk_documents`
 -- holds, for each chunk, its document's position in `ids` (from 1), and `chunk_embeddings` holds all
--- embeddings end to end.
+-- embeddings end to end. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks end to end,
+-- `chunk_distinct` how many are each chunk's.
 CREATE FUNCTION rappel.upsert(
     model             text,
     ids               text[],
@@ -13,8 +14,13 @@ CREATE FUNCTION rappel.upsert(
     hashes            bytea[],
     chunk_documents   integer[],
     chunk_ordinals    integer[],
+    chunk_starts      integer[],
     chunk_contents    text[],
-    chunk_embeddings  real[]
+    chunk_embeddings  real[],
+    chunk_lengths     integer[],
+    chunk_distinct    integer[],
+    chunk_terms       text[],
+    chunk_frequencies smallint[]
 ) RETURNS TABLE (document_id text, created boolean)
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -40,11 +46,21 @@ BEGIN
     -- Every statement of a volatile function sees what others committed while it waited for the
     -- locks above: chunks that a concurrent writer of the same document left are deleted too.
     DELETE FROM rappel.chunks AS c WHERE c.document_id = ANY (ids);
+    DELETE FROM rappel.chunk_terms AS t WHERE t.document_id = ANY (ids);
 
-    INSERT INTO rappel.chunks (document_id, ordinal, content, embedding)
-    SELECT ids[u.document], u.ordinal, u.content,
+    INSERT INTO rappel.chunks (document_id, ordinal, start, content, embedding)
+    SELECT ids[u.document], u.ordinal, u.start, u.content,
            chunk_embeddings[(u.position - 1) * width + 1 : u.position * width]::halfvec
-    FROM unnest(chunk_documents, chunk_ordinals, chunk_contents)
-         WITH ORDINALITY AS u (document, ordinal, content, position);
+    FROM unnest(chunk_documents, chunk_ordinals, chunk_starts, chunk_contents)
+         WITH ORDINALITY AS u (document, ordinal, start, content, position);
+
+    INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)
+    SELECT ids[u.document], u.ordinal, u.length,
+           chunk_terms[u.last - u.distinct_terms + 1 : u.last], chunk_frequencies[u.last - u.distinct_terms + 1 : u.last]
+    FROM (
+        SELECT c.*, sum(c.distinct_terms) OVER (ORDER BY c.position)::integer AS last
+        FROM unnest(chunk_documents, chunk_ordinals, chunk_lengths, chunk_distinct)
+             WITH ORDINALITY AS c (document, ordinal, length, distinct_terms, position)
+    ) AS u;
 END
 $$;

@@ -1,0 +1,78 @@
+-- The semantic half of a search: the chunks whose embeddings are nearest to the question's.
+
+-- The nearest chunks in the order of the index. Nothing is joined here: a join around the
+-- `ORDER BY ... LIMIT` can make the planner leave the index.
+CREATE FUNCTION rappel.nearest(query halfvec, candidates integer)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE AS $$
+    SELECT c.document_id, c.ordinal, c.embedding <=> query
+    FROM rappel.chunks AS c
+    ORDER BY c.embedding <=> query
+    LIMIT candidates
+$$;
+
+-- The nearest chunks whose document's metadata contains `filter`. The filter is a scalar subquery,
+-- not a join, so that the index is still walked in its order.
+CREATE FUNCTION rappel.nearest_filtered(query halfvec, candidates integer, filter jsonb)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE AS $$
+    SELECT c.document_id, c.ordinal, c.embedding <=> query
+    FROM rappel.chunks AS c
+    WHERE (SELECT d.metadata @> filter FROM rappel.documents AS d WHERE d.id = c.document_id)
+    ORDER BY c.embedding <=> query
+    LIMIT candidates
+$$;
+
+-- The nearest documents by reading every matching chunk: exact, and faster than the index when
+-- few chunks match.
+CREATE FUNCTION rappel.nearest_exact(query halfvec, hits integer, filter jsonb)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE AS $$
+    SELECT b.document_id, b.ordinal, b.distance
+    FROM (
+        SELECT DISTINCT ON (c.document_id) c.document_id, c.ordinal, c.embedding <=> query AS distance
+        FROM rappel.documents AS d
+        JOIN rappel.chunks AS c ON c.document_id = d.id
+        WHERE d.metadata @> filter
+        ORDER BY c.document_id, c.embedding <=> query
+    ) AS b
+    ORDER BY b.distance, b.document_id
+    LIMIT hits
+$$;
+
+-- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them.
+CREATE FUNCTION rappel.semantic_candidates(
+    query halfvec, wanted integer, candidates integer, filter jsonb, max_distance double precision, few_match boolean,
+    OUT ids text[], OUT ordinals integer[], OUT distances double precision[]
+)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    exact     boolean := few_match;
+    documents integer := 0;
+BEGIN
+    WHILE NOT exact LOOP
+        IF filter IS NULL THEN
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
+            INTO ids, ordinals, distances, documents
+            FROM rappel.nearest(query, candidates) AS n;
+        ELSE
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
+            INTO ids, ordinals, distances, documents
+            FROM rappel.nearest_filtered(query, candidates, filter) AS n;
+        END IF;
+        EXIT WHEN documents >= wanted;
+        -- The rest is farther than the caller wants.
+        EXIT WHEN max_distance <= (SELECT max(d) FROM unnest(distances) AS d);
+        -- Fewer chunks than asked for: the index has no more to give within its scan limit, and
+        -- only reading every match tells whether there are more.
+        exact := coalesce(cardinality(ids), 0) < candidates;
+        candidates := candidates * 4;
+    END LOOP;
+
+    IF exact THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM rappel.nearest_exact(query, wanted, coalesce(filter, '{}')) AS n;
+    END IF;
+END
+$$;
