@@ -23,7 +23,7 @@ pub(super) async fn work(
     is_last: bool,
 ) -> Result<Ended, WorkError> {
     let position = hold.message.position.unwrap_or_default();
-    let (object, base) = line.object(&imports.config.bucket);
+    let (object, base) = line.place.object(&imports.config.bucket);
     let start = (position - base).unsigned_abs();
     let range = start..start + u64::from(line.length.unsigned_abs());
     let etag = object.etag.as_deref();

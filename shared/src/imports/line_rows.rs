@@ -2,21 +2,14 @@
 
 use sqlx::FromRow;
 
-use super::{
-    lines::Object,
-    rows::{Hold, Take, not_taken, object},
-};
+use super::rows::{Hold, Place, Take, not_taken};
 use crate::database::{Database, DatabaseError, Statement};
 
 /// A line that was taken, to be tried alone.
 #[derive(Debug, FromRow)]
 pub(super) struct AloneLine {
-    source: String,
-    etag: String,
-    bytes: i64,
-    first: i64,
-    last: i64,
-    piece: Option<String>,
+    #[sqlx(flatten)]
+    pub(super) place: Place,
     pub(super) length: i32,
     /// How often it was taken, this time included.
     pub(super) attempts: i32,
@@ -32,19 +25,6 @@ pub(super) struct LineRow {
     /// `refused` or `retrying`.
     pub(super) outcome: &'static str,
     pub(super) reason: String,
-}
-
-impl AloneLine {
-    /// The object to read, and where its first byte is among those of the import.
-    pub(super) fn object(&self, bucket: &str) -> (Object, i64) {
-        let piece = self.piece.as_deref();
-        object(
-            (&self.source, &self.etag, self.bytes),
-            piece,
-            (self.first, self.last),
-            bucket,
-        )
-    }
 }
 
 impl Hold {

@@ -54,8 +54,8 @@ pub(super) async fn work(
     part: &mut Part,
     until: Instant,
 ) -> Result<Ended, WorkError> {
-    let (object, base) = part.object(&imports.config.bucket);
-    let range = (part.position - base).unsigned_abs()..(part.last - base).unsigned_abs();
+    let (object, base) = part.place.object(&imports.config.bucket);
+    let range = (part.position - base).unsigned_abs()..(part.place.last - base).unsigned_abs();
     let mut lines = Lines::open(&imports.s3, &object, range).await?;
     // A worker died with the batch that begins here. One by one, at most one of its documents is in the
     // way; the next worker leaves that one to a message of its own.

@@ -41,7 +41,7 @@ pub(super) async fn plan(
     part: &Part,
     until: Instant,
 ) -> Result<(), WorkError> {
-    let (object, _) = part.object(&imports.config.bucket);
+    let (object, _) = part.place.object(&imports.config.bucket);
     let head = 0..object.bytes.min(GZIP.len() as u64);
     let etag = object.etag.as_deref();
     let first = object.source.read(&imports.s3, &head, etag).await?;

@@ -21,15 +21,22 @@ pub(super) enum Take<T> {
     Over,
 }
 
-/// A part that was taken.
+/// Where the bytes of a part are.
 #[derive(Clone, Debug, FromRow)]
-pub(super) struct Part {
+pub(super) struct Place {
     source: String,
     etag: String,
     bytes: i64,
-    pub(super) first: i64,
+    first: i64,
     pub(super) last: i64,
     piece: Option<String>,
+}
+
+/// A part that was taken.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct Part {
+    #[sqlx(flatten)]
+    pub(super) place: Place,
     pub(super) position: i64,
     pub(super) lines: i64,
     pub(super) stored: i64,
@@ -49,46 +56,31 @@ pub(super) struct Hold {
     pub(super) receives: i32,
 }
 
-impl Part {
+impl Place {
     /// The object to read, and where its first byte is among those of the import.
     pub(super) fn object(&self, bucket: &str) -> (Object, i64) {
-        let piece = self.piece.as_deref();
-        object(
-            (&self.source, &self.etag, self.bytes),
-            piece,
-            (self.first, self.last),
-            bucket,
-        )
-    }
-}
-
-/// The object to read, and where its first byte is among those of the import.
-pub(super) fn object(
-    (source, etag, bytes): (&str, &str, i64),
-    piece: Option<&str>,
-    (first, last): (i64, i64),
-    bucket: &str,
-) -> (Object, i64) {
-    let Some(key) = piece else {
-        // It was checked when the import was accepted.
-        let source = Source::parse(source, true).unwrap_or_else(|_| Source::File(source.into()));
+        let Some(key) = &self.piece else {
+            // It was checked when the import was accepted.
+            let source = Source::parse(&self.source, true)
+                .unwrap_or_else(|_| Source::File(self.source.clone().into()));
+            let object = Object {
+                source,
+                etag: Some(self.etag.clone()),
+                bytes: self.bytes.unsigned_abs(),
+            };
+            return (object, 0);
+        };
+        let source = Source::S3 {
+            bucket: bucket.to_owned(),
+            key: key.clone(),
+        };
         let object = Object {
             source,
-            etag: Some(etag.to_owned()),
-            bytes: bytes.unsigned_abs(),
+            etag: None,
+            bytes: (self.last - self.first).unsigned_abs(),
         };
-        return (object, 0);
-    };
-    let source = Source::S3 {
-        bucket: bucket.to_owned(),
-        key: key.to_owned(),
-    };
-    let object = Object {
-        source,
-        etag: None,
-        bytes: (last - first).unsigned_abs(),
-    };
-    (object, first)
+        (object, self.first)
+    }
 }
 
 impl Hold {
