@@ -161,6 +161,7 @@ async fn load_all(
     let (sender, receiver) = mpsc::channel(threads);
     let receiver = Arc::new(Mutex::new(receiver));
     let mut tasks = JoinSet::new();
+    let mut embedders = Vec::with_capacity(threads);
     for _ in 0..threads {
         // One thread an embedder and one embedder a core: passages a second grow with the cores.
         let config = shared::config::ModelConfig {
@@ -168,17 +169,18 @@ async fn load_all(
             ..setup.model.clone()
         };
         let embedder = tokio::task::spawn_blocking(move || Embedder::load(&config)).await??;
-        let embedder = Arc::new(embedder);
-        // Two workers share it: one embeds while the other waits for the database.
-        for _ in 0..2 {
-            let worker = Worker {
-                database: Arc::clone(database),
-                embedder: Arc::clone(&embedder),
-                done: Arc::clone(done),
-                progress: progress.clone(),
-            };
-            tasks.spawn(worker.run(Arc::clone(&receiver)));
-        }
+        embedders.push(Arc::new(embedder));
+    }
+    // Two workers share an embedder: one embeds while the other waits for the database. They wait for
+    // batches in this order, so that each embedder has one before any has two.
+    for embedder in embedders.iter().chain(&embedders) {
+        let worker = Worker {
+            database: Arc::clone(database),
+            embedder: Arc::clone(embedder),
+            done: Arc::clone(done),
+            progress: progress.clone(),
+        };
+        tasks.spawn(worker.run(Arc::clone(&receiver)));
     }
     drop(receiver);
     let (done, bar) = (Arc::clone(done), progress.clone());
