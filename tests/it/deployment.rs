@@ -1,4 +1,4 @@
-//! A deploy asks for the migration and waits for the answer, as CloudFormation does.
+//! A deploy asks for the migration and waits for the answer, as `CloudFormation` does.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn waiting() -> Result<LanguageModel> {
     LanguageModel::replying([Reply::Status(200, None, json!({}))]).await
 }
 
-/// The one answer, which has the form that S3 and CloudFormation insist on.
+/// The one answer, which has the form that S3 and `CloudFormation` insist on.
 fn answer(waiting: &LanguageModel) -> Result<Value> {
     let asked = waiting.asked();
     let [

@@ -1,4 +1,4 @@
-//! The template as AWS sees it: what SAM makes of it, and what CloudFormation makes of that.
+//! The template as AWS sees it: what SAM makes of it, and what `CloudFormation` makes of that.
 
 use std::path::Path;
 

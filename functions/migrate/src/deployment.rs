@@ -1,4 +1,4 @@
-//! A deploy asks for a migration: the protocol of CloudFormation's custom resources.
+//! A deploy asks for a migration: the protocol of `CloudFormation`'s custom resources.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>
 
 use std::time::{Duration, SystemTime};
@@ -10,16 +10,16 @@ use shared::{
     config::ModelConfig, database::DatabaseError, embedder::Embedder, http, migrations::Report,
 };
 
-/// What CloudFormation asks, and how long there is to answer. It waits for the answer, and goes on to the
+/// What `CloudFormation` asks, and how long there is to answer. It waits for the answer, and goes on to the
 /// other functions only after a success.
 pub(crate) struct Deployment {
-    request: Request,
+    asked: Asked,
     time_left: Duration,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Request {
+struct Asked {
     request_type: RequestType,
     /// Where the answer goes: whoever knows it can answer, so it is never logged.
     #[serde(rename = "ResponseURL")]
@@ -50,7 +50,7 @@ struct Answer<'a> {
     logical_resource_id: &'a str,
 }
 
-/// A schema keeps this id: another one would make CloudFormation ask for the deletion of the old one.
+/// A schema keeps this id: another one would make `CloudFormation` ask for the deletion of the old one.
 const SCHEMA: &str = "schema";
 
 /// What is kept of the time limit to say that it was reached. A function that is killed without a
@@ -69,26 +69,26 @@ impl Deployment {
         // `cargo lambda watch` gives a deadline in 1970: no limit.
         let left = event.context.deadline().duration_since(SystemTime::now());
         Ok(Some(Self {
-            request: Request::deserialize(&event.payload)?,
+            asked: Asked::deserialize(&event.payload)?,
             time_left: left.unwrap_or(LONGEST_INVOCATION),
         }))
     }
 
-    /// Does what is asked and tells CloudFormation how it ended. If that cannot be told, Lambda invokes
+    /// Does what is asked and tells `CloudFormation` how it ended. If that cannot be told, Lambda invokes
     /// the function again, and a migration that is applied already takes no time.
     pub(crate) async fn answer(
         self,
         model: &ModelConfig,
         migration: impl Future<Output = Result<Report, DatabaseError>>,
     ) -> Result<Value, Error> {
-        let failure = match self.request.request_type {
+        let failure = match self.asked.request_type {
             // The documents are the user's, and stay when the stack goes.
             RequestType::Delete => None,
             RequestType::Create | RequestType::Update => self.migrate(model, migration).await.err(),
         };
-        let answer = self.request.answered(failure);
+        let answer = self.asked.answered(failure);
         let client = shared::client::builder().build()?;
-        let put = client.put(&self.request.response_url);
+        let put = client.put(&self.asked.response_url);
         // The URL is signed for a request without a content type.
         let sent = put.body(serde_json::to_vec(&answer)?).send().await;
         sent.and_then(reqwest::Response::error_for_status)
@@ -142,7 +142,7 @@ async fn try_model(model: &ModelConfig) -> Result<(), shared::Error> {
     Ok(())
 }
 
-impl Request {
+impl Asked {
     fn answered(&self, failure: Option<&str>) -> Answer<'_> {
         Answer {
             status: if failure.is_some() {

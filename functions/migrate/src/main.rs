@@ -41,7 +41,7 @@ async fn main() -> Result<(), Error> {
     telemetry.run(Runtime::new(handle)).await
 }
 
-/// CloudFormation is answered at the URL that it sends, everybody else with the report.
+/// `CloudFormation` is answered at the URL that it sends, everybody else with the report.
 async fn handle(state: Arc<State>, event: LambdaEvent<Value>) -> Result<Value, Error> {
     let migration = Box::pin(migrations::migrate(&state.database, &state.manifest));
     match Deployment::of(&event)? {

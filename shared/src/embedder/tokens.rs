@@ -108,6 +108,7 @@ fn padding(id_of: impl Fn(&str) -> Option<u32>) -> u32 {
     known.unwrap_or_default()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn tokenization(error: tokenizers::Error) -> EmbedderError {
     fastembed::Error::Tokenization(error.to_string()).into()
 }

@@ -65,7 +65,7 @@ const MAGIC: &[u8] = b"UNIGRAM1";
 /// Bytes of a score.
 const SCORE: usize = size_of::<f64>();
 
-/// By how much an unknown character is worse than the worst piece: SentencePiece's `kUnkPenalty`.
+/// By how much an unknown character is worse than the worst piece: `SentencePiece`'s `kUnkPenalty`.
 const UNKNOWN_PENALTY: f64 = 10.0;
 
 /// What surrounds the vocabulary, in the words of `tokenizer.json`.
