@@ -4,10 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use local::assets::Cache;
 
 use crate::sandbox::Program;
@@ -56,28 +56,12 @@ impl Peer {
             said.is_ok_and(|output| output.status.success()),
             "there is no {PYTHON} on this machine"
         );
-        let environment = cache.root().join("bench-peer");
-        let installed = environment.join("requirements.txt");
-        if fs::read_to_string(&installed).ok().as_deref() != Some(REQUIREMENTS) {
-            let wanted = code.join("requirements.txt");
-            fs::write(&wanted, REQUIREMENTS)?;
-            fs::create_dir_all(cache.root())?;
-            run(Command::new(PYTHON)
-                .args(["-m", "venv", "--clear"])
-                .arg(&environment))?;
-            let mut pip = Command::new(environment.join("bin/python"));
-            pip.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-input",
-            ]);
-            run(pip.arg("--requirement").arg(&wanted))?;
-            // Written last: an installation that was broken off begins anew.
-            fs::copy(&wanted, &installed)?;
-        }
+        let environment = cache.environment(
+            "bench-peer",
+            "the Python service and its packages",
+            PYTHON,
+            REQUIREMENTS,
+        )?;
         for (name, text) in [("app.py", APP), ("embedder.py", EMBEDDER)] {
             fs::write(code.join(name), text)?;
         }
@@ -117,15 +101,4 @@ impl Peer {
             .with("PEER_SEARCH", search)
             .with("LAMBDA_TASK_ROOT", self.code.display().to_string())
     }
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let name = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("running {name}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed: {said}");
-    Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
+use local::pooler::{self, PgBouncer};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
@@ -16,7 +17,7 @@ use shared::{
 };
 
 use crate::{
-    database::{MARKS, Scratch, pgbouncer::PgBouncer},
+    database::{MARKS, Scratch},
     event::{self, Answer},
     load::{self, Arrivals, Load},
     sandbox::{Program, Sandbox},
@@ -177,10 +178,10 @@ impl Warm<'_> {
         for mode in ["direct", "session", "transaction"] {
             let pgbouncer = match mode {
                 "direct" => None,
-                _ => match PgBouncer::before(&database.config.url, mode).await? {
+                _ => match PgBouncer::before(&database.config.url, &pooler(mode)).await? {
                     None => {
                         notes.push(format!(
-                            "pooler mode {mode}: skipped, PgBouncer is not installed"
+                            "pooler mode {mode}: skipped, there is no PgBouncer"
                         ));
                         continue;
                     }
@@ -188,7 +189,7 @@ impl Warm<'_> {
                 },
             };
             let url = match &pgbouncer {
-                Some(pgbouncer) => pgbouncer.url(&database.config.url)?,
+                Some(pgbouncer) => pgbouncer.url()?,
                 None => database.config.url.clone(),
             };
             let through = program
@@ -263,6 +264,16 @@ async fn alone(question: &str, embedder: &Embedder, database: &Database) -> Resu
         embed.as_secs_f64() * 1e3,
         start.elapsed().as_secs_f64() * 1e3,
     ))
+}
+
+/// A `PgBouncer` with more clients than sandboxes, which share 20 connections to the server.
+fn pooler(mode: &'static str) -> pooler::Settings {
+    pooler::Settings {
+        mode,
+        servers: 20,
+        clients: 1000,
+        certificate: None,
+    }
 }
 
 async fn stop(sandboxes: Vec<Sandbox>) -> Result<()> {

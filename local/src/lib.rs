@@ -6,5 +6,6 @@ pub mod gateway;
 mod guardian;
 pub mod layer;
 pub mod models;
+pub mod pooler;
 mod ports;
 pub mod postgres;

@@ -15,7 +15,6 @@ pub mod endpoint;
 mod events;
 mod imports;
 pub mod language_model;
-pub mod pooler;
 mod process;
 pub mod proxy;
 mod requests;

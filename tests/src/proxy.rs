@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use reqwest::Url;
 use tokio::{
     io::{self, AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -121,6 +122,18 @@ impl Proxy {
     pub fn stall(&self, stalled: bool) {
         self.network.stalled.send_replace(stalled);
     }
+}
+
+/// The same URL with another port.
+///
+/// # Errors
+/// When it is not a URL with a host.
+pub fn with_port(url: &str, port: u16) -> Result<String> {
+    let mut url = Url::parse(url).context("a database's URL")?;
+    url.set_port(Some(port))
+        .ok()
+        .context("the URL has a host")?;
+    Ok(url.into())
 }
 
 impl Drop for Proxy {

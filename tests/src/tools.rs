@@ -1,13 +1,6 @@
 //! The tools of a deploy, at the versions of `deploy/requirements.txt`: SAM, cfn-lint, cargo-lambda, zig.
 
-use std::{
-    env,
-    fs::{self, File},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    io::{self, Write as _},
-    path::PathBuf,
-    process::{Command as Blocking, Stdio},
-};
+use std::{env, path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
 use local::assets::Cache;
@@ -87,51 +80,14 @@ impl Tools {
     }
 }
 
-/// Makes the environment, unless it is there; while another process makes it, this one waits.
 fn install() -> Result<Tools> {
-    let mut hasher = DefaultHasher::new();
-    REQUIREMENTS.hash(&mut hasher);
-    let cache = Cache::from_env()?.root().to_owned();
-    let root = cache.join(format!("deploy-tools-{:016x}", hasher.finish()));
-    let tools = Tools {
-        programs: root.join("bin"),
-    };
-    fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
-    let lock = File::create(root.with_extension("lock")).context("locking the tools")?;
-    lock.lock().context("locking the tools")?;
-    // Written last: programs name the folder they were installed in, so it cannot be moved into place.
-    let complete = root.join("complete");
-    if complete.is_file() {
-        return Ok(tools);
-    }
-    writeln!(
-        io::stderr(),
-        "fetching SAM, cfn-lint, cargo-lambda and zig (150 MB)"
+    let environment = Cache::from_env()?.environment(
+        "deploy-tools",
+        "SAM, cfn-lint, cargo-lambda and zig (150 MB)",
+        "python3",
+        REQUIREMENTS,
     )?;
-    let python = |arguments: &[&str]| run(Blocking::new("python3").args(arguments));
-    python(&["-m", "venv", "--clear", &root.to_string_lossy()])
-        .context("python3 cannot make an environment; on Debian, install python3-venv")?;
-    let requirements = root.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS).context("writing the requirements")?;
-    run(Blocking::new(root.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet", "--no-input", "--no-deps"])
-        .args([
-            "--disable-pip-version-check",
-            "--only-binary=:all:",
-            "--require-hashes",
-            "-r",
-        ])
-        .arg(&requirements))?;
-    fs::write(&complete, "").context("marking the tools as complete")?;
-    Ok(tools)
-}
-
-fn run(command: &mut Blocking) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("starting {command:?}"))?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?} failed:\n{stderr}");
-    Ok(())
+    Ok(Tools {
+        programs: environment.join("bin"),
+    })
 }

@@ -1,6 +1,5 @@
 //! The database that is measured: a copy of the user's, so that nothing of theirs is changed.
 
-pub(crate) mod pgbouncer;
 pub(crate) mod tls;
 mod wire;
 

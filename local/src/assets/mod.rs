@@ -5,6 +5,7 @@
 //! These functions block, for minutes on a slow network: call them from `spawn_blocking`.
 
 pub(crate) mod download;
+mod environment;
 mod pins;
 mod unpack;
 

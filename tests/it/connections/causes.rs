@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Instant};
 
 use anyhow::Context as _;
 use shared::database::Cause;
-use tests::{App, Sql, pooler::with_port};
+use tests::{App, Sql, proxy::with_port};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{Outcome, cause, settings};

@@ -6,7 +6,10 @@ use shared::{
     config::AddressFamily,
     database::{Cause, Database},
 };
-use tests::{App, pooler::with_port, proxy::Proxy};
+use tests::{
+    App,
+    proxy::{Proxy, with_port},
+};
 
 use super::{Outcome, cause, echo, server_port, settings};
 

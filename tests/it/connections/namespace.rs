@@ -17,7 +17,7 @@ use shared::{
     config::AddressFamily,
     database::{Cause, Database},
 };
-use tests::{pooler::with_port, proxy::Proxy};
+use tests::proxy::{Proxy, with_port};
 use tokio::{net::TcpSocket, task::spawn_blocking, time::sleep};
 
 use super::{LONG_IDLE, Outcome, cause, causes, echo, settings};

@@ -2,15 +2,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
+use local::pooler::{PgBouncer, Settings};
 use serde_json::json;
 use shared::{
     config::PoolerSetting,
     database::{Cause, Database, Pooler, Statement},
 };
-use tests::{
-    App,
-    pooler::{PgBouncer, Settings},
-};
+use tests::App;
 
 use super::{Outcome, cause, echo, settings};
 

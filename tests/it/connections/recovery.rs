@@ -10,8 +10,7 @@ use shared::{
 };
 use tests::{
     App,
-    pooler::with_port,
-    proxy::{Fault, Proxy},
+    proxy::{Fault, Proxy, with_port},
 };
 use tokio::time::{sleep, timeout};
 

@@ -3,15 +3,12 @@
 //! The embedded Postgres has no TLS; `PgBouncer`, with the same library and the same protocol, has.
 
 use anyhow::Result;
+use local::pooler::{PgBouncer, Settings};
 use shared::{
     config::PoolerSetting,
     database::{Cause, Database},
 };
-use tests::{
-    App,
-    pooler::{PgBouncer, Settings},
-    tls::Authority,
-};
+use tests::{App, tls::Authority};
 
 use super::{Outcome, cause, echo, settings};
 

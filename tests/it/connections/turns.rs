@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{App, pooler::with_port, proxy::Proxy};
+use tests::{
+    App,
+    proxy::{Proxy, with_port},
+};
 use tokio::time::sleep;
 
 use super::{LONG_IDLE, Outcome, port};

@@ -2,12 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tests::{
-    App,
-    command::write_lines,
-    pooler::{PgBouncer, Settings},
-    tls::Authority,
-};
+use local::pooler::{PgBouncer, Settings};
+use tests::{App, command::write_lines, tls::Authority};
 
 use super::{Outcome, PARTS, Report};
 

@@ -1,10 +1,11 @@
-//! `PgBouncer` before a server of the tests.
+//! `PgBouncer` before a server, to see how Rappel fares behind it.
 
 mod packages;
 mod program;
 
 use std::{
     fs,
+    io::{self, Write as _},
     net::{Ipv4Addr, TcpListener},
     os::unix::{
         fs::{MetadataExt as _, chown},
@@ -16,9 +17,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use reqwest::Url;
 use tempfile::TempDir;
 use tokio::{net::TcpStream, time::sleep};
+use url::Url;
 
 use self::program::Program;
 
@@ -58,7 +59,7 @@ impl PgBouncer {
     /// When it does not start.
     pub async fn before(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let Some(program) = Program::all().await?.first() else {
-            println!("skipped: there is no PgBouncer");
+            note("skipped: there is no PgBouncer");
             return Ok(None);
         };
         Self::start(program, server_url, settings, "")
@@ -77,7 +78,7 @@ impl PgBouncer {
             started.push(Self::start(program, server_url, settings, "").await?);
         }
         if started.is_empty() {
-            println!("skipped: there is no PgBouncer");
+            note("skipped: there is no PgBouncer");
         }
         Ok(started)
     }
@@ -90,9 +91,7 @@ impl PgBouncer {
     pub async fn remembering(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let mut programs = Program::all().await?.iter();
         let Some(program) = programs.find(|program| program.remembers()) else {
-            println!(
-                "skipped: there is no PgBouncer that remembers named statements, 1.21 or later"
-            );
+            note("skipped: there is no PgBouncer that remembers named statements, 1.21 or later");
             return Ok(None);
         };
         let more = "max_prepared_statements = 200\n";
@@ -132,6 +131,8 @@ impl PgBouncer {
     /// When the server's URL has no host.
     pub fn url(&self) -> Result<String> {
         let mut url = self.server.clone();
+        url.set_host(Some("127.0.0.1"))
+            .context("the server's URL has a host")?;
         url.set_port(Some(self.port))
             .ok()
             .context("the server's URL has a host")?;
@@ -163,16 +164,10 @@ impl Drop for PgBouncer {
     }
 }
 
-/// The same URL with another port.
-///
-/// # Errors
-/// When it is not a URL with a host.
-pub fn with_port(url: &str, port: u16) -> Result<String> {
-    let mut url = Url::parse(url).context("a database's URL")?;
-    url.set_port(Some(port))
-        .ok()
-        .context("the URL has a host")?;
-    Ok(url.into())
+/// Says on stderr what there is not.
+fn note(message: &str) {
+    // Nothing is lost if nobody reads it.
+    let _ = writeln!(io::stderr(), "{message}");
 }
 
 fn free_port() -> Result<u16> {
@@ -190,10 +185,11 @@ fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> R
         certificate,
     } = settings;
     let mut text = format!(
-        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+        "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {path}/users\npool_mode = {mode}\n\
          default_pool_size = {servers}\nmax_client_conn = {clients}\n{more}",
-        server.port().context("the server's URL has a port")?
+        server.host_str().context("the server's URL has a host")?,
+        server.port().unwrap_or(5432),
     );
     let mut files = vec![(
         "users",

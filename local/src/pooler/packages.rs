@@ -8,9 +8,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use local::assets::Cache;
 
 use super::program::run;
+use crate::assets::Cache;
 
 /// The keys of Debian's archive on every Debian; apt checks the packages against them, which no hash
 /// in this file could do for a release that is still corrected.

@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
-use super::packages::{self, Unpacked};
+use super::{
+    note,
+    packages::{self, Unpacked},
+};
 
 /// The first version that keeps its clients' named statements apart.
 const REMEMBERING: (u32, u32) = (1, 21);
@@ -88,7 +91,9 @@ fn look() -> Result<Vec<Program>> {
         }
         match Program::of_release(release) {
             Ok(program) => programs.push(program),
-            Err(error) => println!("no PgBouncer of Debian's {release} can be fetched: {error:#}"),
+            Err(error) => note(&format!(
+                "no PgBouncer of Debian's {release} can be fetched: {error:#}"
+            )),
         }
     }
     Ok(programs)
