@@ -5,7 +5,7 @@ use std::any::Any;
 use tokio::task::JoinError;
 
 use crate::{
-    aws::AwsError, database::DatabaseError, embedder::EmbedderError,
+    aws::AwsError, cause, database::DatabaseError, embedder::EmbedderError,
     language_model::LanguageModelError, reranker::RerankerError,
 };
 
@@ -21,9 +21,14 @@ pub enum Error {
     /// The body is said to be something else than JSON.
     #[error("unsupported content type {0:?}")]
     UnsupportedMediaType(String),
-    /// The body is larger than [`crate::http::BODY_LIMIT`].
-    #[error("the body has {0} bytes")]
-    BodyTooLarge(usize),
+    /// The body is too large.
+    #[error("the body has {bytes} bytes; the limit is {limit}")]
+    BodyTooLarge {
+        /// The body's length.
+        bytes: usize,
+        /// The most that is taken.
+        limit: usize,
+    },
     /// The route takes other methods.
     #[error("the method is {method}; it must be {allowed}")]
     Method {
@@ -82,15 +87,10 @@ impl FieldError {
 }
 
 impl Error {
-    /// What a panic is for a client. Its words are told if they are the program's own: others may quote
-    /// what the program worked on.
+    /// What a panic is for a client.
     #[must_use]
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
-        let words = panic.downcast_ref::<&str>().copied();
-        Self::Internal(format!(
-            "panic: {}",
-            words.unwrap_or("the log has its place")
-        ))
+        Self::Internal(cause::of_panic(panic))
     }
 
     /// What a task that did not come to its end is for a client.
@@ -118,42 +118,5 @@ impl Error {
 impl From<FieldError> for Error {
     fn from(error: FieldError) -> Self {
         Self::Invalid(vec![error])
-    }
-}
-
-/// An error with everything that caused it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // A transparent error repeats its source's text.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use std::panic;
-
-    use super::Error;
-
-    #[test]
-    fn a_panic_is_told_in_the_programs_own_words_alone() {
-        let told = |work: fn()| {
-            let panic = panic::catch_unwind(work).expect_err("it panics");
-            Error::panicked(&*panic).to_string()
-        };
-        assert_eq!(told(|| panic!("a bug")), "panic: a bug");
-        let quoting = told(|| {
-            let text = String::from("a document's text");
-            panic!("{text}")
-        });
-        assert_eq!(quoting, "panic: the log has its place");
     }
 }

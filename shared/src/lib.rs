@@ -1,15 +1,15 @@
 //! What every function of Rappel uses.
 //!
-//! Configuration and errors know nobody; [`database`] and [`embedder`] know only them; [`reranker`]
-//! loads a model as the embedder does; [`aws`] signs requests, with which [`secret`] fetches what AWS keeps, the
-//! database's URL too, and [`language_model`] speaks to an endpoint outside, both through [`client`];
-//! [`search`], [`documents`] and [`migrations`] know the database; [`imports`] takes documents from objects
-//! by a queue; [`state`] and [`http`] tie them together for the functions; [`telemetry`] is told what they do
-//! and how long it takes, and tells the log; [`doctor`] looks at them from outside, and [`health`] is its
-//! short form.
+//! What is named first knows nothing of what follows: [`config`], [`client`] and [`analysis`]; [`telemetry`],
+//! which is told what all others do and how long it takes; [`aws`], which signs requests, and [`secret`],
+//! with which what AWS keeps is fetched; [`embedder`] and [`reranker`]; [`database`] and [`language_model`];
+//! [`error`], any of their failures, and [`problem`], what a client is told of it; [`migrations`],
+//! [`documents`], [`search`] and [`imports`]; [`state`] and [`http`], which tie them together for the
+//! functions; [`doctor`], which looks at them from outside, and [`health`], its short form.
 
 pub mod analysis;
 pub mod aws;
+mod cause;
 pub mod client;
 pub mod config;
 pub mod database;

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    Error, database::DatabaseError, error::FieldError, http::BODY_LIMIT,
-    language_model::LanguageModelError,
+    Error, database::DatabaseError, error::FieldError, language_model::LanguageModelError,
 };
 
 /// The body of an error response, `application/problem+json`.
@@ -50,11 +49,11 @@ impl From<&Error> for Problem {
                 "The body must be application/json",
                 &error.to_string(),
             ),
-            Error::BodyTooLarge(bytes) => Self::new(
+            Error::BodyTooLarge { .. } => Self::new(
                 413,
                 "body-too-large",
                 "The body is too large",
-                &format!("the body has {bytes} bytes; the limit is {BODY_LIMIT}"),
+                &error.to_string(),
             ),
             Error::Method { allowed, .. } => Self {
                 allow: Some(allowed),

@@ -34,6 +34,7 @@ const NEWEST: [(&str, &str); 4] = [
 /// The libraries of glibc, and the two of GCC that microdnf, the package manager of `provided.al2023`, is
 /// linked with.
 /// <https://github.com/aws/aws-lambda-base-images/issues/92>
+/// <https://github.com/amazonlinux/container-images/issues/132>
 const LIBRARIES: [&str; 8] = [
     "ld-linux-x86-64.so.2",
     "libc.so.6",

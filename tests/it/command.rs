@@ -278,8 +278,8 @@ async fn up_serves_until_ctrl_c_and_the_next_one_keeps_the_documents() -> Outcom
             .await
             .context("rappel up does not serve")??;
         assert!(
-            printed.contains("\n1. "),
-            "the {run} run prints a search: {printed}"
+            printed.starts_with("\nQue faire") && printed.contains("\n1. "),
+            "the {run} run prints a search, and no log: {printed}"
         );
         let url = format!("http://127.0.0.1:{port}");
         let page: serde_json::Value = reqwest::get(format!("{url}/documents?limit=100"))

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 /// Where the output of the sandboxes and the gateway's own messages go.
 #[derive(Debug, Clone)]
 pub enum Logs {
-    /// To the standard output and error of this process.
+    /// To the standard error of this process.
     Inherit,
     /// Nowhere.
     Discard,
@@ -57,7 +57,7 @@ impl Log {
     /// The standard output of a sandbox.
     pub(super) fn stdout(&self) -> io::Result<Stdio> {
         Ok(match self {
-            Self::Inherit => Stdio::inherit(),
+            Self::Inherit => io::stderr().into(),
             Self::Discard => Stdio::null(),
             Self::File(file) => file.try_clone()?.into(),
         })

@@ -4,12 +4,11 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::program::run;
 use crate::assets::Cache;
 
 /// The keys of Debian's archive on every Debian; apt checks the packages against them, which no hash
@@ -180,4 +179,16 @@ fn mirror() -> Result<String> {
     }
     let first = known.lines().next().map(str::to_owned);
     first.context("this machine has no source of Debian's packages")
+}
+
+/// What the command prints.
+pub(super) fn run(command: &mut Command) -> Result<String> {
+    let name = format!("{command:?}");
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("running {name}"))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{name} failed: {said}");
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -2,15 +2,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use super::{
     note,
-    packages::{self, Unpacked},
+    packages::{self, Unpacked, run},
 };
 
 /// The first version that keeps its clients' named statements apart.
@@ -109,16 +109,4 @@ fn installed() -> Option<PathBuf> {
     .into_iter()
     .map(|folder| Path::new(folder).join("pgbouncer"))
     .find(|executable| executable.is_file())
-}
-
-/// What the command prints.
-pub(super) fn run(command: &mut Command) -> Result<String> {
-    let name = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("running {name}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{name} failed: {said}");
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
-use crate::error::chain;
+use crate::cause::chain;
 
 /// How often a request is tried whose answer is no answer, and the first pause in between.
 const ATTEMPTS: u32 = 3;

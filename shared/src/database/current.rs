@@ -69,7 +69,7 @@ impl Current {
     pub(super) async fn lease(&self) -> Result<Lease, DatabaseError> {
         let _measured = telemetry::measure(Part::Acquire);
         let built = self.built().await?;
-        telemetry::pooler(built.pool.pooler());
+        telemetry::pooler(built.pool.pooler().word());
         match built.pool.lease().await {
             // On the heap, as below: what is hardly ever needed must not make each request larger.
             Err(error) => {

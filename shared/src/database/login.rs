@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::{Cause, DatabaseError};
-use crate::{client, config::DatabaseConfig, error::chain, secret::Secret};
+use crate::{cause::chain, client, config::DatabaseConfig, secret::Secret};
 
 pub(super) const URL: &str = "DATABASE_URL";
 const CREDENTIALS: &str = "DATABASE_CREDENTIALS";

@@ -17,7 +17,10 @@ use crate::{Error, error::FieldError};
 pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     let body: &[u8] = request.body().as_ref();
     if body.len() > BODY_LIMIT {
-        return Err(Error::BodyTooLarge(body.len()));
+        return Err(Error::BodyTooLarge {
+            bytes: body.len(),
+            limit: BODY_LIMIT,
+        });
     }
     if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
         let content_type = String::from_utf8_lossy(content_type.as_bytes());

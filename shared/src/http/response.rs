@@ -7,7 +7,7 @@ use lambda_http::{
 use serde::Serialize;
 
 use super::Response;
-use crate::{Error, error::chain, problem::Problem, telemetry};
+use crate::{Error, cause::chain, problem::Problem, telemetry};
 
 /// The media type of errors, RFC 9457.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -51,7 +51,7 @@ pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Er
 #[must_use]
 pub fn report(error: &Error) -> Problem {
     let problem = Problem::from(error);
-    telemetry::failed(&problem);
+    telemetry::failed(&problem.r#type, problem.status);
     let (status, r#type) = (problem.status, &problem.r#type);
     if status >= 500 {
         tracing::error!(status, r#type, cause = %chain(error), "the request failed");

@@ -2,16 +2,16 @@
 
 use super::{
     Imports,
+    ended::{Ended, WorkError, reason},
     line_rows::AloneLine,
-    part::{document, model, prepare, reason},
+    part::{document, model, prepare},
     rows::Hold,
-    work::{Ended, WorkError},
 };
 use crate::{
     State,
+    cause::chain,
     database::DatabaseError,
     documents::{self, Prepared},
-    error::chain,
 };
 
 /// Tries to store the document of `line`. After the last failure the reason is written down.

@@ -8,6 +8,7 @@
 
 mod alone;
 mod cut;
+mod ended;
 mod lease;
 mod line_rows;
 mod lines;
@@ -30,10 +31,11 @@ use self::{
 use crate::{
     Error,
     aws::{s3::S3, sqs::Queue},
+    cause::chain,
     client,
     config::ImportConfig,
     database::{Database, DatabaseError, Statement},
-    error::{FieldError, chain},
+    error::FieldError,
 };
 
 pub use self::{

@@ -7,24 +7,21 @@ use std::time::{Duration, Instant};
 
 use super::{
     Imports,
+    ended::{Ended, WorkError, reason},
     line_rows::LineRow,
     lines::{Line, Lines},
     rows::{Hold, Part},
-    work::{Ended, WorkError},
 };
 use crate::{
     Error, State,
+    cause::chain,
     documents::{self, BatchLoad, LINE_LIMIT, Prepared},
-    error::chain,
 };
 
 /// Documents, and bytes of lines, that are embedded and stored together. What a worker that dies has to
 /// do again is one of these.
 const BATCH: usize = 32;
 const BATCH_BYTES: usize = 1024 * 1024;
-
-/// Characters of the longest reason that is kept.
-const REASON: usize = 500;
 
 /// A line that was read, and what is to be done with it.
 struct Entry {
@@ -257,11 +254,6 @@ pub(super) fn model(state: &State) -> Result<&str, WorkError> {
     manifest
         .map(|manifest| manifest.name.as_str())
         .map_err(|error: Error| WorkError::Failed(error.to_string()))
-}
-
-/// A reason, as far as it is kept.
-pub(super) fn reason(text: &str) -> String {
-    text.chars().take(REASON).collect()
 }
 
 fn rows(entries: &[Entry]) -> Vec<LineRow> {

@@ -11,11 +11,11 @@ use flate2::write::MultiGzDecoder;
 use super::{
     Imports,
     cut::{Cut, Piece},
+    ended::WorkError,
     lines::Object,
     message::Message,
     rows::{Hold, Part},
     source::ReadError,
-    work::WorkError,
 };
 use crate::database::{Database, Statement};
 

@@ -9,13 +9,13 @@ use futures_util::future::{Either, select};
 
 use super::{
     Imports, alone,
+    ended::{Ended, WorkError},
     lease::{Open, lock, renew},
     message::Message,
     part, plan,
     rows::{Hold, Part, Take},
-    source::ReadError,
 };
-use crate::{State, aws::AwsError, database::DatabaseError, error::chain};
+use crate::{State, aws::AwsError, cause::chain};
 
 /// A message as the queue delivered it.
 #[derive(Clone, Debug)]
@@ -37,46 +37,8 @@ pub enum Verdict {
     Again,
 }
 
-/// Why a piece of work did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WorkError {
-    /// For a reason that ends the whole import.
-    #[error("{0}")]
-    Import(String),
-    /// For a reason that may pass.
-    #[error("{0}")]
-    Failed(String),
-    /// The database is away or refused.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// Another worker has taken it over, or its import has ended.
-    #[error("it is in other hands")]
-    TakenOver,
-}
-
-/// How a piece of work ended that did not fail.
-pub(super) enum Ended {
-    /// It is done.
-    Done,
-    /// There was no time for the rest.
-    Unfinished,
-    /// It failed for the last time, and is written down as failed.
-    GivenUp,
-    /// It failed, and is to be tried again.
-    Again,
-}
-
 /// The time before the end of an invocation in which nothing new is begun.
 const RESERVE: Duration = Duration::from_secs(10);
-
-impl From<ReadError> for WorkError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Missing | ReadError::Changed => Self::Import(error.to_string()),
-            ReadError::Refused(_) | ReadError::Away(_) => Self::Failed(error.to_string()),
-        }
-    }
-}
 
 /// Works through the deliveries of one invocation, which ends at `deadline`; `worker` is its own name.
 /// The verdicts are in the order of the deliveries.

@@ -19,7 +19,7 @@ pub use self::{
     chunk::{Delta, Usage},
     message::{Message, Role},
 };
-use crate::{config::LanguageModelConfig, error::chain, secret::SecretError};
+use crate::{cause::chain, config::LanguageModelConfig, secret::SecretError};
 
 /// The language model of a function.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{LanguageModelError, Message, chunk};
-use crate::{client, config::LanguageModelConfig, error::chain, secret::Secret};
+use crate::{cause::chain, client, config::LanguageModelConfig, secret::Secret};
 
 /// Attempts beyond the first one.
 const RETRIES: u32 = 3;

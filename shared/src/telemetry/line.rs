@@ -11,7 +11,7 @@ use lambda_runtime::tracing::subscriber::fmt::{format::Writer, time::FormatTime 
 use serde::Serialize;
 
 use super::record::{Entry, Part};
-use crate::{config::TelemetryConfig, database::Pooler, took::ms};
+use crate::{config::TelemetryConfig, took::ms};
 
 /// How the line is written.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +120,7 @@ impl Format {
                     route: &entry.route,
                     status: entry.status,
                     problem: entry.problem.as_deref(),
-                    pooler: entry.pooler.map(Pooler::word),
+                    pooler: entry.pooler,
                     cold_start: entry.cold_start,
                     aws: wanted.then(|| Aws::of(&metrics)),
                     metrics,
@@ -142,7 +142,7 @@ fn write_text(function: &str, entry: &Entry, metrics: &Metrics) {
         route = entry.route,
         status = entry.status,
         problem = entry.problem,
-        pooler = entry.pooler.map(Pooler::word),
+        pooler = entry.pooler,
         cold_start = entry.cold_start,
         init = metrics.init,
         embed = metrics.embed,

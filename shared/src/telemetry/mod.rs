@@ -25,9 +25,8 @@ pub(crate) use self::record::{Part, Record, measure, pooler, rows};
 pub use self::record::{answered, asked, failed};
 use self::{line::Format, spans::Exporter, watch::Watch};
 use crate::{
-    Error,
+    cause::{self, chain},
     config::{ConfigError, TelemetryConfig},
-    error::chain,
 };
 
 /// What tells of a function's invocations, from the start of its process to its end.
@@ -101,7 +100,7 @@ where
 {
     let outcome = match AssertUnwindSafe(work).catch_unwind().await {
         Ok(outcome) => outcome.map_err(Into::into),
-        Err(panic) => Err(Error::panicked(&*panic).into()),
+        Err(panic) => Err(cause::of_panic(&*panic).into()),
     };
     match &outcome {
         Ok(_) => answered(200),

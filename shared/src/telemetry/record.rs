@@ -10,7 +10,6 @@ use opentelemetry::Context;
 use tracing::Span;
 
 use super::{Telemetry, spans};
-use crate::database::Pooler;
 
 tokio::task_local! {
     static RECORD: Record;
@@ -57,7 +56,7 @@ pub(super) struct Entry {
     pub(super) broke: bool,
     pub(super) took: [Option<Duration>; Part::ALL.len()],
     pub(super) rows: usize,
-    pub(super) pooler: Option<Pooler>,
+    pub(super) pooler: Option<&'static str>,
     /// The trace that it belongs to, and its measured parts; `None` if no collector is set.
     pub(super) trace: Option<Trace>,
 }
@@ -202,8 +201,8 @@ pub(crate) fn rows(count: usize) {
     note(|entry| entry.rows += count);
 }
 
-/// Notes what stands between here and the database.
-pub(crate) fn pooler(pooler: Pooler) {
+/// Notes what stands between here and the database, in a word.
+pub(crate) fn pooler(pooler: &'static str) {
     note(|entry| entry.pooler = Some(pooler));
 }
 
@@ -227,11 +226,12 @@ pub fn answered(status: u16) {
     });
 }
 
-/// Notes what a caller is told of an error; of a stream, after its status has been sent.
-pub fn failed(problem: &crate::problem::Problem) {
+/// Notes the type of the problem that a caller is told, and its status; of a stream, after its status has
+/// been sent.
+pub fn failed(problem: &str, status: u16) {
     note(|entry| {
-        entry.problem = Some(problem.r#type.clone());
-        entry.broke = problem.status >= 500;
+        entry.problem = Some(problem.to_owned());
+        entry.broke = status >= 500;
     });
 }
 

@@ -251,7 +251,7 @@ fn attributes(entry: &Entry) -> Vec<KeyValue> {
         attributes.push(KeyValue::new("http.route", route.to_owned()));
     }
     if let Some(pooler) = entry.pooler {
-        attributes.push(KeyValue::new("rappel.pooler", pooler.word()));
+        attributes.push(KeyValue::new("rappel.pooler", pooler));
     }
     if let Some(problem) = &entry.problem {
         attributes.push(KeyValue::new("error.type", problem.clone()));
