@@ -1,6 +1,6 @@
 //! The server's settings, given on its command line so that they hold for older data too.
 
-use std::thread;
+use std::{fs, thread};
 
 use super::cluster::Purpose;
 
@@ -37,7 +37,6 @@ const ALWAYS: &[&str] = &[
 
 /// For data that is kept: what a commit says it wrote is on disk.
 const KEPT: &[&str] = &[
-    "shared_buffers=256MB",
     // An HNSW index of 300,000 halfvec(384) takes 350 MB. It is built in 47 s in memory, and in
     // 216 s if it does not fit.
     "maintenance_work_mem=1GB",
@@ -51,22 +50,26 @@ const THROWAWAY: &[&str] = &[
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
-    "shared_buffers=64MB",
     "maintenance_work_mem=64MB",
 ];
+
+/// The least and the most memory for pages of kept data, in megabytes. What is beyond the size of the data
+/// is never touched.
+const BUFFERS: (u64, u64) = (256, 2048);
 
 /// What parallel index builds may need of shared memory, in bytes: twice `maintenance_work_mem`.
 const ROOMY: u64 = 2 << 30;
 
 /// The command line after `postgres -D DATA`.
 pub(super) fn arguments(purpose: &Purpose, port: u16) -> Vec<String> {
-    let special = match purpose {
-        Purpose::Keep => KEPT,
-        Purpose::Throwaway(_) => THROWAWAY,
+    let (special, buffers) = match purpose {
+        Purpose::Keep => (KEPT, buffers()),
+        Purpose::Throwaway(_) => (THROWAWAY, 64),
     };
     let cores = thread::available_parallelism().map_or(2, usize::from);
     let own = [
         format!("port={port}"),
+        format!("shared_buffers={buffers}MB"),
         // Postgres allows 8 workers in all.
         format!("max_parallel_maintenance_workers={}", cores.clamp(2, 8)),
         format!("dynamic_shared_memory_type={}", shared_memory(purpose)),
@@ -79,6 +82,19 @@ pub(super) fn arguments(purpose: &Purpose, port: u16) -> Vec<String> {
     settings
         .flat_map(|setting| ["-c".to_owned(), setting])
         .collect()
+}
+
+/// The memory for pages, in megabytes: a quarter of the machine's, as Postgres's manual advises. A search
+/// reads some 5,000 pages of the index. Those that are not there are copied from the system's cache, which
+/// makes a search over 340,000 chunks take 10 ms instead of 6.
+fn buffers() -> u64 {
+    let (least, most) = BUFFERS;
+    let information = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kilobytes = information
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next())
+        .and_then(|number| number.parse::<u64>().ok());
+    kilobytes.map_or(least, |kilobytes| (kilobytes / 1024 / 4).clamp(least, most))
 }
 
 /// Where parallel workers share memory: in the data folder, which leaves nothing behind when the
