@@ -54,59 +54,6 @@ pub(super) fn download(
     Ok(file)
 }
 
-/// The version of `python` as in `python3.11`.
-pub(super) fn python_version(mut python: Command, label: &str) -> anyhow::Result<String> {
-    let program = python.get_program().to_string_lossy().into_owned();
-    let script = "import sys; print(f'python{sys.version_info[0]}.{sys.version_info[1]}')";
-    let output = python
-        .args(["-c", script])
-        .output()
-        .map_err(|error| cannot_run(&program, label, &error))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// Installs Python packages into `content` with `python -m pip install`. `requirements` pins each by its
-/// version and hashes, which pip checks; `folder` is for the files that are needed meanwhile.
-pub(super) fn install(
-    python: Command,
-    label: &str,
-    requirements: &str,
-    folder: &Path,
-    content: &Path,
-) -> anyhow::Result<()> {
-    let program = python.get_program().to_string_lossy().into_owned();
-    let list = folder.join("requirements.txt");
-    fs::write(&list, requirements)?;
-    if !io::stderr().is_terminal() {
-        // Nothing is lost if nobody reads it.
-        let _ = writeln!(io::stderr(), "fetching {label}");
-    }
-    let mut pip = python;
-    pip.args(["-m", "pip", "install", "--no-deps", "--require-hashes"])
-        .args(["--only-binary=:all:", "--no-input", "--quiet"])
-        .args(["--disable-pip-version-check", "--no-warn-script-location"])
-        .arg("--target")
-        .arg(content)
-        .arg("--requirement")
-        .arg(&list)
-        .env("TMPDIR", folder)
-        .stdin(Stdio::null());
-    let output = pip
-        .output()
-        .map_err(|error| cannot_run(&program, label, &error))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    if let Some(cause) = without_pip(label, &said) {
-        bail!(cause);
-    }
-    bail!(
-        "cannot fetch {label}: pip could not install its packages. Its last lines:\n  {}\n{ADVICE}",
-        last_lines(&said)
-    )
-}
-
 /// Refuses, and deletes, a file whose SHA-256 is not the pinned one.
 pub(super) fn verify(file: &Path, wheel: &Wheel) -> anyhow::Result<()> {
     let found = sha256(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -219,7 +166,7 @@ pub(crate) fn sha256(file: &Path) -> io::Result<String> {
         .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")))
 }
 
-fn cannot_run(python: &str, label: &str, error: &io::Error) -> anyhow::Error {
+pub(super) fn cannot_run(python: &str, label: &str, error: &io::Error) -> anyhow::Error {
     if error.kind() == ErrorKind::NotFound {
         return anyhow::anyhow!(
             "cannot fetch {label}: {python} was not found, and pip is what fetches packages. \
@@ -242,10 +189,10 @@ fn explain(label: &str, wheel: &Wheel, output: &str) -> String {
 }
 
 /// What to do about a network that gives no packages.
-const ADVICE: &str = "Check the network, the proxy (HTTPS_PROXY) and pip's settings (`python3 -m pip config list`); \
+pub(super) const ADVICE: &str = "Check the network, the proxy (HTTPS_PROXY) and pip's settings (`python3 -m pip config list`); \
      or copy the cache folder from a machine that has it, and name its place in RAPPEL_CACHE";
 
-fn without_pip(label: &str, output: &str) -> Option<String> {
+pub(super) fn without_pip(label: &str, output: &str) -> Option<String> {
     output.contains("No module named pip").then(|| {
         format!(
             "cannot fetch {label}: python3 has no pip. Install it: `apt install python3-pip`, \
@@ -254,7 +201,7 @@ fn without_pip(label: &str, output: &str) -> Option<String> {
     })
 }
 
-fn last_lines(output: &str) -> String {
+pub(super) fn last_lines(output: &str) -> String {
     let lines: Vec<_> = output
         .lines()
         .filter(|line| !line.trim().is_empty())

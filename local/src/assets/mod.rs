@@ -6,6 +6,7 @@
 
 pub(crate) mod download;
 mod environment;
+mod packages;
 mod pins;
 mod unpack;
 
@@ -138,11 +139,11 @@ impl Cache {
     /// packages, for [`crate::aws::Server`].
     pub fn moto(&self) -> anyhow::Result<PathBuf> {
         // Some of the packages are compiled for one version of Python.
-        let python = download::python_version(Command::new("python3"), "moto 5.2.5")?;
+        let python = packages::python_version(Command::new("python3"), "moto 5.2.5")?;
         let key = format!("moto-5.2.5-{python}-{OS}-{ARCH}");
         self.make(&key, "moto 5.2.5", |folder, content| {
             let python = Command::new("python3");
-            download::install(python, "moto 5.2.5 (30 MB)", MOTO, folder, content)
+            packages::install(python, "moto 5.2.5 (30 MB)", MOTO, folder, content)
         })
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, milliseconds, number};
+use super::{
+    ConfigError,
+    variables::{milliseconds, number},
+};
 
 /// The limits of a chat. Tokens are those of the embedding model's tokenizer, since another model's is
 /// not known here; they differ by a tenth or two.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, milliseconds, number, required};
+use super::{
+    ConfigError,
+    variables::{milliseconds, number, required},
+};
 
 /// The settings of bulk imports.
 #[derive(Clone, Debug)]

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{ConfigError, milliseconds, optional};
+use super::{
+    ConfigError,
+    variables::{milliseconds, optional},
+};
 
 /// How to reach a language model behind an OpenAI-compatible endpoint.
 #[derive(Clone)]

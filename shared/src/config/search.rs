@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{ConfigError, number};
+use super::{ConfigError, variables::number};
 
 /// The ranking of searches.
 #[derive(Clone, Copy, Debug, PartialEq)]
