@@ -141,6 +141,34 @@ async fn a_model_that_does_not_load_stops_the_deploy() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_cannot_be_used_stops_the_deploy_at_once_and_not_its_end() -> Outcome {
+    let url = (
+        "DATABASE_URL".to_owned(),
+        "postgres://ada@localhost/rappel?sslmode=verify-full&sslrootcert=/nowhere.pem".to_owned(),
+    );
+    let (app, ()) = App::through(async |_| Ok(((), vec![url]))).await?;
+    let created = waiting().await?;
+    app.invoke("migrate", event(&created, &json!({}))?).await?;
+    let failed = answer(&created)?;
+    assert_eq!(failed["Status"], "FAILED", "{failed}");
+    assert_eq!(
+        failed["Reason"],
+        "A setting is missing or cannot be used. The log of the function Migrate has the cause."
+    );
+    assert!(app.logged()?.contains("/nowhere.pem"));
+
+    // What was begun can be taken back.
+    let deleted = waiting().await?;
+    let fields = json!({ "RequestType": "Delete", "PhysicalResourceId": "schema" });
+    app.invoke("migrate", event(&deleted, &fields)?).await?;
+    assert_eq!(answer(&deleted)?["Status"], "SUCCESS");
+    let refusal = app.invoke("migrate", json!({})).await.err();
+    let refusal = format!("{:#}", refusal.context("it cannot migrate")?);
+    assert!(!refusal.contains("ada"), "{refusal}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_lambda_repeats_it() -> Outcome
 {
     let app = App::unmigrated().await?;

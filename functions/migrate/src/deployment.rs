@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
-use shared::{
-    config::ModelConfig, database::DatabaseError, embedder::Embedder, http, migrations::Report,
-};
+use shared::http;
+
+use crate::state::State;
 
 /// What `CloudFormation` asks, and how long there is to answer. It waits for the answer, and goes on to the
 /// other functions only after a success.
@@ -75,16 +75,13 @@ impl Deployment {
     }
 
     /// Does what is asked and tells `CloudFormation` how it ended. If that cannot be told, Lambda invokes
-    /// the function again, and a migration that is applied already takes no time.
-    pub(crate) async fn answer(
-        self,
-        model: &ModelConfig,
-        migration: impl Future<Output = Result<Report, DatabaseError>>,
-    ) -> Result<Value, Error> {
+    /// the function again, and a migration that is applied already takes no time. Without a `state` a
+    /// setting cannot be used; then nothing but a deletion succeeds.
+    pub(crate) async fn answer(self, state: Option<&State>) -> Result<Value, Error> {
         let failure = match self.asked.request_type {
             // The documents are the user's, and stay when the stack goes.
             RequestType::Delete => None,
-            RequestType::Create | RequestType::Update => self.migrate(model, migration).await.err(),
+            RequestType::Create | RequestType::Update => self.migrate(state).await.err(),
         };
         let answer = self.asked.answered(failure);
         let client = shared::client::builder().build()?;
@@ -97,15 +94,12 @@ impl Deployment {
     }
 
     /// What the person who deploys reads of a failure is constant; the cause is logged.
-    async fn migrate(
-        &self,
-        model: &ModelConfig,
-        migration: impl Future<Output = Result<Report, DatabaseError>>,
-    ) -> Result<(), &'static str> {
+    async fn migrate(&self, state: Option<&State>) -> Result<(), &'static str> {
+        let state = state.ok_or("A setting is missing or cannot be used")?;
         let time = self.time_left.saturating_sub(TIME_TO_ANSWER);
         let work = async {
-            try_model(model).await?;
-            Ok::<_, shared::Error>(migration.await?)
+            state.try_model().await?;
+            Ok::<_, shared::Error>(state.migrate().await?)
         };
         match tokio::time::timeout(time, work).await {
             Ok(Ok(report)) => {
@@ -125,21 +119,6 @@ impl Deployment {
             }
         }
     }
-}
-
-/// Loads the model, and embeds a text with it, as the functions will: a layer that does not work on
-/// Lambda's machines must stop the deploy before they have it.
-async fn try_model(model: &ModelConfig) -> Result<(), shared::Error> {
-    let model = model.clone();
-    let loading = tokio::task::spawn_blocking(move || Embedder::load(&model));
-    let loaded = loading
-        .await
-        .map_err(|error| match error.try_into_panic() {
-            Ok(panic) => shared::Error::panicked(&*panic),
-            Err(error) => shared::Error::Internal(error.to_string()),
-        })?;
-    loaded?;
-    Ok(())
 }
 
 impl Asked {

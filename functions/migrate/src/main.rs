@@ -1,40 +1,28 @@
 //! Invoked at deploy: brings the database schema up to date. No other function may change it.
 
 mod deployment;
+mod state;
 
 use std::sync::Arc;
 
-use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use serde_json::{Value, to_value};
-use shared::{
-    config::{DatabaseConfig, ModelConfig},
-    database::Database,
-    embedder::Manifest,
-    migrations,
-    telemetry::{self, Telemetry},
-};
+use shared::telemetry::{self, Telemetry};
 
-use crate::deployment::Deployment;
-
-/// What a sandbox keeps between invocations.
-struct State {
-    database: Database,
-    model: ModelConfig,
-    manifest: Manifest,
-}
+use crate::{deployment::Deployment, state::State};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::start("migrate")?;
-    let model = ModelConfig::from_env()?;
-    let state = Arc::new(State {
-        database: Database::new(&DatabaseConfig::from_env("migrate")?)?,
-        manifest: Manifest::read(&model.folder)?,
-        model,
-    });
+    // Every other function ends here with a wrong setting. This one is asked by a deploy, which would wait
+    // for an answer until its own limit, and then for another one when it takes everything back.
+    let state = State::from_env().inspect_err(|error| tracing::error!(%error, "cannot start"));
+    let state = Arc::new(state);
     let last = Arc::clone(&state);
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
-        last.database.close().await;
+        if let Ok(state) = &*last {
+            state.close().await;
+        }
     })
     .await;
     let handle = service_fn(move |event| telemetry::outcome(handle(Arc::clone(&state), event)));
@@ -42,10 +30,16 @@ async fn main() -> Result<(), Error> {
 }
 
 /// `CloudFormation` is answered at the URL that it sends, everybody else with the report.
-async fn handle(state: Arc<State>, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    let migration = Box::pin(migrations::migrate(&state.database, &state.manifest));
+async fn handle(
+    state: Arc<Result<State, Error>>,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Error> {
+    let state = (*state).as_ref();
     match Deployment::of(&event)? {
-        Some(deployment) => deployment.answer(&state.model, migration).await,
-        None => Ok(to_value(migration.await?)?),
+        Some(deployment) => deployment.answer(state.ok()).await,
+        None => {
+            let state = state.map_err(ToString::to_string)?;
+            Ok(to_value(state.migrate().await?)?)
+        }
     }
 }
