@@ -70,7 +70,8 @@ impl Place {
             .create(&template, Overrides::default())
             .await?;
         let database = Database::new(database)?;
-        for message in imports::reopen(&database, MAX_RECEIVES).await? {
+        let queue = self.resources.queue_url(QUEUE);
+        for message in imports::reopen(&database, &queue, MAX_RECEIVES).await? {
             self.resources.send(QUEUE, &message).await?;
         }
         database.close().await;

@@ -8,6 +8,7 @@ CREATE TABLE rappel.imports (
     source     text        NOT NULL, -- as the caller named it
     etag       text        NOT NULL, -- of the object that was accepted; another one ends the import
     bytes      bigint      NOT NULL,
+    queue      text        NOT NULL, -- its messages are there: several queues may share a database
     created_at timestamptz NOT NULL DEFAULT now(),
     failure    text,                 -- why all of it ended
     failed_at  timestamptz
@@ -179,14 +180,14 @@ LANGUAGE sql STABLE AS $$
     ORDER BY f.part, f."offset" NULLS FIRST
 $$;
 
--- Opens the plan of each import that has not ended, so that it sends its messages again. Pieces that are
--- not done are cut again: their bucket may be gone with the queue.
-CREATE FUNCTION rappel.reopen_imports(max_receives integer) RETURNS SETOF text
+-- Opens the plan of each import of `queue` that has not ended, so that it sends its messages again.
+CREATE FUNCTION rappel.reopen_imports(queue text, max_receives integer) RETURNS SETOF text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     open text[] := ARRAY(
         SELECT i.id FROM rappel.imports AS i
-        WHERE i.failure IS NULL AND NOT (SELECT s.ended FROM rappel.import_state(i.id, max_receives) AS s)
+        WHERE i.queue = reopen_imports.queue AND i.failure IS NULL
+          AND NOT (SELECT s.ended FROM rappel.import_state(i.id, max_receives) AS s)
     );
 BEGIN
     -- A part that is done sends the messages of its lines when it is done again.
@@ -197,23 +198,23 @@ BEGIN
           SELECT FROM rappel.import_lines AS l
           WHERE l.import_id = p.import_id AND l.part = p.part AND l.outcome = 'retrying'
       ));
-    DELETE FROM rappel.import_parts AS p
-    WHERE p.import_id = ANY (open) AND p.piece IS NOT NULL AND p.finished_at IS NULL;
     RETURN QUERY SELECT unnest(open);
 END
 $$;
 
--- Finds work that nobody has touched for `silence` seconds in an import of which nothing else was touched
--- either, such as a part whose message was given up because its workers died before they took it. Answers
+-- Finds work that nobody has touched for `silence` seconds in an import of `queue` of which nothing else was
+-- touched either, such as a part whose message was given up because its workers died before they took it. Answers
 -- what is to be sent again, a few at a time; a message too many does no harm.
-CREATE FUNCTION rappel.forgotten_work(wanted text, max_receives integer, silence double precision)
+CREATE FUNCTION rappel.forgotten_work(
+    wanted text, queue text, max_receives integer, silence double precision
+)
 RETURNS TABLE (part integer, "position" bigint, reason text)
 LANGUAGE sql VOLATILE AS $$
     WITH silent AS MATERIALIZED (
         SELECT i.id
         FROM rappel.imports AS i
         CROSS JOIN (SELECT now() - silence * interval '1 second' AS begun) AS s
-        WHERE i.id = wanted AND i.failure IS NULL AND i.created_at < s.begun
+        WHERE i.id = wanted AND i.queue = forgotten_work.queue AND i.failure IS NULL AND i.created_at < s.begun
           AND NOT EXISTS (
               SELECT FROM rappel.import_parts AS p
               WHERE p.import_id = i.id AND greatest(p.leased_until, p.finished_at) > s.begun

@@ -142,3 +142,50 @@ async fn the_events_that_aws_sends_are_understood() -> Outcome {
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_queue_left_of_a_compressed_object_is_imported_all_the_same() -> Outcome {
+    let (app, imports) = App::with_imports(Pace::default()).await?;
+    let source = imports
+        .put("lost.gz", gzip(&lines("lost", 150, 40_000))?)
+        .await?;
+    let id = app.import(&source).await?;
+    assert_eq!(app.ended(&id).await?["parts"]["total"], 3);
+    imports.emptied().await?;
+
+    // As if the laptop had been closed while the second of three pieces was in work, and the third done.
+    let sql = app.sql().await?;
+    sql.run(
+        "UPDATE rappel.import_parts
+         SET position = first, lines = 0, stored = 0, finished_at = NULL, worker = 'gone'
+         WHERE part = 2;
+         DELETE FROM rappel.documents",
+    )
+    .await?;
+    imports
+        .put(&format!("imports/{id}/000002.jsonl"), "lost")
+        .await?;
+    let reopened = "SELECT rappel.reopen_imports(queue, 3) FROM rappel.imports";
+    let elsewhere = "SELECT rappel.reopen_imports('123456789012/another', 3)";
+    assert!(sql.texts(elsewhere, &[]).await?.is_empty());
+    assert_eq!(sql.texts(reopened, &[]).await?, [id.as_str()]);
+    imports
+        .send(&json!({ "import": id, "part": 0, "since": 4_000_000_000_u64 }))
+        .await?;
+
+    let import = app.ended(&id).await?;
+    assert_eq!(import["state"], "done", "{import}");
+    assert_eq!(
+        import["documents"],
+        json!({ "total": 150, "done": 150, "unchanged": 0, "failed": 0 })
+    );
+    let lost = "SELECT count(*) FROM rappel.import_parts AS p
+        WHERE p.part = 2 AND p.stored <> (SELECT count(*) FROM rappel.documents)";
+    assert_eq!(sql.number(lost, &[]).await?, 0, "the piece was stored");
+    assert!(
+        sql.number("SELECT count(*) FROM rappel.documents", &[])
+            .await?
+            > 40
+    );
+    Ok(())
+}

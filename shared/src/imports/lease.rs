@@ -35,15 +35,21 @@ pub(super) async fn renew(state: &State, imports: &Imports, open: &Mutex<Open>) 
             let open = lock(open);
             (open.receipts.clone(), open.hold.clone())
         };
-        // If it fails, the message comes back too early and finds its part taken.
-        if let Err(error) = imports.queue.hide(&receipts, imports.config.lease).await {
-            tracing::debug!(%error, "the messages' time could not be renewed");
-        }
-        if let Some(hold) = hold
-            && let Err(error) = hold.renew(state.database()).await
-        {
-            tracing::debug!(%error, "the lease could not be renewed");
-        }
+        // Side by side: a queue that is slow must not cost the lease.
+        let messages = async {
+            // If it fails, the message comes back too early and finds its part taken.
+            if let Err(error) = imports.queue.hide(&receipts, imports.config.lease).await {
+                tracing::debug!(%error, "the messages' time could not be renewed");
+            }
+        };
+        let lease = async {
+            if let Some(hold) = hold
+                && let Err(error) = hold.renew(state.database()).await
+            {
+                tracing::debug!(%error, "the lease could not be renewed");
+            }
+        };
+        futures_util::join!(messages, lease);
         tokio::time::sleep(imports.config.lease / 4).await;
     }
 }

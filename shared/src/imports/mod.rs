@@ -23,6 +23,7 @@ mod work;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use self::{
     message::Message,
@@ -30,7 +31,7 @@ use self::{
 };
 use crate::{
     Error,
-    aws::{s3::S3, sqs::Queue},
+    aws::{AwsError, s3::S3, sqs::Queue},
     cause::chain,
     client,
     config::ImportConfig,
@@ -43,9 +44,13 @@ pub use self::{
     work::{Delivery, Verdict, work},
 };
 
-/// How long a connection to AWS may take to be made, and a request in all.
+/// How long a connection to AWS may take to be made, and a request in all, which moves 4 MB at most.
 const CONNECT: Duration = Duration::from_secs(3);
-const REQUEST: Duration = Duration::from_mins(1);
+const REQUEST: Duration = Duration::from_secs(20);
+
+/// How long AWS may take, in all attempts, to tell of a source or to take the message of its plan: the
+/// function that accepts an import has 29 s to answer.
+const ACCEPT: Duration = Duration::from_secs(8);
 
 /// After how many leases without a sign of work the messages of an import count as given up.
 const SILENCE: u32 = 10;
@@ -99,7 +104,9 @@ impl Imports {
     ) -> Result<Import, Error> {
         let refused = |detail: String| Error::from(FieldError::new("source", detail));
         let source = Source::parse(&request.source, self.config.local_files)?;
-        let object = source.look(&self.s3).await.map_err(|error| match error {
+        let looked = timeout(ACCEPT, source.look(&self.s3)).await;
+        let looked = looked.unwrap_or_else(|_| Err(ReadError::Away(late())));
+        let object = looked.map_err(|error| match error {
             ReadError::Missing => refused("names an object that does not exist".to_owned()),
             ReadError::Refused(cause) => refused(format!(
                 "cannot be read ({cause}); the functions need s3:GetObject on it"
@@ -111,7 +118,7 @@ impl Imports {
         }
         let insert = Statement::upsert(
             "WITH import AS (
-                 INSERT INTO rappel.imports AS i (id, source, etag, bytes) VALUES ($1, $2, $3, $4)
+                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT DO NOTHING
                  RETURNING i.id
              )
@@ -122,10 +129,13 @@ impl Imports {
         .bind(id.to_owned())
         .bind(request.source)
         .bind(object.etag)
-        .bind(i64::try_from(object.bytes).unwrap_or(i64::MAX));
+        .bind(i64::try_from(object.bytes).unwrap_or(i64::MAX))
+        .bind(queue_name(&self.config.queue_url).to_owned());
         database.fetch_all::<(i32,)>(insert).await?;
         let message = Message::plan(id.to_owned()).json();
-        if let Err(error) = self.queue.send(&[message], Duration::ZERO).await {
+        let messages = [message];
+        let sent = timeout(ACCEPT, self.queue.send(&messages, Duration::ZERO)).await;
+        if let Err(error) = sent.unwrap_or_else(|_| Err(AwsError::Connection(late()))) {
             let delete = Statement::upsert("DELETE FROM rappel.imports WHERE id = $1 RETURNING id")
                 .bind(id.to_owned());
             if let Err(error) = database.fetch_all::<(String,)>(delete).await {
@@ -153,8 +163,9 @@ impl Imports {
 
     async fn remember(&self, database: &Database, id: &str) -> Result<(), Error> {
         let silence = self.config.lease * SILENCE;
-        let statement = Statement::write("SELECT * FROM rappel.forgotten_work($1, $2, $3)")
+        let statement = Statement::write("SELECT * FROM rappel.forgotten_work($1, $2, $3, $4)")
             .bind(id.to_owned())
+            .bind(queue_name(&self.config.queue_url).to_owned())
             .bind(self.config.max_receives)
             .bind(silence.as_secs_f64());
         let forgotten: Vec<(i32, Option<i64>, Option<String>)> =
@@ -175,16 +186,54 @@ impl Imports {
     }
 }
 
-/// Opens all imports that have not ended once more, and answers the messages that go on with them: for a
-/// queue that forgot its messages when it was stopped, as a laptop's does.
+/// Opens all imports of a queue that have not ended once more, and answers the messages that go on with
+/// them: for a queue that forgot its messages when it was stopped, as a laptop's does.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn reopen(database: &Database, max_receives: i32) -> Result<Vec<String>, DatabaseError> {
-    let statement = Statement::upsert("SELECT rappel.reopen_imports($1) AS id").bind(max_receives);
+pub async fn reopen(
+    database: &Database,
+    queue_url: &str,
+    max_receives: i32,
+) -> Result<Vec<String>, DatabaseError> {
+    let statement = Statement::upsert("SELECT rappel.reopen_imports($1, $2) AS id")
+        .bind(queue_name(queue_url).to_owned())
+        .bind(max_receives);
     let open: Vec<(String,)> = database.fetch_all(statement).await?;
     Ok(open
         .into_iter()
         .map(|(id,)| Message::plan(id).json())
         .collect())
+}
+
+fn late() -> String {
+    format!("AWS did not answer within {} s", ACCEPT.as_secs())
+}
+
+/// The account and the name of a queue: its URL without the host, whose port a laptop's changes.
+fn queue_name(url: &str) -> &str {
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    place.split_once('/').map_or(place, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::queue_name;
+
+    #[test]
+    fn a_queue_keeps_its_name_at_another_address() {
+        for (url, name) in [
+            (
+                "https://sqs.eu-west-3.amazonaws.com/123456789012/rappel-ImportQueue-a1",
+                "123456789012/rappel-ImportQueue-a1",
+            ),
+            (
+                "http://127.0.0.1:41234/123456789012/importqueue",
+                "123456789012/importqueue",
+            ),
+            ("importqueue", "importqueue"),
+        ] {
+            assert_eq!(queue_name(url), name);
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! The plan: an object is cut into parts, and each gets a message.
 //!
-//! It may be killed anywhere and run again: the cuts depend on the object alone, and a message too many
-//! finds its part taken or done.
+//! It may be killed anywhere and run again: the same cuts are made, and a message too many finds its part
+//! taken or done.
 
-use std::{io::Write as _, time::Instant};
+use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
@@ -122,9 +122,8 @@ struct Pieces<'a> {
     imports: &'a Imports,
     database: &'a Database,
     message: &'a Message,
-    /// Parts that an earlier plan made already.
-    made: i32,
-    unfinished: Vec<i32>,
+    /// Those that an earlier plan cut, by their parts: from where to where, and whether they are done.
+    earlier: BTreeMap<i32, ((i64, i64), bool)>,
     next: i32,
     messages: Vec<String>,
 }
@@ -135,50 +134,61 @@ impl<'a> Pieces<'a> {
         database: &'a Database,
         message: &'a Message,
     ) -> Result<Self, WorkError> {
-        let made = Statement::read(
-            "SELECT coalesce(max(part), 0) FROM rappel.import_parts WHERE import_id = $1",
+        let statement = Statement::read(
+            "SELECT part, first, last, finished_at IS NOT NULL FROM rappel.import_parts
+             WHERE import_id = $1 AND part > 0",
         )
         .bind(message.import.clone());
-        let made: Option<(i32,)> = database.fetch_optional(made).await?;
-        let unfinished = unfinished(database, &message.import).await?;
+        let earlier: Vec<(i32, i64, i64, bool)> = database.fetch_all(statement).await?;
         Ok(Self {
             imports,
             database,
             message,
-            made: made.map_or(0, |(made,)| made),
-            unfinished: unfinished.into_iter().map(|(part,)| part).collect(),
+            earlier: earlier
+                .into_iter()
+                .map(|(part, first, last, done)| (part, ((first, last), done)))
+                .collect(),
             next: 1,
             messages: Vec::new(),
         })
     }
 
-    /// Writes a piece and its row; work on it may begin before the plan is whole.
+    /// Writes a piece and its row; work on it may begin before the plan is whole. One that an earlier plan
+    /// wrote and that is not done is written again: its bucket may have been another one.
     async fn add(&mut self, piece: Piece) -> Result<(), WorkError> {
         let part = self.next;
         self.next += 1;
-        if part > self.made {
-            let key = format!("imports/{}/{part:06}.jsonl", self.message.import);
-            let length = i64::try_from(piece.text.len()).unwrap_or_default();
-            self.imports
-                .s3
-                .write(&self.imports.config.bucket, &key, Bytes::from(piece.text))
-                .await
-                .map_err(|error| WorkError::Failed(error.to_string()))?;
-            let statement = Statement::upsert(
-                "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
-                 VALUES ($1, $2, $3, $3 + $4, $5, $3)
-                 ON CONFLICT DO NOTHING
-                 RETURNING p.part",
-            )
-            .bind(self.message.import.clone())
-            .bind(part)
-            .bind(piece.first)
-            .bind(length)
-            .bind(key);
-            self.database.fetch_all::<(i32,)>(statement).await?;
-        } else if !self.unfinished.contains(&part) {
-            return Ok(());
+        let last = piece.first + i64::try_from(piece.text.len()).unwrap_or_default();
+        match self.earlier.get(&part) {
+            // What the earlier parts have stored would not be what is missing.
+            Some((place, _)) if *place != (piece.first, last) => {
+                return Err(WorkError::Import(
+                    "another version of Rappel began to cut the object: post it again, and what is stored is \
+                     found unchanged"
+                        .to_owned(),
+                ));
+            }
+            Some((_, true)) => return Ok(()),
+            Some(_) | None => {}
         }
+        let key = format!("imports/{}/{part:06}.jsonl", self.message.import);
+        self.imports
+            .s3
+            .write(&self.imports.config.bucket, &key, Bytes::from(piece.text))
+            .await
+            .map_err(|error| WorkError::Failed(error.to_string()))?;
+        let statement = Statement::upsert(
+            "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
+             VALUES ($1, $2, $3, $4, $5, $3)
+             ON CONFLICT DO NOTHING
+             RETURNING p.part",
+        )
+        .bind(self.message.import.clone())
+        .bind(part)
+        .bind(piece.first)
+        .bind(last)
+        .bind(key);
+        self.database.fetch_all::<(i32,)>(statement).await?;
         self.messages.push(self.message.of_part(part).json());
         if self.messages.len() == 10 {
             self.send().await?;

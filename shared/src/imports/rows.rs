@@ -182,11 +182,11 @@ impl Hold {
         database.fetch_all::<(i32,)>(statement).await.map(drop)
     }
 
-    /// Lets others take the part, or the line, at once.
+    /// Lets others take the part, or the line, at once: its message lives, whatever was its last delivery.
     pub(super) async fn release(&self, database: &Database) -> Result<(), DatabaseError> {
         let statement = match self.message.position {
             None => Statement::upsert(
-                "UPDATE rappel.import_parts SET worker = NULL, leased_until = now()
+                "UPDATE rappel.import_parts SET worker = NULL, leased_until = now(), receives = 0
                  WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
                  RETURNING part",
             )
@@ -194,7 +194,7 @@ impl Hold {
             .bind(self.message.part)
             .bind(self.worker.clone()),
             Some(position) => Statement::upsert(
-                "UPDATE rappel.import_lines SET leased_until = now()
+                "UPDATE rappel.import_lines SET leased_until = now(), receives = 0
                  WHERE import_id = $1 AND part = $2 AND position = $3 AND outcome = 'retrying'
                  RETURNING part",
             )

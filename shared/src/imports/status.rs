@@ -130,6 +130,10 @@ impl Import {
         id: &str,
         max_receives: i32,
     ) -> Result<Self, Error> {
+        if id.contains('\0') {
+            // Postgres would refuse the text.
+            return Err(Error::NoImport(id.to_owned()));
+        }
         let statement = Statement::read("SELECT * FROM rappel.import_state($1, $2)")
             .bind(id.to_owned())
             .bind(max_receives);
