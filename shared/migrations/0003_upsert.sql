@@ -48,19 +48,34 @@ BEGIN
     DELETE FROM rappel.chunks AS c WHERE c.document_id = ANY (ids);
     DELETE FROM rappel.chunk_terms AS t WHERE t.document_id = ANY (ids);
 
+    -- PL/pgSQL keeps an array in a form that is flattened anew for each slice of it; a row has it flat.
+    WITH flat AS MATERIALIZED (
+        SELECT chunk_embeddings || '{}'::real[] AS embeddings
+    )
     INSERT INTO rappel.chunks (document_id, ordinal, start, content, embedding)
     SELECT ids[u.document], u.ordinal, u.start, u.content,
-           chunk_embeddings[(u.position - 1) * width + 1 : u.position * width]::halfvec
-    FROM unnest(chunk_documents, chunk_ordinals, chunk_starts, chunk_contents)
+           flat.embeddings[(u.position - 1) * width + 1 : u.position * width]::halfvec
+    FROM flat,
+         unnest(chunk_documents, chunk_ordinals, chunk_starts, chunk_contents)
          WITH ORDINALITY AS u (document, ordinal, start, content, position);
 
+    -- Texts have no fixed width, so a slice of them would be looked for from the first one on.
     INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)
-    SELECT ids[u.document], u.ordinal, u.length,
-           chunk_terms[u.last - u.distinct_terms + 1 : u.last], chunk_frequencies[u.last - u.distinct_terms + 1 : u.last]
-    FROM (
-        SELECT c.*, sum(c.distinct_terms) OVER (ORDER BY c.position)::integer AS last
-        FROM unnest(chunk_documents, chunk_ordinals, chunk_lengths, chunk_distinct)
-             WITH ORDINALITY AS c (document, ordinal, length, distinct_terms, position)
-    ) AS u;
+    SELECT ids[c.document], c.ordinal, c.length, coalesce(t.terms, '{}'), coalesce(t.frequencies, '{}')
+    FROM unnest(chunk_documents, chunk_ordinals, chunk_lengths)
+         WITH ORDINALITY AS c (document, ordinal, length, position)
+    LEFT JOIN (
+        SELECT owner.chunk,
+               array_agg(u.term ORDER BY u.position) AS terms,
+               array_agg(u.frequency ORDER BY u.position) AS frequencies
+        FROM (
+            SELECT n.position AS chunk, row_number() OVER (ORDER BY n.position) AS position
+            FROM unnest(chunk_distinct) WITH ORDINALITY AS n (distinct_terms, position),
+                 generate_series(1, n.distinct_terms)
+        ) AS owner
+        JOIN unnest(chunk_terms, chunk_frequencies) WITH ORDINALITY AS u (term, frequency, position)
+            ON u.position = owner.position
+        GROUP BY owner.chunk
+    ) AS t ON t.chunk = c.position;
 END
 $$;
