@@ -47,6 +47,7 @@ CREATE FUNCTION rappel.semantic_candidates(
 )
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    at_first  CONSTANT integer := candidates;
     exact     boolean := few_match;
     documents integer := 0;
 BEGIN
@@ -72,7 +73,7 @@ BEGIN
     IF exact THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM rappel.nearest_exact(query, wanted, coalesce(filter, '{}')) AS n;
+        FROM rappel.nearest_exact(query, greatest(wanted, at_first), coalesce(filter, '{}')) AS n;
     END IF;
 END
 $$;

@@ -11,17 +11,18 @@ LANGUAGE sql STABLE AS $$
     SELECT q.term, ln(1 + (corpus.chunks - sum(s.chunks) + 0.5) / (sum(s.chunks) + 0.5))
     FROM corpus, unnest(question) AS q (term)
     JOIN rappel.term_statistics AS s ON s.term = q.term
+    WHERE q.term <> '' -- whose statistics are those of all chunks
     GROUP BY q.term, corpus.chunks
     HAVING sum(s.chunks) > 0
     ORDER BY 2 DESC, 1
 $$;
 
--- BM25 as an expression over a row of `rappel.chunk_terms`, one summand a term:
+-- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a term:
 -- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
 -- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
 -- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
 CREATE FUNCTION rappel.bm25_expression(
-    terms text[], weights double precision[], k1 double precision, b double precision
+    terms text[], weights double precision[], k1 double precision
 ) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(string_agg(format(
@@ -31,7 +32,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and
--- `weights` are sorted by descending weight, `remaining` is the sum from `position` on. Null if they
+-- `weights` are sorted by descending weight, `remaining` is the sum from `place` on. Null if they
 -- cannot, empty if nothing is asked.
 --
 -- GIN enumerates only the rarest terms without which the query cannot be true and skips through the
@@ -51,7 +52,6 @@ BEGIN
     ELSIF remaining < threshold - 1e-9 THEN
         RETURN NULL;
     END IF;
-    -- A term holds letters, digits and the marks of numbers, never a quote or a backslash.
     head    := quote_literal(terms[place]);
     with_it := rappel.reaching(terms, weights, threshold - weights[place], place + 1, remaining - weights[place]);
     without := rappel.reaching(terms, weights, threshold, place + 1, remaining - weights[place]);
@@ -71,7 +71,8 @@ $$;
 -- thousands of chunks. Cutting them off in whatever order they lie is harmless only for the last of the
 -- steps, so each step adds to the ones before it, and all of them share one limit.
 --   expression  see `rappel.bm25_expression`
---   saturation  k1 and b; average is the mean length of all chunks
+--   k1, b       BM25's parameters
+--   average     the mean length of all chunks
 --   few_match   whether so few chunks match the filter that each is scored
 --   affordable  the most chunks to score, unless few match the filter
 CREATE FUNCTION rappel.keyword_candidates(

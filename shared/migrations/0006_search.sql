@@ -174,12 +174,12 @@ BEGIN
         average := (
             SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0) FROM rappel.term_statistics AS s WHERE s.term = ''
         );
-        expression := rappel.bm25_expression(terms, weights, k1, b);
+        expression := rappel.bm25_expression(terms, weights, k1);
         SELECT * INTO worded FROM rappel.keyword_candidates(
             terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, few_match,
-            -- Some 30 ms where the words decide alone, and 20 in a fusion, where the order of chunks that
-            -- have but one common word hardly counts, because the embeddings decide among them: at about 0.7
-            -- microseconds for each term of a chunk, and six times that for its row.
+            -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
+            -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
+            -- word hardly counts where the embeddings decide among them.
             greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(terms) + 1)
                                      ELSE 36000 / (cardinality(terms) + 6) END));
         SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances INTO near;

@@ -161,3 +161,23 @@ async fn an_import_counts_words_as_the_api_does() -> Outcome {
     assert_eq!(app.hits(request).await?.len(), 300 / 7 + 1);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accents_without_a_letter_are_no_word() -> Outcome {
+    let app = App::start().await?;
+    // U+0345 and U+0363 count as letters.
+    app.put(
+        "/documents/accents",
+        json!({ "content": "\u{345}\n\u{363} zorglub \u{363}" }),
+    )
+    .await?
+    .success(201)?;
+    for query in ["\u{345}", "zorglub \u{363}\n\u{363}"] {
+        app.post("/search", json!({ "query": query }))
+            .await?
+            .success(200)?;
+    }
+    let sql = app.sql().await?;
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    Ok(())
+}

@@ -83,7 +83,7 @@ pub fn query(text: &str) -> Vec<String> {
     terms.into_iter().collect()
 }
 
-/// What a token is counted as; nothing if it is a stop word of the language.
+/// What a token is counted as; nothing if it is a stop word of the language, or accents without a letter.
 fn term(token: &Token, language: Language) -> Option<String> {
     let mut term = match token {
         Token::Elision => return None,
@@ -94,7 +94,8 @@ fn term(token: &Token, language: Language) -> Option<String> {
     if let Some((end, _)) = term.char_indices().nth(MAX_TERM_CHARACTERS) {
         term.truncate(end);
     }
-    Some(term)
+    // The empty term stands for any in the database.
+    (!term.is_empty()).then_some(term)
 }
 
 /// The word without its accents and ending.
