@@ -29,6 +29,16 @@ pub enum Error {
         /// The most that is taken.
         limit: usize,
     },
+    /// The answer is larger than Lambda passes on.
+    #[error(
+        "the answer has {bytes} bytes; the limit is {limit}: ask for less, with limit or expand"
+    )]
+    AnswerTooLarge {
+        /// The answer's length, as Lambda counts it.
+        bytes: usize,
+        /// The most that is passed on.
+        limit: usize,
+    },
     /// The route takes other methods.
     #[error("the method is {method}; it must be {allowed}")]
     Method {

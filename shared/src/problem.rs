@@ -55,6 +55,12 @@ impl From<&Error> for Problem {
                 "The body is too large",
                 &error.to_string(),
             ),
+            Error::AnswerTooLarge { .. } => Self::new(
+                422,
+                "answer-too-large",
+                "The answer is too large",
+                &error.to_string(),
+            ),
             Error::Method { allowed, .. } => Self {
                 allow: Some(allowed),
                 ..Self::new(
@@ -112,6 +118,13 @@ impl Problem {
                 503,
                 "database-busy",
                 "No connection is free",
+                "try again in a moment",
+            )
+            .retry(1),
+            DatabaseError::Overloaded(_) => Self::new(
+                503,
+                "database-overloaded",
+                "The database is overloaded",
                 "try again in a moment",
             )
             .retry(1),

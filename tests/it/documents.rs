@@ -277,3 +277,24 @@ async fn a_page_s_limits_are_refused_by_name() -> Outcome {
         .success(200)?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_has_a_limit_and_an_answer_too() -> Outcome {
+    let app = App::start().await?;
+    let document = |bytes: usize| json!({ "content": "a", "metadata": { "a": "x".repeat(bytes) } });
+    // `{"a":""}` is eight bytes.
+    let refused = app.put("/documents/a", document(16 * 1024 - 7)).await?;
+    assert_eq!(refused.refused()?, ["metadata"]);
+    app.put("/documents/a", document(16 * 1024 - 8))
+        .await?
+        .success(201)?;
+
+    // An import may have stored a document that no answer can hold.
+    let sql = app.sql().await?;
+    sql.run("UPDATE rappel.documents SET content = repeat('\"', 3200000)")
+        .await?;
+    let answer = app.get("/documents/a", &[]).await?;
+    answer.problem(422, "answer-too-large")?;
+    assert!(answer.text.contains("6275072"), "{}", answer.text);
+    Ok(())
+}

@@ -84,6 +84,10 @@ impl Limit {
 pub struct Metadata(String);
 
 impl Metadata {
+    /// Bytes of the largest metadata of a document: it comes back with every hit, and a hundred must fit an
+    /// answer.
+    pub const MAX_BYTES: usize = 16 * 1024;
+
     /// The object as JSON text.
     #[must_use]
     pub fn as_json(&self) -> &str {
@@ -102,9 +106,17 @@ impl Metadata {
         named.language?.as_str().map(str::to_owned)
     }
 
-    /// Says of an object that Postgres cannot store why: a NUL in a string.
+    /// Says of an object that cannot be stored why: it is too large, or has a NUL in a string.
     #[must_use]
     pub fn unstorable(&self, field: &str) -> Option<FieldError> {
+        let bytes = self.0.len();
+        if bytes > Self::MAX_BYTES {
+            let detail = format!(
+                "has {bytes} bytes as JSON; at most {} are allowed",
+                Self::MAX_BYTES
+            );
+            return Some(FieldError::new(field, detail));
+        }
         // Written by serde_json, a NUL appears as its escape, and a backslash in a string as two.
         let escaped_nul = self.0.replace(r"\\", "").contains(r"\u0000");
         escaped_nul.then(|| FieldError::new(field, NUL_REFUSED))

@@ -6,11 +6,15 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use super::Response;
+use super::{BODY_LIMIT, Response};
 use crate::{Error, cause::chain, problem::Problem, telemetry};
 
 /// The media type of errors, RFC 9457.
 const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Bytes of the largest body that is answered: Lambda's 6 MB, less what is around it. Beyond, Lambda would
+/// answer with an error of its own.
+const ANSWER_LIMIT: usize = BODY_LIMIT - 16 * 1024;
 
 /// 200 with a JSON body.
 ///
@@ -39,10 +43,19 @@ pub fn empty() -> Response {
 /// Any status with a JSON body.
 ///
 /// # Errors
-/// When the body cannot be serialised, which is a bug.
+/// [`Error::AnswerTooLarge`], or when the body cannot be serialised, which is a bug.
 pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Error> {
     let json = serde_json::to_string(body)
         .map_err(|error| Error::Internal(format!("serialising a response: {error}")))?;
+    // The body travels as a string within JSON: each quote and each backslash takes another byte.
+    let escaped = json.bytes().filter(|byte| b"\"\\".contains(byte)).count();
+    let bytes = json.len() + escaped;
+    if bytes > ANSWER_LIMIT {
+        return Err(Error::AnswerTooLarge {
+            bytes,
+            limit: ANSWER_LIMIT,
+        });
+    }
     Ok(response(status, "application/json", json))
 }
 
