@@ -246,7 +246,9 @@ async fn run_tolerant(database: &Database, sql: &str) -> Result<(), DatabaseErro
         .run_unlimited(&["SET maintenance_work_mem = '1GB'"], sql)
         .await
     {
-        Err(DatabaseError::Statement(error)) if is_race(&error) => {
+        Err(DatabaseError::Statement(error) | DatabaseError::Overloaded(error))
+            if is_race(&error) =>
+        {
             tokio::time::sleep(std::time::Duration::from_millis(250)).await;
             Ok(())
         }

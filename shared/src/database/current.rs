@@ -3,11 +3,10 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use sqlx::PgConnection;
-use tokio::time::Instant;
 
 use super::{
     DatabaseError, Pooler,
@@ -32,7 +31,7 @@ pub(super) struct Current {
     /// `None` until the login has been fetched.
     built: Mutex<Option<Arc<Built>>>,
     /// Held while AWS is asked, and when it was last asked for another login.
-    asked: tokio::sync::Mutex<Option<Instant>>,
+    asked: tokio::sync::Mutex<Option<SystemTime>>,
 }
 
 #[derive(Debug)]
@@ -149,11 +148,11 @@ impl Current {
         if let Some(built) = self.peek().filter(|built| !Arc::ptr_eq(built, refused)) {
             return Ok(built);
         }
-        if asked.is_some_and(|asked| asked.elapsed() < RENEWAL_PAUSE) {
+        if asked.is_some_and(is_recent) {
             return Err(error);
         }
         let fetched = self.fetch().await;
-        *asked = Some(Instant::now());
+        *asked = Some(SystemTime::now());
         match fetched {
             Ok(login) if login != refused.login => {
                 tracing::info!(
@@ -194,4 +193,9 @@ impl Built {
         let pool = Pool::new(options, pooler, config)?;
         Ok(Arc::new(Self { login, pool }))
     }
+}
+
+/// By the wall clock, which goes on while Lambda freezes a sandbox; one that was set back says nothing.
+fn is_recent(asked: SystemTime) -> bool {
+    asked.elapsed().is_ok_and(|elapsed| elapsed < RENEWAL_PAUSE)
 }

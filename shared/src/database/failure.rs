@@ -21,6 +21,10 @@ pub enum DatabaseError {
     /// Every connection of the pool is in use.
     #[error("no connection of the pool became free in time")]
     Busy,
+    /// The server is short of something, or another transaction was in the way: the same may succeed in a
+    /// moment.
+    #[error("the database could not do it now")]
+    Overloaded(#[source] sqlx::Error),
     /// The server cancelled the statement at its time limit.
     #[error("the statement reached its time limit")]
     StatementTimeout,
@@ -156,12 +160,19 @@ impl DatabaseError {
             Some("57014") => Self::StatementTimeout,
             // admin_shutdown, crash_shutdown, cannot_connect_now, and the connection_exception class.
             Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Lost(error),
-            // idle_in_transaction_session_timeout and transaction_timeout, which end the connection.
-            Some("25P03" | "25P04") => Self::Lost(error),
+            // idle_in_transaction_session_timeout and transaction_timeout, which end the connection;
+            // read_only_sql_transaction: a server that was demoted keeps its connections, and the next one
+            // may lead to its successor.
+            Some("25P03" | "25P04" | "25006") => Self::Lost(error),
+            // Transaction rollback (deadlock_detected), insufficient resources, lock_not_available.
+            Some(code) if code.starts_with("40") || code.starts_with("53") || code == "55P03" => {
+                Self::Overloaded(error)
+            }
             // undefined_function, undefined_table, undefined_object, undefined_column, invalid_schema_name.
             Some("42883" | "42P01" | "42704" | "42703" | "3F000") => Self::NotMigrated(message),
-            // Data exceptions, and what a trigger of somebody else's raises.
-            Some(code) if code.starts_with("22") || code.starts_with("P0") => {
+            // Data exceptions, what a trigger of somebody else's raises, and a syntax error, which is one of
+            // text that was made into a question.
+            Some(code) if code.starts_with("22") || code.starts_with("P0") || code == "42601" => {
                 Self::Value(code.to_owned())
             }
             _ => Self::Statement(error),

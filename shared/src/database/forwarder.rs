@@ -32,6 +32,9 @@ const BUFFER: usize = 16 * 1024;
 /// The time that the last bytes have to leave, within the 500 ms that Lambda leaves a process.
 const DRAIN: Duration = Duration::from_millis(200);
 
+/// The pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// A Unix socket that leads to an endpoint.
 #[derive(Debug)]
 pub(super) struct Forwarder {
@@ -122,7 +125,16 @@ async fn accept(
     last_failure: Arc<Mutex<Option<DialError>>>,
     running: mpsc::Sender<Infallible>,
 ) {
-    while let Ok((client, _)) = listener.accept().await {
+    loop {
+        let client = match listener.accept().await {
+            Ok((client, _)) => client,
+            // Too many open files, most likely: whoever waits is served when there is room.
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the forwarder was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
         if !client.peer_cred().is_ok_and(|peer| peer.uid() == owner) {
             continue;
         }

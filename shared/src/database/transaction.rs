@@ -1,6 +1,9 @@
 //! Several statements that take effect together.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow};
 use tokio::{runtime::Handle, time::timeout};
@@ -113,8 +116,13 @@ impl Drop for Transaction {
         // The connection stays lent until the server has rolled back: its next user must not find
         // the transaction open.
         runtime.spawn(async move {
+            let begun = SystemTime::now();
             let rolled_back = timeout(ROLLBACK_LIMIT, script(&mut lease, "ROLLBACK")).await;
-            if let Ok(Ok(())) = rolled_back {
+            // The sandbox may have been frozen meanwhile: then the answer is old, and so is the connection.
+            let is_fresh = begun.elapsed().is_ok_and(|took| took < ROLLBACK_LIMIT);
+            if let Ok(Ok(())) = rolled_back
+                && is_fresh
+            {
                 lease.give_back();
             }
         });
