@@ -32,8 +32,7 @@ pub struct Usage {
 
 #[derive(Deserialize)]
 pub(super) struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
+    choices: Option<Vec<Choice>>,
     usage: Option<Usage>,
     error: Option<Value>,
 }
@@ -76,7 +75,7 @@ impl Chunk {
     }
 
     pub(super) fn into_delta(self) -> Delta {
-        let choice = self.choices.into_iter().next();
+        let choice = self.choices.into_iter().flatten().next();
         let (content, finish_reason) = choice.map_or((None, None), |choice| {
             (
                 choice.delta.and_then(|delta| delta.content),
@@ -85,7 +84,8 @@ impl Chunk {
         });
         Delta {
             text: content.unwrap_or_default(),
-            finish_reason,
+            // Some endpoints say of each piece that there is no reason, in an empty text.
+            finish_reason: finish_reason.filter(|reason| !reason.is_empty()),
             usage: self.usage,
         }
     }

@@ -184,7 +184,9 @@ async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
 
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.parse().ok().map(Duration::from_secs)
+    let seconds: u64 = seconds.parse().ok()?;
+    // Nobody waits for longer, and a time must not overflow.
+    Some(Duration::from_secs(seconds.min(86_400)))
 }
 
 async fn error_code(mut response: Response) -> Option<String> {
