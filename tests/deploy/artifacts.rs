@@ -18,7 +18,16 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 6] = ["Search", "Chat", "Ingest", "Documents", "Health", "Migrate"];
+const FUNCTIONS: [&str; 8] = [
+    "Search",
+    "Chat",
+    "Ingest",
+    "Documents",
+    "Imports",
+    "ImportWorker",
+    "Health",
+    "Migrate",
+];
 
 /// The newest symbols of each library in Amazon Linux 2023, which Lambda's `provided.al2023` is: glibc
 /// 2.34 and GCC 11.

@@ -67,7 +67,7 @@ async fn another_database_is_migrated_too_and_no_password_is_passed_on() -> Outc
     let stack = template.stack(&[("DatabaseUrl", url)])?;
     assert_eq!(
         stack["Schema"]["Properties"]["Database"],
-        "database.example.org:5432/rappel?sslmode=verify-full"
+        "database.example.org:5432/rappel"
     );
     let bare = "postgres://database.example.org:5432/rappel";
     let stack = template.stack(&[("DatabaseUrl", bare), ("DatabaseCredentialsArn", "arn:...")])?;
