@@ -3,9 +3,9 @@
 //! What is named first knows nothing of what follows: [`config`], [`client`] and [`analysis`]; [`telemetry`],
 //! which is told what all others do and how long it takes; [`aws`], which signs requests, and [`secret`],
 //! with which what AWS keeps is fetched; [`embedder`] and [`reranker`]; [`database`] and [`language_model`];
-//! [`error`], any of their failures, and [`problem`], what a client is told of it; [`migrations`],
-//! [`documents`], [`search`] and [`imports`]; [`state`] and [`http`], which tie them together for the
-//! functions; [`doctor`], which looks at them from outside, and [`health`], its short form.
+//! [`error`], any of their failures, and [`problem`], what a client is told of it; [`migrations`] and
+//! [`documents`]; [`state`], what a sandbox keeps, with [`imports`]; [`search`]; [`http`], which ties them
+//! together for the functions; [`doctor`], which looks at them from outside, and [`health`], its short form.
 
 pub mod analysis;
 pub mod aws;
