@@ -35,11 +35,9 @@ async fn handle(
     event: LambdaEvent<Value>,
 ) -> Result<Value, Error> {
     let state = (*state).as_ref();
-    match Deployment::of(&event)? {
-        Some(deployment) => deployment.answer(state.ok()).await,
-        None => {
-            let state = state.map_err(ToString::to_string)?;
-            Ok(to_value(state.migrate().await?)?)
-        }
+    if let Some(deployment) = Deployment::of(&event)? {
+        return deployment.answer(state.ok()).await;
     }
+    let state = state.map_err(ToString::to_string)?;
+    Ok(to_value(state.migrate().await?)?)
 }
