@@ -58,6 +58,18 @@ fn answer(waiting: &LanguageModel) -> Result<Value> {
     Ok(body.clone())
 }
 
+/// Why a first deploy fails.
+async fn refused(app: &App) -> Result<String> {
+    let waiting = waiting().await?;
+    app.invoke("migrate", event(&waiting, &json!({}))?).await?;
+    let failed = answer(&waiting)?;
+    assert_eq!(failed["Status"], "FAILED", "{failed}");
+    let physical = failed["PhysicalResourceId"].as_str();
+    assert!(physical.is_some_and(|id| !id.is_empty()), "{failed}");
+    let reason = failed["Reason"].as_str();
+    Ok(reason.context("a failure has a reason")?.to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_goes_on_when_the_schema_is_there() -> Outcome {
     let app = App::unmigrated().await?;
@@ -98,16 +110,10 @@ async fn a_deleted_stack_leaves_the_documents() -> Outcome {
 async fn a_deploy_fails_with_a_constant_reason_when_the_database_is_away() -> Outcome {
     let app = App::alone().await?;
     app.kill_postgres().await?;
-    let waiting = waiting().await?;
-    app.invoke("migrate", event(&waiting, &json!({}))?).await?;
-    let failed = answer(&waiting)?;
-    assert_eq!(failed["Status"], "FAILED", "{failed}");
     assert_eq!(
-        failed["Reason"],
+        refused(&app).await?,
         "The database is unavailable. The log of the function Migrate has the cause."
     );
-    let physical = failed["PhysicalResourceId"].as_str();
-    assert!(physical.is_some_and(|id| !id.is_empty()), "{failed}");
 
     let log = app.logged()?;
     assert!(log.contains("refused"), "the log has the cause: {log}");
@@ -125,12 +131,8 @@ async fn a_model_that_does_not_load_stops_the_deploy() -> Outcome {
         "/opt/lib/nothing.so".to_owned(),
     );
     let (app, ()) = App::through(async |_| Ok(((), vec![library]))).await?;
-    let waiting = waiting().await?;
-    app.invoke("migrate", event(&waiting, &json!({}))?).await?;
-    let failed = answer(&waiting)?;
-    assert_eq!(failed["Status"], "FAILED", "{failed}");
     assert_eq!(
-        failed["Reason"],
+        refused(&app).await?,
         "The embedding model cannot be loaded. The log of the function Migrate has the cause."
     );
     assert!(app.logged()?.contains("/opt/lib/nothing.so"));
@@ -147,12 +149,8 @@ async fn a_setting_that_cannot_be_used_stops_the_deploy_at_once_and_not_its_end(
         "postgres://ada@localhost/rappel?sslmode=verify-full&sslrootcert=/nowhere.pem".to_owned(),
     );
     let (app, ()) = App::through(async |_| Ok(((), vec![url]))).await?;
-    let created = waiting().await?;
-    app.invoke("migrate", event(&created, &json!({}))?).await?;
-    let failed = answer(&created)?;
-    assert_eq!(failed["Status"], "FAILED", "{failed}");
     assert_eq!(
-        failed["Reason"],
+        refused(&app).await?,
         "A setting is missing or cannot be used. The log of the function Migrate has the cause."
     );
     assert!(app.logged()?.contains("/nowhere.pem"));
