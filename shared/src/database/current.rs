@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 
 use super::{
     DatabaseError, Pooler,
+    deadline::has_passed,
     login::{Login, Source},
     options,
     pool::{Lease, Pool},
@@ -148,7 +149,7 @@ impl Current {
         if let Some(built) = self.peek().filter(|built| !Arc::ptr_eq(built, refused)) {
             return Ok(built);
         }
-        if asked.is_some_and(is_recent) {
+        if asked.is_some_and(|asked| !has_passed(RENEWAL_PAUSE, asked)) {
             return Err(error);
         }
         let fetched = self.fetch().await;
@@ -193,9 +194,4 @@ impl Built {
         let pool = Pool::new(options, pooler, config)?;
         Ok(Arc::new(Self { login, pool }))
     }
-}
-
-/// By the wall clock, which goes on while Lambda freezes a sandbox; one that was set back says nothing.
-fn is_recent(asked: SystemTime) -> bool {
-    asked.elapsed().is_ok_and(|elapsed| elapsed < RENEWAL_PAUSE)
 }

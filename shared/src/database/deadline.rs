@@ -1,6 +1,6 @@
 //! The time that is left of the invocation, which bounds every statement of it.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::DatabaseError;
 use crate::telemetry::{self, Part};
@@ -24,6 +24,12 @@ pub(super) const FIRST_ANSWER: Duration = Duration::from_millis(500);
 /// Runs a request that must have answered at `deadline`.
 pub async fn within<F: Future>(deadline: Instant, request: F) -> F::Output {
     DEADLINE.scope(deadline, request).await
+}
+
+/// Whether `limit` has passed since then. The wall clock goes on while Lambda freezes a sandbox; the
+/// monotonic clock may not. A wall clock that was set back says nothing, which counts as passed.
+pub(super) fn has_passed(limit: Duration, since: SystemTime) -> bool {
+    since.elapsed().map_or(true, |elapsed| elapsed > limit)
 }
 
 /// The limit of a statement that starts now: `usual`, or less near the end of the invocation.

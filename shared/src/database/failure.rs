@@ -109,9 +109,9 @@ impl DatabaseError {
     /// are not. It is not if the server lacks room or a right, or was in another's way.
     #[must_use]
     pub fn may_blame_values(&self) -> bool {
-        // Classes of SQLSTATE: transaction state, transaction rollback, access rights, resources,
-        // prerequisite state, operator intervention, system error.
-        const SERVER: [&str; 7] = ["25", "40", "42", "53", "55", "57", "58"];
+        // Classes of SQLSTATE: transaction state, access rights, prerequisite state, operator intervention,
+        // system error.
+        const SERVER: [&str; 5] = ["25", "42", "55", "57", "58"];
         match self {
             Self::StatementTimeout | Self::Value(_) => true,
             Self::Statement(error) => {

@@ -21,7 +21,9 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Cause, DatabaseError, Pooler, dial::Endpoint, forwarder::Forwarder};
+use super::{
+    Cause, DatabaseError, Pooler, deadline::has_passed, dial::Endpoint, forwarder::Forwarder,
+};
 use crate::config::DatabaseConfig;
 
 /// How long after its last answer a connection is taken to be alive: a function that is busy pays
@@ -101,7 +103,7 @@ impl Pool {
         };
         let idle = lock(&self.idle).pop();
         let (connection, doubtful) = match idle {
-            Some(Idle { connection, since }) => (connection, is_doubtful(since)),
+            Some(Idle { connection, since }) => (connection, has_passed(TRUSTED, since)),
             None => (self.connect_pooled(deadline).await?, false),
         };
         Ok(Lease {
@@ -232,12 +234,6 @@ impl Drop for Lease {
 
 fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The wall clock goes on while Lambda freezes a sandbox; the monotonic clock may not. A wall clock that
-/// was set back says nothing, which is a doubt too.
-fn is_doubtful(since: SystemTime) -> bool {
-    since.elapsed().map_or(true, |idle| idle > TRUSTED)
 }
 
 fn pool_options(pooler: Pooler, config: &DatabaseConfig) -> PgPoolOptions {

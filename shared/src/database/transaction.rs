@@ -119,9 +119,8 @@ impl Drop for Transaction {
             let begun = SystemTime::now();
             let rolled_back = timeout(ROLLBACK_LIMIT, script(&mut lease, "ROLLBACK")).await;
             // The sandbox may have been frozen meanwhile: then the answer is old, and so is the connection.
-            let is_fresh = begun.elapsed().is_ok_and(|took| took < ROLLBACK_LIMIT);
             if let Ok(Ok(())) = rolled_back
-                && is_fresh
+                && !deadline::has_passed(ROLLBACK_LIMIT, begun)
             {
                 lease.give_back();
             }

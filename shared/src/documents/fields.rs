@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for Metadata {
 const NUL_REFUSED: &str = "holds a NUL character (U+0000), which Postgres cannot store";
 
 /// Says of a text with a NUL that it cannot be stored.
-pub(super) fn nul(text: &str, field: &str) -> Option<FieldError> {
+pub(crate) fn nul(text: &str, field: &str) -> Option<FieldError> {
     text.contains('\0')
         .then(|| FieldError::new(field, NUL_REFUSED))
 }

@@ -8,6 +8,7 @@ mod prepared;
 mod read;
 mod upsert;
 
+pub(crate) use self::fields::nul;
 pub use self::{
     batch::{Batch, DocumentInput},
     fields::{DocumentId, Limit, Metadata},

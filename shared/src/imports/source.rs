@@ -15,6 +15,7 @@ use crate::{
         AwsError,
         s3::{Head, S3},
     },
+    documents::nul,
     error::FieldError,
 };
 
@@ -50,8 +51,8 @@ impl Source {
         if text.chars().count() > MAX_CHARACTERS {
             return refused("is longer than 1,200 characters");
         }
-        if text.contains('\0') {
-            return refused("holds a NUL character (U+0000), which no name has");
+        if let Some(error) = nul(text, "source") {
+            return Err(error);
         }
         if let Some(path) = text.strip_prefix("file://") {
             return match (local_files, path.starts_with('/')) {
