@@ -1,4 +1,4 @@
-//! The user the server runs as: ourselves, or `nobody` if we are root, which Postgres refuses.
+//! The user a server runs as: ourselves, or `nobody` if we are root, which Postgres and `PgBouncer` refuse.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -17,13 +17,13 @@ const NOBODY: u32 = if cfg!(target_os = "macos") {
 
 /// The user and group a server runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Account {
+pub(crate) enum Account {
     Ourselves,
     Nobody,
 }
 
 impl Account {
-    pub(super) fn current() -> Self {
+    pub(crate) fn current() -> Self {
         if rustix::process::geteuid().is_root() {
             Self::Nobody
         } else {
@@ -33,7 +33,7 @@ impl Account {
 
     /// `program` under this account, with an environment of its own: the `PG...` variables and the
     /// locale of the user must not change what the server does.
-    pub(super) fn command(self, program: impl AsRef<Path>) -> Command {
+    pub(crate) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command
             .env_clear()
@@ -42,14 +42,19 @@ impl Account {
             .env("TZ", "UTC")
             // Our own folder may be closed to the account.
             .current_dir("/");
-        if self == Self::Nobody {
-            command.uid(NOBODY).gid(NOBODY);
-        }
+        self.enter(&mut command);
         command
     }
 
+    /// Has `command` run under this account.
+    pub(crate) fn enter(self, command: &mut Command) {
+        if self == Self::Nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+    }
+
     /// Gives `path` to this account.
-    pub(super) fn own(self, path: &Path) -> anyhow::Result<()> {
+    pub(crate) fn own(self, path: &Path) -> anyhow::Result<()> {
         if self == Self::Ourselves {
             return Ok(());
         }
@@ -58,7 +63,7 @@ impl Account {
     }
 
     /// Fails, and says what to do, unless this account may enter `folder` and all above it.
-    pub(super) fn check_reach(self, folder: &Path) -> anyhow::Result<()> {
+    pub(crate) fn check_reach(self, folder: &Path) -> anyhow::Result<()> {
         if self == Self::Ourselves {
             return Ok(());
         }

@@ -1,4 +1,5 @@
 //! The laptop stack.
+mod account;
 pub mod assets;
 pub mod aws;
 pub mod binaries;
@@ -9,3 +10,4 @@ pub mod models;
 pub mod pooler;
 mod ports;
 pub mod postgres;
+mod run;

@@ -6,11 +6,7 @@ mod program;
 use std::{
     fs,
     io::{self, Write as _},
-    net::{Ipv4Addr, TcpListener},
-    os::unix::{
-        fs::{MetadataExt as _, chown},
-        process::CommandExt as _,
-    },
+    net::Ipv4Addr,
     path::Path,
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -22,9 +18,7 @@ use tokio::{net::TcpStream, time::sleep};
 use url::Url;
 
 use self::program::Program;
-
-/// The user `nobody`: `PgBouncer` refuses to run as root.
-const NOBODY: u32 = 65534;
+use crate::{account::Account, ports::free_port};
 
 /// How long it may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -170,11 +164,6 @@ fn note(message: &str) {
     let _ = writeln!(io::stderr(), "{message}");
 }
 
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
-    Ok(listener.local_addr().context("the free port")?.port())
-}
-
 fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> Result<TempDir> {
     let folder = tempfile::tempdir().context("making a folder for PgBouncer")?;
     let path = folder.path().display();
@@ -209,29 +198,14 @@ fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> R
         files.push(("key.pem", key.clone()));
     }
     files.push(("pgbouncer.ini", text));
+    let account = Account::current();
     for (name, content) in files {
         let file = folder.path().join(name);
         fs::write(&file, content).with_context(|| format!("writing {}", file.display()))?;
-        give_to_nobody(&file)?;
+        account.own(&file)?;
     }
-    give_to_nobody(folder.path())?;
+    account.own(folder.path())?;
     Ok(folder)
-}
-
-/// Gives `path` to `nobody`, if we are root, who may give.
-fn give_to_nobody(path: &Path) -> Result<()> {
-    if !is_root()? {
-        return Ok(());
-    }
-    chown(path, Some(NOBODY), Some(NOBODY))
-        .with_context(|| format!("giving {} to user {NOBODY}", path.display()))
-}
-
-/// Whether what we make belongs to root.
-fn is_root() -> Result<bool> {
-    let file = tempfile::NamedTempFile::new().context("making a temporary file")?;
-    let owner = file.as_file().metadata().context("looking at it")?.uid();
-    Ok(owner == 0)
 }
 
 fn spawn(program: &Program, folder: &Path) -> Result<Child> {
@@ -243,8 +217,6 @@ fn spawn(program: &Program, folder: &Path) -> Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    if is_root()? {
-        command.uid(NOBODY).gid(NOBODY);
-    }
+    Account::current().enter(&mut command);
     command.spawn().context("starting PgBouncer")
 }

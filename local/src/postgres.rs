@@ -4,7 +4,6 @@
 //! The server listens on a port of 127.0.0.1, for the superuser `rappel` with a random password.
 //! Beside the data folder `DATA` are `DATA.log` (the server's log) and `DATA.password`.
 
-mod account;
 mod cluster;
 mod processes;
 mod settings;

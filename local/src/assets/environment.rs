@@ -5,12 +5,13 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::{self, Write as _},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::{Cache, lock, unpack::create_open_folder};
+use crate::run::run;
 
 impl Cache {
     /// The folder of a Python environment, which is made and filled unless it is there; its programs are
@@ -55,15 +56,4 @@ impl Cache {
         fs::write(&complete, "").with_context(|| format!("marking {label} as complete"))?;
         Ok(root)
     }
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let name = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("starting {name}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed:\n{said}");
-    Ok(())
 }

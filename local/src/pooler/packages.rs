@@ -4,12 +4,12 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::assets::Cache;
+use crate::{assets::Cache, run::run};
 
 /// The keys of Debian's archive on every Debian; apt checks the packages against them, which no hash
 /// in this file could do for a release that is still corrected.
@@ -179,16 +179,4 @@ fn mirror() -> Result<String> {
     }
     let first = known.lines().next().map(str::to_owned);
     first.context("this machine has no source of Debian's packages")
-}
-
-/// What the command prints.
-pub(super) fn run(command: &mut Command) -> Result<String> {
-    let name = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("running {name}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{name} failed: {said}");
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

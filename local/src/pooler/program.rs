@@ -10,8 +10,9 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use super::{
     note,
-    packages::{self, Unpacked, run},
+    packages::{self, Unpacked},
 };
+use crate::run::run;
 
 /// The first version that keeps its clients' named statements apart.
 const REMEMBERING: (u32, u32) = (1, 21);

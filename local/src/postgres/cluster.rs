@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::time::sleep;
 
-use super::account::Account;
 use super::settings;
+use crate::account::Account;
 use crate::guardian::{Guardian, Scratch};
 
 /// How long a server may take to accept connections: replaying the log of a bulk load that was
