@@ -92,7 +92,7 @@ fn a_packed_model_becomes_a_connected_graph_with_its_weights() {
     // A position and a token type of 0.5 each.
     let positions = weight_bytes(tensor("positions.table"), &data);
     assert_eq!(positions, 1_f32.to_le_bytes().repeat(16 * 32));
-    assert_eq!(tensor("layer1.qkv.values").dims, [96, 1, 16]);
+    assert_eq!(tensor("layer1.qkv.values").dims, [32, 96]);
     assert_eq!(tensor("layer1.intermediate.values").dims, [32, 64]);
     for tensor in &graph.initializer {
         weight_bytes(tensor, &data);
