@@ -11,7 +11,7 @@ use tokenizers::Tokenizer;
 pub const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
 /// Padded tokens of one inference, as an import has them.
-const BATCH_TOKENS: usize = 2_048;
+const BATCH_TOKENS: usize = 512;
 
 /// Texts as the model reads them, in batches of like length.
 #[derive(Debug)]

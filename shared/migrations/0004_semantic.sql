@@ -40,6 +40,19 @@ LANGUAGE sql STABLE AS $$
     LIMIT hits
 $$;
 
+-- Whether at least `number` documents match, as the planner guesses from its statistics: to count them takes
+-- longer than to search among them. Where it guesses wrong, a search takes longer and finds the same.
+-- Volatile, because EXPLAIN may not be run by a function that is not.
+CREATE FUNCTION rappel.many_match(filter jsonb, number integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE format('EXPLAIN (FORMAT JSON) SELECT FROM rappel.documents WHERE metadata @> %L::jsonb', filter) INTO plan;
+    RETURN (plan #>> '{0,Plan,Plan Rows}')::double precision >= number;
+END
+$$;
+
 -- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them.
 CREATE FUNCTION rappel.semantic_candidates(
     query halfvec, wanted integer, candidates integer, filter jsonb, max_distance double precision, few_match boolean,

@@ -137,7 +137,7 @@ BEGIN
     PERFORM rappel.require_model(model);
     PERFORM set_config('hnsw.ef_search', effort::text, true);
 
-    IF filter IS NOT NULL THEN
+    IF filter IS NOT NULL AND NOT rappel.many_match(filter, 2 * few) THEN
         few_match := (
             SELECT count(*) <= few
             FROM (
