@@ -23,18 +23,23 @@ LANGUAGE sql STABLE AS $$
     LIMIT candidates
 $$;
 
--- The nearest documents by reading every matching chunk: exact, and faster than the index when
--- few chunks match.
-CREATE FUNCTION rappel.nearest_exact(query halfvec, hits integer, filter jsonb)
-RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+-- The nearest documents by reading every matching chunk, but at most `most` if that is not null: exact, and faster
+-- than the index when few chunks match. `matching` is how many were read.
+CREATE FUNCTION rappel.nearest_exact(query halfvec, hits integer, filter jsonb, most integer)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision, matching bigint)
 LANGUAGE sql STABLE AS $$
-    SELECT b.document_id, b.ordinal, b.distance
-    FROM (
-        SELECT DISTINCT ON (c.document_id) c.document_id, c.ordinal, c.embedding <=> query AS distance
+    WITH matching AS MATERIALIZED (
+        SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
         FROM rappel.documents AS d
         JOIN rappel.chunks AS c ON c.document_id = d.id
         WHERE d.metadata @> filter
-        ORDER BY c.document_id, c.embedding <=> query
+        LIMIT most
+    )
+    SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
+    FROM (
+        SELECT DISTINCT ON (m.document_id) m.document_id, m.ordinal, m.distance
+        FROM matching AS m
+        ORDER BY m.document_id, m.distance
     ) AS b
     ORDER BY b.distance, b.document_id
     LIMIT hits
@@ -53,17 +58,41 @@ BEGIN
 END
 $$;
 
--- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them.
+-- Whether at most `few` chunks match.
+CREATE FUNCTION rappel.few_match(filter jsonb, few integer) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT NOT rappel.many_match(filter, 2 * few) AND (
+        SELECT count(*) <= few
+        FROM (
+            SELECT FROM rappel.documents AS d
+            JOIN rappel.chunks AS c ON c.document_id = d.id
+            WHERE d.metadata @> filter
+            LIMIT few + 1
+        ) AS matching
+    )
+$$;
+
+-- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them. Where at most `few`
+-- chunks match the filter, all of them are compared; `few_match` says so.
 CREATE FUNCTION rappel.semantic_candidates(
-    query halfvec, wanted integer, candidates integer, filter jsonb, max_distance double precision, few_match boolean,
-    OUT ids text[], OUT ordinals integer[], OUT distances double precision[]
+    query halfvec, wanted integer, candidates integer, filter jsonb, max_distance double precision, few integer,
+    OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean
 )
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     at_first  CONSTANT integer := candidates;
-    exact     boolean := few_match;
+    exact     boolean := false;
     documents integer := 0;
 BEGIN
+    few_match := false;
+    IF filter IS NOT NULL AND NOT rappel.many_match(filter, 2 * few) THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), coalesce(max(n.matching), 0) <= few
+        INTO ids, ordinals, distances, few_match
+        FROM rappel.nearest_exact(query, greatest(wanted, candidates), filter, few + 1) AS n;
+        IF few_match THEN
+            RETURN;
+        END IF;
+    END IF;
     WHILE NOT exact LOOP
         IF filter IS NULL THEN
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
@@ -86,7 +115,7 @@ BEGIN
     IF exact THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM rappel.nearest_exact(query, greatest(wanted, at_first), coalesce(filter, '{}')) AS n;
+        FROM rappel.nearest_exact(query, greatest(wanted, at_first), coalesce(filter, '{}'), NULL) AS n;
     END IF;
 END
 $$;

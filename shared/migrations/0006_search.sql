@@ -114,6 +114,8 @@ CREATE FUNCTION rappel.search(
 LANGUAGE plpgsql STABLE
 SET jit = off
 SET plan_cache_mode = force_custom_plan
+-- To start parallel workers takes longer than what they would share.
+SET max_parallel_workers_per_gather = 0
 SET hnsw.iterative_scan = relaxed_order
 SET hnsw.ef_search = 200
 AS $$
@@ -125,32 +127,19 @@ DECLARE
     near_wanted   CONSTANT integer := greatest(100, hits * 3);
     worded_wanted CONSTANT integer := greatest(100, hits);
     query      halfvec := embedding::halfvec;
-    few_match  boolean := false;
     terms      text[];
     weights    double precision[];
     average    double precision;
     expression text;
-    near       record; -- ids, ordinals, distances: what the semantic search found
+    near       record; -- ids, ordinals, distances, few_match: what the semantic search found
     worded     record; -- ids, ordinals, scores: what the keyword search found
     top        record; -- ids, ordinals, distances, keyword_scores, scores, near, worded: the hits
 BEGIN
     PERFORM rappel.require_model(model);
     PERFORM set_config('hnsw.ef_search', effort::text, true);
 
-    IF filter IS NOT NULL AND NOT rappel.many_match(filter, 2 * few) THEN
-        few_match := (
-            SELECT count(*) <= few
-            FROM (
-                SELECT FROM rappel.documents AS d
-                JOIN rappel.chunks AS c ON c.document_id = d.id
-                WHERE d.metadata @> filter
-                LIMIT few + 1
-            ) AS matching
-        );
-    END IF;
-
     IF mode = 'semantic' THEN
-        SELECT * INTO near FROM rappel.semantic_candidates(query, hits, hits * 3, filter, max_distance, few_match);
+        SELECT * INTO near FROM rappel.semantic_candidates(query, hits, hits * 3, filter, max_distance, few);
         -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
         -- an iterative scan search on for rows that cannot exist.
         SELECT array_agg(t.document_id) AS ids, array_agg(t.ordinal) AS ordinals,
@@ -175,18 +164,20 @@ BEGIN
             SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0) FROM rappel.term_statistics AS s WHERE s.term = ''
         );
         expression := rappel.bm25_expression(terms, weights, k1);
+        IF mode = 'hybrid' THEN
+            SELECT * INTO near FROM rappel.semantic_candidates(query, hits, near_wanted, filter, max_distance, few);
+        ELSE
+            SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
+                   filter IS NOT NULL AND rappel.few_match(filter, few) AS few_match
+            INTO near;
+        END IF;
         SELECT * INTO worded FROM rappel.keyword_candidates(
-            terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, few_match,
+            terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, near.few_match,
             -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
             -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
             -- word hardly counts where the embeddings decide among them.
             greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(terms) + 1)
                                      ELSE 36000 / (cardinality(terms) + 6) END));
-        SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances INTO near;
-        IF mode = 'hybrid' THEN
-            SELECT * INTO near FROM rappel.semantic_candidates(
-                query, hits, near_wanted, filter, max_distance, few_match);
-        END IF;
         EXECUTE rappel.fusion(mode, expression)
         INTO top
         USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,

@@ -107,6 +107,14 @@ async fn a_filter_that_matches_few_documents_still_finds_all_of_them() -> Outcom
     store_synthetic(&sql).await?;
     sql.run("UPDATE rappel.documents SET metadata = '{\"rare\": true}' WHERE id IN ('synthetic-1', 'synthetic-19999')")
         .await?;
+    let many = |filter: &'static str| {
+        let sql = &sql;
+        let guess = "SELECT rappel.many_match($1::text::jsonb, 15000)::int::bigint";
+        async move { sql.number(guess, &[&filter]).await }
+    };
+    assert_eq!(many("{}").await?, 1, "every document");
+    assert_eq!(many(r#"{"half": 1}"#).await?, 0, "half of 20,000");
+    assert_eq!(many(r#"{"rare": true}"#).await?, 0, "two");
 
     let hits = app
         .hits(json!({ "query": "la mer", "filter": { "rare": true } }))
