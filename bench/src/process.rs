@@ -1,4 +1,5 @@
-//! What the kernel tells of a process. It is read from `/proc`, which only Linux has.
+//! What the kernel tells of a process, and the page cache. `/proc` and the advice not to cache are Linux's: elsewhere
+//! the benchmark says that it cannot measure.
 
 use std::{
     fs::{self, File},
@@ -7,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rustix::fs::Advice;
 
 /// The most memory that a process has had resident, in bytes (`VmHWM`).
 ///
@@ -68,9 +68,24 @@ fn evict_one(path: &Path) -> Result<()> {
             .try_for_each(|entry| evict_one(&entry.path()));
     }
     if path.is_file() {
-        rustix::fs::fadvise(File::open(path)?, 0, None, Advice::DontNeed)?;
+        drop_pages(&File::open(path)?)?;
     }
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn drop_pages(file: &File) -> Result<()> {
+    Ok(rustix::fs::fadvise(
+        file,
+        0,
+        None,
+        rustix::fs::Advice::DontNeed,
+    )?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn drop_pages(_: &File) -> Result<()> {
+    anyhow::bail!("pages can be dropped from the page cache on Linux only")
 }
 
 #[cfg(test)]

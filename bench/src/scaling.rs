@@ -70,27 +70,30 @@ pub(crate) struct Scaling<'a> {
 }
 
 impl Scaling<'_> {
-    /// Measures sizes, given in passages, ascending. The database is of no use for anything else
-    /// afterwards.
-    pub(crate) async fn measure(&self, sizes: &[i64]) -> Result<Vec<Size>> {
+    /// Measures sizes, given in passages, ascending, and hands over each. The database is of no use for anything
+    /// else afterwards.
+    pub(crate) async fn measure(
+        &self,
+        sizes: &[i64],
+        mut measured: impl FnMut(Size) -> Result<()>,
+    ) -> Result<()> {
         let database = self.scratch.open()?;
         migrations::drop_index(&database).await?;
         self.scratch.run(SET_ASIDE).await?;
         self.scratch.run(&noise(self.dimensions)).await?;
         let documents = number(&database, "SELECT count(*) FROM rappel.bench_documents").await?;
         let chunks = number(&database, "SELECT count(*) FROM rappel.bench_chunks").await?;
-        let mut measured = Vec::with_capacity(sizes.len());
         let mut from = 0;
         for &size in sizes {
             // A size is reached by whole documents, all of which are taken to have as many passages.
             let to = size.saturating_mul(documents) / chunks.max(1);
             self.grow(from, to, documents).await?;
             from = to;
-            measured.push(self.size(&database).await?);
+            measured(self.size(&database).await?)?;
             self.progress.inc(1);
         }
         database.close().await;
-        Ok(measured)
+        Ok(())
     }
 
     /// Adds the documents from place `from` to `to`: of a place beyond the last one, the document is made
@@ -174,7 +177,8 @@ fn noise(dimensions: usize) -> String {
              SELECT array_agg(((random() + random() - 1) * {scale})::real)
              FROM generate_series(1, {dimensions} + 0 * n)
          )::halfvec AS noise
-         FROM generate_series(0, {NOISE} - 1) AS n"
+         FROM generate_series(0, {NOISE} - 1) AS n;
+         CREATE INDEX ON rappel.bench_noise (place)"
     )
 }
 

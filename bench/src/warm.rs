@@ -24,7 +24,7 @@ use crate::{
     statistics::Summary,
 };
 
-/// Shares of what a sandbox can do at most at which the fixed rates lie.
+/// Shares of what sandboxes can do at most at which the fixed rates lie.
 const RATES: [f64; 3] = [0.3, 0.6, 0.9];
 
 /// A load under a name.
@@ -116,7 +116,7 @@ impl Warm<'_> {
         })
     }
 
-    /// Saturation of one and of several sandboxes, then fixed rates on one.
+    /// Saturation of one and of several sandboxes, then fixed rates on one and on two.
     pub(crate) async fn loads(&self, program: &Program, most: usize) -> Result<Vec<Case>> {
         let plain = json!({});
         let mut cases = Vec::new();
@@ -129,11 +129,15 @@ impl Warm<'_> {
             );
             number *= 2;
         }
-        let capacity = cases.first().map_or(1.0, |case| case.load.throughput);
-        for share in RATES {
-            let name = format!("{:.0} % of saturation", share * 100.0);
-            let arrivals = Arrivals::Rate(capacity * share);
-            cases.push(self.case(program, &name, &plain, 1, arrivals).await?);
+        let saturated: Vec<Load> = cases.iter().map(|case| case.load.clone()).collect();
+        for load in saturated.iter().take(2) {
+            let number = load.sandboxes;
+            for share in RATES {
+                let name = format!("{:.0} % of what {number} can do", share * 100.0);
+                let arrivals = Arrivals::Rate(load.throughput * share);
+                let case = self.case(program, &name, &plain, number, arrivals);
+                cases.push(case.await?);
+            }
         }
         Ok(cases)
     }

@@ -45,23 +45,28 @@ LANGUAGE sql STABLE AS $$
     LIMIT hits
 $$;
 
--- Whether at least `number` documents match, as the planner guesses from its statistics: to count them takes
--- longer than to search among them. Where it guesses wrong, a search takes longer and finds the same.
+-- Whether more than `few` chunks match, as the planner guesses from its statistics: to count them takes longer
+-- than to search among them. A guess may be wrong by the half, so only twice as many are called many. Where it is
+-- wrong, few matches are found by way of the index, with its recall, or many are counted in vain.
 -- Volatile, because EXPLAIN may not be run by a function that is not.
-CREATE FUNCTION rappel.many_match(filter jsonb, number integer) RETURNS boolean
+CREATE FUNCTION rappel.many_match(filter jsonb, few integer) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     plan json;
 BEGIN
-    EXECUTE format('EXPLAIN (FORMAT JSON) SELECT FROM rappel.documents WHERE metadata @> %L::jsonb', filter) INTO plan;
-    RETURN (plan #>> '{0,Plan,Plan Rows}')::double precision >= number;
+    EXECUTE format(
+        'EXPLAIN (FORMAT JSON)
+         SELECT FROM rappel.documents AS d JOIN rappel.chunks AS c ON c.document_id = d.id
+         WHERE d.metadata @> %L::jsonb', filter) INTO plan;
+    RETURN (plan #>> '{0,Plan,Plan Rows}')::double precision > 2 * few;
 END
 $$;
 
 -- Whether at most `few` chunks match.
 CREATE FUNCTION rappel.few_match(filter jsonb, few integer) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT NOT rappel.many_match(filter, 2 * few) AND (
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN NOT rappel.many_match(filter, few) AND (
         SELECT count(*) <= few
         FROM (
             SELECT FROM rappel.documents AS d
@@ -69,7 +74,8 @@ LANGUAGE sql STABLE AS $$
             WHERE d.metadata @> filter
             LIMIT few + 1
         ) AS matching
-    )
+    );
+END
 $$;
 
 -- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them. Where at most `few`
@@ -85,8 +91,9 @@ DECLARE
     documents integer := 0;
 BEGIN
     few_match := false;
-    IF filter IS NOT NULL AND NOT rappel.many_match(filter, 2 * few) THEN
-        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), coalesce(max(n.matching), 0) <= few
+    IF filter IS NOT NULL AND NOT rappel.many_match(filter, few) THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
+               coalesce(max(n.matching), 0) <= few
         INTO ids, ordinals, distances, few_match
         FROM rappel.nearest_exact(query, greatest(wanted, candidates), filter, few + 1) AS n;
         IF few_match THEN

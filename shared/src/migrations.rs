@@ -241,11 +241,11 @@ async fn index_state(database: &Database) -> Result<Option<IndexState>, Database
 /// Runs a statement on the index; that another process was faster or in the way is no failure,
 /// since the caller looks at the outcome again.
 async fn run_tolerant(database: &Database, sql: &str) -> Result<(), DatabaseError> {
-    // Without this memory the graph spills to disk while it is built, and takes five times longer.
-    match database
-        .run_unlimited(&["SET maintenance_work_mem = '1GB'"], sql)
-        .await
-    {
+    // A graph that does not fit into this memory spills to disk while it is built, and takes five times
+    // longer. A server that allows more keeps it.
+    let memory = "SELECT set_config('maintenance_work_mem', '1GB', false)
+                  WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < 1024 * 1024 * 1024";
+    match database.run_unlimited(&[memory], sql).await {
         Err(DatabaseError::Statement(error) | DatabaseError::Overloaded(error))
             if is_race(&error) =>
         {

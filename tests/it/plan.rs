@@ -107,15 +107,6 @@ async fn a_filter_that_matches_few_documents_still_finds_all_of_them() -> Outcom
     store_synthetic(&sql).await?;
     sql.run("UPDATE rappel.documents SET metadata = '{\"rare\": true}' WHERE id IN ('synthetic-1', 'synthetic-19999')")
         .await?;
-    let many = |filter: &'static str| {
-        let sql = &sql;
-        let guess = "SELECT rappel.many_match($1::text::jsonb, 15000)::int::bigint";
-        async move { sql.number(guess, &[&filter]).await }
-    };
-    assert_eq!(many("{}").await?, 1, "every document");
-    assert_eq!(many(r#"{"half": 1}"#).await?, 0, "half of 20,000");
-    assert_eq!(many(r#"{"rare": true}"#).await?, 0, "two");
-
     let hits = app
         .hits(json!({ "query": "la mer", "filter": { "rare": true } }))
         .await?;
@@ -124,5 +115,41 @@ async fn a_filter_that_matches_few_documents_still_finds_all_of_them() -> Outcom
         .hits(json!({ "query": "la mer", "limit": 100, "filter": { "half": 1 } }))
         .await?;
     assert_eq!(half.len(), 100);
+    Ok(())
+}
+
+/// What a semantic search finds, and whether it compared all that match, if `few` is the most that it would.
+async fn candidates(sql: &Sql, few: i32) -> anyhow::Result<(String, String)> {
+    let found = "SELECT few_match::text || ' ' || distances::text FROM rappel.semantic_candidates(
+        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, '{\"half\": 1}', NULL, $1)";
+    let found = sql.texts(found, &[&few]).await?.concat();
+    let (few_match, distances) = found.split_once(' ').context("two columns")?;
+    Ok((few_match.to_owned(), distances.to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    store_synthetic(&sql).await?;
+    set_as_the_search_does(&sql).await?;
+    let exact = "SELECT array_agg(n.distance ORDER BY n.distance)::text FROM rappel.nearest_exact(
+        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, '{\"half\": 1}', NULL) AS n";
+    let exact = sql.texts(exact, &[]).await?.concat();
+
+    // Half of the documents match.
+    let half = DOCUMENTS / 2;
+    assert_eq!(candidates(&sql, half).await?, ("true".to_owned(), exact));
+    for fewer in [half - 1, half / 3] {
+        let (few_match, _) = candidates(&sql, fewer).await?;
+        assert_eq!(few_match, "false", "{fewer}");
+    }
+    for (few, guess, count) in [(half, 0, 1), (half - 1, 0, 0), (half / 3, 1, 0)] {
+        let said = "SELECT rappel.many_match('{\"half\": 1}', $1)::int * 10 + rappel.few_match('{\"half\": 1}', $1)::int";
+        let said = sql
+            .number(&format!("SELECT ({said})::bigint"), &[&few])
+            .await?;
+        assert_eq!(said, guess * 10 + count, "{few}");
+    }
     Ok(())
 }

@@ -58,8 +58,7 @@ impl Scratch {
     /// Runs a statement on it that may take minutes.
     pub(crate) async fn run(&self, sql: &str) -> Result<()> {
         let database = self.open()?;
-        let memory = "SET maintenance_work_mem = '1GB'";
-        let outcome = database.run_unlimited(&[memory], sql).await;
+        let outcome = database.run_unlimited(&[], sql).await;
         database.close().await;
         Ok(outcome?)
     }

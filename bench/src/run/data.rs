@@ -5,10 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{Run, bar};
-use crate::{bulk::Bulk, cold::PageCache, cost::Billed, recall, scaling::Scaling};
+use crate::{bulk::Bulk, cold::PageCache, cost::Billed, recall, report, scaling::Scaling};
 
 /// How often the corpus may be gone through to make a larger one.
 const MOST_ROUNDS: i64 = 4;
+
+/// A size that differs from the corpus by less than this part of it is taken to mean the corpus, none of it made.
+const NEARLY: u64 = 50;
 
 impl Run<'_> {
     pub(super) async fn recall(&mut self) -> Result<()> {
@@ -61,6 +64,11 @@ impl Run<'_> {
                 2 * passages,
             ];
         }
+        for size in &mut sizes {
+            if size.abs_diff(passages) <= passages.unsigned_abs() / NEARLY {
+                *size = passages;
+            }
+        }
         // Beyond a few rounds through it, a made corpus says nothing of a real one.
         sizes.retain(|size| *size <= MOST_ROUNDS * passages);
         sizes.sort_unstable();
@@ -74,7 +82,13 @@ impl Run<'_> {
             embeddings: &embeddings,
             progress: &progress,
         };
-        self.results.scaling = scaling.measure(&sizes).await?;
+        let (results, out) = (&mut self.results, &self.bench.out);
+        // After each one: the next takes longer than all before it.
+        let measured = |size| {
+            results.scaling.push(size);
+            report::write(out, results)
+        };
+        scaling.measure(&sizes, measured).await?;
         progress.finish_and_clear();
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Run<'_> {
         let front = Front::before(host, server.port().unwrap_or(5432)).await?;
         let url = front.url(&self.scratch.config.url)?;
         let mut programs = vec![self.rappel()];
-        programs.extend(self.peers(&[Variant::Index, Variant::Package]));
+        programs.extend(self.peers(&[Variant::Index, Variant::Package, Variant::Exact]));
         let event = event::search(&json!({ "query": raw::QUESTION, "mode": "semantic" }));
         let runs = self.bench.plan.cold_runs;
         let progress = bar("cold starts", 2 * programs.len() * runs);

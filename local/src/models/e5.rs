@@ -2,7 +2,8 @@
 //!
 //! The file is little-endian: a header of sizes, the tokenizer's pieces and scores, a table of
 //! character normalisations, a directory of tensors, then the tensors: plain 32-bit floats, or
-//! `Q4_0` blocks whose 4-bit values and scales are carried over to ONNX unchanged.
+//! `Q4_0` blocks of 4-bit values. Those of the word table are carried over to ONNX unchanged, the others
+//! become bytes with one scale a row.
 
 use super::{
     blocks::{BLOCK, BlockMatrix},

@@ -22,7 +22,7 @@ const MIDDLE: u8 = 128;
 const LARGEST_STEP: f32 = 127.0;
 
 /// The byte that stands for zero where activations are outputs of GELU. What it leaves above itself
-/// is 223 steps instead of 127; below, steps of [`GELU_DEPTH`] / 32 do.
+/// is 223 steps instead of 127; below, steps of [`GELU_DEPTH`] / [`LOW`] do.
 const LOW: u8 = 32;
 
 /// No output of GELU is below minus this: its minimum, at -0.7518, is -0.16997.
@@ -111,11 +111,6 @@ pub(super) fn write_quantisation(graph: &mut GraphBuilder, tokens: &str) -> Resu
         graph.standard("Expand", &[zero, tokens], &[&each(zero)], vec![]);
     }
     Ok(())
-}
-
-/// The name of a zero point that is repeated for each token.
-fn each(zero: &str) -> String {
-    format!("each_{zero}")
 }
 
 /// Multiplies by the weights of `dense` and returns the names of the product and of the bias, which
@@ -238,4 +233,9 @@ fn write_activated_steps(graph: &mut GraphBuilder, input: &str, steps: &str) -> 
 fn write_largest(graph: &mut GraphBuilder, input: &str, largest: &str) {
     let axes = vec![AttributeProto::ints("axes", &[1])];
     graph.standard("ReduceMax", &[input], &[largest], axes);
+}
+
+/// The name of a zero point that is repeated for each token.
+fn each(zero: &str) -> String {
+    format!("each_{zero}")
 }

@@ -97,6 +97,41 @@ fn a_packed_model_becomes_a_connected_graph_with_its_weights() {
     for tensor in &graph.initializer {
         weight_bytes(tensor, &data);
     }
+    // All weights are alike. Column 15 holds outliers: it is halved, and its weights are doubled.
+    let attention = weight_bytes(tensor("layer1.qkv.values"), &data);
+    let largest: Vec<u8> = attention
+        .chunks(96)
+        .map(|column| column[0].cast_signed().unsigned_abs())
+        .collect();
+    let (outlier, other) = (63, 31);
+    assert_eq!(
+        (largest[14], largest[15], largest[16]),
+        (other, outlier, other)
+    );
+    let factors = weight_bytes(tensor("layer1.qkv.factors"), &data);
+    let factor = |column: usize| factors[4 * column..][..4].to_vec();
+    assert_eq!(factor(14), 1_f32.to_le_bytes());
+    assert_eq!(factor(15), 0.5_f32.to_le_bytes());
+    check_zero_points(&graph);
+}
+
+/// Bytes are made with the zero point that their product is told.
+fn check_zero_points(graph: &GraphProto) {
+    let mut products = 0;
+    for product in &graph.node {
+        if product.op_type() != "MatMulIntegerToFloat" {
+            continue;
+        }
+        products += 1;
+        let mut nodes = graph.node.iter();
+        let made = nodes.find(|node| node.output[0] == product.input[0]);
+        let made = made.expect("the bytes are made by a node");
+        assert_eq!(made.op_type(), "QuantizeLinear");
+        assert_eq!(made.input[2], format!("each_{}", product.input[4]));
+        let is_after_gelu = made.input[0].ends_with("activated");
+        assert_eq!(product.input[4] == "low", is_after_gelu);
+    }
+    assert_eq!(products, 4 * TINY.layers);
 }
 
 #[test]

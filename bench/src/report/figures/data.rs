@@ -65,7 +65,8 @@ pub(super) fn scaling(results: &Results) -> Option<Figure> {
     let beyond = line.map_or_else(String::new, |line| {
         format!(
             " An HNSW search grows with the logarithm of the size: {} more for each tenfold, which makes {} at ten \
-             million if the index still fits in memory.",
+             million if the index still fits in memory. If not, pages are read one after the other: some 25 for each \
+             of SEARCH_EFFORT.",
             milliseconds(line.slope),
             milliseconds(line.at(7.0))
         )
@@ -146,7 +147,9 @@ pub(super) fn bulk(results: &Results) -> Option<Figure> {
     let line = Line::through(&results.bulk.iter().map(times).collect::<Vec<_>>());
     let beyond = line.filter(|line| line.slope > 0.0).map_or_else(String::new, |line| {
         format!(
-            " An import takes {} s for its start and then a second for each {} passages, however many there are.",
+            " An import takes {} s for its start and then a second for each {} passages, however many there are: \
+             the index is built when they are stored. Into a database that has 10,000 already the index grows row by \
+             row, which takes longer than to embed where there are many cores.",
             number(line.intercept.max(0.0)),
             number(1.0 / line.slope)
         )

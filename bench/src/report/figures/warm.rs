@@ -20,8 +20,9 @@ fn case_bar(case: &Case, label: String) -> Bar {
         ],
         mark: Some(load.latency.p99),
         text: format!(
-            "{} · p99 {}",
+            "{} · p90 {} · p99 {}",
             milliseconds(load.latency.p50),
+            number(load.latency.p90),
             number(load.latency.p99)
         ),
     }
@@ -60,13 +61,16 @@ pub(super) fn rates(results: &Results) -> Option<Figure> {
         .iter()
         .filter_map(|case| Some((case, case.load.rate?)));
     let all: Vec<Bar> = rated
-        .map(|(case, rate)| case_bar(case, format!("{}, {}/s", case.program, number(rate))))
+        .map(|(case, rate)| {
+            let (program, sandboxes) = (&case.program, case.load.sandboxes);
+            case_bar(case, format!("{program} × {sandboxes}, {}/s", number(rate)))
+        })
         .collect();
     (!all.is_empty()).then(|| Figure {
-        heading: "One sandbox at fixed rates",
+        heading: "Fixed rates",
         svg: bars("ms", &PARTS, &all),
-        caption: "Searches come at even distances, at 30, 60 and 90 % of what the sandbox can do at most, and are \
-                  timed from the moment they are due: waiting behind others counts. The mark is p99."
+        caption: "Searches come at even distances, at 30, 60 and 90 % of what one sandbox and two can do at most, and \
+                  are timed from the moment they are due: waiting behind others counts. The mark is p99."
             .to_owned(),
     })
 }
@@ -103,14 +107,20 @@ pub(super) fn sandboxes(results: &Results) -> Option<Figure> {
         .map(|case| case.load.throughput)
         .fold(0.0, f64::max);
     let cores = results.setting.cores;
+    let database = saturated(RAPPEL)
+        .first()
+        .map_or(0.0, |case| case.load.database.p50);
     (!all.is_empty()).then(|| Figure {
         heading: "Throughput",
         svg: curves("sandboxes", "searches/s", true, &all),
         caption: format!(
             "At saturation, with Postgres and the harness on the same {cores} cores: {} searches a second and core. \
              Up to the cores it grows with the sandboxes; beyond, the cores are shared. On Lambda each sandbox has \
-             its own, so there the database is the limit.",
-            number(most / cores as f64)
+             its own, so there the database is the limit: a search takes {} of one of its cores, so a core answers \
+             {} a second, however many sandboxes ask.",
+            number(most / cores as f64),
+            milliseconds(database),
+            number(1e3 / database.max(1e-3)),
         ),
     })
 }
