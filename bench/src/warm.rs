@@ -1,13 +1,13 @@
 //! Warm searches: what a sandbox takes that has answered before, and what many can do together.
 
-use std::{path::Path, time::Instant};
+use std::{fs, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
 use local::pooler::{self, PgBouncer};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::{
     config::SearchConfig,
@@ -49,6 +49,8 @@ pub struct InTurn {
     pub database_alone: Summary,
     /// Milliseconds that a search of Rappel's takes beyond those two, question by question.
     pub overhead: Summary,
+    /// Milliseconds that a search of Rappel's waits for a connection, as its log says.
+    pub acquire: Summary,
 }
 
 /// What a warm measurement works on.
@@ -243,8 +245,29 @@ impl Warm<'_> {
             embed_alone: Summary::of(embeds),
             database_alone: Summary::of(statements),
             overhead: Summary::of(overheads),
+            ..InTurn::default()
         })
     }
+
+    /// How long searches wait for a connection. Only the log tells it, so the function has to write one.
+    pub(crate) async fn acquire(&self, program: &Program, log: &Path) -> Result<Summary> {
+        let program = program.clone().with("AWS_LAMBDA_LOG_LEVEL", "INFO");
+        let logged = Warm { log, ..*self };
+        let plain = json!({});
+        let case = logged.case(&program, "acquire", &plain, 1, Arrivals::Saturation);
+        case.await?;
+        let lines = fs::read_to_string(log)?;
+        let waits = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<LogLine>(line).ok()?.acquire);
+        Ok(Summary::of(waits))
+    }
+}
+
+/// What is read of the line that a function logs of a request.
+#[derive(Deserialize)]
+struct LogLine {
+    acquire: Option<f64>,
 }
 
 /// Milliseconds of embedding a question, and of the statement that searches for it.

@@ -33,7 +33,11 @@ async fn a_run_measures_every_section_and_makes_a_page_of_it() -> Outcome {
     let results = fs::read(out.path().join("results.json"))?;
     let results: Value = serde_json::from_slice(&results).context("results.json is JSON")?;
     assert_eq!(results["setting"]["documents"], 60, "{results}");
-    let programs = if skipped_peer(&results) { 1 } else { 3 };
+    let (programs, in_turn) = if skipped_peer(&results) {
+        (1, 1)
+    } else {
+        (4, 3)
+    };
     // Each program from memory and from the disk.
     for part in [
         "/ready/p50",
@@ -56,7 +60,11 @@ async fn a_run_measures_every_section_and_makes_a_page_of_it() -> Outcome {
     );
     assert_eq!(
         results["in_turn"]["programs"].as_array().map(Vec::len),
-        Some(programs)
+        Some(in_turn)
+    );
+    assert_ne!(
+        results["in_turn"]["acquire"]["count"], 0,
+        "the log tells of connections"
     );
     for part in [
         "/load/throughput",

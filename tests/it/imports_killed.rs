@@ -30,7 +30,7 @@ async fn some_time(random: &mut u64, most: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_killed_at_any_moment_lose_nothing_and_store_nothing_twice() -> Outcome {
-    const DOCUMENTS: usize = 500;
+    const DOCUMENTS: usize = 1_500;
     const KILLS: usize = 25;
     // On AWS a worker dies once in a while; here hardly one lives for two seconds.
     let pace = Pace {

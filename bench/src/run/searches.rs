@@ -91,6 +91,8 @@ impl Run<'_> {
         let database = self.scratch.open()?;
         self.results.in_turn = warm.in_turn(&programs, &self.embedder, &database).await?;
         database.close().await;
+        let log = self.folder.path().join("acquire.log");
+        self.results.in_turn.acquire = warm.acquire(&rappel, &log).await?;
 
         if let Some(exact) = self.peers(&[Variant::Exact]).first() {
             // Each takes as long as many others: a tenth of the questions will do.
