@@ -97,7 +97,7 @@ pub struct Plan {
     pub efforts: Vec<i32>,
     /// The most sandboxes that share a load.
     pub sandboxes: usize,
-    /// Documents of each import. An import embeds batches of 128, so multiples of that for each core keep all
+    /// Documents of each import. An import's first batches are of 128, so multiples of that for each core keep all
     /// cores busy to the end.
     pub imports: Vec<usize>,
     /// Passages of each size of the corpus; empty for shares and multiples of the corpus itself.

@@ -67,8 +67,13 @@ struct Counts {
     bad: AtomicU64,
 }
 
-/// Documents that are looked up, embedded and stored together. One that is killed is done again.
-const BATCH: usize = 128;
+/// Documents that are looked up, embedded and stored together, at first and at most. Few at first keep all cores
+/// busy with a small import; of many, more are of like length, so that less of an inference is padding. A batch
+/// that is killed is done again.
+const BATCH: (usize, usize) = (128, 512);
+
+/// The part of what a core has done so far that its next batch may be, lest one core be the last for long.
+const SHARE: usize = 8;
 
 /// Below this many stored chunks the index is dropped for the time of an import and built afterwards:
 /// row by row the graph grows thirty times slower than a bulk load runs.
@@ -200,7 +205,8 @@ fn read(
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
     let bytes_read = lines.bytes_read();
-    let mut batch = Vec::with_capacity(BATCH);
+    let threads = threads();
+    let (mut batch, mut sent) = (Vec::new(), 0);
     for line in lines {
         let line = line.context("the file cannot be read further")?;
         let checked = line.document.and_then(|document| {
@@ -220,7 +226,8 @@ fn read(
                 progress.suspend(|| note(&format!("line {}: {reason}", line.number)));
             }
         }
-        if batch.len() == BATCH {
+        if batch.len() >= batch_size(sent, threads) {
+            sent += batch.len();
             progress.set_position(bytes_read.load(Ordering::Relaxed));
             if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
                 // Every worker stopped; one of them says why.
@@ -231,6 +238,12 @@ fn read(
     // A closed channel here, too, is a worker's failure to report.
     let _ = batches.blocking_send(batch);
     Ok(())
+}
+
+/// Documents of the next batch, when so many have been sent to so many cores.
+fn batch_size(sent: usize, threads: usize) -> usize {
+    let (first, most) = BATCH;
+    (sent / (SHARE * threads)).clamp(first, most)
 }
 
 /// Stores batches until there are no more.

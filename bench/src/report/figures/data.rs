@@ -159,8 +159,8 @@ pub(super) fn bulk(results: &Results) -> Option<Figure> {
         svg: bars("passages/s", &[], &all),
         caption: format!(
             "{} threads, {} passages a second and core; peak memory {} MB; the index of the last took {} s. Beside it \
-             ONNX Runtime alone on the same texts, tokenized before.{beyond} Batches have 128 \
-             documents: fewer than that for each core leave cores idle.",
+             ONNX Runtime alone on the same texts, tokenized before.{beyond} The first batches \
+             have 128 documents: fewer than that for each core leave cores idle.",
             last.threads,
             number(last.rate / last.threads as f64),
             number(last.memory_mb),
