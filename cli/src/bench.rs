@@ -1,6 +1,9 @@
 //! `rappel bench`: how fast all this is, beside what it replaces.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use bench::{Bench as Run, Plan, Section};
@@ -91,8 +94,8 @@ impl Bench {
             model_name: self.target.model().to_owned(),
             manifest: setup.manifest.clone(),
             workspace,
+            rappel: command(&binaries)?,
             binaries,
-            rappel: env::current_exe().context("this program's own path")?,
             corpus: corpus.map_or_else(|| "the loaded documents".to_owned(), |(_, name)| name),
             sections: self.sections.clone(),
             plan: self.plan(),
@@ -140,4 +143,14 @@ impl Bench {
         }
         plan
     }
+}
+
+/// The command `rappel` as it was built with the functions: that may have replaced the file of this process. A
+/// folder of ready binaries need not have it.
+fn command(binaries: &Path) -> anyhow::Result<PathBuf> {
+    let built = binaries.join("rappel");
+    if built.is_file() {
+        return Ok(built);
+    }
+    env::current_exe().context("this program's own path")
 }
