@@ -47,12 +47,12 @@ pub(super) fn in_turn(results: &Results) -> Option<Figure> {
         caption: format!(
             "From event to answer, p50; the mark is p99. Each of {} questions went to every program in turn. Of \
              Rappel's, embedding alone takes {} and SQL alone {}; the rest is overhead: {} p50. A connection is there \
-             after {}.",
+             after {:.0} µs.",
             results.setting.questions,
             milliseconds(results.in_turn.embed_alone.p50),
             milliseconds(results.in_turn.database_alone.p50),
             milliseconds(results.in_turn.overhead.p50),
-            milliseconds(results.in_turn.acquire.p50),
+            1e3 * results.in_turn.acquire.p50,
         ),
     })
 }
