@@ -18,7 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use cluster::{Cluster, Purpose, START_PATIENCE, random_name};
+use cluster::{Cluster, START_PATIENCE, random_name};
+use settings::Purpose;
 
 use crate::guardian::{Guardian, Scratch};
 use crate::ports::free_port;

@@ -11,22 +11,13 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::time::sleep;
 
-use super::settings;
+use super::settings::{self, Purpose};
 use crate::account::Account;
-use crate::guardian::{Guardian, Scratch};
+use crate::guardian::Guardian;
 
 /// How long a server may take to accept connections: replaying the log of a bulk load that was
 /// killed takes a minute at most.
 pub(super) const START_PATIENCE: Duration = Duration::from_mins(2);
-
-/// What a data folder is for.
-#[derive(Debug)]
-pub(super) enum Purpose {
-    /// The data stays.
-    Keep,
-    /// The data, and this folder around it, go with the server.
-    Throwaway(Scratch),
-}
 
 /// A data folder, its neighbours `DATA.log` and `DATA.password`, and the programs that serve it.
 #[derive(Debug)]

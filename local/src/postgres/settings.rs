@@ -2,7 +2,7 @@
 
 use std::{fs, thread};
 
-use super::cluster::Purpose;
+use crate::guardian::Scratch;
 
 /// How a database is made, apart from its place and its password.
 pub(super) const INITDB: [&str; 7] = [
@@ -56,6 +56,15 @@ const BUFFERS: (u64, u64) = (256, 2048);
 /// The least memory for building an index of kept data, in megabytes. The graph of 300,000 halfvec(384) is built in
 /// 47 s in memory, and in 216 s if it does not fit.
 const LEAST_FOR_INDEX: u64 = 1024;
+
+/// What a data folder is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The data stays.
+    Keep,
+    /// The data, and this folder around it, go with the server.
+    Throwaway(Scratch),
+}
 
 /// The command line after `postgres -D DATA`.
 pub(super) fn arguments(purpose: &Purpose, port: u16) -> Vec<String> {

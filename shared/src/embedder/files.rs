@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use fastembed::TokenizerFiles;
-use tokenizers::{PaddingParams, Tokenizer};
+use tokenizers::{PaddingParams, Tokenizer, TruncationParams};
 
-use super::{EmbedderError, tokens::cut_at};
+use super::EmbedderError;
 
 /// Reads a file of a model's folder.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, EmbedderError> {
@@ -37,6 +37,14 @@ pub(crate) fn tokenizer(folder: &Path, max_tokens: usize) -> Result<Tokenizer, E
         ..PaddingParams::default()
     }));
     Ok(tokenizer)
+}
+
+/// Cuts what is beyond the model's maximum, special tokens included. Of a pair, the longer text is cut first.
+pub(super) fn cut_at(max_tokens: usize) -> TruncationParams {
+    TruncationParams {
+        max_length: max_tokens,
+        ..TruncationParams::default()
+    }
 }
 
 /// fastembed builds a tokenizer of its own before it gives the model back; it gets the smallest one

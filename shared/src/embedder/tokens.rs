@@ -3,13 +3,13 @@
 use std::{fmt::Write as _, path::Path};
 
 use tokenizers::{
-    EncodeInput, Encoding, PaddingParams, Tokenizer, TruncationParams,
-    models::wordlevel::WordLevel, pre_tokenizers::whitespace::WhitespaceSplit,
+    EncodeInput, Encoding, PaddingParams, Tokenizer, models::wordlevel::WordLevel,
+    pre_tokenizers::whitespace::WhitespaceSplit,
 };
 
 use super::{
     EmbedderError,
-    files::{read, tokenizer},
+    files::{cut_at, read, tokenizer},
     unigram::{self, UnigramTokenizer},
 };
 
@@ -93,14 +93,6 @@ pub(super) fn spelt(ids: &[u32]) -> String {
         let _ = write!(text, "{id} ");
     }
     text
-}
-
-/// Cuts what is beyond the model's maximum, special tokens included. Of a pair, the longer text is cut first.
-pub(super) fn cut_at(max_tokens: usize) -> TruncationParams {
-    TruncationParams {
-        max_length: max_tokens,
-        ..TruncationParams::default()
-    }
 }
 
 fn padding(id_of: impl Fn(&str) -> Option<u32>) -> u32 {
