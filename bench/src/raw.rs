@@ -4,14 +4,11 @@ use std::{path::Path, thread, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use ort::{environment::Environment, session::Session, value::Tensor};
-use shared::embedder::{Kind, Manifest};
+use shared::embedder::{Kind, Manifest, batches};
 use tokenizers::Tokenizer;
 
 /// What is asked where any question will do.
 pub const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
-
-/// Padded tokens of one inference, as an import has them.
-const BATCH_TOKENS: usize = 512;
 
 /// Texts as the model reads them, in batches of like length.
 #[derive(Debug)]
@@ -65,17 +62,15 @@ impl Tokens {
             ids.truncate(manifest.max_tokens);
             rows.push(ids);
         }
-        rows.sort_by_key(Vec::len);
-        let mut batches = Vec::new();
-        let mut start = 0;
-        for end in 1..=rows.len() {
-            let next = rows.get(end).map_or(usize::MAX, Vec::len);
-            if next.saturating_mul(end - start + 1) > BATCH_TOKENS {
-                batches.push(Batch::of(&rows[start..end]));
-                start = end;
-            }
-        }
-        Ok(Self { batches })
+        let lengths: Vec<usize> = rows.iter().map(Vec::len).collect();
+        // As an import has them.
+        let batches = batches::of(&lengths).into_iter().map(|batch| {
+            let rows: Vec<&[i64]> = batch.iter().map(|&row| &*rows[row]).collect();
+            Batch::of(&rows)
+        });
+        Ok(Self {
+            batches: batches.collect(),
+        })
     }
 
     /// Texts a second of a session of one thread on each of `threads` threads.
@@ -129,9 +124,10 @@ impl Tokens {
 }
 
 impl Batch {
-    fn of(rows: &[Vec<i64>]) -> Self {
-        let width = rows.last().map_or(0, Vec::len);
-        let padded = |row: &Vec<i64>, inside: &dyn Fn(i64) -> i64| {
+    /// The longest row is the last.
+    fn of(rows: &[&[i64]]) -> Self {
+        let width = rows.last().map_or(0, |row| row.len());
+        let padded = |row: &[i64], inside: &dyn Fn(i64) -> i64| {
             let padding = width - row.len();
             let tokens = row.iter().copied().map(inside);
             tokens
@@ -152,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_padded_to_its_longest_text() {
-        let batch = Batch::of(&[vec![7], vec![8, 9]]);
+        let batch = Batch::of(&[&[7], &[8, 9]]);
         assert_eq!(batch.rows, 2);
         assert_eq!(batch.ids, [7, 0, 8, 9]);
         assert_eq!(batch.mask, [1, 0, 1, 1]);

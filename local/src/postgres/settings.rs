@@ -68,10 +68,11 @@ pub(super) enum Purpose {
 
 /// The command line after `postgres -D DATA`.
 pub(super) fn arguments(purpose: &Purpose, port: u16) -> Vec<String> {
-    let (special, buffers, index) = match purpose {
-        Purpose::Keep => (KEPT, buffers(), buffers().max(LEAST_FOR_INDEX)),
+    let (special, buffers, least_for_index) = match purpose {
+        Purpose::Keep => (KEPT, buffers(), LEAST_FOR_INDEX),
         Purpose::Throwaway(_) => (THROWAWAY, 64, 64),
     };
+    let index = buffers.max(least_for_index);
     let cores = thread::available_parallelism().map_or(2, usize::from);
     let own = [
         format!("port={port}"),

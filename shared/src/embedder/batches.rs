@@ -5,10 +5,11 @@
 /// costs whatever its size begins to show. So it is for multilingual-e5-small; a reranker's pairs are batched alike.
 const BATCH_TOKENS: usize = 512;
 
-/// The indices of texts with these numbers of tokens, in batches that have at most [`BATCH_TOKENS`]
+/// The indices of texts with these numbers of tokens, in batches that have at most 512
 /// when each text is filled up to the longest of its batch. Texts of like length share a batch, so that
 /// little of it is padding.
-pub(crate) fn of(tokens: &[usize]) -> Vec<Vec<usize>> {
+#[must_use]
+pub fn of(tokens: &[usize]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..tokens.len()).collect();
     order.sort_by_key(|&index| tokens[index]);
     let mut batches = Vec::new();

@@ -1,6 +1,6 @@
 //! Texts to embeddings, inside the function, by an ONNX model.
 
-pub(crate) mod batches;
+pub mod batches;
 pub(crate) mod chunks;
 pub(crate) mod files;
 mod manifest;
