@@ -8,6 +8,7 @@ use serde::Serialize;
 use shared::{
     config::SearchConfig,
     database::{Database, Statement},
+    embedder::Manifest,
     search::SearchRequest,
 };
 
@@ -72,7 +73,7 @@ pub(crate) async fn truths(
 /// Measures one effort.
 pub(crate) async fn measure(
     database: &Database,
-    model: &str,
+    model: &Manifest,
     truths: &[Truth],
     effort: i32,
     progress: &ProgressBar,
@@ -105,7 +106,7 @@ pub(crate) async fn measure(
 /// The distances of a search's hits.
 async fn search(
     database: &Database,
-    model: &str,
+    model: &Manifest,
     truth: &Truth,
     limit: u16,
     effort: i32,
@@ -117,7 +118,7 @@ async fn search(
         ..SearchRequest::default()
     };
     let config = SearchConfig {
-        effort,
+        effort: Some(effort),
         ..SearchConfig::default()
     };
     let search = request.parse()?;

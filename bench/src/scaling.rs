@@ -6,7 +6,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use serde::Serialize;
-use shared::{config::SearchConfig, database::Database, migrations, search::SearchRequest};
+use shared::{
+    config::SearchConfig, database::Database, embedder::Manifest, migrations, search::SearchRequest,
+};
 
 use crate::{
     database::{Scratch, number},
@@ -62,7 +64,7 @@ const SET_ASIDE: &str = "
 /// What is measured at each size.
 pub(crate) struct Scaling<'a> {
     pub(crate) scratch: &'a Scratch,
-    pub(crate) model: &'a str,
+    pub(crate) model: &'a Manifest,
     pub(crate) dimensions: usize,
     pub(crate) questions: &'a [String],
     pub(crate) embeddings: &'a [Vec<f32>],
@@ -117,7 +119,7 @@ impl Scaling<'_> {
         self.scratch.run("VACUUM ANALYZE").await?;
         let hidden = ProgressBar::hidden();
         let (truths, exact) = recall::truths(database, self.embeddings.to_vec(), &hidden).await?;
-        let effort = SearchConfig::default().effort;
+        let effort = SearchConfig::EFFORT;
         // Once to bring the index into memory.
         recall::measure(database, self.model, &truths, effort, &hidden).await?;
         let recall = recall::measure(database, self.model, &truths, effort, &hidden).await?;

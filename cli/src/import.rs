@@ -274,7 +274,7 @@ impl Worker {
             anyhow::Ok(batch)
         })
         .await??;
-        let model = &self.embedder.manifest().name;
+        let model = self.embedder.manifest().recipe();
         let chunks = documents::load(&self.database, model, &batch).await?;
         let stored = (batch.new.len() + batch.changed.len()) as u64;
         self.done.chunks.fetch_add(chunks as u64, Ordering::Relaxed);

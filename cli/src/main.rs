@@ -8,6 +8,7 @@ mod eval;
 mod import;
 mod layer;
 mod lines;
+mod means;
 mod metrics;
 mod migrate;
 mod queue;
@@ -48,6 +49,8 @@ enum Action {
     Eval(eval::Eval),
     /// Find the settings of the search that suit a judged set.
     Tune(tune::Tune),
+    /// Make the means that a model's embeddings are centred by.
+    Means(means::Means),
     /// Measure how fast Rappel is, beside what it replaces.
     Bench(bench::Bench),
     /// Say what is wrong between here and an answered search, and what to do about it.
@@ -78,6 +81,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Chat(chat) => chat.run().await,
         Action::Eval(eval) => eval.run().await,
         Action::Tune(tune) => tune.run().await,
+        Action::Means(means) => means.run().await,
         Action::Bench(bench) => bench.run().await,
         Action::Doctor(doctor) => doctor.run().await,
         Action::Layer(layer) => layer.run().await,

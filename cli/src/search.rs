@@ -20,6 +20,9 @@ pub(crate) struct Search {
     /// The greatest cosine distance of a hit, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
+    /// The least relevance of a hit, 0 to 1: the estimated probability that it answers the question.
+    #[arg(long, default_value_t = 0.0)]
+    min_relevance: f64,
     /// Metadata that every hit must contain, as a JSON object.
     #[arg(long)]
     filter: Option<String>,
@@ -29,6 +32,9 @@ pub(crate) struct Search {
     /// The share of meaning in a hybrid score, 0 to 1; the rest is the words'.
     #[arg(long, value_name = "SHARE")]
     semantic_weight: Option<f64>,
+    /// The most hits of one document, 1 to 10; neighbouring passages are merged.
+    #[arg(long, default_value_t = 1)]
+    passages: i64,
     /// Neighbouring chunks on either side to show with each hit, 0 to 10.
     #[arg(long, default_value_t = 0)]
     expand: i64,
@@ -52,9 +58,11 @@ impl Search {
             query: self.question,
             limit: Some(self.limit),
             max_distance: self.max_distance,
+            min_relevance: Some(self.min_relevance),
             filter: filter.context("--filter must be a JSON object")?,
             mode: Some(self.mode),
             semantic_weight: self.semantic_weight,
+            passages: Some(self.passages),
             expand: Some(self.expand),
             explain: Some(self.explain),
             rerank: Some(self.rerank),
@@ -99,14 +107,17 @@ fn print_hit(out: &mut impl Write, rank: usize, hit: &Hit) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{}{}{plain}",
+        "{rank:>2}. {bold}{title}{plain}  {dim}{} · relevance {:.0} % · distance {:.3} · words {:.0} %{}{plain}",
         hit.document_id,
+        hit.relevance * 100.0,
         hit.distance,
-        hit.keyword_score
-            .map_or_else(String::new, |score| format!(" · keywords {score:.1}")),
+        hit.coverage * 100.0,
         hit.rerank_score
             .map_or_else(String::new, |score| format!(" · reranker {score:.2}"))
     )?;
+    if !hit.heading.is_empty() {
+        writeln!(out, "    {dim}{}{plain}", excerpt(&hit.heading))?;
+    }
     writeln!(out, "    {}", excerpt(&hit.content))?;
     if let Ok(Value::Object(metadata)) = serde_json::from_str(hit.metadata.get())
         && !metadata.is_empty()

@@ -98,6 +98,11 @@ impl Target {
         })
     }
 
+    /// Fetches the model if it is missing, and no database.
+    pub(crate) async fn model_files(&self) -> anyhow::Result<ModelConfig> {
+        Ok(self.prepare_model().await?.0)
+    }
+
     async fn prepare_model(&self) -> anyhow::Result<(ModelConfig, Manifest)> {
         let name = self.model.clone();
         let (folder, library) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
@@ -227,12 +232,15 @@ pub(crate) fn check_fidelity(folder: &Path, library: &Path) -> anyhow::Result<()
     };
     let embedder = Embedder::load(&config)?;
     if let Some(fidelity) = embedder::fidelity(&embedder, folder)?
-        && fidelity.lowest < fidelity.required
+        && !fidelity.suffices()
     {
         bail!(
-            "the converted model's vectors differ from its package's: cosine {:.5}, at least {:.5} is required",
+            "the converted model's vectors differ from its package's: cosine {:.5}, centred {:.5}; at least {:.5} and \
+             {:.5} are required",
             fidelity.lowest,
-            fidelity.required
+            fidelity.lowest_centred,
+            fidelity.required,
+            fidelity.required_centred
         );
     }
     Ok(())

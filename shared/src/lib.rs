@@ -4,7 +4,7 @@
 //! which is told what all others do and how long it takes; [`aws`], which signs requests, and [`secret`],
 //! with which what AWS keeps is fetched; [`embedder`] and [`reranker`]; [`database`] and [`language_model`];
 //! [`error`], any of their failures, and [`problem`], what a client is told of it; [`migrations`] and
-//! [`documents`]; [`state`], what a sandbox keeps, with [`imports`]; [`search`]; [`http`], which ties them
+//! [`documents`], and [`conversion`], which uses both; [`state`], what a sandbox keeps, with [`imports`]; [`search`]; [`http`], which ties them
 //! together for the functions; [`doctor`], which looks at them from outside, and [`health`], its short form.
 
 pub mod analysis;
@@ -12,6 +12,7 @@ pub mod aws;
 mod cause;
 pub mod client;
 pub mod config;
+pub mod conversion;
 pub mod database;
 pub mod doctor;
 pub mod documents;

@@ -6,12 +6,12 @@ use std::{
 };
 
 use fastembed::{RerankInitOptionsUserDefined, TextRerank, UserDefinedRerankingModel};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     config::ModelConfig,
     embedder::{
-        EmbedderError, batches,
+        EmbedderError, Relevance, batches,
         files::{placeholder_tokenizer, read, tokenizer},
         runtime,
     },
@@ -67,6 +67,35 @@ struct Manifest {
     name: String,
     /// Tokens of question and passage together, with the special ones; the rest is cut.
     max_tokens: usize,
+    #[serde(default)]
+    relevance: Option<RerankedRelevance>,
+}
+
+/// How likely a passage answers a question, with the reranker's logit as one more thing that is known. `rappel
+/// relevance --rerank` fits the coefficients, for one embedding model and one reranker.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RerankedRelevance {
+    /// What the others are added to.
+    pub intercept: f64,
+    /// What the cosine of the embeddings is multiplied by.
+    pub similarity: f64,
+    /// What the share of the question's words that the passage has, 0 to 1, is multiplied by.
+    pub coverage: f64,
+    /// What the reranker's logit is multiplied by.
+    pub logit: f64,
+}
+
+impl RerankedRelevance {
+    /// The probability, 0 to 1.
+    #[must_use]
+    pub fn of(&self, distance: f64, coverage: f64, logit: f32) -> f64 {
+        let rest = Relevance {
+            intercept: self.intercept + self.logit * f64::from(logit),
+            similarity: self.similarity,
+            coverage: self.coverage,
+        };
+        rest.of(distance, coverage)
+    }
 }
 
 impl Manifest {
@@ -124,6 +153,12 @@ impl Reranker {
             manifest,
             model: Mutex::new(model),
         })
+    }
+
+    /// How its logits tell relevance, if its manifest says so.
+    #[must_use]
+    pub fn relevance(&self) -> Option<RerankedRelevance> {
+        self.manifest.relevance
     }
 
     /// Scores passages for a question, each at its passage's place: logits, the higher the better.

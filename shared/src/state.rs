@@ -14,7 +14,7 @@ use crate::{
     imports::Imports,
     language_model::{LanguageModel, LanguageModelError},
     migrations,
-    reranker::{Reranker, RerankerError},
+    reranker::{RerankedRelevance, Reranker, RerankerError},
     telemetry::{self, Part},
 };
 
@@ -220,15 +220,21 @@ impl State {
     }
 
     /// Scores passages for a question away from the threads that serve requests, each at its
-    /// passage's place; the higher, the better it answers.
+    /// passage's place; the higher, the better it answers. Also tells how the scores tell relevance, if the reranker's
+    /// manifest does.
     ///
     /// # Errors
     /// When there is no reranker, it cannot be loaded or the inference fails.
-    pub async fn rerank(&self, question: String, passages: Vec<String>) -> Result<Vec<f32>, Error> {
+    pub async fn rerank(
+        &self,
+        question: String,
+        passages: Vec<String>,
+    ) -> Result<(Vec<f32>, Option<RerankedRelevance>), Error> {
         let state = self.clone();
         let task = tokio::task::spawn_blocking(move || {
             let reranker = state.reranker()?.loaded()?;
-            Ok(reranker.rerank(&question, &passages)?)
+            let scores = reranker.rerank(&question, &passages)?;
+            Ok((scores, reranker.relevance()))
         });
         let _measured = telemetry::measure(Part::Rerank);
         task.await.map_err(Error::unfinished)?

@@ -171,7 +171,7 @@ async fn nearest(database: &Database, document: usize) -> Result<Option<String>,
         ..SearchRequest::default()
     };
     let config = SearchConfig {
-        effort: 100,
+        effort: Some(100),
         ..SearchConfig::default()
     };
     let search = request.parse().expect("the request is within all limits");

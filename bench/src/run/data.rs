@@ -21,7 +21,7 @@ impl Run<'_> {
         let database = self.scratch.open()?;
         let (truths, exact) = recall::truths(&database, embeddings, &progress).await?;
         self.results.recall_exact = exact;
-        let model = &self.bench.manifest.name;
+        let model = &self.bench.manifest;
         for &effort in &plan.efforts {
             let measured = recall::measure(&database, model, &truths, effort, &progress).await?;
             self.results.recall.push(measured);
@@ -76,7 +76,7 @@ impl Run<'_> {
         progress.enable_steady_tick(Duration::from_millis(200));
         let scaling = Scaling {
             scratch: &self.scratch,
-            model: &self.bench.manifest.name,
+            model: &self.bench.manifest,
             dimensions: self.bench.manifest.dimensions,
             questions: &self.questions,
             embeddings: &embeddings,

@@ -10,7 +10,7 @@ use shared::config::SearchConfig;
 #[derive(Args, Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Settings {
     /// The candidates that the vector index keeps, 1 to 1000: with more, fewer neighbours are missed.
-    #[arg(long, default_value_t = SearchConfig::default().effort, value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    #[arg(long, default_value_t = SearchConfig::EFFORT, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub(crate) effort: i32,
     /// The share of meaning in a hybrid score, 0 to 1; the rest is the words'.
     #[arg(long, value_name = "SHARE", default_value_t = SearchConfig::default().semantic_weight, value_parser = share)]
@@ -27,10 +27,11 @@ impl Settings {
     /// The settings as a search takes them.
     pub(crate) fn config(&self) -> SearchConfig {
         SearchConfig {
-            effort: self.effort,
+            effort: Some(self.effort),
             semantic_weight: self.semantic_weight,
             k1: self.k1,
             b: self.b,
+            ..SearchConfig::default()
         }
     }
 
@@ -55,13 +56,13 @@ impl Default for Settings {
     /// Those of a function whose environment names none.
     fn default() -> Self {
         let SearchConfig {
-            effort,
             semantic_weight,
             k1,
             b,
+            ..
         } = SearchConfig::default();
         Self {
-            effort,
+            effort: SearchConfig::EFFORT,
             semantic_weight,
             k1,
             b,

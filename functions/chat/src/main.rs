@@ -35,7 +35,7 @@ async fn handle(state: State, request: Request) -> Result<StreamedResponse, Erro
         });
     }
     state.language_model()?;
-    let chat = http::json::<ChatRequest>(&request)?.parse()?;
+    let chat = http::json::<ChatRequest>(&request)?.parse(state.chat_config())?;
     let streamed = chat.stream;
     // On the heap, as below: what waits for searches and models within is large.
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(&request))).await?;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use shared::{
     Error,
+    config::ChatConfig,
     documents::Metadata,
     error::FieldError,
     language_model::{Message, Role},
@@ -21,9 +22,13 @@ pub(crate) struct ChatRequest {
     limit: Option<i64>,
     /// As in a search.
     max_distance: Option<f64>,
+    /// As in a search, but the setting's if absent.
+    min_relevance: Option<f64>,
     filter: Option<Metadata>,
     mode: Option<String>,
     semantic_weight: Option<f64>,
+    /// As in a search, but [`Chat::PASSAGES`] if absent.
+    passages: Option<i64>,
     expand: Option<i64>,
     rerank: Option<bool>,
     /// Whether the answer is sent while it is made; `true` if absent.
@@ -65,7 +70,7 @@ impl ChatRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`] with one entry a field.
-    pub(crate) fn parse(self) -> Result<Chat, Error> {
+    pub(crate) fn parse(self, config: &ChatConfig) -> Result<Chat, Error> {
         let mut errors = Vec::new();
         let (mut conversation, place) = match conversation(self.question, self.messages) {
             Ok(parts) => parts,
@@ -88,9 +93,11 @@ impl ChatRequest {
             query: question.clone(),
             limit: Some(limit.clamp(1, Chat::MAX_SOURCES)),
             max_distance: self.max_distance,
+            min_relevance: Some(self.min_relevance.unwrap_or(config.min_relevance)),
             filter: self.filter,
             mode: self.mode,
             semantic_weight: self.semantic_weight,
+            passages: Some(self.passages.unwrap_or(Chat::PASSAGES)),
             expand: self.expand,
             explain: None,
             rerank: self.rerank,
@@ -119,6 +126,8 @@ impl ChatRequest {
 impl Chat {
     /// Sources of a chat that asks for no number of them.
     pub(crate) const SOURCES: i64 = 6;
+    /// Sources of one document, of a chat that asks for no number of them: a manual may be the whole corpus.
+    pub(crate) const PASSAGES: i64 = 3;
     /// The most sources: more of them hide each other from a model.
     pub(crate) const MAX_SOURCES: i64 = 20;
 }

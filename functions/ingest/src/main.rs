@@ -50,7 +50,7 @@ async fn put(state: &State, request: &Request) -> Result<Response, Error> {
 }
 
 async fn store(state: &State, batch: Batch) -> Result<Vec<Outcome>, Error> {
-    let model = &state.manifest()?.name;
+    let model = state.manifest()?.recipe();
     documents::upsert(state.database(), model, batch, async |documents| {
         state.embed_documents(documents).await
     })

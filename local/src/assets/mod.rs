@@ -29,7 +29,7 @@ use unpack::{create_open_folder, unpack};
 
 /// Part of the folder name of a converted model. Raise it when `local::models` writes other files,
 /// so that every cache converts again, and pin the new files in `layer.sha256`.
-const CONVERTER_REVISION: u32 = 4;
+const CONVERTER_REVISION: u32 = 5;
 
 /// moto and the packages that it imports, each with the hashes of its files.
 const MOTO: &str = include_str!("moto.txt");

@@ -3,8 +3,8 @@
 //! A folder holds `model.onnx` and `model.data` (the graph, and its weights in a file ONNX Runtime
 //! can map), `tokenizer.json` (Hugging Face's tokenizers), for a unigram vocabulary `unigram.bin` too
 //! (the same, prepared to be used without parsing), `manifest.json` (what the embedder must
-//! know to use the model) and `reference.json` (texts and their embeddings by another engine, to
-//! check the model on the machine it runs on).
+//! know to use the model), `means.bin` (the means that its embeddings are centred by, if they are) and
+//! `reference.json` (texts and their embeddings by another engine, to check the model on the machine it runs on).
 
 mod blocks;
 mod bytes;
@@ -45,6 +45,7 @@ pub fn convert_e5(weights: &Path, out: &Path) -> Result<()> {
         model.vocabulary.write(out)
     };
     convert().with_context(|| cannot_convert(weights, E5.name))?;
+    write(out, MEANS, E5_MEANS)?;
     describe(
         out,
         &E5,
@@ -99,7 +100,31 @@ struct Manifest {
     /// Longer texts are cut.
     max_tokens: usize,
     language: &'static str,
+    /// What is taken out of every embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    centring: Option<Centring>,
+    /// The coefficients of relevance, as `rappel relevance` fits them.
+    relevance: Relevance,
 }
+
+#[derive(Serialize)]
+struct Centring {
+    means: &'static str,
+    strength: f32,
+}
+
+#[derive(Serialize)]
+struct Relevance {
+    intercept: f64,
+    similarity: f64,
+    coverage: f64,
+}
+
+/// The file of the means in a model's folder.
+const MEANS: &str = "means.bin";
+
+/// The means of multilingual-e5-small. `means/README.md` says of what they were made and how.
+const E5_MEANS: &[u8] = include_bytes!("means/multilingual-e5-small.bin");
 
 /// From the model card of intfloat/multilingual-e5-small.
 const E5: Manifest = Manifest {
@@ -110,6 +135,15 @@ const E5: Manifest = Manifest {
     passage_prefix: "passage: ",
     max_tokens: e5::SHAPE.positions,
     language: "multilingual",
+    centring: Some(Centring {
+        means: MEANS,
+        strength: 0.85,
+    }),
+    relevance: Relevance {
+        intercept: -5.6,
+        similarity: 12.5,
+        coverage: 4.4,
+    },
 };
 
 /// From the model card of sentence-transformers/all-MiniLM-L6-v2, which cuts texts at 256 tokens
@@ -122,6 +156,12 @@ const MINILM: Manifest = Manifest {
     passage_prefix: "",
     max_tokens: 256,
     language: "en",
+    centring: None,
+    relevance: Relevance {
+        intercept: -5.6,
+        similarity: 10.0,
+        coverage: 4.4,
+    },
 };
 
 fn check_folder(out: &Path) -> Result<()> {
@@ -147,10 +187,11 @@ fn cannot_convert(source: &Path, name: &str) -> String {
 }
 
 fn describe(out: &Path, manifest: &Manifest, reference: &[u8]) -> Result<()> {
-    let write = |name: &str, bytes: &[u8]| {
-        let path = out.join(name);
-        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
-    write("reference.json", reference)?;
-    write("manifest.json", &serde_json::to_vec_pretty(manifest)?)
+    write(out, "reference.json", reference)?;
+    write(out, "manifest.json", &serde_json::to_vec_pretty(manifest)?)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = folder.join(name);
+    fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

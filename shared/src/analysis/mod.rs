@@ -11,7 +11,7 @@ mod tokens;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
 };
 
 use frostem::{Algorithm, Stemmer};
@@ -21,6 +21,9 @@ use normal::without_accents;
 use numbers::is_article_number;
 use stop_words::is_stop_word;
 use tokens::{ARTICLE_LETTERS, Token, tokens};
+
+/// The version of the analysis. Terms are stored: with another number, `migrate` analyses every passage again.
+pub const VERSION: u32 = 1;
 
 /// What is kept of a term's characters: the rest of a longer one, of encoded data, is not searched.
 pub const MAX_TERM_CHARACTERS: usize = 64;
@@ -55,32 +58,42 @@ pub fn passage(title: &str, content: &str, language: Language) -> Terms {
     }
 }
 
-/// The distinct terms of a question, in the order of their bytes.
+/// The distinct terms of a question, in the order of their bytes, each with the number of the question's word that it
+/// stands for: terms with one number are alternatives, of which a passage has one.
 ///
 /// There are none in a question of stop words and punctuation only.
 #[must_use]
-pub fn query(text: &str) -> Vec<String> {
+pub fn query_terms(text: &str) -> Vec<(String, i32)> {
     let tokens = tokens(text);
     let languages = match Language::detected(&tokens) {
         Some(Language::French) => &[Language::French][..],
         Some(Language::English) => &[Language::English],
         None => &[Language::French, Language::English],
     };
-    let mut terms = BTreeSet::new();
-    for token in &tokens {
-        terms.extend(
-            languages
-                .iter()
-                .filter_map(|&language| term(token, language)),
-        );
+    let mut terms: BTreeMap<String, i32> = BTreeMap::new();
+    for (word, token) in (0..).zip(&tokens) {
+        let mut stands_for = |term| {
+            terms.entry(term).or_insert(word);
+        };
+        languages
+            .iter()
+            .filter_map(|&language| term(token, language))
+            .for_each(&mut stands_for);
         // People leave out the letter of an article, which passages name with it.
         if let Token::Code(number) = token
             && is_article_number(number)
         {
-            terms.extend(ARTICLE_LETTERS.map(|letter| format!("{letter}{number}")));
+            let numbers = ARTICLE_LETTERS.map(|letter| format!("{letter}{number}"));
+            numbers.into_iter().for_each(&mut stands_for);
         }
     }
     terms.into_iter().collect()
+}
+
+/// The terms of [`query_terms`] alone.
+#[must_use]
+pub fn query(text: &str) -> Vec<String> {
+    query_terms(text).into_iter().map(|(term, _)| term).collect()
 }
 
 /// What a token is counted as; nothing if it is a stop word of the language, or accents without a letter.

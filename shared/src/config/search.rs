@@ -2,13 +2,19 @@
 
 use std::ops::RangeInclusive;
 
-use super::{ConfigError, variables::number};
+use super::{
+    ConfigError,
+    variables::{number, optional_number},
+};
 
 /// The ranking of searches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchConfig {
-    /// `hnsw.ef_search`, 1 to 1,000.
-    pub effort: i32,
+    /// `hnsw.ef_search`, 1 to 1,000; none for what the last measurement found to reach `recall`.
+    pub effort: Option<i32>,
+    /// The share of the true nearest passages that the index is to find, 0.5 to 1: what `effort` is measured for after
+    /// each build of the index.
+    pub recall: f64,
     /// The share of the semantic score in a hybrid one, 0 to 1.
     pub semantic_weight: f64,
     /// BM25's k1, 0 to 10: how much a further occurrence of a word still counts.
@@ -18,13 +24,12 @@ pub struct SearchConfig {
 }
 
 impl Default for SearchConfig {
-    /// `effort`: what finds 98 % of the true ten nearest among 16,000 embeddings, and 83 % among 340,000 of
-    /// texts that are near copies of each other: see `rappel bench --sections recall`. The others: see
-    /// `rappel tune`.
+    /// `semantic_weight`: docs/relevance.md says how it was chosen. `k1` and `b`: see `rappel tune`.
     fn default() -> Self {
         Self {
-            effort: 200,
-            semantic_weight: 0.7,
+            effort: None,
+            recall: 0.95,
+            semantic_weight: 0.65,
             k1: 1.2,
             b: 0.75,
         }
@@ -32,6 +37,9 @@ impl Default for SearchConfig {
 }
 
 impl SearchConfig {
+    /// The effort where none is set and none was measured.
+    pub const EFFORT: i32 = 200;
+
     /// What a weight may be.
     pub const WEIGHTS: RangeInclusive<f64> = 0.0..=1.0;
 
@@ -42,11 +50,16 @@ impl SearchConfig {
     pub fn from_env() -> Result<Self, ConfigError> {
         let default = Self::default();
         Ok(Self {
-            effort: number(
+            effort: optional_number(
                 "SEARCH_EFFORT",
-                default.effort,
                 "must be a whole number from 1 to 1000",
                 |n| (1..=1000).contains(n),
+            )?,
+            recall: number(
+                "SEARCH_RECALL",
+                default.recall,
+                "must be a number from 0.5 to 1",
+                |n| (0.5..=1.0).contains(n),
             )?,
             semantic_weight: number(
                 "SEARCH_SEMANTIC_WEIGHT",

@@ -40,6 +40,22 @@ pub(super) fn number<N: FromStr>(
     })
 }
 
+pub(super) fn optional_number<N: FromStr>(
+    variable: &'static str,
+    expected: &'static str,
+    fits: impl Fn(&N) -> bool,
+) -> Result<Option<N>, ConfigError> {
+    let Some(value) = optional(variable) else {
+        return Ok(None);
+    };
+    let number = value.parse().ok().filter(fits);
+    number.map(Some).ok_or(ConfigError::Invalid {
+        variable,
+        value,
+        expected,
+    })
+}
+
 pub(super) fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
     number(
         variable,

@@ -1,7 +1,7 @@
 //! Whether the planner uses the index for a search.
 
 use super::check::{Finding, ok, warning};
-use crate::{Error, State, database::Statement, migrations::INDEX};
+use crate::{Error, State, config::SearchConfig, database::Statement, migrations::INDEX};
 
 /// Up to so many chunks an exact search takes 15 ms at most (312,000 take 171 to 310), and the planner
 /// may well prefer it.
@@ -23,8 +23,9 @@ pub(super) async fn examine(state: &State) -> Result<Finding, Error> {
          WHERE oid = to_regproc('rappel.search')",
     );
     transaction.fetch_all::<(String,)>(adopt).await?;
+    let effort = state.search_config().effort.unwrap_or(SearchConfig::EFFORT);
     let effort = Statement::read("SELECT set_config('hnsw.ef_search', $1, true)")
-        .bind(state.search_config().effort.to_string());
+        .bind(effort.to_string());
     transaction.fetch_all::<(String,)>(effort).await?;
 
     let explain = Statement::read("EXPLAIN SELECT * FROM rappel.nearest($1::real[]::halfvec, $2)")

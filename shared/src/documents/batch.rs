@@ -156,8 +156,8 @@ fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
 }
 
 /// What chunks and embeddings are made of; with another number, every document that is stored again
-/// is chunked and embedded again. 2: the title is embedded with each chunk.
-const RECIPE: [u8; 1] = [2];
+/// is chunked and embedded again. 2: the title is embedded with each chunk. 3: so is its heading.
+const RECIPE: [u8; 1] = [3];
 
 /// SHA-256 of the recipe, title, content and metadata, each preceded by its length so that no text can move
 /// from one field to the next unnoticed.

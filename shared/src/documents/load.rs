@@ -6,11 +6,12 @@ use pgvector::HalfVector;
 
 use super::{
     batch::{CheckedDocument, DocumentInput},
-    prepared::{Prepared, PreparedChunk},
+    prepared::Prepared,
     upsert::{stored, write},
 };
 use crate::{
     Error,
+    analysis::Terms,
     database::{Database, DatabaseError, Statement},
     error::FieldError,
 };
@@ -98,7 +99,7 @@ pub async fn load(database: &Database, model: &str, batch: &BatchLoad) -> Result
 async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
     let mut documents = BinaryCopy::new();
     let mut chunks = BinaryCopy::new();
-    let mut terms = BinaryCopy::new();
+    let mut terms = TermsCopy::new();
     for prepared in new {
         let document = &prepared.document;
         let id = document.id.as_str().as_bytes();
@@ -111,15 +112,15 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
             &document.hash,
         ]);
         for (ordinal, chunk) in (0_i32..).zip(&prepared.chunks) {
-            let ordinal = ordinal.to_be_bytes();
             chunks.row(&[
                 id,
-                &ordinal,
+                &ordinal.to_be_bytes(),
                 &chunk.start.to_be_bytes(),
+                chunk.heading.as_bytes(),
                 chunk.content.as_bytes(),
                 &halfvec(&chunk.embedding),
             ]);
-            terms.row(&terms_row(id, &ordinal, chunk).each_ref().map(Vec::as_slice));
+            terms.row(document.id.as_str(), ordinal, &chunk.terms);
         }
     }
     let mut transaction = database.begin().await?;
@@ -134,17 +135,36 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
         .await?;
     transaction
         .copy_in(
-            "COPY rappel.chunks (document_id, ordinal, start, content, embedding) FROM STDIN (FORMAT binary)",
+            "COPY rappel.chunks (document_id, ordinal, start, heading, content, embedding) FROM STDIN (FORMAT binary)",
             &chunks.finish(),
         )
         .await?;
     transaction
-        .copy_in(
-            "COPY rappel.chunk_terms (document_id, ordinal, length, terms, frequencies) FROM STDIN (FORMAT binary)",
-            &terms.finish(),
-        )
+        .copy_in(COPY_TERMS, &terms.finish())
         .await?;
     transaction.commit().await
+}
+
+/// Takes the rows of a [`TermsCopy`].
+pub(super) const COPY_TERMS: &str =
+    "COPY rappel.chunk_terms (document_id, ordinal, length, terms, frequencies) FROM STDIN (FORMAT binary)";
+
+/// Rows of `rappel.chunk_terms`.
+pub(super) struct TermsCopy(BinaryCopy);
+
+impl TermsCopy {
+    pub(super) fn new() -> Self {
+        Self(BinaryCopy::new())
+    }
+
+    pub(super) fn row(&mut self, document: &str, ordinal: i32, terms: &Terms) {
+        let row = terms_row(document.as_bytes(), ordinal, terms);
+        self.0.row(&row.each_ref().map(Vec::as_slice));
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0.finish()
+    }
 }
 
 /// The binary format of `COPY`: a header, rows of length-prefixed fields, a trailer.
@@ -179,20 +199,20 @@ impl BinaryCopy {
 }
 
 /// The fields of a row of `rappel.chunk_terms`.
-fn terms_row(id: &[u8], ordinal: &[u8], chunk: &PreparedChunk) -> [Vec<u8>; 5] {
+fn terms_row(id: &[u8], ordinal: i32, terms: &Terms) -> [Vec<u8>; 5] {
     /// Object ids of the element types, from the catalog `pg_type`.
     const TEXT: i32 = 25;
     const SMALLINT: i32 = 21;
-    let frequencies = &chunk.terms.frequencies;
-    let terms = frequencies.iter().map(|(term, _)| term.as_bytes().to_vec());
+    let frequencies = &terms.frequencies;
+    let distinct = frequencies.iter().map(|(term, _)| term.as_bytes().to_vec());
     let counts = frequencies
         .iter()
         .map(|(_, frequency)| frequency.to_be_bytes().to_vec());
     [
         id.to_vec(),
-        ordinal.to_vec(),
-        chunk.terms.length.to_be_bytes().to_vec(),
-        array(TEXT, terms),
+        ordinal.to_be_bytes().to_vec(),
+        terms.length.to_be_bytes().to_vec(),
+        array(TEXT, distinct),
         array(SMALLINT, counts),
     ]
 }

@@ -1,5 +1,6 @@
 //! Documents: what a caller sends, what is stored, what is read back.
 
+mod analysis_again;
 mod batch;
 mod fields;
 mod line;
@@ -8,7 +9,7 @@ mod prepared;
 mod read;
 mod upsert;
 
-pub(crate) use self::fields::nul;
+pub(crate) use self::{analysis_again::analyse_again, fields::nul};
 pub use self::{
     batch::{Batch, DocumentInput},
     fields::{DocumentId, Limit, Metadata},

@@ -3,7 +3,7 @@
 use super::batch::CheckedDocument;
 use crate::{
     analysis::{self, Language, Terms},
-    embedder::{Embedder, EmbedderError},
+    embedder::{Embedder, EmbedderError, Kind, titled},
 };
 
 /// A document with its chunks.
@@ -18,10 +18,12 @@ pub struct Prepared {
 pub(super) struct PreparedChunk {
     /// Where it begins in the content, in characters.
     pub(super) start: i32,
+    /// What it stands under.
+    pub(super) heading: String,
     pub(super) content: String,
     /// The model's dimensions long.
     pub(super) embedding: Vec<f32>,
-    /// Of the title and the chunk.
+    /// Of the title, the heading and the chunk.
     pub(super) terms: Terms,
 }
 
@@ -49,13 +51,12 @@ impl Prepared {
         }
         let mut texts = Vec::new();
         for Self { document, chunks } in &*documents {
-            texts.extend(
-                chunks
-                    .iter()
-                    .map(|chunk| (document.title.as_str(), chunk.content.as_str())),
-            );
+            let title = &document.title;
+            let text = |chunk: &PreparedChunk| titled(title, &chunk.heading, &chunk.content);
+            texts.extend(chunks.iter().map(text));
         }
-        let embeddings = embedder.embed_chunks(&texts)?;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let embeddings = embedder.embed(Kind::Passage, &texts)?;
         let chunks = documents
             .iter_mut()
             .flat_map(|prepared| &mut prepared.chunks);
@@ -64,6 +65,14 @@ impl Prepared {
         }
         Ok(())
     }
+}
+
+/// The terms of a chunk, with those of its title and heading.
+pub(super) fn chunk_terms(title: &str, heading: &str, content: &str, language: Language) -> Terms {
+    if heading.is_empty() {
+        return analysis::passage(title, content, language);
+    }
+    analysis::passage(&format!("{title}\n{heading}"), content, language)
 }
 
 /// The chunks of a document, not embedded yet.
@@ -78,7 +87,8 @@ fn chunks(
     Ok(chunks
         .map(|chunk| PreparedChunk {
             start: i32::try_from(chunk.start).unwrap_or(i32::MAX),
-            terms: analysis::passage(&document.title, &chunk.content, language),
+            terms: chunk_terms(&document.title, &chunk.heading, &chunk.content, language),
+            heading: chunk.heading,
             content: chunk.content,
             embedding: Vec::new(),
         })

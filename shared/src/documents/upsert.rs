@@ -155,7 +155,7 @@ fn upsert_statement(model: &str, prepared: &[Prepared]) -> Statement {
     }
     let statement = Statement::upsert(
         "SELECT document_id, created
-         FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(model.to_owned())
     .bind(column(|document| document.id.as_str()))
@@ -172,6 +172,7 @@ struct ChunkColumns {
     documents: Vec<i32>,
     ordinals: Vec<i32>,
     starts: Vec<i32>,
+    headings: Vec<String>,
     contents: Vec<String>,
     embeddings: Vec<f32>,
     lengths: Vec<i32>,
@@ -185,6 +186,7 @@ impl ChunkColumns {
         self.documents.push(document);
         self.ordinals.push(ordinal);
         self.starts.push(chunk.start);
+        self.headings.push(chunk.heading.clone());
         self.contents.push(chunk.content.clone());
         self.embeddings.extend_from_slice(&chunk.embedding);
         self.lengths.push(chunk.terms.length);
@@ -201,6 +203,7 @@ impl ChunkColumns {
             .bind(self.documents)
             .bind(self.ordinals)
             .bind(self.starts)
+            .bind(self.headings)
             .bind(self.contents)
             .bind(self.embeddings)
             .bind(self.lengths)

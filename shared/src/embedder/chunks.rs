@@ -1,14 +1,16 @@
 //! Documents to passages that fit the model.
 
-use text_splitter::{ChunkCharIndex, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+use text_splitter::{ChunkConfig, ChunkConfigError, ChunkSizer, MarkdownSplitter, TextSplitter};
 
-use super::{EmbedderError, Manifest, manifest, tokens::Tokens};
+use super::{EmbedderError, Manifest, manifest, outline::Outline, tokens::Tokens};
 
 /// A passage of a document's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     /// Where it begins, in characters from 0.
     pub start: usize,
+    /// The headings that it stands under, or the columns of its table; empty if there are none.
+    pub heading: String,
     /// Its text, at most as many tokens as the model takes.
     pub content: String,
 }
@@ -20,8 +22,15 @@ const OVERLAP: f64 = 0.1;
 /// Tokens left free, because a prefix and a text have together at most one token more than apart.
 const MARGIN: usize = 2;
 
+/// The part of a chunk's tokens that its heading may take.
+const HEADING: f64 = 0.2;
+
+/// Tokens of a piece of a long table. A row is found by the little that it says, which an embedding of as many rows as
+/// the model takes would lose.
+const TABLE_TOKENS: usize = 128;
+
 /// Splits `content` on the largest borders that fit beside `title`: the sections of Markdown, so that a
-/// heading stays with what it is about, paragraphs, sentences, words.
+/// heading stays with what it is about, paragraphs, sentences, words; and long tables between their rows.
 pub(super) fn split(
     tokens: &Tokens,
     manifest: &Manifest,
@@ -29,62 +38,128 @@ pub(super) fn split(
     content: &str,
 ) -> Result<Vec<Chunk>, EmbedderError> {
     let sizer = TokenSizer { tokens };
-    let around = format!("{}{}", manifest.passage_prefix, titled(title, ""));
+    let around = format!("{}{}", manifest.passage_prefix, titled(title, "", ""));
     let overhead = tokens.encode(&around, true)?.len();
     let capacity = manifest.max_tokens - overhead.min(manifest.max_tokens / 2) - MARGIN;
-    if sizer.size(content) <= capacity {
+    if (&sizer).size(content) <= capacity {
         let before = content.len() - content.trim_start().len();
         return Ok(vec![Chunk {
             start: content[..before].chars().count(),
+            heading: String::new(),
             content: content.trim().to_owned(),
         }]);
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a tenth of a few hundred tokens"
-    )]
-    let overlap = (capacity as f64 * OVERLAP) as usize;
-    let config = ChunkConfig::new(capacity)
-        .with_sizer(sizer)
-        .with_overlap(overlap)
-        .map_err(|error| invalid(manifest, &error))?;
-    Ok(if has_headings(content) {
-        let splitter = MarkdownSplitter::new(config);
-        splitter.chunk_char_indices(content).map(chunk).collect()
-    } else {
-        let splitter = TextSplitter::new(config);
-        splitter.chunk_char_indices(content).map(chunk).collect()
-    })
+    let outline = Outline::of(content);
+    let size = |heading: &str| (&sizer).size(heading);
+    let reserved = outline.longest(size).min(share(capacity, HEADING));
+    let splitter = Splitter {
+        sizer: &sizer,
+        capacity: capacity - reserved,
+        markdown: outline.has_headings(),
+    };
+    let mut chunks = Vec::new();
+    for part in outline.parts(content.len()) {
+        let text = &content[part.range.clone()];
+        let pieces = if part.is_table {
+            splitter.rows(text)
+        } else {
+            splitter.prose(text)
+        };
+        for (at, piece) in pieces.map_err(|error| invalid(manifest, &error))? {
+            let at = part.range.start + at;
+            let heading = outline.heading(at, |heading| size(heading) <= reserved);
+            chunks.push((at, heading, piece));
+        }
+    }
+    Ok(in_characters(content, chunks))
 }
 
-fn chunk(found: ChunkCharIndex<'_>) -> Chunk {
-    Chunk {
-        start: found.char_offset,
-        content: found.chunk.to_owned(),
+/// Says of chunks where they begin in characters, from where they begin in bytes.
+fn in_characters(content: &str, chunks: Vec<(usize, String, String)>) -> Vec<Chunk> {
+    let (mut bytes, mut characters) = (0, 0);
+    let chunk = |(at, heading, piece): (usize, String, String)| {
+        // It may begin before the end of the one before it, but not before its beginning.
+        characters += content[bytes..at].chars().count();
+        bytes = at;
+        Chunk {
+            start: characters,
+            heading,
+            content: piece,
+        }
+    };
+    chunks.into_iter().map(chunk).collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a part of a few hundred tokens"
+)]
+fn share(capacity: usize, share: f64) -> usize {
+    (capacity as f64 * share) as usize
+}
+
+/// Pieces of a text, each with the byte that it begins at.
+type Pieces = Result<Vec<(usize, String)>, ChunkConfigError>;
+
+/// How the parts of a document are split.
+struct Splitter<'t> {
+    sizer: &'t TokenSizer<'t>,
+    capacity: usize,
+    markdown: bool,
+}
+
+impl Splitter<'_> {
+    fn prose(&self, text: &str) -> Pieces {
+        let config = ChunkConfig::new(self.capacity)
+            .with_sizer(self.sizer)
+            .with_overlap(share(self.capacity, OVERLAP))?;
+        let piece = |(at, piece): (usize, &str)| (at, piece.to_owned());
+        Ok(if self.markdown {
+            let splitter = MarkdownSplitter::new(config);
+            splitter.chunk_indices(text).map(piece).collect()
+        } else {
+            let splitter = TextSplitter::new(config);
+            splitter.chunk_indices(text).map(piece).collect()
+        })
+    }
+
+    /// Rows of a table, as many in a piece as fit, and at least one; a row that is too long is split as text is.
+    fn rows(&self, table: &str) -> Pieces {
+        let capacity = self.capacity.min(TABLE_TOKENS);
+        let mut pieces = Vec::new();
+        let (mut start, mut end, mut used) = (0, 0, 0);
+        for row in table.split_inclusive('\n').chain([""]) {
+            let tokens = self.sizer.size(row);
+            if row.is_empty() || (used > 0 && used + tokens > capacity) {
+                let piece = table[start..end].trim_end();
+                if used > self.capacity {
+                    let parts = self.prose(piece)?.into_iter();
+                    pieces.extend(parts.map(|(at, part)| (start + at, part)));
+                } else if !piece.is_empty() {
+                    pieces.push((start, piece.to_owned()));
+                }
+                (start, used) = (end, 0);
+            }
+            end += row.len();
+            used += tokens;
+        }
+        Ok(pieces)
     }
 }
 
-/// Whether a line is a Markdown heading: one to six `#` and a blank.
-fn has_headings(content: &str) -> bool {
-    content.lines().any(|line| {
-        let level = line.len() - line.trim_start_matches('#').len();
-        (1..=6).contains(&level) && line[level..].starts_with(' ')
-    })
-}
-
-/// The text that is embedded, or reranked, for a chunk: the document's title stands above it, because many passages
-/// do not name what they are about.
-pub(crate) fn titled(title: &str, chunk: &str) -> String {
-    match heading(title) {
-        "" => chunk.to_owned(),
-        heading => format!("{heading}\n{chunk}"),
-    }
+/// The text that is embedded, or reranked, for a chunk: the document's title and the chunk's heading stand above it,
+/// because many passages do not name what they are about.
+#[must_use]
+pub fn titled(title: &str, heading: &str, chunk: &str) -> String {
+    let lines = [beginning(title), heading, chunk].into_iter();
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    lines.join("\n")
 }
 
 /// As much of a title as leaves the model most of its tokens for the chunk.
-fn heading(title: &str) -> &str {
+fn beginning(title: &str) -> &str {
     const CHARACTERS: usize = 200;
     let title = title.trim();
     title
@@ -99,7 +174,7 @@ struct TokenSizer<'t> {
     tokens: &'t Tokens,
 }
 
-impl ChunkSizer for TokenSizer<'_> {
+impl ChunkSizer for &TokenSizer<'_> {
     fn size(&self, chunk: &str) -> usize {
         // A text that cannot be tokenized counts as too long: it is split until it can be.
         self.tokens
@@ -121,24 +196,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heading_is_a_line_of_its_own_with_a_blank_behind_the_marks() {
-        for (content, heading) in [
-            ("# Titre\ntexte", true),
-            ("texte\n\n### Sous-titre", true),
-            ("#hashtag et suite", false),
-            ("####### sept", false),
-            ("le n° # 3", false),
-            ("", false),
-        ] {
-            assert_eq!(has_headings(content), heading, "{content:?}");
-        }
-    }
-
-    #[test]
     fn a_title_stands_above_its_chunk_and_a_long_one_is_cut() {
-        assert_eq!(titled(" Phare ", "La clé."), "Phare\nLa clé.");
-        assert_eq!(titled(" ", "La clé."), "La clé.");
-        let long = titled(&"é".repeat(1_000), "x");
+        assert_eq!(titled(" Phare ", "", "La clé."), "Phare\nLa clé.");
+        assert_eq!(titled(" ", "", "La clé."), "La clé.");
+        let long = titled(&"é".repeat(1_000), "", "x");
         assert_eq!(long.chars().count(), 200 + 2);
     }
 }

@@ -7,10 +7,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::Kind;
+use super::{Centring, Kind, Recipe, Relevance, centring::CentringEntry};
 
 /// The folder's `manifest.json`: all that has to be known to use a model.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The model's name, stored in the database that it embeds.
@@ -27,6 +27,15 @@ pub struct Manifest {
     pub max_tokens: usize,
     /// The languages it was trained on: a tag such as `en`, or `multilingual`.
     pub language: String,
+    /// How likely a passage answers a question, from their distance and the words they share.
+    #[serde(default)]
+    pub relevance: Relevance,
+    #[serde(default, rename = "centring")]
+    centring_entry: Option<CentringEntry>,
+    #[serde(skip)]
+    centring: Option<Centring>,
+    #[serde(skip)]
+    recipe: String,
 }
 
 /// How the embeddings of a text's tokens become one.
@@ -81,7 +90,30 @@ impl Manifest {
         let checked = serde_json::from_slice(&json)
             .map_err(|error| error.to_string())
             .and_then(Self::check);
-        checked.map_err(|reason| ManifestError::Invalid { path, reason })
+        let manifest = checked.map_err(|reason| ManifestError::Invalid { path, reason })?;
+        let centring = manifest
+            .centring_entry
+            .as_ref()
+            .map(|entry| Centring::read(folder, entry, manifest.dimensions))
+            .transpose()?;
+        let recipe = Recipe::new(&manifest.name, centring.as_ref()).to_string();
+        Ok(Self {
+            centring,
+            recipe,
+            ..manifest
+        })
+    }
+
+    /// What is taken out of every embedding, if anything is.
+    #[must_use]
+    pub fn centring(&self) -> Option<&Centring> {
+        self.centring.as_ref()
+    }
+
+    /// The name of this build's [`Recipe`] for the model, which its databases store.
+    #[must_use]
+    pub fn recipe(&self) -> &str {
+        &self.recipe
     }
 
     /// What precedes a text of this kind.
@@ -111,6 +143,7 @@ impl Manifest {
         if self.name.trim().is_empty() {
             return Err("name is empty".to_owned());
         }
+        self.relevance.check()?;
         Ok(self)
     }
 }

@@ -1,9 +1,13 @@
 //! Texts to embeddings, inside the function, by an ONNX model.
 
 pub mod batches;
+mod centring;
 pub(crate) mod chunks;
 pub(crate) mod files;
 mod manifest;
+mod outline;
+mod recipe;
+mod relevance;
 pub(crate) mod runtime;
 mod tokens;
 mod unigram;
@@ -25,8 +29,11 @@ use self::{
 };
 
 pub use self::{
-    chunks::Chunk,
+    centring::Centring,
+    chunks::{Chunk, titled},
     manifest::{Manifest, ManifestError, Pooling},
+    recipe::Recipe,
+    relevance::Relevance,
 };
 use crate::config::ModelConfig;
 
@@ -127,12 +134,30 @@ impl Embedder {
         Ok(embeddings.remove(0))
     }
 
-    /// Embeds texts, in their order: one unit vector of `manifest().dimensions` elements each. A
-    /// text beyond the model's maximum of tokens is cut; [`Self::chunks`] makes pieces that fit.
+    /// Embeds texts, in their order: one unit vector of `manifest().dimensions` elements each, centred if the manifest
+    /// says so. A text beyond the model's maximum of tokens is cut; [`Self::chunks`] makes pieces that fit.
     ///
     /// # Errors
     /// When the inference fails.
     pub fn embed(&self, kind: Kind, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedderError> {
+        let mut embeddings = self.embed_uncentred(kind, texts)?;
+        if let Some(centring) = self.manifest.centring() {
+            for embedding in &mut embeddings {
+                centring.apply(kind, embedding);
+            }
+        }
+        Ok(embeddings)
+    }
+
+    /// The same as the model itself gives them: what a [`Centring`] is made of.
+    ///
+    /// # Errors
+    /// When the inference fails.
+    pub fn embed_uncentred(
+        &self,
+        kind: Kind,
+        texts: &[&str],
+    ) -> Result<Vec<Vec<f32>>, EmbedderError> {
         let prefix = self.manifest.prefix(kind);
         let ids = texts
             .iter()
@@ -156,19 +181,6 @@ impl Embedder {
     /// When the tokenizer fails.
     pub fn chunks(&self, title: &str, content: &str) -> Result<Vec<Chunk>, EmbedderError> {
         chunks::split(&self.tokens, &self.manifest, title, content)
-    }
-
-    /// Embeds chunks, each with its document's title: see [`Self::embed`].
-    ///
-    /// # Errors
-    /// When the inference fails.
-    pub fn embed_chunks(&self, chunks: &[(&str, &str)]) -> Result<Vec<Vec<f32>>, EmbedderError> {
-        let texts: Vec<String> = chunks
-            .iter()
-            .map(|(title, chunk)| chunks::titled(title, chunk))
-            .collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        self.embed(Kind::Passage, &texts)
     }
 
     /// The ids of a text's tokens as the model reads them: with the special ones, cut at its maximum.
@@ -218,8 +230,8 @@ impl Embedder {
     }
 }
 
-/// Compares the model with the vectors of its folder's `reference.json`, which another engine made;
-/// returns the lowest cosine, or `None` when the folder has no such file.
+/// Compares the model with the vectors of its folder's `reference.json`, which another engine made, as the model gives
+/// them and centred; `None` when the folder has no such file.
 ///
 /// # Errors
 /// When the file cannot be read or the inference fails.
@@ -233,24 +245,44 @@ pub fn fidelity(embedder: &Embedder, folder: &Path) -> Result<Option<Fidelity>, 
             path,
             source: error.into(),
         })?;
-    let mut lowest = f32::INFINITY;
-    for text in &reference.texts {
-        let embedding = embedder.embed_one(text.kind, &text.text)?;
-        lowest = lowest.min(cosine(&embedding, &text.embedding));
-    }
-    Ok(Some(Fidelity {
-        lowest,
+    let mut fidelity = Fidelity {
+        lowest: f32::INFINITY,
         required: reference.minimum_cosine,
-    }))
+        lowest_centred: f32::INFINITY,
+        required_centred: reference.minimum_cosine_centred,
+    };
+    for mut text in reference.texts {
+        let uncentred = embedder.embed_uncentred(text.kind, &[&text.text])?.remove(0);
+        fidelity.lowest = fidelity.lowest.min(cosine(&uncentred, &text.embedding));
+        if let Some(centring) = embedder.manifest().centring() {
+            centring.apply(text.kind, &mut text.embedding);
+        }
+        let embedding = embedder.embed_one(text.kind, &text.text)?;
+        let centred = cosine(&embedding, &text.embedding);
+        fidelity.lowest_centred = fidelity.lowest_centred.min(centred);
+    }
+    Ok(Some(fidelity))
 }
 
 /// How close a model is to the vectors that another engine made of the same weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Fidelity {
-    /// The lowest cosine of all texts.
+    /// The lowest cosine of all texts, as the model gives their embeddings.
     pub lowest: f32,
     /// The lowest that is acceptable.
     pub required: f32,
+    /// The lowest cosine of all texts when their embeddings are centred, where a difference counts for more.
+    pub lowest_centred: f32,
+    /// The lowest that is acceptable.
+    pub required_centred: f32,
+}
+
+impl Fidelity {
+    /// Whether the model is close enough to be used.
+    #[must_use]
+    pub fn suffices(&self) -> bool {
+        self.lowest >= self.required && self.lowest_centred >= self.required_centred
+    }
 }
 
 /// The cosine of two vectors of one length, -1 to 1.
@@ -263,6 +295,9 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
 #[derive(Deserialize)]
 struct Reference {
     minimum_cosine: f32,
+    /// A cosine is at least -1.
+    #[serde(default = "minimum")]
+    minimum_cosine_centred: f32,
     texts: Vec<ReferenceText>,
 }
 
@@ -271,6 +306,10 @@ struct ReferenceText {
     text: String,
     kind: Kind,
     embedding: Vec<f32>,
+}
+
+fn minimum() -> f32 {
+    -1.0
 }
 
 fn load_session(config: &ModelConfig, manifest: &Manifest) -> Result<TextEmbedding, EmbedderError> {

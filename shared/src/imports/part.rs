@@ -16,6 +16,7 @@ use crate::{
     Error, State,
     cause::chain,
     documents::{self, BatchLoad, LINE_LIMIT, Prepared},
+    embedder::Manifest,
 };
 
 /// Documents, and bytes of lines, that are embedded and stored together. What a worker that dies has to
@@ -248,11 +249,11 @@ pub(super) async fn prepare(
     }
 }
 
-/// The model of the embeddings.
+/// The recipe of the embeddings.
 pub(super) fn model(state: &State) -> Result<&str, WorkError> {
     let manifest = state.manifest();
     manifest
-        .map(|manifest| manifest.name.as_str())
+        .map(Manifest::recipe)
         .map_err(|error: Error| WorkError::Failed(error.to_string()))
 }
 

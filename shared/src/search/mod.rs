@@ -13,7 +13,7 @@ use crate::{
     Error, State, analysis,
     config::SearchConfig,
     database::{Database, DatabaseError, Statement},
-    embedder::{Kind, chunks::titled},
+    embedder::{Kind, Manifest, titled},
     took::ms,
 };
 
@@ -35,19 +35,26 @@ pub struct Hit {
     pub chunk: i32,
     /// The document's title.
     pub title: String,
+    /// The headings that the passage stands under, or the columns of its table; absent if there are none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub heading: String,
     /// The passage, with the neighbours that were asked for.
     pub content: String,
     /// The document's metadata, as Postgres wrote it: it is not parsed on its way.
     pub metadata: Json<Box<RawValue>>,
     /// Cosine distance of passage and question, 0 (same direction) to 2 (opposite).
     pub distance: f64,
-    /// BM25 of the passage and its document's title for the question, 0 without a common word; `null`
-    /// in mode `semantic`.
-    pub keyword_score: Option<f64>,
-    /// What hits are ordered by, higher is better: 1 - `distance` in mode `semantic`, `keyword_score`
-    /// in mode `keyword`, and in mode `hybrid` a number from 0 to 1 that compares the hits of this
-    /// answer with each other only.
+    /// BM25 of the passage and its document's title for the question, 0 without a common word.
+    pub keyword_score: f64,
+    /// `keyword_score` as a share of the most that the question's words can give, 0 to 1: words that few passages have
+    /// count for more, and words that none has count too.
+    pub coverage: f64,
+    /// What hits are ordered by, higher is better: 1 - `distance` in mode `semantic`, `coverage` in mode `keyword`, and
+    /// in mode `hybrid` the mean of both by `semantic_weight`. It can be compared between questions.
     pub score: f64,
+    /// The estimated probability that the passage answers the question, 0 to 1, in every mode: see
+    /// [`Relevance`](crate::embedder::Relevance).
+    pub relevance: f64,
     /// What hits are ordered by instead if they were reranked: the cross-encoder's logit, higher is
     /// better, without a scale that two models share.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,9 +102,8 @@ impl Search {
         let question = self.query.as_str().to_owned();
         let embedding = state.embed_one(Kind::Query, question).await?;
         let embed = start.elapsed();
-        let model = &state.manifest()?.name;
         let hits = self
-            .find(state.database(), model, embedding, state.search_config())
+            .find(state.database(), state.manifest()?, embedding, state.search_config())
             .await?;
         let found = start.elapsed();
         let hits = self.reranked(state, hits).await?;
@@ -119,25 +125,24 @@ impl Search {
     pub async fn find(
         &self,
         database: &Database,
-        model: &str,
+        model: &Manifest,
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<Vec<Hit>, DatabaseError> {
-        let terms = match self.mode {
-            Mode::Semantic => Vec::new(),
-            Mode::Keyword | Mode::Hybrid => analysis::query(self.query.as_str()),
-        };
+        let (terms, words): (Vec<String>, Vec<i32>) =
+            analysis::query_terms(self.query.as_str()).into_iter().unzip();
         let filter = self
             .filter
             .as_ref()
             .map(|filter| filter.as_json().to_owned());
         let statement = Statement::read(
-            "SELECT * FROM rappel.search($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13)",
+            "SELECT * FROM rappel.search($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         )
-        .bind(model.to_owned())
+        .bind(model.recipe().to_owned())
         .bind(self.mode.name())
         .bind(embedding)
         .bind(terms)
+        .bind(words)
         .bind(self.candidates())
         .bind(filter)
         .bind(self.max_distance)
@@ -145,6 +150,9 @@ impl Search {
         .bind(self.semantic_weight.unwrap_or(config.semantic_weight))
         .bind(config.k1)
         .bind(config.b)
+        .bind(model.relevance.coefficients())
+        .bind(if self.rerank { 0.0 } else { self.min_relevance })
+        .bind(self.passages)
         .bind(self.expand)
         .bind(self.explain);
         database.fetch_all(statement).await
@@ -159,12 +167,18 @@ impl Search {
         if !self.rerank {
             return Ok(hits);
         }
-        let passages = hits.iter().map(|hit| titled(&hit.title, &hit.content));
+        let passages = hits
+            .iter()
+            .map(|hit| titled(&hit.title, &hit.heading, &hit.content));
         let question = self.query.as_str().to_owned();
-        let scores = state.rerank(question, passages.collect()).await?;
+        let (scores, relevance) = state.rerank(question, passages.collect()).await?;
         for (hit, score) in hits.iter_mut().zip(scores) {
             hit.rerank_score = Some(score);
+            if let Some(relevance) = relevance {
+                hit.relevance = relevance.of(hit.distance, hit.coverage, score);
+            }
         }
+        hits.retain(|hit| hit.relevance >= self.min_relevance);
         // Hits with one score keep the order in which they were found.
         let score = |hit: &Hit| hit.rerank_score.unwrap_or(f32::NEG_INFINITY);
         hits.sort_by(|a, b| score(b).total_cmp(&score(a)));

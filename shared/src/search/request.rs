@@ -1,5 +1,7 @@
 //! What may be asked of a search.
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 
 use crate::{
@@ -19,12 +21,16 @@ pub struct SearchRequest {
     pub limit: Option<i64>,
     /// The greatest cosine distance of a hit, 0 to 2, in every mode.
     pub max_distance: Option<f64>,
+    /// The least relevance of a hit, 0 to 1; 0, everything, if absent.
+    pub min_relevance: Option<f64>,
     /// Metadata that every hit must contain.
     pub filter: Option<Metadata>,
     /// How hits are found: `semantic`, `keyword` or `hybrid`, which is the default.
     pub mode: Option<String>,
-    /// The share of the semantic score in a hybrid one, 0 to 1; the setting's if absent.
+    /// The share of similarity in a hybrid score, 0 to 1, the rest being coverage's; the setting's if absent.
     pub semantic_weight: Option<f64>,
+    /// The most hits of one document, 1 to [`Search::MAX_PASSAGES`], of which neighbouring ones are merged; 1 if absent.
+    pub passages: Option<i64>,
     /// Neighbouring chunks on either side that are merged into a hit's content, 0 to
     /// [`Search::MAX_EXPAND`]; 0 if absent.
     pub expand: Option<i64>,
@@ -40,9 +46,11 @@ pub struct Search {
     pub(super) query: Query,
     pub(super) limit: Limit,
     pub(super) max_distance: Option<f64>,
+    pub(super) min_relevance: f64,
     pub(super) filter: Option<Metadata>,
     pub(super) mode: Mode,
     pub(super) semantic_weight: Option<f64>,
+    pub(super) passages: i32,
     pub(super) expand: i32,
     pub(super) explain: bool,
     pub(super) rerank: bool,
@@ -80,10 +88,20 @@ impl SearchRequest {
         let mode = Mode::parse(self.mode.as_deref())
             .map_err(|error| errors.push(error))
             .ok();
-        let expand = expand(self.expand).map_err(|error| errors.push(error)).ok();
+        let passages = within("passages", self.passages, 1, 1..=Search::MAX_PASSAGES)
+            .map_err(|error| errors.push(error))
+            .ok();
+        let expand = within("expand", self.expand, 0, 0..=Search::MAX_EXPAND)
+            .map_err(|error| errors.push(error))
+            .ok();
         errors.extend(self.max_distance.and_then(|distance| {
             let expected = "must be a cosine distance from 0 to 2";
             (!(0.0..=2.0).contains(&distance)).then(|| FieldError::new("max_distance", expected))
+        }));
+        errors.extend(self.min_relevance.and_then(|relevance| {
+            let expected = "must be from 0 (everything) to 1";
+            (!(0.0..=1.0).contains(&relevance))
+                .then(|| FieldError::new("min_relevance", expected))
         }));
         errors.extend(self.semantic_weight.and_then(|weight| {
             let expected = "must be from 0 (keywords alone) to 1 (meaning alone)";
@@ -95,15 +113,19 @@ impl SearchRequest {
                 .as_ref()
                 .and_then(|filter| filter.unstorable("filter")),
         );
-        match (query, limit, mode, expand) {
-            (Some(query), Some(limit), Some(mode), Some(expand)) if errors.is_empty() => {
+        match (query, limit, mode, passages, expand) {
+            (Some(query), Some(limit), Some(mode), Some(passages), Some(expand))
+                if errors.is_empty() =>
+            {
                 Ok(Search {
                     query,
                     limit,
                     max_distance: self.max_distance,
+                    min_relevance: self.min_relevance.unwrap_or_default(),
                     filter: self.filter,
                     mode,
                     semantic_weight: self.semantic_weight,
+                    passages,
                     expand,
                     explain: self.explain.unwrap_or_default(),
                     rerank: self.rerank.unwrap_or_default(),
@@ -118,6 +140,8 @@ impl Search {
     /// Neighbouring chunks on either side of a hit that may be asked for. With all of them a hit has
     /// some 10,000 tokens, and 100 hits stay within Lambda's 6 MB.
     pub const MAX_EXPAND: i32 = 10;
+    /// Hits of one document that may be asked for.
+    pub const MAX_PASSAGES: i32 = 10;
 }
 
 impl Query {
@@ -188,13 +212,21 @@ impl Mode {
     }
 }
 
-fn expand(expand: Option<i64>) -> Result<i32, FieldError> {
-    let expand = expand.unwrap_or_default();
-    i32::try_from(expand)
+/// A whole number of a request, or what stands for its absence.
+fn within(
+    field: &str,
+    number: Option<i64>,
+    absent: i32,
+    allowed: RangeInclusive<i32>,
+) -> Result<i32, FieldError> {
+    let Some(number) = number else {
+        return Ok(absent);
+    };
+    i32::try_from(number)
         .ok()
-        .filter(|expand| (0..=Search::MAX_EXPAND).contains(expand))
+        .filter(|number| allowed.contains(number))
         .ok_or_else(|| {
-            let detail = format!("is {expand}; 0 to {} are allowed", Search::MAX_EXPAND);
-            FieldError::new("expand", detail)
+            let (least, most) = allowed.into_inner();
+            FieldError::new(field, format!("is {number}; {least} to {most} are allowed"))
         })
 }
