@@ -3,16 +3,17 @@
 //! What is named first knows nothing of what follows: [`config`], [`client`] and [`analysis`]; [`telemetry`],
 //! which is told what all others do and how long it takes; [`aws`], which signs requests, and [`secret`],
 //! with which what AWS keeps is fetched; [`embedder`] and [`reranker`]; [`database`] and [`language_model`];
-//! [`error`], any of their failures, and [`problem`], what a client is told of it; [`migrations`] and
-//! [`documents`], and [`conversion`], which uses both; [`state`], what a sandbox keeps, with [`imports`]; [`search`]; [`http`], which ties them
+//! [`error`], any of their failures, and [`problem`], what a client is told of it; [`documents`] and
+//! [`migrations`]; [`state`], what a sandbox keeps, with [`imports`]; [`search`]; [`http`], which ties them
 //! together for the functions; [`doctor`], which looks at them from outside, and [`health`], its short form.
+
+include!(concat!(env!("OUT_DIR"), "/macros.rs"));
 
 pub mod analysis;
 pub mod aws;
 mod cause;
 pub mod client;
 pub mod config;
-pub mod conversion;
 pub mod database;
 pub mod doctor;
 pub mod documents;

@@ -19,7 +19,7 @@ use local::{assets::Cache, postgres::Postgres};
 use shared::{
     config::{AddressFamily, DatabaseConfig, PoolerSetting, SearchConfig},
     database::{Database, DatabaseError, Statement},
-    embedder::{Manifest, Pooling},
+    embedder::Manifest,
     migrations,
     search::SearchRequest,
 };
@@ -47,21 +47,24 @@ async fn main() -> Result<()> {
     postgres.stop().await
 }
 
+/// A model that is never loaded.
+fn manifest() -> Result<Manifest> {
+    let folder = tempfile::tempdir()?;
+    let json = format!(
+        r#"{{"name": "{MODEL}", "dimensions": {DIMENSIONS}, "pooling": "mean", "query_prefix": "",
+            "passage_prefix": "", "max_tokens": 512, "language": "none"}}"#
+    );
+    std::fs::write(folder.path().join("manifest.json"), json)?;
+    Ok(Manifest::read(folder.path())?)
+}
+
 /// Documents whose embeddings are known by their number: see [`embedding`].
 async fn fill(postgres: &Postgres) -> Result<()> {
     Database::new(&config(postgres.url("postgres"), PoolerSetting::Direct))?
         .create_database("bench")
         .await?;
     let url = postgres.url("bench");
-    let manifest = Manifest {
-        name: MODEL.to_owned(),
-        dimensions: DIMENSIONS,
-        pooling: Pooling::Mean,
-        query_prefix: String::new(),
-        passage_prefix: String::new(),
-        max_tokens: 512,
-        language: "none".to_owned(),
-    };
+    let manifest = manifest()?;
     let database = Database::new(&config(url.clone(), PoolerSetting::Direct))?;
     migrations::migrate(&database, &manifest).await?;
     Sql::connect(&url)
@@ -163,7 +166,11 @@ async fn sandbox_searches(config: &DatabaseConfig, sandbox: usize) -> Result<Tal
     Ok(tally)
 }
 
-async fn nearest(database: &Database, document: usize) -> Result<Option<String>, DatabaseError> {
+async fn nearest(
+    database: &Database,
+    document: usize,
+) -> Result<Option<String>, DatabaseError> {
+    let manifest = manifest().expect("a temporary folder is writable");
     let request = SearchRequest {
         query: "x".to_owned(),
         limit: Some(1),
@@ -176,7 +183,7 @@ async fn nearest(database: &Database, document: usize) -> Result<Option<String>,
     };
     let search = request.parse().expect("the request is within all limits");
     let hits = search
-        .find(database, MODEL, embedding(document), &config)
+        .find(database, &manifest, embedding(document), &config)
         .await?;
     Ok(hits.into_iter().next().map(|hit| hit.document_id))
 }

@@ -135,9 +135,11 @@ impl Search {
             .filter
             .as_ref()
             .map(|filter| filter.as_json().to_owned());
-        let statement = Statement::read(
-            "SELECT * FROM rappel.search($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-        )
+        let statement = Statement::read(concat!(
+            "SELECT * FROM ",
+            function!("search"),
+            "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        ))
         .bind(model.recipe().to_owned())
         .bind(self.mode.name())
         .bind(embedding)

@@ -5,7 +5,7 @@
 -- holds, for each chunk, its document's position in `ids` (from 1), and `chunk_embeddings` holds all
 -- embeddings end to end. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks end to end,
 -- `chunk_distinct` how many are each chunk's.
-CREATE FUNCTION rappel.upsert(
+CREATE FUNCTION upsert(
     model             text,
     ids               text[],
     titles            text[],
@@ -15,6 +15,7 @@ CREATE FUNCTION rappel.upsert(
     chunk_documents   integer[],
     chunk_ordinals    integer[],
     chunk_starts      integer[],
+    chunk_headings    text[],
     chunk_contents    text[],
     chunk_embeddings  real[],
     chunk_lengths     integer[],
@@ -22,12 +23,12 @@ CREATE FUNCTION rappel.upsert(
     chunk_terms       text[],
     chunk_frequencies smallint[]
 ) RETURNS TABLE (document_id text, created boolean)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
     width integer := (SELECT dimensions FROM rappel.model);
 BEGIN
-    PERFORM rappel.require_model(model);
+    PERFORM require_model(model);
 
     -- Rows are locked in the order of their ids, so two batches that share documents cannot deadlock.
     RETURN QUERY
@@ -52,12 +53,12 @@ BEGIN
     WITH flat AS MATERIALIZED (
         SELECT chunk_embeddings || '{}'::real[] AS embeddings
     )
-    INSERT INTO rappel.chunks (document_id, ordinal, start, content, embedding)
-    SELECT ids[u.document], u.ordinal, u.start, u.content,
+    INSERT INTO rappel.chunks (document_id, ordinal, start, heading, content, embedding)
+    SELECT ids[u.document], u.ordinal, u.start, u.heading, u.content,
            flat.embeddings[(u.position - 1) * width + 1 : u.position * width]::halfvec
     FROM flat,
-         unnest(chunk_documents, chunk_ordinals, chunk_starts, chunk_contents)
-         WITH ORDINALITY AS u (document, ordinal, start, content, position);
+         unnest(chunk_documents, chunk_ordinals, chunk_starts, chunk_headings, chunk_contents)
+         WITH ORDINALITY AS u (document, ordinal, start, heading, content, position);
 
     -- Texts have no fixed width, so a slice of them would be looked for from the first one on.
     INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)

@@ -3,11 +3,11 @@
 //! Embeddings are centred where they lie: that takes each by itself from what the model gave to what it would be now, but
 //! for the rounding of halfvec. Words are analysed again from the stored passages.
 
+use super::index::drop_index;
 use crate::{
     database::{Database, DatabaseError, Statement, Transaction},
     documents,
     embedder::{Centring, Kind, Manifest, Recipe},
-    migrations,
 };
 
 /// What follows the name of the old recipe while a database is converted, so that no build takes it for its own.
@@ -32,7 +32,7 @@ struct Plan {
 /// # Errors
 /// [`DatabaseError::ModelMismatch`] when this build's recipe cannot be computed from what is stored, or whatever the
 /// database says.
-pub async fn convert(
+pub(super) async fn convert(
     database: &Database,
     manifest: &Manifest,
 ) -> Result<Option<String>, DatabaseError> {
@@ -40,12 +40,13 @@ pub async fn convert(
         return Ok(None);
     };
     let plan = Plan::between(&old, manifest)?;
+    tracing::info!(from = old, to = manifest.recipe(), "the database is being converted; searches and writes wait");
     if !announce(database, &old).await? {
         return Ok(None);
     }
     if plan.centre {
         // Each new version of a row would be added to the graph; to build it anew takes a thirtieth of that.
-        migrations::drop_index(database).await?;
+        drop_index(database).await?;
     }
     let mut transaction = locked(database).await?;
     // Whoever was faster has done all of it.
@@ -145,30 +146,12 @@ async fn rename(transaction: &mut Transaction, name: &str) -> Result<(), Databas
 /// The statement that does to every stored passage what [`Centring::apply`] does to a new one.
 fn centre(centring: &Centring) -> String {
     let mean = centring.mean(Kind::Passage).iter();
-    let mean = vector(mean.map(|x| x * centring.strength()));
-    let dimensions = centring.mean(Kind::Passage).len();
-    // The directions are at right angles, so each can be taken out by what the same vector has of it. pgvector multiplies
-    // vectors, not numbers, with a vector; `<#>` is the negative inner product.
-    let parts: String = centring
-        .directions()
-        .iter()
-        .map(|direction| {
-            let direction = vector(direction.iter().copied());
-            format!(
-                " + array_fill((s.shifted <#> {direction})::real, ARRAY[{dimensions}])::vector * {direction}"
-            )
-        })
-        .collect();
-    format!(
-        "UPDATE rappel.chunks AS c
-         SET embedding = (
-             SELECT l2_normalize(s.shifted{parts})::halfvec
-             FROM (SELECT c.embedding::vector - {mean} AS shifted OFFSET 0) AS s
-         )"
-    )
+    let shift = array(mean.map(|x| x * centring.strength()));
+    let directions = array(centring.directions().iter().flatten().copied());
+    format!(concat!("SELECT ", function!("centre"), "({}, {})"), shift, directions)
 }
 
-fn vector(numbers: impl Iterator<Item = f32>) -> String {
+fn array(numbers: impl Iterator<Item = f32>) -> String {
     let numbers: Vec<String> = numbers.map(|x| x.to_string()).collect();
-    format!("'[{}]'::vector", numbers.join(","))
+    format!("'{{{}}}'::real[]", numbers.join(","))
 }

@@ -1,0 +1,226 @@
+-- The search in three modes: semantic, keyword, and both fused.
+--
+-- It is a function because it needs settings of its own (`SET` below) in the one round trip of a
+-- warm search, and because a plain prepared statement turns into a generic plan after five runs,
+-- which may leave the index.
+
+-- The statement that measures every candidate both ways and orders them by
+-- semantic_weight * similarity + (1 - semantic_weight) * coverage: the cosine of the embeddings, and BM25 as a share of
+-- the most that the question's words can give. Neither depends on the other candidates, so a score means the same
+-- whatever else is found, and a stray common word counts for no more than it is worth. Relevance is a logistic function of
+-- the same two: `$13` has its intercept and their coefficients.
+CREATE FUNCTION fusion(expression text) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT format(
+        'WITH candidates AS (
+             SELECT u.document_id, u.ordinal, min(u.distance) AS distance, min(u.keyword_score) AS keyword_score
+             FROM (
+                 SELECT n.document_id, n.ordinal, n.distance, NULL::double precision AS keyword_score
+                 FROM unnest($1, $2, $3) AS n (document_id, ordinal, distance)
+                 UNION ALL
+                 SELECT w.document_id, w.ordinal, NULL, w.keyword_score
+                 FROM unnest($4, $5, $6) AS w (document_id, ordinal, keyword_score)
+             ) AS u
+             GROUP BY u.document_id, u.ordinal
+         ), measured AS MATERIALIZED (
+             -- What a search of its own has measured already is not measured again.
+             SELECT c.document_id, c.ordinal,
+                    coalesce(c.distance, (
+                        SELECT e.embedding <=> $7 FROM rappel.chunks AS e
+                        WHERE e.document_id = c.document_id AND e.ordinal = c.ordinal
+                    )) AS distance,
+                    coalesce(c.keyword_score, (
+                        SELECT %s
+                        FROM (
+                            SELECT t.terms, t.frequencies AS f, $8 * (1 - $9 + $9 * t.length / $10) AS saturation
+                            FROM rappel.chunk_terms AS t
+                            WHERE t.document_id = c.document_id AND t.ordinal = c.ordinal
+                        ) AS t
+                    ), 0) AS keyword_score
+             FROM candidates AS c
+         ), covered AS (
+             SELECT m.*, coalesce(least(m.keyword_score / nullif($11, 0), 1), 0) AS coverage FROM measured AS m
+         ), scored AS (
+             SELECT c.*, $12 * (1 - c.distance) + (1 - $12) * c.coverage AS score,
+                    1 / (1 + exp(-($13[1] + $13[2] * (1 - c.distance) + $13[3] * c.coverage))) AS relevance
+             FROM covered AS c
+         ), placed AS (
+             SELECT s.*, row_number() OVER (
+                        PARTITION BY s.document_id ORDER BY s.score DESC, s.keyword_score DESC, s.ordinal) AS place
+             FROM scored AS s
+             WHERE ($14 IS NULL OR s.distance <= $14) AND s.relevance >= $15
+         ), neighbours AS (
+             -- Neighbouring chunks of a document become one hit: what their ordinals and numbers differ by is the same.
+             SELECT p.*, p.ordinal - row_number() OVER (PARTITION BY p.document_id ORDER BY p.ordinal) AS run
+             FROM placed AS p
+             WHERE p.place <= $16
+         ), merged AS (
+             SELECT DISTINCT ON (n.document_id, n.run) n.*,
+                    min(n.ordinal) OVER (PARTITION BY n.document_id, n.run) AS first,
+                    max(n.ordinal) OVER (PARTITION BY n.document_id, n.run) AS last
+             FROM neighbours AS n
+             ORDER BY n.document_id, n.run, n.place
+         ), top AS (
+             SELECT m.* FROM merged AS m
+             ORDER BY m.score DESC, m.keyword_score DESC, m.distance, m.document_id, m.ordinal
+             LIMIT $17
+         )
+         SELECT array_agg(t.document_id) AS ids, array_agg(t.ordinal) AS ordinals,
+                array_agg(t.first) AS firsts, array_agg(t.last) AS lasts, array_agg(t.distance) AS distances,
+                array_agg(t.keyword_score) AS keyword_scores, array_agg(t.coverage) AS coverages,
+                array_agg(t.score) AS scores, array_agg(t.relevance) AS relevances
+         FROM top AS t',
+        expression);
+END;
+
+-- How a hit's score came about.
+CREATE FUNCTION explanation(
+    document_id text, ordinal integer, distance double precision, coverage double precision,
+    semantic_weight double precision, effort integer,
+    terms text[], weights double precision[], average double precision
+) RETURNS jsonb
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'semantic_weight', semantic_weight,
+        'semantic', 1 - distance,
+        'keyword', coverage,
+        'effort', effort,
+        'length', t.length,
+        'average_length', average,
+        'terms', (
+            SELECT jsonb_agg(jsonb_build_object(
+                'term', q.term, 'weight', q.weight, 'frequency', t.frequencies[array_position(t.terms, q.term)]))
+            FROM unnest(explanation.terms, explanation.weights) AS q (term, weight)
+            WHERE q.term = ANY (t.terms)
+        )))
+    FROM (SELECT) AS one
+    LEFT JOIN rappel.chunk_terms AS t ON t.document_id = explanation.document_id AND t.ordinal = explanation.ordinal;
+END;
+
+-- Answers at most `hits` passages, best first.
+--   model            the recipe of the caller's embeddings and terms
+--   mode             semantic: by distance; keyword: by BM25 of the terms in `question`; hybrid: by both
+--   embedding        the question's embedding
+--   question, words  the question's terms, and for each the number of the word that it stands for
+--   filter           metadata that every hit must contain, or null
+--   max_distance     the greatest cosine distance of a hit (0 to 2), or null, in every mode
+--   effort           hnsw.ef_search: how many candidates the index keeps (1 to 1,000); null for what was measured to
+--                    find enough, or 200 before anything was
+--   semantic_weight  0 to 1; coverage weighs the rest
+--   coefficients     of relevance, the logistic function of similarity and coverage: see `fusion`
+--   min_relevance    the least relevance of a hit (0 to 1)
+--   passages         the most hits of a document (1 to 10); neighbouring ones are merged
+--   expand           how many neighbouring chunks before and after are merged into a hit's content
+--   explain          whether each hit says how its score came about
+CREATE FUNCTION search(
+    model           text,
+    mode            text,
+    embedding       real[],
+    question        text[],
+    words           integer[],
+    hits            integer,
+    filter          jsonb,
+    max_distance    double precision,
+    effort          integer,
+    semantic_weight double precision,
+    k1              double precision,
+    b               double precision,
+    coefficients    double precision[],
+    min_relevance   double precision,
+    passages        integer,
+    expand          integer,
+    explain         boolean
+) RETURNS TABLE (
+    document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
+    distance double precision, keyword_score double precision, coverage double precision, score double precision,
+    relevance double precision, explanation jsonb
+)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+SET jit = off
+SET plan_cache_mode = force_custom_plan
+-- To start parallel workers takes longer than the part of a search that they would share.
+SET max_parallel_workers_per_gather = 0
+-- Pages are in memory or on a solid-state disk. By the default of 4, the planner reads all of a table where a
+-- few thousand of its rows are wanted.
+SET random_page_cost = 1.1
+SET hnsw.iterative_scan = relaxed_order
+SET hnsw.ef_search = 200
+AS $$
+#variable_conflict use_column
+DECLARE
+    -- Below this many matching chunks an exact search is faster than the index, and always right.
+    few        CONSTANT integer := 5000;
+    -- What each search contributes to a fusion at least, in chunks.
+    wanted     CONSTANT integer := greatest(100, hits * 3);
+    query      halfvec := embedding::halfvec;
+    weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
+                                                      ELSE semantic_weight END;
+    used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
+    asked      record; -- terms, weights, most: the question's words
+    average    double precision;
+    expression text;
+    near       record; -- ids, ordinals, distances, few_match: what the semantic search found
+    worded     record; -- ids, ordinals, scores: what the keyword search found
+    top        record; -- ids, ordinals, firsts, lasts and measures: the hits
+BEGIN
+    PERFORM require_model(model);
+    PERFORM set_config('hnsw.ef_search', used::text, true);
+
+    SELECT * INTO asked FROM term_weights(question, words);
+    average := (
+        SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0) FROM rappel.term_statistics AS s WHERE s.term = ''
+    );
+    expression := bm25_expression(asked.terms, asked.weights, k1);
+    IF mode = 'keyword' THEN
+        SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
+               filter IS NOT NULL AND few_match(filter, few) AS few_match
+        INTO near;
+    ELSE
+        -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
+        -- an iterative scan search on for rows that cannot exist.
+        SELECT * INTO near FROM semantic_candidates(
+            query, hits, CASE WHEN mode = 'hybrid' OR min_relevance > 0 THEN wanted ELSE hits * 3 END,
+            passages, filter, max_distance, few);
+    END IF;
+    IF mode = 'semantic' THEN
+        SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS scores INTO worded;
+    ELSE
+        SELECT * INTO worded FROM keyword_candidates(
+            asked.terms, asked.weights, expression, k1, b, average, greatest(100, hits), passages, query, filter,
+            max_distance, near.few_match,
+            -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
+            -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
+            -- word hardly counts where the embeddings decide among them.
+            greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
+                                     ELSE 36000 / (cardinality(asked.terms) + 6) END));
+    END IF;
+    EXECUTE fusion(expression)
+    INTO top
+    USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,
+          query, k1, b, average, asked.most * (k1 + 1), weight, coefficients, max_distance, min_relevance, passages, hits;
+
+    RETURN QUERY
+    SELECT t.document_id, t.ordinal, d.title, c.heading,
+           CASE WHEN expand = 0 AND t.first = t.last THEN c.content ELSE (
+               SELECT substring(d.content FROM min(n.start) + 1
+                                FOR max(n.start + char_length(n.content)) - min(n.start))
+               FROM rappel.chunks AS n
+               WHERE n.document_id = t.document_id AND n.ordinal BETWEEN t.first - expand AND t.last + expand
+           ) END,
+           d.metadata, t.distance, t.keyword_score, t.coverage, t.score, t.relevance,
+           CASE WHEN explain THEN
+               explanation(t.document_id, t.ordinal, t.distance, t.coverage, weight, used,
+                           asked.terms, asked.weights, average)
+           END
+    FROM unnest(top.ids, top.ordinals, top.firsts, top.lasts, top.distances, top.keyword_scores, top.coverages,
+                top.scores, top.relevances)
+         WITH ORDINALITY AS t (document_id, ordinal, first, last, distance, keyword_score, coverage, score, relevance,
+                               place)
+    JOIN rappel.documents AS d ON d.id = t.document_id
+    JOIN rappel.chunks AS c ON c.document_id = t.document_id AND c.ordinal = t.ordinal
+    ORDER BY t.place;
+END
+$$;
