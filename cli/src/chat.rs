@@ -31,6 +31,9 @@ pub(crate) struct Chat {
     /// Sources wanted, 1 to 20.
     #[arg(long, short = 'n')]
     limit: Option<i64>,
+    /// The least relevance of a source, 0 to 1; the API's own if not given.
+    #[arg(long)]
+    min_relevance: Option<f64>,
     /// The greatest cosine distance of a source, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
@@ -137,6 +140,7 @@ impl Chat {
         }
         for (name, value) in [
             ("limit", self.limit.map(Value::from)),
+            ("min_relevance", self.min_relevance.map(Value::from)),
             ("max_distance", self.max_distance.map(Value::from)),
             ("mode", self.mode.clone().map(Value::from)),
         ] {
@@ -218,7 +222,7 @@ fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
     }
 }
 
-/// A line for each source: its number, title, document and distance.
+/// A line for each source: its number, title, document and relevance.
 fn list(sources: &Value) -> String {
     let (dim, plain) = if io::stdout().is_terminal() {
         ("\x1b[2m", "\x1b[0m")
@@ -228,9 +232,9 @@ fn list(sources: &Value) -> String {
     let line = |source: &Value| {
         let id = source["document_id"].as_str().unwrap_or_default();
         let title = source["title"].as_str().filter(|title| !title.is_empty());
-        let distance = source["distance"].as_f64().unwrap_or_default();
+        let relevance = source["relevance"].as_f64().unwrap_or_default() * 100.0;
         format!(
-            "{dim}[{}] {} ({id}, distance {distance:.3}){plain}\n",
+            "{dim}[{}] {} ({id}, relevance {relevance:.0} %){plain}\n",
             source["number"],
             harmless(title.unwrap_or(id))
         )

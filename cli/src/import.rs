@@ -17,6 +17,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shared::{
+    config::SearchConfig,
     database::{Database, Statement},
     documents::{self, BatchLoad, Prepared},
     embedder::Embedder,
@@ -302,6 +303,7 @@ async fn build_index(database: &Database) -> anyhow::Result<Duration> {
     let spinner = ProgressBar::new_spinner().with_message("building the index");
     spinner.enable_steady_tick(Duration::from_millis(200));
     migrations::build_index(database).await?;
+    migrations::measure_recall(database, SearchConfig::from_env()?.recall).await?;
     spinner.finish_and_clear();
     Ok(start.elapsed())
 }

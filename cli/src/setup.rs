@@ -176,6 +176,7 @@ impl Setup {
     async fn migrate(&self) -> anyhow::Result<()> {
         let database = Database::new(&self.database)?;
         let report = migrations::migrate(&database, &self.manifest).await?;
+        migrations::measure_recall(&database, SearchConfig::from_env()?.recall).await?;
         if !report.applied.is_empty() {
             note(&format!("schema: applied {}", report.applied.join(", ")));
         }

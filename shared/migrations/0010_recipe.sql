@@ -6,8 +6,9 @@
 ALTER TABLE rappel.chunks
     ADD COLUMN heading text NOT NULL DEFAULT ''; -- the headings that it stands under, or the columns of its table
 
+-- The last measurement of the index; null before the first, and where there are too few chunks to need one.
 ALTER TABLE rappel.model
-    ADD COLUMN effort          integer,          -- `hnsw.ef_search` that reaches the recall that was asked for
-    ADD COLUMN recall          double precision, -- what it reached when it was measured
-    ADD COLUMN recall_chunks   bigint,           -- how many chunks there were
-    ADD COLUMN recall_measured timestamptz;
+    ADD COLUMN effort        integer,          -- the least `hnsw.ef_search` that reaches the wanted recall
+    ADD COLUMN recall_wanted double precision, -- the share of the ten nearest that it was to find
+    ADD COLUMN recall        double precision, -- the share that it found
+    ADD COLUMN recall_chunks bigint;           -- how many chunks there were

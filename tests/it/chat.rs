@@ -60,7 +60,7 @@ async fn an_answer_begins_with_its_sources_and_ends_with_what_it_cost() -> Outco
     let mut events = app
         .events(
             "/chat",
-            &json!({ "question": "Quand ferme la plage ?", "limit": 2 }),
+            &json!({ "question": "Quand ferme la plage ?", "limit": 2, "min_relevance": 0 }),
         )
         .await?;
 
@@ -68,6 +68,8 @@ async fn an_answer_begins_with_its_sources_and_ends_with_what_it_cost() -> Outco
     insta::assert_json_snapshot!(sources, {
         ".sources[].distance" => "[distance]",
         ".sources[].keyword_score" => "[score]",
+        ".sources[].coverage" => "[coverage]",
+        ".sources[].relevance" => "[relevance]",
         ".sources[].score" => "[score]",
     }, @r#"
     {
@@ -75,22 +77,26 @@ async fn an_answer_begins_with_its_sources_and_ends_with_what_it_cost() -> Outco
         {
           "chunk": 0,
           "content": "La plage ferme à 22 heures en été.",
+          "coverage": "[coverage]",
           "distance": "[distance]",
           "document_id": "plage",
           "keyword_score": "[score]",
           "metadata": {},
           "number": 1,
+          "relevance": "[relevance]",
           "score": "[score]",
           "title": "Plage"
         },
         {
           "chunk": 0,
           "content": "Le bail commercial est conclu pour neuf ans.",
+          "coverage": "[coverage]",
           "distance": "[distance]",
           "document_id": "bail",
           "keyword_score": "[score]",
           "metadata": {},
           "number": 2,
+          "relevance": "[relevance]",
           "score": "[score]",
           "title": "Bail"
         }
@@ -192,6 +198,9 @@ async fn an_answer_can_come_in_one_piece() -> Outcome {
     insta::assert_json_snapshot!(body, {
         ".sources[].distance" => "[distance]",
         ".sources[].keyword_score" => "[score]",
+        ".sources[].coverage" => "[coverage]",
+        ".sources[].relevance" => "[relevance]",
+        ".sources[].score" => "[score]",
         ".took_ms.retrieval" => "[ms]",
         ".took_ms.first_token" => "[ms]",
         ".took_ms.total" => "[ms]",
@@ -204,12 +213,14 @@ async fn an_answer_can_come_in_one_piece() -> Outcome {
         {
           "chunk": 0,
           "content": "La plage ferme à 22 heures en été.",
+          "coverage": "[coverage]",
           "distance": "[distance]",
           "document_id": "plage",
           "keyword_score": "[score]",
           "metadata": {},
           "number": 1,
-          "score": 1.0,
+          "relevance": "[relevance]",
+          "score": "[score]",
           "title": "Plage"
         }
       ],
@@ -224,6 +235,24 @@ async fn an_answer_can_come_in_one_piece() -> Outcome {
       }
     }
     "#);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_talk_and_other_subjects_have_no_sources_and_cost_no_model() -> Outcome {
+    let (app, model) = app_with([Reply::text(&["À 22 heures [1]."])], &[]).await?;
+    ingest(&app).await?;
+    for question in ["Bonjour", "merci !", "?", "Combien de pattes a une araignée ?", "Who wrote Hamlet?"] {
+        let request = json!({ "question": question, "stream": false });
+        let body = app.post("/chat", request).await?.success(200)?;
+        assert_eq!(body["sources"], json!([]), "{question}: {body}");
+        assert_eq!(body["finish_reason"], "no_sources", "{question}");
+    }
+    assert!(model.asked().is_empty(), "{:?}", model.asked());
+    let request = json!({ "question": "Quand ferme la plage ?", "stream": false });
+    let body = app.post("/chat", request).await?.success(200)?;
+    assert_eq!(body["sources"][0]["document_id"], "plage", "{body}");
+    assert_eq!(model.asked().len(), 1);
     Ok(())
 }
 

@@ -46,7 +46,7 @@ async fn a_conversation_shows_its_sources_and_remembers_what_was_said() -> Outco
     assert_eq!(lines.len(), 4, "{stdout}");
     assert_eq!(lines[0], "À 22 heures [1].");
     assert!(
-        lines[1].starts_with("[1] Plage (plage, distance 0."),
+        lines[1].starts_with("[1] Plage (plage, relevance "),
         "{stdout}"
     );
     assert_eq!(lines[2], "Rien n’est dit de l’hiver.");

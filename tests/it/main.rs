@@ -27,6 +27,8 @@ mod migrate;
 mod modes;
 mod plan;
 mod quality;
+mod recipe;
+mod relevance;
 mod rerank;
 mod search;
 mod search_refused;

@@ -129,6 +129,11 @@ async fn a_score_explains_itself_when_asked() -> Outcome {
     assert_json_snapshot!(hits, {
         "[].distance" => "[distance]",
         "[].keyword_score" => "[keyword score]",
+        "[].coverage" => "[coverage]",
+        "[].relevance" => "[relevance]",
+        "[].score" => "[score]",
+        "[].explanation.semantic" => "[similarity]",
+        "[].explanation.keyword" => "[coverage]",
         "[].explanation.average_length" => "[length]",
         "[].explanation.terms[].weight" => "[weight]",
     }, @r#"
@@ -136,14 +141,16 @@ async fn a_score_explains_itself_when_asked() -> Outcome {
       {
         "chunk": 0,
         "content": "Tout salarié a droit chaque année à un congé payé à la charge de l’employeur.",
+        "coverage": "[coverage]",
         "distance": "[distance]",
         "document_id": "d",
         "explanation": {
           "average_length": "[length]",
-          "keyword": 1,
+          "effort": 200,
+          "keyword": "[coverage]",
           "length": 11,
-          "semantic": 1,
-          "semantic_weight": 0.7,
+          "semantic": "[similarity]",
+          "semantic_weight": 0.65,
           "terms": [
             {
               "frequency": 1,
@@ -167,7 +174,8 @@ async fn a_score_explains_itself_when_asked() -> Outcome {
           "article": "L3141-1",
           "language": "fr"
         },
-        "score": 1.0,
+        "relevance": "[relevance]",
+        "score": "[score]",
         "title": "Code du travail, article L3141-1"
       }
     ]
@@ -178,11 +186,16 @@ async fn a_score_explains_itself_when_asked() -> Outcome {
         weight * number(explanation, "semantic") + (1.0 - weight) * number(explanation, "keyword");
     assert!((score - number(&hits[0], "score")).abs() < 1e-9);
 
-    let plain = app
-        .hits(json!({ "query": "congé payé", "mode": "semantic" }))
-        .await?;
-    assert!(plain[0].get("explanation").is_none());
-    assert_eq!(plain[0]["keyword_score"], Value::Null);
+    // What is measured of a passage does not depend on how it was found, nor on what else was.
+    for mode in ["semantic", "keyword"] {
+        let request = json!({ "query": "congé payé du salarié", "limit": 1, "mode": mode });
+        let plain = app.hits(request).await?;
+        assert!(plain[0].get("explanation").is_none());
+        for measure in ["distance", "keyword_score", "coverage", "relevance"] {
+            let difference = number(&plain[0], measure) - number(&hits[0], measure);
+            assert!(difference.abs() < 1e-6, "{mode}, {measure}: {plain:#?} {hits:#?}");
+        }
+    }
     Ok(())
 }
 

@@ -127,7 +127,7 @@ async fn a_filter_that_matches_few_documents_still_finds_all_of_them() -> Outcom
 /// What a semantic search finds, and whether it compared all that match, if `few` is the most that it would.
 async fn candidates(sql: &Sql, few: i32) -> anyhow::Result<(String, String)> {
     let found = "SELECT few_match::text || ' ' || distances::text FROM semantic_candidates(
-        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, '{\"half\": 1}', NULL, $1)";
+        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, 1, '{\"half\": 1}', NULL, $1)";
     let found = sql.texts(found, &[&few]).await?.concat();
     let (few_match, distances) = found.split_once(' ').context("two columns")?;
     Ok((few_match.to_owned(), distances.to_owned()))
@@ -140,7 +140,7 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
     store_synthetic(&sql).await?;
     set_as_the_search_does(&sql).await?;
     let exact = "SELECT array_agg(n.distance ORDER BY n.distance)::text FROM nearest_exact(
-        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, '{\"half\": 1}', NULL) AS n";
+        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, 1, '{\"half\": 1}', NULL) AS n";
     let exact = sql.texts(exact, &[]).await?.concat();
 
     // Half of the documents match.

@@ -75,6 +75,8 @@ async fn a_hit_carries_the_document_its_chunk_and_how_near_it_is() -> Outcome {
     assert_json_snapshot!(body, {
         ".hits[].distance" => "[distance]",
         ".hits[].keyword_score" => "[score]",
+        ".hits[].coverage" => "[coverage]",
+        ".hits[].relevance" => "[relevance]",
         ".hits[].score" => "[score]",
         ".took_ms.embed" => "[ms]",
         ".took_ms.database" => "[ms]",
@@ -85,6 +87,7 @@ async fn a_hit_carries_the_document_its_chunk_and_how_near_it_is() -> Outcome {
         {
           "chunk": 0,
           "content": "La clé du phare est sous la troisième marche.",
+          "coverage": "[coverage]",
           "distance": "[distance]",
           "document_id": "phare",
           "keyword_score": "[score]",
@@ -92,6 +95,7 @@ async fn a_hit_carries_the_document_its_chunk_and_how_near_it_is() -> Outcome {
             "année": 1904,
             "langue": "fr"
           },
+          "relevance": "[relevance]",
           "score": "[score]",
           "title": "Le phare"
         }

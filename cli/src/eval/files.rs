@@ -96,6 +96,18 @@ impl Files {
     }
 }
 
+/// The questions of a file that nothing in the corpus answers.
+pub(crate) fn unanswerable(path: &Path) -> anyhow::Result<Vec<Question>> {
+    let question = |record: Record| Question {
+        id: record.id,
+        text: record.text,
+        judged: HashMap::new(),
+    };
+    let questions: Vec<Question> = parse(path, records)?.into_iter().map(question).collect();
+    ensure!(!questions.is_empty(), "{} has no question", path.display());
+    Ok(questions)
+}
+
 impl Half {
     /// Both halves; the first has the odd one.
     pub(crate) fn both<T>(mut all: Vec<T>) -> (Vec<T>, Vec<T>) {

@@ -3,6 +3,7 @@
 pub(crate) mod files;
 pub(crate) mod measures;
 pub(crate) mod report;
+pub(crate) mod separation;
 pub(crate) mod set;
 pub(crate) mod settings;
 pub(crate) mod statistics;
@@ -22,6 +23,7 @@ use self::{
     files::{Files, Half},
     measures::Measures,
     report::{Baseline, Report},
+    separation::Separation,
     set::JudgedSet,
     settings::Settings,
 };
@@ -41,6 +43,10 @@ pub(crate) struct Eval {
         value_parser = mode
     )]
     modes: Vec<Mode>,
+    /// Questions that nothing in the corpus answers, in the format of --queries: says how well relevance tells them from
+    /// the others.
+    #[arg(long, value_name = "FILE")]
+    unanswerable: Option<PathBuf>,
     /// Use only the first N judged questions.
     #[arg(long, value_name = "N")]
     questions: Option<NonZeroUsize>,
@@ -81,11 +87,23 @@ impl Eval {
         if self.rerank {
             set = set.reranking()?;
         }
+        let unanswerable = match &self.unanswerable {
+            Some(path) => set.embed(files::unanswerable(path)?).await?,
+            None => Vec::new(),
+        };
         let asked = set.embed(questions).await?;
-        let mut modes = BTreeMap::new();
+        let (mut modes, mut separation) = (BTreeMap::new(), BTreeMap::new());
         for &mode in &self.modes {
             let answers = set.answers(&asked, mode, &self.settings.config()).await?;
             modes.insert(mode.name().to_owned(), Measures::of(&asked, &answers));
+            if !unanswerable.is_empty() {
+                let config = self.settings.config();
+                let others = set.answers(&unanswerable, mode, &config).await?;
+                separation.extend(
+                    Separation::of(&asked, &answers, &others)
+                        .map(|separation| (mode.name().to_owned(), separation)),
+                );
+            }
             note(&format!("{}: measured", mode.name()));
         }
         let mut report = Report {
@@ -97,6 +115,7 @@ impl Eval {
             settings: self.settings,
             reranked: self.rerank,
             modes,
+            separation,
             against_best_single: None,
             against_baseline: None,
         };

@@ -14,6 +14,7 @@ use shared::search::Mode;
 use super::{
     files::{Half, Question},
     measures::{ByQuestion, Measures, write_comparison, write_head, write_row},
+    separation::Separation,
     settings::Settings,
     statistics::{Comparison, PERMUTATIONS, RESAMPLES},
 };
@@ -34,6 +35,9 @@ pub(crate) struct Report {
     pub(crate) reranked: bool,
     /// By the mode's name.
     pub(crate) modes: BTreeMap<String, Measures>,
+    /// By the mode's name: how well relevance tells answerable questions from others; empty if none were given.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) separation: BTreeMap<String, Separation>,
     /// Each other mode less the better one of semantic and keyword.
     pub(crate) against_best_single: Option<Against>,
     /// Each mode less the same one of an earlier run.
@@ -141,6 +145,9 @@ impl Report {
         for (name, measures) in explained_order(&self.modes) {
             write_row(out, name, measures)?;
         }
+        for (name, separation) in explained_order(&self.separation) {
+            separation.write(out, name)?;
+        }
         if let Some(against) = &self.against_best_single {
             let best = &against.name;
             writeln!(out, "\nnDCG@10 less that of {best}, the best single mode")?;
@@ -213,6 +220,7 @@ mod tests {
             settings: Settings::default(),
             reranked: false,
             modes: modes.collect(),
+            separation: BTreeMap::new(),
             against_best_single: None,
             against_baseline: None,
         }

@@ -41,6 +41,8 @@ pub(crate) struct Asked {
 pub(crate) struct Answer {
     /// Ids of the ten best documents, best first.
     pub(crate) ranking: Vec<String>,
+    /// The relevance of each.
+    pub(crate) relevance: Vec<f64>,
     /// Milliseconds of the round trip to the database.
     pub(crate) database_ms: f64,
     /// Milliseconds of the reranking, next to none if none was asked for.
@@ -175,11 +177,20 @@ impl JudgedSet {
         let database_ms = milliseconds_since(start);
         let start = Instant::now();
         let hits = search.reranked(&self.state, hits).await?;
+        let relevance = hits.iter().map(|hit| hit.relevance).collect();
         Ok(Answer {
             ranking: hits.into_iter().map(|hit| hit.document_id).collect(),
+            relevance,
             database_ms,
             rerank_ms: milliseconds_since(start),
         })
+    }
+}
+
+impl Answer {
+    /// The greatest relevance of a hit; 0 without one.
+    pub(crate) fn best_relevance(&self) -> f64 {
+        self.relevance.iter().copied().fold(0.0, f64::max)
     }
 }
 

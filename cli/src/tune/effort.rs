@@ -81,6 +81,7 @@ mod tests {
     fn answers(rankings: &[&[&str]]) -> Vec<Answer> {
         let answer = |ranking: &&[&str]| Answer {
             ranking: ranking.iter().map(ToString::to_string).collect(),
+            relevance: vec![0.5; ranking.len()],
             database_ms: 1.0,
             rerank_ms: 0.0,
         };

@@ -2,7 +2,7 @@
 
 use lambda_runtime::Error;
 use shared::{
-    config::{DatabaseConfig, ModelConfig},
+    config::{DatabaseConfig, ModelConfig, SearchConfig},
     database::{Database, DatabaseError},
     embedder::{Embedder, Manifest},
     migrations::{self, Report},
@@ -13,6 +13,8 @@ pub(crate) struct State {
     database: Database,
     model: ModelConfig,
     manifest: Manifest,
+    /// The share of the nearest passages that searches are to find.
+    recall: f64,
 }
 
 impl State {
@@ -22,14 +24,17 @@ impl State {
         Ok(Self {
             database: Database::new(&DatabaseConfig::from_env("migrate")?)?,
             manifest: Manifest::read(&model.folder)?,
+            recall: SearchConfig::from_env()?.recall,
             model,
         })
     }
 
-    /// Brings the schema up to date.
+    /// Brings the schema up to date, and measures the index.
     pub(crate) async fn migrate(&self) -> Result<Report, DatabaseError> {
         // On the heap: what migrates is large, and is moved through all that wait for it.
-        Box::pin(migrations::migrate(&self.database, &self.manifest)).await
+        let report = Box::pin(migrations::migrate(&self.database, &self.manifest)).await?;
+        migrations::measure_recall(&self.database, self.recall).await?;
+        Ok(report)
     }
 
     /// Loads the model as the functions will: a layer that does not work on Lambda's machines must stop the

@@ -4,6 +4,7 @@
 use super::check::{Check, Finding, MODEL_REMEDY, failed, ok, warning};
 use crate::{
     Error, State,
+    config::SearchConfig,
     database::Statement,
     embedder::Kind,
     migrations::{
@@ -122,7 +123,7 @@ async fn index(state: &State) -> Result<Finding, Error> {
     );
     let found: Option<(bool, bool)> = state.database().fetch_optional(statement).await?;
     Ok(match found {
-        Some((true, _)) => ok(format!("{INDEX} is valid")),
+        Some((true, _)) => ok(format!("{INDEX} is valid; {}", effort(state).await?)),
         Some((false, true)) => warning(
             format!("{INDEX} is being built; searches read every chunk until then"),
             "wait for the build",
@@ -135,6 +136,24 @@ async fn index(state: &State) -> Result<Finding, Error> {
             format!("{INDEX} is missing: searches read every chunk"),
             "run `rappel migrate` or the migrate function, which builds it",
         ),
+    })
+}
+
+/// The effort that searches use, and what it was measured to find.
+async fn effort(state: &State) -> Result<String, Error> {
+    let statement = Statement::read(
+        "SELECT effort, recall, recall_chunks FROM rappel.model WHERE effort IS NOT NULL",
+    );
+    let measured: Option<(i32, f64, i64)> = state.database().fetch_optional(statement).await?;
+    let measured = measured.map(|(effort, recall, chunks)| {
+        let percent = recall * 100.0;
+        (effort, format!("effort {effort} found {percent:.1} % of the nearest among {chunks} chunks"))
+    });
+    Ok(match (state.search_config().effort, measured) {
+        (Some(set), Some((_, found))) => format!("SEARCH_EFFORT is {set}; {found} when it was measured"),
+        (Some(set), None) => format!("SEARCH_EFFORT is {set}; its recall was not measured"),
+        (None, Some((_, found))) => found,
+        (None, None) => format!("effort {}; there are too few chunks to measure it", SearchConfig::EFFORT),
     })
 }
 

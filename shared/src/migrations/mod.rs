@@ -11,7 +11,7 @@ pub(crate) mod requirements;
 use serde::Serialize;
 
 use self::history::History;
-pub use self::index::{INDEX, build_index, drop_index};
+pub use self::index::{INDEX, build_index, drop_index, measure_recall};
 use crate::{
     database::{Database, DatabaseError, Statement, Transaction},
     embedder::Manifest,
