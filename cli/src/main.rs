@@ -12,6 +12,7 @@ mod means;
 mod metrics;
 mod migrate;
 mod queue;
+mod relevance;
 mod search;
 mod setup;
 mod tune;
@@ -51,6 +52,8 @@ enum Action {
     Tune(tune::Tune),
     /// Make the means that a model's embeddings are centred by.
     Means(means::Means),
+    /// Fit the coefficients of a model's relevance on judged sets.
+    Relevance(relevance::FitRelevance),
     /// Measure how fast Rappel is, beside what it replaces.
     Bench(bench::Bench),
     /// Say what is wrong between here and an answered search, and what to do about it.
@@ -82,6 +85,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Eval(eval) => eval.run().await,
         Action::Tune(tune) => tune.run().await,
         Action::Means(means) => means.run().await,
+        Action::Relevance(fit) => fit.run().await,
         Action::Bench(bench) => bench.run().await,
         Action::Doctor(doctor) => doctor.run().await,
         Action::Layer(layer) => layer.run().await,

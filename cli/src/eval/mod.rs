@@ -1,6 +1,7 @@
 //! `rappel eval`: the quality of the search on a judged set, mode by mode.
 
 pub(crate) mod files;
+pub(crate) mod lost;
 pub(crate) mod measures;
 pub(crate) mod report;
 pub(crate) mod separation;
@@ -58,6 +59,9 @@ pub(crate) struct Eval {
     /// Let a cross-encoder, whose folder `RERANKER_DIR` names, order each mode's candidates anew.
     #[arg(long)]
     rerank: bool,
+    /// List the questions that lose the most, with what should have been found and what was.
+    #[arg(long)]
+    lost: bool,
     /// Compare with an earlier run, which was printed as JSON into this file.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -93,9 +97,13 @@ impl Eval {
         };
         let asked = set.embed(questions).await?;
         let (mut modes, mut separation) = (BTreeMap::new(), BTreeMap::new());
+        let mut lost = BTreeMap::new();
         for &mode in &self.modes {
             let answers = set.answers(&asked, mode, &self.settings.config()).await?;
             modes.insert(mode.name().to_owned(), Measures::of(&asked, &answers));
+            if self.lost {
+                lost.insert(mode.name().to_owned(), lost::lost(&asked, &answers));
+            }
             if !unanswerable.is_empty() {
                 let config = self.settings.config();
                 let others = set.answers(&unanswerable, mode, &config).await?;
@@ -116,6 +124,7 @@ impl Eval {
             reranked: self.rerank,
             modes,
             separation,
+            lost,
             against_best_single: None,
             against_baseline: None,
         };

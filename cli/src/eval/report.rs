@@ -13,6 +13,7 @@ use shared::search::Mode;
 
 use super::{
     files::{Half, Question},
+    lost::{self, Lost},
     measures::{ByQuestion, Measures, write_comparison, write_head, write_row},
     separation::Separation,
     settings::Settings,
@@ -38,6 +39,9 @@ pub(crate) struct Report {
     /// By the mode's name: how well relevance tells answerable questions from others; empty if none were given.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) separation: BTreeMap<String, Separation>,
+    /// By the mode's name, if that was asked for: questions whose ranking could be better, the worst first.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) lost: BTreeMap<String, Vec<Lost>>,
     /// Each other mode less the better one of semantic and keyword.
     pub(crate) against_best_single: Option<Against>,
     /// Each mode less the same one of an earlier run.
@@ -158,7 +162,8 @@ impl Report {
             writeln!(out, "\nnDCG@10 less that of the same mode in {file}")?;
             against.write(out)?;
         }
-        write_method(out)
+        write_method(out)?;
+        explained_order(&self.lost).try_for_each(|(name, lost)| lost::write(out, name, lost))
     }
 }
 
@@ -221,6 +226,7 @@ mod tests {
             reranked: false,
             modes: modes.collect(),
             separation: BTreeMap::new(),
+            lost: BTreeMap::new(),
             against_best_single: None,
             against_baseline: None,
         }

@@ -43,6 +43,8 @@ pub(crate) struct Answer {
     pub(crate) ranking: Vec<String>,
     /// The relevance of each.
     pub(crate) relevance: Vec<f64>,
+    /// The distance and the coverage of the first.
+    pub(crate) best: Option<(f64, f64)>,
     /// Milliseconds of the round trip to the database.
     pub(crate) database_ms: f64,
     /// Milliseconds of the reranking, next to none if none was asked for.
@@ -177,10 +179,10 @@ impl JudgedSet {
         let database_ms = milliseconds_since(start);
         let start = Instant::now();
         let hits = search.reranked(&self.state, hits).await?;
-        let relevance = hits.iter().map(|hit| hit.relevance).collect();
         Ok(Answer {
+            best: hits.first().map(|hit| (hit.distance, hit.coverage)),
+            relevance: hits.iter().map(|hit| hit.relevance).collect(),
             ranking: hits.into_iter().map(|hit| hit.document_id).collect(),
-            relevance,
             database_ms,
             rerank_ms: milliseconds_since(start),
         })

@@ -82,6 +82,7 @@ mod tests {
         let answer = |ranking: &&[&str]| Answer {
             ranking: ranking.iter().map(ToString::to_string).collect(),
             relevance: vec![0.5; ranking.len()],
+            best: None,
             database_ms: 1.0,
             rerank_ms: 0.0,
         };

@@ -1,0 +1,249 @@
+//! `rappel relevance`: the coefficients of a model's relevance, fitted on judged sets.
+
+use std::{
+    io::{self, Write as _},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use serde::Serialize;
+use shared::{config::SearchConfig, embedder::Relevance, search::Mode};
+
+use crate::{
+    eval::{
+        files::{Files, Question},
+        separation::{Calibration, KEPT, Threshold, auc},
+        set::JudgedSet,
+    },
+    setup::{Target, note},
+};
+
+/// Fit the coefficients of a model's relevance.
+///
+/// The questions of each set are asked of its own passages, which answer them, and of those of every other group, which do
+/// not. The best hit of a hybrid search is right if it is judged so. Every second question is for fitting, the others are
+/// reported on.
+#[derive(Args)]
+pub(crate) struct FitRelevance {
+    /// A group and a folder with corpus.jsonl (or .gz, .xz), queries.jsonl and qrels.tsv. Sets of one group are about
+    /// the same.
+    #[arg(long = "set", value_name = "GROUP=FOLDER", required = true)]
+    sets: Vec<Source>,
+    /// Questions of each set, spread over it.
+    #[arg(long, value_name = "N", default_value = "400")]
+    questions: NonZeroUsize,
+    /// What a whole coverage counts for, as a multiple of a whole similarity. Fitted on questions in the language of
+    /// their answers, words would count for so much that an answer in another language, which shares none, never passed.
+    #[arg(long, default_value_t = 0.35)]
+    coverage: f64,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Clone, Debug)]
+struct Source {
+    group: String,
+    folder: PathBuf,
+}
+
+/// A best hit: similarity, coverage, whether it is right, and what it weighs.
+#[derive(Clone, Copy, Debug)]
+struct Example {
+    similarity: f64,
+    coverage: f64,
+    right: bool,
+    /// Whether the passages answer the question.
+    answerable: bool,
+    weight: f64,
+}
+
+/// What was fitted, and what it is worth on the questions that it was not fitted on.
+#[derive(Serialize)]
+struct Report {
+    /// What belongs into the model's manifest.
+    relevance: Relevance,
+    auc: f64,
+    threshold: Threshold,
+    calibration: Calibration,
+}
+
+impl FitRelevance {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let (mut fitting, mut reporting) = (Vec::new(), Vec::new());
+        for corpus in &self.sets {
+            let set = JudgedSet::prepare(&self.target, &corpus.files()?).await?;
+            for source in &self.sets {
+                let own = source.folder == corpus.folder;
+                if own || source.group != corpus.group {
+                    let examples = self.examples(&set, source, own).await?;
+                    let (even, odd): (Vec<_>, Vec<_>) =
+                        (0..).zip(examples).partition(|(place, _): &(u32, _)| place % 2 == 0);
+                    fitting.extend(even.into_iter().map(|(_, example)| example));
+                    reporting.extend(odd.into_iter().map(|(_, example)| example));
+                }
+            }
+            set.close().await?;
+            note(&format!("{}: asked", corpus.folder.display()));
+        }
+        let answerable = |answerable| fitting.iter().any(|example: &Example| example.answerable == answerable);
+        ensure!(
+            answerable(true) && answerable(false),
+            "there must be sets of two groups: what one answers, the other must not"
+        );
+        balance(&mut fitting);
+        let relevance = fit(&fitting, self.coverage);
+        let report = Report::of(relevance, &reporting);
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+        Ok(())
+    }
+
+    async fn examples(&self, set: &JudgedSet, source: &Source, own: bool) -> anyhow::Result<Vec<Example>> {
+        let questions = source.files()?.questions(None)?;
+        let step = questions.len().div_ceil(self.questions.get()).max(1);
+        let questions: Vec<Question> = questions.into_iter().step_by(step).collect();
+        let asked = set.embed(questions).await?;
+        let answers = set.answers(&asked, Mode::Hybrid, &SearchConfig::default()).await?;
+        let weight = 1.0 / asked.len().max(1) as f64;
+        let example = asked.iter().zip(&answers).filter_map(|(asked, answer)| {
+            let (distance, coverage) = answer.best?;
+            let best = answer.ranking.first()?;
+            Some(Example {
+                similarity: 1.0 - distance,
+                coverage,
+                right: own && asked.question.judged.contains_key(best),
+                answerable: own,
+                weight,
+            })
+        });
+        Ok(example.collect())
+    }
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (group, folder) = text
+            .split_once('=')
+            .ok_or("must be a group and a folder, such as law=sets/law")?;
+        Ok(Self {
+            group: group.to_owned(),
+            folder: folder.into(),
+        })
+    }
+}
+
+impl Source {
+    fn files(&self) -> anyhow::Result<Files> {
+        let there = |name: &str| Some(self.folder.join(name)).filter(|path: &PathBuf| Path::exists(path));
+        let corpus = ["corpus.jsonl", "corpus.jsonl.xz", "corpus.jsonl.gz"].into_iter().find_map(there);
+        Ok(Files {
+            corpus: corpus.with_context(|| format!("{} has no corpus.jsonl", self.folder.display()))?,
+            queries: self.folder.join("queries.jsonl"),
+            qrels: self.folder.join("qrels.tsv"),
+        })
+    }
+}
+
+impl Report {
+    fn of(relevance: Relevance, examples: &[Example]) -> Self {
+        let value = |example: &Example| relevance.of(1.0 - example.similarity, example.coverage);
+        let of = |answerable: bool| -> Vec<f64> {
+            examples.iter().filter(|example| example.answerable == answerable).map(value).collect()
+        };
+        let hits: Vec<(f64, bool)> = examples.iter().map(|example| (value(example), example.right)).collect();
+        Self {
+            relevance,
+            auc: auc(&of(true), &of(false)),
+            threshold: Threshold::keeping(KEPT, &of(true), &of(false)),
+            calibration: Calibration::of(&hits),
+        }
+    }
+}
+
+/// Lets answerable and unanswerable questions weigh the same together.
+fn balance(examples: &mut [Example]) {
+    for answerable in [true, false] {
+        let sum: f64 = examples.iter().filter(|e| e.answerable == answerable).map(|e| e.weight).sum();
+        for example in examples.iter_mut().filter(|e| e.answerable == answerable) {
+            example.weight /= sum;
+        }
+    }
+}
+
+/// The logistic function of `similarity + ratio * coverage` that makes the examples likeliest (Newton's method).
+fn fit(examples: &[Example], ratio: f64) -> Relevance {
+    const STEPS: usize = 50;
+    let (mut intercept, mut slope) = (0.0_f64, 0.0_f64);
+    for _ in 0..STEPS {
+        let (mut g0, mut g1, mut h00, mut h01, mut h11) = (0.0, 0.0, 1e-9, 0.0, 1e-9);
+        for example in examples {
+            let x = example.similarity + ratio * example.coverage;
+            let p = 1.0 / (1.0 + (-(intercept + slope * x)).exp());
+            let residual = example.weight * (f64::from(u8::from(example.right)) - p);
+            let curvature = example.weight * p * (1.0 - p);
+            g0 += residual;
+            g1 += residual * x;
+            h00 += curvature;
+            h01 += curvature * x;
+            h11 += curvature * x * x;
+        }
+        let determinant = h00 * h11 - h01 * h01;
+        intercept += (h11 * g0 - h01 * g1) / determinant;
+        slope += (h00 * g1 - h01 * g0) / determinant;
+    }
+    Relevance {
+        intercept,
+        similarity: slope,
+        coverage: ratio * slope,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coefficients_that_made_the_examples_are_found_again() {
+        let truth = Relevance {
+            intercept: -4.0,
+            similarity: 10.0,
+            coverage: 5.0,
+        };
+        let mut rng = fastrand::Rng::with_seed(7);
+        let examples: Vec<Example> = (0..20_000)
+            .map(|_| {
+                let (similarity, coverage) = (rng.f64(), rng.f64());
+                Example {
+                    similarity,
+                    coverage,
+                    right: rng.f64() < truth.of(1.0 - similarity, coverage),
+                    answerable: true,
+                    weight: 1.0,
+                }
+            })
+            .collect();
+        let found = fit(&examples, 0.5);
+        assert!((found.intercept - truth.intercept).abs() < 0.3, "{found:?}");
+        assert!((found.similarity - truth.similarity).abs() < 0.6, "{found:?}");
+        let report = Report::of(found, &examples);
+        assert!(report.calibration.expected_error < 0.02, "{:?}", report.calibration);
+    }
+
+    #[test]
+    fn both_kinds_of_questions_weigh_the_same() {
+        let example = |answerable| Example {
+            similarity: 0.5,
+            coverage: 0.5,
+            right: answerable,
+            answerable,
+            weight: 0.1,
+        };
+        let mut examples = vec![example(true), example(false), example(false)];
+        balance(&mut examples);
+        assert!((examples[0].weight - 1.0).abs() < 1e-12 && (examples[1].weight - 0.5).abs() < 1e-12);
+    }
+}
