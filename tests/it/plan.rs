@@ -162,3 +162,34 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    // Nothing is near anything among random embeddings, so even the greatest effort may not find enough.
+    let measured = "SELECT effort || ' ' || (recall BETWEEN 0.1 AND 1 AND (recall >= recall_wanted OR effort = 1000))
+            || ' ' || recall_chunks
+        FROM rappel.model WHERE effort IS NOT NULL";
+    assert!(sql.texts(measured, &[]).await?.is_empty(), "so few chunks need no index");
+
+    store_synthetic(&sql).await?;
+    app.invoke("migrate", json!({})).await?;
+    let found = sql.texts(measured, &[]).await?.concat();
+    let parts: Vec<&str> = found.split(' ').collect();
+    assert_eq!(parts[1..], ["true", &DOCUMENTS.to_string()], "{found}");
+    let effort: i32 = parts[0].parse()?;
+
+    let request = json!({ "query": "la mer", "limit": 1, "explain": true });
+    let hits = app.hits(request).await?;
+    assert_eq!(hits[0]["explanation"]["effort"], effort);
+
+    // It is not measured again, until there is reason to.
+    sql.run("UPDATE rappel.model SET effort = 777").await?;
+    app.invoke("migrate", json!({})).await?;
+    assert!(sql.texts(measured, &[]).await?.concat().starts_with("777 "));
+    sql.run("UPDATE rappel.model SET recall_chunks = 10").await?;
+    app.invoke("migrate", json!({})).await?;
+    assert!(!sql.texts(measured, &[]).await?.concat().starts_with("777 "));
+    Ok(())
+}
