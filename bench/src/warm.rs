@@ -284,7 +284,12 @@ async fn alone(question: &str, embedder: &Embedder, database: &Database) -> Resu
     let search = request.parse()?;
     let start = Instant::now();
     search
-        .find(database, embedder.manifest(), embedding, &SearchConfig::default())
+        .find(
+            database,
+            embedder.manifest(),
+            embedding,
+            &SearchConfig::default(),
+        )
         .await?;
     Ok((
         embed.as_secs_f64() * 1e3,

@@ -56,7 +56,8 @@ impl Means {
             let centring = Centring::new(1.0, mean_of(&passages), mean_of(&questions), directions)
                 .map_err(|reason| anyhow!(reason))?;
             let out = self.out.display();
-            fs::write(&self.out, centring.to_bytes()).with_context(|| format!("{out} cannot be written"))?;
+            fs::write(&self.out, centring.to_bytes())
+                .with_context(|| format!("{out} cannot be written"))?;
             note(&format!("{out} is written"));
             Ok(())
         })
@@ -83,7 +84,9 @@ impl FromStr for Sample {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('=').filter(|(group, file)| !group.is_empty() && !file.is_empty());
+        let parts = text
+            .split_once('=')
+            .filter(|(group, file)| !group.is_empty() && !file.is_empty());
         let (group, file) = parts.ok_or("must be a group and a file, such as fr=corpus.jsonl")?;
         Ok(Self {
             group: group.to_owned(),
@@ -99,7 +102,9 @@ impl Sample {
         let mut texts = Vec::new();
         for line in Lines::open(&self.file)? {
             let line = line.with_context(|| format!("{file} cannot be read"))?;
-            let document = line.document.map_err(|error| anyhow!("{file}, line {}: {error}", line.number))?;
+            let document = line
+                .document
+                .map_err(|error| anyhow!("{file}, line {}: {error}", line.number))?;
             texts.push((document.title, document.content));
         }
         ensure!(!texts.is_empty(), "{file} has no text");
@@ -135,7 +140,10 @@ fn embedded(embedder: &Embedder, kind: Kind, texts: &[Text]) -> anyhow::Result<V
         progress.inc(batch.len() as u64);
     }
     progress.finish_and_clear();
-    #[expect(clippy::cast_possible_truncation, reason = "embeddings are single precision")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "embeddings are single precision"
+    )]
     let mean = |sum: f64| (sum / texts.len() as f64) as f32;
     Ok(sum.into_iter().map(mean).collect())
 }
@@ -154,7 +162,9 @@ fn directions(kinds: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
             // Once more against rounding.
             for direction in directions.iter().chain(&directions) {
                 let part = dot(&rest, direction);
-                rest.iter_mut().zip(direction).for_each(|(x, d)| *x -= part * d);
+                rest.iter_mut()
+                    .zip(direction)
+                    .for_each(|(x, d)| *x -= part * d);
             }
             let square = dot(&rest, &rest);
             if square > NOTHING {
@@ -181,7 +191,10 @@ mod tests {
     #[test]
     fn a_sample_is_a_group_and_a_file() {
         let sample: Sample = "fr=a=b.jsonl".parse().expect("a sample");
-        assert_eq!((sample.group.as_str(), sample.file.to_str()), ("fr", Some("a=b.jsonl")));
+        assert_eq!(
+            (sample.group.as_str(), sample.file.to_str()),
+            ("fr", Some("a=b.jsonl"))
+        );
         for wrong in ["corpus.jsonl", "=corpus.jsonl", "fr="] {
             assert!(wrong.parse::<Sample>().is_err(), "{wrong}");
         }
@@ -201,7 +214,10 @@ mod tests {
         let found = directions(&[&passages, &questions]);
         assert_eq!(found.len(), 2, "{found:?}");
         let half = 0.5_f32.sqrt();
-        assert!((found[0][0] - half).abs() < 1e-6 && (found[0][1] + half).abs() < 1e-6, "{found:?}");
+        assert!(
+            (found[0][0] - half).abs() < 1e-6 && (found[0][1] + half).abs() < 1e-6,
+            "{found:?}"
+        );
         assert!((found[1][2].abs() - 1.0).abs() < 1e-6, "{found:?}");
     }
 

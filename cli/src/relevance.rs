@@ -79,8 +79,9 @@ impl FitRelevance {
                 let own = source.folder == corpus.folder;
                 if own || source.group != corpus.group {
                     let examples = self.examples(&set, source, own).await?;
-                    let (even, odd): (Vec<_>, Vec<_>) =
-                        (0..).zip(examples).partition(|(place, _): &(u32, _)| place % 2 == 0);
+                    let (even, odd): (Vec<_>, Vec<_>) = (0..)
+                        .zip(examples)
+                        .partition(|(place, _): &(u32, _)| place % 2 == 0);
                     fitting.extend(even.into_iter().map(|(_, example)| example));
                     reporting.extend(odd.into_iter().map(|(_, example)| example));
                 }
@@ -88,7 +89,11 @@ impl FitRelevance {
             set.close().await?;
             note(&format!("{}: asked", corpus.folder.display()));
         }
-        let answerable = |answerable| fitting.iter().any(|example: &Example| example.answerable == answerable);
+        let answerable = |answerable| {
+            fitting
+                .iter()
+                .any(|example: &Example| example.answerable == answerable)
+        };
         ensure!(
             answerable(true) && answerable(false),
             "there must be sets of two groups: what one answers, the other must not"
@@ -100,12 +105,19 @@ impl FitRelevance {
         Ok(())
     }
 
-    async fn examples(&self, set: &JudgedSet, source: &Source, own: bool) -> anyhow::Result<Vec<Example>> {
+    async fn examples(
+        &self,
+        set: &JudgedSet,
+        source: &Source,
+        own: bool,
+    ) -> anyhow::Result<Vec<Example>> {
         let questions = source.files()?.questions(None)?;
         let step = questions.len().div_ceil(self.questions.get()).max(1);
         let questions: Vec<Question> = questions.into_iter().step_by(step).collect();
         let asked = set.embed(questions).await?;
-        let answers = set.answers(&asked, Mode::Hybrid, &SearchConfig::default()).await?;
+        let answers = set
+            .answers(&asked, Mode::Hybrid, &SearchConfig::default())
+            .await?;
         let weight = 1.0 / asked.len().max(1) as f64;
         let example = asked.iter().zip(&answers).filter_map(|(asked, answer)| {
             let (distance, coverage) = answer.best?;
@@ -138,10 +150,14 @@ impl FromStr for Source {
 
 impl Source {
     fn files(&self) -> anyhow::Result<Files> {
-        let there = |name: &str| Some(self.folder.join(name)).filter(|path: &PathBuf| Path::exists(path));
-        let corpus = ["corpus.jsonl", "corpus.jsonl.xz", "corpus.jsonl.gz"].into_iter().find_map(there);
+        let there =
+            |name: &str| Some(self.folder.join(name)).filter(|path: &PathBuf| Path::exists(path));
+        let corpus = ["corpus.jsonl", "corpus.jsonl.xz", "corpus.jsonl.gz"]
+            .into_iter()
+            .find_map(there);
         Ok(Files {
-            corpus: corpus.with_context(|| format!("{} has no corpus.jsonl", self.folder.display()))?,
+            corpus: corpus
+                .with_context(|| format!("{} has no corpus.jsonl", self.folder.display()))?,
             queries: self.folder.join("queries.jsonl"),
             qrels: self.folder.join("qrels.tsv"),
         })
@@ -152,9 +168,16 @@ impl Report {
     fn of(relevance: Relevance, examples: &[Example]) -> Self {
         let value = |example: &Example| relevance.of(1.0 - example.similarity, example.coverage);
         let of = |answerable: bool| -> Vec<f64> {
-            examples.iter().filter(|example| example.answerable == answerable).map(value).collect()
+            examples
+                .iter()
+                .filter(|example| example.answerable == answerable)
+                .map(value)
+                .collect()
         };
-        let hits: Vec<(f64, bool)> = examples.iter().map(|example| (value(example), example.right)).collect();
+        let hits: Vec<(f64, bool)> = examples
+            .iter()
+            .map(|example| (value(example), example.right))
+            .collect();
         Self {
             relevance,
             auc: auc(&of(true), &of(false)),
@@ -167,7 +190,11 @@ impl Report {
 /// Lets answerable and unanswerable questions weigh the same together.
 fn balance(examples: &mut [Example]) {
     for answerable in [true, false] {
-        let sum: f64 = examples.iter().filter(|e| e.answerable == answerable).map(|e| e.weight).sum();
+        let sum: f64 = examples
+            .iter()
+            .filter(|e| e.answerable == answerable)
+            .map(|e| e.weight)
+            .sum();
         for example in examples.iter_mut().filter(|e| e.answerable == answerable) {
             example.weight /= sum;
         }
@@ -228,9 +255,16 @@ mod tests {
             .collect();
         let found = fit(&examples, 0.5);
         assert!((found.intercept - truth.intercept).abs() < 0.3, "{found:?}");
-        assert!((found.similarity - truth.similarity).abs() < 0.6, "{found:?}");
+        assert!(
+            (found.similarity - truth.similarity).abs() < 0.6,
+            "{found:?}"
+        );
         let report = Report::of(found, &examples);
-        assert!(report.calibration.expected_error < 0.02, "{:?}", report.calibration);
+        assert!(
+            report.calibration.expected_error < 0.02,
+            "{:?}",
+            report.calibration
+        );
     }
 
     #[test]
@@ -244,6 +278,8 @@ mod tests {
         };
         let mut examples = vec![example(true), example(false), example(false)];
         balance(&mut examples);
-        assert!((examples[0].weight - 1.0).abs() < 1e-12 && (examples[1].weight - 0.5).abs() < 1e-12);
+        assert!(
+            (examples[0].weight - 1.0).abs() < 1e-12 && (examples[1].weight - 0.5).abs() < 1e-12
+        );
     }
 }

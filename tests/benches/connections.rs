@@ -166,10 +166,7 @@ async fn sandbox_searches(config: &DatabaseConfig, sandbox: usize) -> Result<Tal
     Ok(tally)
 }
 
-async fn nearest(
-    database: &Database,
-    document: usize,
-) -> Result<Option<String>, DatabaseError> {
+async fn nearest(database: &Database, document: usize) -> Result<Option<String>, DatabaseError> {
     let manifest = manifest().expect("a temporary folder is writable");
     let request = SearchRequest {
         query: "x".to_owned(),

@@ -242,7 +242,13 @@ async fn an_answer_can_come_in_one_piece() -> Outcome {
 async fn small_talk_and_other_subjects_have_no_sources_and_cost_no_model() -> Outcome {
     let (app, model) = app_with([Reply::text(&["À 22 heures [1]."])], &[]).await?;
     ingest(&app).await?;
-    for question in ["Bonjour", "merci !", "?", "Combien de pattes a une araignée ?", "Who wrote Hamlet?"] {
+    for question in [
+        "Bonjour",
+        "merci !",
+        "?",
+        "Combien de pattes a une araignée ?",
+        "Who wrote Hamlet?",
+    ] {
         let request = json!({ "question": question, "stream": false });
         let body = app.post("/chat", request).await?.success(200)?;
         assert_eq!(body["sources"], json!([]), "{question}: {body}");

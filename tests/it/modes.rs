@@ -193,7 +193,10 @@ async fn a_score_explains_itself_when_asked() -> Outcome {
         assert!(plain[0].get("explanation").is_none());
         for measure in ["distance", "keyword_score", "coverage", "relevance"] {
             let difference = number(&plain[0], measure) - number(&hits[0], measure);
-            assert!(difference.abs() < 1e-6, "{mode}, {measure}: {plain:#?} {hits:#?}");
+            assert!(
+                difference.abs() < 1e-6,
+                "{mode}, {measure}: {plain:#?} {hits:#?}"
+            );
         }
     }
     Ok(())

@@ -44,10 +44,7 @@ async fn set_as_the_search_does(sql: &Sql) -> anyhow::Result<()> {
         "')"
     );
     let settings = sql.texts(settings, &[]).await?;
-    anyhow::ensure!(
-        !settings.is_empty(),
-        "the search has settings of its own"
-    );
+    anyhow::ensure!(!settings.is_empty(), "the search has settings of its own");
     for setting in settings {
         let (name, value) = setting.split_once('=').context("a setting has a value")?;
         let adopt = "SELECT set_config($1, $2, false)";
@@ -171,7 +168,10 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
     let measured = "SELECT effort || ' ' || (recall BETWEEN 0.1 AND 1 AND (recall >= recall_wanted OR effort = 1000))
             || ' ' || recall_chunks
         FROM rappel.model WHERE effort IS NOT NULL";
-    assert!(sql.texts(measured, &[]).await?.is_empty(), "so few chunks need no index");
+    assert!(
+        sql.texts(measured, &[]).await?.is_empty(),
+        "so few chunks need no index"
+    );
 
     store_synthetic(&sql).await?;
     app.invoke("migrate", json!({})).await?;
@@ -188,7 +188,8 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
     sql.run("UPDATE rappel.model SET effort = 777").await?;
     app.invoke("migrate", json!({})).await?;
     assert!(sql.texts(measured, &[]).await?.concat().starts_with("777 "));
-    sql.run("UPDATE rappel.model SET recall_chunks = 10").await?;
+    sql.run("UPDATE rappel.model SET recall_chunks = 10")
+        .await?;
     app.invoke("migrate", json!({})).await?;
     assert!(!sql.texts(measured, &[]).await?.concat().starts_with("777 "));
     Ok(())

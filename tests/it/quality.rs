@@ -16,6 +16,8 @@ use crate::Outcome;
 const NDCG: f64 = 0.850;
 /// What a change may lose of it.
 const TOLERANCE: f64 = 0.02;
+/// What the default search may lose of the better one of its two halves.
+const LOST_TOGETHER: f64 = 0.005;
 /// The least share of the true ten nearest passages that the index must find.
 const RECALL: f64 = 0.98;
 
@@ -62,19 +64,15 @@ async fn judged_app() -> anyhow::Result<App> {
     Ok(app)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[expect(
-    clippy::print_stdout,
-    reason = "the figures are worth a look when they change"
-)]
-async fn the_default_search_ranks_the_right_passages_first() -> Outcome {
-    let app = judged_app().await?;
+/// nDCG@10 of each question in a mode, with its kind.
+async fn ndcg(app: &App, mode: &str) -> anyhow::Result<Vec<(String, f64)>> {
     let judgements = judgements()?;
-    let mut by_kind: HashMap<String, Vec<f64>> = HashMap::new();
+    let mut all = Vec::new();
     for question in lines(QUESTIONS)? {
         let judged = question["id"].as_str().and_then(|id| judgements.get(id));
         let judged = judged.with_context(|| format!("{question} is not judged"))?;
-        let hits = app.hits(json!({ "query": question["question"] })).await?;
+        let request = json!({ "query": question["question"], "mode": mode });
+        let hits = app.hits(request).await?;
         let found = hits.iter().map(|hit| {
             let id = hit["document_id"].as_str().unwrap_or_default();
             judged.get(id).copied().unwrap_or_default()
@@ -82,22 +80,53 @@ async fn the_default_search_ranks_the_right_passages_first() -> Outcome {
         let mut ideal: Vec<f64> = judged.values().copied().collect();
         ideal.sort_by(|a, b| b.total_cmp(a));
         let kind = question["kind"].as_str().unwrap_or_default().to_owned();
-        by_kind
-            .entry(kind)
-            .or_default()
-            .push(gain(found) / gain(ideal));
+        all.push((kind, gain(found) / gain(ideal)));
     }
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    for (kind, values) in &by_kind {
-        println!("{kind:<16} {:.3} of {}", mean(values), values.len());
+    Ok(all)
+}
+
+/// The mean of the questions whose kind is of interest, and their number.
+fn mean(all: &[(String, f64)], is_meant: impl Fn(&str) -> bool) -> (f64, usize) {
+    let meant = all.iter().filter(|(kind, _)| is_meant(kind));
+    let values: Vec<f64> = meant.map(|(_, value)| *value).collect();
+    (
+        values.iter().sum::<f64>() / values.len() as f64,
+        values.len(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are worth a look when they change"
+)]
+async fn the_default_search_ranks_the_right_passages_first() -> Outcome {
+    let app = judged_app().await?;
+    let hybrid = ndcg(&app, "hybrid").await?;
+    let kinds: HashSet<&str> = hybrid.iter().map(|(kind, _)| kind.as_str()).collect();
+    for kind in kinds {
+        let (mean, questions) = mean(&hybrid, |other| other == kind);
+        println!("{kind:<16} {mean:.3} of {questions}");
     }
-    let all: Vec<f64> = by_kind.into_values().flatten().collect();
-    println!("nDCG@10          {:.4} of {}", mean(&all), all.len());
+    let (all, questions) = mean(&hybrid, |_| true);
+    println!("nDCG@10          {all:.4} of {questions}");
     assert!(
-        mean(&all) >= NDCG - TOLERANCE,
-        "nDCG@10 is {:.4}; it was {NDCG}, and {TOLERANCE} may be lost",
-        mean(&all)
+        all >= NDCG - TOLERANCE,
+        "nDCG@10 is {all:.4}; it was {NDCG}, and {TOLERANCE} may be lost"
     );
+
+    // In one language, and across two, both together lose next to nothing of what the better one finds alone.
+    let (semantic, keyword) = (ndcg(&app, "semantic").await?, ndcg(&app, "keyword").await?);
+    for (which, across) in [("in one language", false), ("across languages", true)] {
+        let is_meant = |kind: &str| (kind == "other-language") == across;
+        let [hybrid, semantic, keyword] =
+            [&hybrid, &semantic, &keyword].map(|mode| mean(mode, is_meant).0);
+        println!("{which}: hybrid {hybrid:.4}, semantic {semantic:.4}, keyword {keyword:.4}");
+        assert!(
+            hybrid >= semantic.max(keyword) - LOST_TOGETHER,
+            "{which} hybrid has {hybrid:.4}, semantic {semantic:.4}, keyword {keyword:.4}"
+        );
+    }
     Ok(())
 }
 

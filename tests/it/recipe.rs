@@ -28,7 +28,11 @@ async fn embeddings(sql: &Sql) -> anyhow::Result<Vec<(String, Vec<f32>)>> {
         let (name, vector) = row.split_once(' ').context("two columns")?;
         Ok((name.to_owned(), serde_json::from_str(vector)?))
     };
-    sql.texts(select, &[]).await?.into_iter().map(parse).collect()
+    sql.texts(select, &[])
+        .await?
+        .into_iter()
+        .map(parse)
+        .collect()
 }
 
 async fn terms(sql: &Sql) -> anyhow::Result<Vec<String>> {
@@ -38,7 +42,10 @@ async fn terms(sql: &Sql) -> anyhow::Result<Vec<String>> {
 }
 
 async fn recipe(sql: &Sql) -> anyhow::Result<String> {
-    Ok(sql.texts("SELECT name FROM rappel.model", &[]).await?.concat())
+    Ok(sql
+        .texts("SELECT name FROM rappel.model", &[])
+        .await?
+        .concat())
 }
 
 /// Puts back what a build without centring stored.
@@ -59,20 +66,30 @@ async fn make_old(sql: &Sql, embedder: &Embedder) -> anyhow::Result<()> {
         ))
         .await?;
     }
-    sql.run("UPDATE rappel.model SET name = 'multilingual-e5-small'").await
+    sql.run("UPDATE rappel.model SET name = 'multilingual-e5-small'")
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_from_before_centring_is_converted_to_what_embedding_anew_would_give() -> Outcome {
+async fn a_database_from_before_centring_is_converted_to_what_embedding_anew_would_give() -> Outcome
+{
     let app = App::start().await?;
     app.ingest(samples()?).await?;
     let sql = app.sql().await?;
-    let (anew, words, name) = (embeddings(&sql).await?, terms(&sql).await?, recipe(&sql).await?);
+    let (anew, words, name) = (
+        embeddings(&sql).await?,
+        terms(&sql).await?,
+        recipe(&sql).await?,
+    );
     assert!(name.starts_with("multilingual-e5-small centred "), "{name}");
     make_old(&sql, &load().await?).await?;
 
     let refused = app.post("/search", json!({ "query": "la mer" })).await?;
-    assert!(refused.status >= 500, "two recipes are not mixed: {}", refused.text);
+    assert!(
+        refused.status >= 500,
+        "two recipes are not mixed: {}",
+        refused.text
+    );
 
     let report = app.invoke("migrate", json!({})).await?;
     assert_eq!(report["converted_from"], "multilingual-e5-small");
@@ -97,7 +114,9 @@ async fn words_of_an_older_analysis_are_found_again_after_the_migration() -> Out
     app.ingest(samples()?).await?;
     let sql = app.sql().await?;
     let (words, name) = (terms(&sql).await?, recipe(&sql).await?);
-    let (before, _) = name.rsplit_once(' ').context("a recipe ends with its analysis")?;
+    let (before, _) = name
+        .rsplit_once(' ')
+        .context("a recipe ends with its analysis")?;
     sql.run(&format!(
         "DELETE FROM rappel.chunk_terms;
          UPDATE rappel.model SET name = '{before} 0 (being converted)'"
@@ -108,8 +127,14 @@ async fn words_of_an_older_analysis_are_found_again_after_the_migration() -> Out
     assert_eq!(report["converted_from"], format!("{before} 0"));
     assert_eq!(terms(&sql).await?, words);
     let statistics = "SELECT sum(chunks) FROM rappel.term_statistics WHERE term = ''";
-    let chunks = sql.texts("SELECT count(*)::text FROM rappel.chunks", &[]).await?;
-    assert_eq!(sql.texts(&statistics.replace("sum(chunks)", "sum(chunks)::text"), &[]).await?, chunks);
+    let chunks = sql
+        .texts("SELECT count(*)::text FROM rappel.chunks", &[])
+        .await?;
+    assert_eq!(
+        sql.texts(&statistics.replace("sum(chunks)", "sum(chunks)::text"), &[])
+            .await?,
+        chunks
+    );
     Ok(())
 }
 
@@ -118,11 +143,15 @@ async fn what_cannot_be_converted_is_refused_with_what_to_do() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;
     for (name, remedy) in [
-        ("multilingual-e5-small centred 0.5-01234567 words 1", "import the documents into a new database"),
+        (
+            "multilingual-e5-small centred 0.5-01234567 words 1",
+            "import the documents into a new database",
+        ),
         ("multilingual-e5-small words 9999", "newer version"),
         ("another-model", "MODEL_DIR"),
     ] {
-        sql.run(&format!("UPDATE rappel.model SET name = '{name}'")).await?;
+        sql.run(&format!("UPDATE rappel.model SET name = '{name}'"))
+            .await?;
         let refused = app.invoke("migrate", json!({})).await;
         assert!(refused.is_err(), "{name}: {refused:?}");
         let log = app.logged()?;

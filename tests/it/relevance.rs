@@ -10,15 +10,51 @@ use crate::Outcome;
 fn notices() -> Vec<Value> {
     let notice = |id: &str, title: &str, content: &str| json!({ "id": id, "title": title, "content": content });
     vec![
-        notice("bibliotheque", "La bibliothèque", "La bibliothèque prête cinq livres pour trois semaines. Les retards coûtent dix centimes par jour et par livre."),
-        notice("dechets", "Bac jaune", "Le bac jaune est vidé le mercredi des semaines paires. Les bouteilles, boîtes de conserve et cartons y vont sans sac."),
-        notice("tennis", "Courts de tennis", "Les courts se réservent la veille à partir de dix-huit heures. L'éclairage s'éteint de lui-même à vingt-deux heures."),
-        notice("passeport", "Passeports", "Une demande de passeport se dépose sur rendez-vous, avec une photo de moins de six mois et un timbre fiscal de 86 euros."),
-        notice("cantine", "Cantine scolaire", "Le repas coûte 3,40 euros. Une absence signalée avant neuf heures n'est pas facturée."),
-        notice("bus", "Ligne 4", "Le bus de la ligne 4 passe toutes les vingt minutes, et toutes les quarante le dimanche."),
-        notice("wifi", "Guest network", "Guests use the network Osprey. Its password changes every Monday and is printed on the back of the badge."),
-        notice("coffee", "Coffee machine", "The coffee machine on the second floor is cleaned at four. Until then, take the one in the hall."),
-        notice("bikes", "Bicycle shed", "The shed is locked at nine in the evening. Whoever comes later rings for the porter."),
+        notice(
+            "bibliotheque",
+            "La bibliothèque",
+            "La bibliothèque prête cinq livres pour trois semaines. Les retards coûtent dix centimes par jour et par livre.",
+        ),
+        notice(
+            "dechets",
+            "Bac jaune",
+            "Le bac jaune est vidé le mercredi des semaines paires. Les bouteilles, boîtes de conserve et cartons y vont sans sac.",
+        ),
+        notice(
+            "tennis",
+            "Courts de tennis",
+            "Les courts se réservent la veille à partir de dix-huit heures. L'éclairage s'éteint de lui-même à vingt-deux heures.",
+        ),
+        notice(
+            "passeport",
+            "Passeports",
+            "Une demande de passeport se dépose sur rendez-vous, avec une photo de moins de six mois et un timbre fiscal de 86 euros.",
+        ),
+        notice(
+            "cantine",
+            "Cantine scolaire",
+            "Le repas coûte 3,40 euros. Une absence signalée avant neuf heures n'est pas facturée.",
+        ),
+        notice(
+            "bus",
+            "Ligne 4",
+            "Le bus de la ligne 4 passe toutes les vingt minutes, et toutes les quarante le dimanche.",
+        ),
+        notice(
+            "wifi",
+            "Guest network",
+            "Guests use the network Osprey. Its password changes every Monday and is printed on the back of the badge.",
+        ),
+        notice(
+            "coffee",
+            "Coffee machine",
+            "The coffee machine on the second floor is cleaned at four. Until then, take the one in the hall.",
+        ),
+        notice(
+            "bikes",
+            "Bicycle shed",
+            "The shed is locked at nine in the evening. Whoever comes later rings for the porter.",
+        ),
         notice("vide", "", "- - -"),
         notice("points", "", "..."),
         notice("filet", "", "|---|---|"),
@@ -31,7 +67,10 @@ const NOTHING_IN_THEM: [&str; 3] = ["vide", "points", "filet"];
 const ANSWERED: [(&str, &str); 8] = [
     ("Combien de livres peut-on emprunter ?", "bibliotheque"),
     ("quand passe la poubelle jaune", "dechets"),
-    ("Jusqu'à quelle heure peut-on jouer au tennis le soir ?", "tennis"),
+    (
+        "Jusqu'à quelle heure peut-on jouer au tennis le soir ?",
+        "tennis",
+    ),
     ("quel timbre pour un passeport", "passeport"),
     ("What does a school lunch cost?", "cantine"),
     ("How often does the bus run on Sundays?", "bus"),
@@ -57,7 +96,9 @@ async fn app() -> anyhow::Result<App> {
 }
 
 fn relevance(hit: &Value) -> anyhow::Result<f64> {
-    hit["relevance"].as_f64().with_context(|| format!("{hit} has no relevance"))
+    hit["relevance"]
+        .as_f64()
+        .with_context(|| format!("{hit} has no relevance"))
 }
 
 /// The greatest relevance of a search's hits.
@@ -83,7 +124,10 @@ async fn an_answer_is_first_in_either_language_and_what_says_nothing_never_is() 
         for mode in ["semantic", "hybrid"] {
             let hits = app.hits(json!({ "query": question, "mode": mode })).await?;
             let first = hits[0]["document_id"].as_str().unwrap_or_default();
-            assert!(!NOTHING_IN_THEM.contains(&first), "{mode}, {question}: {hits:#?}");
+            assert!(
+                !NOTHING_IN_THEM.contains(&first),
+                "{mode}, {question}: {hits:#?}"
+            );
         }
     }
     Ok(())
@@ -116,7 +160,9 @@ async fn min_relevance_leaves_out_what_is_below_it_in_every_mode() -> Outcome {
     let app = app().await?;
     let query = "Combien de livres peut-on emprunter ?";
     for mode in ["semantic", "keyword", "hybrid"] {
-        let all = app.hits(json!({ "query": query, "mode": mode, "limit": 100 })).await?;
+        let all = app
+            .hits(json!({ "query": query, "mode": mode, "limit": 100 }))
+            .await?;
         let least = relevance(&all[all.len() / 2])?;
         let request = json!({ "query": query, "mode": mode, "limit": 100, "min_relevance": least });
         let kept = app.hits(request).await?;
@@ -125,13 +171,17 @@ async fn min_relevance_leaves_out_what_is_below_it_in_every_mode() -> Outcome {
             expected += usize::from(relevance(hit)? >= least);
         }
         assert_eq!(kept.len(), expected, "{mode}");
-        let none = app.hits(json!({ "query": query, "mode": mode, "min_relevance": 1 })).await?;
+        let none = app
+            .hits(json!({ "query": query, "mode": mode, "min_relevance": 1 }))
+            .await?;
         assert_eq!(none, [] as [Value; 0], "{mode}");
     }
     let parameters = [("q", query), ("min_relevance", "1")];
     let got = app.get("/search", &parameters).await?.success(200)?;
     assert_eq!(got["hits"], json!([]));
-    let refused = app.post("/search", json!({ "query": query, "min_relevance": 1.5 })).await?;
+    let refused = app
+        .post("/search", json!({ "query": query, "min_relevance": 1.5 }))
+        .await?;
     assert_eq!(refused.problem(422, "invalid-request")?, ["min_relevance"]);
     Ok(())
 }
@@ -155,24 +205,47 @@ async fn one_manual_gives_several_passages_and_neighbours_are_one() -> Outcome {
     let app = App::start().await?;
     let chapter = |number: u32, about: &str| {
         let filler = "Les consignes générales de sécurité s'appliquent ici comme ailleurs, et chacun les relit. ";
-        format!("## {number}. {about}\n\n{about} : {}\n\n{}", about.to_lowercase().repeat(3), filler.repeat(16))
+        format!(
+            "## {number}. {about}\n\n{about} : {}\n\n{}",
+            about.to_lowercase().repeat(3),
+            filler.repeat(16)
+        )
     };
-    let manual: String = ["La chaudière", "Le brûleur de la chaudière", "Les volets", "Le portail", "La sonde de la chaudière"]
-        .into_iter()
-        .zip(1..)
-        .map(|(about, number)| chapter(number, about))
-        .collect();
-    app.ingest(vec![json!({ "id": "manuel", "title": "Manuel", "content": manual })]).await?;
+    let manual: String = [
+        "La chaudière",
+        "Le brûleur de la chaudière",
+        "Les volets",
+        "Le portail",
+        "La sonde de la chaudière",
+    ]
+    .into_iter()
+    .zip(1..)
+    .map(|(about, number)| chapter(number, about))
+    .collect();
+    app.ingest(vec![
+        json!({ "id": "manuel", "title": "Manuel", "content": manual }),
+    ])
+    .await?;
     let query = "entretien de la chaudière";
     let one = app.hits(json!({ "query": query })).await?;
-    assert_eq!(one.len(), 1, "one hit a document, unless more are asked for");
+    assert_eq!(
+        one.len(),
+        1,
+        "one hit a document, unless more are asked for"
+    );
     let several = app.hits(json!({ "query": query, "passages": 3 })).await?;
     assert!((2..=3).contains(&several.len()), "{several:#?}");
     let all = app.hits(json!({ "query": query, "passages": 10 })).await?;
-    assert_eq!(all.len(), 1, "passages that are all neighbours are one hit: {all:#?}");
+    assert_eq!(
+        all.len(),
+        1,
+        "passages that are all neighbours are one hit: {all:#?}"
+    );
     let content = all[0]["content"].as_str().unwrap_or_default();
     assert!(manual.contains(content.trim()) && content.contains("Les volets"));
-    let refused = app.post("/search", json!({ "query": query, "passages": 11 })).await?;
+    let refused = app
+        .post("/search", json!({ "query": query, "passages": 11 }))
+        .await?;
     assert_eq!(refused.problem(422, "invalid-request")?, ["passages"]);
     Ok(())
 }
@@ -180,14 +253,26 @@ async fn one_manual_gives_several_passages_and_neighbours_are_one() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_row_asked_for_is_in_the_first_hit_of_a_long_table() -> Outcome {
     let app = App::start().await?;
-    let towns = ["Ambreuil", "Corvanne", "Deluze", "Estivray", "Fauchon", "Grinval"];
-    let trades = ["boulangerie", "serrurerie", "pharmacie", "menuiserie", "fromagerie"];
+    let towns = [
+        "Ambreuil", "Corvanne", "Deluze", "Estivray", "Fauchon", "Grinval",
+    ];
+    let trades = [
+        "boulangerie",
+        "serrurerie",
+        "pharmacie",
+        "menuiserie",
+        "fromagerie",
+    ];
     let row = |n: usize| {
         let (town, trade) = (towns[n % towns.len()], trades[n / 30 % trades.len()]);
-        format!("| {trade} {town} n° {n} | rue des Tilleuls {n} | {} h |\n", 7 + n % 5)
+        format!(
+            "| {trade} {town} n° {n} | rue des Tilleuls {n} | {} h |\n",
+            7 + n % 5
+        )
     };
     let rows: String = (0..150).map(row).collect();
-    let content = format!("# Commerces\n\n| Enseigne | Adresse | Ouverture |\n|---|---|---|\n{rows}");
+    let content =
+        format!("# Commerces\n\n| Enseigne | Adresse | Ouverture |\n|---|---|---|\n{rows}");
     app.ingest(vec![
         json!({ "id": "commerces", "title": "Annuaire", "content": content }),
         json!({ "id": "autre", "title": "Phare", "content": "Le phare d’Ouessant éclaire la mer d’Iroise." }),
@@ -199,7 +284,10 @@ async fn the_row_asked_for_is_in_the_first_hit_of_a_long_table() -> Outcome {
         let hits = app.hits(json!({ "query": query, "mode": mode })).await?;
         let content = hits[0]["content"].as_str().unwrap_or_default();
         assert!(content.contains(wanted.trim()), "{mode}: {hits:#?}");
-        assert_eq!(hits[0]["heading"], "Commerces\n| Enseigne | Adresse | Ouverture |", "{mode}");
+        assert_eq!(
+            hits[0]["heading"], "Commerces\n| Enseigne | Adresse | Ouverture |",
+            "{mode}"
+        );
     }
     Ok(())
 }

@@ -40,7 +40,10 @@ pub(crate) fn lost(asked: &[Asked], answers: &[Answer]) -> Vec<Lost> {
                 id: asked.question.id.clone(),
                 question: asked.question.text.clone(),
                 ndcg_at_10,
-                judged: judged.keys().map(|id| (id.clone(), rank(id, answer))).collect(),
+                judged: judged
+                    .keys()
+                    .map(|id| (id.clone(), rank(id, answer)))
+                    .collect(),
                 found: answer.ranking.iter().take(SHOWN).cloned().collect(),
             })
         })
@@ -51,15 +54,27 @@ pub(crate) fn lost(asked: &[Asked], answers: &[Answer]) -> Vec<Lost> {
 
 /// Prints the worst of them: what should have been found, and what was.
 pub(crate) fn write(out: &mut impl Write, mode: &str, lost: &[Lost]) -> io::Result<()> {
-    writeln!(out, "\n{mode}: {} questions lose something, the worst first", lost.len())?;
+    writeln!(
+        out,
+        "\n{mode}: {} questions lose something, the worst first",
+        lost.len()
+    )?;
     for question in lost.iter().take(PRINTED) {
-        writeln!(out, "{:.3} {}: {}", question.ndcg_at_10, question.id, question.question)?;
+        writeln!(
+            out,
+            "{:.3} {}: {}",
+            question.ndcg_at_10, question.id, question.question
+        )?;
         let judged = question.judged.iter().map(|(id, rank)| match rank {
             Some(rank) => format!("{id} (rank {rank})"),
             None => format!("{id} (not found)"),
         });
         let judged = judged.collect::<Vec<_>>().join(", ");
-        writeln!(out, "      judged {judged}; found {}", question.found.join(", "))?;
+        writeln!(
+            out,
+            "      judged {judged}; found {}",
+            question.found.join(", ")
+        )?;
     }
     Ok(())
 }

@@ -63,7 +63,10 @@ impl Separation {
         }
         let right = asked.iter().zip(answers).filter_map(|(asked, answer)| {
             let best = answer.ranking.first()?;
-            Some((*answer.relevance.first()?, asked.question.judged.contains_key(best)))
+            Some((
+                *answer.relevance.first()?,
+                asked.question.judged.contains_key(best),
+            ))
         });
         let wrong = unanswerable
             .iter()
@@ -94,12 +97,22 @@ impl Separation {
             proposed.kept * 100.0,
             proposed.stopped * 100.0
         )?;
-        writeln!(out, "relevance    best hits    right   (expected calibration error {:.3})", calibration.expected_error)?;
+        writeln!(
+            out,
+            "relevance    best hits    right   (expected calibration error {:.3})",
+            calibration.expected_error
+        )?;
         calibration
             .bins
             .iter()
             .filter(|bin| bin.hits > 0)
-            .try_for_each(|bin| writeln!(out, "{:>9.2} {:>12} {:>8.2}", bin.relevance, bin.hits, bin.right))
+            .try_for_each(|bin| {
+                writeln!(
+                    out,
+                    "{:>9.2} {:>12} {:>8.2}",
+                    bin.relevance, bin.hits, bin.right
+                )
+            })
     }
 }
 
@@ -191,7 +204,10 @@ mod tests {
     fn the_threshold_is_the_greatest_that_keeps_enough() {
         let answerable: Vec<f64> = (1..=100).map(|n| f64::from(n) / 100.0).collect();
         let threshold = Threshold::keeping(0.97, &answerable, &[0.005, 0.02, 0.5]);
-        assert!(is(threshold.min_relevance, 0.04) && is(threshold.kept, 0.97), "{threshold:?}");
+        assert!(
+            is(threshold.min_relevance, 0.04) && is(threshold.kept, 0.97),
+            "{threshold:?}"
+        );
         assert!(is(threshold.stopped, 2.0 / 3.0), "{threshold:?}");
     }
 

@@ -174,7 +174,12 @@ impl JudgedSet {
         let embedding = asked.embedding.clone();
         let start = Instant::now();
         let hits = search
-            .find(self.state.database(), &self.setup.manifest, embedding, config)
+            .find(
+                self.state.database(),
+                &self.setup.manifest,
+                embedding,
+                config,
+            )
             .await?;
         let database_ms = milliseconds_since(start);
         let start = Instant::now();

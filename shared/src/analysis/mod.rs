@@ -9,10 +9,7 @@ mod numbers;
 mod stop_words;
 mod tokens;
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use frostem::{Algorithm, Stemmer};
 
@@ -93,7 +90,10 @@ pub fn query_terms(text: &str) -> Vec<(String, i32)> {
 /// The terms of [`query_terms`] alone.
 #[must_use]
 pub fn query(text: &str) -> Vec<String> {
-    query_terms(text).into_iter().map(|(term, _)| term).collect()
+    query_terms(text)
+        .into_iter()
+        .map(|(term, _)| term)
+        .collect()
 }
 
 /// What a token is counted as; nothing if it is a stop word of the language, or accents without a letter.

@@ -118,8 +118,7 @@ pub(crate) fn explain(error: &Error) -> Finding {
 }
 
 /// What to do about a model that is not the database's.
-pub(crate) const MODEL_REMEDY: &str =
-    "configure the model that embedded this database (MODEL_DIR, --model) and run `rappel migrate`, or use another \
+pub(crate) const MODEL_REMEDY: &str = "configure the model that embedded this database (MODEL_DIR, --model) and run `rappel migrate`, or use another \
      database";
 
 fn unavailable(cause: Cause, detail: &str) -> &'static str {

@@ -26,8 +26,8 @@ pub(super) async fn examine(state: &State) -> Result<Finding, Error> {
     let load = Statement::read("SELECT vector_dims('[1]'::vector)");
     transaction.fetch_all::<(i32,)>(load).await?;
     let effort = state.search_config().effort.unwrap_or(SearchConfig::EFFORT);
-    let effort = Statement::read("SELECT set_config('hnsw.ef_search', $1, true)")
-        .bind(effort.to_string());
+    let effort =
+        Statement::read("SELECT set_config('hnsw.ef_search', $1, true)").bind(effort.to_string());
     transaction.fetch_all::<(String,)>(effort).await?;
 
     let explain = Statement::read("EXPLAIN SELECT * FROM nearest($1::real[]::halfvec, $2)")

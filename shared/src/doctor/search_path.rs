@@ -147,13 +147,21 @@ async fn effort(state: &State) -> Result<String, Error> {
     let measured: Option<(i32, f64, i64)> = state.database().fetch_optional(statement).await?;
     let measured = measured.map(|(effort, recall, chunks)| {
         let percent = recall * 100.0;
-        (effort, format!("effort {effort} found {percent:.1} % of the nearest among {chunks} chunks"))
+        (
+            effort,
+            format!("effort {effort} found {percent:.1} % of the nearest among {chunks} chunks"),
+        )
     });
     Ok(match (state.search_config().effort, measured) {
-        (Some(set), Some((_, found))) => format!("SEARCH_EFFORT is {set}; {found} when it was measured"),
+        (Some(set), Some((_, found))) => {
+            format!("SEARCH_EFFORT is {set}; {found} when it was measured")
+        }
         (Some(set), None) => format!("SEARCH_EFFORT is {set}; its recall was not measured"),
         (None, Some((_, found))) => found,
-        (None, None) => format!("effort {}; there are too few chunks to measure it", SearchConfig::EFFORT),
+        (None, None) => format!(
+            "effort {}; there are too few chunks to measure it",
+            SearchConfig::EFFORT
+        ),
     })
 }
 

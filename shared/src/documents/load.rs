@@ -143,15 +143,12 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
             &chunks.finish(),
         )
         .await?;
-    transaction
-        .copy_in(COPY_TERMS, &terms.finish())
-        .await?;
+    transaction.copy_in(COPY_TERMS, &terms.finish()).await?;
     transaction.commit().await
 }
 
 /// Takes the rows of a [`TermsCopy`].
-pub(super) const COPY_TERMS: &str =
-    "COPY rappel.chunk_terms (document_id, ordinal, length, terms, frequencies) FROM STDIN (FORMAT binary)";
+pub(super) const COPY_TERMS: &str = "COPY rappel.chunk_terms (document_id, ordinal, length, terms, frequencies) FROM STDIN (FORMAT binary)";
 
 /// Rows of `rappel.chunk_terms`.
 pub(super) struct TermsCopy(BinaryCopy);

@@ -158,13 +158,18 @@ impl fmt::Display for Centring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-", self.strength)?;
         let hash = Sha256::digest(self.to_bytes());
-        hash.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+        hash.iter()
+            .take(4)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     let (numbers, _) = bytes.as_chunks::<4>();
-    numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    numbers
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect()
 }
 
 fn length(vector: &[f32]) -> f32 {
@@ -176,7 +181,8 @@ mod tests {
     use super::*;
 
     fn centring() -> Centring {
-        Centring::new(0.5, vec![0.8, 0.0], vec![0.0, 0.8], Vec::new()).expect("means of unit vectors")
+        Centring::new(0.5, vec![0.8, 0.0], vec![0.0, 0.8], Vec::new())
+            .expect("means of unit vectors")
     }
 
     #[test]
@@ -185,17 +191,28 @@ mod tests {
         centring().apply(Kind::Passage, &mut passage);
         centring().apply(Kind::Query, &mut question);
         // (0.2, 0.8) and (0.6, 0.4), normalised.
-        assert!((passage[0] - 0.2 / 0.68_f32.sqrt()).abs() < 1e-6, "{passage:?}");
-        assert!((question[1] - 0.4 / 0.52_f32.sqrt()).abs() < 1e-6, "{question:?}");
+        assert!(
+            (passage[0] - 0.2 / 0.68_f32.sqrt()).abs() < 1e-6,
+            "{passage:?}"
+        );
+        assert!(
+            (question[1] - 0.4 / 0.52_f32.sqrt()).abs() < 1e-6,
+            "{question:?}"
+        );
         assert!((length(&passage) - 1.0).abs() < 1e-6);
     }
 
     #[test]
     fn another_strength_or_other_means_have_another_name() {
         let name = centring().to_string();
-        let stronger = Centring::new(0.6, vec![0.8, 0.0], vec![0.0, 0.8], Vec::new()).expect("means");
-        let swapped = Centring::new(0.5, vec![0.0, 0.8], vec![0.8, 0.0], Vec::new()).expect("means");
-        assert!(name.starts_with("0.5-") && name == centring().to_string(), "{name}");
+        let stronger =
+            Centring::new(0.6, vec![0.8, 0.0], vec![0.0, 0.8], Vec::new()).expect("means");
+        let swapped =
+            Centring::new(0.5, vec![0.0, 0.8], vec![0.8, 0.0], Vec::new()).expect("means");
+        assert!(
+            name.starts_with("0.5-") && name == centring().to_string(),
+            "{name}"
+        );
         assert!(name != stronger.to_string() && name != swapped.to_string());
     }
 
@@ -205,7 +222,10 @@ mod tests {
         let centring = Centring::new(0.5, vec![0.0; 3], vec![0.0; 3], directions).expect("means");
         let mut passage = [0.8, 0.0, 0.6];
         centring.apply(Kind::Passage, &mut passage);
-        assert!((0.6 * passage[0] + 0.8 * passage[1]).abs() < 1e-6, "{passage:?}");
+        assert!(
+            (0.6 * passage[0] + 0.8 * passage[1]).abs() < 1e-6,
+            "{passage:?}"
+        );
         assert!((length(&passage) - 1.0).abs() < 1e-6);
     }
 

@@ -252,7 +252,9 @@ pub fn fidelity(embedder: &Embedder, folder: &Path) -> Result<Option<Fidelity>, 
         required_centred: reference.minimum_cosine_centred,
     };
     for mut text in reference.texts {
-        let uncentred = embedder.embed_uncentred(text.kind, &[&text.text])?.remove(0);
+        let uncentred = embedder
+            .embed_uncentred(text.kind, &[&text.text])?
+            .remove(0);
         fidelity.lowest = fidelity.lowest.min(cosine(&uncentred, &text.embedding));
         if let Some(centring) = embedder.manifest().centring() {
             centring.apply(text.kind, &mut text.embedding);

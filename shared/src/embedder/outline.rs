@@ -152,7 +152,10 @@ fn table(lines: &[Line]) -> Option<(Table, usize)> {
     if !first.contains('|') || !is_separator(second) {
         return None;
     }
-    let rows = lines.iter().take_while(|(_, line)| line.contains('|')).count();
+    let rows = lines
+        .iter()
+        .take_while(|(_, line)| line.contains('|'))
+        .count();
     let (last, line) = lines[rows - 1];
     let table = Table {
         range: *start..last + line.len(),
@@ -191,7 +194,11 @@ mod tests {
             ("```\n# commentaire\n```", false),
             ("", false),
         ] {
-            assert_eq!(Outline::of(content).has_headings(), has_heading, "{content:?}");
+            assert_eq!(
+                Outline::of(content).has_headings(),
+                has_heading,
+                "{content:?}"
+            );
         }
     }
 
@@ -208,9 +215,15 @@ mod tests {
     fn the_outer_headings_go_first_where_not_all_fit() {
         let at = MANUAL.find("rincer").expect("it is there");
         let outline = Outline::of(MANUAL);
-        assert_eq!(outline.heading(at, |heading| heading.len() <= 20), "Entretien > Filtre");
+        assert_eq!(
+            outline.heading(at, |heading| heading.len() <= 20),
+            "Entretien > Filtre"
+        );
         assert_eq!(outline.heading(at, |heading| heading.len() <= 3), "");
-        assert_eq!(outline.longest(str::len), "Pompe > Entretien > Filtre".len());
+        assert_eq!(
+            outline.longest(str::len),
+            "Pompe > Entretien > Filtre".len()
+        );
     }
 
     #[test]

@@ -84,6 +84,9 @@ mod tests {
     fn a_name_from_before_recipes_is_that_of_the_model() {
         let recipe = Recipe::of_name("multilingual-e5-small");
         assert_eq!(recipe.model, "multilingual-e5-small");
-        assert_eq!((recipe.centring, recipe.analysis), (None, Recipe::FIRST_ANALYSIS));
+        assert_eq!(
+            (recipe.centring, recipe.analysis),
+            (None, Recipe::FIRST_ANALYSIS)
+        );
     }
 }

@@ -30,8 +30,7 @@ impl Relevance {
     /// The probability, 0 to 1.
     #[must_use]
     pub fn of(&self, distance: f64, coverage: f64) -> f64 {
-        let logit =
-            self.intercept + self.similarity * (1.0 - distance) + self.coverage * coverage;
+        let logit = self.intercept + self.similarity * (1.0 - distance) + self.coverage * coverage;
         1.0 / (1.0 + (-logit).exp())
     }
 
@@ -52,7 +51,10 @@ impl Relevance {
         if usable {
             Ok(self)
         } else {
-            Err("relevance must have an intercept from -100 to 100 and coefficients from 0 to 100".to_owned())
+            Err(
+                "relevance must have an intercept from -100 to 100 and coefficients from 0 to 100"
+                    .to_owned(),
+            )
         }
     }
 }

@@ -40,7 +40,11 @@ pub(super) async fn convert(
         return Ok(None);
     };
     let plan = Plan::between(&old, manifest)?;
-    tracing::info!(from = old, to = manifest.recipe(), "the database is being converted; searches and writes wait");
+    tracing::info!(
+        from = old,
+        to = manifest.recipe(),
+        "the database is being converted; searches and writes wait"
+    );
     if !announce(database, &old).await? {
         return Ok(None);
     }
@@ -140,7 +144,10 @@ async fn name(transaction: &mut Transaction) -> Result<String, DatabaseError> {
 async fn rename(transaction: &mut Transaction, name: &str) -> Result<(), DatabaseError> {
     let statement =
         Statement::write("UPDATE rappel.model SET name = $1 RETURNING name").bind(name.to_owned());
-    transaction.fetch_all::<(String,)>(statement).await.map(drop)
+    transaction
+        .fetch_all::<(String,)>(statement)
+        .await
+        .map(drop)
 }
 
 /// The statement that does to every stored passage what [`Centring::apply`] does to a new one.
@@ -148,7 +155,10 @@ fn centre(centring: &Centring) -> String {
     let mean = centring.mean(Kind::Passage).iter();
     let shift = array(mean.map(|x| x * centring.strength()));
     let directions = array(centring.directions().iter().flatten().copied());
-    format!(concat!("SELECT ", function!("centre"), "({}, {})"), shift, directions)
+    format!(
+        concat!("SELECT ", function!("centre"), "({}, {})"),
+        shift, directions
+    )
 }
 
 fn array(numbers: impl Iterator<Item = f32>) -> String {

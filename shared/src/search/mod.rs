@@ -103,7 +103,12 @@ impl Search {
         let embedding = state.embed_one(Kind::Query, question).await?;
         let embed = start.elapsed();
         let hits = self
-            .find(state.database(), state.manifest()?, embedding, state.search_config())
+            .find(
+                state.database(),
+                state.manifest()?,
+                embedding,
+                state.search_config(),
+            )
             .await?;
         let found = start.elapsed();
         let hits = self.reranked(state, hits).await?;
@@ -129,8 +134,9 @@ impl Search {
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<Vec<Hit>, DatabaseError> {
-        let (terms, words): (Vec<String>, Vec<i32>) =
-            analysis::query_terms(self.query.as_str()).into_iter().unzip();
+        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(self.query.as_str())
+            .into_iter()
+            .unzip();
         let filter = self
             .filter
             .as_ref()

@@ -100,8 +100,7 @@ impl SearchRequest {
         }));
         errors.extend(self.min_relevance.and_then(|relevance| {
             let expected = "must be from 0 (everything) to 1";
-            (!(0.0..=1.0).contains(&relevance))
-                .then(|| FieldError::new("min_relevance", expected))
+            (!(0.0..=1.0).contains(&relevance)).then(|| FieldError::new("min_relevance", expected))
         }));
         errors.extend(self.semantic_weight.and_then(|weight| {
             let expected = "must be from 0 (keywords alone) to 1 (meaning alone)";
