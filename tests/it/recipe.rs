@@ -6,10 +6,17 @@ use shared::{
     config::ModelConfig,
     embedder::{Embedder, Kind, cosine, titled},
 };
-use tests::{App, Assets, Sql, samples};
+use tests::{App, Assets, Sql};
 use tokio::task::spawn_blocking;
 
 use crate::Outcome;
+
+/// One of them is long enough to have several passages.
+const SAMPLES: [&str; 3] = [
+    "travail-reglement-atelier",
+    "recette-crepes",
+    "library-late-returns",
+];
 
 async fn load() -> anyhow::Result<Embedder> {
     let assets = Assets::prepared().await?;
@@ -74,7 +81,7 @@ async fn make_old(sql: &Sql, embedder: &Embedder) -> anyhow::Result<()> {
 async fn a_database_from_before_centring_is_converted_to_what_embedding_anew_would_give() -> Outcome
 {
     let app = App::start().await?;
-    app.ingest(samples()?).await?;
+    app.ingest_samples(&SAMPLES).await?;
     let sql = app.sql().await?;
     let (anew, words, name) = (
         embeddings(&sql).await?,
@@ -111,7 +118,7 @@ async fn a_database_from_before_centring_is_converted_to_what_embedding_anew_wou
 #[tokio::test(flavor = "multi_thread")]
 async fn words_of_an_older_analysis_are_found_again_after_the_migration() -> Outcome {
     let app = App::start().await?;
-    app.ingest(samples()?).await?;
+    app.ingest_samples(&SAMPLES).await?;
     let sql = app.sql().await?;
     let (words, name) = (terms(&sql).await?, recipe(&sql).await?);
     let (before, _) = name

@@ -20,6 +20,9 @@ struct Shown<'a> {
     source: usize,
     #[serde(skip_serializing_if = "str::is_empty")]
     title: &'a str,
+    /// What the text stands under.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    heading: &'a str,
     text: &'a str,
 }
 
@@ -47,6 +50,7 @@ impl Source {
         fenced(&Shown {
             source: self.number,
             title: &self.hit.title,
+            heading: &self.hit.heading,
             text: &self.hit.content,
         })
     }

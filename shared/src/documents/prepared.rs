@@ -3,7 +3,7 @@
 use super::batch::CheckedDocument;
 use crate::{
     analysis::{self, Language, Terms},
-    embedder::{Embedder, EmbedderError, Kind, titled},
+    embedder::{Chunk, Embedder, EmbedderError, Kind, titled},
 };
 
 /// A document with its chunks.
@@ -84,7 +84,14 @@ fn chunks(
     let chunks = embedder
         .chunks(&document.title, &document.content)?
         .into_iter();
+    // What has neither a letter nor a digit says nothing, and whatever a model makes of that is as near to one question
+    // as to any other: such a document is stored, and not found.
+    let says_something = |chunk: &Chunk| {
+        let parts = [&document.title, &chunk.heading, &chunk.content];
+        parts.iter().any(|part| part.contains(char::is_alphanumeric))
+    };
     Ok(chunks
+        .filter(says_something)
         .map(|chunk| PreparedChunk {
             start: i32::try_from(chunk.start).unwrap_or(i32::MAX),
             terms: chunk_terms(&document.title, &chunk.heading, &chunk.content, language),
