@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_long_table_is_a_part_whose_rows_stand_under_its_columns() {
-        let rows: String = (0..20).map(|n| format!("| pièce {n} | {n} |\n")).collect();
+        let rows: Vec<String> = (0..20).map(|n| format!("| pièce {n} | {n} |\n")).collect();
+        let rows = rows.concat();
         let text = format!("# Stock\navant\n\n| Nom | Prix |\n|---|---:|\n{rows}\naprès\n");
         let parts = Outline::of(&text).parts(text.len());
         let tables: Vec<bool> = parts.iter().map(|part| part.is_table).collect();

@@ -27,6 +27,13 @@ impl Default for Relevance {
 }
 
 impl Relevance {
+    /// Next to no relevance, whatever the passage.
+    pub(crate) const NONE: Self = Self {
+        intercept: -100.0,
+        similarity: 0.0,
+        coverage: 0.0,
+    };
+
     /// The probability, 0 to 1.
     #[must_use]
     pub fn of(&self, distance: f64, coverage: f64) -> f64 {

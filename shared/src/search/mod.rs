@@ -158,7 +158,7 @@ impl Search {
         .bind(self.semantic_weight.unwrap_or(config.semantic_weight))
         .bind(config.k1)
         .bind(config.b)
-        .bind(model.relevance.coefficients())
+        .bind(self.query.relevance(model).coefficients())
         .bind(if self.rerank { 0.0 } else { self.min_relevance })
         .bind(self.passages)
         .bind(self.expand)

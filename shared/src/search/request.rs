@@ -8,6 +8,7 @@ use crate::{
     Error,
     config::SearchConfig,
     documents::{Limit, Metadata},
+    embedder::{Manifest, Relevance},
     error::FieldError,
 };
 
@@ -171,6 +172,16 @@ impl Query {
             ))
         } else {
             Ok(Self(text))
+        }
+    }
+
+    /// How relevance is told for this question: a text without a letter or a digit asks nothing, so nothing answers it,
+    /// however near it is.
+    pub(super) fn relevance(&self, model: &Manifest) -> Relevance {
+        if self.0.contains(char::is_alphanumeric) {
+            model.relevance
+        } else {
+            Relevance::NONE
         }
     }
 
