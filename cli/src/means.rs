@@ -168,7 +168,9 @@ fn directions(kinds: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
             }
             let square = dot(&rest, &rest);
             if square > NOTHING {
-                rest.iter_mut().for_each(|x| *x /= square.sqrt());
+                for x in &mut rest {
+                    *x /= square.sqrt();
+                }
                 directions.push(rest);
             }
         }
