@@ -96,7 +96,7 @@ fn server_port(app: &App) -> Result<u16> {
     port(app.database_url())
 }
 
-fn port(url: &str) -> Result<u16> {
+pub(crate) fn port(url: &str) -> Result<u16> {
     Url::parse(url)?
         .port()
         .context("the database's URL has a port")

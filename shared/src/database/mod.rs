@@ -138,7 +138,8 @@ impl Database {
             standing,
             ..
         } = self.current.connect().await?;
-        if standing.pooler != Pooler::Transaction {
+        // Startup options that arrived are not a pooler's doing, and limit this connection too.
+        if standing.pooler != Pooler::Transaction || standing.proof == Proof::StartupOptions {
             for setting in settings
                 .iter()
                 .copied()

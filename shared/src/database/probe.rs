@@ -27,7 +27,7 @@ use crate::config::{DatabaseConfig, PoolerSetting};
 #[derive(Debug)]
 pub struct Probe {
     options: PgConnectOptions,
-    pooler: Pooler,
+    pooler: Option<Pooler>,
     /// As if nothing were known of a pooler.
     route: Route,
     /// `None` for a Unix socket.
@@ -76,18 +76,19 @@ impl Probe {
             port: options.get_port(),
             family: config.address_family,
         });
+        let untold = config.pooler == PoolerSetting::Auto && pooler == Pooler::Direct;
         Ok(Self {
             options,
-            pooler,
+            pooler: (!untold).then_some(pooler),
             route,
             endpoint,
             limit: config.acquire_timeout,
         })
     }
 
-    /// What the settings, or for `auto` the address, say of the pooler.
+    /// What the settings, or for `auto` the address, say of the pooler; `None` if neither says anything.
     #[must_use]
-    pub fn pooler(&self) -> Pooler {
+    pub fn pooler(&self) -> Option<Pooler> {
         self.pooler
     }
 

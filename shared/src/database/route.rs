@@ -186,10 +186,11 @@ impl Route {
         if proof == Proof::Disproved {
             self.refuse_if_vouched(proof.evidence())?;
         }
+        let standing = self.judge(proof);
         Ok(Connected {
             connection,
-            standing: self.judge(proof),
-            backend,
+            standing,
+            backend: backend.filter(|_| standing.pooler == Pooler::Direct),
         })
     }
 

@@ -64,7 +64,29 @@ pub(super) async fn examine(probe: &Probe) -> Result<Option<Examined>, DatabaseE
     }))
 }
 
-fn judge(configured: Pooler, seen: Seen, evidence: &str) -> Finding {
+fn judge(configured: Option<Pooler>, seen: Seen, evidence: &str) -> Finding {
+    match configured {
+        Some(configured) => compare(configured, seen, evidence),
+        None => ok(untold(seen, evidence)),
+    }
+}
+
+/// What `auto` makes of it: it needs no setting to be right, only to be faster.
+fn untold(seen: Seen, evidence: &str) -> String {
+    let unnamed = "statements are unnamed in transactions, four round trips each";
+    let look = "saves a look at each connect";
+    match seen {
+        Seen::Direct => format!("no pooler: {evidence}; statements are named, one round trip each"),
+        Seen::Unproven => format!(
+            "no pooler shows itself, and it is not proven that there is none: {evidence}; {unnamed}: if there is none, \
+             DATABASE_POOLER=direct saves three"
+        ),
+        Seen::Session => format!("{evidence}; {unnamed}; DATABASE_POOLER=session {look}"),
+        Seen::Transaction => format!("{evidence}; {unnamed}; DATABASE_POOLER=transaction {look}"),
+    }
+}
+
+fn compare(configured: Pooler, seen: Seen, evidence: &str) -> Finding {
     let found = format!("{} as configured; {evidence}", name(configured));
     let differs = format!("{} is configured, but {evidence}", name(configured));
     let saves = "DATABASE_POOLER=direct saves 3 round trips a statement";
@@ -78,9 +100,8 @@ fn judge(configured: Pooler, seen: Seen, evidence: &str) -> Finding {
             "set DATABASE_POOLER=session, or transaction, which works through every pooler",
         ),
         (Pooler::Direct, Seen::Unproven) => ok(format!(
-            "no pooler shows itself, and none is proven to be absent: {evidence}; with \
-             DATABASE_POOLER=direct statements are named, one round trip each, otherwise unnamed in \
-             transactions, four each"
+            "no pooler shows itself, as configured: {evidence}; statements are named since \
+             DATABASE_POOLER=direct says that there is none"
         )),
         (Pooler::Session, Seen::Direct) => warning(differs, format!("{saves}: set it")),
         (Pooler::Session, Seen::Unproven) => {
@@ -227,7 +248,7 @@ mod tests {
 
     #[test]
     fn only_a_setting_that_meets_other_clients_statements_fails() {
-        let status = |configured, seen| judge(configured, seen, "evidence").0;
+        let status = |configured, seen| compare(configured, seen, "evidence").0;
         assert_eq!(status(Pooler::Direct, Seen::Direct), Status::Ok);
         assert_eq!(status(Pooler::Direct, Seen::Unproven), Status::Ok);
         assert_eq!(status(Pooler::Direct, Seen::Session), Status::Warning);
@@ -242,6 +263,7 @@ mod tests {
             Seen::Transaction,
         ] {
             assert_eq!(status(Pooler::Transaction, seen), Status::Ok);
+            assert_eq!(judge(None, seen, "evidence").0, Status::Ok);
         }
     }
 }
