@@ -7,6 +7,8 @@
 //! [`documents`]; [`state`], what a sandbox keeps, with [`imports`]; [`search`]; [`http`], which ties them
 //! together for the functions; [`doctor`], which looks at them from outside, and [`health`], its short form.
 
+include!(concat!(env!("OUT_DIR"), "/macros.rs"));
+
 pub mod analysis;
 pub mod aws;
 mod cause;

@@ -146,6 +146,12 @@ impl Problem {
                 "The database schema is missing or behind",
                 "migrations have to be applied to this database",
             ),
+            DatabaseError::Migration(_) => Self::new(
+                503,
+                "migration-refused",
+                "The database schema cannot be brought up to date",
+                "the log says what stands in the way",
+            ),
             DatabaseError::Value(_) | DatabaseError::Statement(_) => Self::internal(),
         }
     }

@@ -36,6 +36,9 @@ pub enum DatabaseError {
         "the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`"
     )]
     NotMigrated(String),
+    /// The server, the role or the history of the database keeps the schema from being changed; the message says what to do.
+    #[error("the schema cannot be brought up to date: {0}")]
+    Migration(String),
     /// The server does not take a value that a statement brought. Its words may quote the value, so only its
     /// SQLSTATE is kept.
     #[error("the database refused a value (SQLSTATE {0})")]
@@ -154,7 +157,7 @@ impl DatabaseError {
         };
         let message = database.message().to_owned();
         match database.code().as_deref() {
-            // rappel.require_model of migration 1.
+            // `require_model`.
             Some("RP001") => Self::ModelMismatch(message),
             // query_canceled: by statement_timeout, the only one to cancel here.
             Some("57014") => Self::StatementTimeout,

@@ -123,8 +123,12 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
         }
     }
     let mut transaction = database.begin().await?;
-    let check = Statement::read("SELECT 1 FROM (SELECT rappel.require_model($1)) AS checked")
-        .bind(model.to_owned());
+    let check = Statement::read(concat!(
+        "SELECT 1 FROM (SELECT ",
+        function!("require_model"),
+        "($1)) AS checked"
+    ))
+    .bind(model.to_owned());
     transaction.fetch_all::<(i32,)>(check).await?;
     transaction
         .copy_in(

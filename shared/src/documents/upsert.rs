@@ -153,10 +153,11 @@ fn upsert_statement(model: &str, prepared: &[Prepared]) -> Statement {
             chunks.push(position, ordinal, chunk);
         }
     }
-    let statement = Statement::upsert(
-        "SELECT document_id, created
-         FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    )
+    let statement = Statement::upsert(concat!(
+        "SELECT document_id, created FROM ",
+        function!("upsert"),
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    ))
     .bind(model.to_owned())
     .bind(column(|document| document.id.as_str()))
     .bind(column(|document| &document.title))
@@ -166,7 +167,7 @@ fn upsert_statement(model: &str, prepared: &[Prepared]) -> Statement {
     chunks.bind(statement)
 }
 
-/// The chunks of all documents of a batch, column by column, as `rappel.upsert` takes them.
+/// The chunks of all documents of a batch, column by column, as `upsert` takes them.
 #[derive(Default)]
 struct ChunkColumns {
     documents: Vec<i32>,
