@@ -114,6 +114,20 @@ impl Problem {
                 "try again in a moment",
             )
             .retry(1),
+            DatabaseError::ReadOnly(_) => Self::new(
+                503,
+                "database-read-only",
+                "The database takes no changes",
+                "it is read-only for now; try again in a moment",
+            )
+            .retry(5),
+            DatabaseError::Shared(_) => Self::new(
+                503,
+                "database-pooler",
+                "The connection to the database is shared",
+                "nothing was changed; try again in a moment",
+            )
+            .retry(1),
             DatabaseError::Busy => Self::new(
                 503,
                 "database-busy",

@@ -67,7 +67,15 @@ where
         return Ok(outcomes(batch, &stored, &mut HashMap::new()));
     }
     let prepared = embed(fresh.into_values().collect()).await?;
-    let mut written = write(database, model, &prepared).await?;
+    let (mut written, repeated) = write(database, model, &prepared).await?;
+    if repeated {
+        // The first try may have stored what the second one found: it was not there before.
+        for outcome in written.values_mut() {
+            if !stored.contains_key(outcome.id.as_str()) {
+                outcome.status = Status::Created;
+            }
+        }
+    }
     Ok(outcomes(batch, &stored, &mut written))
 }
 
@@ -98,14 +106,15 @@ pub(super) async fn stored(
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
-/// Stores documents in one statement and says of each whether it is new.
+/// Stores documents in one statement and says of each whether it is new; and whether the statement was
+/// sent again after its connection was lost, so that what is not new may be the first try's.
 pub(super) async fn write(
     database: &Database,
     model: &str,
     prepared: &[Prepared],
-) -> Result<HashMap<String, Outcome>, DatabaseError> {
-    let rows: Vec<(String, bool)> = database
-        .fetch_all(upsert_statement(model, prepared))
+) -> Result<(HashMap<String, Outcome>, bool), DatabaseError> {
+    let (rows, repeated): (Vec<(String, bool)>, bool) = database
+        .fetch_again(upsert_statement(model, prepared))
         .await?;
     let created: HashMap<String, bool> = rows.into_iter().collect();
     let outcome = |prepared: &Prepared| {
@@ -118,7 +127,7 @@ pub(super) async fn write(
         let chunks = i64::try_from(prepared.chunks.len()).unwrap_or(i64::MAX);
         (id.as_str().to_owned(), Outcome { id, status, chunks })
     };
-    Ok(prepared.iter().map(outcome).collect())
+    Ok((prepared.iter().map(outcome).collect(), repeated))
 }
 
 /// Stores embedded documents as a part of `transaction`.
