@@ -18,7 +18,7 @@ use tokio::{net::TcpStream, time::sleep};
 use url::Url;
 
 use self::program::Program;
-use crate::{account::Account, ports::free_port};
+use crate::{account::Account, ports::free_port, skip::skipped};
 
 /// How long it may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ impl PgBouncer {
     /// When it does not start.
     pub async fn before(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let Some(program) = Program::all().await?.first() else {
-            note("skipped: there is no PgBouncer");
+            skipped("there is no PgBouncer")?;
             return Ok(None);
         };
         Self::start(program, server_url, settings, "")
@@ -72,7 +72,7 @@ impl PgBouncer {
             started.push(Self::start(program, server_url, settings, "").await?);
         }
         if started.is_empty() {
-            note("skipped: there is no PgBouncer");
+            skipped("there is no PgBouncer")?;
         }
         Ok(started)
     }
@@ -85,7 +85,7 @@ impl PgBouncer {
     pub async fn remembering(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let mut programs = Program::all().await?.iter();
         let Some(program) = programs.find(|program| program.remembers()) else {
-            note("skipped: there is no PgBouncer that remembers named statements, 1.21 or later");
+            skipped("there is no PgBouncer that remembers named statements, 1.21 or later")?;
             return Ok(None);
         };
         let more = "max_prepared_statements = 200\n";
@@ -156,12 +156,6 @@ impl Drop for PgBouncer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Says on stderr what there is not.
-fn note(message: &str) {
-    // Nothing is lost if nobody reads it.
-    let _ = writeln!(io::stderr(), "{message}");
 }
 
 fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> Result<TempDir> {

@@ -3,6 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use super::dial::DialError;
+use crate::cause::chain;
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +140,7 @@ impl DatabaseError {
         };
         Self::Unavailable {
             cause,
-            detail: error.to_string(),
+            detail: chain(error),
         }
     }
 

@@ -8,6 +8,7 @@
 mod current;
 mod deadline;
 mod dial;
+mod encoding;
 mod failure;
 mod forwarder;
 mod login;
