@@ -33,7 +33,9 @@ impl Place {
     pub(crate) fn choose(root: Option<&Path>) -> anyhow::Result<Self> {
         let resolved = |root: &Path| {
             let folder = root.canonicalize().ok().filter(|root| root.is_dir());
-            folder.with_context(|| format!("--import-root is {}, which is not a folder", root.display()))
+            folder.with_context(|| {
+                format!("--import-root is {}, which is not a folder", root.display())
+            })
         };
         let root = root.map(resolved).transpose()?;
         let port = Server::port()?;

@@ -45,8 +45,10 @@ pub(crate) fn note(text: &str) {
 /// Whether an error is that the reader of the output has gone.
 pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.is_some_and(|inner| inner.is::<Closed>())
+        let inner = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        matches!(inner, Some(inner) if inner.is::<Closed>())
     })
 }
 
@@ -63,8 +65,8 @@ impl Out {
 
     /// Writes a value as JSON of several lines.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let json = escaped(&serde_json::to_string_pretty(value)?);
-        writeln!(self, "{json}")
+        let json = serde_json::to_string_pretty(value)?;
+        writeln!(self, "{}", escaped(&json))
     }
 
     fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {

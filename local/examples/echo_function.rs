@@ -3,7 +3,12 @@
 //! waits until there are so many. With the variable `STREAMING` it answers with streams, with `BREAK_INIT` it does not start.
 
 use std::{
-    collections::HashMap, fs::File, io::Write as _, path::{Path, PathBuf}, process::exit, time::Duration,
+    collections::HashMap,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::exit,
+    time::Duration,
 };
 
 use lambda_http::{

@@ -158,6 +158,12 @@ impl Drop for PgBouncer {
     }
 }
 
+/// Says on stderr what there is not.
+fn note(message: &str) {
+    // Nothing is lost if nobody reads it.
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
 fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> Result<TempDir> {
     let folder = tempfile::tempdir().context("making a folder for PgBouncer")?;
     let path = folder.path().display();

@@ -36,8 +36,8 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         return Err(Error::MalformedJson(format!("byte {at} is not UTF-8")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let Object(value) =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(bytes, &error))?;
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| refusal(bytes, &error))?;
     deserializer
         .end()
         .map_err(|error| Error::MalformedJson(error.to_string()))?;
@@ -72,7 +72,11 @@ pub fn in_words(message: &str) -> String {
     if let Some(rest) = after(message, &["invalid type: ", "invalid value: "])
         && let Some((found, wanted)) = rest.rsplit_once(", expected ")
     {
-        return format!("is {}, not {}", found_in_words(found), wanted_in_words(wanted));
+        return format!(
+            "is {}, not {}",
+            found_in_words(found),
+            wanted_in_words(wanted)
+        );
     }
     // Of an enum alone.
     if message == "expected value" {
@@ -84,7 +88,10 @@ pub fn in_words(message: &str) -> String {
     if message.starts_with("duplicate field ") {
         return "is given more than once".to_owned();
     }
-    let listed = |rest: &str| rest.rsplit_once(", expected ").map(|(_, names)| names.to_owned());
+    let listed = |rest: &str| {
+        rest.rsplit_once(", expected ")
+            .map(|(_, names)| names.to_owned())
+    };
     if let Some(rest) = message.strip_prefix("unknown field ") {
         return listed(rest).map_or_else(
             || "is not a field".to_owned(),
@@ -98,9 +105,7 @@ pub fn in_words(message: &str) -> String {
 }
 
 fn after<'a>(text: &'a str, prefixes: &[&str]) -> Option<&'a str> {
-    prefixes
-        .iter()
-        .find_map(|prefix| text.strip_prefix(prefix))
+    prefixes.iter().find_map(|prefix| text.strip_prefix(prefix))
 }
 
 /// What was found, without the text of a string: it may be long.
@@ -353,7 +358,9 @@ mod tests {
     fn a_whole_number_may_be_written_with_a_point() {
         let pages = |text: &str| {
             let item = format!(r#"{{"title":"a","pages":{text}}}"#);
-            from_slice::<Item>(item.as_bytes()).expect("it is a whole number").pages
+            from_slice::<Item>(item.as_bytes())
+                .expect("it is a whole number")
+                .pages
         };
         assert_eq!(pages("10.0"), Some(10));
         assert_eq!(pages("1e1"), Some(10));
@@ -364,7 +371,15 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed() {
-        for body in ["", " \n", "{", "{}}", "nul", "\u{feff}", "\u{feff}\u{feff}{}"] {
+        for body in [
+            "",
+            " \n",
+            "{",
+            "{}}",
+            "nul",
+            "\u{feff}",
+            "\u{feff}\u{feff}{}",
+        ] {
             let outcome = from_slice::<serde_json::Value>(body.as_bytes());
             assert!(
                 matches!(outcome, Err(Error::MalformedJson(_))),

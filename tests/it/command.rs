@@ -363,7 +363,7 @@ fn compress(program: &str, file: &str) -> Outcome {
 }
 
 /// Whether no process has `text` in its command line.
-fn no_process_mentions(text: &str) -> anyhow::Result<bool> {
+fn no_process_mentions(text: &str) -> Result<bool> {
     let found = Command::new("ps")
         .args(["-eo", "args"])
         .output()

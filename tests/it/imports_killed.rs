@@ -48,7 +48,10 @@ async fn workers_killed_at_any_moment_lose_nothing_and_store_nothing_twice() -> 
     println!("seed {random}");
     let (begun, mut kills) = (Instant::now(), 0);
     while kills < KILLS {
-        ensure!(begun.elapsed() < PATIENCE, "only {kills} workers were there to be killed");
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "only {kills} workers were there to be killed"
+        );
         some_time(&mut random, 1_500).await;
         kills += kill_workers(&app);
         let import = app.import_state(&id).await?;

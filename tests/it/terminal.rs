@@ -23,7 +23,9 @@ fn harmless(text: &str) -> bool {
 /// The command at a terminal of its own, which `script` makes. Its output is all that the terminal got.
 async fn at_a_terminal(command: &Command, variables: &[(&str, &str)]) -> anyhow::Result<String> {
     let command = command.as_std();
-    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words = [command.get_program()]
+        .into_iter()
+        .chain(command.get_args());
     let quoted = words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''")));
     let line = quoted.collect::<Vec<_>>().join(" ");
     let mut terminal = Command::new("script");
@@ -62,15 +64,22 @@ async fn stored_texts_do_not_command_the_terminal() -> Outcome {
     let question = "Comment faire des crêpes ?";
     let search = rappel(Some(app.database_url()), &["search", question]).await?;
     let shown = at_a_terminal(&search, &[("NO_COLOR", "1")]).await?;
-    assert!(shown.contains("Crêpes") && shown.contains("au sucre"), "{shown:?}");
+    assert!(
+        shown.contains("Crêpes") && shown.contains("au sucre"),
+        "{shown:?}"
+    );
     assert!(harmless(&shown), "{shown:?}");
     let shown = at_a_terminal(&search, &[]).await?;
     let ours = ["\u{1b}[1m", "\u{1b}[2m", "\u{1b}[0m"];
-    let plain = ours.into_iter().fold(shown.clone(), |text, code| text.replace(code, ""));
+    let plain = ours
+        .into_iter()
+        .fold(shown.clone(), |text, code| text.replace(code, ""));
     assert!(plain != shown, "a terminal has colours: {shown:?}");
     assert!(harmless(&plain), "{plain:?}");
 
-    let json = Printed::by(&mut rappel(Some(app.database_url()), &["search", question, "--json"]).await?).await?;
+    let json =
+        Printed::by(&mut rappel(Some(app.database_url()), &["search", question, "--json"]).await?)
+            .await?;
     assert!(harmless(&json.stdout), "{json:?}");
     let title = &json.json()?["hits"][0]["title"];
     assert_eq!(*title, format!("Crêpes {EVIL}"), "JSON loses nothing");
@@ -78,9 +87,13 @@ async fn stored_texts_do_not_command_the_terminal() -> Outcome {
     // The messages about a line that is refused quote it.
     let folder = open_folder()?;
     let line = json!({ "id": "a", EVIL: 1 }).to_string();
-    let lines = [line, json!({ "id": "b", "content": "Un texte." }).to_string()];
+    let lines = [
+        line,
+        json!({ "id": "b", "content": "Un texte." }).to_string(),
+    ];
     let file = write_lines(folder.path(), "evil.jsonl", &lines)?;
-    let import = Printed::by(&mut rappel(Some(app.database_url()), &["import", &file]).await?).await?;
+    let import =
+        Printed::by(&mut rappel(Some(app.database_url()), &["import", &file]).await?).await?;
     assert!(import.stderr.contains("line 1"), "{import:?}");
     assert!(harmless(&import.stderr), "{import:?}");
     Ok(())
@@ -89,15 +102,22 @@ async fn stored_texts_do_not_command_the_terminal() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_has_seen_enough_is_no_failure() -> Outcome {
     let app = App::start().await?;
-    app.ingest_samples(&["recette-crepes", "sante-migraine"]).await?;
+    app.ingest_samples(&["recette-crepes", "sante-migraine"])
+        .await?;
     let mut search = rappel(Some(app.database_url()), &["search", "des crêpes"]).await?;
-    let mut search = search.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut search = search
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     // Nobody reads a word of it.
     drop(search.stdout.take());
     let output = search.wait_with_output().await?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(!said.contains("roken pipe") && !said.contains("panicked") && !said.contains("error"), "{said}");
+    assert!(
+        !said.contains("roken pipe") && !said.contains("panicked") && !said.contains("error"),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -114,14 +134,20 @@ async fn the_command_says_its_name() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_says_is_printed_once() -> Outcome {
     let app = App::start().await?;
-    let wrong = app.database_url().replace("postgres://", "postgres://nobody-here:wrong@");
+    let wrong = app
+        .database_url()
+        .replace("postgres://", "postgres://nobody-here:wrong@");
     let wrong = match wrong.rsplit_once('@') {
         Some((_, rest)) => format!("postgres://nobody_here:wrong@{rest}"),
         None => wrong,
     };
     let refused = Printed::by(&mut rappel(Some(&wrong), &["search", "des crêpes"]).await?).await?;
     ensure!(!refused.success, "{refused:?}");
-    assert_eq!(refused.stderr.matches("nobody_here").count(), 1, "{refused:?}");
+    assert_eq!(
+        refused.stderr.matches("nobody_here").count(),
+        1,
+        "{refused:?}"
+    );
 
     app.sql()
         .await?
@@ -138,11 +164,19 @@ async fn what_the_database_says_is_printed_once() -> Outcome {
     let folder = open_folder()?;
     let line = json!({ "id": "b", "content": "Un texte." }).to_string();
     let file = write_lines(folder.path(), "one.jsonl", &[line])?;
-    let failed = Printed::by(&mut rappel(Some(app.database_url()), &["import", &file]).await?).await?;
+    let failed =
+        Printed::by(&mut rappel(Some(app.database_url()), &["import", &file]).await?).await?;
     ensure!(!failed.success, "{failed:?}");
-    assert_eq!(failed.stderr.matches("the archive is closed").count(), 1, "{failed:?}");
+    assert_eq!(
+        failed.stderr.matches("the archive is closed").count(),
+        1,
+        "{failed:?}"
+    );
     for line in failed.stderr.lines().chain(refused.stderr.lines()) {
-        assert!(!line.contains(" at line "), "a line of Postgres' own source: {line}");
+        assert!(
+            !line.contains(" at line "),
+            "a line of Postgres' own source: {line}"
+        );
     }
     Ok(())
 }
@@ -159,9 +193,17 @@ async fn a_wrong_model_names_the_option() -> Outcome {
     );
     let folder = open_folder()?;
     std::fs::write(folder.path().join("manifest.json"), "{}")?;
-    let broken = ["search", "des crêpes", "--model", &folder.path().display().to_string()];
+    let broken = [
+        "search",
+        "des crêpes",
+        "--model",
+        &folder.path().display().to_string(),
+    ];
     let refused = Printed::by(&mut rappel(Some(app.database_url()), &broken).await?).await?;
-    ensure!(!refused.success && !refused.stderr.contains("MODEL_DIR"), "{refused:?}");
+    ensure!(
+        !refused.success && !refused.stderr.contains("MODEL_DIR"),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -169,13 +211,17 @@ async fn a_wrong_model_names_the_option() -> Outcome {
 async fn a_password_that_is_not_encoded_gets_a_word_about_it() -> Outcome {
     for password in ["p@ss#w/rd", "a/b", "a?b", "a#b"] {
         let url = format!("postgres://app:{password}@127.0.0.1:1/x");
-        let refused = Printed::by(&mut rappel(Some(&url), &["search", "des crêpes"]).await?).await?;
+        let refused =
+            Printed::by(&mut rappel(Some(&url), &["search", "des crêpes"]).await?).await?;
         ensure!(!refused.success, "{refused:?}");
         assert!(
             refused.stderr.contains("percent-encode") && refused.stderr.contains("DATABASE_URL"),
             "{refused:?}"
         );
-        assert!(!refused.stderr.contains(password), "the password is printed: {refused:?}");
+        assert!(
+            !refused.stderr.contains(password),
+            "the password is printed: {refused:?}"
+        );
     }
     // In a function, the log says it.
     let (app, ()) = App::through(async |url| {
@@ -187,40 +233,71 @@ async fn a_password_that_is_not_encoded_gets_a_word_about_it() -> Outcome {
     .await?;
     let answer = app.get("/documents", &[]).await?;
     answer.problem(503, "database-settings")?;
-    assert!(app.logged()?.contains("percent-encode"), "{}", app.logged()?);
+    assert!(
+        app.logged()?.contains("percent-encode"),
+        "{}",
+        app.logged()?
+    );
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_asks_documents_of_ones_own_nothing_and_reads_no_file_unasked() -> Outcome {
     let app = App::start().await?;
-    app.ingest(vec![json!({ "id": "mine", "content": "Mes propres documents." })]).await?;
+    app.ingest(vec![
+        json!({ "id": "mine", "content": "Mes propres documents." }),
+    ])
+    .await?;
     let folder = open_folder()?;
-    let file = write_lines(folder.path(), "a.jsonl", &[json!({ "id": "a", "content": "b" }).to_string()])?;
+    let file = write_lines(
+        folder.path(),
+        "a.jsonl",
+        &[json!({ "id": "a", "content": "b" }).to_string()],
+    )?;
     let mut up = crate::command::Up::start(Some(app.database_url()), &[]).await?;
     assert!(!up.printed.contains("brûle"), "{}", up.printed);
     assert!(up.printed.contains("/documents/{id+}"), "{}", up.printed);
     let client = reqwest::Client::new();
     let source = json!({ "source": format!("file://{file}") });
-    let answer = client.post(format!("{}/imports", up.url)).json(&source).send().await?;
+    let answer = client
+        .post(format!("{}/imports", up.url))
+        .json(&source)
+        .send()
+        .await?;
     assert_eq!(answer.status(), 422);
     let problem: Value = answer.json().await?;
     assert_eq!(problem["errors"][0]["field"], "source");
     assert!(problem.to_string().contains("--import-root"), "{problem}");
-    let foreign = client.get(format!("{}/documents", up.url)).header("origin", "https://evil.example");
+    let foreign = client
+        .get(format!("{}/documents", up.url))
+        .header("origin", "https://evil.example");
     assert_eq!(foreign.send().await?.status(), 403);
     up.stop().await?;
 
     let root = folder.path().display().to_string();
-    let options = ["--import-root", &root, "--allow-origin", "https://app.example"];
+    let options = [
+        "--import-root",
+        &root,
+        "--allow-origin",
+        "https://app.example",
+    ];
     let mut up = crate::command::Up::start(Some(app.database_url()), &options).await?;
     let outside = json!({ "source": "file:///etc/hostname" });
-    let answer = client.post(format!("{}/imports", up.url)).json(&outside).send().await?;
+    let answer = client
+        .post(format!("{}/imports", up.url))
+        .json(&outside)
+        .send()
+        .await?;
     assert_eq!(answer.status(), 422);
-    let named = client.get(format!("{}/documents", up.url)).header("origin", "https://app.example");
+    let named = client
+        .get(format!("{}/documents", up.url))
+        .header("origin", "https://app.example");
     let named = named.send().await?;
     assert_eq!(named.status(), 200);
-    assert_eq!(named.headers()["access-control-allow-origin"], "https://app.example");
+    assert_eq!(
+        named.headers()["access-control-allow-origin"],
+        "https://app.example"
+    );
     up.stop().await?;
     Ok(())
 }

@@ -156,7 +156,10 @@ fn conversation(
         let detail = "must be user: the last message is the question";
         return Err(one(&format!("messages[{last}].role"), detail.to_owned()));
     }
-    let messages = turns.into_iter().map(|Object(turn)| turn.into_message()).collect();
+    let messages = turns
+        .into_iter()
+        .map(|Object(turn)| turn.into_message())
+        .collect();
     Ok((messages, format!("messages[{last}].content")))
 }
 

@@ -15,7 +15,9 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: State, request: Request) -> Result<Response, Error> {
     // Of `/documents/` an HTTP API makes an empty id.
-    let id = request.path_parameters_ref().and_then(|all| all.first("id"));
+    let id = request
+        .path_parameters_ref()
+        .and_then(|all| all.first("id"));
     if id.is_none_or(str::is_empty) {
         return http::ok(&page(&request)?.read(state.database()).await?);
     }

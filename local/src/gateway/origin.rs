@@ -7,6 +7,7 @@
 use std::{net::IpAddr, str::FromStr};
 
 use anyhow::{Context as _, ensure};
+use http_body_util::{Either, Full};
 use hyper::{
     HeaderMap, Method, Response, StatusCode,
     header::{
@@ -20,7 +21,7 @@ use hyper::{
     },
 };
 
-use super::problem::Problem;
+use super::{problem::Problem, requests::ClientBody};
 
 /// Where a web page comes from: `http://app.localhost:5173`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,8 +129,8 @@ pub(super) fn is_preflight(parts: &Parts) -> bool {
 }
 
 /// The answer to a preflight of an allowed page, for a path with these methods.
-pub(super) fn preflight<B: Default>(parts: &Parts, methods: &[&str]) -> Response<B> {
-    let mut response = Response::new(B::default());
+pub(super) fn preflight(parts: &Parts, methods: &[&str]) -> Response<ClientBody> {
+    let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
@@ -168,10 +169,22 @@ mod tests {
     #[test]
     fn this_machine_may_ask_and_nobody_else() {
         let allowed = Allowed::default();
-        for host in ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.9.9.9", "[::1]:8000", "a.localhost"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "127.0.0.1:8000",
+            "127.9.9.9",
+            "[::1]:8000",
+            "a.localhost",
+        ] {
             assert!(outcome(&allowed, host, None), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example:8000", "192.0.2.1"] {
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example:8000",
+            "192.0.2.1",
+        ] {
             assert!(!outcome(&allowed, host, None), "{host}");
         }
         for (origin, may) in [
@@ -182,7 +195,11 @@ mod tests {
             ("null", false),
             ("", false),
         ] {
-            assert_eq!(outcome(&allowed, "localhost:8000", Some(origin)), may, "{origin}");
+            assert_eq!(
+                outcome(&allowed, "localhost:8000", Some(origin)),
+                may,
+                "{origin}"
+            );
         }
     }
 
@@ -192,11 +209,30 @@ mod tests {
             origins: vec!["https://App.example:443/".parse().expect("an origin")],
             address: None,
         };
-        assert!(outcome(&allowed, "localhost:8000", Some("https://app.example")));
+        assert!(outcome(
+            &allowed,
+            "localhost:8000",
+            Some("https://app.example")
+        ));
         assert!(outcome(&allowed, "app.example", None));
-        assert!(!outcome(&allowed, "localhost:8000", Some("http://app.example")));
-        assert!(!outcome(&allowed, "localhost:8000", Some("https://app.example:8443")));
-        for wrong in ["app.example", "*", "null", "https://", "https://app.example/path", "https://app.example?q"] {
+        assert!(!outcome(
+            &allowed,
+            "localhost:8000",
+            Some("http://app.example")
+        ));
+        assert!(!outcome(
+            &allowed,
+            "localhost:8000",
+            Some("https://app.example:8443")
+        ));
+        for wrong in [
+            "app.example",
+            "*",
+            "null",
+            "https://",
+            "https://app.example/path",
+            "https://app.example?q",
+        ] {
             assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
         }
     }

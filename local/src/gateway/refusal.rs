@@ -38,7 +38,9 @@ impl<T> Refusals<T> {
 /// The status of an answer that hyper made by itself: a short head without an id and a body.
 fn refused(written: &[u8]) -> Option<StatusCode> {
     const LONGEST: usize = 256;
-    let head = written.strip_prefix(b"HTTP/1.1 4")?.strip_suffix(b"\r\n\r\n")?;
+    let head = written
+        .strip_prefix(b"HTTP/1.1 4")?
+        .strip_suffix(b"\r\n\r\n")?;
     let head = std::str::from_utf8(head).ok()?;
     let is_bare = head.len() < LONGEST
         && head.contains("\r\ncontent-length: 0")
@@ -94,13 +96,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Refusals<T> {
         context: &mut Context<'_>,
         all: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match all {
-            [one] => self.poll_write(context, one),
-            _ => {
-                ready!(self.poll_refusal(context))?;
-                Pin::new(&mut self.connection).poll_write_vectored(context, all)
-            }
+        if let [one] = all {
+            return self.poll_write(context, one);
         }
+        ready!(self.poll_refusal(context))?;
+        Pin::new(&mut self.connection).poll_write_vectored(context, all)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -134,8 +134,12 @@ mod tests {
 
     #[test]
     fn only_a_bare_refusal_is_one() {
-        let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
-        assert_eq!(refused(bare), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        let bare =
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        assert_eq!(
+            refused(bare),
+            Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+        );
         for other in [
             &b"HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n"[..],
             b"HTTP/1.1 404 Not Found\r\napigw-requestid: 1\r\ncontent-length: 0\r\n\r\n",

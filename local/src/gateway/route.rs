@@ -287,7 +287,10 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_not_decoded() {
-        assert_eq!(decoded("/caf%C3%A9%2Fa+b%20c").as_deref(), Some("/café/a+b c"));
+        assert_eq!(
+            decoded("/caf%C3%A9%2Fa+b%20c").as_deref(),
+            Some("/café/a+b c")
+        );
         assert_eq!(decoded("/100%25").as_deref(), Some("/100%"));
         for path in ["/%E9", "/a%ff%fe", "/%zz", "/%", "/a%2", "/%+1"] {
             assert_eq!(decoded(path), None, "{path}");

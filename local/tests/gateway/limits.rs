@@ -55,8 +55,7 @@ async fn a_body_over_the_limit_is_refused_and_the_client_can_read_why() {
     let answer = write_then_read(&harness, &head, &[vec![b'x'; size]]);
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 
-    let head =
-        "POST /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut chunk = b"100000\r\n".to_vec();
     chunk.extend(vec![b'x'; 0x10_0000]);
     chunk.extend(b"\r\n");
@@ -106,7 +105,8 @@ async fn who_waits_in_line_for_too_long_gets_a_503() {
     let mut outcomes = [first, second].map(|(status, body)| (status, body["type"].clone()));
     outcomes.sort_by_key(|(status, _)| *status);
     let expected = [(503, "too-busy"), (504, "deadline")];
-    let expected = expected.map(|(status, word)| (status, json!(format!("urn:rappel:problem:{word}"))));
+    let expected =
+        expected.map(|(status, word)| (status, json!(format!("urn:rappel:problem:{word}"))));
     assert_eq!(outcomes, expected);
     harness.process("/echo").await;
     harness.gateway.stop().await;

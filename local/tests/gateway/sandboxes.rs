@@ -37,7 +37,10 @@ async fn a_request_reaches_the_function_and_its_answer_the_client() {
     );
 
     let (status, body) = harness.get("/documents/a/b%25c/").await;
-    assert_eq!((status, &body["parameters"]), (200, &json!({ "id": "a/b%c/" })));
+    assert_eq!(
+        (status, &body["parameters"]),
+        (200, &json!({ "id": "a/b%c/" }))
+    );
     let (status, body) = harness.get("/files/a/b%20c").await;
     assert_eq!(
         (status, &body["parameters"]),

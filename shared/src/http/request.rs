@@ -55,7 +55,8 @@ fn header(request: &Request, name: &HeaderName) -> Option<String> {
 /// # Errors
 /// [`Error::MalformedUrl`] with the place.
 pub(super) fn check_url(request: &Request) -> Result<(), Error> {
-    let refused = |what: &str| Error::MalformedUrl(format!("{what} holds escapes that are not UTF-8"));
+    let refused =
+        |what: &str| Error::MalformedUrl(format!("{what} holds escapes that are not UTF-8"));
     let parameters = request.path_parameters_ref();
     // API Gateway decodes the path and keeps nothing of what it was.
     if parameters.is_some_and(|map| map.iter().any(|(_, value)| value.contains('\u{fffd}'))) {
@@ -205,11 +206,20 @@ mod tests {
 
     #[test]
     fn only_json_that_is_said_to_be_json_is_read() {
-        for json in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/x+json",
+        ] {
             outcome(Some(json), None, "{}").expect(json);
             outcome(Some(json), Some("identity"), "{}").expect(json);
         }
-        for other in [None, Some(""), Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+        for other in [
+            None,
+            Some(""),
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+        ] {
             let outcome = outcome(other, None, "{}");
             assert!(
                 matches!(outcome, Err(Error::UnsupportedMediaType(_))),
@@ -232,12 +242,29 @@ mod tests {
             let request = HttpRequest::builder().uri(uri).body("".into());
             check_url(&request.expect("the request is valid"))
         };
-        for query in ["", "q", "q=a+b&q=%C3%A9", "q=100%25", "filter=%7B%22a%22%3A1%7D"] {
+        for query in [
+            "",
+            "q",
+            "q=a+b&q=%C3%A9",
+            "q=100%25",
+            "filter=%7B%22a%22%3A1%7D",
+        ] {
             outcome(query).expect(query);
         }
-        for query in ["q=%E9", "q=%ff%fe", "q=%zz", "q=%", "q=%2", "a=b&%E9=1", "q=%C3&r=%A9"] {
+        for query in [
+            "q=%E9",
+            "q=%ff%fe",
+            "q=%zz",
+            "q=%",
+            "q=%2",
+            "a=b&%E9=1",
+            "q=%C3&r=%A9",
+        ] {
             let outcome = outcome(query);
-            assert!(matches!(outcome, Err(Error::MalformedUrl(_))), "{query}: {outcome:?}");
+            assert!(
+                matches!(outcome, Err(Error::MalformedUrl(_))),
+                "{query}: {outcome:?}"
+            );
         }
     }
 }

@@ -127,15 +127,11 @@ impl Source {
 /// Whether a file is below `root`, also by way of symbolic links. Of a file elsewhere nobody learns whether
 /// it is there.
 fn is_below(path: &Path, root: &Path) -> bool {
-    match path.canonicalize() {
-        Ok(path) => path.starts_with(root),
-        Err(_) => {
-            let climbs = path
-                .components()
-                .any(|step| matches!(step, Component::ParentDir));
-            !climbs && path.starts_with(root)
-        }
+    if let Ok(path) = path.canonicalize() {
+        return path.starts_with(root);
     }
+    let mut steps = path.components();
+    path.starts_with(root) && !steps.any(|step| matches!(step, Component::ParentDir))
 }
 
 impl ReadError {

@@ -49,7 +49,9 @@ fn inside(name: &str) -> Result<bool> {
             return Ok(false);
         }
         Err(error) => {
-            skipped(&format!("no network namespace can be made here: unshare: {error}"))?;
+            skipped(&format!(
+                "no network namespace can be made here: unshare: {error}"
+            ))?;
             return Ok(false);
         }
     }
