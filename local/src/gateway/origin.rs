@@ -139,6 +139,14 @@ pub(super) fn preflight(parts: &Parts, methods: &[&str]) -> Response<ClientBody>
     if let Some(asked) = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
     }
+    // Of a page from elsewhere, which wants to reach a machine of the user's own network.
+    if parts
+        .headers
+        .contains_key("access-control-request-private-network")
+    {
+        let allow = HeaderName::from_static("access-control-allow-private-network");
+        headers.insert(allow, HeaderValue::from_static("true"));
+    }
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
     response
 }

@@ -62,6 +62,10 @@ pub(super) fn check_url(request: &Request) -> Result<(), Error> {
     if parameters.is_some_and(|map| map.iter().any(|(_, value)| value.contains('\u{fffd}'))) {
         return Err(refused("the path"));
     }
+    // After a decoded path with one of these, the URI that lambda_http makes of the event has another query.
+    if request.raw_http_path().contains(['?', '#']) {
+        return Ok(());
+    }
     for pair in request.uri().query().unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if !is_text(name) {
