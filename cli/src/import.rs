@@ -4,6 +4,7 @@ mod api;
 
 use std::{
     fmt,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -29,7 +30,8 @@ use tokio::{
 
 use crate::{
     lines::Lines,
-    setup::{Setup, Target, note, threads},
+    setup::{Setup, Target, threads},
+    terminal::{self, note},
 };
 
 /// Load documents: a file straight into the database, or an object through an API's queue.
@@ -80,7 +82,6 @@ const SHARE: usize = 8;
 const FEW_CHUNKS: i64 = 10_000;
 
 impl Import {
-    #[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
             return api::run(api, &self.source).await;
@@ -90,10 +91,11 @@ impl Import {
         }
         let setup = self.target.prepare("").await?;
         let imported = import(&setup, &self.source, self.strict).await?;
+        let mut out = terminal::out();
         if self.json {
-            println!("{}", imported.json());
+            out.json(&imported.json())?;
         } else {
-            println!("{imported}");
+            writeln!(out, "{imported}")?;
         }
         setup.stop().await
     }

@@ -13,6 +13,7 @@ mod migrate;
 mod queue;
 mod search;
 mod setup;
+mod terminal;
 mod tune;
 mod up;
 
@@ -23,10 +24,11 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use shared::database::DatabaseError;
 
 /// Semantic search over the Postgres you already have.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "rappel", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Action,
@@ -62,11 +64,28 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
     match runtime.and_then(|runtime| runtime.block_on(run(cli.command))) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            setup::note(&format!("error: {error:#}"));
+            terminal::note(&format!("error: {}", told(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error in the words of the command: where functions have a variable, it has an option.
+fn told(error: &anyhow::Error) -> String {
+    let text = shared::chain(error.as_ref()).replace("MODEL_DIR", "--model");
+    let is_mismatch = error.chain().any(|cause| {
+        let database = match cause.downcast_ref() {
+            Some(shared::Error::Database(error)) => Some(error),
+            _ => cause.downcast_ref(),
+        };
+        matches!(database, Some(DatabaseError::ModelMismatch(_)))
+    });
+    if is_mismatch && !text.contains("--model") {
+        return format!("{text}: name the database's model with --model");
+    }
+    text
 }
 
 async fn run(action: Action) -> anyhow::Result<()> {
@@ -97,6 +116,6 @@ fn without_telemetry() {
             .args(env::args_os().skip(1))
             .env(VARIABLE, "1")
             .exec();
-        setup::note(&format!("warning: {VARIABLE} could not be set: {error}"));
+        terminal::note(&format!("warning: {VARIABLE} could not be set: {error}"));
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, io, time::Duration};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::dial::DialError;
+use crate::cause::chain;
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +161,7 @@ impl DatabaseError {
         };
         Self::Unavailable {
             cause,
-            detail: error.to_string(),
+            detail: chain(error),
         }
     }
 

@@ -103,7 +103,7 @@ impl Imports {
         request: ImportRequest,
     ) -> Result<Import, Error> {
         let refused = |detail: String| Error::from(FieldError::new("source", detail));
-        let source = Source::parse(&request.source, self.config.local_files)?;
+        let source = Source::parse(&request.source, self.config.root.as_deref())?;
         let looked = timeout(ACCEPT, source.look(&self.s3)).await;
         let looked = looked.unwrap_or_else(|_| Err(ReadError::Away(late())));
         let object = looked.map_err(|error| match error {
