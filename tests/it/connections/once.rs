@@ -88,7 +88,7 @@ async fn a_read_whose_connection_breaks_is_ended_before_it_is_sent_again() -> Ou
             sleep(Duration::from_millis(5)).await;
         }
         // The server does not notice: it has nothing to say yet.
-        proxy.strike(Fault::BlackHole);
+        proxy.strike(Fault::Reset);
         anyhow::Ok(())
     };
     let watch = async {

@@ -22,7 +22,7 @@ use super::{Outcome, cause, echo, server_port, settings};
 const SERVERS: usize = 3;
 const CLIENTS: i64 = 24;
 
-/// Statements of a client: 50,000 of all through two poolers.
+/// Statements of a client, a multiple of the four kinds: 50,000 of all through two poolers.
 const STATEMENTS: i64 = 1_052;
 
 /// Rows that each client has, and nobody deletes.
@@ -136,7 +136,7 @@ async fn clients_of_a_pooler_that_drops_startup_options_do_not_run_each_others_s
     let pgbouncers = PgBouncer::dropping_options(app.database_url(), &transaction_mode()).await?;
     // Of those there are, the first version does not keep its clients' named statements apart.
     match pgbouncers.first() {
-        Some(pgbouncer) => mixed(&app, &pgbouncer.url()?, &[PoolerSetting::Auto]).await,
+        Some(pgbouncer) => mixed(&app, &pgbouncer.url()?, &[PoolerSetting::Auto], STATEMENTS).await,
         None => Ok(()),
     }
 }
@@ -147,7 +147,7 @@ async fn clients_of_a_pooler_that_lets_everything_pass_do_not_run_each_others_st
     let app = App::unmigrated().await?;
     let pooler = SharingPooler::before(server_port(&app)?, SERVERS).await?;
     let url = with_port(app.database_url(), pooler.port())?;
-    mixed(&app, &url, &[PoolerSetting::Auto]).await
+    mixed(&app, &url, &[PoolerSetting::Auto], STATEMENTS).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,12 +159,12 @@ async fn whatever_mode_a_pooler_is_said_to_have_statements_stay_apart() -> Outco
     };
     // It is not in session mode, whoever says so.
     let said = [PoolerSetting::Session, PoolerSetting::Transaction];
-    mixed(&app, &pgbouncer.url()?, &said).await
+    mixed(&app, &pgbouncer.url()?, &said, 200).await
 }
 
 /// Many clients at a time, each with statements whose answers and effects are known: an answer to
 /// another client's, or an effect of it, is noticed.
-async fn mixed(app: &App, url: &str, said: &[PoolerSetting]) -> Outcome {
+async fn mixed(app: &App, url: &str, said: &[PoolerSetting], statements: i64) -> Outcome {
     let sql = app.sql().await?;
     sql.run(
         "CREATE TABLE kept (client bigint, n bigint, PRIMARY KEY (client, n));
@@ -178,17 +178,17 @@ async fn mixed(app: &App, url: &str, said: &[PoolerSetting]) -> Outcome {
     .await?;
     let start = Instant::now();
     let clients = (0..CLIENTS).zip(said.iter().cycle());
-    let clients = clients.map(|(number, setting)| client(url, *setting, number));
+    let clients = clients.map(|(number, setting)| client(url, *setting, number, statements));
     try_join_all(clients.collect::<Vec<_>>()).await?;
     println!(
         "{} statements of {CLIENTS} clients over {SERVERS} servers in {:?}",
-        CLIENTS * STATEMENTS,
+        CLIENTS * statements,
         start.elapsed()
     );
     let kept = sql.number("SELECT count(*) FROM kept", &[]).await?;
     assert_eq!(kept, CLIENTS * ROWS, "rows that nobody deleted");
     let counted = "SELECT count(*) FROM counted WHERE n = $1";
-    let last = STATEMENTS - 1;
+    let last = statements - 1;
     assert_eq!(sql.number(counted, &[&(last - last % 4)]).await?, CLIENTS);
     shares_statements(url).await
 }
@@ -220,13 +220,13 @@ async fn shares_statements(url: &str) -> Outcome {
 }
 
 /// Runs reads, deletions of what is not there, and upserts, each kind in every round.
-async fn client(url: &str, setting: PoolerSetting, number: i64) -> Outcome {
+async fn client(url: &str, setting: PoolerSetting, number: i64, statements: i64) -> Outcome {
     let mut config = settings(url);
     config.pooler = setting;
     // All of them want a connection at the same moment, on the cores that serve them.
     config.acquire_timeout = super::HANG;
     let database = Database::new(&config)?;
-    for n in 0..STATEMENTS {
+    for n in 0..statements {
         let (kind, key) = ((number + n) % 4, 1 + n % ROWS);
         let one = match kind {
             0 => Statement::read("SELECT $1::bigint * 1000000 + $2::bigint"),
