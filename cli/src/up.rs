@@ -14,7 +14,8 @@ use crate::{
     api,
     queue::Place,
     search::excerpt,
-    setup::{Target, note},
+    setup::{Setup, Target, note},
+    stop::Stop,
 };
 
 /// Serve the API on this machine, with sample documents to try it on.
@@ -37,20 +38,21 @@ const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 const SAMPLES: &str = include_str!("../samples.jsonl");
 
 impl Up {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let start = Instant::now();
-        let setup = self.target.prepare("").await?;
-        let queue = Place::choose()?;
-        let gateway = api::serve(&setup, self.port, Logs::Inherit, Some(&queue)).await?;
-        let served = serve(
-            &gateway,
-            self.no_samples,
-            start,
-            queue.serve(setup.database.clone()),
-        )
-        .await;
-        gateway.stop().await;
+        let setup = stop.or(self.target.prepare("")).await?;
+        let served = self.serve(&setup, start, stop).await;
         setup.stop().await?;
+        served
+    }
+
+    async fn serve(&self, setup: &Setup, start: Instant, stop: &Stop) -> anyhow::Result<()> {
+        let place = Place::choose()?;
+        let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place));
+        let gateway = stop.or(gateway).await?;
+        let queue = place.serve(setup.database.clone());
+        let served = serve(&gateway, self.no_samples, start, queue, stop).await;
+        gateway.stop().await;
         served
     }
 }
@@ -62,16 +64,20 @@ async fn serve(
     no_samples: bool,
     start: Instant,
     queue: impl Future<Output = Option<Server>> + Send + 'static,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
     let client = shared::client::builder().build()?;
     let url = gateway.url();
-    if !no_samples && is_empty(&client, &url).await? {
-        import_samples(&client, &url).await?;
-    }
-    print_search(&client, &url).await?;
+    let show = async {
+        if !no_samples && is_empty(&client, &url).await? {
+            import_samples(&client, &url).await?;
+        }
+        print_search(&client, &url).await
+    };
+    stop.or(show).await?;
     print_routes(gateway, start.elapsed());
     let queue = tokio::spawn(queue);
-    interrupted().await?;
+    stop.requested().await;
     note("stopping");
     queue.abort();
     Ok(())
@@ -157,14 +163,4 @@ async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
     let body = response.text().await?;
     ensure!(status.is_success(), "the API answered {status}: {body}");
     Ok(serde_json::from_str(&body)?)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }

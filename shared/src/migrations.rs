@@ -41,6 +41,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0007_imports",
         include_str!("../migrations/0007_imports.sql"),
     ),
+    (
+        "0009_documents_in",
+        include_str!("../migrations/0009_documents_in.sql"),
+    ),
 ];
 
 /// The key of the advisory lock that lets one migration run at a time: "rappel" in ASCII.

@@ -43,10 +43,6 @@ fn address(source: &Path) -> anyhow::Result<String> {
     if text.starts_with("s3://") {
         return Ok(text.to_owned());
     }
-    ensure!(
-        source.extension().is_none_or(|extension| extension != "xz"),
-        "an API reads JSON lines and gzip, not xz"
-    );
     let path = source
         .canonicalize()
         .with_context(|| format!("{text} is neither s3://bucket/key nor a file that is there"))?;

@@ -6,6 +6,7 @@ use shared::{
     Error, State,
     config::Needs,
     documents::{self, Batch, DocumentInput, Outcome, Status},
+    error::FieldError,
     http::{self, Request, Response},
 };
 
@@ -31,14 +32,28 @@ async fn handle(state: State, request: Request) -> Result<Response, Error> {
     if request.method() == Method::PUT {
         return put(&state, &request).await;
     }
-    let IngestRequest { documents } = http::json(&request)?;
+    let IngestRequest { documents } = http::json(&request).map_err(|error| explained(error, &request))?;
     let documents = store(&state, Batch::parse(documents)?).await?;
     http::ok(&IngestResponse { documents })
 }
 
+/// Says of a body that is the list of documents itself, the commonest mistake, what is missing.
+fn explained(error: Error, request: &Request) -> Error {
+    let body: &[u8] = request.body().as_ref();
+    match error {
+        Error::Invalid(_) if body.trim_ascii_start().starts_with(b"[") => FieldError::new(
+            "documents",
+            "is missing: the body is a list, which must be the value of the key \"documents\" of an object: \
+             {\"documents\": [...]}",
+        )
+        .into(),
+        error => error,
+    }
+}
+
 async fn put(state: &State, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
-    let outcomes = store(state, Batch::parse_one(id, http::json(request)?)?).await?;
+    let outcomes = store(state, Batch::parse_one(&id, http::json(request)?)?).await?;
     let outcome = outcomes
         .first()
         .ok_or_else(|| Error::Internal("a batch of one has no outcome".to_owned()))?;

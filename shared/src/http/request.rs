@@ -7,9 +7,13 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::BODY_LIMIT;
-use crate::{Error, error::FieldError};
+use crate::{
+    Error,
+    error::FieldError,
+    shape::{Object, in_words_of_json},
+};
 
-/// Reads the body as JSON.
+/// Reads the body as a JSON object.
 ///
 /// # Errors
 /// 413 beyond [`BODY_LIMIT`], 415 for another content type, 400 for what is not JSON, 422 with the
@@ -35,7 +39,7 @@ pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
         }
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value =
+    let Object(value) =
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| shape_error(&error))?;
     deserializer
         .end()
@@ -153,7 +157,7 @@ fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         };
     }
     let field = if path == "." { "body".to_owned() } else { path };
-    FieldError::new(field, message).into()
+    FieldError::new(field, in_words_of_json(&message)).into()
 }
 
 #[cfg(test)]
@@ -201,7 +205,7 @@ mod tests {
     #[test]
     fn what_is_not_json_is_malformed() {
         for body in ["", "{", "{}}", "nul"] {
-            let outcome = json::<serde_json::Value>(&HttpRequest::new(body.into()));
+            let outcome = json::<BTreeMap<String, i64>>(&HttpRequest::new(body.into()));
             assert!(
                 matches!(outcome, Err(Error::MalformedJson(_))),
                 "{body:?}: {outcome:?}"
