@@ -8,6 +8,7 @@ mod workers;
 
 use std::{
     fmt,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -24,8 +25,9 @@ use shared::{
 
 use self::{source::Source, tally::Tally};
 use crate::{
-    setup::{Setup, Target, note},
+    setup::{Setup, Target},
     stop::{Ended, Interrupted, Stop},
+    terminal::{self, note},
 };
 
 /// Load documents: a file straight into the database, or an object through an API's queue.
@@ -73,7 +75,7 @@ impl Import {
         let imported = import_until(&setup, &self.source, self.strict, stop).await;
         let stopped = setup.stop().await;
         let imported = imported?;
-        self.tell(&imported);
+        self.tell(&imported)?;
         stopped?;
         match (imported.interrupted, imported.tally.status()) {
             (Some(interrupted), _) => Err(Ended(interrupted.status()).into()),
@@ -82,13 +84,13 @@ impl Import {
         }
     }
 
-    #[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
-    fn tell(&self, imported: &Imported) {
+    fn tell(&self, imported: &Imported) -> std::io::Result<()> {
         imported.tally.tell_rest();
+        let mut out = terminal::out();
         if self.json {
-            println!("{}", imported.json());
+            out.json(&imported.json())?;
         } else {
-            println!("{imported}");
+            writeln!(out, "{imported}")?;
         }
         if imported.interrupted.is_some() {
             note(
@@ -96,6 +98,7 @@ impl Import {
                  unchanged",
             );
         }
+        Ok(())
     }
 }
 

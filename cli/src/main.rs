@@ -13,6 +13,7 @@ mod queue;
 mod search;
 mod setup;
 mod stop;
+mod terminal;
 mod tune;
 mod up;
 
@@ -24,12 +25,13 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use shared::database::DatabaseError;
 
 use self::stop::{Ended, Interrupted, Stop};
 
 /// Semantic search over the Postgres you already have.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "rappel", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Action,
@@ -71,12 +73,29 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(LAST_WORK);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
 }
 
 /// How long what was begun on other threads may take to its end, such as an inference.
 const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// An error in the words of the command: where functions have a variable, it has an option.
+fn told(error: &anyhow::Error) -> String {
+    let text = shared::chain(error.as_ref()).replace("MODEL_DIR", "--model");
+    let is_mismatch = error.chain().any(|cause| {
+        let database = match cause.downcast_ref() {
+            Some(shared::Error::Database(error)) => Some(error),
+            _ => cause.downcast_ref(),
+        };
+        matches!(database, Some(DatabaseError::ModelMismatch(_)))
+    });
+    if is_mismatch && !text.contains("--model") {
+        return format!("{text}: name the database's model with --model");
+    }
+    text
+}
 
 async fn run(action: Action) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
@@ -100,10 +119,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(*status);
     }
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        setup::note("interrupted");
+        terminal::note("interrupted");
         return ExitCode::from(interrupted.status());
     }
-    setup::note(&format!("error: {error:#}"));
+    terminal::note(&format!("error: {}", told(error)));
     ExitCode::FAILURE
 }
 
@@ -120,6 +139,6 @@ fn without_telemetry() {
             .args(env::args_os().skip(1))
             .env(VARIABLE, "1")
             .exec();
-        setup::note(&format!("warning: {VARIABLE} could not be set: {error}"));
+        terminal::note(&format!("warning: {VARIABLE} could not be set: {error}"));
     }
 }

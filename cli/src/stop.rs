@@ -7,7 +7,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::setup::note;
+use crate::terminal::note;
 
 /// Whether the command is to end. Listening for the signals replaces what a shell has set for them: it lets
 /// background jobs ignore SIGINT.

@@ -32,6 +32,8 @@ mod search;
 mod search_refused;
 mod secrets;
 mod telemetry;
+mod terminal;
+mod web;
 
 /// What every story returns: an error is a story that could not be told to its end.
 type Outcome = anyhow::Result<()>;

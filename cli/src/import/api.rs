@@ -1,6 +1,10 @@
 //! `rappel import --api URL SOURCE`: an import on the API's queue, watched to its end.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,7 +12,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::setup::note;
+use crate::terminal::{self, note};
 
 /// How often the import is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,7 +36,7 @@ pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
     let id = import["id"].as_str().context("the import has no id")?;
     note(&format!("import {id}"));
     let import = watch(&client, &format!("{api}/imports/{id}")).await?;
-    report(&import);
+    report(&import)?;
     ensure!(import["state"] != "failed", "the import failed");
     Ok(())
 }
@@ -86,16 +90,17 @@ fn show(bar: &ProgressBar, import: &Value) {
     ));
 }
 
-#[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
-fn report(import: &Value) {
+fn report(import: &Value) -> io::Result<()> {
+    let mut out = terminal::out();
     let documents = &import["documents"];
-    println!(
+    writeln!(
+        out,
         "{} documents, {} of them unchanged; {} failed; {} documents a second",
         documents["done"],
         documents["unchanged"],
         documents["failed"],
         import["documents_per_second"]
-    );
+    )?;
     let failures = import["failures"].as_array();
     let failures = failures.map(Vec::as_slice).unwrap_or_default();
     for failure in failures.iter().take(SHOWN) {
@@ -108,17 +113,20 @@ fn report(import: &Value) {
             .as_str()
             .map(|id| format!("{id}: "))
             .unwrap_or_default();
-        println!(
+        writeln!(
+            out,
             "  {place}{id}{}",
             failure["reason"].as_str().unwrap_or_default()
-        );
+        )?;
     }
     if failures.len() > SHOWN {
-        println!(
+        writeln!(
+            out,
             "  and more: GET /imports/{}",
             import["id"].as_str().unwrap_or_default()
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// Why a request has no answer, and whether the same one may have one in a moment.

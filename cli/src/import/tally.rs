@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::setup::note;
+use crate::terminal::note;
 
 /// Bad lines, and lines that replace others, that are told one by one.
 const TOLD: usize = 20;

@@ -98,7 +98,7 @@ impl Worker {
         let mut compared = Compared::with_stored(&self.database, batch.documents).await?;
         let model = &self.embedder.manifest().name;
         loop {
-            compared = compared.embedded(async |new| self.embed(new).await).await?;
+            compared = compared.embedded(|new| self.embed(new)).await?;
             let (stored, chunks) = (compared.to_store(), compared.chunks());
             if documents::load(&self.database, model, &mut compared).await? {
                 self.count(stored, chunks, compared.unchanged());

@@ -5,9 +5,9 @@ use shared::{
     Error,
     documents::Metadata,
     error::FieldError,
+    json::{self, Object},
     language_model::{Message, Role},
     search::{Search, SearchRequest},
-    shape::Object,
 };
 
 /// A request to `POST /chat`.
@@ -19,12 +19,14 @@ pub(crate) struct ChatRequest {
     /// The conversation, which ends with the question.
     messages: Option<Vec<Object<Turn>>>,
     /// Sources wanted, 1 to [`Chat::MAX_SOURCES`].
+    #[serde(default, deserialize_with = "json::whole")]
     limit: Option<i64>,
     /// As in a search.
     max_distance: Option<f64>,
     filter: Option<Metadata>,
     mode: Option<String>,
     semantic_weight: Option<f64>,
+    #[serde(default, deserialize_with = "json::whole")]
     expand: Option<i64>,
     rerank: Option<bool>,
     /// Whether the answer is sent while it is made; `true` if absent.
@@ -154,7 +156,10 @@ fn conversation(
         let detail = "must be user: the last message is the question";
         return Err(one(&format!("messages[{last}].role"), detail.to_owned()));
     }
-    let messages = turns.into_iter().map(|Object(turn)| turn.into_message()).collect();
+    let messages = turns
+        .into_iter()
+        .map(|Object(turn)| turn.into_message())
+        .collect();
     Ok((messages, format!("messages[{last}].content")))
 }
 

@@ -6,7 +6,6 @@ use shared::{
     Error, State,
     config::Needs,
     documents::{self, Batch, DocumentInput, Outcome, Status},
-    error::FieldError,
     http::{self, Request, Response},
 };
 
@@ -32,23 +31,9 @@ async fn handle(state: State, request: Request) -> Result<Response, Error> {
     if request.method() == Method::PUT {
         return put(&state, &request).await;
     }
-    let IngestRequest { documents } = http::json(&request).map_err(|error| explained(error, &request))?;
+    let IngestRequest { documents } = http::json(&request)?;
     let documents = store(&state, Batch::parse(documents)?).await?;
     http::ok(&IngestResponse { documents })
-}
-
-/// Says of a body that is the list of documents itself, the commonest mistake, what is missing.
-fn explained(error: Error, request: &Request) -> Error {
-    let body: &[u8] = request.body().as_ref();
-    match error {
-        Error::Invalid(_) if body.trim_ascii_start().starts_with(b"[") => FieldError::new(
-            "documents",
-            "is missing: the body is a list, which must be the value of the key \"documents\" of an object: \
-             {\"documents\": [...]}",
-        )
-        .into(),
-        error => error,
-    }
 }
 
 async fn put(state: &State, request: &Request) -> Result<Response, Error> {
@@ -66,8 +51,8 @@ async fn put(state: &State, request: &Request) -> Result<Response, Error> {
 
 async fn store(state: &State, batch: Batch) -> Result<Vec<Outcome>, Error> {
     let model = &state.manifest()?.name;
-    documents::upsert(state.database(), model, batch, async |documents| {
-        state.embed_documents(documents).await
+    documents::upsert(state.database(), model, batch, |documents| {
+        state.embed_documents(documents)
     })
     .await
 }

@@ -96,10 +96,13 @@ impl Compared {
     ///
     /// # Errors
     /// Those of `embed`.
-    pub async fn embedded<E>(
+    pub async fn embedded<F, E>(
         mut self,
-        embed: impl AsyncFnOnce(Vec<Prepared>) -> Result<Vec<Prepared>, E>,
-    ) -> Result<Self, E> {
+        embed: impl FnOnce(Vec<Prepared>) -> F,
+    ) -> Result<Self, E>
+    where
+        F: Future<Output = Result<Vec<Prepared>, E>>,
+    {
         let is_bare = |prepared: &mut Prepared| prepared.chunks.is_empty();
         let mut bare: Vec<Prepared> = self.new.extract_if(.., is_bare).collect();
         let new = bare.len();

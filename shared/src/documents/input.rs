@@ -6,10 +6,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{error::Category, value::RawValue};
 
 use super::metadata::Metadata;
-use crate::{error::FieldError, shape::in_words_of_json};
+use crate::{error::FieldError, json::in_words};
 
 /// Bytes of the longest line of a file: what one request to the API may hold.
 pub const LINE_LIMIT: usize = 6 * 1024 * 1024;
@@ -35,9 +35,25 @@ pub struct DocumentInput {
 /// # Errors
 /// Says what is wrong with it.
 pub(super) fn read_line(line: &[u8]) -> Result<DocumentInput, String> {
-    serde_json::from_slice(line)
-        // A line has one line.
-        .map_err(|error| in_words_of_json(&error.to_string()).replace(" line 1 column ", " column "))
+    let mut deserializer = serde_json::Deserializer::from_slice(line);
+    let document = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| told(&error))?;
+    deserializer.end().map_err(|error| syntax(&error))?;
+    Ok(document)
+}
+
+/// What is wrong with a line, with the field.
+fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let cause = error.inner();
+    if cause.classify() != Category::Data {
+        return syntax(cause);
+    }
+    let (path, words) = (error.path().to_string(), in_words(&cause.to_string()));
+    if path == "." { words } else { format!("{path}: {words}") }
+}
+
+/// What is wrong with the JSON of a line, of which there is one.
+fn syntax(error: &serde_json::Error) -> String {
+    format!("is not JSON: {}", error.to_string().replace(" at line 1 column ", " at column "))
 }
 
 impl DocumentInput {
@@ -63,7 +79,7 @@ impl<'de> Visitor<'de> for Document {
     type Value = DocumentInput;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("an object with the fields id, title, content, metadata")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DocumentInput, A::Error> {
@@ -150,7 +166,7 @@ impl<'de> Deserialize<'de> for Id {
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self(text.to_owned()));
         }
-        Err(D::Error::custom("an id must be a text or a whole number"))
+        Err(D::Error::custom("must be a string or a whole number"))
     }
 }
 
@@ -186,7 +202,7 @@ mod tests {
         }
         assert!(refused(r#"{"_id":"7","id":"8","text":"C"}"#).contains("two values"));
         assert!(refused(r#"{"text":"a","content":"b"}"#).contains("two values"));
-        assert!(refused(r#"{"text":"a","text":"a"}"#).contains("duplicate field `text`"));
+        assert!(refused(r#"{"text":"a","text":"a"}"#).contains("is given more than once"));
     }
 
     #[test]
@@ -210,10 +226,12 @@ mod tests {
     #[test]
     fn a_line_that_is_no_object_is_told_without_types_of_the_program() {
         for (line, told) in [
-            (r#"["id","title","content"]"#, "a list, expected an object"),
-            ("7", "the number `7`, expected an object"),
-            (r#"{"content":["a"]}"#, "a list, expected a text"),
-            ("not json", "expected ident at column 2"),
+            (r#"["id","title","content"]"#, "is a list, not an object"),
+            ("7", "is 7, not an object"),
+            (r#"{"content":["a"]}"#, "content: is a list, not a string"),
+            (r#"{"id":true}"#, "id: must be a string or a whole number"),
+            ("not json", "is not JSON: expected ident at column 2"),
+            ("{} {}", "is not JSON: trailing characters at column 4"),
         ] {
             assert!(refused(line).contains(told), "{}", refused(line));
         }

@@ -5,7 +5,7 @@ use pgvector::HalfVector;
 use super::{
     compare::Compared,
     prepared::{Prepared, PreparedChunk},
-    retry::retried,
+    retry::Retry,
     upsert::write,
 };
 use crate::database::{Database, DatabaseError, Statement};
@@ -22,20 +22,35 @@ pub async fn load(
     compared: &mut Compared,
 ) -> Result<bool, DatabaseError> {
     if !compared.new.is_empty() {
-        let new = &compared.new;
-        match retried(async || copy(database, model, new).await).await {
-            // Another writer stored one of these ids since they were looked up.
-            Err(DatabaseError::Statement(error)) if is_unique_violation(&error) => {
-                let new: Vec<&Prepared> = new.iter().collect();
-                retried(async || write(database, model, &new).await).await?;
-            }
-            outcome => outcome?,
-        }
+        load_new(database, model, &compared.new).await?;
         compared.loaded += std::mem::take(&mut compared.new).len();
     }
-    let others = &*compared;
-    let written = retried(async || others.write(database, model).await).await?;
+    let written = compared.write_retrying(database, model).await?;
     Ok(written.is_some())
+}
+
+async fn load_new(
+    database: &Database,
+    model: &str,
+    new: &[Prepared],
+) -> Result<(), DatabaseError> {
+    let mut retry = Retry::default();
+    loop {
+        match copy(database, model, new).await {
+            // Another writer stored one of these ids since they were looked up.
+            Err(DatabaseError::Statement(error)) if is_unique_violation(&error) => break,
+            Err(error) if retry.again(&error).await => {}
+            outcome => return outcome,
+        }
+    }
+    let documents: Vec<&Prepared> = new.iter().collect();
+    let mut retry = Retry::default();
+    loop {
+        match write(database, model, &documents, documents.len()).await {
+            Err(error) if retry.again(&error).await => {}
+            outcome => return outcome.map(drop),
+        }
+    }
 }
 
 async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
@@ -68,7 +83,8 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
     }
     let mut transaction = database.begin().await?;
     // As an output of the outermost query it is called; of a subquery's unused column the planner knows better.
-    let check = Statement::read("SELECT rappel.require_model($1)::text").bind(model.to_owned());
+    let check = Statement::read(concat!("SELECT ", function!("require_model"), "($1)::text"))
+        .bind(model.to_owned());
     transaction.fetch_all::<(String,)>(check).await?;
     transaction
         .copy_in(

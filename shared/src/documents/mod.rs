@@ -16,7 +16,6 @@ mod upsert;
 
 pub(crate) use self::fields::nul;
 pub use self::{
-    retry::retried,
     batch::Batch,
     compare::Compared,
     fields::Limit,
@@ -26,6 +25,7 @@ pub use self::{
     metadata::Metadata,
     prepared::Prepared,
     read::{Document, Page, PageRequest, delete, get},
+    retry::Retry,
     text::ANSWER_LIMIT,
     upsert::{Outcome, Status, upsert},
 };

@@ -9,7 +9,7 @@ use super::{
     compare::{Compared, Relabelled},
     id::DocumentId,
     prepared::{Prepared, PreparedChunk},
-    retry::retried,
+    retry::Retry,
 };
 use crate::{
     Error,
@@ -46,14 +46,15 @@ pub enum Status {
 ///
 /// # Errors
 /// When the embedding or the database fails; then nothing of the batch is stored.
-pub async fn upsert<F>(
+pub async fn upsert<F, E>(
     database: &Database,
     model: &str,
     batch: Batch,
     embed: F,
 ) -> Result<Vec<Outcome>, Error>
 where
-    F: AsyncFn(Vec<Prepared>) -> Result<Vec<Prepared>, Error>,
+    F: Fn(Vec<Prepared>) -> E,
+    E: Future<Output = Result<Vec<Prepared>, Error>>,
 {
     let documents: Vec<Prepared> = batch.documents.into_iter().map(Prepared::new).collect();
     let ids: Vec<DocumentId> = documents
@@ -63,7 +64,7 @@ where
     let mut compared = Compared::with_stored(database, documents).await?;
     loop {
         compared = compared.embedded(&embed).await?;
-        match retried(async || compared.write(database, model).await).await? {
+        match compared.write_retrying(database, model).await? {
             Some(written) => return Ok(outcomes(ids, written, &compared)),
             None => compared = compared.with_all_texts(),
         }
@@ -73,14 +74,16 @@ where
 impl Compared {
     /// Stores the documents, all or nothing. `None` if another writer changed one of those meanwhile that only need
     /// other metadata; then nothing was stored.
-    pub(super) async fn write(
+    async fn write(
         &self,
         database: &Database,
         model: &str,
     ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
         let embedded: Vec<&Prepared> = self.new.iter().chain(&self.changed).collect();
         if self.relabelled.is_empty() {
-            return write(database, model, &embedded).await.map(Some);
+            return write(database, model, &embedded, self.new.len())
+                .await
+                .map(Some);
         }
         if embedded.is_empty() {
             let updated = database.fetch_all(relabel_statement(&self.relabelled)).await?;
@@ -92,6 +95,21 @@ impl Compared {
             transaction.commit().await?;
         }
         Ok(written)
+    }
+
+    /// The same, again if another transaction is in the way.
+    pub(super) async fn write_retrying(
+        &self,
+        database: &Database,
+        model: &str,
+    ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.write(database, model).await {
+                Err(error) if retry.again(&error).await => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The same as a part of `transaction`, which must not be committed after `None`.
@@ -131,17 +149,28 @@ impl Compared {
     }
 }
 
-/// Stores embedded documents in one statement and says of each whether it is new.
+/// Stores embedded documents in one statement and says of each whether it is new. If the statement was sent again
+/// after its connection was lost, the first try may have stored what the second one found: of those that were not
+/// there before (the first `new` of `documents`) each is new.
 pub(super) async fn write(
     database: &Database,
     model: &str,
     documents: &[&Prepared],
+    new: usize,
 ) -> Result<Vec<Outcome>, DatabaseError> {
     if documents.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = database.fetch_all(upsert_statement(model, documents)).await?;
-    Ok(embedded_outcomes(documents, rows))
+    let (rows, repeated) = database
+        .fetch_again(upsert_statement(model, documents))
+        .await?;
+    let mut outcomes = embedded_outcomes(documents, rows);
+    if repeated {
+        for outcome in outcomes.iter_mut().take(new) {
+            outcome.status = Status::Created;
+        }
+    }
+    Ok(outcomes)
 }
 
 fn embedded_outcomes(documents: &[&Prepared], rows: Vec<(String, bool)>) -> Vec<Outcome> {
@@ -212,10 +241,11 @@ fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
             chunks.push(position, ordinal, chunk);
         }
     }
-    let statement = Statement::upsert(
-        "SELECT document_id, created
-         FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-    )
+    let statement = Statement::upsert(concat!(
+        "SELECT document_id, created FROM ",
+        function!("upsert"),
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    ))
     .bind(model.to_owned())
     .bind(column(|document| document.id.as_str()))
     .bind(column(|document| &document.title))
@@ -226,7 +256,7 @@ fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
     chunks.bind(statement)
 }
 
-/// The chunks of all documents of a batch, column by column, as `rappel.upsert` takes them.
+/// The chunks of all documents of a batch, column by column, as `upsert` takes them.
 #[derive(Default)]
 struct ChunkColumns {
     documents: Vec<i32>,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     State,
     database::DatabaseError,
-    documents::{Compared, Prepared, retried},
+    documents::{Compared, Prepared, Retry},
 };
 
 /// Tries to store the document of `line`. After the last failure the reason is written down.
@@ -31,8 +31,14 @@ pub(super) async fn work(
         .map_err(|cause| WorkError::failed("its line is no document", cause))?;
     let failure = match prepare(state, vec![document], None).await? {
         Ok(compared) => {
-            let model = model(state)?;
-            match retried(async || store(state, hold, position, model, &compared).await).await {
+            let (model, mut retry) = (model(state)?, Retry::default());
+            let stored = loop {
+                match store(state, hold, position, model, &compared).await {
+                    Err(error) if retry.again(&error).await => {}
+                    outcome => break outcome,
+                }
+            };
+            match stored {
                 Ok(true) => return Ok(Ended::Done),
                 // Another writer was faster; the next time what it stored is known.
                 Ok(false) => return Ok(Ended::Again),

@@ -20,7 +20,7 @@ use crate::{
     Error, State,
     cause::chain,
     database::DatabaseError,
-    documents::{Compared, LINE_LIMIT, Prepared, retried},
+    documents::{Compared, LINE_LIMIT, Prepared, Retry},
 };
 
 /// Documents, and bytes of lines, that are embedded and stored together. What a worker that dies has to
@@ -198,8 +198,8 @@ impl Store<'_> {
 
     /// Stores entries that follow each other, with the note that they are done: all or nothing.
     async fn together(&mut self, entries: &[Entry]) -> Result<Stored, WorkError> {
-        let mut compared = None;
-        let mut seen = false;
+        let (mut compared, mut seen) = (None, false);
+        let mut retry = Retry::default();
         loop {
             let documents: Vec<Prepared> = entries.iter().filter_map(Entry::document).collect();
             let prepared = match prepare(self.state, documents, compared.take()).await? {
@@ -207,8 +207,7 @@ impl Store<'_> {
                 Err(reason) => return Ok(Stored::No(reason)),
             };
             let model = model(self.state)?;
-            let write = async || self.write(model, entries, &prepared, seen).await;
-            match retried(write).await {
+            match self.write(model, entries, &prepared, seen).await {
                 Ok(Written::Yes(done)) => {
                     *self.part = done;
                     return Ok(Stored::Yes);
@@ -216,6 +215,7 @@ impl Store<'_> {
                 Ok(Written::TakenOver) => return Err(WorkError::TakenOver),
                 Ok(Written::Outrun) => compared = Some(prepared.with_all_texts()),
                 Ok(Written::Unseen) => seen = true,
+                Err(error) if retry.again(&error).await => compared = Some(prepared),
                 Err(error) if error.may_blame_values() => {
                     return Ok(Stored::No(not_stored(&error)));
                 }
@@ -303,7 +303,7 @@ pub(super) async fn prepare(
         None => Compared::with_stored(state.database(), documents).await?,
     };
     let embedded = compared
-        .embedded(async |documents| state.embed_documents(documents).await)
+        .embedded(|documents| state.embed_documents(documents))
         .await;
     Ok(embedded.map_err(|error| {
         tracing::warn!(cause = %chain(&error), "documents of an import cannot be embedded");

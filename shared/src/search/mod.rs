@@ -131,9 +131,11 @@ impl Search {
             .filter
             .as_ref()
             .map(|filter| filter.as_json().to_owned());
-        let statement = Statement::read(
-            "SELECT * FROM rappel.search($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13)",
-        )
+        let statement = Statement::read(concat!(
+            "SELECT * FROM ",
+            function!("search"),
+            "($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13)",
+        ))
         .bind(model.to_owned())
         .bind(self.mode.name())
         .bind(embedding)

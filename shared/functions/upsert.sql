@@ -5,7 +5,7 @@
 -- holds, for each chunk, its document's position in `ids` (from 1), and `chunk_embeddings` holds all
 -- embeddings end to end. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks end to end,
 -- `chunk_distinct` how many are each chunk's.
-CREATE FUNCTION rappel.upsert(
+CREATE FUNCTION upsert(
     model             text,
     ids               text[],
     titles            text[],
@@ -23,12 +23,12 @@ CREATE FUNCTION rappel.upsert(
     chunk_terms       text[],
     chunk_frequencies smallint[]
 ) RETURNS TABLE (document_id text, created boolean)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
     width integer := (SELECT dimensions FROM rappel.model);
 BEGIN
-    PERFORM rappel.require_model(model);
+    PERFORM require_model(model);
 
     -- Rows are locked in the order of their ids, so two batches that share documents cannot deadlock.
     RETURN QUERY
