@@ -148,7 +148,9 @@ async fn import_until(
         .err()
         .and_then(|error| error.downcast_ref::<Interrupted>().copied());
     if interrupted.is_some() {
-        note("interrupted: building the index of what is stored; once more, and it stays unbuilt until `rappel migrate`");
+        note(
+            "interrupted: building the index of what is stored; once more, and it stays unbuilt until `rappel migrate`",
+        );
     }
     // Even an import that failed leaves documents, and searches need the index.
     let indexing = build_index(&database).await;

@@ -3,10 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::{BuildHasher as _, RandomState},
-    sync::{
-        Condvar, Mutex, PoisonError,
-        atomic::Ordering,
-    },
+    sync::{Condvar, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -160,7 +157,9 @@ impl<'a> Batches<'a> {
             Some(earlier) if earlier.document == hash => {
                 self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
                 // It is where it was.
-                self.seen.entry(id).and_modify(|seen| seen.batch = earlier.batch);
+                self.seen
+                    .entry(id)
+                    .and_modify(|seen| seen.batch = earlier.batch);
             }
             Some(earlier) => {
                 if earlier.batch == self.number {

@@ -62,7 +62,11 @@ impl Tally {
         let mut notes = self.notes();
         if notes.replaced.len() < TOLD {
             let Replaced { id, line, by } = &replaced;
-            bar.suspend(|| note(&format!("line {by} replaces line {line}: both have the id {id}")));
+            bar.suspend(|| {
+                note(&format!(
+                    "line {by} replaces line {line}: both have the id {id}"
+                ))
+            });
         }
         notes.replaced.push(replaced);
     }

@@ -1,9 +1,6 @@
 //! The tasks that embed and store the batches of an import.
 
-use std::sync::{
-    Arc,
-    atomic::Ordering,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use indicatif::ProgressBar;
 use shared::{
@@ -121,10 +118,13 @@ impl Worker {
     fn count(&self, stored: usize, chunks: usize, unchanged: usize) {
         let tally = &self.tally;
         tally.chunks.fetch_add(chunks as u64, Ordering::Relaxed);
-        tally.unchanged.fetch_add(unchanged as u64, Ordering::Relaxed);
+        tally
+            .unchanged
+            .fetch_add(unchanged as u64, Ordering::Relaxed);
         let stored = stored as u64;
         let total = tally.stored.fetch_add(stored, Ordering::Relaxed) + stored;
         let rate = total as f64 / self.bar.elapsed().as_secs_f64();
-        self.bar.set_message(format!("{total} documents, {rate:.0}/s"));
+        self.bar
+            .set_message(format!("{total} documents, {rate:.0}/s"));
     }
 }

@@ -96,10 +96,7 @@ impl Compared {
     ///
     /// # Errors
     /// Those of `embed`.
-    pub async fn embedded<F, E>(
-        mut self,
-        embed: impl FnOnce(Vec<Prepared>) -> F,
-    ) -> Result<Self, E>
+    pub async fn embedded<F, E>(mut self, embed: impl FnOnce(Vec<Prepared>) -> F) -> Result<Self, E>
     where
         F: Future<Output = Result<Vec<Prepared>, E>>,
     {

@@ -15,14 +15,25 @@ const RECIPE_WITHOUT_TEXT_HASH: u8 = 2;
 
 /// SHA-256 of recipe, title, content and metadata.
 pub(super) fn document(title: &str, content: &str, metadata: &Metadata) -> Vec<u8> {
-    sha256([&[RECIPE], title.as_bytes(), content.as_bytes(), metadata.as_json().as_bytes()])
+    sha256([
+        &[RECIPE],
+        title.as_bytes(),
+        content.as_bytes(),
+        metadata.as_json().as_bytes(),
+    ])
 }
 
 /// SHA-256 of what chunks and embeddings are made of, and of the document's whole hash. A version of Rappel that
 /// knows of no such hash leaves it behind beside another whole one, and it counts no more.
 pub(super) fn text(title: &str, content: &str, language: Option<&str>, document: &[u8]) -> Vec<u8> {
     let language = language.unwrap_or_default();
-    sha256([&[RECIPE], title.as_bytes(), content.as_bytes(), language.as_bytes(), document])
+    sha256([
+        &[RECIPE],
+        title.as_bytes(),
+        content.as_bytes(),
+        language.as_bytes(),
+        document,
+    ])
 }
 
 /// SHA-256 of title and content as the database computes it of a document that was stored without a hash of its

@@ -75,7 +75,10 @@ impl DocumentId {
             Some("a question mark")
         } else if id.contains('#') {
             Some("a #")
-        } else if id.match_indices('%').any(|(position, _)| is_escape(position)) {
+        } else if id
+            .match_indices('%')
+            .any(|(position, _)| is_escape(position))
+        {
             Some("a % before two hexadecimal digits")
         } else if id.split('/').any(|step| step == "." || step == "..") {
             Some("a step . or ..")
@@ -111,7 +114,16 @@ mod tests {
             assert!(error.detail.contains("API Gateway"), "{error}");
         }
         for id in [
-            "a/b/été.md", "100 % sûr", "50%", "a%2", "...", "a..b", ".profile", "a+b&c=d", "é\n\"", "/a",
+            "a/b/été.md",
+            "100 % sûr",
+            "50%",
+            "a%2",
+            "...",
+            "a..b",
+            ".profile",
+            "a+b&c=d",
+            "é\n\"",
+            "/a",
         ] {
             assert!(DocumentId::parse_new(id, "id").is_ok(), "{id}");
         }
@@ -122,7 +134,10 @@ mod tests {
         let composed = DocumentId::parse("caf\u{e9}", "id");
         assert_eq!(composed, DocumentId::parse("cafe\u{301}", "id"));
         let longest = "e\u{301}".repeat(DocumentId::MAX_CHARACTERS);
-        assert!(DocumentId::parse(&longest, "id").is_ok(), "counted as stored");
+        assert!(
+            DocumentId::parse(&longest, "id").is_ok(),
+            "counted as stored"
+        );
         assert!(DocumentId::parse(&(longest + "e"), "id").is_err());
     }
 }

@@ -36,7 +36,8 @@ pub struct DocumentInput {
 /// Says what is wrong with it.
 pub(super) fn read_line(line: &[u8]) -> Result<DocumentInput, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let document = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| told(&error))?;
+    let document =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| told(&error))?;
     deserializer.end().map_err(|error| syntax(&error))?;
     Ok(document)
 }
@@ -48,18 +49,28 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
         return syntax(cause);
     }
     let (path, words) = (error.path().to_string(), in_words(&cause.to_string()));
-    if path == "." { words } else { format!("{path}: {words}") }
+    if path == "." {
+        words
+    } else {
+        format!("{path}: {words}")
+    }
 }
 
 /// What is wrong with the JSON of a line, of which there is one.
 fn syntax(error: &serde_json::Error) -> String {
-    format!("is not JSON: {}", error.to_string().replace(" at line 1 column ", " at column "))
+    format!(
+        "is not JSON: {}",
+        error
+            .to_string()
+            .replace(" at line 1 column ", " at column ")
+    )
 }
 
 impl DocumentInput {
     /// Says of each key that is none of a document's so.
     pub(super) fn unknown(&self, path: &str) -> impl Iterator<Item = FieldError> {
-        const KNOWN: &str = "is not a field of a document, which are id, title, content and metadata";
+        const KNOWN: &str =
+            "is not a field of a document, which are id, title, content and metadata";
         self.unknown
             .iter()
             .map(move |key| FieldError::new(format!("{path}{key}"), KNOWN))
@@ -133,7 +144,11 @@ impl<T: PartialEq> Twin<T> {
         }
     }
 
-    fn second<E: serde::de::Error>(&mut self, key: &'static str, value: Option<T>) -> Result<(), E> {
+    fn second<E: serde::de::Error>(
+        &mut self,
+        key: &'static str,
+        value: Option<T>,
+    ) -> Result<(), E> {
         match self.second.replace(value) {
             None => Ok(()),
             Some(_) => Err(E::duplicate_field(key)),
@@ -160,7 +175,9 @@ impl<'de> Deserialize<'de> for Id {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let text = raw.get();
         if text.starts_with('"') {
-            return serde_json::from_str(text).map(Self).map_err(D::Error::custom);
+            return serde_json::from_str(text)
+                .map(Self)
+                .map_err(D::Error::custom);
         }
         let digits = text.strip_prefix('-').unwrap_or(text);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -210,7 +227,10 @@ mod tests {
         for (json, text) in [
             ("815", "815"),
             ("-3", "-3"),
-            ("340282366920938463463374607431768211456", "340282366920938463463374607431768211456"),
+            (
+                "340282366920938463463374607431768211456",
+                "340282366920938463463374607431768211456",
+            ),
             ("\"caf\\u00e9\"", "café"),
         ] {
             assert_eq!(id(&format!(r#"{{"id":{json}}}"#)).as_deref(), Some(text));

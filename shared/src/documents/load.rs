@@ -29,11 +29,7 @@ pub async fn load(
     Ok(written.is_some())
 }
 
-async fn load_new(
-    database: &Database,
-    model: &str,
-    new: &[Prepared],
-) -> Result<(), DatabaseError> {
+async fn load_new(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
     let mut retry = Retry::default();
     loop {
         match copy(database, model, new).await {

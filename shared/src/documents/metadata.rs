@@ -270,7 +270,10 @@ mod tests {
             metadata(written).as_json(),
             "{\"b\":[true,null,{}],\"\u{e9}\":\"\u{e9}\"}"
         );
-        assert_eq!(metadata(written), metadata("{\"b\":[true,null,{}],\"\u{e9}\":\"\u{e9}\"}"));
+        assert_eq!(
+            metadata(written),
+            metadata("{\"b\":[true,null,{}],\"\u{e9}\":\"\u{e9}\"}")
+        );
     }
 
     #[test]
@@ -279,7 +282,8 @@ mod tests {
         assert!(refused("{\"\u{e9}\":1,\"e\\u0301\":2}").contains("twice"));
         assert!(refused(r#"{"a":1e401}"#).contains("beyond 400"));
         assert!(refused(r#"{"a":1e-99999999999999999999}"#).contains("beyond 400"));
-        let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        let deep =
+            |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
         assert!(refused(&deep(100_000)).contains("64 levels"));
         assert!(metadata(&deep(64)).unstorable("metadata").is_none());
         for json in ["[]", "\"a\"", "7", "null", "true"] {

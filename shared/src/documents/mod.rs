@@ -26,6 +26,6 @@ pub use self::{
     prepared::Prepared,
     read::{Document, Page, PageRequest, delete, get},
     retry::Retry,
-    text::ANSWER_LIMIT,
+    text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, upsert},
 };

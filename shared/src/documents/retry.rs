@@ -22,7 +22,10 @@ impl Retry {
         if !error.is_conflict() || self.failed >= ATTEMPTS {
             return false;
         }
-        tracing::info!(failed = self.failed, "another transaction was in the way; trying again");
+        tracing::info!(
+            failed = self.failed,
+            "another transaction was in the way; trying again"
+        );
         // Two that met must not meet again.
         let pause = PAUSE * 2_u32.pow(self.failed - 1);
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;

@@ -86,7 +86,9 @@ impl Compared {
                 .map(Some);
         }
         if embedded.is_empty() {
-            let updated = database.fetch_all(relabel_statement(&self.relabelled)).await?;
+            let updated = database
+                .fetch_all(relabel_statement(&self.relabelled))
+                .await?;
             return Ok(self.relabelled(&updated));
         }
         let mut transaction = database.begin().await?;
@@ -124,11 +126,15 @@ impl Compared {
         let embedded: Vec<&Prepared> = self.new.iter().chain(&self.changed).collect();
         let mut outcomes = Vec::new();
         if !embedded.is_empty() {
-            let rows = transaction.fetch_all(upsert_statement(model, &embedded)).await?;
+            let rows = transaction
+                .fetch_all(upsert_statement(model, &embedded))
+                .await?;
             outcomes = embedded_outcomes(&embedded, rows);
         }
         if !self.relabelled.is_empty() {
-            let updated = transaction.fetch_all(relabel_statement(&self.relabelled)).await?;
+            let updated = transaction
+                .fetch_all(relabel_statement(&self.relabelled))
+                .await?;
             match self.relabelled(&updated) {
                 Some(relabelled) => outcomes.extend(relabelled),
                 None => return Ok(None),

@@ -72,7 +72,11 @@ async fn store(
     compared: &Compared,
 ) -> Result<bool, DatabaseError> {
     let mut transaction = state.database().begin().await?;
-    if compared.write_within(&mut transaction, model).await?.is_none() {
+    if compared
+        .write_within(&mut transaction, model)
+        .await?
+        .is_none()
+    {
         return Ok(false);
     }
     let outcome = if compared.to_store() == 0 {

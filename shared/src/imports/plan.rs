@@ -197,7 +197,9 @@ impl<'a> Pieces<'a> {
             .s3
             .write(&self.imports.config.bucket, &key, Bytes::from(piece.text))
             .await
-            .map_err(|error| WorkError::failed("the bucket of imports took no piece", chain(&error)))?;
+            .map_err(|error| {
+                WorkError::failed("the bucket of imports took no piece", chain(&error))
+            })?;
         let statement = Statement::upsert(
             "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
              VALUES ($1, $2, $3, $4, $5, $3)

@@ -81,8 +81,13 @@ impl Frames {
         source = rest;
         if !head.starts_with(ZSTD) && is_zstd(&head) {
             let length = head.get(4..8).and_then(|length| length.try_into().ok());
-            let length = length.map(u32::from_le_bytes).ok_or(io::ErrorKind::UnexpectedEof)?;
-            io::copy(&mut source.by_ref().take(8 + u64::from(length)), &mut io::sink())?;
+            let length = length
+                .map(u32::from_le_bytes)
+                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            io::copy(
+                &mut source.by_ref().take(8 + u64::from(length)),
+                &mut io::sink(),
+            )?;
             self.source = Some(source);
             return Ok(());
         }

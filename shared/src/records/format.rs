@@ -24,7 +24,10 @@ pub enum Format {
 /// First bytes of what people mistake for a file of documents.
 const OTHERS: &[(&[u8], &str)] = &[
     (b"%PDF", "a PDF file"),
-    (b"PK\x03\x04", "a ZIP archive, such as a DOCX, XLSX or EPUB file"),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive, such as a DOCX, XLSX or EPUB file",
+    ),
     (b"PAR1", "a Parquet file"),
     (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
@@ -37,7 +40,10 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"\x04\x22\x4d\x18", "a file compressed with lz4"),
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
-    (b"\xd0\xcf\x11\xe0", "an old Office file, such as XLS or DOC"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Office file, such as XLS or DOC",
+    ),
     (b"{\\rtf", "an RTF file"),
 ];
 
@@ -60,7 +66,7 @@ impl Format {
                 "one JSON object over several lines, where a line or an element of an array is a document",
             ),
             Some(b'{') => Self::Lines,
-            Some(b'[') => Self::Array,
+            Some(b'[') if is_array(&text[1..]) => Self::Array,
             // A line that is no document is told by its number.
             _ if lines(text).any(|line| line.starts_with(b"{")) => Self::Lines,
             _ => table::delimiter(first_line).map_or_else(
@@ -69,6 +75,12 @@ impl Format {
             ),
         }
     }
+}
+
+/// Whether what follows a bracket is a value of JSON or the end of an array, and not the words of a note.
+fn is_array(text: &[u8]) -> bool {
+    let first = text.trim_ascii_start().first();
+    first.is_some_and(|byte| b"{[\"]-0123456789".contains(byte))
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {

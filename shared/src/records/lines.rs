@@ -31,7 +31,13 @@ impl Lines {
             let mut bytes = Vec::new();
             // The end of a line has two bytes on Windows.
             let most = LINE_LIMIT as u64 + 2;
-            if self.text.by_ref().take(most).read_until(b'\n', &mut bytes)? == 0 {
+            if self
+                .text
+                .by_ref()
+                .take(most)
+                .read_until(b'\n', &mut bytes)?
+                == 0
+            {
                 return Ok(None);
             }
             self.number += 1;

@@ -11,12 +11,12 @@ mod table;
 
 use std::io::{self, BufRead, Read};
 
+pub(crate) use self::lines::without_end;
+use self::{array::Elements, table::Table};
 pub use self::{
     format::Format,
     lines::{Line, Lines},
 };
-pub(crate) use self::lines::without_end;
-use self::{array::Elements, table::Table};
 
 /// Why a file cannot be read as documents.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,9 @@ pub fn open(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send
     match Format::of(&head) {
         Format::Lines => Ok(text),
         Format::Array => Ok(Box::new(io::BufReader::new(Elements::new(text)))),
-        Format::Table { delimiter } => Ok(Box::new(io::BufReader::new(Table::new(text, delimiter)?))),
+        Format::Table { delimiter } => {
+            Ok(Box::new(io::BufReader::new(Table::new(text, delimiter)?)))
+        }
         Format::Unknown(what) => Err(OpenError::Unknown(what)),
     }
 }
@@ -52,7 +54,9 @@ pub fn open(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send
 /// Whether the bytes of a file that begins with `head` are the lines of JSON that [`open`] would give.
 #[must_use]
 pub fn is_lines(head: &[u8]) -> bool {
-    !compression::is_compressed(head) && !encoding::is_utf16(head) && Format::of(encoding::without_mark(head)) == Format::Lines
+    !compression::is_compressed(head)
+        && !encoding::is_utf16(head)
+        && Format::of(encoding::without_mark(head)) == Format::Lines
 }
 
 /// Bytes of the beginning of a file that tell its format.

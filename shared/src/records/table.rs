@@ -123,7 +123,11 @@ impl Table {
                 continue;
             }
             let is_field = FIELDS.contains(&column.as_str());
-            let fields = if is_field { &mut document } else { &mut metadata };
+            let fields = if is_field {
+                &mut document
+            } else {
+                &mut metadata
+            };
             if fields.insert(column.clone(), field.into()).is_some() {
                 return Err(format!("a row with two columns {column}"));
             }
@@ -176,7 +180,10 @@ impl Read for Bounded {
 
 fn builder(delimiter: u8) -> ReaderBuilder {
     let mut builder = ReaderBuilder::new();
-    builder.delimiter(delimiter).flexible(true).trim(Trim::Headers);
+    builder
+        .delimiter(delimiter)
+        .flexible(true)
+        .trim(Trim::Headers);
     builder
 }
 

@@ -86,11 +86,21 @@ const TWO: [&str; 2] = [
 fn one_file_is_read_however_it_is_wrapped() {
     let text = TWO.join("\n");
     let marked = format!("\u{feff}{text}\r\n");
-    let halves: Vec<Vec<u8>> = TWO.iter().map(|line| format!("{line}\n").into_bytes()).collect();
+    let halves: Vec<Vec<u8>> = TWO
+        .iter()
+        .map(|line| format!("{line}\n").into_bytes())
+        .collect();
     let members = |compress: fn(&[u8]) -> Vec<u8>| {
-        halves.iter().flat_map(|half| compress(half)).collect::<Vec<u8>>()
+        halves
+            .iter()
+            .flat_map(|half| compress(half))
+            .collect::<Vec<u8>>()
     };
-    let skippable = [b"\x5a\x2a\x4d\x18\x03\0\0\0abc".as_slice(), &zstd(text.as_bytes())].concat();
+    let skippable = [
+        b"\x5a\x2a\x4d\x18\x03\0\0\0abc".as_slice(),
+        &zstd(text.as_bytes()),
+    ]
+    .concat();
     for (name, file) in [
         ("plain", text.clone().into_bytes()),
         ("with a mark", marked.clone().into_bytes()),
@@ -106,12 +116,21 @@ fn one_file_is_read_however_it_is_wrapped() {
         ("UTF-16", utf16(&text, UTF_16LE, true)),
         ("UTF-16, the other way round", utf16(&text, UTF_16BE, true)),
         ("UTF-16 without a mark", utf16(&text, UTF_16LE, false)),
-        ("the same, the other way round", utf16(&text, UTF_16BE, false)),
+        (
+            "the same, the other way round",
+            utf16(&text, UTF_16BE, false),
+        ),
         ("UTF-16 in gzip", gzip(&utf16(&text, UTF_16LE, true))),
         ("an array", format!("[{},{}]", TWO[0], TWO[1]).into_bytes()),
-        ("an array in gzip", gzip(format!(" [ {}\n, {} ]\n", TWO[0], TWO[1]).as_bytes())),
+        (
+            "an array in gzip",
+            gzip(format!(" [ {}\n, {} ]\n", TWO[0], TWO[1]).as_bytes()),
+        ),
     ] {
-        let found: Vec<String> = texts(&file).iter().map(|text| text.trim().to_owned()).collect();
+        let found: Vec<String> = texts(&file)
+            .iter()
+            .map(|text| text.trim().to_owned())
+            .collect();
         assert_eq!(found, TWO, "{name}");
     }
 }
@@ -119,7 +138,12 @@ fn one_file_is_read_however_it_is_wrapped() {
 #[test]
 fn what_ends_too_early_is_an_error_and_not_the_end() {
     let text = TWO.join("\n").into_bytes();
-    for mut file in [gzip(&text), xz(&text), zstd(&text), b"[{\"id\": 1}, {\"id\"".to_vec()] {
+    for mut file in [
+        gzip(&text),
+        xz(&text),
+        zstd(&text),
+        b"[{\"id\": 1}, {\"id\"".to_vec(),
+    ] {
         file.truncate(file.len() - 2);
         let read = open(Cursor::new(file)).map(Lines::new);
         let failed = read.map_or(true, |lines| lines.into_iter().any(|line| line.is_err()));
@@ -129,7 +153,8 @@ fn what_ends_too_early_is_an_error_and_not_the_end() {
 
 #[test]
 fn the_elements_of_an_array_are_lines_and_have_their_numbers() {
-    let array = "[\n  {\"a\": \"],[{\\\"\"},\n  {\n    \"b\": [1, {}],\n    \"c\": \"\\\\\"\n  }, 7\n]\n";
+    let array =
+        "[\n  {\"a\": \"],[{\\\"\"},\n  {\n    \"b\": [1, {}],\n    \"c\": \"\\\\\"\n  }, 7\n]\n";
     assert_eq!(
         lines(array.as_bytes()),
         [
@@ -153,15 +178,24 @@ fn a_table_is_read_by_its_header() {
             2,
             r#"{"content":"Long de \"neuf\" mètres,\nen granit.","id":"07","metadata":{"Année":"1907"},"title":"Le quai"}"#,
         ),
-        (4, r#"{"content":"La grue.","id":"8","metadata":{"Auteur":"Blin, Éve"}}"#),
+        (
+            4,
+            r#"{"content":"La grue.","id":"8","metadata":{"Auteur":"Blin, Éve"}}"#,
+        ),
     ];
     let expected = expected.map(|(line, text)| (line, text.to_owned()));
     assert_eq!(lines(table.as_bytes()), expected);
     for delimiter in [";", "\t", "|"] {
         let other = format!("_id{delimiter}text\n1{delimiter}un, deux\n");
-        assert_eq!(texts(other.as_bytes()), [r#"{"_id":"1","text":"un, deux"}"#]);
+        assert_eq!(
+            texts(other.as_bytes()),
+            [r#"{"_id":"1","text":"un, deux"}"#]
+        );
     }
-    assert_eq!(texts("content\nun, deux\n".as_bytes()), [r#"{"content":"un, deux"}"#]);
+    assert_eq!(
+        texts("content\nun, deux\n".as_bytes()),
+        [r#"{"content":"un, deux"}"#]
+    );
 }
 
 #[test]
@@ -185,9 +219,13 @@ fn anything_else_is_told_by_what_it_looks_like() {
         ("%PDF-1.7\n".as_bytes(), "a PDF"),
         (b"PK\x03\x04\x14\0", "ZIP"),
         (b"<!doctype html>\n<p>", "HTML"),
-        (b"nom;texte libre\n1;b\n", "names no column content (or text), but nom, texte libre"),
+        (
+            b"nom;texte libre\n1;b\n",
+            "names no column content (or text), but nom, texte libre",
+        ),
         (b"id,content,Content\n1,a,b\n", "two columns content"),
         (b"Once upon a time.\nThere was no JSON.\n", "plain text"),
+        (b"[todo] buy milk\n", "plain text"),
         (b"\x01\x02\x03\x04", "binary"),
         (b"{\n  \"id\": 1\n}\n", "over several lines"),
         (&gzip(b"%PDF-1.7"), "a PDF"),
@@ -195,22 +233,38 @@ fn anything_else_is_told_by_what_it_looks_like() {
         assert!(refused(file).contains(told), "{told}: {}", refused(file));
     }
     // A line that is no document is one among others.
-    assert_eq!(texts(b"# exported\n{\"id\":1}\n"), ["# exported", "{\"id\":1}"]);
+    assert_eq!(
+        texts(b"# exported\n{\"id\":1}\n"),
+        ["# exported", "{\"id\":1}"]
+    );
     assert_eq!(texts(b""), Vec::<String>::new());
     assert_eq!(texts(b"\xef\xbb\xbf\n\n"), Vec::<String>::new());
 }
 
 #[test]
 fn a_line_may_have_all_of_the_limit_and_no_more() {
-    for (end, fits) in [("", true), ("\n", true), ("\r\n", true), ("x\n", false), ("xx", false), ("xxx\r\n", false)] {
+    for (end, fits) in [
+        ("", true),
+        ("\n", true),
+        ("\r\n", true),
+        ("x\n", false),
+        ("xx", false),
+        ("xxx\r\n", false),
+    ] {
         let mut file = b"{".to_vec();
         file.resize(LINE_LIMIT, b'x');
         file.extend_from_slice(end.as_bytes());
         file.extend_from_slice(b"\n{}\n");
         let text = open(Cursor::new(file)).unwrap_or_else(|error| panic!("{error}"));
-        let lines: Vec<Line> = Lines::new(text).map(|line| line.expect("it is whole")).collect();
+        let lines: Vec<Line> = Lines::new(text)
+            .map(|line| line.expect("it is whole"))
+            .collect();
         assert_eq!(lines.len(), 2, "{end:?}");
-        assert_eq!(lines[0].text.as_ref().map(Vec::len), fits.then_some(LINE_LIMIT), "{end:?}");
+        assert_eq!(
+            lines[0].text.as_ref().map(Vec::len),
+            fits.then_some(LINE_LIMIT),
+            "{end:?}"
+        );
         assert_eq!(lines[1].text.as_deref(), Some(b"{}".as_slice()), "{end:?}");
     }
 }
