@@ -143,6 +143,13 @@ impl DatabaseError {
         }
     }
 
+    /// Whether Postgres rolled the statement back for the sake of another transaction (SQLSTATE class 40: a
+    /// deadlock, a serialization failure); the same may succeed at once.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Overloaded(error) if code(error).is_some_and(|code| code.starts_with("40")))
+    }
+
     /// An error of making a connection; `dial` is how the last dial failed, if it did.
     pub(super) fn connecting(error: &sqlx::Error, dial: Option<DialError>) -> Self {
         // sqlx sees a failed dial only as a connection that ended before it began.

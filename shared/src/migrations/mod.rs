@@ -89,8 +89,7 @@ pub async fn applied_version(database: &Database) -> Result<i32, DatabaseError> 
 /// lock ends with the transaction, which makes it hold through a pooler too.
 async fn apply(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
     let mut transaction = database.begin().await?;
-    let lock =
-        format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    let lock = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
     transaction.run_script(&lock).await?;
     let mut history = History::read(&mut transaction).await?;
     let pending = history.pending()?;
