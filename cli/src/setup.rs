@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    io::{self, Write as _},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -21,6 +20,8 @@ use shared::{
     embedder::{self, Embedder, Manifest},
     migrations,
 };
+
+use crate::terminal::note;
 
 /// Where the documents are and what embeds them.
 #[derive(Args, Clone)]
@@ -177,12 +178,6 @@ impl Setup {
         database.close().await;
         Ok(())
     }
-}
-
-/// Says something to the person at the terminal; stdout is for answers.
-pub(crate) fn note(text: &str) {
-    // A closed stderr is no reason to stop.
-    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Threads that embed: every core.

@@ -20,7 +20,7 @@ use url::Url;
 
 pub use self::pgpool::{Pgpool, PgpoolSettings};
 use self::program::Program;
-use crate::{account::Account, ports::free_port};
+use crate::{account::Account, ports::free_port, skip::skipped};
 
 /// How long it may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ impl PgBouncer {
     /// When it does not start.
     pub async fn before(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let Some(program) = Program::all().await?.first() else {
-            note("skipped: there is no PgBouncer");
+            skipped("there is no PgBouncer")?;
             return Ok(None);
         };
         Self::start(program, server_url, settings, "")
@@ -74,7 +74,7 @@ impl PgBouncer {
             started.push(Self::start(program, server_url, settings, "").await?);
         }
         if started.is_empty() {
-            note("skipped: there is no PgBouncer");
+            skipped("there is no PgBouncer")?;
         }
         Ok(started)
     }
@@ -87,7 +87,7 @@ impl PgBouncer {
     pub async fn remembering(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let mut programs = Program::all().await?.iter();
         let Some(program) = programs.find(|program| program.remembers()) else {
-            note("skipped: there is no PgBouncer that remembers named statements, 1.21 or later");
+            skipped("there is no PgBouncer that remembers named statements, 1.21 or later")?;
             return Ok(None);
         };
         let more = "max_prepared_statements = 200\n";

@@ -5,6 +5,7 @@ use std::{fmt, io, time::Duration};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::dial::DialError;
+use crate::cause::chain;
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,9 @@ pub enum DatabaseError {
         "the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`"
     )]
     NotMigrated(String),
+    /// The server, the role or the history of the database keeps the schema from being changed; the message says what to do.
+    #[error("the schema cannot be brought up to date: {0}")]
+    Migration(String),
     /// The server does not take a value that a statement brought. Its words may quote the value, so only its
     /// SQLSTATE is kept.
     #[error("the database refused a value (SQLSTATE {0})")]
@@ -139,6 +143,13 @@ impl DatabaseError {
         }
     }
 
+    /// Whether Postgres rolled the statement back for the sake of another transaction (SQLSTATE class 40: a
+    /// deadlock, a serialization failure); the same may succeed at once.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Overloaded(error) if code(error).is_some_and(|code| code.starts_with("40")))
+    }
+
     /// An error of making a connection; `dial` is how the last dial failed, if it did.
     pub(super) fn connecting(error: &sqlx::Error, dial: Option<DialError>) -> Self {
         // sqlx sees a failed dial only as a connection that ended before it began.
@@ -157,7 +168,7 @@ impl DatabaseError {
         };
         Self::Unavailable {
             cause,
-            detail: error.to_string(),
+            detail: chain(error),
         }
     }
 
@@ -176,7 +187,7 @@ impl DatabaseError {
             return Self::Lost(error);
         }
         match code.as_str() {
-            // rappel.require_model of migration 1.
+            // `require_model`.
             "RP001" => Self::ModelMismatch(message),
             // query_canceled: by statement_timeout, the only one to cancel here.
             "57014" => Self::StatementTimeout,

@@ -10,6 +10,7 @@ mod backend;
 mod current;
 mod deadline;
 mod dial;
+mod encoding;
 mod failure;
 mod forwarder;
 mod login;

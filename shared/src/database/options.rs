@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::{
-    DatabaseError, Pooler,
+    DatabaseError, Pooler, encoding,
     login::{self, Credentials, Login},
     roots,
 };
@@ -26,10 +26,13 @@ pub(super) fn of(
              `password`, put the ARN into DATABASE_CREDENTIALS",
         ));
     }
+    if encoding::is_cut(&login.url) {
+        return Err(wrong(encoding::REMEDY));
+    }
     let mut options: PgConnectOptions = login
         .url
         .parse()
-        .map_err(|error: sqlx::Error| wrong(&error.to_string()))?;
+        .map_err(|error: sqlx::Error| wrong(&format!("{error}; {}", encoding::REMEDY)))?;
     if let Some(Credentials { username, password }) = login.credentials()? {
         options = options.username(&username).password(&password);
     }

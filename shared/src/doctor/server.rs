@@ -9,9 +9,8 @@ use crate::{
     database::{Pooler, Probe, Statement},
 };
 
-/// The oldest Postgres that pgvector 0.8 is made for.
-/// <https://github.com/pgvector/pgvector/blob/master/CHANGELOG.md>
-const OLDEST_POSTGRES: i32 = 130_000;
+/// The oldest Postgres with bodies of functions that are resolved when the function is created (`BEGIN ATOMIC`).
+const OLDEST_POSTGRES: i32 = 140_000;
 
 /// Round trips of which the median is told.
 const ROUND_TRIPS: usize = 11;
@@ -40,7 +39,7 @@ pub(super) async fn version(state: &State) -> Result<Finding, Error> {
     Ok(if number >= OLDEST_POSTGRES {
         ok(found)
     } else {
-        failed(found, "use PostgreSQL 13 or newer")
+        failed(found, "use PostgreSQL 14 or newer")
     })
 }
 

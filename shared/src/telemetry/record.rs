@@ -46,7 +46,7 @@ pub(super) struct Entry {
     pub(super) began: (SystemTime, Instant),
     /// How long it took until its answer was made, or the last of it; not until that had left.
     pub(super) total: Option<Duration>,
-    /// The key of its route, `GET /documents/{id}`: no path, which may hold an id.
+    /// The key of its route, `GET /documents/{id+}`: no path, which may hold an id.
     pub(super) route: String,
     /// The HTTP status, or what would be it; 500 until something was answered.
     pub(super) status: u16,
@@ -196,6 +196,12 @@ impl Drop for Measuring {
             }
         });
     }
+}
+
+/// The id of the request that is answered, under which the log has its lines.
+pub(crate) fn request_id() -> Option<String> {
+    let id = |record: &Record| record.lock().request_id.clone();
+    RECORD.try_with(id).ok()
 }
 
 /// Notes rows that the database answered with.
