@@ -2,6 +2,7 @@
 
 mod access;
 mod artifacts;
+mod guided;
 mod lambda;
 mod rights;
 mod routes;

@@ -3,6 +3,7 @@
 //!
 //! The stories themselves are in `it/`, and those of a deploy in `deploy/`.
 
+mod account;
 mod answer;
 mod app;
 mod assets;
