@@ -35,10 +35,7 @@ impl Checkout {
     async fn small() -> Result<Self> {
         let lay = |workspace: &Path, build: &Path| {
             fs::create_dir(build)?;
-            fs::copy(
-                workspace.join("template.yaml"),
-                build.join("template.yaml"),
-            )?;
+            fs::copy(workspace.join("template.yaml"), build.join("template.yaml"))?;
             let functions = fs::read_dir(workspace.join("functions"))?;
             for code in functions.chain(fs::read_dir(workspace.join("layers"))?) {
                 let code = code?.path();
@@ -80,7 +77,11 @@ async fn deployed(checkout: Checkout, name: &str, answers: &[(&str, &str)]) -> O
 
     // The answers are kept, and nothing in what SAM wrote is in the way of the next deploy.
     let kept = fs::read_to_string(checkout.0.path().join("samconfig.toml"))?;
-    for (question, answer) in answers.iter().map(|(q, a)| (q.trim(), a)).filter(|(q, _)| !q.contains(' ')) {
+    for (question, answer) in answers
+        .iter()
+        .map(|(q, a)| (q.trim(), a))
+        .filter(|(q, _)| !q.contains(' '))
+    {
         let line = format!("{question}=\\\"{answer}\\\"");
         assert!(kept.contains(&line), "{line} is not in {kept}");
     }
@@ -92,9 +93,8 @@ async fn deployed(checkout: Checkout, name: &str, answers: &[(&str, &str)]) -> O
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_deploys_what_was_built_with_one_answer() -> Outcome {
     let built = Built::prepared().await?;
-    let lay = |_: &Path, build: &Path| {
-        symlink(&built.functions, build).context("linking what was built")
-    };
+    let lay =
+        |_: &Path, build: &Path| symlink(&built.functions, build).context("linking what was built");
     deployed(Checkout::with(lay).await?, "rappel", &[SECRET]).await
 }
 

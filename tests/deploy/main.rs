@@ -2,6 +2,7 @@
 
 mod access;
 mod artifacts;
+mod failures;
 mod guided;
 mod lambda;
 mod rights;

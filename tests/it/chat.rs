@@ -311,17 +311,26 @@ async fn parameters_of_the_setting_reach_the_model() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_event_of_a_function_url_is_understood() -> Outcome {
-    let (app, _model) = app_with([Reply::text(&["Oui [1]."])], &[]).await?;
+async fn the_events_of_a_function_url_and_of_a_rest_api_are_understood() -> Outcome {
+    let replies = [0; 2].map(|_| Reply::text(&["Oui [1]."]));
+    let (app, _model) = app_with(replies, &[]).await?;
     ingest(&app).await?;
-    let event = serde_json::from_str(include_str!("../events/chat-post.json"))?;
-    let answer = app.invoke("chat", event).await?;
-    let answer = answer.as_str().context("the answer is a stream of text")?;
+    for event in [
+        include_str!("../events/chat-post.json"),
+        include_str!("../events/chat-rest.json"),
+    ] {
+        let answer = app.invoke("chat", serde_json::from_str(event)?).await?;
+        let answer = answer.as_str().context("the answer is a stream of text")?;
+        assert!(
+            answer.starts_with("event: sources\ndata: {\"sources\":[{\"number\":1,"),
+            "{answer}"
+        );
+        assert!(answer.contains("event: done\n"), "{answer}");
+    }
     assert!(
-        answer.starts_with("event: sources\ndata: {\"sources\":[{\"number\":1,"),
-        "{answer}"
+        app.logged()?.contains(r#""route":"POST /chat""#),
+        "the log names the route"
     );
-    assert!(answer.contains("event: done\n"), "{answer}");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Stories that users live through, played on the built functions.
 
+mod authorizer;
 mod bench;
 mod chat;
 mod chat_command;

@@ -70,7 +70,9 @@ impl Inputs<'_> {
             Value::Array(items) => Value::Array(self.list(items)?),
             Value::Object(fields) => match fields.iter().next() {
                 Some((name, operand))
-                    if fields.len() == 1 && (name == "Ref" || name.starts_with("Fn::")) =>
+                    if fields.len() == 1
+                        && (["Ref", "Condition"].contains(&name.as_str())
+                            || name.starts_with("Fn::")) =>
                 {
                     return self.call(name, operand);
                 }
@@ -99,6 +101,13 @@ impl Inputs<'_> {
             ("Ref", _) => return Ok(self.reference(text(operand)?)),
             ("Fn::GetAtt", [resource, attribute]) => {
                 json!(format!("${{{}.{}}}", text(resource)?, text(attribute)?))
+            }
+            ("Fn::Sub", [pattern, names]) => {
+                let mut result = self.substitute(text(pattern)?);
+                for (name, value) in names.as_object().into_iter().flatten() {
+                    result = result.replace(&format!("${{{name}}}"), &plain(self.resolve(value)?));
+                }
+                json!(result)
             }
             ("Fn::Sub", _) => json!(self.substitute(text(operand)?)),
             ("Fn::If", [condition, yes, no]) => {
@@ -130,6 +139,17 @@ impl Inputs<'_> {
                 json!(plain(self.resolve(one)?) == plain(self.resolve(other)?))
             }
             ("Fn::Not", [operand]) => json!(self.resolve(operand)? == Some(json!(false))),
+            ("Fn::And", _) => json!(self.list(operands)?.iter().all(|it| *it == true)),
+            ("Fn::Or", _) => json!(self.list(operands)?.iter().any(|it| *it == true)),
+            ("Condition", _) => json!(self.holds(text(operand)?)?),
+            ("Fn::EachMemberEquals", [list, value]) => {
+                let (list, value) = (
+                    self.resolve(list)?.unwrap_or_default(),
+                    plain(self.resolve(value)?),
+                );
+                let mut members = list.as_array().into_iter().flatten();
+                json!(members.all(|member| *member == value))
+            }
             _ => anyhow::bail!("{function} of {operand} is not known here"),
         }))
     }

@@ -26,6 +26,7 @@ pub mod tiny_reranker;
 pub mod tls;
 mod tools;
 
+pub use account::Account;
 pub use answer::Answer;
 pub use app::App;
 pub use assets::Assets;

@@ -89,7 +89,9 @@ fn patience() -> Result<Duration, Error> {
         Ok(value) if !value.is_empty() => {
             let milliseconds = value.parse();
             let milliseconds = milliseconds.map_err(|_| {
-                format!("DATABASE_WAKE_TIMEOUT_MS is {value:?}: must be a whole number of milliseconds")
+                format!(
+                    "DATABASE_WAKE_TIMEOUT_MS is {value:?}: must be a whole number of milliseconds"
+                )
             })?;
             Ok(Duration::from_millis(milliseconds))
         }

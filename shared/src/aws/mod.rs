@@ -85,6 +85,17 @@ impl AwsError {
     }
 }
 
+/// The domains of AWS's partitions other than the usual one, by how their regions' names begin:
+/// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>.
+const SUFFIXES: [(&str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+];
+
 impl Service {
     /// Where the service is, without a slash at the end. AWS's own variables may lead to another endpoint:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
@@ -103,11 +114,11 @@ impl Service {
 
     /// The end of the host names of the region.
     pub(crate) fn domain(&self) -> String {
-        let suffix = if self.region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
+        let suffixes = SUFFIXES.iter();
+        let suffix = suffixes
+            .copied()
+            .find(|(regions, _)| self.region.starts_with(regions))
+            .map_or("amazonaws.com", |(_, suffix)| suffix);
         format!("{}.{suffix}", self.region)
     }
 
