@@ -5,6 +5,8 @@ mod artifacts;
 mod failures;
 mod guided;
 mod lambda;
+mod modes;
+mod parameters;
 mod rights;
 mod routes;
 mod template;

@@ -16,6 +16,7 @@ mod embedder;
 mod faults;
 mod gateway;
 mod health;
+mod iam;
 mod imports;
 mod imports_command;
 mod imports_faults;

@@ -55,6 +55,37 @@ impl Template {
         }
         Ok(stack)
     }
+
+    /// Why `CloudFormation` refuses these parameters before it makes anything: the rules that they break.
+    ///
+    /// # Errors
+    /// As [`Self::stack`].
+    pub fn refusals(&self, parameters: &[(&str, &str)]) -> Result<Vec<String>> {
+        let inputs = Inputs {
+            template: &self.0,
+            parameters,
+        };
+        let holds = |rule: &Value| Ok::<_, anyhow::Error>(inputs.resolve(rule)? == Some(json!(true)));
+        let mut refusals = Vec::new();
+        for rule in self.0["Rules"].as_object().into_iter().flat_map(Map::values) {
+            let condition = &rule["RuleCondition"];
+            if !condition.is_null() && !holds(condition)? {
+                continue;
+            }
+            for assertion in rule["Assertions"].as_array().into_iter().flatten() {
+                if !holds(&assertion["Assert"])? {
+                    refusals.push(text(&assertion["AssertDescription"])?.to_owned());
+                }
+            }
+        }
+        Ok(refusals)
+    }
+
+    /// The pattern that a parameter's value must match.
+    #[must_use]
+    pub fn pattern(&self, parameter: &str) -> Option<&str> {
+        self.0["Parameters"][parameter]["AllowedPattern"].as_str()
+    }
 }
 
 /// What intrinsic functions are resolved with.
@@ -138,6 +169,7 @@ impl Inputs<'_> {
             ("Fn::Equals", [one, other]) => {
                 json!(plain(self.resolve(one)?) == plain(self.resolve(other)?))
             }
+            ("Fn::GetAZs", _) => json!(["${AWS::Region}a", "${AWS::Region}b", "${AWS::Region}c"]),
             ("Fn::Not", [operand]) => json!(self.resolve(operand)? == Some(json!(false))),
             ("Fn::And", _) => json!(self.list(operands)?.iter().all(|it| *it == true)),
             ("Fn::Or", _) => json!(self.list(operands)?.iter().any(|it| *it == true)),

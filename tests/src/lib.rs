@@ -14,6 +14,7 @@ pub mod collector;
 pub mod command;
 pub mod endpoint;
 mod events;
+pub mod iam;
 mod imports;
 pub mod language_model;
 mod process;

@@ -4,12 +4,13 @@
 pub(crate) mod s3;
 pub(crate) mod sqs;
 
-use std::{env, time::Duration, time::SystemTime};
+use std::{borrow::Cow, env, time::Duration, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
-        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+        SigningInstructions, SigningSettings,
         UriPathNormalizationMode, sign,
     },
     sign::v4,
@@ -179,19 +180,27 @@ impl Service {
         }
     }
 
+    /// The parameters that, added to a URL, let whoever has it ask in our name for so long.
+    pub(crate) fn presigned(
+        &self,
+        url: &str,
+        lifetime: Duration,
+    ) -> Result<Vec<(&'static str, Cow<'static, str>)>, AwsError> {
+        let request = Request {
+            method: Method::GET,
+            url: url.to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+        };
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(lifetime);
+        let (_, parameters) = self.instructions(&request, settings)?.into_parts();
+        Ok(parameters)
+    }
+
     /// The headers by which AWS knows who asks.
     fn signature(&self, request: &Request) -> Result<Vec<(String, String)>, AwsError> {
-        let unsigned = |cause: &dyn std::fmt::Display| AwsError::Signing(cause.to_string());
-        let identity = Credentials::new(
-            credential("AWS_ACCESS_KEY_ID")?,
-            credential("AWS_SECRET_ACCESS_KEY")?,
-            env::var("AWS_SESSION_TOKEN")
-                .ok()
-                .filter(|token| !token.is_empty()),
-            None,
-            "environment",
-        )
-        .into();
         let mut settings = SigningSettings::default();
         if self.name == "s3" {
             // S3 signs the path as it is sent, and wants the body's hash in a header:
@@ -200,6 +209,28 @@ impl Service {
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
+        let instructions = self.instructions(request, settings)?;
+        let headers = instructions.headers();
+        Ok(headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
+    }
+
+    fn instructions(
+        &self,
+        request: &Request,
+        settings: SigningSettings,
+    ) -> Result<SigningInstructions, AwsError> {
+        let unsigned = |cause: &dyn std::fmt::Display| AwsError::Signing(cause.to_string());
+        let session = env::var("AWS_SESSION_TOKEN").ok();
+        let identity = Credentials::new(
+            credential("AWS_ACCESS_KEY_ID")?,
+            credential("AWS_SECRET_ACCESS_KEY")?,
+            session.filter(|token| !token.is_empty()),
+            None,
+            "environment",
+        )
+        .into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
@@ -220,13 +251,8 @@ impl Service {
             SignableBody::Bytes(&request.body),
         )
         .map_err(|error| unsigned(&error))?;
-        let (instructions, _) = sign(signable, &parameters)
-            .map_err(|error| unsigned(&error))?
-            .into_parts();
-        Ok(instructions
-            .headers()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect())
+        let signed = sign(signable, &parameters).map_err(|error| unsigned(&error))?;
+        Ok(signed.into_parts().0)
     }
 }
 

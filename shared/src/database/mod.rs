@@ -17,6 +17,7 @@ mod pooler;
 mod probe;
 mod roots;
 mod statement;
+mod token;
 mod transaction;
 
 use std::time::Duration;
