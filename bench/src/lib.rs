@@ -16,8 +16,8 @@ mod event;
 pub mod load;
 mod peer;
 pub mod process;
-pub mod quota;
 mod questions;
+pub mod quota;
 pub mod raw;
 pub mod recall;
 mod report;
@@ -167,7 +167,9 @@ impl FromStr for Section {
 
     fn from_str(name: &str) -> anyhow::Result<Self> {
         let Some(section) = Self::ALL.into_iter().find(|section| section.name() == name) else {
-            bail!("there is no section {name}; there are cold, warm, quota, recall, bulk and scaling");
+            bail!(
+                "there is no section {name}; there are cold, warm, quota, recall, bulk and scaling"
+            );
         };
         Ok(section)
     }

@@ -51,7 +51,11 @@ impl Group {
         let name = format!("rappel-bench-{}", process::id());
         // The one hierarchy of today has `cgroup.controllers` at its top; the earlier one has a folder for each.
         let unified = root.join("cgroup.controllers").exists();
-        let folder = if unified { root.join(name) } else { root.join("cpu").join(name) };
+        let folder = if unified {
+            root.join(name)
+        } else {
+            root.join("cpu").join(name)
+        };
         fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let group = Self(folder);
         if unified {

@@ -2,6 +2,7 @@
 
 mod access;
 mod artifacts;
+mod created;
 mod failures;
 mod guided;
 mod lambda;

@@ -36,13 +36,21 @@ async fn in_every_mode_each_reference_leads_to_a_resource() -> Outcome {
     let subnets = [("SubnetIds", "subnet-1"), ("SecurityGroupIds", "sg-1")];
     let open = ("Authorization", "open");
     let keys = ("ChatRequestsPerDay", "100");
-    let releases = [("SearchRelease", "f00"), ("SearchTraffic", "Canary10Percent5Minutes")];
+    let releases = [
+        ("SearchRelease", "f00"),
+        ("SearchTraffic", "Canary10Percent5Minutes"),
+    ];
     for parameters in [
         vec![],
         TOKENS.to_vec(),
         vec![open],
         vec![REST, keys],
-        vec![REST, open, ("CorsOrigins", "https://a.example"), ("Dashboard", "on")],
+        vec![
+            REST,
+            open,
+            ("CorsOrigins", "https://a.example"),
+            ("Dashboard", "on"),
+        ],
         [vec![REST, keys, AURORA], TOKENS.to_vec(), subnets.to_vec()].concat(),
         vec![AURORA, ("AlarmEmail", "ada@example.org")],
         releases.to_vec(),
@@ -50,10 +58,16 @@ async fn in_every_mode_each_reference_leads_to_a_resource() -> Outcome {
         let stack = template.stack(&parameters)?;
         for (id, resource) in &stack {
             for name in references(resource) {
-                assert!(stack.contains_key(&name), "{parameters:?}: {id} refers to {name}");
+                assert!(
+                    stack.contains_key(&name),
+                    "{parameters:?}: {id} refers to {name}"
+                );
             }
             let before = resource["DependsOn"].as_str();
-            assert!(before.is_none_or(|name| stack.contains_key(name)), "{id}: {before:?}");
+            assert!(
+                before.is_none_or(|name| stack.contains_key(name)),
+                "{id}: {before:?}"
+            );
         }
     }
     Ok(())
@@ -62,7 +76,10 @@ async fn in_every_mode_each_reference_leads_to_a_resource() -> Outcome {
 /// Who may chat, by the REST API's definition.
 fn security(stack: &Stack) -> Result<Value> {
     let methods = &stack["ChatApi"]["Properties"]["Body"]["paths"]["/chat"];
-    assert!(methods["options"]["security"].is_null(), "a browser asks first without a token");
+    assert!(
+        methods["options"]["security"].is_null(),
+        "a browser asks first without a token"
+    );
     for method in ["post", "options"] {
         let integration = &methods[method]["x-amazon-apigateway-integration"];
         assert_eq!(integration["responseTransferMode"], "STREAM");
@@ -81,8 +98,14 @@ async fn by_rest_chat_asks_as_the_other_routes_do() -> Outcome {
         (vec![REST], json!([{ "sigv4": [] }])),
         (vec![REST, keys], json!([{ "key": [], "sigv4": [] }])),
         (vec![REST, ("Authorization", "open")], json!([])),
-        ([vec![REST], TOKENS.to_vec()].concat(), json!([{ "tokens": [] }])),
-        ([vec![REST, keys], TOKENS.to_vec()].concat(), json!([{ "key": [], "tokens": [] }])),
+        (
+            [vec![REST], TOKENS.to_vec()].concat(),
+            json!([{ "tokens": [] }]),
+        ),
+        (
+            [vec![REST, keys], TOKENS.to_vec()].concat(),
+            json!([{ "key": [], "tokens": [] }]),
+        ),
     ] {
         let stack = template.stack(&parameters)?;
         assert_eq!(security(&stack)?, expected, "{parameters:?}");
@@ -96,7 +119,10 @@ async fn by_rest_chat_asks_as_the_other_routes_do() -> Outcome {
     let variables = &stack["Authorizer"]["Properties"]["Environment"]["Variables"];
     assert_eq!(variables["JWT_ISSUER"], "https://login.example.org/");
     assert_eq!(variables["JWT_SCOPE"], "rappel/read");
-    assert!(!template.stack(&[])?.contains_key("ChatApi"), "the URL is the default");
+    assert!(
+        !template.stack(&[])?.contains_key("ChatApi"),
+        "the URL is the default"
+    );
     Ok(())
 }
 
@@ -110,10 +136,16 @@ async fn by_rest_chat_takes_keys_a_firewall_and_a_browser() -> Outcome {
         ("CorsOrigins", "https://a.example,https://b.example"),
     ];
     let stack = Template::expanded().await?.stack(&parameters)?;
-    assert_eq!(stack["ChatPlan"]["Properties"]["Quota"], json!({ "Period": "DAY", "Limit": "100" }));
+    assert_eq!(
+        stack["ChatPlan"]["Properties"]["Quota"],
+        json!({ "Period": "DAY", "Limit": "100" })
+    );
     assert_eq!(stack["ChatFirewall"]["Properties"]["WebACLArn"], acl);
     let variables = &stack["Chat"]["Properties"]["Environment"]["Variables"];
-    assert_eq!(variables["CORS_ORIGINS"], "https://a.example,https://b.example");
+    assert_eq!(
+        variables["CORS_ORIGINS"],
+        "https://a.example,https://b.example"
+    );
     let access = serde_json::to_string(&stack["ChatAccess"])?;
     assert!(access.contains("${ChatApi}/live/POST/chat"), "{access}");
     Ok(())
@@ -124,11 +156,21 @@ async fn a_database_of_ones_own_is_one_parameter() -> Outcome {
     let stack = Template::expanded().await?.stack(&[AURORA])?;
     let cluster = &stack["AuroraCluster"]["Properties"];
     assert_eq!(cluster["MasterUserAuthenticationType"], "iam-db-auth");
-    assert_eq!(cluster["MasterUserPassword"], Value::Null, "nobody has a password");
-    assert_eq!(cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"], 0, "it may pause");
+    assert_eq!(
+        cluster["MasterUserPassword"],
+        Value::Null,
+        "nobody has a password"
+    );
+    assert_eq!(
+        cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"], 0,
+        "it may pause"
+    );
     assert_eq!(cluster["BackupRetentionPeriod"], 7);
     assert_eq!(stack["AuroraCluster"]["DeletionPolicy"], "Snapshot");
-    assert_eq!(stack["Schema"]["Properties"]["Instance"], "${AuroraInstance}", "Migrate waits for it");
+    assert_eq!(
+        stack["Schema"]["Properties"]["Instance"], "${AuroraInstance}",
+        "Migrate waits for it"
+    );
     let login = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${AuroraCluster.DBClusterResourceId}/rappel";
     for (id, resource) in &stack {
         let properties = &resource["Properties"];
@@ -136,10 +178,15 @@ async fn a_database_of_ones_own_is_one_parameter() -> Outcome {
         if !variables["DATABASE_URL"].is_string() {
             continue;
         }
-        let url = "postgres://rappel@${AuroraCluster.Endpoint.Address}:5432/rappel?sslmode=verify-full";
+        let url =
+            "postgres://rappel@${AuroraCluster.Endpoint.Address}:5432/rappel?sslmode=verify-full";
         assert_eq!(variables["DATABASE_URL"], url, "{id}");
         assert_eq!(variables["DATABASE_CREDENTIALS"], "iam", "{id}");
-        assert_eq!(properties["VpcConfig"]["SubnetIds"], json!(["${SubnetA}", "${SubnetB}"]), "{id}");
+        assert_eq!(
+            properties["VpcConfig"]["SubnetIds"],
+            json!(["${SubnetA}", "${SubnetB}"]),
+            "{id}"
+        );
         let rights = serde_json::to_string(&stack[format!("{id}Role").as_str()])?;
         assert!(rights.contains(login), "{id}");
     }
@@ -148,12 +195,19 @@ async fn a_database_of_ones_own_is_one_parameter() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_ones_own_may_be_in_ones_own_subnets() -> Outcome {
-    let parameters = [AURORA, ("SubnetIds", "subnet-1,subnet-2"), ("SecurityGroupIds", "sg-1")];
+    let parameters = [
+        AURORA,
+        ("SubnetIds", "subnet-1,subnet-2"),
+        ("SecurityGroupIds", "sg-1"),
+    ];
     let stack = Template::expanded().await?.stack(&parameters)?;
     assert!(!stack.contains_key("Vpc"), "{:?}", stack.keys());
     let subnets = &stack["AuroraSubnets"]["Properties"]["SubnetIds"];
     assert_eq!(*subnets, json!(["subnet-1", "subnet-2"]));
-    assert_eq!(stack["AuroraCluster"]["Properties"]["VpcSecurityGroupIds"], json!(["sg-1"]));
+    assert_eq!(
+        stack["AuroraCluster"]["Properties"]["VpcSecurityGroupIds"],
+        json!(["sg-1"])
+    );
     Ok(())
 }
 
@@ -164,7 +218,10 @@ async fn with_a_release_searches_go_to_a_version_that_may_be_kept_ready() -> Out
     assert_eq!(target(&template.stack(&[])?), "${Search.Arn}");
     let stack = template.stack(&[("SearchRelease", "f00"), ("SearchProvisioned", "2")])?;
     assert_eq!(target(&stack), "${SearchAlias}");
-    assert_eq!(stack["SearchPermission"]["Properties"]["FunctionName"], "${SearchAlias}");
+    assert_eq!(
+        stack["SearchPermission"]["Properties"]["FunctionName"],
+        "${SearchAlias}"
+    );
     // Another description makes another version.
     assert_eq!(stack["SearchVersion"]["Properties"]["Description"], "f00");
     let ready = &stack["SearchAlias"]["Properties"]["ProvisionedConcurrencyConfig"];

@@ -32,9 +32,19 @@ async fn every_documented_way_is_accepted() -> Outcome {
         vec![URL],
         vec![BARE, RDS],
         [vec![URL], SUBNETS.to_vec(), MODEL.to_vec()].concat(),
-        [vec![URL, rest, ("ChatRequestsPerDay", "100")], TOKENS.to_vec()].concat(),
+        [
+            vec![URL, rest, ("ChatRequestsPerDay", "100")],
+            TOKENS.to_vec(),
+        ]
+        .concat(),
         vec![AURORA],
-        [vec![AURORA, rest], SUBNETS.to_vec(), MODEL.to_vec(), TOKENS.to_vec()].concat(),
+        [
+            vec![AURORA, rest],
+            SUBNETS.to_vec(),
+            MODEL.to_vec(),
+            TOKENS.to_vec(),
+        ]
+        .concat(),
         vec![URL, ("SearchRelease", "f00"), ("SearchProvisioned", "2")],
     ] {
         assert_eq!(template.refusals(&parameters)?, [""; 0], "{parameters:?}");
@@ -50,14 +60,23 @@ async fn what_contradicts_itself_is_refused_with_what_to_give() -> Outcome {
         (vec![URL, BARE, RDS], "only one of"),
         (vec![BARE], "give DatabaseCredentialsArn with it"),
         (vec![AURORA, URL], "knows where its database is"),
-        ([vec![AURORA], MODEL.to_vec()].concat(), "no way to a language model"),
+        (
+            [vec![AURORA], MODEL.to_vec()].concat(),
+            "no way to a language model",
+        ),
         (
             [vec![AURORA, ("ChatEndpoint", "rest")], TOKENS.to_vec()].concat(),
             "no way to JwtIssuer",
         ),
-        (vec![URL, SUBNETS[0]], "SubnetIds and SecurityGroupIds together"),
+        (
+            vec![URL, SUBNETS[0]],
+            "SubnetIds and SecurityGroupIds together",
+        ),
         (vec![URL, MODEL[0]], "LlmBaseUrl and LlmModel together"),
-        (vec![URL, ("Authorization", "jwt")], "JwtIssuer and JwtAudience"),
+        (
+            vec![URL, ("Authorization", "jwt")],
+            "JwtIssuer and JwtAudience",
+        ),
         (vec![URL, ("ChatRequestsPerDay", "5")], "ChatEndpoint=rest"),
         (vec![URL, ("SearchProvisioned", "1")], "need SearchRelease"),
     ] {
@@ -75,12 +94,28 @@ async fn a_parameter_takes_what_it_can_use_and_no_password() -> Outcome {
     for (parameter, value, fits) in [
         ("DatabaseUrl", "", true),
         (BARE.0, BARE.1, true),
-        ("DatabaseUrl", "postgresql://ada@db.example.org/rappel?sslmode=verify-full", true),
-        ("DatabaseUrl", "postgres://ada:s3cret@db.example.org/rappel", false),
-        ("DatabaseUrl", "postgres://db.example.org/rappel?password=s3cret", false),
+        (
+            "DatabaseUrl",
+            "postgresql://ada@db.example.org/rappel?sslmode=verify-full",
+            true,
+        ),
+        (
+            "DatabaseUrl",
+            "postgres://ada:s3cret@db.example.org/rappel",
+            false,
+        ),
+        (
+            "DatabaseUrl",
+            "postgres://db.example.org/rappel?password=s3cret",
+            false,
+        ),
         ("DatabaseUrl", "mysql://db.example.org/rappel", false),
         (URL.0, URL.1, true),
-        ("DatabaseUrlArn", "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:db-AbCdEf#url", true),
+        (
+            "DatabaseUrlArn",
+            "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:db-AbCdEf#url",
+            true,
+        ),
         ("DatabaseUrlArn", "postgres://db.example.org/rappel", false),
         ("LlmApiKeyArn", "sk-1234", false),
         ("RequestsPerSecond", "100", true),
@@ -94,8 +129,16 @@ async fn a_parameter_takes_what_it_can_use_and_no_password() -> Outcome {
         ("DatabaseWakeSeconds", "25", true),
         ("DatabaseWakeSeconds", "26", false),
         ("SearchProvisioned", "-1", false),
-        ("ChatWebAclArn", "arn:aws:wafv2:eu-west-3:123456789012:regional/webacl/mine/1a2b", true),
-        ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/developers", true),
+        (
+            "ChatWebAclArn",
+            "arn:aws:wafv2:eu-west-3:123456789012:regional/webacl/mine/1a2b",
+            true,
+        ),
+        (
+            "PermissionsBoundaryArn",
+            "arn:aws:iam::123456789012:policy/developers",
+            true,
+        ),
         ("PermissionsBoundaryArn", "developers", false),
     ] {
         let pattern = template.pattern(parameter);

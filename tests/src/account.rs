@@ -1,6 +1,7 @@
 //! An account of AWS as far as moto's server is one: stacks, change sets, the bucket of uploads.
 
 use std::{
+    io::{Seek as _, Write as _},
     net::{Ipv4Addr, TcpListener},
     path::Path,
     process::Stdio,
@@ -14,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{Assets, Tools};
+use crate::Tools;
 
 /// The server takes a second on a machine with nothing else to do.
 const HANG: Duration = Duration::from_mins(2);
@@ -58,7 +59,7 @@ impl Account {
             endpoint: format!("http://localhost:{port}"),
             _server: server,
         };
-        account.python("account.py", &[]).await?;
+        account.python("account.py").await?;
         Ok(account)
     }
 
@@ -79,12 +80,23 @@ impl Account {
     ///
     /// # Errors
     /// When it fails, with all that it said.
-    pub async fn python(&self, script: &str, arguments: &[&str]) -> Result<String> {
+    pub async fn python(&self, script: &str) -> Result<String> {
+        self.python_with(script, "").await
+    }
+
+    /// The same with this on its standard input.
+    ///
+    /// # Errors
+    /// When it fails, with all that it said.
+    pub async fn python_with(&self, script: &str, input: &str) -> Result<String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("deploy")
             .join(script);
-        let workspace = &Assets::prepared().await?.workspace;
+        // On the disk: a program that ends early would break a pipe.
+        let mut file = tempfile::tempfile()?;
+        file.write_all(input.as_bytes())?;
+        file.rewind()?;
         let mut python = self.command("python").await?;
-        Tools::run(python.arg(script).args(arguments).current_dir(workspace)).await
+        Tools::run(python.arg(script).stdin(file)).await
     }
 }

@@ -65,9 +65,14 @@ impl Template {
             template: &self.0,
             parameters,
         };
-        let holds = |rule: &Value| Ok::<_, anyhow::Error>(inputs.resolve(rule)? == Some(json!(true)));
+        let holds =
+            |rule: &Value| Ok::<_, anyhow::Error>(inputs.resolve(rule)? == Some(json!(true)));
         let mut refusals = Vec::new();
-        for rule in self.0["Rules"].as_object().into_iter().flat_map(Map::values) {
+        for rule in self.0["Rules"]
+            .as_object()
+            .into_iter()
+            .flat_map(Map::values)
+        {
             let condition = &rule["RuleCondition"];
             if !condition.is_null() && !holds(condition)? {
                 continue;
@@ -195,6 +200,13 @@ impl Inputs<'_> {
     fn reference(&self, name: &str) -> Option<Value> {
         if name == "AWS::NoValue" {
             return None;
+        }
+        // Whose last part is looked for.
+        if name == "AWS::StackId" {
+            let id = "stack/${AWS::StackName}/5b1f0c60-c95e-11f0-8f7c-0a3f5d2e6b11";
+            return Some(json!(format!(
+                "arn:aws:cloudformation:eu-west-3:123456789012:{id}"
+            )));
         }
         let parameter = &self.template["Parameters"][name];
         if !parameter.is_object() {

@@ -12,8 +12,7 @@ use crate::{
     load::Arrivals,
     peer::Variant,
     process::evict,
-    quota,
-    raw,
+    quota, raw,
     steps::{Files, Steps},
     warm::Warm,
 };
@@ -76,7 +75,9 @@ impl Run<'_> {
 
     pub(super) async fn quota(&mut self) -> Result<()> {
         if let Some(why) = quota::obstacle() {
-            let note = format!("quota: skipped, it needs a control group with a limit of the processor: {why}");
+            let note = format!(
+                "quota: skipped, it needs a control group with a limit of the processor: {why}"
+            );
             self.results.notes.push(note);
             return Ok(());
         }

@@ -19,7 +19,9 @@ const LIFETIME: Duration = Duration::from_mins(15);
 /// # Errors
 /// Says what is missing.
 pub(super) fn credentials(url: &str) -> Result<String, String> {
-    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| error.to_string())?;
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|error: sqlx::Error| error.to_string())?;
     let region = env::var("AWS_REGION").ok();
     let service = Service {
         name: "rds-db",
@@ -27,7 +29,11 @@ pub(super) fn credentials(url: &str) -> Result<String, String> {
         endpoint_variable: "",
         region: region.ok_or("AWS_REGION is not set, without which no token can be signed")?,
     };
-    let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
+    let (host, port, user) = (
+        options.get_host(),
+        options.get_port(),
+        options.get_username(),
+    );
     let who = form_urlencoded::Serializer::new(String::new())
         .append_pair("Action", "connect")
         .append_pair("DBUser", user)
