@@ -1,11 +1,14 @@
 //! A conversation with the documents.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tests::{
     App,
     language_model::{LanguageModel, Reply, Step},
 };
+use tokio::time::{sleep, timeout};
 
 use crate::Outcome;
 
@@ -327,10 +330,15 @@ async fn the_events_of_a_function_url_and_of_a_rest_api_are_understood() -> Outc
         );
         assert!(answer.contains("event: done\n"), "{answer}");
     }
-    assert!(
-        app.logged()?.contains(r#""route":"POST /chat""#),
-        "the log names the route"
-    );
+    // The line is written when the answer has left.
+    let named = async {
+        while !app.logged()?.contains(r#""route":"POST /chat""#) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    let named = timeout(Duration::from_mins(1), named).await;
+    named.context("the log does not name the route")??;
     Ok(())
 }
 
