@@ -22,6 +22,7 @@ mod proof;
 mod roots;
 mod route;
 mod statement;
+mod token;
 mod transaction;
 
 use std::{pin::pin, time::Duration};
