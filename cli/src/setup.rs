@@ -195,6 +195,7 @@ fn database_config(url: String) -> DatabaseConfig {
         // An import writes from several tasks; each has a connection.
         connections: u32::try_from(2 * threads()).unwrap_or(4),
         acquire_timeout: Duration::from_secs(10),
+        wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_mins(1),
     }
 }

@@ -18,7 +18,8 @@ use crate::{
     api,
     queue::Place,
     search::excerpt,
-    setup::Target,
+    setup::{Setup, Target},
+    stop::Stop,
     terminal::{self, note},
 };
 
@@ -52,21 +53,28 @@ const ANSWERING: &str = "sante-brulure";
 const SAMPLES: &str = include_str!("../samples.jsonl");
 
 impl Up {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let start = Instant::now();
-        let queue = Place::choose(self.import_root.as_deref())?;
-        let setup = self.target.prepare("").await?;
-        let origins = self.allow_origin;
-        let gateway = api::serve(&setup, self.port, Logs::Inherit, Some(&queue), origins).await?;
-        let served = serve(
-            &gateway,
-            self.no_samples,
-            start,
-            queue.serve(setup.database.clone()),
-        )
-        .await;
-        gateway.stop().await;
+        let place = Place::choose(self.import_root.as_deref())?;
+        let setup = stop.or(self.target.prepare("")).await?;
+        let served = self.serve(place, &setup, start, stop).await;
         setup.stop().await?;
+        served
+    }
+
+    async fn serve(
+        self,
+        place: Place,
+        setup: &Setup,
+        start: Instant,
+        stop: &Stop,
+    ) -> anyhow::Result<()> {
+        let origins = self.allow_origin;
+        let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place), origins);
+        let gateway = stop.or(gateway).await?;
+        let queue = place.serve(setup.database.clone());
+        let served = serve(&gateway, self.no_samples, start, queue, stop).await;
+        gateway.stop().await;
         served
     }
 }
@@ -78,18 +86,23 @@ async fn serve(
     no_samples: bool,
     start: Instant,
     queue: impl Future<Output = Option<Server>> + Send + 'static,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
     let client = shared::client::builder().build()?;
     let url = gateway.url();
-    if !no_samples && is_empty(&client, &url).await? {
-        import_samples(&client, &url).await?;
-    }
-    if has_samples(&client, &url).await? {
-        print_search(&client, &url).await?;
-    }
+    let show = async {
+        if !no_samples && is_empty(&client, &url).await? {
+            import_samples(&client, &url).await?;
+        }
+        if has_samples(&client, &url).await? {
+            print_search(&client, &url).await?;
+        }
+        Ok(())
+    };
+    stop.or(show).await?;
     print_routes(gateway, start.elapsed())?;
     let queue = tokio::spawn(queue);
-    interrupted().await?;
+    stop.requested().await;
     note("stopping");
     queue.abort();
     Ok(())
@@ -182,14 +195,4 @@ async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
     let body = response.text().await?;
     ensure!(status.is_success(), "the API answered {status}: {body}");
     Ok(serde_json::from_str(&body)?)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }

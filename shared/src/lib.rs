@@ -4,9 +4,11 @@
 //! which is told what all others do and how long it takes; [`aws`], which signs requests, and [`secret`],
 //! with which what AWS keeps is fetched; [`embedder`] and [`reranker`]; [`database`] and [`language_model`];
 //! [`error`], any of their failures, [`problem`], what a client is told of it, and [`json`], how requests are
-//! read; [`migrations`] and [`documents`]; [`state`], what a sandbox keeps, with [`imports`]; [`search`];
+//! read; [`migrations`] and [`documents`]; [`records`], files of these; [`state`], what a sandbox keeps, with [`imports`]; [`search`];
 //! [`http`], which ties them together for the functions; [`doctor`], which looks at them from outside, and
 //! [`health`], its short form.
+
+include!(concat!(env!("OUT_DIR"), "/macros.rs"));
 
 pub mod analysis;
 pub mod aws;
@@ -25,6 +27,7 @@ pub mod json;
 pub mod language_model;
 pub mod migrations;
 pub mod problem;
+pub mod records;
 pub mod reranker;
 pub mod search;
 pub mod secret;

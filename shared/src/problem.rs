@@ -132,6 +132,20 @@ impl Problem {
                 "try again in a moment",
             )
             .retry(1),
+            DatabaseError::ReadOnly(_) => Self::new(
+                503,
+                "database-read-only",
+                "The database takes no changes",
+                "it is read-only for now; try again in a moment",
+            )
+            .retry(5),
+            DatabaseError::Shared(_) => Self::new(
+                503,
+                "database-pooler",
+                "The connection to the database is shared",
+                "nothing was changed; try again in a moment",
+            )
+            .retry(1),
             DatabaseError::Busy => Self::new(
                 503,
                 "database-busy",
@@ -163,6 +177,12 @@ impl Problem {
                 "not-migrated",
                 "The database schema is missing or behind",
                 "migrations have to be applied to this database",
+            ),
+            DatabaseError::Migration(_) => Self::new(
+                503,
+                "migration-refused",
+                "The database schema cannot be brought up to date",
+                "the log says what stands in the way",
             ),
             DatabaseError::Value(_) | DatabaseError::Statement(_) => Self::internal(),
         }

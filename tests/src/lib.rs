@@ -21,6 +21,7 @@ pub mod proxy;
 mod requests;
 mod samples;
 pub mod secrets;
+pub mod sharing;
 mod sql;
 pub mod tiny_reranker;
 pub mod tls;

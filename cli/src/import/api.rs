@@ -12,7 +12,10 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::terminal::{self, note};
+use crate::{
+    stop::Ended,
+    terminal::{self, note},
+};
 
 /// How often the import is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -38,7 +41,10 @@ pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
     let import = watch(&client, &format!("{api}/imports/{id}")).await?;
     report(&import)?;
     ensure!(import["state"] != "failed", "the import failed");
-    Ok(())
+    match import["documents"]["failed"].as_u64() {
+        Some(0) | None => Ok(()),
+        Some(_) => Err(Ended(3).into()),
+    }
 }
 
 /// `s3://bucket/key` as it is, and a file of this machine as the laptop's API reads it.
@@ -47,10 +53,6 @@ fn address(source: &Path) -> anyhow::Result<String> {
     if text.starts_with("s3://") {
         return Ok(text.to_owned());
     }
-    ensure!(
-        source.extension().is_none_or(|extension| extension != "xz"),
-        "an API reads JSON lines and gzip, not xz"
-    );
     let path = source
         .canonicalize()
         .with_context(|| format!("{text} is neither s3://bucket/key nor a file that is there"))?;

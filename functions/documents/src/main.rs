@@ -21,7 +21,7 @@ async fn handle(state: State, request: Request) -> Result<Response, Error> {
     if id.is_none_or(str::is_empty) {
         return http::ok(&page(&request)?.read(state.database()).await?);
     }
-    let id = DocumentId::parse(http::path_parameter(&request, "id")?, "id")?;
+    let id = DocumentId::parse(&http::path_parameter(&request, "id")?, "id")?;
     if request.method() == Method::DELETE {
         return if documents::delete(state.database(), &id).await? {
             Ok(http::empty())

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::config::DatabaseConfig;
 
-/// Reads the URL and adds what every connection of ours has.
+/// Reads the URL and adds what every connection of ours has; startup options, which a pooler may refuse,
+/// are none of it.
 pub(super) fn of(
     config: &DatabaseConfig,
     login: &Login,
@@ -39,23 +40,12 @@ pub(super) fn of(
     let pooler = Pooler::of(config.pooler, &options);
     // The URL's brackets around an IPv6 address are no part of it, for the resolver and for TLS.
     let host = options.get_host().trim_matches(['[', ']']).to_owned();
-    let mut options = options
+    let options = options
         .host(&host)
         .application_name(&config.application_name)
         // PgBouncer refuses this startup parameter, and nothing here reads a float as text.
         .extra_float_digits(None)
         .disable_statement_logging();
-    if pooler == Pooler::Direct {
-        // A pooler would refuse or drop startup options; there they are set after the connect, or
-        // in each transaction.
-        options = options.options([
-            (
-                "statement_timeout",
-                config.statement_timeout.as_millis().to_string(),
-            ),
-            ("jit", "off".to_owned()),
-        ]);
-    }
     Ok((options, pooler))
 }
 

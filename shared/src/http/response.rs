@@ -6,17 +6,13 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use super::{BODY_LIMIT, Response};
-use crate::{Error, cause::chain, problem::Problem, telemetry};
+use super::Response;
+use crate::{Error, cause::chain, documents::ANSWER_LIMIT, problem::Problem, telemetry};
 
 /// The media type of answers. JSON is UTF-8 by its own standard, but not every client goes by that.
 const JSON: &str = "application/json; charset=utf-8";
 /// The media type of errors, RFC 9457.
 const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
-
-/// Bytes of the largest body that is answered: Lambda's 6 MB, less what is around it. Beyond, Lambda would
-/// answer with an error of its own.
-const ANSWER_LIMIT: usize = BODY_LIMIT - 16 * 1024;
 
 /// 200 with a JSON body.
 ///

@@ -57,6 +57,7 @@ pub(super) struct Entry {
     pub(super) took: [Option<Duration>; Part::ALL.len()],
     pub(super) rows: usize,
     pub(super) pooler: Option<&'static str>,
+    pub(super) pooler_proof: Option<&'static str>,
     /// The trace that it belongs to, and its measured parts; `None` if no collector is set.
     pub(super) trace: Option<Trace>,
 }
@@ -124,6 +125,7 @@ impl Record {
             took: [None; Part::ALL.len()],
             rows: 0,
             pooler: None,
+            pooler_proof: None,
             trace: traced.then(|| Trace {
                 parent: spans::amazon_parent(context.xray_trace_id.as_deref()),
                 parts: Vec::new(),
@@ -207,9 +209,12 @@ pub(crate) fn rows(count: usize) {
     note(|entry| entry.rows += count);
 }
 
-/// Notes what stands between here and the database, in a word.
-pub(crate) fn pooler(pooler: &'static str) {
-    note(|entry| entry.pooler = Some(pooler));
+/// Notes what stands between here and the database, and how that is known, in a word each.
+pub(crate) fn pooler(pooler: &'static str, proof: &'static str) {
+    note(|entry| {
+        entry.pooler = Some(pooler);
+        entry.pooler_proof = Some(proof);
+    });
 }
 
 /// Notes which route was asked for, by its key, and whose trace it belongs to, by its headers.
