@@ -44,7 +44,15 @@ mod tests {
 
     #[test]
     fn english_is_the_last_resort() {
-        for question in ["", "?", "12 34", "ZX-4471-B", "Во сколько закрывается бассейн?", "游泳池几点关门？", "متى يغلق المسبح؟"] {
+        for question in [
+            "",
+            "?",
+            "12 34",
+            "ZX-4471-B",
+            "Во сколько закрывается бассейн?",
+            "游泳池几点关门？",
+            "متى يغلق المسبح؟",
+        ] {
             assert!(nothing_found(question).starts_with("I found"), "{question}");
         }
     }

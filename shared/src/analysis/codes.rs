@@ -5,9 +5,9 @@
 
 use super::{
     elision::{bare, elided},
+    language::Languages,
     normal::without_accents,
     numbers::{has_digit, is_number, number},
-    language::Languages,
     tokens::{Role, Scanner},
 };
 
@@ -17,15 +17,17 @@ const ARTICLE_LETTERS: [&str; 5] = ["a", "d", "l", "lo", "r"];
 
 /// Pronouns that French and Portuguese hang on a verb: `dit-elle`, `fazê-lo`. With them, no hyphen makes a word.
 const CLITICS: [&str; 33] = [
-    "ce", "ci", "elle", "elles", "en", "il", "ils", "je", "la", "las", "le", "les", "leur", "lhe", "lhes", "lo", "los",
-    "lui", "là", "me", "moi", "même", "mêmes", "nos", "nous", "on", "se", "t", "te", "toi", "tu", "vous", "y",
+    "ce", "ci", "elle", "elles", "en", "il", "ils", "je", "la", "las", "le", "les", "leur", "lhe",
+    "lhes", "lo", "los", "lui", "là", "me", "moi", "même", "mêmes", "nos", "nous", "on", "se", "t",
+    "te", "toi", "tu", "vous", "y",
 ];
 
 /// The endings of files' names, which are no part of the name that people remember.
 const EXTENSIONS: [&str; 48] = [
-    "7z", "avi", "bak", "bmp", "c", "conf", "cpp", "cs", "csv", "doc", "docx", "eml", "epub", "gif", "gz", "htm", "html",
-    "java", "jpeg", "jpg", "js", "json", "log", "md", "mov", "mp3", "mp4", "msg", "odp", "ods", "odt", "pdf", "png", "ppt",
-    "pptx", "py", "rs", "rtf", "sql", "svg", "tar", "tif", "tiff", "ts", "txt", "xls", "xlsx", "zip",
+    "7z", "avi", "bak", "bmp", "c", "conf", "cpp", "cs", "csv", "doc", "docx", "eml", "epub",
+    "gif", "gz", "htm", "html", "java", "jpeg", "jpg", "js", "json", "log", "md", "mov", "mp3",
+    "mp4", "msg", "odp", "ods", "odt", "pdf", "png", "ppt", "pptx", "py", "rs", "rtf", "sql",
+    "svg", "tar", "tif", "tiff", "ts", "txt", "xls", "xlsx", "zip",
 ];
 
 impl Scanner<'_> {
@@ -90,14 +92,16 @@ impl Scanner<'_> {
                 self.push_article(letter, &whole[letter.len()..]);
                 return Some(end + 1);
             }
-            self.push_code(Role::Form, key(whole));
+            self.push_key(Role::Form, key(whole));
         } else {
             self.joined(at, end);
         }
         for part in at..=end {
-            // A single letter or digit of it is found everywhere.
             if self.word(part).chars().nth(1).is_some() {
                 self.single(part);
+            } else if has_digit(whole) {
+                // A single letter or digit of it is found everywhere: it is asked for only if it stands alone.
+                self.push_text(Role::Indexed, self.word(part));
             }
         }
         Some(end + 1)
@@ -106,7 +110,10 @@ impl Scanner<'_> {
     /// `week-end` as `weekend`, `habi-` at the end of a line and `tation` on the next as `habitation`.
     fn joined(&mut self, at: usize, end: usize) {
         let last = self.word(end);
-        if end - at > 4 || CLITICS.contains(&last) || (at + 1..end).any(|part| self.word(part) == "t") {
+        if end - at > 4
+            || CLITICS.contains(&last)
+            || (at + 1..end).any(|part| self.word(part) == "t")
+        {
             return;
         }
         let mut joined = String::new();
@@ -126,7 +133,12 @@ impl Scanner<'_> {
     pub(super) fn code(&mut self, word: &str) {
         // A version is the same with and without its letter.
         let word = match word.strip_prefix('v') {
-            Some(version) if version.starts_with(|first: char| first.is_ascii_digit()) && version.contains('.') => version,
+            Some(version)
+                if version.starts_with(|first: char| first.is_ascii_digit())
+                    && version.contains('.') =>
+            {
+                version
+            }
             _ => word,
         };
         let parts = parts(word);
@@ -138,11 +150,21 @@ impl Scanner<'_> {
             return;
         }
         let is_long = |part: &&str| part.contains('.') || part.chars().nth(2).is_some();
-        let are_telling = word.contains(['_', '-']) || extension(word).is_some() || parts.iter().any(is_long);
-        self.push_code(if are_telling { Role::Form } else { Role::Counted }, key(word));
+        let are_telling =
+            word.contains(['_', '-']) || extension(word).is_some() || parts.iter().any(is_long);
+        self.push_key(
+            if are_telling {
+                Role::Form
+            } else {
+                Role::Counted
+            },
+            key(word),
+        );
         if are_telling {
-            for part in parts.into_iter().filter(|part| part.chars().nth(1).is_some()) {
-                if has_digit(part) {
+            for part in parts {
+                if part.chars().nth(1).is_none() {
+                    self.push_text(Role::Indexed, part);
+                } else if has_digit(part) {
                     self.push_code(Role::Counted, number(part));
                     self.push_compact_date(part);
                 } else {
@@ -155,21 +177,37 @@ impl Scanner<'_> {
     /// `asp.net`, `nom_de_champ`, `rapport.pdf`: the words between dots, each longer than a letter.
     pub(super) fn dotted(&mut self, parts: &[&str]) {
         let (last, before) = parts.split_last().unwrap_or((&"", &[]));
-        let name = if EXTENSIONS.contains(last) { before } else { parts };
-        if name.len() > 1 {
-            self.push_code(Role::Form, key(&name.concat()));
+        let is_file = EXTENSIONS.contains(last) && before.len() > 1;
+        self.push_key(
+            Role::Form,
+            if is_file {
+                before.concat()
+            } else {
+                parts.concat()
+            },
+        );
+        parts
+            .iter()
+            .for_each(|part| self.push_text(Role::Counted, part));
+    }
+
+    /// A key of letters is what others write as one word.
+    fn push_key(&mut self, role: Role, key: String) {
+        if key.chars().all(char::is_alphabetic) {
+            self.push_text(role, &key);
+        } else {
+            self.push_code(role, key);
         }
-        parts.iter().for_each(|part| self.push_text(Role::Counted, part));
     }
 
     /// `FR76 3000 4000 0312`, `SW1A 1AA`, `ISO 9001`, `R & D`: words of capitals and digits, whose key is searched
     /// besides each of them.
     pub(super) fn spaced_code(&mut self, at: usize) {
-        if at < self.no_code_before || self.word(at).len() > 6 {
+        if self.is_inside(at) || self.word(at).len() > 6 {
             return;
         }
         if let Some(key) = self.ampersand(at) {
-            self.push_code(Role::Form, key);
+            self.push_spaced(at + 1, key);
             return;
         }
         let end = self.end_of_code(at);
@@ -177,8 +215,7 @@ impl Scanner<'_> {
         let starts = whole.starts_with(|first: char| first.is_ascii_alphabetic());
         let is_mixed = has_digit(whole) && whole.bytes().any(|byte| byte.is_ascii_alphabetic());
         if whole.contains(' ') && is_mixed && (starts || end > at + 1) {
-            self.push_code(Role::Form, key(whole));
-            self.no_code_before = end + 1;
+            self.push_spaced(end, key(whole));
         } else {
             self.lower_case_code(at);
         }
@@ -188,15 +225,23 @@ impl Scanner<'_> {
     fn lower_case_code(&mut self, at: usize) {
         let is_blank = |gap: &str| gap == " ";
         let is_letters = |word: &str, most| {
-            word.len() <= most && word.bytes().all(|byte| byte.is_ascii_lowercase()) && !Languages::has_stop_word(word)
+            word.len() <= most
+                && word.bytes().all(|byte| byte.is_ascii_lowercase())
+                && !Languages::has_stop_word(word)
         };
-        let Some(digits) = self.next_after(at, is_blank).filter(|next| is_number(next) && next.len() > 1) else {
+        let Some(digits) = self
+            .next_after(at, is_blank)
+            .filter(|next| is_number(next) && next.len() > 1)
+        else {
             return;
         };
         let letters = self.word(at);
         if is_letters(letters, 4) {
             self.push_code(Role::Asked, format!("{letters}{digits}"));
-            if let Some(last) = self.next_after(at + 1, is_blank).filter(|next| is_letters(next, 2)) {
+            if let Some(last) = self
+                .next_after(at + 1, is_blank)
+                .filter(|next| is_letters(next, 2))
+            {
                 self.push_code(Role::Asked, format!("{letters}{digits}{last}"));
             }
         }
@@ -205,7 +250,8 @@ impl Scanner<'_> {
     fn ampersand(&self, at: usize) -> Option<String> {
         let next = self.next_after(at, |gap| matches!(gap, "&" | " & "))?;
         let are_short = self.word(at).len() < 5 && next.len() < 5;
-        (are_short && !has_digit(next)).then(|| without_accents(&format!("{}&{next}", self.word(at))))
+        (are_short && !has_digit(next))
+            .then(|| without_accents(&format!("{}&{next}", self.word(at))))
     }
 
     /// The last of the words from here on that may be parts of one code.
@@ -214,12 +260,16 @@ impl Scanner<'_> {
             let word = self.word(at);
             // The last group of an account number may be long.
             let is_short = word.len() < 5 || (word.len() < 7 && is_number(word));
-            is_short && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) && (self.words[at].upper || has_digit(word))
+            is_short
+                && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && (self.words[at].upper || has_digit(word))
         };
         let mut end = at;
         while is_part(end)
             && end < at + 9
-            && self.next_after(end, |gap| matches!(gap, " " | "-" | "/")).is_some()
+            && self
+                .next_after(end, |gap| matches!(gap, " " | "-" | "/"))
+                .is_some()
             && is_part(end + 1)
         {
             end += 1;
@@ -233,16 +283,25 @@ impl Scanner<'_> {
         if start < self.no_address_before {
             return None;
         }
-        let is_part = |character: char| character.is_ascii_graphic() && !r#"<>"()[]{}|,;"#.contains(character);
+        let is_part = |character: char| {
+            character.is_ascii_graphic() && !r#"<>"()[]{}|,;"#.contains(character)
+        };
         let run = &self.text[start..];
-        let run = &run[..run.find(|character| !is_part(character)).unwrap_or(run.len())];
+        let run = &run[..run
+            .find(|character| !is_part(character))
+            .unwrap_or(run.len())];
         self.no_address_before = start + run.len();
         let run = run.trim_end_matches(|last: char| last.is_ascii_punctuation() && last != '/');
         let whole = run.strip_prefix("mailto:").unwrap_or(run);
         let whole = whole.split_once("://").map_or(whole, |(_, rest)| rest);
         let is_url = whole.len() < run.len() || whole.starts_with("www.");
-        let whole = whole.strip_prefix("www.").unwrap_or(whole).trim_end_matches('/');
-        let is_mail = whole.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+        let whole = whole
+            .strip_prefix("www.")
+            .unwrap_or(whole)
+            .trim_end_matches('/');
+        let is_mail = whole
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
         if whole.is_empty() || !(is_url || is_mail) {
             return None;
         }
@@ -250,7 +309,7 @@ impl Scanner<'_> {
         let host = whole.rsplit('@').next().unwrap_or(whole);
         let host = host.split(['/', '?', '#', ':']).next().unwrap_or(host);
         if host.len() < whole.len() {
-            self.push_code(Role::Indexed, key(host));
+            self.push_key(Role::Indexed, key(host));
         }
         for part in whole.split(|character: char| !character.is_ascii_alphanumeric()) {
             if has_digit(part) {
@@ -260,7 +319,13 @@ impl Scanner<'_> {
             }
         }
         let end = start + run.len();
-        Some(self.words[at..].iter().take_while(|word| word.start < end).count() + at)
+        Some(
+            self.words[at..]
+                .iter()
+                .take_while(|word| word.start < end)
+                .count()
+                + at,
+        )
     }
 
     /// The last word of those that single hyphens join to this one, or slashes if all are numbers. A line may end
@@ -288,7 +353,6 @@ impl Scanner<'_> {
         (first..=last).all(|at| is_number(self.word(at)))
     }
 }
-
 
 /// What a code is searched by as a whole: its letters and digits, and the dots between digits; without a file's
 /// extension.
@@ -326,13 +390,17 @@ fn parts(code: &str) -> Vec<&str> {
     let mut rest = code;
     while let Some(first) = rest.chars().next() {
         let wanted = kind(first);
-        let mut end = rest.find(|character| kind(character) != wanted).unwrap_or(rest.len());
+        let mut end = rest
+            .find(|character| kind(character) != wanted)
+            .unwrap_or(rest.len());
         if wanted == 2 {
             // A dot with digits around it belongs to the number.
             while let Some(after) = rest[end..].strip_prefix(['.', ','])
                 && after.starts_with(|next: char| next.is_ascii_digit())
             {
-                let digits = after.find(|character: char| !character.is_ascii_digit()).unwrap_or(after.len());
+                let digits = after
+                    .find(|character: char| !character.is_ascii_digit())
+                    .unwrap_or(after.len());
                 end += 1 + digits;
             }
         }

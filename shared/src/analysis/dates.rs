@@ -72,8 +72,13 @@ impl Scanner<'_> {
             (first.split('.').collect(), at)
         } else {
             let is_sign = |gap: &str| matches!(gap, "/" | "-");
-            let (second, third) = (self.next_after(at, is_sign)?, self.next_after(at + 1, is_sign)?);
-            if self.gap(at) != self.gap(at + 1) || self.next_after(at + 2, is_sign).is_some_and(is_number) {
+            let (second, third) = (
+                self.next_after(at, is_sign)?,
+                self.next_after(at + 1, is_sign)?,
+            );
+            if self.gap(at) != self.gap(at + 1)
+                || self.next_after(at + 2, is_sign).is_some_and(is_number)
+            {
                 return None;
             }
             (vec![first, second, third], at + 2)
@@ -87,7 +92,8 @@ impl Scanner<'_> {
             return Some(end + 1);
         }
         // `1.2.24` is rather a version.
-        let is_short = three.len() == 2 && (first.contains('.') && (one.len() < 2 || two_.len() < 2));
+        let is_short =
+            three.len() == 2 && (first.contains('.') && (one.len() < 2 || two_.len() < 2));
         let (day, month) = (two(one)?, two(two_)?);
         if is_short || !is_number(three) {
             return None;
@@ -125,7 +131,12 @@ impl Scanner<'_> {
         let mut words = [""; 3];
         let mut next = at;
         for (place, found) in words.iter_mut().enumerate() {
-            if place > 0 && matches!(self.next_after(next, is_blank), Some("de" | "of" | "del" | "do")) {
+            if place > 0
+                && matches!(
+                    self.next_after(next, is_blank),
+                    Some("de" | "of" | "del" | "do")
+                )
+            {
                 next += 1;
             }
             if place > 0 {
@@ -139,12 +150,16 @@ impl Scanner<'_> {
             }
         }
         let [first, second, year] = words;
-        let (day, name) = if is_day_first { (first, second) } else { (second, first) };
+        let (day, name) = if is_day_first {
+            (first, second)
+        } else {
+            (second, first)
+        };
         let day = day.trim_end_matches(|last: char| !last.is_ascii_digit());
         if let (Some(day), Some(month), 4) = (two(day), month(name), year.len())
             && let Some(date) = Date::new(year, month, day)
         {
-            self.push_code(Role::Form, date.to_string());
+            self.push_spaced(next, date.to_string());
         }
     }
 
@@ -162,7 +177,9 @@ fn is_blank(gap: &str) -> bool {
 
 /// One or two digits.
 fn two(digits: &str) -> Option<u8> {
-    (digits.len() < 3 && is_number(digits)).then(|| digits.parse().ok()).flatten()
+    (digits.len() < 3 && is_number(digits))
+        .then(|| digits.parse().ok())
+        .flatten()
 }
 
 fn month(name: &str) -> Option<u8> {
@@ -170,6 +187,8 @@ fn month(name: &str) -> Option<u8> {
         return None;
     }
     let name = without_accents(name);
-    let place = MONTHS.iter().position(|names| names.split(' ').any(|known| known == name))?;
+    let place = MONTHS
+        .iter()
+        .position(|names| names.split(' ').any(|known| known == name))?;
     u8::try_from(place + 1).ok()
 }

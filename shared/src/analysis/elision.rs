@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 /// What French, Italian and Catalan elide, as it stands before the apostrophe.
 const ELISIONS: [&str; 41] = [
-    "all", "anch", "bell", "c", "ch", "com", "cos", "cott", "d", "dall", "degl", "dell", "dov", "gl", "j", "jusqu",
-    "l", "lorsqu", "m", "n", "negl", "nell", "nessun", "nient", "nostr", "puisqu", "qu", "quell", "quelqu", "quest",
-    "quoiqu", "s", "sant", "senz", "sugl", "sull", "t", "tutt", "un", "vostr", "mezz",
+    "all", "anch", "bell", "c", "ch", "com", "cos", "cott", "d", "dall", "degl", "dell", "dov",
+    "gl", "j", "jusqu", "l", "lorsqu", "m", "n", "negl", "nell", "nessun", "nient", "nostr",
+    "puisqu", "qu", "quell", "quelqu", "quest", "quoiqu", "s", "sant", "senz", "sugl", "sull", "t",
+    "tutt", "un", "vostr", "mezz",
 ];
 
 /// What English contracts or adds, as it stands after the apostrophe.
@@ -24,6 +25,10 @@ pub(super) fn bare(word: &str) -> Cow<'_, str> {
     let Some((contracted, ending)) = word.rsplit_once('\'') else {
         return Cow::Borrowed(word);
     };
-    let word = if CONTRACTIONS.contains(&ending) { contracted } else { word };
+    let word = if CONTRACTIONS.contains(&ending) {
+        contracted
+    } else {
+        word
+    };
     Cow::Owned(word.replace('\'', ""))
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use unicode_normalization::UnicodeNormalization;
 use whatlang::Detector;
 
 use super::{
@@ -64,7 +65,9 @@ impl Language {
     pub fn of_question(text: &str) -> Option<Self> {
         match Guess::of(text) {
             Guess::Sure(language) => Some(language),
-            Guess::Unsure(Candidates(languages)) if languages != Languages::ALL => languages.iter().next(),
+            Guess::Unsure(Candidates(languages)) if languages != Languages::ALL => {
+                languages.iter().next()
+            }
             _ => None,
         }
     }
@@ -145,7 +148,10 @@ impl Guess {
         match self {
             Self::Sure(_) => having != Languages::NONE,
             // `car` is a word of English insurance.
-            _ => having != Languages::NONE && (having == languages || !NOUNS_ELSEWHERE.contains(&word)),
+            _ => {
+                having != Languages::NONE
+                    && (having == languages || !NOUNS_ELSEWHERE.contains(&word))
+            }
         }
     }
 }
@@ -167,7 +173,9 @@ impl Languages {
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = Language> {
-        Language::ALL.into_iter().filter(move |&language| self.has(language))
+        Language::ALL
+            .into_iter()
+            .filter(move |&language| self.has(language))
     }
 
     fn and(self, other: Self) -> Self {
@@ -188,7 +196,9 @@ impl Languages {
     }
 
     fn of_stop_word(word: &str) -> Self {
-        STOP_WORDS.get(word).map_or(Self::NONE, |word| word.languages)
+        STOP_WORDS
+            .get(word)
+            .map_or(Self::NONE, |word| word.languages)
     }
 
     /// The languages that write a letter which is none of ASCII.
@@ -198,11 +208,20 @@ impl Languages {
 
     /// The one of these languages that usually has such sequences of letters, or all if that is not clear.
     fn by_letters(self, text: &str) -> Guess {
-        let end = text.char_indices().nth(Self::LETTERS).map_or(text.len(), |(end, _)| end);
-        let detector = Detector::with_allowlist(self.iter().map(|language| language.definition().letters_of).collect());
-        let detected = detector.detect(&text[..end]).filter(|told| told.confidence() > Self::CONFIDENCE);
+        let text: String = text.nfc().take(Self::LETTERS).collect();
+        let detector = Detector::with_allowlist(
+            self.iter()
+                .map(|language| language.definition().letters_of)
+                .collect(),
+        );
+        let detected = detector
+            .detect(&text)
+            .filter(|told| told.confidence() > Self::CONFIDENCE);
         let letters_of = detected.map(|told| told.lang());
-        match self.iter().find(|&language| letters_of == Some(language.definition().letters_of)) {
+        match self
+            .iter()
+            .find(|&language| letters_of == Some(language.definition().letters_of))
+        {
             Some(language) => Guess::Sure(language),
             None => Guess::Unsure(Candidates(self)),
         }
@@ -216,7 +235,9 @@ impl Languages {
     }
 
     fn with(condition: impl Fn(Language) -> bool) -> Self {
-        let having = Language::ALL.into_iter().filter(|&language| condition(language));
+        let having = Language::ALL
+            .into_iter()
+            .filter(|&language| condition(language));
         having.fold(Self::NONE, |all, language| all.or(Self::only(language)))
     }
 }
@@ -224,9 +245,9 @@ impl Languages {
 /// Stop words of one language that are nouns, verbs or names in another: `car insurance` is not
 /// French, nor `prix de l'or` English. They do not vote.
 const NOUNS_ELSEWHERE: [&str; 34] = [
-    "an", "as", "art", "but", "car", "come", "comment", "dans", "die", "dos", "era", "fin", "hat", "if", "in", "man",
-    "met", "mine", "os", "or", "pour", "plus", "sera", "sin", "sol", "son", "sous", "sole", "te", "ten", "ton", "tot",
-    "war", "was",
+    "an", "as", "art", "but", "car", "come", "comment", "dans", "die", "dos", "era", "fin", "hat",
+    "if", "in", "man", "met", "mine", "os", "or", "pour", "plus", "sera", "sin", "sol", "son",
+    "sous", "sole", "te", "ten", "ton", "tot", "war", "was",
 ];
 
 /// The languages that a word is a stop word of.
@@ -278,7 +299,10 @@ impl Votes {
         for placed in tokens {
             match &placed.token {
                 Token::Elision(elided) => votes.elision(elided),
-                Token::Word { text, acronym: false } if placed.role.is_counted() => votes.word(text),
+                Token::Word {
+                    text,
+                    acronym: false,
+                } if placed.role.is_counted() => votes.word(text),
                 _ => {}
             }
         }
@@ -288,7 +312,11 @@ impl Votes {
     /// French and Italian elide, mostly different words.
     fn elision(&mut self, elided: &str) {
         let is_french = elided.len() < 3 || elided.ends_with("qu") || elided == "jusqu";
-        let language = if is_french { Language::French } else { Language::Italian };
+        let language = if is_french {
+            Language::French
+        } else {
+            Language::Italian
+        };
         self.scores[language as usize] += Self::FREQUENT_WORD;
         if matches!(elided, "l" | "d" | "c" | "un") {
             self.scores[Language::Italian as usize] += Self::STOP_WORD;
@@ -308,7 +336,10 @@ impl Votes {
             self.add(stop_word.frequent, Self::FREQUENT_WORD - Self::STOP_WORD);
         }
         if !word.is_ascii() {
-            for letter in word.chars().filter(|letter| !letter.is_ascii() && letter.is_alphabetic()) {
+            for letter in word
+                .chars()
+                .filter(|letter| !letter.is_ascii() && letter.is_alphabetic())
+            {
                 let others = Languages::of_letter(letter).not();
                 self.add(others, -Self::FOREIGN_LETTER);
             }
@@ -316,7 +347,9 @@ impl Votes {
     }
 
     fn add(&mut self, languages: Languages, vote: i32) {
-        languages.iter().for_each(|language| self.scores[language as usize] += vote);
+        languages
+            .iter()
+            .for_each(|language| self.scores[language as usize] += vote);
     }
 
     fn score(&self, language: Language) -> i32 {
@@ -326,13 +359,17 @@ impl Votes {
     fn best(&self) -> Language {
         // Of equal ones the first.
         let languages = Language::ALL.into_iter().rev();
-        languages.max_by_key(|&language| self.score(language)).unwrap_or(Language::English)
+        languages
+            .max_by_key(|&language| self.score(language))
+            .unwrap_or(Language::English)
     }
 
     fn guess(&self) -> Guess {
         let best = self.best();
         let score = self.score(best);
-        let next = Language::ALL.into_iter().filter(|&language| language != best);
+        let next = Language::ALL
+            .into_iter()
+            .filter(|&language| language != best);
         let next = next.map(|language| self.score(language)).max().unwrap_or(0);
         let is_told = score >= Self::FREQUENT_WORD && score * 5 >= self.words;
         if is_told && score - next >= Self::LEAD {
@@ -358,7 +395,10 @@ mod tests {
     #[test]
     fn metadata_names_languages_in_many_ways() {
         for (language, names) in [
-            (Language::French, "fr FR fr-CA fr_FR.UTF-8 fra French Français"),
+            (
+                Language::French,
+                "fr FR fr-CA fr_FR.UTF-8 fra French Français",
+            ),
             (Language::English, "en en-GB eng English anglais"),
             (Language::German, "de de-AT deu German Deutsch"),
             (Language::Portuguese, "pt pt-BR por Português"),
@@ -375,8 +415,14 @@ mod tests {
     #[test]
     fn metadata_go_before_the_text() {
         let english = "What is it?";
-        assert_eq!(Guess::of_document(Some("fr"), "", english), Guess::Sure(Language::French));
-        assert_eq!(Guess::of_document(Some("klingon"), "", english), Guess::Sure(Language::English));
+        assert_eq!(
+            Guess::of_document(Some("fr"), "", english),
+            Guess::Sure(Language::French)
+        );
+        assert_eq!(
+            Guess::of_document(Some("klingon"), "", english),
+            Guess::Sure(Language::English)
+        );
         assert_eq!(Guess::of(english), Guess::Sure(Language::English));
         assert!(matches!(Guess::of("CDI CDD"), Guess::Unsure(_)));
     }
@@ -384,15 +430,33 @@ mod tests {
     #[test]
     fn stop_words_tell_the_language_of_texts_and_questions() {
         for (text, expected) in [
-            ("Quel est le délai de préavis d'un cadre ?", Some(Language::French)),
-            ("What are the symptoms of Parkinson's disease?", Some(Language::English)),
+            (
+                "Quel est le délai de préavis d'un cadre ?",
+                Some(Language::French),
+            ),
+            (
+                "What are the symptoms of Parkinson's disease?",
+                Some(Language::English),
+            ),
             ("prix de l’or", Some(Language::French)),
             ("L'employeur", Some(Language::French)),
             ("Wann wird das Gemüse geliefert?", Some(Language::German)),
-            ("¿Cuándo abre la biblioteca del barrio?", Some(Language::Spanish)),
-            ("Quando apre la biblioteca del quartiere?", Some(Language::Italian)),
-            ("L'ingresso nell’ospedale è vietato", Some(Language::Italian)),
-            ("Quando abre a biblioteca do bairro?", Some(Language::Portuguese)),
+            (
+                "¿Cuándo abre la biblioteca del barrio?",
+                Some(Language::Spanish),
+            ),
+            (
+                "Quando apre la biblioteca del quartiere?",
+                Some(Language::Italian),
+            ),
+            (
+                "L'ingresso nell’ospedale è vietato",
+                Some(Language::Italian),
+            ),
+            (
+                "Quando abre a biblioteca do bairro?",
+                Some(Language::Portuguese),
+            ),
             ("Wanneer gaat de bibliotheek open?", Some(Language::Dutch)),
             ("The WHO and the UN", Some(Language::English)),
             ("car insurance", None),
@@ -437,7 +501,11 @@ mod tests {
             ("car", Language::English, false),
             ("für", Language::German, true),
         ] {
-            assert_eq!(Guess::Sure(language).is_stop_word(word), expected, "{word} in {language:?}");
+            assert_eq!(
+                Guess::Sure(language).is_stop_word(word),
+                expected,
+                "{word} in {language:?}"
+            );
         }
     }
 }

@@ -64,7 +64,9 @@ pub(super) const ENGLISH: Definition = Definition {
         would wouldnt yes yet you your yours yourself yourselves",
     frequent: "a and are as at be by did do does for from how in is it of on that the this to was were what when where which who with",
     letters: "",
-    endings: &["ing", "ness", "ship", "ght", "ough", "ry", "ty", "cy", "ly", "ed"],
+    endings: &[
+        "ing", "ness", "ship", "ght", "ough", "ry", "ty", "cy", "ly", "ed",
+    ],
 };
 
 pub(super) const GERMAN: Definition = Definition {
@@ -84,11 +86,21 @@ pub(super) const GERMAN: Definition = Definition {
         während würde zu zum zur zwischen",
     frequent: "als am an auf bei das dem den der des die ein eine einer es für im in ist mit nicht sich sind und von wann warum was welche welcher welches wer werden wie wurde zu",
     letters: "äöüß",
-    endings: &["ung", "ungen", "keit", "heit", "lich", "liche", "lichen", "schaft", "en", "isch"],
+    endings: &[
+        "ung", "ungen", "keit", "heit", "lich", "liche", "lichen", "schaft", "en", "isch",
+    ],
 };
 
 pub(super) const SPANISH: Definition = Definition {
-    names: &["es", "spa", "spanish", "español", "espanol", "castellano", "espagnol"],
+    names: &[
+        "es",
+        "spa",
+        "spanish",
+        "español",
+        "espanol",
+        "castellano",
+        "espagnol",
+    ],
     letters_of: Lang::Spa,
     algorithm: Algorithm::Spanish,
     stop_words: "a adonde adónde al algo alguna algunas alguno algunos algún ante antes aquel aquella aquellas aquellos \
@@ -101,7 +113,9 @@ pub(super) const SPANISH: Definition = Definition {
         tan tanto te tiene tienen toda todas todo todos tras tu tus un una unas uno unos y ya él",
     frequent: "a al como con cuál de del el en es fue la las lo los no para por que quién qué se su un una y cuándo dónde",
     letters: "áéíóúñü",
-    endings: &["ción", "ciones", "dad", "dades", "ía", "ías", "cion", "illo", "miento", "os", "ajes"],
+    endings: &[
+        "ción", "ciones", "dad", "dades", "ía", "ías", "cion", "illo", "miento", "os", "ajes",
+    ],
 };
 
 pub(super) const ITALIAN: Definition = Definition {
@@ -119,11 +133,20 @@ pub(super) const ITALIAN: Definition = Definition {
         tutti tutto un una uno vi voi è",
     frequent: "a al alla che chi come con da dei del della di e gli i il in la le nel non per quale quali si sono un una è perché quando",
     letters: "àèìòù",
-    endings: &["zione", "zioni", "tà", "aggio", "aggi", "mento", "menti", "elli", "etti", "cchio", "ucci"],
+    endings: &[
+        "zione", "zioni", "tà", "aggio", "aggi", "mento", "menti", "elli", "etti", "cchio", "ucci",
+    ],
 };
 
 pub(super) const PORTUGUESE: Definition = Definition {
-    names: &["pt", "por", "portuguese", "português", "portugues", "portugais"],
+    names: &[
+        "pt",
+        "por",
+        "portuguese",
+        "português",
+        "portugues",
+        "portugais",
+    ],
     letters_of: Lang::Por,
     algorithm: Algorithm::Portuguese,
     stop_words: "a ainda alguma algumas algum alguns ao aos apos após aquela aquelas aquele aqueles aquilo as ate até \
@@ -135,9 +158,12 @@ pub(super) const PORTUGUESE: Definition = Definition {
         quando quanta quantas quanto quantos quao que quem quê se sem ser sera será seu seus sido sob sobre sua \
         suas são sao só tal tambem também tanto te tem tendo ter teve toda todas todo todos tu têm um uma umas \
         uns você voce vocês à às é",
-    frequent: "a ao as com como da de do dos e em foi na no não o os para por qual quais que se um uma é onde",
+    frequent: "a ao as com como da de do dos e em foi na no não o os para por qual quais quando que se um uma é onde",
     letters: "áâãàçéêíóôõú",
-    endings: &["ção", "ções", "dade", "dades", "ão", "ões", "inho", "eira", "eiro", "agem", "agens", "mento"],
+    endings: &[
+        "ção", "ções", "dade", "dades", "ão", "ões", "inho", "eira", "eiro", "agem", "agens",
+        "mento",
+    ],
 };
 
 pub(super) const DUTCH: Definition = Definition {
@@ -152,5 +178,8 @@ pub(super) const DUTCH: Definition = Definition {
         wil worden wordt zal ze zelf zich zij zijn zo zonder zou zouden",
     frequent: "aan bij dat de die door een en er het hoe in is met niet op te uit van voor wat welke werd wie zijn wanneer waar",
     letters: "éëïèöü",
-    endings: &["heid", "lijk", "lijke", "ijk", "ingen", "ij", "eer", "aar", "oor", "uur", "aat", "oek", "ijn"],
+    endings: &[
+        "heid", "lijk", "lijke", "ijk", "ingen", "ij", "eer", "aar", "oor", "uur", "aat", "oek",
+        "ijn",
+    ],
 };

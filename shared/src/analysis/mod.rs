@@ -60,7 +60,8 @@ pub fn passage(title: &str, content: &str, document: Guess) -> Terms {
             for placed in word.iter().filter(|placed| placed.role != Role::Asked) {
                 let found = forms.len();
                 terms(&placed.token, guess, &mut forms);
-                length = length.saturating_add(i32::from(placed.role.is_counted() && forms.len() > found));
+                length = length
+                    .saturating_add(i32::from(placed.role.is_counted() && forms.len() > found));
             }
             forms.sort_unstable();
             forms.dedup();
@@ -106,7 +107,14 @@ pub fn query_words(text: &str) -> Vec<Vec<String>> {
             && place + 1 == number
         {
             let text = format!("{first}{second}");
-            terms(&Token::Word { text, acronym: false }, guess, previous);
+            terms(
+                &Token::Word {
+                    text,
+                    acronym: false,
+                },
+                guess,
+                previous,
+            );
         }
         before = this.map(|(text, number)| (number, text));
         if !forms.is_empty() {
@@ -128,9 +136,17 @@ fn words(tokens: &[Placed]) -> impl Iterator<Item = &[Placed]> {
 /// A word that may be half of a longer one that others write together: `week end`. And its number.
 fn half(word: &[Placed]) -> Option<(&str, usize)> {
     match word {
-        [Placed { token: Token::Word { text, acronym: false }, role: Role::Counted, word }] if text.len() > 2 => {
-            Some((text, *word))
-        }
+        [
+            Placed {
+                token:
+                    Token::Word {
+                        text,
+                        acronym: false,
+                    },
+                role: Role::Counted,
+                word,
+            },
+        ] if text.len() > 2 => Some((text, *word)),
         _ => None,
     }
 }
@@ -158,7 +174,11 @@ fn terms(token: &Token, guess: Guess, terms: &mut Vec<String>) {
             Guess::Other => add(stem(text, None)),
             Guess::Unsure(_) => {
                 let bare = stem(text, None);
-                let mut stems: Vec<String> = guess.languages().iter().map(|language| stem(text, Some(language))).collect();
+                let mut stems: Vec<String> = guess
+                    .languages()
+                    .iter()
+                    .map(|language| stem(text, Some(language)))
+                    .collect();
                 stems.push(bare);
                 stems.sort_unstable();
                 stems.dedup();

@@ -156,11 +156,33 @@ mod tests {
     #[test]
     fn what_nobody_sees_vanishes() {
         for mark in [
-            '\u{ad}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{202a}',
-            '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2060}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
-            '\u{feff}', '\u{fe0f}', '\u{e0041}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{202a}',
+            '\u{202b}',
+            '\u{202c}',
+            '\u{202d}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2067}',
+            '\u{2068}',
+            '\u{2069}',
+            '\u{feff}',
+            '\u{fe0f}',
+            '\u{e0041}',
         ] {
-            assert_eq!(folded(&format!("reg{mark}istre{mark}")), "registre", "{mark:?}");
+            assert_eq!(
+                folded(&format!("reg{mark}istre{mark}")),
+                "registre",
+                "{mark:?}"
+            );
         }
     }
 

@@ -24,8 +24,32 @@ const UNITS: [&str; 40] = [
     "ml millilitre millilitres milliliter milliliters mililitros millilitri",
     "cl centilitre centilitres centiliter",
     "l litre litres liter liters litro litros litri",
-    "ms", "s sec", "min", "h", "v volt volts", "w watt watts", "kw", "kwh", "wh", "mah", "ah", "hz", "khz", "mhz",
-    "ghz", "kva", "bar", "hpa", "db", "dpi ppp", "px", "mp mpx", "rpm", "nm", "mbps mbit", "gbps gbit",
+    "ms",
+    "s sec",
+    "min",
+    "h",
+    "v volt volts",
+    "w watt watts",
+    "kw",
+    "kwh",
+    "wh",
+    "mah",
+    "ah",
+    "hz",
+    "khz",
+    "mhz",
+    "ghz",
+    "kva",
+    "bar",
+    "hpa",
+    "db",
+    "dpi ppp",
+    "px",
+    "mp mpx",
+    "rpm",
+    "nm",
+    "mbps mbit",
+    "gbps gbit",
 ];
 
 impl Scanner<'_> {
@@ -44,23 +68,32 @@ impl Scanner<'_> {
             return None;
         }
         let unit = self.next_after(end, |gap| gap == " ");
-        if let Some(unit) = unit.filter(|&unit| unit != "to" || self.words[end + 1].upper).and_then(unit_of) {
+        let is_minutes = |word: &&str| word.len() == 2 && is_number(word);
+        if let Some(unit) = unit
+            .filter(|&unit| unit != "to" || self.words[end + 1].upper)
+            .and_then(unit_of)
+        {
+            let minutes = self
+                .next_after(end + 1, |gap| gap == " ")
+                .filter(is_minutes);
+            if let (Some(minutes), "h") = (minutes, unit) {
+                self.push_code(Role::Counted, format!("{}h{minutes}", amount.value));
+                return Some(end + 3);
+            }
             self.push_amount(&amount, true);
             self.push_code(Role::Form, format!("{}{unit}", amount.value));
-            let minutes = || self.next_after(end + 1, |gap| gap == " ").filter(|next| next.len() == 2 && is_number(next));
-            if let Some(minutes) = (unit == "h").then(minutes).flatten() {
-                let time = format!("{}h{minutes}", amount.value);
-                self.push_code(Role::Form, time);
-            }
             self.push_text(Role::Indexed, self.word(end + 1));
             return Some(end + 2);
         }
-        let minutes = self.next_after(end, |gap| gap == ":").filter(|next| next.len() == 2 && is_number(next));
+        let minutes = self.next_after(end, |gap| gap == ":").filter(is_minutes);
         if let Some(minutes) = minutes.filter(|_| amount.value.len() < 3) {
-            self.push_code(Role::Form, format!("{}h{minutes}", amount.value));
+            self.push_spaced(end + 1, format!("{}h{minutes}", amount.value));
         }
         let is_money = self.before(at).ends_with(['$', '€', '£', '¥']);
-        let is_money = is_money || self.text[self.words[end].end..].trim_start().starts_with(['$', '€', '£', '¥']);
+        let is_money = is_money
+            || self.text[self.words[end].end..]
+                .trim_start()
+                .starts_with(['$', '€', '£', '¥']);
         self.push_amount(&amount, is_money);
         Some(end + 1)
     }
@@ -68,7 +101,9 @@ impl Scanner<'_> {
     /// A number, and the word that it ends at: its thousands may be apart.
     fn amount(&self, at: usize) -> Option<(usize, Amount)> {
         let first = self.word(at);
-        if !first.starts_with(|first: char| first.is_ascii_digit()) || first.contains(char::is_alphabetic) {
+        if !first.starts_with(|first: char| first.is_ascii_digit())
+            || first.contains(char::is_alphabetic)
+        {
             return None;
         }
         let mut end = at;
@@ -91,7 +126,13 @@ impl Scanner<'_> {
             return None;
         }
         let number = self.slice(at, end).replace(' ', "").replace(',', ".");
-        Some((end, Amount { value: number, is_money: true }))
+        Some((
+            end,
+            Amount {
+                value: number,
+                is_money: true,
+            },
+        ))
     }
 
     /// An amount of money or of a unit is the same with and without the zeros at its end; `1.10` alone may be a
@@ -133,12 +174,16 @@ impl Amount {
 pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
     let mut words = Vec::with_capacity(text.len() / 6);
     for (start, word) in text.unicode_word_indices() {
+        // A mark on a blank makes a word with the blank.
+        let skipped = word.find(char::is_alphanumeric).unwrap_or(0);
+        let (start, word) = (start + skipped, &word[skipped..]);
         let commas = word.matches(',').count();
         if commas == 0 {
             words.push((start, word));
             continue;
         }
-        let hyphenated = text[..start].ends_with('-') || text[start + word.len()..].starts_with('-');
+        let hyphenated =
+            text[..start].ends_with('-') || text[start + word.len()..].starts_with('-');
         if hyphenated || (commas > 1 && !is_grouped(word) && grouped_decimal(word).is_none()) {
             let mut at = start;
             for part in word.split(',') {
@@ -197,9 +242,13 @@ fn grouped_decimal(word: &str) -> Option<(&str, &str)> {
 
 /// A number and the letters right after it: `16go`, `1,5m`, `3m2`.
 fn glued(word: &str) -> Option<(&str, &str)> {
-    let end = word.find(|character: char| character.is_alphabetic()).filter(|&end| end > 0)?;
+    let end = word
+        .find(|character: char| character.is_alphabetic())
+        .filter(|&end| end > 0)?;
     let (number, unit) = word.split_at(end);
-    let is_amount = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
+    let is_amount = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
     (is_amount && number.ends_with(|last: char| last.is_ascii_digit())).then_some((number, unit))
 }
 

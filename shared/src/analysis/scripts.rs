@@ -26,11 +26,15 @@ impl Script {
         match first {
             '\u{3041}'..='\u{309f}' => Some(Self::Hiragana),
             '\u{30a0}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' => Some(Self::Katakana),
-            '\u{3005}'..='\u{3007}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+            '\u{3005}'..='\u{3007}'
+            | '\u{3400}'..='\u{4dbf}'
+            | '\u{4e00}'..='\u{9fff}'
+            | '\u{f900}'..='\u{faff}'
             | '\u{20000}'..='\u{3ffff}' => Some(Self::Han),
-            '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{aa60}'..='\u{aa7f}' => {
-                Some(Self::Dictionary)
-            }
+            '\u{e00}'..='\u{eff}'
+            | '\u{1000}'..='\u{109f}'
+            | '\u{1780}'..='\u{17ff}'
+            | '\u{aa60}'..='\u{aa7f}' => Some(Self::Dictionary),
             _ => None,
         }
     }
@@ -60,7 +64,11 @@ pub(super) fn segments(run: &str, script: Script) -> Vec<(String, Role)> {
     match (script, &characters[..]) {
         (Script::Hiragana, [_]) => {}
         (_, [one]) => segments.push((one.to_string(), Role::Counted)),
-        (Script::Han, _) => segments.extend(characters.iter().map(|one| (one.to_string(), Role::Indexed))),
+        (Script::Han, _) => segments.extend(
+            characters
+                .iter()
+                .map(|one| (one.to_string(), Role::Indexed)),
+        ),
         _ => {}
     }
     segments

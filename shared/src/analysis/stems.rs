@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use frostem::{Algorithm, Stemmer};
 
-use super::{language::Language, normal::{is_arabic, without_accents}};
+use super::{
+    language::Language,
+    normal::{is_arabic, without_accents},
+};
 
 /// Words of so few letters have no ending.
 const SHORT: usize = 2;
@@ -34,12 +37,16 @@ pub(super) fn stem(word: &str, language: Option<Language>) -> String {
     let word = match language {
         Language::French => with_masculine_participle(&word),
         Language::Spanish => with_ending(&word, "cion", "ción"),
-        Language::Portuguese if word.ends_with("coes") => with_ending(&word, "coes", "ções"),
+        Language::Portuguese if word.ends_with("coes") => with_ending(&word, "coes", "ção"),
         Language::Portuguese => with_ending(&word, "cao", "ção"),
         _ => Cow::Borrowed(word.as_str()),
     };
     let stem = stemmed(language.definition().algorithm, &word);
-    if stem.is_ascii() { stem } else { without_accents(&stem) }
+    if stem.is_ascii() {
+        stem
+    } else {
+        without_accents(&stem)
+    }
 }
 
 fn stemmed(algorithm: Algorithm, word: &str) -> String {
@@ -71,7 +78,9 @@ fn arabic(word: &str) -> String {
     const ENDINGS: [&str; 7] = ["هاي", "ها", "ان", "ات", "ون", "ين", "ي"];
     let letters = |word: &str| word.chars().count();
     let mut stem = word;
-    let bare = ARTICLES.iter().find_map(|article| stem.strip_prefix(article));
+    let bare = ARTICLES
+        .iter()
+        .find_map(|article| stem.strip_prefix(article));
     if let Some(bare) = bare.filter(|bare| letters(bare) > 2) {
         stem = bare;
     }

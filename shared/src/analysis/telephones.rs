@@ -10,9 +10,9 @@ const SHARED: usize = 7;
 
 /// Country codes of two digits (ITU-T E.164); those that begin with 1 or 7 have one, all others three.
 const CODES_OF_TWO: [&str; 43] = [
-    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51",
-    "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90",
-    "91", "92", "93", "94", "95",
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95",
 ];
 
 /// Digits in groups, as telephone numbers are written.
@@ -33,7 +33,11 @@ impl<'t> Scanner<'t> {
     /// It is searched by its digits without the code of its country and the zero before that of its area, which is
     /// only dialled within the country, and by its last digits, which are there in any way of writing.
     pub(super) fn telephone(&mut self, at: usize) -> Option<usize> {
-        if !self.word(at).starts_with(|first: char| first.is_ascii_digit()) {
+        if at < self.no_number_before
+            || !self
+                .word(at)
+                .starts_with(|first: char| first.is_ascii_digit())
+        {
             return None;
         }
         let number = self.groups(at)?;
@@ -56,18 +60,20 @@ impl<'t> Scanner<'t> {
                 let national = without_country(&number.digits).to_owned();
                 self.push_code(Role::Form, national);
             }
-            self.push_code(Role::Form, number.digits);
+            self.no_number_before = number.end + 1;
+            self.push_spaced(number.end, number.digits);
         }
         None
     }
 
     /// The groups of digits from a word on; nothing if these are too many for one number.
     fn groups(&self, at: usize) -> Option<Groups<'t>> {
-        // A part of a longer row has been looked at with its beginning.
         let before = self.before(at);
         let mut groups = Vec::new();
         let mut digits = String::new();
         let mut end = at;
+        let mut has_area =
+            before.ends_with('(') && self.text[self.words[at].end..].starts_with(')');
         loop {
             for group in self.word(end).split('.') {
                 if !is_number(group) {
@@ -76,19 +82,28 @@ impl<'t> Scanner<'t> {
                 groups.push(group);
                 digits.push_str(group);
             }
-            let pairs = digits.len() == 10 && digits.starts_with('0') && groups.iter().all(|group| group.len() == 2);
-            let is_gap = |gap: &str| matches!(gap, " " | "-" | "." | "/" | ")" | ") " | " (" | "(" | ")-" | "-(" | " - ");
+            let pairs = digits.len() == 10
+                && digits.starts_with('0')
+                && groups.iter().all(|group| group.len() == 2);
+            let is_gap = |gap: &str| {
+                matches!(
+                    gap,
+                    " " | "-" | "." | "/" | ")" | ") " | " (" | "(" | ")-" | "-(" | " - "
+                )
+            };
             if pairs || !self.next_after(end, is_gap).is_some_and(is_digits) {
                 break;
             }
+            has_area |= self.gap(end).contains('(');
             end += 1;
         }
         if !(SHARED..=19).contains(&digits.len()) {
             return None;
         }
-        let has_area = before.ends_with('(') && self.text[self.words[at].end..].starts_with(')');
         Some(Groups {
-            is_international: before.ends_with('+') || before.ends_with("+(") || (digits.starts_with("00") && digits.len() > 10),
+            is_international: before.ends_with('+')
+                || before.ends_with("+(")
+                || (digits.starts_with("00") && digits.len() > 10),
             has_area,
             groups,
             digits,
@@ -102,7 +117,8 @@ impl Groups<'_> {
     fn is_certain(&self) -> bool {
         let length = self.digits.len();
         let lengths: Vec<usize> = self.groups.iter().map(|group| group.len()).collect();
-        let is_american = matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]) && !self.digits.starts_with('0');
+        let is_american =
+            matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]) && !self.digits.starts_with('0');
         let is_national = self.digits.starts_with('0') && (9..=12).contains(&length);
         (self.is_international && (8..=17).contains(&length))
             || (self.has_area && (8..=12).contains(&length))
@@ -112,7 +128,9 @@ impl Groups<'_> {
 
     /// Whether it may be a telephone number, or another number that is written in groups.
     fn is_likely(&self) -> bool {
-        let is_year = |group: &&&str| group.len() == 4 && (group.starts_with("19") || group.starts_with("20"));
+        let is_year = |group: &&&str| {
+            group.len() == 4 && (group.starts_with("19") || group.starts_with("20"))
+        };
         let groups = self.groups.len();
         let are_thousands = self.groups[1..].iter().all(|group| group.len() == 3);
         let are_long = self.groups.iter().filter(|group| group.len() > 1).count() + 1 >= groups;

@@ -58,7 +58,9 @@ pub(super) fn tokens(text: &str) -> Vec<Placed> {
     let mut scanner = Scanner::new(&text);
     let mut at = 0;
     while at < scanner.words.len() {
-        scanner.word += 1;
+        if at >= scanner.one_word_before {
+            scanner.word += 1;
+        }
         scanner.spaced_code(at);
         scanner.written_date(at);
         at = scanner
@@ -132,22 +134,31 @@ impl Text {
             }
             let line = &self.words[first..=last];
             let capitals = || line.iter().filter(|word| word.capitals);
-            let is_stop_word = |word: &&Word| Languages::has_stop_word(&self.lower[word.start..word.end]);
+            let is_stop_word =
+                |word: &&Word| Languages::has_stop_word(&self.lower[word.start..word.end]);
             let is_in_capitals = capitals().count() * 3 > line.len() * 2;
             if is_in_capitals && capitals().filter(is_stop_word).count() > 1 {
-                self.words[first..=last].iter_mut().for_each(|word| (word.upper, word.capitals) = (false, false));
+                self.words[first..=last]
+                    .iter_mut()
+                    .for_each(|word| (word.upper, word.capitals) = (false, false));
             }
             first = last + 1;
         }
     }
 }
 
-/// The number of a word's capitals, if it has no other letters.
+/// The number of a word's capitals, if it has no other letters; of the longest part if apostrophes divide it.
 fn capitals(word: &str) -> usize {
+    let word = word
+        .split('\'')
+        .max_by_key(|part| part.len())
+        .unwrap_or(word);
     if word.chars().any(char::is_lowercase) {
         return 0;
     }
-    word.chars().filter(|character| character.is_uppercase()).count()
+    word.chars()
+        .filter(|character| character.is_uppercase())
+        .count()
 }
 
 /// Walks over the words of a text and puts those together that belong together.
@@ -162,8 +173,10 @@ pub(super) struct Scanner<'t> {
     word: usize,
     /// Up to where there is no address.
     pub(super) no_address_before: usize,
-    /// Up to which word there is no further code of several words.
-    pub(super) no_code_before: usize,
+    /// Before which word there are no further groups of digits of one number.
+    pub(super) no_number_before: usize,
+    /// Before which word all belong to one that is written with blanks.
+    one_word_before: usize,
 }
 
 impl<'t> Scanner<'t> {
@@ -174,7 +187,8 @@ impl<'t> Scanner<'t> {
             tokens: Vec::with_capacity(text.words.len() + text.words.len() / 4),
             word: 0,
             no_address_before: 0,
-            no_code_before: 0,
+            no_number_before: 0,
+            one_word_before: 0,
         }
     }
 
@@ -182,7 +196,10 @@ impl<'t> Scanner<'t> {
     fn unspaced(&mut self, at: usize) -> Option<usize> {
         let script = Script::of(self.word(at))?;
         let mut end = at;
-        while end + 1 < self.words.len() && self.gap(end).is_empty() && Script::of(self.word(end + 1)) == Some(script) {
+        while end + 1 < self.words.len()
+            && self.gap(end).is_empty()
+            && Script::of(self.word(end + 1)) == Some(script)
+        {
             end += 1;
         }
         for (segment, role) in segments(self.slice(at, end), script) {
@@ -212,7 +229,9 @@ impl<'t> Scanner<'t> {
         if has_digit(word) || word.contains('\'') {
             return None;
         }
-        let is_followed = |signs: usize| after[signs..].starts_with(|next: char| next.is_alphanumeric() || next == '+');
+        let is_followed = |signs: usize| {
+            after[signs..].starts_with(|next: char| next.is_alphanumeric() || next == '+')
+        };
         let sign = match after.as_bytes() {
             [b'+', b'+', ..] if !after[2..].starts_with('+') => "++",
             [b'+', ..] if !is_followed(1) => "+",
@@ -221,7 +240,10 @@ impl<'t> Scanner<'t> {
         };
         let before = self.text[..self.words[at].start].strip_suffix('.');
         let is_dotted = before.is_some_and(|before| {
-            before.is_empty() || before.ends_with(|last: char| last.is_whitespace() || matches!(last, '(' | '"' | '«' | '['))
+            before.is_empty()
+                || before.ends_with(|last: char| {
+                    last.is_whitespace() || matches!(last, '(' | '"' | '«' | '[')
+                })
         });
         if sign.is_empty() && !is_dotted {
             return None;
@@ -245,7 +267,10 @@ impl<'t> Scanner<'t> {
         }
         let word = bare(rest);
         let is_single = |part: &str| part.chars().nth(1).is_none();
-        let parts: Vec<&str> = word.split(['.', '·', ':', '_']).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = word
+            .split(['.', '·', ':', '_'])
+            .filter(|part| !part.is_empty())
+            .collect();
         if let [word] = parts[..] {
             self.push_letters(Role::Counted, word, capitals);
         } else if parts.iter().all(|part| is_single(part)) {
@@ -275,6 +300,17 @@ impl<'t> Scanner<'t> {
         if !code.is_empty() {
             self.push(role, Token::Code(code));
         }
+    }
+
+    /// A form of several words, which are one.
+    pub(super) fn push_spaced(&mut self, end: usize, code: String) {
+        self.one_word_before = end + 1;
+        self.push_code(Role::Form, code);
+    }
+
+    /// Whether a word belongs to one that is written with blanks and began before.
+    pub(super) fn is_inside(&self, at: usize) -> bool {
+        at < self.one_word_before
     }
 
     fn push(&mut self, role: Role, token: Token) {
