@@ -161,8 +161,18 @@ impl Scanner<'_> {
             key(word),
         );
         if are_telling {
+            // The few letters and digits of a code are those of many; after a name, they are its version.
+            let is_apart = word.contains(['_', '-', '.']);
+            let is_named = parts
+                .iter()
+                .any(|part| !has_digit(part) && part.chars().nth(2).is_some());
             for part in parts {
-                if part.chars().nth(1).is_none() {
+                let least = match (has_digit(part), is_named, is_apart) {
+                    (true, true, _) => 1,
+                    (_, _, true) => 2,
+                    _ => 3,
+                };
+                if part.chars().count() < least {
                     self.push_text(Role::Indexed, part);
                 } else if has_digit(part) {
                     self.push_code(Role::Counted, number(part));
@@ -186,9 +196,9 @@ impl Scanner<'_> {
                 parts.concat()
             },
         );
-        parts
-            .iter()
-            .for_each(|part| self.push_text(Role::Counted, part));
+        for part in parts {
+            self.push_text(Role::Counted, part);
+        }
     }
 
     /// A key of letters is what others write as one word.
@@ -305,17 +315,18 @@ impl Scanner<'_> {
         if whole.is_empty() || !(is_url || is_mail) {
             return None;
         }
-        self.push_code(Role::Form, whole.to_owned());
+        self.push_code(Role::Counted, whole.to_owned());
         let host = whole.rsplit('@').next().unwrap_or(whole);
         let host = host.split(['/', '?', '#', ':']).next().unwrap_or(host);
         if host.len() < whole.len() {
             self.push_key(Role::Indexed, key(host));
         }
+        // Who knows the address asks for it; others ask for its words.
         for part in whole.split(|character: char| !character.is_ascii_alphanumeric()) {
             if has_digit(part) {
-                self.code(part);
+                self.push_code(Role::Indexed, number(part));
             } else if part.len() > 1 {
-                self.push_text(Role::Counted, part);
+                self.push_text(Role::Indexed, part);
             }
         }
         let end = start + run.len();

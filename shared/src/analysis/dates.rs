@@ -43,6 +43,10 @@ impl Date {
         };
         ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some(Self { year, month, day })
     }
+
+    fn month_of_year(self) -> String {
+        format!("{}-{:02}", self.year, self.month)
+    }
 }
 
 impl Display for Date {
@@ -61,7 +65,7 @@ pub(super) fn compact(digits: &str) -> Option<Date> {
     (1900..=2099).contains(&date.year).then_some(date)
 }
 
-impl Scanner<'_> {
+impl<'t> Scanner<'t> {
     /// `31/01/2024`, `31.01.24`, `2024-01-31`.
     pub(super) fn date(&mut self, at: usize) -> Option<usize> {
         let first = self.word(at);
@@ -116,56 +120,53 @@ impl Scanner<'_> {
         Some(end + 1)
     }
 
+    /// A date is found by its month and year as well.
     fn push_date(&mut self, date: Date) {
         self.push_code(Role::Counted, date.to_string());
+        self.push_code(Role::Form, date.month_of_year());
         self.push_code(Role::Form, date.year.to_string());
     }
 
-    /// The day besides the words of `31 janvier 2024`, `January 31st, 2024`, `31. Januar 2024`, `31 de enero de 2024`.
-    pub(super) fn written_date(&mut self, at: usize) {
-        let word = self.word(at);
-        let is_day_first = word.starts_with(|first: char| first.is_ascii_digit());
-        if !is_day_first && month(word).is_none() {
-            return;
+    /// `31 janvier 2024`, `January 31st, 2024`, `31. Januar 2024`, `31 de enero de 2024`; `janvier 2024`.
+    pub(super) fn written_date(&mut self, at: usize) -> Option<usize> {
+        let first = self.word(at);
+        if !first.starts_with(|first: char| first.is_ascii_digit()) && month(first).is_none() {
+            return None;
         }
-        let mut words = [""; 3];
-        let mut next = at;
-        for (place, found) in words.iter_mut().enumerate() {
-            if place > 0
-                && matches!(
-                    self.next_after(next, is_blank),
-                    Some("de" | "of" | "del" | "do")
-                )
-            {
-                next += 1;
-            }
-            if place > 0 {
-                let Some(word) = self.next_after(next, is_blank) else {
-                    return;
-                };
-                next += 1;
-                *found = word;
-            } else {
-                *found = word;
-            }
+        let (second, next) = self.after_preposition(at)?;
+        if let Some(month) = month(first)
+            && let Some(date) = Date::new(second, month, 1).filter(|_| second.len() == 4)
+        {
+            self.push_spaced(next, date.month_of_year());
+            return None;
         }
-        let [first, second, year] = words;
-        let (day, name) = if is_day_first {
+        let (year, end) = self.after_preposition(next)?;
+        let (day, name) = if month(second).is_some() {
             (first, second)
         } else {
             (second, first)
         };
-        let day = day.trim_end_matches(|last: char| !last.is_ascii_digit());
-        if let (Some(day), Some(month), 4) = (two(day), month(name), year.len())
-            && let Some(date) = Date::new(year, month, day)
-        {
-            self.push_spaced(next, date.to_string());
+        let number = day.trim_end_matches(|last: char| !last.is_ascii_digit());
+        let date = Date::new(year, month(name)?, two(number)?).filter(|_| year.len() == 4)?;
+        self.push_date(date);
+        self.push_code(Role::Indexed, number.to_owned());
+        self.push_text(Role::Indexed, name);
+        Some(end + 1)
+    }
+
+    /// The next word and its place, or the one after it if it is the preposition of a date.
+    fn after_preposition(&self, at: usize) -> Option<(&'t str, usize)> {
+        let next = self.next_after(at, is_blank)?;
+        if matches!(next, "de" | "of" | "del" | "do") {
+            return Some((self.next_after(at + 1, is_blank)?, at + 2));
         }
+        Some((next, at + 1))
     }
 
     pub(super) fn push_compact_date(&mut self, digits: &str) {
         if let Some(date) = compact(digits) {
             self.push_code(Role::Form, date.to_string());
+            self.push_code(Role::Indexed, date.month_of_year());
             self.push_code(Role::Indexed, date.year.to_string());
         }
     }

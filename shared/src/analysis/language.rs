@@ -63,12 +63,15 @@ impl Language {
     /// The language that a question most probably is in; nothing if its letters are of no language that Rappel knows.
     #[must_use]
     pub fn of_question(text: &str) -> Option<Self> {
-        match Guess::of(text) {
+        let candidates = match Guess::of(text) {
+            Guess::Sure(language) => return Some(language),
+            Guess::Unsure(Candidates(languages)) => languages,
+            Guess::Other => return None,
+        };
+        match candidates.by_letters(text) {
             Guess::Sure(language) => Some(language),
-            Guess::Unsure(Candidates(languages)) if languages != Languages::ALL => {
-                languages.iter().next()
-            }
-            _ => None,
+            _ if candidates == Languages::ALL => None,
+            _ => candidates.iter().next(),
         }
     }
 
@@ -113,10 +116,13 @@ impl Guess {
         Self::from_tokens(&tokens(text), text)
     }
 
-    /// What the tokens of a text tell, or else its letters.
+    /// What the tokens of a text tell; if several languages are as likely, what its letters do.
     pub(super) fn from_tokens(tokens: &[Placed], text: &str) -> Self {
         match Votes::of(tokens).guess() {
-            Self::Unsure(Candidates(languages)) => languages.by_letters(text),
+            // A list of names has letters like those of any language.
+            Self::Unsure(Candidates(languages)) if languages != Languages::ALL => {
+                languages.by_letters(text)
+            }
             told => told,
         }
     }

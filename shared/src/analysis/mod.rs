@@ -17,16 +17,16 @@ mod stems;
 mod telephones;
 mod tokens;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use language::{Candidates, Guess, Language};
 use normal::without_accents;
 use stems::stem;
 use tokens::{Placed, Role, Token, tokens};
 
-/// The name of this analysis. Terms are stored: passages analysed under another name have to be analysed again, so it
+/// The version of this analysis. Terms are stored: passages analysed by another version have to be analysed again, so it
 /// changes whenever the terms of any text do.
-pub const VERSION: &str = "words-2";
+pub const VERSION: u32 = 2;
 
 /// The most characters of a term: a longer one, such as an address or encoded data, ends in a hash of the whole.
 pub const MAX_TERM_CHARACTERS: usize = 64;
@@ -77,19 +77,23 @@ pub fn passage(title: &str, content: &str, document: Guess) -> Terms {
     }
 }
 
-/// The distinct terms of a question, in the order of their bytes.
+/// The distinct terms of a question, in the order of their bytes, each with the number of the question's word that it
+/// stands for: terms with one number are forms of one word, of which a passage needs one.
 ///
 /// There are none in a question of stop words and punctuation only.
 #[must_use]
-pub fn query(text: &str) -> Vec<String> {
-    let terms: BTreeSet<String> = query_words(text).into_iter().flatten().collect();
+pub fn query_terms(text: &str) -> Vec<(String, i32)> {
+    let mut terms: BTreeMap<String, i32> = BTreeMap::new();
+    for (word, forms) in (0..).zip(query_words(text)) {
+        for form in forms {
+            terms.entry(form).or_insert(word);
+        }
+    }
     terms.into_iter().collect()
 }
 
-/// The words of a question in their order, each with the terms that it is asked by: they are forms of the same word,
-/// of which a passage needs one.
-#[must_use]
-pub fn query_words(text: &str) -> Vec<Vec<String>> {
+/// The words of a question in their order, each with the terms that it is asked by.
+fn query_words(text: &str) -> Vec<Vec<String>> {
     let tokens = tokens(text);
     let guess = Guess::from_tokens(&tokens, text);
     let joins = words(&tokens).count() <= FEW_WORDS;

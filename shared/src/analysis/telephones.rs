@@ -17,7 +17,7 @@ const CODES_OF_TWO: [&str; 43] = [
 
 /// Digits in groups, as telephone numbers are written.
 struct Groups<'t> {
-    groups: Vec<&'t str>,
+    parts: Vec<&'t str>,
     digits: String,
     /// The number of the last word.
     end: usize,
@@ -105,7 +105,7 @@ impl<'t> Scanner<'t> {
                 || before.ends_with("+(")
                 || (digits.starts_with("00") && digits.len() > 10),
             has_area,
-            groups,
+            parts: groups,
             digits,
             end,
         })
@@ -116,7 +116,7 @@ impl Groups<'_> {
     /// Whether nothing else is written like this.
     fn is_certain(&self) -> bool {
         let length = self.digits.len();
-        let lengths: Vec<usize> = self.groups.iter().map(|group| group.len()).collect();
+        let lengths: Vec<usize> = self.parts.iter().map(|group| group.len()).collect();
         let is_american =
             matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]) && !self.digits.starts_with('0');
         let is_national = self.digits.starts_with('0') && (9..=12).contains(&length);
@@ -131,13 +131,15 @@ impl Groups<'_> {
         let is_year = |group: &&&str| {
             group.len() == 4 && (group.starts_with("19") || group.starts_with("20"))
         };
-        let groups = self.groups.len();
-        let are_thousands = self.groups[1..].iter().all(|group| group.len() == 3);
-        let are_long = self.groups.iter().filter(|group| group.len() > 1).count() + 1 >= groups;
+        let groups = self.parts.len();
+        let are_thousands = self.parts[1..].iter().all(|group| group.len() == 3);
+        // Books' and persons' numbers have groups of one digit.
+        let short = self.parts.iter().filter(|group| group.len() < 2).count();
+        let are_long = short < 2 || (short == 2 && self.digits.len() > 9);
         self.digits.len() >= 8
-            && self.groups.iter().filter(is_year).count() < 2
+            && self.parts.iter().filter(is_year).count() < 2
             && are_long
-            && (groups > 2 || (groups == 2 && self.groups.iter().all(|group| group.len() > 3)))
+            && (groups > 2 || (groups == 2 && self.parts.iter().all(|group| group.len() > 3)))
             && !(are_thousands && self.digits.len() > 9)
     }
 

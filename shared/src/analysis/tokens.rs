@@ -62,10 +62,10 @@ pub(super) fn tokens(text: &str) -> Vec<Placed> {
             scanner.word += 1;
         }
         scanner.spaced_code(at);
-        scanner.written_date(at);
         at = scanner
             .unspaced(at)
             .or_else(|| scanner.address(at))
+            .or_else(|| scanner.written_date(at))
             .or_else(|| scanner.article(at))
             .or_else(|| scanner.date(at))
             .or_else(|| scanner.telephone(at))
