@@ -287,6 +287,8 @@ struct Votes {
     scores: [i32; Language::ALL.len()],
     /// Words that could have voted.
     words: i32,
+    /// Stop words and elisions; without any, endings and letters tell too little.
+    telling: i32,
 }
 
 impl Votes {
@@ -317,6 +319,7 @@ impl Votes {
 
     /// French and Italian elide, mostly different words.
     fn elision(&mut self, elided: &str) {
+        self.telling += 1;
         let is_french = elided.len() < 3 || elided.ends_with("qu") || elided == "jusqu";
         let language = if is_french {
             Language::French
@@ -338,6 +341,7 @@ impl Votes {
         if stop_word.languages == Languages::NONE {
             self.add(Languages::of_ending(word), Self::ENDING);
         } else {
+            self.telling += 1;
             self.add(stop_word.languages, Self::STOP_WORD);
             self.add(stop_word.frequent, Self::FREQUENT_WORD - Self::STOP_WORD);
         }
@@ -377,17 +381,16 @@ impl Votes {
             .into_iter()
             .filter(|&language| language != best);
         let next = next.map(|language| self.score(language)).max().unwrap_or(0);
-        let is_told = score >= Self::FREQUENT_WORD && score * 5 >= self.words;
+        let is_told = self.telling > 0 && score >= Self::FREQUENT_WORD && score * 5 >= self.words;
         if is_told && score - next >= Self::LEAD {
             return Guess::Sure(best);
         }
         if self.words >= Self::TELLING && !is_told {
             return Guess::Other;
         }
-        let candidates = if score >= Self::FREQUENT_WORD {
+        let candidates = if self.telling > 0 && score >= Self::FREQUENT_WORD {
             Languages::with(|language| self.score(language) > score - Self::LEAD)
         } else {
-            // What a few endings tell is too little to leave a language out.
             Languages::ALL
         };
         Guess::Unsure(Candidates(candidates))

@@ -87,7 +87,7 @@ pub(super) const GERMAN: Definition = Definition {
     frequent: "als am an auf bei das dem den der des die ein eine einer es für im in ist mit nicht sich sind und von wann warum was welche welcher welches wer werden wie wurde zu",
     letters: "äöüß",
     endings: &[
-        "ung", "ungen", "keit", "heit", "lich", "liche", "lichen", "schaft", "en", "isch",
+        "ung", "ungen", "keit", "heit", "lich", "liche", "lichen", "schaft", "isch",
     ],
 };
 
