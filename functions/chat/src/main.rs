@@ -6,6 +6,7 @@ mod citations;
 mod condense;
 mod event;
 mod fence;
+mod fixed;
 mod prompt;
 mod request;
 mod sources;
