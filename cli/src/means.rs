@@ -1,16 +1,24 @@
 //! `rappel means`: what a model's embeddings are centred by.
 
-use std::{collections::BTreeMap, fs, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::BufRead as _,
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
-use shared::embedder::{Centring, Embedder, Kind, titled};
-
-use crate::{
-    lines::Lines,
-    setup::{Target, note},
+use serde::Deserialize;
+use shared::{
+    embedder::{Centring, Embedder, Kind, titled},
+    records,
 };
+
+use crate::{setup::Target, terminal::note};
 
 /// Make the means that a model's embeddings are centred by.
 ///
@@ -39,6 +47,15 @@ pub(crate) struct Means {
 struct Sample {
     group: String,
     file: PathBuf,
+}
+
+/// A line of a file.
+#[derive(Deserialize)]
+struct Record {
+    #[serde(default)]
+    title: String,
+    #[serde(alias = "content", alias = "question")]
+    text: String,
 }
 
 /// A title, empty for a question, and a text.
@@ -99,13 +116,15 @@ impl Sample {
     /// At most so many of the file's texts, from its beginning to its end.
     fn texts(&self, most: NonZeroUsize) -> anyhow::Result<Vec<Text>> {
         let file = self.file.display();
+        let opened = File::open(&self.file).with_context(|| format!("{file} cannot be opened"))?;
         let mut texts = Vec::new();
-        for line in Lines::open(&self.file)? {
+        for (number, line) in (1..).zip(records::open(opened)?.lines()) {
             let line = line.with_context(|| format!("{file} cannot be read"))?;
-            let document = line
-                .document
-                .map_err(|error| anyhow!("{file}, line {}: {error}", line.number))?;
-            texts.push((document.title, document.content));
+            if !line.trim().is_empty() {
+                let record: Record = serde_json::from_str(&line)
+                    .with_context(|| format!("{file}, line {number}"))?;
+                texts.push((record.title, record.text));
+            }
         }
         ensure!(!texts.is_empty(), "{file} has no text");
         Ok(spread(texts, most))

@@ -18,7 +18,8 @@ use crate::{
         separation::{Calibration, KEPT, Threshold, auc},
         set::JudgedSet,
     },
-    setup::{Target, note},
+    setup::Target,
+    terminal::note,
 };
 
 /// Fit the coefficients of a model's relevance.

@@ -66,7 +66,7 @@ async fn assert_scores(app: &App, texts: &HashMap<&str, &str>, question: &str) -
         assert_eq!(hit["document_id"], id, "{question}: {hits:#?}");
         let found = hit["keyword_score"].as_f64().unwrap_or_default();
         assert!((found - score).abs() < 1e-9, "{id}: {found}, not {score}");
-        assert_eq!(hit["score"], hit["keyword_score"]);
+        assert_eq!(hit["score"], hit["coverage"]);
         assert!(hit["distance"].is_number(), "{hit}");
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! The words of stored passages, analysed again.
 
 use super::{
-    fields::Metadata,
+    Metadata,
     load::{COPY_TERMS, TermsCopy},
     prepared::chunk_terms,
 };
 use crate::{
-    analysis::Language,
+    analysis::Guess,
     database::{DatabaseError, Statement, Transaction},
 };
 
@@ -55,10 +55,11 @@ pub(crate) async fn analyse_again(transaction: &mut Transaction) -> Result<(), D
         let mut copy = TermsCopy::new();
         for row in &rows {
             let metadata: Metadata = serde_json::from_str(&row.metadata).unwrap_or_default();
-            let language = Language::of(metadata.language().as_deref(), &row.content);
+            let named = metadata.language();
+            let guess = Guess::of_document(named.as_deref(), &row.title, &row.content);
             let passages = row.ordinals.iter().zip(&row.headings).zip(&row.passages);
             for ((ordinal, heading), passage) in passages {
-                let terms = chunk_terms(&row.title, heading, passage, language);
+                let terms = chunk_terms(&row.title, heading, passage, guess);
                 copy.row(&row.id, *ordinal, &terms);
             }
         }

@@ -1,8 +1,8 @@
 //! Documents made ready to be stored: chunked, embedded, and their words analysed.
 
-use super::batch::CheckedDocument;
+use super::{batch::CheckedDocument, input::read_line};
 use crate::{
-    analysis::{self, Language, Terms},
+    analysis::{self, Guess, Terms},
     embedder::{Chunk, Embedder, EmbedderError, Kind, titled},
 };
 
@@ -33,6 +33,24 @@ impl Prepared {
             document,
             chunks: Vec::new(),
         }
+    }
+
+    /// Reads and checks the document of a line of JSON.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn read(line: &[u8]) -> Result<Self, String> {
+        let document = CheckedDocument::parse(read_line(line)?, "");
+        document.map(Self::new).map_err(|errors| {
+            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            texts.join("; ")
+        })
+    }
+
+    /// The document's hash: two with one hash are the same.
+    #[must_use]
+    pub fn hash(&self) -> &[u8] {
+        &self.document.hash
     }
 
     /// The document's id.
@@ -68,11 +86,11 @@ impl Prepared {
 }
 
 /// The terms of a chunk, with those of its title and heading.
-pub(super) fn chunk_terms(title: &str, heading: &str, content: &str, language: Language) -> Terms {
+pub(super) fn chunk_terms(title: &str, heading: &str, content: &str, guess: Guess) -> Terms {
     if heading.is_empty() {
-        return analysis::passage(title, content, language);
+        return analysis::passage(title, content, guess);
     }
-    analysis::passage(&format!("{title}\n{heading}"), content, language)
+    analysis::passage(&format!("{title}\n{heading}"), content, guess)
 }
 
 /// The chunks of a document, not embedded yet.
@@ -80,7 +98,8 @@ fn chunks(
     embedder: &Embedder,
     document: &CheckedDocument,
 ) -> Result<Vec<PreparedChunk>, EmbedderError> {
-    let language = Language::of(document.metadata.language().as_deref(), &document.content);
+    let named = document.metadata.language();
+    let guess = Guess::of_document(named.as_deref(), &document.title, &document.content);
     let chunks = embedder
         .chunks(&document.title, &document.content)?
         .into_iter();
@@ -94,7 +113,7 @@ fn chunks(
         .filter(says_something)
         .map(|chunk| PreparedChunk {
             start: i32::try_from(chunk.start).unwrap_or(i32::MAX),
-            terms: chunk_terms(&document.title, &chunk.heading, &chunk.content, language),
+            terms: chunk_terms(&document.title, &chunk.heading, &chunk.content, guess),
             heading: chunk.heading,
             content: chunk.content,
             embedding: Vec::new(),

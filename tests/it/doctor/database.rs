@@ -28,7 +28,9 @@ async fn a_database_that_is_well_passes_every_check() -> Outcome {
         ),
         ("settings", "application_name rappel-doctor"),
         ("extension", "pgvector 0.8"),
-        ("model", "multilingual-e5-small (384 dimensions)"),
+        ("model", "multilingual-e5-small centred "),
+        ("model", "(384 dimensions)"),
+        ("index", "too few chunks to measure"),
         ("plan", "which is right for so few"),
         ("search", "it finds a document"),
         ("sizing", "20 sandboxes × 1 = 20 connections"),
@@ -126,7 +128,8 @@ async fn a_schema_behind_and_another_model_are_told_with_both_sides() -> Outcome
     let says = report.says("model")?;
     assert!(
         says.contains("someone-elses-model (512 dimensions)")
-            && says.contains("multilingual-e5-small (384 dimensions)"),
+            && says.contains("multilingual-e5-small centred ")
+            && says.contains("(384 dimensions)"),
         "{says}"
     );
     Ok(())
