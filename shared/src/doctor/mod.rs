@@ -98,7 +98,7 @@ async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Optio
     // Whatever the functions' own connections meet: what is in between may be the reason.
     let mut way = sizing::Way::default();
     let look = async {
-        let examined = pooler::examine(&probe).await?;
+        let examined = Box::pin(pooler::examine(&probe)).await?;
         Ok(examined.map_or_else(check::not_looked_at, |examined| {
             way = examined.way;
             examined.finding
@@ -106,7 +106,14 @@ async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Optio
     };
     checks.push(Check::run("pooler", look).await);
     let sizing = if answers {
-        behind_database(config, &state, &probe, (demand, way), checks).await
+        Box::pin(behind_database(
+            config,
+            &state,
+            &probe,
+            (demand, way),
+            checks,
+        ))
+        .await
     } else {
         None
     };

@@ -36,6 +36,8 @@ const SHAPES: [&str; 4] = [
 async fn client(url: &str, number: i64) -> Outcome {
     let mut config = settings(url);
     config.pooler = PoolerSetting::Transaction;
+    // All of them connect at the same moment, on the cores that serve them.
+    config.acquire_timeout = super::HANG;
     let database = Database::new(&config)?;
     for n in 0..STATEMENTS {
         let shape = usize::try_from((number + n) % 4)?;
