@@ -160,7 +160,7 @@ fn the_elements_of_an_array_are_lines_and_have_their_numbers() {
         [
             (2, r#"{"a": "],[{\""}"#.to_owned()),
             (3, r#"{     "b": [1, {}],     "c": "\\"   }"#.to_owned()),
-            (6, "7".to_owned())
+            (6, "7 ".to_owned())
         ]
     );
     assert_eq!(texts(b"[]"), Vec::<String>::new());
