@@ -97,12 +97,14 @@ impl Route {
         let wakes = Instant::now() + deadline::at_most(self.wake_timeout);
         let deadline = deadline.max(wakes);
         let mut pause = PAUSES.0;
+        let mut said = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match timeout(left.min(self.acquire_timeout), self.attempt()).await {
                 Ok(Ok(connected)) => return Ok(connected),
                 Ok(Err(error)) => error,
-                Err(_) => self.unfinished(),
+                // The last try has little time: what an earlier one met says more.
+                Err(_) => said.unwrap_or_else(|| self.unfinished()),
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if !self.is_worth_waiting(&error) {
@@ -112,6 +114,7 @@ impl Route {
                 return Err(self.after_waiting(error));
             }
             tracing::debug!(%error, "the database is not ready; trying again");
+            said = Some(error);
             sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
@@ -146,7 +149,7 @@ impl Route {
                 pooler = pooler.word(),
                 proof = proof.word(),
                 "connected: {}",
-                self.consequence(connected.standing)
+                connected.standing.consequence()
             );
         }
         *self.lock() = Some(connected.standing);
@@ -206,20 +209,6 @@ impl Route {
             Pooler::Transaction
         };
         Standing { pooler, proof }
-    }
-
-    fn consequence(&self, standing: Standing) -> String {
-        let evidence = standing.proof.evidence();
-        match standing.pooler {
-            Pooler::Direct => format!("{evidence}; statements are named, one round trip each"),
-            _ if standing.proof == Proof::StartupOptions => format!(
-                "{evidence}; statements are unnamed in transactions, four round trips each: if no pooler is \
-                 in between, DATABASE_POOLER=direct saves three"
-            ),
-            _ => {
-                format!("{evidence}; statements are unnamed in transactions, four round trips each")
-            }
-        }
     }
 
     fn refuse_if_vouched(&self, evidence: &str) -> Result<(), DatabaseError> {
