@@ -181,7 +181,11 @@ mod tests {
         let found = stretches(&content);
         assert_eq!(found, [(120, "été.  Un"), (248, "deux\n\ntrois")]);
         for (start, stretch) in found {
-            let there: String = content.chars().skip(start).take(stretch.chars().count()).collect();
+            let there: String = content
+                .chars()
+                .skip(start)
+                .take(stretch.chars().count())
+                .collect();
             assert_eq!(there, stretch);
         }
         assert_eq!(stretches("a b"), [(0, "a b")]);
