@@ -134,13 +134,14 @@ async fn import_until(
     let open = tokio::task::spawn_blocking(move || Source::open(&path));
     let source = stop.or(async { open.await? }).await?;
     let bar = source.bar.clone();
+    let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     if stored_chunks(&database).await? < FEW_CHUNKS {
         migrations::drop_index(&database).await?;
     }
     let tally = Arc::new(Tally::default());
     let loaded = stop
-        .or(workers::load(setup, &database, source, strict, &tally))
+        .or(workers::load(&database, &embedders, source, strict, &tally))
         .await;
     bar.finish_and_clear();
     let loading = start.elapsed();
@@ -154,7 +155,7 @@ async fn import_until(
         );
     }
     // Even an import that failed leaves documents, and searches need the index.
-    let indexing = build_index(&database).await;
+    let (indexing, ()) = tokio::join!(build_index(&database), workers::idle(&embedders));
     database.close().await;
     if interrupted.is_none() {
         loaded?;

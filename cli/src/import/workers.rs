@@ -1,6 +1,9 @@
 //! The tasks that embed and store the batches of an import.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use indicatif::ProgressBar;
 use shared::{
@@ -21,10 +24,13 @@ use super::{
 };
 use crate::setup::{Setup, threads};
 
+/// How often it is looked whether an inference has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Loads all documents of a file.
 pub(super) async fn load(
-    setup: &Setup,
     database: &Arc<Database>,
+    embedders: &[Arc<Embedder>],
     source: Source,
     strict: bool,
     tally: &Arc<Tally>,
@@ -32,11 +38,10 @@ pub(super) async fn load(
     let (sender, receiver) = mpsc::channel(threads());
     let receiver = Arc::new(Mutex::new(receiver));
     let stored = Arc::new(Stored::default());
-    let embedders = embedders(setup).await?;
     let mut tasks = JoinSet::new();
     // Two workers share an embedder: one embeds while the other waits for the database. They wait for
     // batches in this order, so that each embedder has one before any has two.
-    for embedder in embedders.iter().chain(&embedders) {
+    for embedder in embedders.iter().chain(embedders) {
         let worker = Worker {
             database: Arc::clone(database),
             embedder: Arc::clone(embedder),
@@ -57,7 +62,8 @@ pub(super) async fn load(
     reading.await?
 }
 
-async fn embedders(setup: &Setup) -> anyhow::Result<Vec<Arc<Embedder>>> {
+/// An embedder for each core.
+pub(super) async fn embedders(setup: &Setup) -> anyhow::Result<Vec<Arc<Embedder>>> {
     let mut embedders = Vec::new();
     for _ in 0..threads() {
         // One thread an embedder and one embedder a core: passages a second grow with the cores.
@@ -69,6 +75,16 @@ async fn embedders(setup: &Setup) -> anyhow::Result<Vec<Arc<Embedder>>> {
         embedders.push(Arc::new(embedder));
     }
     Ok(embedders)
+}
+
+/// Waits until nothing is embedded any more: a process must not end during an inference.
+pub(super) async fn idle(embedders: &[Arc<Embedder>]) {
+    while embedders
+        .iter()
+        .any(|embedder| Arc::strong_count(embedder) > 1)
+    {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Stores batches until there are no more.

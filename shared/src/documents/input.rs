@@ -140,7 +140,7 @@ impl<T: PartialEq> Twin<T> {
     fn first<E: serde::de::Error>(&mut self, key: &'static str, value: Option<T>) -> Result<(), E> {
         match self.first.replace(value) {
             None => Ok(()),
-            Some(_) => Err(E::duplicate_field(key)),
+            Some(_) => Err(E::custom(format!("{key} is given more than once"))),
         }
     }
 
@@ -151,7 +151,7 @@ impl<T: PartialEq> Twin<T> {
     ) -> Result<(), E> {
         match self.second.replace(value) {
             None => Ok(()),
-            Some(_) => Err(E::duplicate_field(key)),
+            Some(_) => Err(E::custom(format!("{key} is given more than once"))),
         }
     }
 
@@ -219,7 +219,7 @@ mod tests {
         }
         assert!(refused(r#"{"_id":"7","id":"8","text":"C"}"#).contains("two values"));
         assert!(refused(r#"{"text":"a","content":"b"}"#).contains("two values"));
-        assert!(refused(r#"{"text":"a","text":"a"}"#).contains("is given more than once"));
+        assert!(refused(r#"{"text":"a","text":"a"}"#).contains("text is given more than once"));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::documents::LINE_LIMIT;
 /// What may stand between two fields.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// What stands between no two fields of a text.
+const UNIT_SEPARATOR: u8 = 0x1f;
+
 /// The fields of a document, in both spellings.
 const FIELDS: [&str; 5] = ["id", "_id", "title", "content", "text"];
 
@@ -43,6 +46,8 @@ pub(super) fn delimiter(line: &[u8]) -> Result<u8, Option<String>> {
             .find(|field| columns.iter().filter(|name| name == field).count() > 1);
         return match twice {
             Some(field) => Err(Some(format!("a table with two columns {field}"))),
+            // Of one column, all of a line is its field.
+            None if columns.len() == 1 => Ok(UNIT_SEPARATOR),
             None => Ok(delimiter),
         };
     }
