@@ -41,7 +41,7 @@ impl App {
     pub async fn events(&self, path: &str, body: &Value) -> Result<Events> {
         let response = self.open(path, body).await?;
         let content_type = response.headers().get("content-type").cloned();
-        if content_type.is_none_or(|value| value != "text/event-stream") {
+        if content_type.is_none_or(|value| value != "text/event-stream; charset=utf-8") {
             let answer = Answer::read(response).await?;
             anyhow::bail!("no stream of events: {} {}", answer.status, answer.text);
         }
@@ -49,6 +49,17 @@ impl App {
             response.headers().contains_key("x-request-id"),
             "every response carries x-request-id"
         );
+        // Without these a proxy on the way would hold events back.
+        for (name, expected) in [
+            ("cache-control", "no-cache, no-transform"),
+            ("x-accel-buffering", "no"),
+        ] {
+            let value = response.headers().get(name);
+            ensure!(
+                value.is_some_and(|value| value == expected),
+                "{name}: {value:?}"
+            );
+        }
         let events = response.bytes_stream().eventsource().map(|event| {
             let event = event?;
             let data = serde_json::from_str(&event.data).context("the data are JSON")?;

@@ -84,9 +84,7 @@ async fn a_read_whose_connection_breaks_is_ended_before_it_is_sent_again() -> Ou
         anyhow::Ok(row)
     };
     let breaks = async {
-        while sql.number(AT_WORK, &[]).await? == 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
+        sql.counts(AT_WORK).await?;
         // The server does not notice: it has nothing to say yet.
         proxy.strike(Fault::Reset);
         anyhow::Ok(())
@@ -143,9 +141,7 @@ async fn a_document_whose_first_answer_was_lost_is_told_as_created() -> Outcome 
                 let waits =
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
                      AND wait_event = 'advisory'";
-                while sql.number(waits, &[]).await? == 0 {
-                    sleep(Duration::from_millis(5)).await;
-                }
+                sql.counts(waits).await?;
                 proxy.strike(Fault::LostAnswer);
                 sql.run("SELECT pg_advisory_unlock(7)").await
             };
