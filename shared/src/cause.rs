@@ -1,21 +1,46 @@
-//! What the log is told of a failure.
+//! What the log, or the person at a terminal, is told of a failure.
 
-use std::any::Any;
+use std::{any::Any, error::Error};
 
-/// An error with everything that caused it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
+/// An error with everything that caused it, each thing said once.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = words(error);
+    let mut source = beneath(error);
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
+        let cause_text = words(cause);
         // A transparent error repeats its source's text.
         if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
-        source = cause.source();
+        source = beneath(cause);
     }
     text
+}
+
+/// What caused an error; nothing where the server has said it.
+fn beneath<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    error.source().filter(|_| of_server(error).is_none())
+}
+
+/// An error that the server sent.
+fn of_server<'a>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a (dyn sqlx::error::DatabaseError + 'static)> {
+    error.downcast_ref::<sqlx::Error>()?.as_database_error()
+}
+
+/// What an error says by itself. Of one of the server that is its message and its SQLSTATE: sqlx adds the
+/// line of Postgres' own source, which helps nobody.
+fn words(error: &(dyn Error + 'static)) -> String {
+    match of_server(error) {
+        Some(error) => match error.code() {
+            Some(code) => format!("{} (SQLSTATE {code})", error.message()),
+            None => error.message().to_owned(),
+        },
+        None => error.to_string(),
+    }
 }
 
 /// A panic. Its words are told if they are the program's own: others may quote what the program worked on.

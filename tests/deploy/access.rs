@@ -70,7 +70,10 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
     for (key, route) in routes(&stack)? {
         assert_eq!(route["AuthorizationType"], "JWT", "{key}");
         assert_eq!(route["AuthorizerId"], "${TokenAuthorizer}", "{key}");
-        let reads = key == "POST /search" || (key.starts_with("GET ") && !key.contains("/imports"));
+        let looks = ["GET ", "HEAD "]
+            .iter()
+            .any(|method| key.starts_with(method));
+        let reads = key == "POST /search" || (looks && !key.contains("/imports"));
         let scope = if reads { "rappel/read" } else { "rappel/write" };
         assert_eq!(route["AuthorizationScopes"], json!([scope]), "{key}");
     }
@@ -87,6 +90,19 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
         principals(&stack),
         [r#""apigateway.amazonaws.com""#.to_owned()].into()
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_scope_every_token_of_the_audience_will_do() -> Outcome {
+    let none = [("JwtReadScope", ""), ("JwtWriteScope", "")];
+    let parameters = [TOKENS.as_slice(), &none].concat();
+    let stack = Template::expanded().await?.stack(&parameters)?;
+    for (key, route) in routes(&stack)? {
+        assert_eq!(route["AuthorizationType"], "JWT", "{key}");
+        // An empty scope is one that no token has.
+        assert_eq!(route["AuthorizationScopes"], Value::Null, "{key}");
+    }
     Ok(())
 }
 
@@ -143,7 +159,11 @@ async fn every_route_is_in_the_access_policy_of_its_scope() -> Outcome {
         let expected: BTreeSet<String> = routes(&stack)?
             .into_iter()
             .filter(|(_, route)| route["AuthorizationScopes"] == json!([scope]))
-            .map(|(key, _)| key.replace("{id}", "*").replacen(' ', "", 1))
+            .map(|(key, _)| {
+                key.replace("{id}", "*")
+                    .replace("{id+}", "*")
+                    .replacen(' ', "", 1)
+            })
             .collect();
         let statement = &stack[policy]["Properties"]["PolicyDocument"]["Statement"][0];
         assert_eq!(statement["Action"], "execute-api:Invoke");
@@ -155,6 +175,12 @@ async fn every_route_is_in_the_access_policy_of_its_scope() -> Outcome {
             .collect();
         assert_eq!(allowed, expected, "{policy}");
     }
+    // Whoever may read may not spend money on the language model.
+    let reading = serde_json::to_string(&stack["ReadAccess"])?;
+    assert!(!reading.contains("Chat"), "{reading}");
+    let chat = &stack["ChatAccess"]["Properties"]["PolicyDocument"]["Statement"];
+    assert_eq!(chat[0]["Action"], "lambda:InvokeFunctionUrl");
+    assert_eq!(chat[0]["Resource"], "${Chat.Arn}");
     let admin = &stack["AdminAccess"]["Properties"]["PolicyDocument"]["Statement"];
     assert_eq!(
         *admin,

@@ -1,5 +1,6 @@
 //! Stories that users live through, played on the built functions.
 
+mod authorizer;
 mod bench;
 mod chat;
 mod chat_command;
@@ -11,13 +12,17 @@ mod connections;
 mod deployment;
 mod doctor;
 mod documents;
+mod documents_in;
 mod embedder;
 mod faults;
 mod gateway;
 mod health;
+mod iam;
+mod import_command;
 mod imports;
 mod imports_command;
 mod imports_faults;
+mod imports_files;
 mod imports_killed;
 mod imports_refused;
 mod ingest;
@@ -32,6 +37,8 @@ mod search;
 mod search_refused;
 mod secrets;
 mod telemetry;
+mod terminal;
+mod web;
 
 /// What every story returns: an error is a story that could not be told to its end.
 type Outcome = anyhow::Result<()>;

@@ -3,6 +3,7 @@
 //!
 //! The stories themselves are in `it/`, and those of a deploy in `deploy/`.
 
+mod account;
 mod answer;
 mod app;
 mod assets;
@@ -13,25 +14,30 @@ pub mod collector;
 pub mod command;
 pub mod endpoint;
 mod events;
+pub mod iam;
 mod imports;
 pub mod language_model;
+pub mod patience;
 mod process;
 pub mod proxy;
 mod requests;
 mod samples;
 pub mod secrets;
+pub mod sharing;
 mod sql;
 pub mod tiny_reranker;
 pub mod tls;
 mod tools;
 
+pub use account::Account;
 pub use answer::Answer;
 pub use app::App;
 pub use assets::Assets;
 pub use built::Built;
 pub use events::Events;
 pub use imports::{Imports, Pace};
-pub use process::{kill, peak_memory};
+pub use patience::eventually;
+pub use process::{cpu_time, kill, peak_memory};
 pub use requests::document_path;
 pub use samples::{sample, samples};
 pub use sql::Sql;

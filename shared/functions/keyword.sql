@@ -1,0 +1,153 @@
+-- The keyword half of a search: the choice of chunks to score, and their scores by BM25.
+
+-- The question's terms that any chunk has, the rarest first, with their weight in BM25:
+-- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have.
+CREATE FUNCTION term_weights(question text[])
+RETURNS TABLE (term text, weight double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH corpus AS MATERIALIZED (
+        SELECT sum(s.chunks)::double precision AS chunks FROM rappel.term_statistics AS s WHERE s.term = ''
+    )
+    SELECT q.term, ln(1 + (corpus.chunks - sum(s.chunks) + 0.5) / (sum(s.chunks) + 0.5))
+    FROM corpus, unnest(question) AS q (term)
+    JOIN rappel.term_statistics AS s ON s.term = q.term
+    WHERE q.term <> '' -- whose statistics are those of all chunks
+    GROUP BY q.term, corpus.chunks
+    HAVING sum(s.chunks) > 0
+    ORDER BY 2 DESC, 1;
+END;
+
+-- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a term:
+-- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
+-- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
+-- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
+CREATE FUNCTION bm25_expression(
+    terms text[], weights double precision[], k1 double precision
+) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce(string_agg(format(
+        'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
+        q.weight * (k1 + 1), q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
+    FROM unnest(terms, weights) AS q (term, weight);
+END;
+
+-- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and
+-- `weights` are sorted by descending weight, `remaining` is the sum from `place` on. Null if they
+-- cannot, empty if nothing is asked.
+--
+-- GIN enumerates only the rarest terms without which the query cannot be true and skips through the
+-- lists of the others, which is what the MaxScore algorithm does.
+CREATE FUNCTION reaching(
+    terms text[], weights double precision[], threshold double precision,
+    place integer, remaining double precision
+) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path FROM CURRENT AS $$
+DECLARE
+    head    text;
+    with_it text;
+    without text;
+BEGIN
+    IF threshold <= 1e-9 THEN
+        RETURN '';
+    ELSIF remaining < threshold - 1e-9 THEN
+        RETURN NULL;
+    END IF;
+    head    := quote_literal(terms[place]);
+    with_it := reaching(terms, weights, threshold - weights[place], place + 1, remaining - weights[place]);
+    without := reaching(terms, weights, threshold, place + 1, remaining - weights[place]);
+    IF with_it IS NULL THEN
+        RETURN without;
+    END IF;
+    head := CASE with_it WHEN '' THEN head ELSE '(' || head || '&' || with_it || ')' END;
+    RETURN CASE WHEN without IS NULL THEN head ELSE '(' || head || '|' || without || ')' END;
+END
+$$;
+
+-- The best chunk of each of the `wanted` documents that score highest by BM25, best first.
+--
+-- Scoring every chunk that has any of the terms is exact, and slow where the words are common. So the
+-- chunks are asked for in steps: first those that have most of the question's weight, then less, until
+-- there are enough documents; only these chunks are scored. Questions of very common words match tens of
+-- thousands of chunks. Cutting them off in whatever order they lie is harmless only for the last of the
+-- steps, so each step adds to the ones before it, and all of them share one limit.
+--   expression  see `bm25_expression`
+--   k1, b       BM25's parameters
+--   average     the mean length of all chunks
+--   few_match   whether so few chunks match the filter that each is scored
+--   affordable  the most chunks to score, unless few match the filter
+CREATE FUNCTION keyword_candidates(
+    terms text[], weights double precision[], expression text,
+    k1 double precision, b double precision, average double precision,
+    wanted integer, query halfvec, filter jsonb, max_distance double precision, few_match boolean,
+    affordable integer,
+    OUT ids text[], OUT ordinals integer[], OUT scores double precision[]
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    -- More terms make the tsquery grow beyond what it saves.
+    most      CONSTANT integer := 5;
+    shares    CONSTANT double precision[] := '{0.6, 0.35, 0.2, 0.1}';
+    -- Occurrences of the question's words in so few chunks that each of them is scored, in 1 or 2 ms.
+    rare      CONSTANT integer := 500;
+    total     double precision := (SELECT sum(w) FROM unnest(weights[1:most]) AS w);
+    questions text[] := ARRAY(SELECT reaching(terms[1:most], weights[1:most], share * total, 1, total)
+                              FROM unnest(shares) AS share)
+        || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms[1:most]) AS t), '|')
+        || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms) AS t), '|');
+    source    text := 'rappel.chunk_terms AS t WHERE array_to_tsvector(t.terms) @@ $5';
+    question  text;
+    answered  tsquery; -- what the steps before asked for
+    scored    integer;
+BEGIN
+    IF terms IS NULL THEN
+        RETURN;
+    END IF;
+    -- Where the words are rare, all chunks that have one are scored sooner than steps are gone.
+    IF (SELECT sum(s.chunks) <= rare FROM rappel.term_statistics AS s WHERE s.term = ANY (terms)) THEN
+        questions := questions[cardinality(questions):];
+    END IF;
+    IF few_match THEN
+        source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.document_id = d.id WHERE d.metadata @> $6';
+        affordable := NULL;
+    ELSIF filter IS NOT NULL THEN
+        source := source || ' AND (SELECT d.metadata @> $6 FROM rappel.documents AS d WHERE d.id = t.document_id)';
+    END IF;
+    IF max_distance IS NOT NULL THEN
+        source := source || ' AND (SELECT c.embedding <=> $7 FROM rappel.chunks AS c
+                                   WHERE c.document_id = t.document_id AND c.ordinal = t.ordinal) <= $8';
+    END IF;
+    FOREACH question IN ARRAY questions LOOP
+        EXECUTE format(
+            'WITH scored AS MATERIALIZED (
+                 SELECT t.document_id, t.ordinal, %s AS score
+                 FROM (
+                     SELECT t.document_id, t.ordinal, t.terms, t.frequencies AS f,
+                            $1 * (1 - $2 + $2 * t.length / $3) AS saturation
+                     FROM %s
+                     LIMIT $12
+                 ) AS t
+             ), best AS (
+                 SELECT DISTINCT ON (s.document_id) s.document_id, s.ordinal, s.score
+                 FROM (
+                     SELECT s.* FROM scored AS s WHERE s.score > 0
+                     UNION ALL
+                     SELECT * FROM unnest($9, $10, $11)
+                 ) AS s
+                 ORDER BY s.document_id, s.score DESC, s.ordinal
+             ), top AS (
+                 SELECT b.* FROM best AS b ORDER BY b.score DESC, b.document_id LIMIT $4
+             )
+             SELECT array_agg(t.document_id), array_agg(t.ordinal), array_agg(t.score), (SELECT count(*) FROM scored)
+             FROM top AS t', expression, source)
+        INTO ids, ordinals, scores, scored
+        USING k1, b, average, wanted,
+              CASE WHEN answered IS NULL THEN question::tsquery ELSE question::tsquery && !!answered END,
+              filter, query, max_distance, ids, ordinals, scores, affordable;
+        affordable := affordable - scored;
+        EXIT WHEN few_match OR cardinality(ids) >= wanted OR affordable <= 0;
+        answered := question::tsquery;
+    END LOOP;
+END
+$$;

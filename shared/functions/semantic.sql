@@ -1,0 +1,143 @@
+-- The semantic half of a search: the chunks whose embeddings are nearest to the question's.
+
+-- The nearest chunks in the order of the index. Nothing is joined here: a join around the
+-- `ORDER BY ... LIMIT` can make the planner leave the index.
+CREATE FUNCTION nearest(query halfvec, candidates integer)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT c.document_id, c.ordinal, c.embedding <=> query
+    FROM rappel.chunks AS c
+    ORDER BY c.embedding <=> query
+    LIMIT candidates;
+END;
+
+-- The nearest chunks whose document's metadata contains `filter`. The filter is a scalar subquery,
+-- not a join, so that the index is still walked in its order.
+CREATE FUNCTION nearest_filtered(query halfvec, candidates integer, filter jsonb)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT c.document_id, c.ordinal, c.embedding <=> query
+    FROM rappel.chunks AS c
+    WHERE (SELECT d.metadata @> filter FROM rappel.documents AS d WHERE d.id = c.document_id)
+    ORDER BY c.embedding <=> query
+    LIMIT candidates;
+END;
+
+-- The nearest documents by reading every matching chunk, but at most `most` if that is not null: exact, and faster
+-- than the index when few chunks match. `matching` is how many were read.
+CREATE FUNCTION nearest_exact(query halfvec, hits integer, filter jsonb, most integer)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision, matching bigint)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    WITH matching AS MATERIALIZED (
+        SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
+        FROM rappel.documents AS d
+        JOIN rappel.chunks AS c ON c.document_id = d.id
+        WHERE d.metadata @> filter
+        LIMIT most
+    )
+    SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
+    FROM (
+        SELECT DISTINCT ON (m.document_id) m.document_id, m.ordinal, m.distance
+        FROM matching AS m
+        ORDER BY m.document_id, m.distance
+    ) AS b
+    ORDER BY b.distance, b.document_id
+    LIMIT hits;
+END;
+
+-- The nearest chunks by comparing with every one: what a search should find.
+CREATE FUNCTION nearest_of_all(embedding real[], candidates integer)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT c.document_id, c.ordinal, c.embedding <=> nearest_of_all.embedding::halfvec
+    FROM rappel.chunks AS c
+    -- The 0 that is added keeps the planner from the index.
+    ORDER BY (c.embedding <=> nearest_of_all.embedding::halfvec) + 0
+    LIMIT candidates;
+END;
+
+-- Whether more than `few` chunks match, as the planner guesses from its statistics: to count them takes longer
+-- than to search among them. A guess may be wrong by the half, so only twice as many are called many. Where it is
+-- wrong, few matches are found by way of the index, with its recall, or many are counted in vain.
+-- Volatile, because EXPLAIN may not be run by a function that is not.
+CREATE FUNCTION many_match(filter jsonb, few integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE format(
+        'EXPLAIN (FORMAT JSON)
+         SELECT FROM rappel.documents AS d JOIN rappel.chunks AS c ON c.document_id = d.id
+         WHERE d.metadata @> %L::jsonb', filter) INTO plan;
+    RETURN (plan #>> '{0,Plan,Plan Rows}')::double precision > 2 * few;
+END
+$$;
+
+-- Whether at most `few` chunks match.
+CREATE FUNCTION few_match(filter jsonb, few integer) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN NOT many_match(filter, few) AND (
+        SELECT count(*) <= few
+        FROM (
+            SELECT FROM rappel.documents AS d
+            JOIN rappel.chunks AS c ON c.document_id = d.id
+            WHERE d.metadata @> filter
+            LIMIT few + 1
+        ) AS matching
+    );
+END
+$$;
+
+-- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them. Where at most `few`
+-- chunks match the filter, all of them are compared; `few_match` says so.
+CREATE FUNCTION semantic_candidates(
+    query halfvec, wanted integer, candidates integer, filter jsonb, max_distance double precision, few integer,
+    OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    at_first  CONSTANT integer := candidates;
+    exact     boolean := false;
+    documents integer := 0;
+BEGIN
+    few_match := false;
+    IF filter IS NOT NULL AND NOT many_match(filter, few) THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
+               coalesce(max(n.matching), 0) <= few
+        INTO ids, ordinals, distances, few_match
+        FROM nearest_exact(query, greatest(wanted, candidates), filter, few + 1) AS n;
+        IF few_match THEN
+            RETURN;
+        END IF;
+    END IF;
+    WHILE NOT exact LOOP
+        IF filter IS NULL THEN
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
+            INTO ids, ordinals, distances, documents
+            FROM nearest(query, candidates) AS n;
+        ELSE
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
+            INTO ids, ordinals, distances, documents
+            FROM nearest_filtered(query, candidates, filter) AS n;
+        END IF;
+        EXIT WHEN documents >= wanted;
+        -- The rest is farther than the caller wants.
+        EXIT WHEN max_distance <= (SELECT max(d) FROM unnest(distances) AS d);
+        -- Fewer chunks than asked for: the index has no more to give within its scan limit, and
+        -- only reading every match tells whether there are more.
+        exact := coalesce(cardinality(ids), 0) < candidates;
+        candidates := candidates * 4;
+    END LOOP;
+
+    IF exact THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_exact(query, greatest(wanted, at_first), coalesce(filter, '{}'), NULL) AS n;
+    END IF;
+END
+$$;
