@@ -11,10 +11,6 @@ use super::{
     tokens::{Role, Scanner},
 };
 
-/// The letters before the number of an article of a French code: law, decree in the Council of
-/// State, decree, order, institutional act.
-const ARTICLE_LETTERS: [&str; 5] = ["a", "d", "l", "lo", "r"];
-
 /// Pronouns that French and Portuguese hang on a verb: `dit-elle`, `fazê-lo`. With them, no hyphen makes a word.
 const CLITICS: [&str; 33] = [
     "ce", "ci", "elle", "elles", "en", "il", "ils", "je", "la", "las", "le", "les", "leur", "lhe",
@@ -31,43 +27,6 @@ const EXTENSIONS: [&str; 48] = [
 ];
 
 impl Scanner<'_> {
-    /// `L. 110-1`, `R*123-4`, `art.L.110-1`: one token, however it is spaced and dotted.
-    ///
-    /// A letter that is only spaced from a number without a hyphen is none (`vitamine D 400 mg`),
-    /// nor is `a`, which is a French word.
-    pub(super) fn article(&mut self, at: usize) -> Option<usize> {
-        let is_mark = |character| matches!(character, '.' | '*' | ' ' | '\n');
-        let is_gap = |gap: &str| (1..=4).contains(&gap.len()) && gap.chars().all(is_mark);
-        let next = at + 1;
-        if !self.next_after(at, is_gap).is_some_and(is_number) {
-            return None;
-        }
-        let word = self.word(at);
-        let (before, letter) = match word.rsplit_once('.') {
-            Some(("l", "o")) => ("", "lo"),
-            Some((before, letter)) => (before, letter),
-            None => ("", word),
-        };
-        let end = self.end_of_hyphenated(next);
-        let marked = self.gap(at).contains(['.', '*']);
-        let hyphenated = end > next;
-        let plausible = (marked && hyphenated) || (letter != "a" && (marked || hyphenated));
-        if !ARTICLE_LETTERS.contains(&letter) || !plausible || !self.are_numbers(next, end) {
-            return None;
-        }
-        self.push_word(before, false);
-        self.push_article(letter, self.slice(next, end));
-        Some(end + 1)
-    }
-
-    /// People leave out the letter of an article, which passages name with it.
-    fn push_article(&mut self, letter: &str, number: &str) {
-        self.push_code(Role::Counted, format!("{letter}{number}"));
-        if number.contains('-') {
-            self.push_code(Role::Indexed, number.to_owned());
-        }
-    }
-
     /// `covid-19`, `1914-1918`, `l110-1`, `week-end`: words that hyphens join. The whole and its parts are
     /// searched, except those of an article, which mean nothing alone.
     pub(super) fn compound(&mut self, at: usize) -> Option<usize> {
@@ -84,12 +43,7 @@ impl Scanner<'_> {
                 self.push_code(Role::Form, digits);
             }
         } else if has_digit(whole) || whole.contains('_') || extension(whole).is_some() {
-            let first = ARTICLE_LETTERS.iter().find(|letter| {
-                let number = self.word(at).strip_prefix(**letter);
-                number.is_some_and(is_number) && self.are_numbers(at + 1, end)
-            });
-            if let Some(letter) = first {
-                self.push_article(letter, &whole[letter.len()..]);
+            if self.hyphenated_article(at, end) {
                 return Some(end + 1);
             }
             self.push_key(Role::Form, key(whole));
@@ -202,7 +156,7 @@ impl Scanner<'_> {
     }
 
     /// A key of letters is what others write as one word.
-    fn push_key(&mut self, role: Role, key: String) {
+    pub(super) fn push_key(&mut self, role: Role, key: String) {
         if key.chars().all(char::is_alphabetic) {
             self.push_text(role, &key);
         } else {
@@ -285,58 +239,6 @@ impl Scanner<'_> {
             end += 1;
         }
         end
-    }
-
-    /// `jean.dupont@exemple.fr`, `https://exemple.fr/aide`, `www.exemple.fr`.
-    pub(super) fn address(&mut self, at: usize) -> Option<usize> {
-        let start = self.words[at].start;
-        if start < self.no_address_before {
-            return None;
-        }
-        let is_part = |character: char| {
-            character.is_ascii_graphic() && !r#"<>"()[]{}|,;"#.contains(character)
-        };
-        let run = &self.text[start..];
-        let run = &run[..run
-            .find(|character| !is_part(character))
-            .unwrap_or(run.len())];
-        self.no_address_before = start + run.len();
-        let run = run.trim_end_matches(|last: char| last.is_ascii_punctuation() && last != '/');
-        let whole = run.strip_prefix("mailto:").unwrap_or(run);
-        let whole = whole.split_once("://").map_or(whole, |(_, rest)| rest);
-        let is_url = whole.len() < run.len() || whole.starts_with("www.");
-        let whole = whole
-            .strip_prefix("www.")
-            .unwrap_or(whole)
-            .trim_end_matches('/');
-        let is_mail = whole
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-        if whole.is_empty() || !(is_url || is_mail) {
-            return None;
-        }
-        self.push_code(Role::Counted, whole.to_owned());
-        let host = whole.rsplit('@').next().unwrap_or(whole);
-        let host = host.split(['/', '?', '#', ':']).next().unwrap_or(host);
-        if host.len() < whole.len() {
-            self.push_key(Role::Indexed, key(host));
-        }
-        // Who knows the address asks for it; others ask for its words.
-        for part in whole.split(|character: char| !character.is_ascii_alphanumeric()) {
-            if has_digit(part) {
-                self.push_code(Role::Indexed, number(part));
-            } else if part.len() > 1 {
-                self.push_text(Role::Indexed, part);
-            }
-        }
-        let end = start + run.len();
-        Some(
-            self.words[at..]
-                .iter()
-                .take_while(|word| word.start < end)
-                .count()
-                + at,
-        )
     }
 
     /// The last word of those that single hyphens join to this one, or slashes if all are numbers. A line may end

@@ -130,10 +130,12 @@ impl<'t> Scanner<'t> {
     /// `31 janvier 2024`, `January 31st, 2024`, `31. Januar 2024`, `31 de enero de 2024`; `janvier 2024`.
     pub(super) fn written_date(&mut self, at: usize) -> Option<usize> {
         let first = self.word(at);
-        if !first.starts_with(|first: char| first.is_ascii_digit()) && month(first).is_none() {
+        let (second, next) = self.after_preposition(at)?;
+        // One of the two is a number: names of months are looked up only then.
+        let has_digits = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+        if has_digits(first) == has_digits(second) {
             return None;
         }
-        let (second, next) = self.after_preposition(at)?;
         if let Some(month) = month(first)
             && let Some(date) = Date::new(second, month, 1).filter(|_| second.len() == 4)
         {

@@ -7,7 +7,8 @@ use whatlang::Detector;
 
 use super::{
     languages::{DUTCH, Definition, ENGLISH, FRENCH, GERMAN, ITALIAN, PORTUGUESE, SPANISH},
-    tokens::{Placed, Token, tokens},
+    tokens::{Placed, tokens},
+    votes::Votes,
 };
 
 /// A language that Rappel analyses. Texts of any other are found by the words as they stand in them.
@@ -47,6 +48,12 @@ pub enum Guess {
 /// The languages that an unsure text may be in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Candidates(Languages);
+
+impl Candidates {
+    pub(super) fn among(languages: Languages) -> Self {
+        Self(languages)
+    }
+}
 
 impl Language {
     /// Every language, the ones that are more common on the web first.
@@ -164,13 +171,13 @@ impl Guess {
 
 impl Languages {
     pub(super) const ALL: Self = Self(0x7f);
-    const NONE: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
     /// As much of a text as its letters are counted of.
     const LETTERS: usize = 1000;
     /// From this confidence on, 99 of 100 questions were in the language that was detected.
     const CONFIDENCE: f64 = 0.3;
 
-    fn only(language: Language) -> Self {
+    pub(super) fn only(language: Language) -> Self {
         Self(1 << language as u8)
     }
 
@@ -188,7 +195,7 @@ impl Languages {
         Self(self.0 & other.0)
     }
 
-    fn not(self) -> Self {
+    pub(super) fn not(self) -> Self {
         Self(!self.0).and(Self::ALL)
     }
 
@@ -208,7 +215,7 @@ impl Languages {
     }
 
     /// The languages that write a letter which is none of ASCII.
-    fn of_letter(letter: char) -> Self {
+    pub(super) fn of_letter(letter: char) -> Self {
         Self::with(|language| language.definition().letters.contains(letter))
     }
 
@@ -233,14 +240,14 @@ impl Languages {
         }
     }
 
-    fn of_ending(word: &str) -> Self {
+    pub(super) fn of_ending(word: &str) -> Self {
         Self::with(|language| {
             let mut endings = language.definition().endings.iter();
             endings.any(|ending| word.len() > ending.len() + 2 && word.ends_with(ending))
         })
     }
 
-    fn with(condition: impl Fn(Language) -> bool) -> Self {
+    pub(super) fn with(condition: impl Fn(Language) -> bool) -> Self {
         let having = Language::ALL
             .into_iter()
             .filter(|&language| condition(language));
@@ -250,18 +257,23 @@ impl Languages {
 
 /// Stop words of one language that are nouns, verbs or names in another: `car insurance` is not
 /// French, nor `prix de l'or` English. They do not vote.
-const NOUNS_ELSEWHERE: [&str; 34] = [
+pub(super) const NOUNS_ELSEWHERE: [&str; 34] = [
     "an", "as", "art", "but", "car", "come", "comment", "dans", "die", "dos", "era", "fin", "hat",
     "if", "in", "man", "met", "mine", "os", "or", "pour", "plus", "sera", "sin", "sol", "son",
     "sous", "sole", "te", "ten", "ton", "tot", "war", "was",
 ];
 
+/// The languages that a word, in lower case and with its accents, is a stop word of.
+pub(super) fn stop_word(word: &str) -> StopWord {
+    STOP_WORDS.get(word).copied().unwrap_or_default()
+}
+
 /// The languages that a word is a stop word of.
 #[derive(Clone, Copy, Debug, Default)]
-struct StopWord {
-    languages: Languages,
+pub(super) struct StopWord {
+    pub(super) languages: Languages,
     /// Those of them where it is frequent.
-    frequent: Languages,
+    pub(super) frequent: Languages,
 }
 
 static STOP_WORDS: LazyLock<HashMap<&str, StopWord>> = LazyLock::new(|| {
@@ -280,122 +292,6 @@ static STOP_WORDS: LazyLock<HashMap<&str, StopWord>> = LazyLock::new(|| {
     }
     words
 });
-
-/// How much speaks for each language.
-#[derive(Default)]
-struct Votes {
-    scores: [i32; Language::ALL.len()],
-    /// Words that could have voted.
-    words: i32,
-    /// Stop words and elisions; without any, endings and letters tell too little.
-    telling: i32,
-}
-
-impl Votes {
-    const FREQUENT_WORD: i32 = 3;
-    const STOP_WORD: i32 = 1;
-    const ENDING: i32 = 1;
-    /// What a language loses by a letter that it does not have.
-    const FOREIGN_LETTER: i32 = 3;
-    /// By how much the best language must lead.
-    const LEAD: i32 = 2;
-    /// From so many words on, a text with few stop words is in another language.
-    const TELLING: i32 = 50;
-
-    fn of(tokens: &[Placed]) -> Self {
-        let mut votes = Self::default();
-        for placed in tokens {
-            match &placed.token {
-                Token::Elision(elided) => votes.elision(elided),
-                Token::Word {
-                    text,
-                    acronym: false,
-                } if placed.role.is_counted() => votes.word(text),
-                _ => {}
-            }
-        }
-        votes
-    }
-
-    /// French and Italian elide, mostly different words.
-    fn elision(&mut self, elided: &str) {
-        self.telling += 1;
-        let is_french = elided.len() < 3 || elided.ends_with("qu") || elided == "jusqu";
-        let language = if is_french {
-            Language::French
-        } else {
-            Language::Italian
-        };
-        self.scores[language as usize] += Self::FREQUENT_WORD;
-        if matches!(elided, "l" | "d" | "c" | "un") {
-            self.scores[Language::Italian as usize] += Self::STOP_WORD;
-        }
-    }
-
-    fn word(&mut self, word: &str) {
-        self.words += 1;
-        if NOUNS_ELSEWHERE.contains(&word) {
-            return;
-        }
-        let stop_word = STOP_WORDS.get(word).copied().unwrap_or_default();
-        if stop_word.languages == Languages::NONE {
-            self.add(Languages::of_ending(word), Self::ENDING);
-        } else {
-            self.telling += 1;
-            self.add(stop_word.languages, Self::STOP_WORD);
-            self.add(stop_word.frequent, Self::FREQUENT_WORD - Self::STOP_WORD);
-        }
-        if !word.is_ascii() {
-            for letter in word
-                .chars()
-                .filter(|letter| !letter.is_ascii() && letter.is_alphabetic())
-            {
-                let others = Languages::of_letter(letter).not();
-                self.add(others, -Self::FOREIGN_LETTER);
-            }
-        }
-    }
-
-    fn add(&mut self, languages: Languages, vote: i32) {
-        languages
-            .iter()
-            .for_each(|language| self.scores[language as usize] += vote);
-    }
-
-    fn score(&self, language: Language) -> i32 {
-        self.scores[language as usize]
-    }
-
-    fn best(&self) -> Language {
-        // Of equal ones the first.
-        let languages = Language::ALL.into_iter().rev();
-        languages
-            .max_by_key(|&language| self.score(language))
-            .unwrap_or(Language::English)
-    }
-
-    fn guess(&self) -> Guess {
-        let best = self.best();
-        let score = self.score(best);
-        let next = Language::ALL
-            .into_iter()
-            .filter(|&language| language != best);
-        let next = next.map(|language| self.score(language)).max().unwrap_or(0);
-        let is_told = self.telling > 0 && score >= Self::FREQUENT_WORD && score * 5 >= self.words;
-        if is_told && score - next >= Self::LEAD {
-            return Guess::Sure(best);
-        }
-        if self.words >= Self::TELLING && !is_told {
-            return Guess::Other;
-        }
-        let candidates = if self.telling > 0 && score >= Self::FREQUENT_WORD {
-            Languages::with(|language| self.score(language) > score - Self::LEAD)
-        } else {
-            Languages::ALL
-        };
-        Guess::Unsure(Candidates(candidates))
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@
 //! such as a telephone number or a file's name, is indexed in all forms that a question may have, so that a question
 //! needs to ask for few.
 
+mod addresses;
+mod articles;
 mod codes;
 mod dates;
 mod elision;
@@ -16,6 +18,7 @@ mod scripts;
 mod stems;
 mod telephones;
 mod tokens;
+mod votes;
 
 use std::collections::BTreeMap;
 

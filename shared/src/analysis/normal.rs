@@ -25,6 +25,9 @@ pub(super) fn normal(text: &str) -> String {
             '\u{2010}'..='\u{2013}' | '−' => normal.push('-'),
             '♯' => normal.push('#'),
             NON_JOINER if normal.ends_with(is_arabic) => normal.push('-'),
+            // The compatibility form takes a vowel of Thai and Lao apart, which dictionaries have whole.
+            '\u{e32}' if normal.ends_with('\u{e4d}') => replace_last(&mut normal, '\u{e33}'),
+            '\u{eb2}' if normal.ends_with('\u{ecd}') => replace_last(&mut normal, '\u{eb3}'),
             '\u{20}'..='\u{7e}' => normal.push(character),
             other if is_invisible(other) || is_vowel_sign(other) => {}
             other => normal.push(digit(other).unwrap_or_else(|| same_letter(other))),
@@ -69,6 +72,11 @@ pub(super) fn without_accents(word: &str) -> String {
     } else {
         bare.nfc().collect()
     }
+}
+
+fn replace_last(text: &mut String, character: char) {
+    text.pop();
+    text.push(character);
 }
 
 pub(super) fn is_arabic(character: char) -> bool {
