@@ -19,7 +19,8 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
+    "Authorizer",
     "Search",
     "Chat",
     "Ingest",

@@ -212,6 +212,18 @@ async fn a_database_of_ones_own_may_be_in_ones_own_subnets() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_the_stack_to_whoever_wants_it() -> Outcome {
+    let template = Template::expanded().await?;
+    assert!(!template.stack(&[])?.contains_key("Page"), "it costs money");
+    let stack = template.stack(&[("Dashboard", "on")])?;
+    let body = stack["Page"]["Properties"]["DashboardBody"].as_str();
+    let body: Value = serde_json::from_str(body.context("a body")?).context("it is JSON")?;
+    let widgets = body["widgets"].as_array().context("widgets")?;
+    assert!(widgets.len() >= 5, "{body}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_a_release_searches_go_to_a_version_that_may_be_kept_ready() -> Outcome {
     let template = Template::expanded().await?;
     let target = |stack: &Stack| stack["SearchIntegration"]["Properties"]["IntegrationUri"].clone();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
 
 use crate::{Assets, Tools};
 
@@ -15,18 +16,14 @@ pub struct Template(Value);
 pub type Stack = Map<String, Value>;
 
 impl Template {
-    /// The template, expanded.
+    /// The template, expanded; the first caller has SAM do it.
     ///
     /// # Errors
     /// When SAM refuses it.
     pub async fn expanded() -> Result<Self> {
-        let workspace = &Assets::prepared().await?.workspace;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/expand.py");
-        let mut python = Tools::installed().await?.command("python");
-        python.arg(script).arg("template.yaml");
-        let printed = Tools::run(python.current_dir(workspace)).await?;
-        let template = serde_json::from_str(&printed).context("the expanded template is JSON")?;
-        Ok(Self(template))
+        static EXPANDED: OnceCell<Value> = OnceCell::const_new();
+        let expanded = EXPANDED.get_or_try_init(expand).await?;
+        Ok(Self(expanded.clone()))
     }
 
     /// The resources of a stack with these parameters, and the defaults of the others.
@@ -91,6 +88,15 @@ impl Template {
     pub fn pattern(&self, parameter: &str) -> Option<&str> {
         self.0["Parameters"][parameter]["AllowedPattern"].as_str()
     }
+}
+
+async fn expand() -> Result<Value> {
+    let workspace = &Assets::prepared().await?.workspace;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/expand.py");
+    let mut python = Tools::installed().await?.command("python");
+    python.arg(script).arg("template.yaml");
+    let printed = Tools::run(python.current_dir(workspace)).await?;
+    serde_json::from_str(&printed).context("the expanded template is JSON")
 }
 
 /// What intrinsic functions are resolved with.

@@ -220,9 +220,11 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
     loop {
         let mut line = String::new();
         reading.read_line(&mut line).await?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
+        // A value may be empty.
+        let Some((name, value)) = line.split_once(':') else {
             break;
         };
+        let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse()?,
             "content-type" => content_type = Some(value.to_owned()),
