@@ -245,7 +245,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[test]
     fn long_runs_of_white_space_divide_a_content() {
         let long = " \n".repeat(60);
         let content = format!("{long}été.  Un{long}deux\n\ntrois{long}");
