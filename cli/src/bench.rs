@@ -13,7 +13,7 @@ use local::binaries;
 use crate::{
     api::PROFILE,
     import,
-    setup::{Target, note},
+    setup::{SchemaArgs, Target, note},
 };
 
 /// Measure how fast Rappel is, cold, warm and in bulk, beside the Python service that it replaces.
@@ -80,9 +80,12 @@ impl Bench {
             Some((_, name)) => format!("_bench_{name}"),
             None => String::new(),
         };
-        let setup = self.target.prepare(&suffix).await?;
+        let mut setup = self.target.prepare(&suffix).await?;
         if let Some((file, _)) = &corpus {
+            setup.migrate(&SchemaArgs::default()).await?;
             note(&import::import(&setup, file, true).await?.to_string());
+        } else {
+            setup.require_schema().await?;
         }
         let workspace = binaries::workspace()?;
         let built = workspace.clone();

@@ -17,7 +17,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shared::{
-    database::{Database, Statement},
+    database::{Database, DatabaseError, Statement},
     documents::{self, BatchLoad, Prepared},
     embedder::Embedder,
     migrations,
@@ -29,7 +29,7 @@ use tokio::{
 
 use crate::{
     lines::Lines,
-    setup::{Setup, Target, note, threads},
+    setup::{SchemaArgs, Setup, Target, note, threads},
 };
 
 /// Load documents: a file straight into the database, or an object through an API's queue.
@@ -47,6 +47,8 @@ pub(crate) struct Import {
     /// Print the outcome as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     target: Target,
 }
@@ -88,7 +90,8 @@ impl Import {
         if self.source.starts_with("s3://") {
             bail!("an object of S3 is imported by an API: name it with --api");
         }
-        let setup = self.target.prepare("").await?;
+        let mut setup = self.target.prepare("").await?;
+        setup.migrate(&self.schema).await?;
         let imported = import(&setup, &self.source, self.strict).await?;
         if self.json {
             println!("{}", imported.json());
@@ -137,15 +140,15 @@ pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::
     let lines = Lines::open(file)?;
     let progress = progress(file, &lines);
     if stored_chunks(&database).await? < FEW_CHUNKS {
-        migrations::drop_index(&database).await?;
+        drop_index(setup).await?;
     }
     let done = Arc::new(Counts::default());
     let loaded = load_all(setup, &database, lines, strict, &done, &progress).await;
     progress.finish_and_clear();
     let loading = start.elapsed();
     // Even an import that failed leaves documents, and searches need the index.
-    let indexing = build_index(&database).await;
     database.close().await;
+    let indexing = build_index(setup).await;
     loaded?;
     Ok(Imported {
         done,
@@ -297,11 +300,22 @@ async fn stored_chunks(database: &Database) -> anyhow::Result<i64> {
     Ok(count.map_or(0, |(count,)| count))
 }
 
-async fn build_index(database: &Database) -> anyhow::Result<Duration> {
+/// A role that may not drop the index imports with it, more slowly.
+async fn drop_index(setup: &Setup) -> anyhow::Result<()> {
+    let database = setup.schema_database()?;
+    let outcome = migrations::drop_index(&database).await;
+    database.close().await;
+    match outcome {
+        Ok(()) | Err(DatabaseError::Forbidden(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn build_index(setup: &Setup) -> anyhow::Result<Duration> {
     let start = Instant::now();
     let spinner = ProgressBar::new_spinner().with_message("building the index");
     spinner.enable_steady_tick(Duration::from_millis(200));
-    migrations::build_index(database).await?;
+    setup.build_index().await?;
     spinner.finish_and_clear();
     Ok(start.elapsed())
 }

@@ -14,7 +14,7 @@ use crate::{
     api,
     queue::Place,
     search::excerpt,
-    setup::{Target, note},
+    setup::{SchemaArgs, Target, note},
 };
 
 /// Serve the API on this machine, with sample documents to try it on.
@@ -26,6 +26,8 @@ pub(crate) struct Up {
     /// Import no sample documents; they are imported only into an empty database anyway.
     #[arg(long)]
     no_samples: bool,
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     target: Target,
 }
@@ -39,7 +41,9 @@ const SAMPLES: &str = include_str!("../samples.jsonl");
 impl Up {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let setup = self.target.prepare("").await?;
+        let mut setup = self.target.prepare("").await?;
+        setup.migrate(&self.schema).await?;
+        setup.build_index().await?;
         let queue = Place::choose()?;
         let gateway = api::serve(&setup, self.port, Logs::Inherit, Some(&queue)).await?;
         let served = serve(

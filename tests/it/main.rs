@@ -20,6 +20,7 @@ mod imports_command;
 mod imports_faults;
 mod imports_killed;
 mod imports_refused;
+mod index;
 mod ingest;
 mod ingest_refused;
 mod keywords;
@@ -32,6 +33,7 @@ mod search;
 mod search_refused;
 mod secrets;
 mod telemetry;
+mod upgrade;
 
 /// What every story returns: an error is a story that could not be told to its end.
 type Outcome = anyhow::Result<()>;

@@ -36,6 +36,9 @@ pub enum DatabaseError {
         "the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`"
     )]
     NotMigrated(String),
+    /// The role of the connection lacks a right.
+    #[error("the database role lacks a right ({0}): run `rappel migrate` or the migrate function, which grants it, or GRANT it")]
+    Forbidden(String),
     /// The server, the role or the history of the database keeps the schema from being changed; the message says what to do.
     #[error("the schema cannot be brought up to date: {0}")]
     Migration(String),
@@ -171,6 +174,8 @@ impl DatabaseError {
             Some(code) if code.starts_with("40") || code.starts_with("53") || code == "55P03" => {
                 Self::Overloaded(error)
             }
+            // insufficient_privilege.
+            Some("42501") => Self::Forbidden(message),
             // undefined_function, undefined_table, undefined_object, undefined_column, invalid_schema_name.
             Some("42883" | "42P01" | "42704" | "42703" | "3F000") => Self::NotMigrated(message),
             // Data exceptions, what a trigger of somebody else's raises, and a syntax error, which is one of

@@ -108,7 +108,7 @@ impl Database {
     /// transaction-mode pooler passes `settings` on to nobody; there the role's own limits hold.
     pub async fn run_unlimited(
         &self,
-        settings: &[&'static str],
+        settings: &[&str],
         sql: &str,
     ) -> Result<(), DatabaseError> {
         let mut connection = self.current.connect().await?;
@@ -118,7 +118,7 @@ impl Database {
                 .copied()
                 .chain(["SET statement_timeout = 0"])
             {
-                sqlx::raw_sql(setting)
+                sqlx::raw_sql(AssertSqlSafe(setting.to_owned()))
                     .execute(&mut connection)
                     .await
                     .map_err(DatabaseError::running)?;

@@ -139,7 +139,7 @@ impl Server {
             "CREATE EXTENSION vector SCHEMA rappel"
         };
         match transaction.run_script(create).await {
-            Err(DatabaseError::Statement(error)) if is_refused_right(&error) => {
+            Err(DatabaseError::Forbidden(_)) => {
                 Err(DatabaseError::Migration(format!(
                     "the role {} may not create the extension vector: let an administrator run CREATE EXTENSION \
                      vector in {}, and migrate again",
@@ -149,14 +149,6 @@ impl Server {
             outcome => outcome,
         }
     }
-}
-
-/// `insufficient_privilege`.
-fn is_refused_right(error: &sqlx::Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    code.as_deref() == Some("42501")
 }
 
 /// The first two numbers of a version such as `0.8.5`; what is no number counts as 0.
