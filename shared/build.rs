@@ -69,7 +69,10 @@ fn migrations(folder: &Path) -> Result<Vec<(i32, String, String, String)>, Strin
     let mut migrations: Vec<(i32, String, String, String)> = Vec::new();
     for (file, sql) in sql_files(folder)? {
         let checksum = sha256(&sql);
-        let number = file.split('_').next().and_then(|digits| digits.parse().ok());
+        let number = file
+            .split('_')
+            .next()
+            .and_then(|digits| digits.parse().ok());
         let version = number.ok_or_else(|| format!("{file} has to begin with its number"))?;
         if let Some((last, name, ..)) = migrations.last()
             && *last == version
@@ -79,7 +82,11 @@ fn migrations(folder: &Path) -> Result<Vec<(i32, String, String, String)>, Strin
         match listed.remove(&file) {
             Some(line) if line == checksum => {}
             line => {
-                let problem = if line.is_some() { "is not the file of" } else { "is not listed in" };
+                let problem = if line.is_some() {
+                    "is not the file of"
+                } else {
+                    "is not listed in"
+                };
                 return Err(format!(
                     "migrations/{file} {problem} migrations/SHA256SUMS. A migration that a database may have \
                      applied is never edited: add another one. If no release has this one, its line is now: \
@@ -91,7 +98,9 @@ fn migrations(folder: &Path) -> Result<Vec<(i32, String, String, String)>, Strin
         migrations.push((version, name, sql, checksum));
     }
     match listed.into_keys().next() {
-        Some(file) => Err(format!("migrations/{file} is missing: databases have applied it")),
+        Some(file) => Err(format!(
+            "migrations/{file} is missing: databases have applied it"
+        )),
         None => Ok(migrations),
     }
 }
@@ -101,9 +110,9 @@ fn checksums(path: &Path) -> Result<BTreeMap<String, String>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     text.lines()
         .map(|line| {
-            let (checksum, file) = line
-                .split_once("  ")
-                .ok_or_else(|| format!("{}: {line:?} is not a line of sha256sum", path.display()))?;
+            let (checksum, file) = line.split_once("  ").ok_or_else(|| {
+                format!("{}: {line:?} is not a line of sha256sum", path.display())
+            })?;
             Ok((file.to_owned(), checksum.to_owned()))
         })
         .collect()
@@ -119,7 +128,9 @@ fn sql_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {
             // Git may check a text out with the line ends of Windows; the checksum is of the committed text.
-            let text = fs::read_to_string(&path).map_err(failed)?.replace("\r\n", "\n");
+            let text = fs::read_to_string(&path)
+                .map_err(failed)?
+                .replace("\r\n", "\n");
             files.push((name.to_owned(), text));
         }
     }

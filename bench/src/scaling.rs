@@ -118,7 +118,10 @@ impl Scaling<'_> {
     async fn size(&self, database: &Database) -> Result<Size> {
         let start = Instant::now();
         let index = migrations::build_index(database, &IndexConfig::default()).await?;
-        ensure!(index == Index::Valid, "the index could not be built: {index:?}");
+        ensure!(
+            index == Index::Valid,
+            "the index could not be built: {index:?}"
+        );
         let indexing_s = start.elapsed().as_secs_f64();
         self.scratch.run("VACUUM ANALYZE").await?;
         let hidden = ProgressBar::hidden();

@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     api,
-    setup::{Target, note},
+    setup::Target,
+    terminal::{self, Style, note},
 };
 
 /// Talk with the documents: answers from them, with sources.
@@ -67,7 +68,7 @@ impl Chat {
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let log = env::temp_dir().join(format!("rappel-chat-{}.log", std::process::id()));
-        let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None).await?;
+        let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None, Vec::new()).await?;
         let talked = self.talk(&gateway.url()).await;
         gateway.stop().await;
         setup.stop().await?;
@@ -177,11 +178,11 @@ impl Conversation {
                 "sources" => sources = data["sources"].take(),
                 "delta" => {
                     let text = data["text"].as_str().unwrap_or_default();
-                    show(&harmless(text))?;
+                    show(text)?;
                     answer.push_str(text);
                 }
                 "done" => {
-                    show(&format!("\n{}", list(&sources)))?;
+                    list(&sources)?;
                     let answered = json!({ "role": "assistant", "content": answer });
                     self.messages.extend([asked, answered]);
                     return Ok(());
@@ -219,36 +220,28 @@ fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
     }
 }
 
-/// A line for each source: its number, title, document and distance.
-fn list(sources: &Value) -> String {
-    let (dim, plain) = if io::stdout().is_terminal() {
-        ("\x1b[2m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    let line = |source: &Value| {
+/// Prints a line for each source: its number, title, document and distance.
+fn list(sources: &Value) -> io::Result<()> {
+    let mut out = terminal::out();
+    writeln!(out)?;
+    for source in sources.as_array().into_iter().flatten() {
         let id = source["document_id"].as_str().unwrap_or_default();
         let title = source["title"].as_str().filter(|title| !title.is_empty());
-        let distance = source["distance"].as_f64().unwrap_or_default();
-        format!(
-            "{dim}[{}] {} ({id}, distance {distance:.3}){plain}\n",
+        let line = format!(
+            "[{}] {} ({id}, distance {:.3})",
             source["number"],
-            harmless(title.unwrap_or(id))
-        )
-    };
-    sources.as_array().into_iter().flatten().map(line).collect()
+            title.unwrap_or(id),
+            source["distance"].as_f64().unwrap_or_default()
+        );
+        out.styled(Style::Dim, &line)?;
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// Prints a piece of the answer at once, without a line break of its own.
 fn show(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     out.write_all(text.as_bytes())?;
     out.flush()
-}
-
-/// Text of others without what would command the terminal.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() || "\n\t".contains(*c))
-        .collect()
 }

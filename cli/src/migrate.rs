@@ -3,7 +3,10 @@
 use clap::Args;
 use shared::migrations;
 
-use crate::setup::{SchemaArgs, Target, note};
+use crate::{
+    setup::{SchemaArgs, Target},
+    terminal::note,
+};
 
 /// Bring the database schema up to date.
 #[derive(Args)]

@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    io::{self, Write as _},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -24,6 +23,8 @@ use shared::{
     embedder::{self, Embedder, Manifest},
     migrations::{self, Index},
 };
+
+use crate::terminal::note;
 
 /// Where the documents are and what embeds them.
 #[derive(Args, Clone)]
@@ -49,7 +50,12 @@ pub(crate) struct Target {
 #[derive(Args, Clone, Default)]
 pub(crate) struct SchemaArgs {
     /// The login that changes the schema, if that of --database-url may not; the latter is granted what it needs.
-    #[arg(long, env = "MIGRATION_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "MIGRATION_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     migration_database_url: Option<String>,
     /// The memory of an index build, such as 2GB; without it, the server's maintenance_work_mem.
     #[arg(long, env = "INDEX_BUILD_MEMORY", value_name = "SIZE")]
@@ -237,12 +243,6 @@ impl Setup {
     }
 }
 
-/// Says something to the person at the terminal; stdout is for answers.
-pub(crate) fn note(text: &str) {
-    // A closed stderr is no reason to stop.
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
 /// Threads that embed: every core.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
@@ -258,6 +258,7 @@ fn database_config(url: String) -> DatabaseConfig {
         // An import writes from several tasks; each has a connection.
         connections: u32::try_from(2 * threads()).unwrap_or(4),
         acquire_timeout: Duration::from_secs(10),
+        wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_mins(1),
     }
 }

@@ -11,3 +11,4 @@ pub mod pooler;
 mod ports;
 pub mod postgres;
 mod run;
+pub mod skip;

@@ -110,7 +110,7 @@ async fn a_compressed_object_is_cut_into_pieces() -> Outcome {
     let import = app.ended(&app.import(&source).await?).await?;
     assert_eq!(import["state"], "failed", "{import}");
     let reason = import["failures"][0]["reason"].as_str().unwrap_or_default();
-    assert!(reason.starts_with("it is no whole gzip"), "{reason}");
+    assert!(reason.contains("it is not whole"), "{reason}");
     Ok(())
 }
 
@@ -166,8 +166,16 @@ async fn what_a_lost_queue_left_of_a_compressed_object_is_imported_all_the_same(
     imports
         .put(&format!("imports/{id}/000002.jsonl"), "lost")
         .await?;
-    let reopened = concat!("SELECT ", function!("reopen_imports"), "(queue, 3) FROM rappel.imports");
-    let elsewhere = concat!("SELECT ", function!("reopen_imports"), "('123456789012/another', 3)");
+    let reopened = concat!(
+        "SELECT ",
+        function!("reopen_imports"),
+        "(queue, 3) FROM rappel.imports"
+    );
+    let elsewhere = concat!(
+        "SELECT ",
+        function!("reopen_imports"),
+        "('123456789012/another', 3)"
+    );
     assert!(sql.texts(elsewhere, &[]).await?.is_empty());
     assert_eq!(sql.texts(reopened, &[]).await?, [id.as_str()]);
     imports

@@ -37,19 +37,35 @@ impl Container {
         let folder = TempDir::new()?;
         chown(folder.path(), Some(65534), Some(65534))?;
         let data = folder.path().join("data");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
         let as_nobody = ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"];
         let made = Command::new("setpriv")
             .args(as_nobody)
             .arg(install.join("bin/initdb"))
-            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data)
             .stdout(Stdio::null())
             .status()
             .context("running setpriv")?;
         ensure!(made.success(), "initdb fails");
         let server = Command::new("unshare")
-            .args(["--mount", "sh", "-c", "mount -t tmpfs -o size=8m tmpfs /dev/shm && exec \"$@\"", "sh", "setpriv"])
+            .args([
+                "--mount",
+                "sh",
+                "-c",
+                "mount -t tmpfs -o size=8m tmpfs /dev/shm && exec \"$@\"",
+                "sh",
+                "setpriv",
+            ])
             .args(as_nobody)
             .arg(install.join("bin/postgres"))
             .arg("-D")
@@ -103,7 +119,9 @@ impl Drop for Container {
 
 /// Whether this process may mount, which only root on Linux may.
 fn may_mount() -> bool {
-    let may = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]).output();
+    let may = Command::new("unshare")
+        .args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"])
+        .output();
     let may = may.is_ok_and(|output| output.status.success());
     if !may {
         println!("skipped: no mount namespace can be made here");
@@ -141,7 +159,11 @@ async fn a_container_with_little_shared_memory_gets_its_index() -> Outcome {
         // With the server's own memory: nothing raises it unasked.
         let report = app.invoke("migrate", json!({})).await?;
         assert_eq!(report["index"], valid, "{}", app.logged()?);
-        assert!(!app.logged()?.contains("without parallel workers"), "{}", app.logged()?);
+        assert!(
+            !app.logged()?.contains("without parallel workers"),
+            "{}",
+            app.logged()?
+        );
     }
     // Asked for more than there is, and left with the invalid index of an earlier release.
     let app = container.app(&[("INDEX_BUILD_MEMORY", "64MB")]).await?;
@@ -149,7 +171,11 @@ async fn a_container_with_little_shared_memory_gets_its_index() -> Outcome {
         .await?;
     let report = app.invoke("migrate", json!({})).await?;
     assert_eq!(report["index"], valid, "{}", app.logged()?);
-    assert!(app.logged()?.contains("without parallel workers"), "{}", app.logged()?);
+    assert!(
+        app.logged()?.contains("without parallel workers"),
+        "{}",
+        app.logged()?
+    );
     app.hits(json!({ "query": "x" })).await?;
     Ok(())
 }
@@ -168,19 +194,30 @@ async fn an_index_that_cannot_be_built_is_reported_and_stops_nothing() -> Outcom
     .await?;
     let report = app.invoke("migrate", json!({})).await?;
     assert_eq!(report["index"]["state"], "missing", "{report}");
-    assert!(report["index"]["reason"].as_str().is_some_and(|reason| reason.contains("no room")), "{report}");
+    assert!(
+        report["index"]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("no room")),
+        "{report}"
+    );
     assert_eq!(app.hits(json!({ "query": "des crêpes" })).await?.len(), 1);
 
     let url = Some(app.database_url());
     let migrate = Printed::by(&mut rappel(url, &["migrate"]).await?).await?;
-    assert!(migrate.success && migrate.stderr.contains("the index could not be built"), "{migrate:?}");
+    assert!(
+        migrate.success && migrate.stderr.contains("the index could not be built"),
+        "{migrate:?}"
+    );
     let search = Printed::by(&mut rappel(url, &["search", "des crêpes"]).await?).await?;
     assert!(search.success, "{search:?}");
     let folder = open_folder()?;
     let line = json!({ "id": "new", "content": "Une galette." }).to_string();
     let file = write_lines(folder.path(), "new.jsonl", &[line])?;
     let import = Printed::by(&mut rappel(url, &["import", &file]).await?).await?;
-    assert!(import.success && import.stderr.contains("the index could not be built"), "{import:?}");
+    assert!(
+        import.success && import.stderr.contains("the index could not be built"),
+        "{import:?}"
+    );
     sql.run("DROP EVENT TRIGGER no_room").await?;
     let report = app.invoke("migrate", json!({})).await?;
     assert_eq!(report["index"], json!({ "state": "valid" }));
@@ -200,11 +237,20 @@ async fn another_roles_build_is_waited_for() -> Outcome {
         .await?;
     let oid = "SELECT 'rappel.chunks_embedding_hnsw'::regclass::oid::bigint";
     let before = sql.number(oid, &[]).await?;
-    let body = app.get("/health", &[("deep", "true")]).await?.success(200)?;
+    let body = app
+        .get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
     let index = body["checks"].as_array().and_then(|checks| {
-        checks.iter().find(|check| check["name"] == "index").cloned()
+        checks
+            .iter()
+            .find(|check| check["name"] == "index")
+            .cloned()
     });
-    assert_eq!(index.context("the index is checked")?["detail"], "wait for the build");
+    assert_eq!(
+        index.context("the index is checked")?["detail"],
+        "wait for the build"
+    );
     let waiting = app.invoke("migrate", json!({}));
     let finished = async {
         let looks = "SELECT count(*) FROM pg_stat_activity

@@ -122,20 +122,31 @@ fn login(url: &str, role: &str) -> anyhow::Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edited_or_a_foreign_migration_is_refused_by_name_and_a_newer_one_is_left_alone() -> Outcome {
+async fn an_edited_or_a_foreign_migration_is_refused_by_name_and_a_newer_one_is_left_alone()
+-> Outcome {
     let app = App::start().await?;
     let (sql, url) = (app.sql().await?, app.database_url());
-    sql.run("UPDATE rappel.migrations SET checksum = 'another' WHERE version = 8").await?;
+    sql.run("UPDATE rappel.migrations SET checksum = 'another' WHERE version = 8")
+        .await?;
     let said = refused(url, &["migrate"]).await?;
-    assert!(said.contains("applied the migration 0008_functions with another text"), "{said}");
+    assert!(
+        said.contains("applied the migration 0008_functions with another text"),
+        "{said}"
+    );
     // What the functions need is there all the same.
     app.hits(json!({ "query": "rien" })).await?;
 
     let app = App::start().await?;
     let (sql, url) = (app.sql().await?, app.database_url());
-    sql.run("INSERT INTO rappel.migrations (version, name, checksum) VALUES (9999, '9999_future', 'x')").await?;
+    sql.run(
+        "INSERT INTO rappel.migrations (version, name, checksum) VALUES (9999, '9999_future', 'x')",
+    )
+    .await?;
     let printed = Printed::by(&mut rappel(Some(url), &["migrate"]).await?).await?;
-    assert!(printed.success && printed.stderr.contains("9999_future"), "{printed:?}");
+    assert!(
+        printed.success && printed.stderr.contains("9999_future"),
+        "{printed:?}"
+    );
     let report = app.invoke("migrate", json!({})).await?;
     assert_eq!(report["newer"], json!(["9999_future"]), "{report}");
     app.hits(json!({ "query": "rien" })).await?;
@@ -146,7 +157,10 @@ async fn an_edited_or_a_foreign_migration_is_refused_by_name_and_a_newer_one_is_
 async fn the_functions_of_the_newest_three_builds_are_kept() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;
-    for (place, build) in ["rappel_a", "rappel_b", "rappel_c", "rappel_d"].iter().enumerate() {
+    for (place, build) in ["rappel_a", "rappel_b", "rappel_c", "rappel_d"]
+        .iter()
+        .enumerate()
+    {
         sql.run(&format!(
             "CREATE SCHEMA {build};
              INSERT INTO rappel.functions VALUES ('{build}', now() + interval '{place} seconds')"
@@ -155,8 +169,14 @@ async fn the_functions_of_the_newest_three_builds_are_kept() -> Outcome {
     }
     // As after a rollback: this build is not the newest any more.
     app.invoke("migrate", json!({})).await?;
-    let kept = sql.texts("SELECT schema FROM rappel.functions ORDER BY installed_at", &[]).await?;
-    let there = "SELECT count(*) FROM rappel.functions AS f JOIN pg_namespace AS n ON n.nspname = f.schema";
+    let kept = sql
+        .texts(
+            "SELECT schema FROM rappel.functions ORDER BY installed_at",
+            &[],
+        )
+        .await?;
+    let there =
+        "SELECT count(*) FROM rappel.functions AS f JOIN pg_namespace AS n ON n.nspname = f.schema";
     assert_eq!(kept.len(), 3, "{kept:?}");
     assert_eq!(sql.number(there, &[]).await?, 3);
     let gone = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('rappel_a', 'rappel_b')";
@@ -166,7 +186,8 @@ async fn the_functions_of_the_newest_three_builds_are_kept() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_extension_may_be_in_any_schema_and_no_function_depends_on_the_callers_path() -> Outcome {
+async fn the_extension_may_be_in_any_schema_and_no_function_depends_on_the_callers_path() -> Outcome
+{
     let elsewhere = async |url: &str| {
         let prepare = "CREATE SCHEMA \"Ext\"; CREATE EXTENSION vector SCHEMA \"Ext\"; CREATE SCHEMA empty;
             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = empty', current_database()); END $$";
@@ -176,19 +197,24 @@ async fn the_extension_may_be_in_any_schema_and_no_function_depends_on_the_calle
     let (app, ()) = App::through(elsewhere).await?;
     let report = app.invoke("migrate", json!({})).await?;
     assert_eq!(report["index"], json!({ "state": "valid" }), "{report}");
-    app.ingest_samples(&["recette-crepes", "jardin-tomates"]).await?;
+    app.ingest_samples(&["recette-crepes", "jardin-tomates"])
+        .await?;
     for mode in ["semantic", "keyword", "hybrid"] {
         let hits = app
             .hits(json!({ "query": "des crêpes", "mode": mode, "max_distance": 2, "filter": {} }))
             .await?;
         assert_eq!(hits[0]["id"], "recette-crepes", "{mode}");
     }
-    app.get("/health", &[("deep", "true")]).await?.success(200)?;
+    app.get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
     let sql = app.sql().await?;
     let unpinned = "SELECT p.proname::text FROM pg_proc AS p
         WHERE p.pronamespace IN ('rappel'::regnamespace, to_regnamespace($1)) AND p.prosqlbody IS NULL
           AND NOT coalesce(p.proconfig::text LIKE '%search_path=%pg_temp%', false)";
-    let unpinned = sql.texts(unpinned, &[&shared::migrations::FUNCTIONS]).await?;
+    let unpinned = sql
+        .texts(unpinned, &[&shared::migrations::FUNCTIONS])
+        .await?;
     assert!(unpinned.is_empty(), "{unpinned:?}");
 
     // Moved, it is followed.
@@ -204,12 +230,22 @@ async fn what_stands_in_the_way_is_named_with_what_to_do() -> Outcome {
     let sql = app.sql().await?;
     let role = format!("stranger_{}", std::process::id());
     let stranger = login(app.database_url(), &role)?;
-    sql.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await?;
+    sql.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'"))
+        .await?;
     let said = refused(&stranger, &["migrate"]).await?;
-    assert!(said.contains("may not create schemas") && said.contains("GRANT CREATE ON DATABASE"), "{said}");
+    assert!(
+        said.contains("may not create schemas") && said.contains("GRANT CREATE ON DATABASE"),
+        "{said}"
+    );
 
-    let database = sql.texts("SELECT current_database()::text", &[]).await?.concat();
-    sql.run(&format!("ALTER ROLE {role} SET default_transaction_read_only = on")).await?;
+    let database = sql
+        .texts("SELECT current_database()::text", &[])
+        .await?
+        .concat();
+    sql.run(&format!(
+        "ALTER ROLE {role} SET default_transaction_read_only = on"
+    ))
+    .await?;
     let said = refused(&stranger, &["migrate"]).await?;
     assert!(said.contains("are read-only"), "{said}");
 
@@ -219,21 +255,36 @@ async fn what_stands_in_the_way_is_named_with_what_to_do() -> Outcome {
     ))
     .await?;
     let said = refused(&stranger, &["migrate"]).await?;
-    assert!(said.contains("pgvector 0.7.4") && said.contains("ALTER EXTENSION vector UPDATE"), "{said}");
+    assert!(
+        said.contains("pgvector 0.7.4") && said.contains("ALTER EXTENSION vector UPDATE"),
+        "{said}"
+    );
     assert_eq!(
-        sql.number("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rappel%'", &[]).await?,
+        sql.number(
+            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rappel%'",
+            &[]
+        )
+        .await?,
         0
     );
-    sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await
+    sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_read_leave_the_schema_and_say_what_to_run() -> Outcome {
     let app = App::unmigrated().await?;
     let url = app.database_url();
-    for arguments in [["search", "quoi ?"].as_slice(), &["chat", "quoi ?"], &["bench", "--loaded"]] {
+    for arguments in [
+        ["search", "quoi ?"].as_slice(),
+        &["chat", "quoi ?"],
+        &["bench", "--loaded"],
+    ] {
         let said = refused(url, arguments).await?;
-        assert!(said.contains("no schema of Rappel") && said.contains("`rappel migrate`"), "{said}");
+        assert!(
+            said.contains("no schema of Rappel") && said.contains("`rappel migrate`"),
+            "{said}"
+        );
     }
     let sql = app.sql().await?;
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rappel%'";
@@ -258,10 +309,15 @@ async fn another_login_migrates_and_the_functions_role_gets_what_it_needs_and_no
     };
     let (app, ()) = App::through(two_logins).await?;
     app.invoke("migrate", json!({})).await?;
-    app.ingest_samples(&["recette-crepes", "jardin-tomates"]).await?;
+    app.ingest_samples(&["recette-crepes", "jardin-tomates"])
+        .await?;
     assert_eq!(app.hits(json!({ "query": "des crêpes" })).await?.len(), 2);
-    app.delete("/documents/jardin-tomates").await?.success(204)?;
-    app.get("/health", &[("deep", "true")]).await?.success(200)?;
+    app.delete("/documents/jardin-tomates")
+        .await?
+        .success(204)?;
+    app.get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
 
     let sql = app.sql().await?;
     let served = Sql::connect(&login(app.database_url(), &role)?).await?;

@@ -44,10 +44,7 @@ async fn set_as_the_search_does(sql: &Sql) -> anyhow::Result<()> {
         "')"
     );
     let settings = sql.texts(settings, &[]).await?;
-    anyhow::ensure!(
-        !settings.is_empty(),
-        "the search has settings of its own"
-    );
+    anyhow::ensure!(!settings.is_empty(), "the search has settings of its own");
     for setting in settings {
         let (name, value) = setting.split_once('=').context("a setting has a value")?;
         let adopt = "SELECT set_config($1, $2, false)";

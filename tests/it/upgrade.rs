@@ -48,7 +48,11 @@ async fn old_upsert(sql: &Sql, id: &str) -> anyhow::Result<String> {
 }
 
 /// Searches and writes as the release does until `done`; answers how often.
-async fn serve_as_the_release(url: String, done: Arc<AtomicBool>, served: Arc<AtomicU64>) -> Outcome {
+async fn serve_as_the_release(
+    url: String,
+    done: Arc<AtomicBool>,
+    served: Arc<AtomicU64>,
+) -> Outcome {
     let sql = Sql::connect(&url).await?;
     while !done.load(Ordering::Relaxed) {
         let round = served.fetch_add(1, Ordering::Relaxed);
@@ -82,20 +86,28 @@ async fn it_is_upgraded_while_the_release_serves_and_serves_it_again_after_a_rol
     wait_for(3).await;
     let report = app.invoke("migrate", json!({})).await?;
     assert!(
-        report["applied"].as_array().is_some_and(|applied| !applied.contains(&json!("0007_baseline"))),
+        report["applied"]
+            .as_array()
+            .is_some_and(|applied| !applied.contains(&json!("0007_baseline"))),
         "{report}"
     );
     wait_for(3).await;
     // The new functions serve beside the old ones, on what those have stored.
-    app.put("/documents/new", json!({ "content": "Le noir complet calme la migraine." }))
-        .await?
-        .success(201)?;
+    app.put(
+        "/documents/new",
+        json!({ "content": "Le noir complet calme la migraine." }),
+    )
+    .await?
+    .success(201)?;
     for mode in ["semantic", "keyword", "hybrid"] {
         let hits = app
             .hits(json!({ "query": "migraine", "mode": mode, "limit": 10 }))
             .await?;
         let ids: Vec<&str> = hits.iter().filter_map(|hit| hit["id"].as_str()).collect();
-        assert!(ids.contains(&"migraine") && ids.contains(&"new"), "{mode}: {ids:?}");
+        assert!(
+            ids.contains(&"migraine") && ids.contains(&"new"),
+            "{mode}: {ids:?}"
+        );
     }
     app.get("/documents/jardin", &[]).await?.success(200)?;
     app.get("/imports/018f-import", &[]).await?;
@@ -105,11 +117,20 @@ async fn it_is_upgraded_while_the_release_serves_and_serves_it_again_after_a_rol
 
     // Rolled back: the release's `migrate` finds nothing to do, and its functions find what the new ones stored.
     let sql = app.sql().await?;
-    sql.run("CREATE EXTENSION IF NOT EXISTS vector; CREATE SCHEMA IF NOT EXISTS rappel").await?;
+    sql.run("CREATE EXTENSION IF NOT EXISTS vector; CREATE SCHEMA IF NOT EXISTS rappel")
+        .await?;
     let newest = "SELECT coalesce(max(version), 0)::bigint FROM rappel.migrations";
     assert!(sql.number(newest, &[]).await? >= 7);
-    assert!(old_search(&sql, "keyword").await?.contains(&"new".to_owned()));
+    assert!(
+        old_search(&sql, "keyword")
+            .await?
+            .contains(&"new".to_owned())
+    );
     assert_eq!(old_upsert(&sql, "new").await?, "false");
+    // What vouches for the embeddings of the text that the release replaced is gone with it.
+    let vouched =
+        "SELECT count(*) FROM rappel.documents WHERE id = 'new' AND text_hash IS NOT NULL";
+    assert_eq!(sql.number(vouched, &[]).await?, 0);
     Ok(())
 }
 
@@ -152,9 +173,13 @@ async fn an_upgraded_database_has_the_tables_of_a_new_one() -> Outcome {
 async fn a_release_that_is_too_old_is_refused_as_it_is() -> Outcome {
     let app = released().await?;
     let sql = app.sql().await?;
-    sql.run("DELETE FROM rappel.migrations WHERE version > 5").await?;
+    sql.run("DELETE FROM rappel.migrations WHERE version > 5")
+        .await?;
     let refusal = app.invoke("migrate", json!({})).await;
-    let refusal = refusal.err().context("the migration is refused")?.to_string();
+    let refusal = refusal
+        .err()
+        .context("the migration is refused")?
+        .to_string();
     let said = format!("{refusal} {}", app.logged()?);
     assert!(said.contains("the schema is at version 5"), "{said}");
     Ok(())

@@ -5,6 +5,7 @@ use shared::{
     Error,
     documents::Metadata,
     error::FieldError,
+    json::{self, Object},
     language_model::{Message, Role},
     search::{Search, SearchRequest},
 };
@@ -16,14 +17,16 @@ pub(crate) struct ChatRequest {
     /// The question, if nothing was said before it.
     question: Option<String>,
     /// The conversation, which ends with the question.
-    messages: Option<Vec<Turn>>,
+    messages: Option<Vec<Object<Turn>>>,
     /// Sources wanted, 1 to [`Chat::MAX_SOURCES`].
+    #[serde(default, deserialize_with = "json::whole")]
     limit: Option<i64>,
     /// As in a search.
     max_distance: Option<f64>,
     filter: Option<Metadata>,
     mode: Option<String>,
     semantic_weight: Option<f64>,
+    #[serde(default, deserialize_with = "json::whole")]
     expand: Option<i64>,
     rerank: Option<bool>,
     /// Whether the answer is sent while it is made; `true` if absent.
@@ -126,7 +129,7 @@ impl Chat {
 /// The messages of a request, at least one, and the name of the field that the question is in.
 fn conversation(
     question: Option<String>,
-    messages: Option<Vec<Turn>>,
+    messages: Option<Vec<Object<Turn>>>,
 ) -> Result<(Vec<Message>, String), Vec<FieldError>> {
     let one = |field: &str, detail: String| vec![FieldError::new(field, detail)];
     let turns = match (question, messages) {
@@ -149,11 +152,14 @@ fn conversation(
             "is empty; it must end with a question".to_owned(),
         ));
     };
-    if turns[last].role != Speaker::User {
+    if turns[last].0.role != Speaker::User {
         let detail = "must be user: the last message is the question";
         return Err(one(&format!("messages[{last}].role"), detail.to_owned()));
     }
-    let messages = turns.into_iter().map(Turn::into_message).collect();
+    let messages = turns
+        .into_iter()
+        .map(|Object(turn)| turn.into_message())
+        .collect();
     Ok((messages, format!("messages[{last}].content")))
 }
 

@@ -66,7 +66,17 @@ mod tests {
         let memory = |value: &str| value.parse::<Memory>().map(|memory| memory.0).ok();
         assert_eq!(memory("2GB"), Some("2GB".to_owned()));
         assert_eq!(memory(" 512 MB"), Some("512MB".to_owned()));
-        for wrong in ["", "GB", "2", "2gb", "-1GB", "1GB; DROP TABLE x", "1'GB", "1.5GB", "9999999GB"] {
+        for wrong in [
+            "",
+            "GB",
+            "2",
+            "2gb",
+            "-1GB",
+            "1GB; DROP TABLE x",
+            "1'GB",
+            "1.5GB",
+            "9999999GB",
+        ] {
             assert_eq!(memory(wrong), None, "{wrong}");
         }
     }

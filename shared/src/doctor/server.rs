@@ -101,8 +101,7 @@ pub(super) async fn settings(state: &State, config: &DatabaseConfig) -> Result<F
     let (timeout, jit, name) = row.unwrap_or_default();
     let wanted = i64::try_from(config.statement_timeout.as_millis()).unwrap_or(i64::MAX);
     let how = match state.database().pooler() {
-        Some(Pooler::Session) => "by SET after the connect",
-        Some(Pooler::Transaction) => "in each transaction",
+        Some(Pooler::Session | Pooler::Transaction) => "in each transaction",
         Some(Pooler::Direct) | None => "by startup options",
     };
     let found =

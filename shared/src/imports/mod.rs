@@ -7,8 +7,10 @@
 //! [`Imports::status`] adds up the rows.
 
 mod alone;
+mod convert;
 mod cut;
 mod ended;
+mod ids;
 mod lease;
 mod line_rows;
 mod lines;
@@ -67,7 +69,7 @@ pub struct Imports {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// `s3://bucket/key`, an object of JSON lines, compressed with gzip or not.
+    /// `s3://bucket/key`, an object of JSON lines, a JSON array or CSV with a header, compressed or not.
     pub source: String,
 }
 
@@ -103,7 +105,7 @@ impl Imports {
         request: ImportRequest,
     ) -> Result<Import, Error> {
         let refused = |detail: String| Error::from(FieldError::new("source", detail));
-        let source = Source::parse(&request.source, self.config.local_files)?;
+        let source = Source::parse(&request.source, self.config.root.as_deref())?;
         let looked = timeout(ACCEPT, source.look(&self.s3)).await;
         let looked = looked.unwrap_or_else(|_| Err(ReadError::Away(late())));
         let object = looked.map_err(|error| match error {
@@ -115,6 +117,9 @@ impl Imports {
         })?;
         if object.bytes == 0 {
             return Err(refused("names an object that is empty".to_owned()));
+        }
+        if let Err(error) = ids::forget(database).await {
+            tracing::warn!(cause = %chain(&error), "the ids of imports that have ended are still noted");
         }
         let insert = Statement::upsert(
             "WITH import AS (

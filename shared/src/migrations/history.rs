@@ -82,7 +82,10 @@ impl History {
             }
         }
         let is_pending = |migration: &&Migration| {
-            !self.0.iter().any(|applied| applied.version == migration.version)
+            !self
+                .0
+                .iter()
+                .any(|applied| applied.version == migration.version)
         };
         Ok(MIGRATIONS.iter().filter(is_pending).collect())
     }
@@ -108,7 +111,8 @@ impl History {
             .bind(migration.version)
             .bind(migration.name)
             .bind(migration.checksum);
-            self.0.extend(transaction.fetch_all::<Applied>(record).await?);
+            self.0
+                .extend(transaction.fetch_all::<Applied>(record).await?);
         }
         self.0.sort_by_key(|applied| applied.version);
         Ok(())

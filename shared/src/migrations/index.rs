@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     cause,
     config::IndexConfig,
-    database::{Database, DatabaseError, Pooler, Statement},
+    database::{Database, DatabaseError, Statement},
 };
 
 /// Its name.
@@ -73,13 +73,16 @@ pub async fn build_index(
             Ok(()) => {}
             // Another process was faster or in the way: the state says what came of it.
             Err(error) if is_race(&error) => tokio::time::sleep(PAUSE).await,
-            Err(error) if !frugal && asks_too_much(&error) && may_be_frugal(database) => {
+            Err(error) if !frugal && asks_too_much(&error) => {
                 tracing::warn!(%error, "the index is built once more, without parallel workers");
                 frugal = true;
             }
             Err(error) => {
                 let reason = cause::chain(&error);
-                tracing::error!(reason, "the index could not be built: searches compare every chunk");
+                tracing::error!(
+                    reason,
+                    "the index could not be built: searches compare every chunk"
+                );
                 return Ok(Index::Missing { reason });
             }
         }
@@ -159,11 +162,6 @@ async fn operators(database: &Database) -> Result<String, DatabaseError> {
         .ok_or_else(|| DatabaseError::NotMigrated("there is no pgvector".to_owned()))
 }
 
-/// A pooler in transaction mode passes no settings on.
-fn may_be_frugal(database: &Database) -> bool {
-    database.pooler() != Some(Pooler::Transaction)
-}
-
 /// Insufficient resources (`disk_full`, `out_of_memory`), or a server process that was killed.
 fn asks_too_much(error: &DatabaseError) -> bool {
     matches!(error, DatabaseError::Lost(_))
@@ -172,10 +170,7 @@ fn asks_too_much(error: &DatabaseError) -> bool {
 
 /// `duplicate_table`, `unique_violation` (of the catalog), `deadlock_detected`.
 fn is_race(error: &DatabaseError) -> bool {
-    matches!(
-        code(error).as_deref(),
-        Some("42P07" | "23505" | "40P01")
-    )
+    matches!(code(error).as_deref(), Some("42P07" | "23505" | "40P01"))
 }
 
 fn code(error: &DatabaseError) -> Option<String> {

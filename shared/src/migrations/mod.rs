@@ -68,13 +68,20 @@ impl fmt::Display for Status {
         write!(f, "the schema has version {version}")?;
         if !self.newer.is_empty() {
             let expected = self::version();
-            write!(f, ", newer than this program's {expected}: {}", self.newer.join(", "))?;
+            write!(
+                f,
+                ", newer than this program's {expected}: {}",
+                self.newer.join(", ")
+            )?;
         }
         if !self.pending.is_empty() {
             write!(f, ", it lacks {}", self.pending.join(", "))?;
         }
         if !self.functions {
-            write!(f, ", the functions of this build ({FUNCTIONS}) are not installed")?;
+            write!(
+                f,
+                ", the functions of this build ({FUNCTIONS}) are not installed"
+            )?;
         }
         Ok(())
     }
@@ -110,8 +117,7 @@ pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report,
     // One transaction, so that a failure leaves the schema as it was. The lock ends with it, which makes it hold
     // through a pooler too.
     let mut transaction = database.begin().await?;
-    let lock =
-        format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    let lock = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
     transaction.run_script(&lock).await?;
     let mut history = History::read(&mut transaction).await?;
     let pending = history.pending()?;
@@ -150,7 +156,11 @@ pub async fn status(database: &Database) -> Result<Status, DatabaseError> {
     transaction.commit().await?;
     Ok(Status {
         version: history.version(),
-        pending: history.pending()?.iter().map(|migration| migration.name).collect(),
+        pending: history
+            .pending()?
+            .iter()
+            .map(|migration| migration.name)
+            .collect(),
         newer: history.newer(),
         functions,
     })
@@ -167,7 +177,9 @@ pub async fn require(database: &Database) -> Result<(), DatabaseError> {
     if installed {
         return Ok(());
     }
-    Err(DatabaseError::NotMigrated(status(database).await?.to_string()))
+    Err(DatabaseError::NotMigrated(
+        status(database).await?.to_string(),
+    ))
 }
 
 /// Asks the database whether it was embedded by this model.

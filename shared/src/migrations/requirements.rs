@@ -36,7 +36,9 @@ struct Server {
 pub(super) async fn meet(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     let server: Vec<Server> = transaction.fetch_all(Statement::read(LOOK)).await?;
     let Some(server) = server.into_iter().next() else {
-        return Err(DatabaseError::Migration("the server says nothing of itself".to_owned()));
+        return Err(DatabaseError::Migration(
+            "the server says nothing of itself".to_owned(),
+        ));
     };
     server.check().map_err(DatabaseError::Migration)?;
     // Looked at first: `IF NOT EXISTS` asks for the right to create what is there.
@@ -75,7 +77,9 @@ impl Server {
     fn check(&self) -> Result<(), String> {
         let Self { role, database, .. } = self;
         if self.standby {
-            return Err("the server is a standby, which is read-only: migrate on the primary".to_owned());
+            return Err(
+                "the server is a standby, which is read-only: migrate on the primary".to_owned(),
+            );
         }
         if self.read_only {
             return Err(format!(
@@ -139,13 +143,11 @@ impl Server {
             "CREATE EXTENSION vector SCHEMA rappel"
         };
         match transaction.run_script(create).await {
-            Err(DatabaseError::Forbidden(_)) => {
-                Err(DatabaseError::Migration(format!(
-                    "the role {} may not create the extension vector: let an administrator run CREATE EXTENSION \
+            Err(DatabaseError::Forbidden(_)) => Err(DatabaseError::Migration(format!(
+                "the role {} may not create the extension vector: let an administrator run CREATE EXTENSION \
                      vector in {}, and migrate again",
-                    self.role, self.database
-                )))
-            }
+                self.role, self.database
+            ))),
             outcome => outcome,
         }
     }

@@ -12,6 +12,7 @@ const WRITTEN: &[&str] = &[
     "imports",
     "import_parts",
     "import_lines",
+    "import_ids",
 ];
 
 /// Tables that functions only read.

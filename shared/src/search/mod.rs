@@ -2,7 +2,7 @@
 
 mod request;
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,6 +13,7 @@ use crate::{
     Error, State, analysis,
     config::SearchConfig,
     database::{Database, DatabaseError, Statement},
+    documents::collapsed,
     embedder::{Kind, chunks::titled},
     took::ms,
 };
@@ -149,7 +150,13 @@ impl Search {
         .bind(config.b)
         .bind(self.expand)
         .bind(self.explain);
-        database.fetch_all(statement).await
+        let mut hits: Vec<Hit> = database.fetch_all(statement).await?;
+        for hit in &mut hits {
+            if let Cow::Owned(short) = collapsed(&hit.content) {
+                hit.content = short;
+            }
+        }
+        Ok(hits)
     }
 
     /// Orders candidates by the cross-encoder's scores and keeps as many as were wanted; leaves them
