@@ -21,6 +21,7 @@ impl Migrate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut setup = self.target.prepare("").await?;
         setup.migrate(&self.schema).await?;
+        setup.tidy().await?;
         setup.build_index().await?;
         note(&format!(
             "the schema is at version {}, for {}",

@@ -225,6 +225,14 @@ impl Setup {
         Ok(Database::new(&config)?)
     }
 
+    /// Brings together what is counted of terms.
+    pub(crate) async fn tidy(&self) -> anyhow::Result<()> {
+        let database = self.schema_database()?;
+        let outcome = migrations::tidy_statistics(&database).await;
+        database.close().await;
+        Ok(outcome?)
+    }
+
     /// Builds the index unless it is there; searches work without it, so a build that fails is reported, no more.
     pub(crate) async fn build_index(&self) -> anyhow::Result<()> {
         let config = IndexConfig {

@@ -203,7 +203,7 @@ async fn the_extension_may_be_in_any_schema_and_no_function_depends_on_the_calle
         let hits = app
             .hits(json!({ "query": "des crêpes", "mode": mode, "max_distance": 2, "filter": {} }))
             .await?;
-        assert_eq!(hits[0]["id"], "recette-crepes", "{mode}");
+        assert_eq!(hits[0]["document_id"], "recette-crepes", "{mode}");
     }
     app.get("/health", &[("deep", "true")])
         .await?

@@ -103,7 +103,10 @@ async fn it_is_upgraded_while_the_release_serves_and_serves_it_again_after_a_rol
         let hits = app
             .hits(json!({ "query": "migraine", "mode": mode, "limit": 10 }))
             .await?;
-        let ids: Vec<&str> = hits.iter().filter_map(|hit| hit["id"].as_str()).collect();
+        let ids: Vec<&str> = hits
+            .iter()
+            .filter_map(|hit| hit["document_id"].as_str())
+            .collect();
         assert!(
             ids.contains(&"migraine") && ids.contains(&"new"),
             "{mode}: {ids:?}"

@@ -46,6 +46,7 @@ impl State {
             // Both logins lead to one database, and the grants suffice.
             migrations::require(served).await?;
         }
+        migrations::tidy_statistics(&self.database).await?;
         Ok(report)
     }
 

@@ -7,6 +7,7 @@ mod history;
 mod index;
 pub(crate) mod requirements;
 mod roles;
+mod statistics;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use self::history::History;
 pub use self::{
     index::{INDEX, Index, IndexState, build_index, drop_index, index_state},
     roles::{grant, role},
+    statistics::tidy_statistics,
 };
 use crate::{
     database::{Database, DatabaseError, Statement, Transaction},
