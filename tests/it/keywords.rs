@@ -190,7 +190,8 @@ async fn what_many_writers_leave_is_brought_together_by_those_after_them() -> Ou
         "/documents",
         json!({ "documents": [words("a", "zamir zamir tolvak"), words("b", "zamir")] }),
     )
-    .await?;
+    .await?
+    .success(200)?;
     // As eight writers at a time leave it, and a document that is gone.
     sql.run(
         "INSERT INTO rappel.term_statistics
@@ -200,7 +201,9 @@ async fn what_many_writers_leave_is_brought_together_by_those_after_them() -> Ou
          INSERT INTO rappel.term_statistics VALUES ('parti', 1, 0, 0)",
     )
     .await?;
-    let stripes = "SELECT count(*) FROM rappel.term_statistics WHERE term = 'zamir'";
+    // Both documents have the first word, however it is stemmed.
+    let stripes = "SELECT count(*) FROM rappel.term_statistics WHERE term = (
+        SELECT term FROM rappel.term_statistics WHERE term <> '' GROUP BY term ORDER BY sum(chunks) DESC LIMIT 1)";
     assert_eq!(sql.number(stripes, &[]).await?, 5);
     for place in 0..4 {
         app.put(

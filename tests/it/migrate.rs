@@ -29,7 +29,12 @@ async fn the_second_run_has_nothing_to_do() -> Outcome {
     assert!(applied(&first)?.len() > 1, "{first}");
     assert_eq!(
         second,
-        json!({ "applied": [], "version": first["version"], "functions": first["functions"] })
+        json!({
+            "applied": [],
+            "version": first["version"],
+            "functions": first["functions"],
+            "index": { "state": "valid" }
+        })
     );
     Ok(())
 }
@@ -163,11 +168,15 @@ async fn the_functions_of_the_newest_three_builds_are_kept() -> Outcome {
     {
         sql.run(&format!(
             "CREATE SCHEMA {build};
-             INSERT INTO rappel.functions VALUES ('{build}', now() + interval '{place} seconds')"
+             INSERT INTO rappel.functions VALUES ('{build}', now() - interval '1 hour' + interval '{place} seconds')"
         ))
         .await?;
     }
     // As after a rollback: this build is not the newest any more.
+    let last =
+        "UPDATE rappel.functions SET installed_at = now() - interval '1 day' WHERE schema NOT IN
+        ('rappel_a', 'rappel_b', 'rappel_c', 'rappel_d')";
+    sql.run(last).await?;
     app.invoke("migrate", json!({})).await?;
     let kept = sql
         .texts(

@@ -17,7 +17,7 @@ use crate::Outcome;
 const RELEASE: &str = include_str!("../releases/950a265.sql");
 
 /// An embedding that needs no model.
-const EMBEDDING: &str = "(SELECT array_agg(sin(n)::real / 14) FROM generate_series(1, 384) AS n)";
+const EMBEDDING: &str = "(SELECT array_agg((sin(n) / 14)::real) FROM generate_series(1, 384) AS n)";
 
 /// The product on a database of that release.
 async fn released() -> anyhow::Result<App> {
