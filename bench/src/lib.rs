@@ -17,6 +17,7 @@ pub mod load;
 mod peer;
 pub mod process;
 mod questions;
+pub mod quota;
 pub mod raw;
 pub mod recall;
 mod report;
@@ -76,6 +77,8 @@ pub enum Section {
     Cold,
     /// Warm searches.
     Warm,
+    /// Warm searches on the share of a processor that Lambda gives.
+    Quota,
     /// Recall of the index.
     Recall,
     /// Imports.
@@ -136,9 +139,10 @@ impl Plan {
 
 impl Section {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Cold,
         Self::Warm,
+        Self::Quota,
         Self::Recall,
         Self::Bulk,
         Self::Scaling,
@@ -150,6 +154,7 @@ impl Section {
         match self {
             Self::Cold => "cold",
             Self::Warm => "warm",
+            Self::Quota => "quota",
             Self::Recall => "recall",
             Self::Bulk => "bulk",
             Self::Scaling => "scaling",
@@ -162,7 +167,9 @@ impl FromStr for Section {
 
     fn from_str(name: &str) -> anyhow::Result<Self> {
         let Some(section) = Self::ALL.into_iter().find(|section| section.name() == name) else {
-            bail!("there is no section {name}; there are cold, warm, recall, bulk and scaling");
+            bail!(
+                "there is no section {name}; there are cold, warm, quota, recall, bulk and scaling"
+            );
         };
         Ok(section)
     }

@@ -6,6 +6,7 @@ use crate::{
     bulk::Import,
     cold::{Cold, PageCache},
     cost::Price,
+    quota::Share,
     recall::Recall,
     scaling::Size,
     statistics::Summary,
@@ -32,6 +33,8 @@ pub struct Results {
     pub exact: Option<Case>,
     /// Warm loads.
     pub warm: Vec<Case>,
+    /// Warm searches by the memory of a function on Lambda.
+    pub quota: Vec<Share>,
     /// Recall of the index.
     pub recall: Vec<Recall>,
     /// Milliseconds of comparing with every embedding.

@@ -68,6 +68,11 @@ fn environment(setup: &Setup) -> Vec<(String, String)> {
         ("MODEL_DIR", setup.model.folder.display().to_string()),
         ("ORT_DYLIB_PATH", setup.model.library.display().to_string()),
         ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
+        // The functions are told of the memory that they have on AWS, and not given as many cores.
+        (
+            "EMBEDDING_THREADS",
+            env::var("EMBEDDING_THREADS").unwrap_or_else(|_| threads().to_string()),
+        ),
         // No CloudWatch reads here, unless the terminal asks for what it would read.
         (
             "METRICS",

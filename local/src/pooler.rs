@@ -108,7 +108,7 @@ impl PgBouncer {
             started.push(Self::start(program, server_url, settings, more).await?);
         }
         if started.is_empty() {
-            note("skipped: there is no PgBouncer");
+            skipped("there is no PgBouncer")?;
         }
         Ok(started)
     }

@@ -6,7 +6,7 @@ use std::{any::Any, error::Error};
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = words(error);
-    let mut source = error.source();
+    let mut source = beneath(error);
     while let Some(cause) = source {
         let cause_text = words(cause);
         // A transparent error repeats its source's text.
@@ -14,21 +14,27 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
-        source = cause.source();
+        source = beneath(cause);
     }
     text
+}
+
+/// What caused an error; nothing where the server has said it.
+fn beneath<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    error.source().filter(|_| of_server(error).is_none())
+}
+
+/// An error that the server sent.
+fn of_server<'a>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a (dyn sqlx::error::DatabaseError + 'static)> {
+    error.downcast_ref::<sqlx::Error>()?.as_database_error()
 }
 
 /// What an error says by itself. Of one of the server that is its message and its SQLSTATE: sqlx adds the
 /// line of Postgres' own source, which helps nobody.
 fn words(error: &(dyn Error + 'static)) -> String {
-    let database = match error.downcast_ref() {
-        Some(sqlx::Error::Database(error)) => Some(&**error),
-        _ => error
-            .downcast_ref::<sqlx::postgres::PgDatabaseError>()
-            .map(|error| error as &dyn sqlx::error::DatabaseError),
-    };
-    match database {
+    match of_server(error) {
         Some(error) => match error.code() {
             Some(code) => format!("{} (SQLSTATE {code})", error.message()),
             None => error.message().to_owned(),

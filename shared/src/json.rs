@@ -145,9 +145,8 @@ fn refusal(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) 
     }
     let message = cause.to_string();
     let mut path = error.path().to_string();
-    // The path of a missing field is that of the object that lacks it.
-    if let Some(name) = message
-        .strip_prefix("missing field `")
+    // The path of a field that is missing, or there twice, is that of its object.
+    if let Some(name) = after(&message, &["missing field `", "duplicate field `"])
         .and_then(|rest| rest.split('`').next())
     {
         path = if path == "." {

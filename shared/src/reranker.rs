@@ -108,7 +108,8 @@ impl Reranker {
         let tokenizer = tokenizer(&config.folder, manifest.max_tokens)?;
         let options = RerankInitOptionsUserDefined::new()
             .with_environment(runtime::environment(&config.library)?)
-            .with_intra_threads(config.threads);
+            .with_intra_threads(config.threads)
+            .with_session_config(runtime::NO_SPINNING.0, runtime::NO_SPINNING.1);
         // ONNX Runtime opens the file itself, and finds beside it the weights that are kept apart.
         let path = config.folder.join("model.onnx");
         let source = UserDefinedRerankingModel::new(path.clone(), placeholder_tokenizer());

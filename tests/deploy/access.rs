@@ -94,6 +94,19 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_scope_every_token_of_the_audience_will_do() -> Outcome {
+    let none = [("JwtReadScope", ""), ("JwtWriteScope", "")];
+    let parameters = [TOKENS.as_slice(), &none].concat();
+    let stack = Template::expanded().await?.stack(&parameters)?;
+    for (key, route) in routes(&stack)? {
+        assert_eq!(route["AuthorizationType"], "JWT", "{key}");
+        // An empty scope is one that no token has.
+        assert_eq!(route["AuthorizationScopes"], Value::Null, "{key}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_open_lets_everybody_in() -> Outcome {
     let stack = Template::expanded()
         .await?
@@ -162,6 +175,12 @@ async fn every_route_is_in_the_access_policy_of_its_scope() -> Outcome {
             .collect();
         assert_eq!(allowed, expected, "{policy}");
     }
+    // Whoever may read may not spend money on the language model.
+    let reading = serde_json::to_string(&stack["ReadAccess"])?;
+    assert!(!reading.contains("Chat"), "{reading}");
+    let chat = &stack["ChatAccess"]["Properties"]["PolicyDocument"]["Statement"];
+    assert_eq!(chat[0]["Action"], "lambda:InvokeFunctionUrl");
+    assert_eq!(chat[0]["Resource"], "${Chat.Arn}");
     let admin = &stack["AdminAccess"]["Properties"]["PolicyDocument"]["Statement"];
     assert_eq!(
         *admin,

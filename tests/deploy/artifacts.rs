@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use local::layer;
 use serde_json::json;
+use tempfile::TempDir;
 use tests::{App, Built};
 
 use crate::Outcome;
@@ -137,6 +138,40 @@ async fn lambda_has_every_library_and_symbol_that_is_needed() -> Outcome {
             "{} needs {libraries:?}",
             file.display()
         );
+    }
+    Ok(())
+}
+
+/// What `make` says of the layer for these processors, beside a function with this byte 18.
+fn made(architecture: &str, machine: u8) -> Result<std::process::Output> {
+    let folder = TempDir::new()?;
+    let function = folder.path().join("Search");
+    fs::create_dir(&function)?;
+    let header = [b"\x7fELF".as_slice(), &[0; 14], &[machine, 0]].concat();
+    fs::write(function.join("bootstrap"), header)?;
+    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../layers/onnx/Makefile");
+    let mut make = Command::new("make");
+    make.arg("--file").arg(makefile).arg("build-Onnx");
+    make.env("ARTIFACTS_DIR", folder.path().join("Onnx"))
+        .env("ARCHITECTURE", architecture)
+        .env("RAPPEL", "true");
+    make.output().context("running make")
+}
+
+#[test]
+fn a_layer_for_other_processors_than_the_functions_is_refused() -> Outcome {
+    const INTEL: u8 = 0x3e;
+    const ARM: u8 = 0xb7;
+    for (architecture, machine) in [("x86_64", INTEL), ("arm64", ARM)] {
+        let output = made(architecture, machine)?;
+        assert!(output.status.success(), "{architecture}: {output:?}");
+    }
+    for (architecture, machine) in [("x86_64", ARM), ("arm64", INTEL)] {
+        let output = made(architecture, machine)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{architecture}");
+        assert!(said.contains("Search/bootstrap is not built for"), "{said}");
+        assert!(said.contains("ARCHITECTURE=arm64 sam build"), "{said}");
     }
     Ok(())
 }

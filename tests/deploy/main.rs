@@ -2,7 +2,12 @@
 
 mod access;
 mod artifacts;
+mod created;
+mod failures;
+mod guided;
 mod lambda;
+mod modes;
+mod parameters;
 mod rights;
 mod routes;
 mod template;

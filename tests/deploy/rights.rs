@@ -10,6 +10,7 @@ use crate::Outcome;
 
 const DATABASE_URL: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf";
 const CREDENTIALS: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:rds!db-GhIjKl";
+const OWNER: &str = "arn:aws:ssm:eu-west-3:123456789012:parameter/rappel/owner";
 const LLM_KEY: &str = "arn:aws:ssm:eu-west-3:123456789012:parameter/llm/key";
 const KMS_KEY: &str = "arn:aws:kms:eu-west-3:123456789012:key/5b1f0c60";
 
@@ -48,6 +49,9 @@ const WORKER: [&str; 5] = [
     "Allow sqs:GetQueueAttributes ${ImportQueue.Arn}",
     "Allow sqs:ReceiveMessage ${ImportQueue.Arn}",
 ];
+
+/// Lambda tells of an invocation that failed in the name of the function that failed.
+const FAILURES: [&str; 1] = ["Allow lambda:InvokeFunction ${MigrateFailed.Arn}"];
 
 type Rights = BTreeMap<String, BTreeSet<String>>;
 
@@ -106,6 +110,7 @@ fn own(function: &str) -> BTreeSet<String> {
     let (imports, worker) = match function {
         "Imports" => (IMPORTS.as_slice(), [].as_slice()),
         "ImportWorker" => (IMPORTS.as_slice(), WORKER.as_slice()),
+        "Migrate" => (FAILURES.as_slice(), [].as_slice()),
         _ => ([].as_slice(), [].as_slice()),
     };
     set(imports
@@ -131,6 +136,7 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
     let stack = Template::expanded().await?.stack(&[
         ("DatabaseUrlArn", &url),
         ("DatabaseCredentialsArn", CREDENTIALS),
+        ("MigrationDatabaseUrlArn", OWNER),
         ("SecretsKeyArn", KMS_KEY),
         ("LlmApiKeyArn", LLM_KEY),
         ("SubnetIds", "subnet-1,subnet-2"),
@@ -159,7 +165,7 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
         // The denial is for the function's own code, which the next story looks at.
         everybody.insert(format!("Deny {action} *"));
     }
-    let expected: Rights = [
+    let mut expected: Rights = [
         "Chat",
         "Documents",
         "Health",
@@ -172,9 +178,11 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
     .map(|function| {
         let mut rights = everybody.clone();
         rights.extend(own(function));
-        if function == "Chat" {
-            rights.insert(format!("Allow secretsmanager:GetSecretValue {LLM_KEY}"));
-            rights.insert(format!("Allow ssm:GetParameter {LLM_KEY}"));
+        for (only, secret) in [("Chat", LLM_KEY), ("Migrate", OWNER)] {
+            if function == only {
+                rights.insert(format!("Allow secretsmanager:GetSecretValue {secret}"));
+                rights.insert(format!("Allow ssm:GetParameter {secret}"));
+            }
         }
         if function.starts_with("Import") {
             for action in ["s3:GetObject", "s3:ListBucket"] {
@@ -185,7 +193,36 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
         (function.to_owned(), rights)
     })
     .into();
+    expected.insert("MigrateFailed".to_owned(), set(ALWAYS.map(str::to_owned)));
     assert_eq!(rights(&stack)?, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_decrypts_secrets_and_nothing_else() -> Outcome {
+    let stack = Template::expanded()
+        .await?
+        .stack(&[("SecretsKeyArn", KMS_KEY)])?;
+    let text = serde_json::to_string(&stack["SearchRole"])?;
+    let condition = r#""Condition":{"StringEquals":{"kms:ViaService":["secretsmanager.${AWS::Region}.${AWS::URLSuffix}","ssm.${AWS::Region}.${AWS::URLSuffix}"]}}"#;
+    assert!(text.contains(condition), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_stays_within_a_boundary_that_is_given() -> Outcome {
+    let boundary = "arn:aws:iam::123456789012:policy/developers";
+    let parameters = [("PermissionsBoundaryArn", boundary)];
+    let stack = Template::expanded().await?.stack(&parameters)?;
+    let roles = stack
+        .iter()
+        .filter(|(_, it)| it["Type"] == "AWS::IAM::Role");
+    let mut bound = 0;
+    for (id, role) in roles {
+        assert_eq!(role["Properties"]["PermissionsBoundary"], boundary, "{id}");
+        bound += 1;
+    }
+    assert!(bound >= 9, "{bound} roles");
     Ok(())
 }
 
@@ -220,6 +257,8 @@ async fn the_network_of_a_vpc_is_lambdas_to_change_and_not_the_functions() -> Ou
             }
         }
     }
-    assert_eq!(denials, rights(&stack)?.len());
+    // MigrateFailed is in no VPC.
+    assert_eq!(denials, rights(&stack)?.len() - 1);
+    assert!(stack["MigrateFailed"]["Properties"]["VpcConfig"].is_null());
     Ok(())
 }

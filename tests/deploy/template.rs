@@ -37,7 +37,7 @@ async fn no_function_changes_before_the_schema_has() -> Outcome {
     let stack = Template::expanded().await?.stack(&[])?;
     let mut waiting = 0;
     for (id, resource) in &stack {
-        if resource["Type"] == "AWS::Lambda::Function" && id != "Migrate" {
+        if resource["Type"] == "AWS::Lambda::Function" && !id.starts_with("Migrate") {
             assert_eq!(resource["DependsOn"], "Schema", "{id}");
             waiting += 1;
         }
@@ -61,26 +61,84 @@ async fn no_function_changes_before_the_schema_has() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_database_is_migrated_too_and_no_password_is_passed_on() -> Outcome {
+async fn a_deploy_tries_whatever_leads_to_the_database_and_passes_no_secret_on() -> Outcome {
     let template = Template::expanded().await?;
-    let url = "postgres://ada:s3cret@database.example.org:5432/rappel?sslmode=verify-full";
-    let stack = template.stack(&[("DatabaseUrl", url)])?;
-    assert_eq!(
-        stack["Schema"]["Properties"]["Database"],
-        "database.example.org:5432/rappel"
-    );
+    let arn = |name: &str| format!("arn:aws:secretsmanager:eu-west-3:123456789012:secret:{name}");
+    let (url, login, owner) = (arn("url#url"), arn("rds!db"), arn("owner"));
+    let key = "arn:aws:kms:eu-west-3:123456789012:key/5b1f0c60";
     let bare = "postgres://database.example.org:5432/rappel";
-    let stack = template.stack(&[("DatabaseUrl", bare), ("DatabaseCredentialsArn", "arn:...")])?;
-    assert_eq!(stack["Schema"]["Properties"]["Database"], bare);
-    let arn = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf#url";
-    let stack = template.stack(&[("DatabaseUrlArn", arn)])?;
-    assert_eq!(stack["Schema"]["Properties"]["Database"], arn);
+    let base = template.stack(&[("DatabaseUrlArn", &url)])?["Schema"].clone();
+    for change in [
+        ("DatabaseUrlArn", arn("another").as_str()),
+        ("DatabaseCredentialsArn", &login),
+        ("MigrationDatabaseUrlArn", &owner),
+        ("SecretsKeyArn", key),
+        ("DatabasePooler", "direct"),
+        ("SubnetIds", "subnet-1,subnet-2"),
+        ("SecurityGroupIds", "sg-1"),
+        ("Revision", "2"),
+    ] {
+        // Of two values of a parameter the first one counts.
+        let changed = template.stack(&[change, ("DatabaseUrlArn", &url)])?;
+        assert_ne!(changed["Schema"], base, "{change:?}");
+    }
+    let changed = template.stack(&[("DatabaseUrl", bare), ("DatabaseCredentialsArn", &login)])?;
+    assert_eq!(changed["Schema"]["Properties"]["Database"], bare);
+
+    let stack = template.stack(&[
+        ("DatabaseUrlArn", &url),
+        ("MigrationDatabaseUrlArn", &owner),
+    ])?;
     for (id, resource) in &stack {
-        let url = &resource["Properties"]["Environment"]["Variables"]["DATABASE_URL"];
-        if resource["Type"] == "AWS::Lambda::Function" {
-            assert_eq!(url, arn, "{id} gets the reference, not the URL");
+        let variables = &resource["Properties"]["Environment"]["Variables"];
+        if variables.is_object() {
+            assert_eq!(
+                variables["DATABASE_URL"], url,
+                "{id} gets the reference, not the URL"
+            );
+            let is_migrate = id == "Migrate";
+            assert_eq!(
+                variables["MIGRATION_DATABASE_URL"] == *owner,
+                is_migrate,
+                "{id}"
+            );
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_attempt_finds_no_name_taken() -> Outcome {
+    let stack = Template::expanded().await?.stack(&[])?;
+    let mut named = 0;
+    for (id, resource) in &stack {
+        let name = match resource["Type"].as_str().context("a type")? {
+            "AWS::ApiGatewayV2::Api" => "Name",
+            "AWS::CloudWatch::Alarm" => "AlarmName",
+            "AWS::IAM::ManagedPolicy" => "ManagedPolicyName",
+            "AWS::IAM::Role" => "RoleName",
+            "AWS::Lambda::Function" => "FunctionName",
+            "AWS::Lambda::LayerVersion" => "LayerName",
+            "AWS::Logs::LogGroup" => "LogGroupName",
+            "AWS::S3::Bucket" => "BucketName",
+            "AWS::SNS::Topic" => "TopicName",
+            "AWS::SQS::Queue" => "QueueName",
+            _ => continue,
+        };
+        let Some(name) = resource["Properties"][name].as_str() else {
+            continue;
+        };
+        assert!(name.contains("${AWS::StackName}"), "{id}: {name}");
+        // Two stacks may have one name one after the other, and a group of logs is what the first one leaves.
+        let outlives = resource["DeletionPolicy"] == "Retain";
+        assert!(!outlives || id == "Onnx", "{id}: {name}");
+        named += 1;
+    }
+    assert!(named >= 3, "{named} names");
+    assert_eq!(
+        stack["ImportBucket"]["DeletionPolicy"],
+        "RetainExceptOnCreate"
+    );
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! A conversation with the documents.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tests::{
     App,
     language_model::{LanguageModel, Reply, Step},
 };
+use tokio::time::{sleep, timeout};
 
 use crate::Outcome;
 
@@ -311,17 +314,31 @@ async fn parameters_of_the_setting_reach_the_model() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_event_of_a_function_url_is_understood() -> Outcome {
-    let (app, _model) = app_with([Reply::text(&["Oui [1]."])], &[]).await?;
+async fn the_events_of_a_function_url_and_of_a_rest_api_are_understood() -> Outcome {
+    let replies = [0; 2].map(|_| Reply::text(&["Oui [1]."]));
+    let (app, _model) = app_with(replies, &[]).await?;
     ingest(&app).await?;
-    let event = serde_json::from_str(include_str!("../events/chat-post.json"))?;
-    let answer = app.invoke("chat", event).await?;
-    let answer = answer.as_str().context("the answer is a stream of text")?;
-    assert!(
-        answer.starts_with("event: sources\ndata: {\"sources\":[{\"number\":1,"),
-        "{answer}"
-    );
-    assert!(answer.contains("event: done\n"), "{answer}");
+    for event in [
+        include_str!("../events/chat-post.json"),
+        include_str!("../events/chat-rest.json"),
+    ] {
+        let answer = app.invoke("chat", serde_json::from_str(event)?).await?;
+        let answer = answer.as_str().context("the answer is a stream of text")?;
+        assert!(
+            answer.starts_with("event: sources\ndata: {\"sources\":[{\"number\":1,"),
+            "{answer}"
+        );
+        assert!(answer.contains("event: done\n"), "{answer}");
+    }
+    // The line is written when the answer has left.
+    let named = async {
+        while !app.logged()?.contains(r#""route":"POST /chat""#) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    let named = timeout(Duration::from_mins(1), named).await;
+    named.context("the log does not name the route")??;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod pgpool;
 mod poolers;
 mod proof;
 mod recovery;
+mod sharing;
 mod shutdown;
 mod tls;
 mod turns;

@@ -1,11 +1,17 @@
 //! A deploy asks for the migration and waits for the answer, as `CloudFormation` does.
 
-use anyhow::{Context, Result};
+use std::{fs, process::Command, time::Duration};
+
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tests::{
     App,
+    endpoint::Endpoint,
     language_model::{Asked, LanguageModel, Reply},
+    secrets::Secrets,
 };
+use tokio::time::sleep;
 
 use crate::Outcome;
 
@@ -106,10 +112,21 @@ async fn a_deleted_stack_leaves_the_documents() -> Outcome {
     Ok(())
 }
 
+/// How long a deploy waits for a database, instead of two minutes.
+fn patience(milliseconds: u32) -> (String, String) {
+    (
+        "DATABASE_WAKE_TIMEOUT_MS".to_owned(),
+        milliseconds.to_string(),
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_fails_with_a_constant_reason_when_the_database_is_away() -> Outcome {
-    let app = App::alone().await?;
-    app.kill_postgres().await?;
+    let nowhere = (
+        "DATABASE_URL".to_owned(),
+        "postgres://ada:s3cret@127.0.0.1:9/rappel".to_owned(),
+    );
+    let (app, ()) = App::through(async |_| Ok(((), vec![nowhere, patience(1_000)]))).await?;
     assert_eq!(
         refused(&app).await?,
         "The database is unavailable. The log of the function Migrate has the cause."
@@ -117,6 +134,7 @@ async fn a_deploy_fails_with_a_constant_reason_when_the_database_is_away() -> Ou
 
     let log = app.logged()?;
     assert!(log.contains("refused"), "the log has the cause: {log}");
+    assert!(log.contains("trying again"), "{log}");
     assert!(
         !log.contains("X-Amz-Signature"),
         "whoever knows the URL can answer"
@@ -139,6 +157,101 @@ async fn a_model_that_does_not_load_stops_the_deploy() -> Outcome {
     let sql = app.sql().await?;
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'rappel'";
     assert_eq!(sql.number(schemas, &[]).await?, 0, "nothing was migrated");
+    Ok(())
+}
+
+/// A library whose loading does this to its process.
+fn library(folder: &TempDir, does: &str) -> Result<(String, String)> {
+    let (code, library) = (
+        folder.path().join("library.c"),
+        folder.path().join("library.so"),
+    );
+    let constructor = format!(
+        "#include <signal.h>\n#include <unistd.h>\n__attribute__((constructor)) static void load(void) {{ {does}; }}\n"
+    );
+    fs::write(&code, constructor)?;
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &code])
+        .status()
+        .context("running the C compiler")?;
+    ensure!(status.success(), "cc: {status}");
+    Ok(("ORT_DYLIB_PATH".to_owned(), library.display().to_string()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_whose_process_ends_stops_the_deploy_and_says_how() -> Outcome {
+    let folder = TempDir::new()?;
+    for (does, reason) in [
+        (
+            "kill(getpid(), SIGILL)",
+            "an instruction that this processor does not have",
+        ),
+        // What the kernel does if there is no memory left.
+        ("kill(getpid(), SIGKILL)", "most likely for want of memory"),
+    ] {
+        let library = library(&folder, does)?;
+        let (app, ()) = App::through(async |_| Ok(((), vec![library]))).await?;
+        let refusal = refused(&app).await?;
+        assert!(refusal.contains(reason), "{refusal}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_waits_for_a_database_that_wakes_and_for_a_right_that_is_seconds_old() -> Outcome {
+    const ARN: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf";
+    let (app, (secrets, url)) = App::through(async |url| {
+        let secrets = Secrets::new().await?;
+        let mut variables = secrets.environment();
+        variables.push(("DATABASE_URL".to_owned(), ARN.to_owned()));
+        variables.push(patience(60_000));
+        Ok(((secrets, url.to_owned()), variables))
+    })
+    .await?;
+    let waiting = waiting().await?;
+    let deploying = app.invoke("migrate", event(&waiting, &json!({}))?);
+    let granting = async {
+        // Nobody may read it yet; then it says where a server will be.
+        while secrets.asked() < 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        secrets.keep(ARN, url.as_str());
+    };
+    tokio::join!(deploying, granting).0?;
+    assert_eq!(answer(&waiting)?["Status"], "SUCCESS");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_that_is_rolled_back_leaves_the_schema_as_it_is() -> Outcome {
+    let nowhere = (
+        "DATABASE_URL".to_owned(),
+        "postgres://ada:s3cret@127.0.0.1:9/rappel".to_owned(),
+    );
+    let (app, ()) = App::through(async |_| Ok(((), vec![nowhere, patience(0)]))).await?;
+    let function = "arn:aws:lambda:eu-west-3:123456789012:function:rappel-Migrate-4hT0yQ6bKcXe";
+    let layer = "arn:aws:lambda:eu-west-3:123456789012:layer:rappel-onnx";
+    for (now, before, status) in [
+        ((9, 3), (10, 3), "SUCCESS"),
+        ((9, 3), (9, 4), "SUCCESS"),
+        // Not a way back: the database is needed, and away.
+        ((10, 3), (9, 3), "FAILED"),
+        ((9, 3), (9, 3), "FAILED"),
+    ] {
+        let versions = |(code, model): (u32, u32)| json!({ "Code": format!("{function}:{code}"), "Model": format!("{layer}:{model}") });
+        let waiting = waiting().await?;
+        let fields = json!({
+            "RequestType": "Update", "PhysicalResourceId": "schema",
+            "ResourceProperties": versions(now), "OldResourceProperties": versions(before),
+        });
+        app.invoke("migrate", event(&waiting, &fields)?).await?;
+        assert_eq!(
+            answer(&waiting)?["Status"],
+            status,
+            "{now:?} after {before:?}"
+        );
+    }
     Ok(())
 }
 
@@ -167,15 +280,26 @@ async fn a_setting_that_cannot_be_used_stops_the_deploy_at_once_and_not_its_end(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_lambda_repeats_it() -> Outcome
-{
+async fn an_answer_that_does_not_arrive_at_once_is_sent_again() -> Outcome {
     let app = App::unmigrated().await?;
-    let waiting = LanguageModel::replying([Reply::Status(503, None, json!({}))]).await?;
-    let outcome = app.invoke("migrate", event(&waiting, &json!({}))?).await;
-    let error = outcome.err().context("the answer was refused")?;
-    assert!(
-        !format!("{error:#}").contains("X-Amz-Signature"),
-        "{error:#}"
-    );
+    let replies = [503, 200].map(|status| Reply::Status(status, None, json!({})));
+    let waiting = LanguageModel::replying(replies).await?;
+    app.invoke("migrate", event(&waiting, &json!({}))?).await?;
+    assert_eq!(waiting.asked().len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_never_arrives_fails_the_invocation_so_that_another_function_answers()
+-> Outcome {
+    let app = App::unmigrated().await?;
+    // Nothing comes back, as where a VPC has no way to S3.
+    let silent = Endpoint::answering(|_| None).await?;
+    let mut event = event(&waiting().await?, &json!({}))?;
+    event["ResponseURL"] = json!(format!("{}/answer?X-Amz-Signature=0f3a", silent.url()));
+    let outcome = app.invoke("migrate", event).await;
+    let error = format!("{:#}", outcome.err().context("the answer was never taken")?);
+    assert!(error.contains("does not reach S3"), "{error}");
+    assert!(!error.contains("X-Amz-Signature"), "{error}");
     Ok(())
 }

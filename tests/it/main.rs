@@ -1,5 +1,6 @@
 //! Stories that users live through, played on the built functions.
 
+mod authorizer;
 mod bench;
 mod chat;
 mod chat_command;
@@ -16,6 +17,7 @@ mod embedder;
 mod faults;
 mod gateway;
 mod health;
+mod iam;
 mod import_command;
 mod imports;
 mod imports_command;

@@ -55,6 +55,42 @@ impl Template {
         }
         Ok(stack)
     }
+
+    /// Why `CloudFormation` refuses these parameters before it makes anything: the rules that they break.
+    ///
+    /// # Errors
+    /// As [`Self::stack`].
+    pub fn refusals(&self, parameters: &[(&str, &str)]) -> Result<Vec<String>> {
+        let inputs = Inputs {
+            template: &self.0,
+            parameters,
+        };
+        let holds =
+            |rule: &Value| Ok::<_, anyhow::Error>(inputs.resolve(rule)? == Some(json!(true)));
+        let mut refusals = Vec::new();
+        for rule in self.0["Rules"]
+            .as_object()
+            .into_iter()
+            .flat_map(Map::values)
+        {
+            let condition = &rule["RuleCondition"];
+            if !condition.is_null() && !holds(condition)? {
+                continue;
+            }
+            for assertion in rule["Assertions"].as_array().into_iter().flatten() {
+                if !holds(&assertion["Assert"])? {
+                    refusals.push(text(&assertion["AssertDescription"])?.to_owned());
+                }
+            }
+        }
+        Ok(refusals)
+    }
+
+    /// The pattern that a parameter's value must match.
+    #[must_use]
+    pub fn pattern(&self, parameter: &str) -> Option<&str> {
+        self.0["Parameters"][parameter]["AllowedPattern"].as_str()
+    }
 }
 
 /// What intrinsic functions are resolved with.
@@ -70,7 +106,9 @@ impl Inputs<'_> {
             Value::Array(items) => Value::Array(self.list(items)?),
             Value::Object(fields) => match fields.iter().next() {
                 Some((name, operand))
-                    if fields.len() == 1 && (name == "Ref" || name.starts_with("Fn::")) =>
+                    if fields.len() == 1
+                        && (["Ref", "Condition"].contains(&name.as_str())
+                            || name.starts_with("Fn::")) =>
                 {
                     return self.call(name, operand);
                 }
@@ -99,6 +137,13 @@ impl Inputs<'_> {
             ("Ref", _) => return Ok(self.reference(text(operand)?)),
             ("Fn::GetAtt", [resource, attribute]) => {
                 json!(format!("${{{}.{}}}", text(resource)?, text(attribute)?))
+            }
+            ("Fn::Sub", [pattern, names]) => {
+                let mut result = self.substitute(text(pattern)?);
+                for (name, value) in names.as_object().into_iter().flatten() {
+                    result = result.replace(&format!("${{{name}}}"), &plain(self.resolve(value)?));
+                }
+                json!(result)
             }
             ("Fn::Sub", _) => json!(self.substitute(text(operand)?)),
             ("Fn::If", [condition, yes, no]) => {
@@ -129,7 +174,19 @@ impl Inputs<'_> {
             ("Fn::Equals", [one, other]) => {
                 json!(plain(self.resolve(one)?) == plain(self.resolve(other)?))
             }
+            ("Fn::GetAZs", _) => json!(["${AWS::Region}a", "${AWS::Region}b", "${AWS::Region}c"]),
             ("Fn::Not", [operand]) => json!(self.resolve(operand)? == Some(json!(false))),
+            ("Fn::And", _) => json!(self.list(operands)?.iter().all(|it| *it == true)),
+            ("Fn::Or", _) => json!(self.list(operands)?.iter().any(|it| *it == true)),
+            ("Condition", _) => json!(self.holds(text(operand)?)?),
+            ("Fn::EachMemberEquals", [list, value]) => {
+                let (list, value) = (
+                    self.resolve(list)?.unwrap_or_default(),
+                    plain(self.resolve(value)?),
+                );
+                let mut members = list.as_array().into_iter().flatten();
+                json!(members.all(|member| *member == value))
+            }
             _ => anyhow::bail!("{function} of {operand} is not known here"),
         }))
     }
@@ -143,6 +200,13 @@ impl Inputs<'_> {
     fn reference(&self, name: &str) -> Option<Value> {
         if name == "AWS::NoValue" {
             return None;
+        }
+        // Whose last part is looked for.
+        if name == "AWS::StackId" {
+            let id = "stack/${AWS::StackName}/5b1f0c60-c95e-11f0-8f7c-0a3f5d2e6b11";
+            return Some(json!(format!(
+                "arn:aws:cloudformation:eu-west-3:123456789012:{id}"
+            )));
         }
         let parameter = &self.template["Parameters"][name];
         if !parameter.is_object() {

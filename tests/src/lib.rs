@@ -3,6 +3,7 @@
 //!
 //! The stories themselves are in `it/`, and those of a deploy in `deploy/`.
 
+mod account;
 mod answer;
 mod app;
 mod assets;
@@ -13,6 +14,7 @@ pub mod collector;
 pub mod command;
 pub mod endpoint;
 mod events;
+pub mod iam;
 mod imports;
 pub mod language_model;
 pub mod patience;
@@ -27,6 +29,7 @@ pub mod tiny_reranker;
 pub mod tls;
 mod tools;
 
+pub use account::Account;
 pub use answer::Answer;
 pub use app::App;
 pub use assets::Assets;

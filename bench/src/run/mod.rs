@@ -103,6 +103,7 @@ impl<'a> Run<'a> {
             match section {
                 Section::Cold => self.cold().await,
                 Section::Warm => self.warm().await,
+                Section::Quota => self.quota().await,
                 Section::Recall => self.recall().await,
                 Section::Bulk => self.bulk().await,
                 Section::Scaling => self.scaling().await,

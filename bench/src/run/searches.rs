@@ -12,7 +12,7 @@ use crate::{
     load::Arrivals,
     peer::Variant,
     process::evict,
-    raw,
+    quota, raw,
     steps::{Files, Steps},
     warm::Warm,
 };
@@ -70,6 +70,29 @@ impl Run<'_> {
         };
         self.results.steps = tokio::task::spawn_blocking(measure).await??;
         spinner.finish_and_clear();
+        Ok(())
+    }
+
+    pub(super) async fn quota(&mut self) -> Result<()> {
+        if let Some(why) = quota::obstacle() {
+            let note = format!(
+                "quota: skipped, it needs a control group with a limit of the processor: {why}"
+            );
+            self.results.notes.push(note);
+            return Ok(());
+        }
+        let events: Vec<_> = self
+            .questions
+            .iter()
+            .map(|question| event::search(&json!({ "query": question, "mode": "hybrid" })))
+            .collect();
+        let progress = bar("shares of a processor", quota::SIZES.len() * events.len());
+        for megabytes in quota::SIZES {
+            let rappel = self.rappel();
+            let share = quota::measure(&rappel, megabytes, &events, &self.log, &progress);
+            self.results.quota.push(share.await?);
+        }
+        progress.finish_and_clear();
         Ok(())
     }
 

@@ -172,7 +172,8 @@ impl Sandbox {
         self.process.kill().await.context("a sandbox does not end")
     }
 
-    fn id(&self) -> Result<u32> {
+    /// Its process.
+    pub(crate) fn id(&self) -> Result<u32> {
         self.process.id().context("the function has ended")
     }
 

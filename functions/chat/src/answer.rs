@@ -7,7 +7,6 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use shared::{
     Error, State,
-    analysis::Language,
     language_model::{LanguageModelError, Message, Usage},
     took::ms,
 };
@@ -17,6 +16,7 @@ use crate::{
     budget,
     citations::Citations,
     condense::condensed,
+    fixed::nothing_found,
     prompt,
     request::Chat,
     sources::{self, Source},
@@ -202,14 +202,6 @@ impl Done {
                 total: ms(clock.start.elapsed()),
             },
         }
-    }
-}
-
-/// What is said without asking the model.
-fn nothing_found(question: &str) -> &'static str {
-    match Language::of(None, question) {
-        Language::French => "Je n’ai rien trouvé à ce sujet dans les documents.",
-        Language::English => "I found nothing about this in the documents.",
     }
 }
 

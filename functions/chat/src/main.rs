@@ -6,6 +6,7 @@ mod citations;
 mod condense;
 mod event;
 mod fence;
+mod fixed;
 mod prompt;
 mod request;
 mod sources;
@@ -26,6 +27,10 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 /// Whatever can be refused is refused before the first byte; from then on an error is an event.
 async fn handle(state: State, request: Request) -> Result<StreamedResponse, Error> {
+    // A REST API passes on what a browser asks first; `shared::http` adds what its page may do.
+    if request.method() == Method::OPTIONS {
+        return Ok(http::whole(http::empty()));
+    }
     // A function URL passes on every method.
     if request.method() != Method::POST {
         let method = request.method().to_string();

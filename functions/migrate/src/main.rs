@@ -2,8 +2,9 @@
 
 mod deployment;
 mod state;
+mod trial;
 
-use std::sync::Arc;
+use std::{env, process::ExitCode, sync::Arc};
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use serde_json::{Value, to_value};
@@ -12,7 +13,10 @@ use shared::telemetry::{self, Telemetry};
 use crate::{deployment::Deployment, state::State};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> Result<ExitCode, Error> {
+    if env::args().nth(1).as_deref() == Some(trial::ARGUMENT) {
+        return Ok(trial::run());
+    }
     let telemetry = Telemetry::start("migrate")?;
     // Every other function ends here with a wrong setting. This one is asked by a deploy, which would wait
     // for an answer until its own limit, and then for another one when it takes everything back.
@@ -26,7 +30,8 @@ async fn main() -> Result<(), Error> {
     })
     .await;
     let handle = service_fn(move |event| telemetry::outcome(handle(Arc::clone(&state), event)));
-    telemetry.run(Runtime::new(handle)).await
+    telemetry.run(Runtime::new(handle)).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `CloudFormation` is answered at the URL that it sends, everybody else with the report.

@@ -1,12 +1,18 @@
 //! What a sandbox keeps between invocations.
 
-use lambda_runtime::Error;
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use lambda_runtime::{Error, tracing};
 use shared::{
     config::{DatabaseConfig, IndexConfig, ModelConfig},
-    database::{Database, DatabaseError},
-    embedder::{Embedder, Manifest},
+    database::{Cause, Database, DatabaseError},
+    embedder::Manifest,
     migrations::{self, Index, Report},
 };
+use tokio::time::sleep;
 
 /// The database that is brought up to date, and the model that its schema is for.
 pub(crate) struct State {
@@ -14,14 +20,23 @@ pub(crate) struct State {
     /// The functions' own login, if another one changes the schema.
     served: Option<Database>,
     index: IndexConfig,
-    model: ModelConfig,
     manifest: Manifest,
+    /// How long a deploy waits for the database.
+    patience: Duration,
 }
+
+/// A paused Aurora takes half a minute to wake.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How long a deploy waits for a login to be accepted.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(2);
 
 impl State {
     /// Reads the settings and the model's manifest.
     pub(crate) fn from_env() -> Result<Self, Error> {
-        let model = ModelConfig::from_env()?;
         let functions = DatabaseConfig::from_env("migrate")?;
         let (database, served) = match functions.for_migration() {
             Some(migration) => (Database::new(&migration)?, Some(Database::new(&functions)?)),
@@ -31,8 +46,8 @@ impl State {
             database,
             served,
             index: IndexConfig::from_env()?,
-            manifest: Manifest::read(&model.folder)?,
-            model,
+            manifest: Manifest::read(&ModelConfig::from_env()?.folder)?,
+            patience: patience()?,
         })
     }
 
@@ -55,13 +70,35 @@ impl State {
         Box::pin(migrations::build_index(&self.database, &self.index)).await
     }
 
-    /// Loads the model as the functions will: a layer that does not work on Lambda's machines must stop the
-    /// deploy before they have it.
-    pub(crate) async fn try_model(&self) -> Result<(), shared::Error> {
-        let model = self.model.clone();
-        let loading = tokio::task::spawn_blocking(move || Embedder::load(&model));
-        loading.await.map_err(shared::Error::unfinished)??;
-        Ok(())
+    /// The same for a deploy, which may come seconds after the database and the role that may read its secret: what
+    /// may pass is tried again for as long as `DATABASE_WAKE_TIMEOUT_MS` says, or two minutes.
+    pub(crate) async fn migrate_when_awake(&self) -> Result<Report, DatabaseError> {
+        let began = Instant::now();
+        loop {
+            match self.migrate().await {
+                Err(error) if began.elapsed() < self.patience(&error) => {
+                    tracing::warn!(cause = %error, "the database is not ready; trying again");
+                    sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn patience(&self, error: &DatabaseError) -> Duration {
+        match error {
+            DatabaseError::Unavailable { cause, .. } => match cause {
+                // A wrong setting stays wrong.
+                Cause::Settings | Cause::Ipv6Only | Cause::Tls | Cause::UnknownDatabase => {
+                    Duration::ZERO
+                }
+                // A wrong password too, but a right that was just granted takes seconds to be known everywhere.
+                Cause::Authentication | Cause::Server => self.patience.min(LOGIN_PATIENCE),
+                _ => self.patience,
+            },
+            DatabaseError::Lost(_) | DatabaseError::Busy => self.patience,
+            _ => Duration::ZERO,
+        }
     }
 
     /// Ends its connections.
@@ -70,5 +107,20 @@ impl State {
         if let Some(served) = &self.served {
             served.close().await;
         }
+    }
+}
+
+fn patience() -> Result<Duration, Error> {
+    match env::var("DATABASE_WAKE_TIMEOUT_MS") {
+        Ok(value) if !value.is_empty() => {
+            let milliseconds = value.parse();
+            let milliseconds = milliseconds.map_err(|_| {
+                format!(
+                    "DATABASE_WAKE_TIMEOUT_MS is {value:?}: must be a whole number of milliseconds"
+                )
+            })?;
+            Ok(Duration::from_millis(milliseconds))
+        }
+        _ => Ok(PATIENCE),
     }
 }

@@ -200,7 +200,11 @@ fn api_route(resources: &Map<String, Value>, route: &Value) -> anyhow::Result<Ro
         .and_then(|target| target.strip_prefix("integrations/${")?.strip_suffix('}'))
         .and_then(|id| resources.get(id))
         .context("its `Target` is not `!Sub integrations/${Id}` of an integration")?;
-    let function = text(integration, "/Properties/IntegrationUri")
+    // Of an `!If` between an alias and the function, the function is the last.
+    let uri = integration.pointer("/Properties/IntegrationUri");
+    let uri = uri.and_then(|uri| uri.as_array().map_or(Some(uri), |choices| choices.last()));
+    let function = uri
+        .and_then(Value::as_str)
         .and_then(|uri| resources.get(uri.strip_suffix(".Arn")?))
         .context("its integration's `IntegrationUri` is not `!GetAtt Id.Arn` of a function")?;
     let key = text(route, "/Properties/RouteKey").context("it has no `RouteKey`")?;

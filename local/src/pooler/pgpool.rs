@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use url::Url;
 
-use super::{listening, note, packages, through};
-use crate::{account::Account, ports::free_port};
+use super::{listening, packages, through};
+use crate::{account::Account, ports::free_port, skip::skipped};
 
 /// The release of Debian whose package is taken: pgpool-II 4.3.
 const RELEASE: &str = "bookworm";
@@ -48,7 +48,7 @@ impl Pgpool {
         let unpacked = match spawn_blocking(unpack).await.context("unpacking panicked")? {
             Ok(unpacked) => unpacked,
             Err(error) => {
-                note(&format!("skipped: there is no pgpool-II: {error:#}"));
+                skipped(&format!("there is no pgpool-II: {error:#}"))?;
                 return Ok(None);
             }
         };

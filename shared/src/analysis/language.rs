@@ -1,66 +1,399 @@
 //! The language whose stop words and endings are removed.
 
-use std::cmp::Ordering;
+use std::{collections::HashMap, sync::LazyLock};
+
+use unicode_normalization::UnicodeNormalization;
+use whatlang::Detector;
 
 use super::{
-    stop_words::told_by,
-    tokens::{Token, tokens},
+    languages::{DUTCH, Definition, ENGLISH, FRENCH, GERMAN, ITALIAN, PORTUGUESE, SPANISH},
+    tokens::{Placed, Token, tokens},
 };
 
-/// A language that Rappel analyses.
-///
-/// Texts of any other are analysed as one of these, the same way each time: they are found by the
-/// words as they stand in them.
+/// A language that Rappel analyses. Texts of any other are found by the words as they stand in them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Language {
-    /// French.
-    French,
     /// English.
     English,
+    /// French.
+    French,
+    /// German.
+    German,
+    /// Spanish.
+    Spanish,
+    /// Italian.
+    Italian,
+    /// Portuguese.
+    Portuguese,
+    /// Dutch.
+    Dutch,
 }
 
+/// Languages, each a bit at its place in [`Language::ALL`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Languages(u8);
+
+/// What a text tells of its language.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Guess {
+    /// It is in this one.
+    Sure(Language),
+    /// It is in one of these: too short, or a list or table of names.
+    Unsure(Candidates),
+    /// It is long enough to tell, and in none that Rappel knows.
+    Other,
+}
+
+/// The languages that an unsure text may be in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Candidates(Languages);
+
 impl Language {
-    /// The language that a document's metadata names, or else the one that its text tells.
-    ///
-    /// Texts that tell none, such as tables and lists of names, are taken for French.
+    /// Every language, the ones that are more common on the web first.
+    pub(super) const ALL: [Self; 7] = [
+        Self::English,
+        Self::French,
+        Self::German,
+        Self::Spanish,
+        Self::Italian,
+        Self::Portuguese,
+        Self::Dutch,
+    ];
+
+    /// The language that a question most probably is in; nothing if its letters are of no language that Rappel knows.
     #[must_use]
-    pub fn of(name: Option<&str>, text: &str) -> Self {
-        name.and_then(Self::named)
-            .or_else(|| Self::detected(&tokens(text)))
-            .unwrap_or(Self::French)
+    pub fn of_question(text: &str) -> Option<Self> {
+        let candidates = match Guess::of(text) {
+            Guess::Sure(language) => return Some(language),
+            Guess::Unsure(Candidates(languages)) => languages,
+            Guess::Other => return None,
+        };
+        match candidates.by_letters(text) {
+            Guess::Sure(language) => Some(language),
+            _ if candidates == Languages::ALL => None,
+            _ => candidates.iter().next(),
+        }
+    }
+
+    pub(super) fn definition(self) -> &'static Definition {
+        match self {
+            Self::English => &ENGLISH,
+            Self::French => &FRENCH,
+            Self::German => &GERMAN,
+            Self::Spanish => &SPANISH,
+            Self::Italian => &ITALIAN,
+            Self::Portuguese => &PORTUGUESE,
+            Self::Dutch => &DUTCH,
+        }
     }
 
     /// `fr`, `fr-CA`, `fra`, `French`, `français`, `EN_us`...
     fn named(name: &str) -> Option<Self> {
         let name = name.trim().to_lowercase();
-        match name.split(['-', '_']).next()? {
-            "fr" | "fra" | "fre" | "french" | "français" | "francais" => Some(Self::French),
-            "en" | "eng" | "english" | "anglais" => Some(Self::English),
-            _ => None,
+        let code = name.split(['-', '_']).next()?;
+        Self::ALL
+            .into_iter()
+            .find(|language| language.definition().names.contains(&code))
+    }
+}
+
+impl Guess {
+    /// The language that a document's metadata names, or else the one that its text tells, or its title.
+    #[must_use]
+    pub fn of_document(name: Option<&str>, title: &str, text: &str) -> Self {
+        if let Some(language) = name.and_then(Language::named) {
+            return Self::Sure(language);
+        }
+        match Self::of(text) {
+            Self::Unsure(_) => Self::of(&format!("{title}\n{text}")),
+            told => told,
         }
     }
 
-    /// The language that most of the text's stop words and elisions are of; `None` if they tell none.
-    ///
-    /// A statistical detector of seventy languages was right less often, least of all on questions.
-    pub(super) fn detected(tokens: &[Token]) -> Option<Self> {
-        let told = |token: &Token| match token {
-            Token::Elision => Some(Self::French),
-            Token::Word(word) => told_by(word),
-            Token::Code(_) => None,
-        };
-        let (mut french, mut english) = (0_usize, 0_usize);
-        for language in tokens.iter().filter_map(told) {
-            match language {
-                Self::French => french += 1,
-                Self::English => english += 1,
+    /// The language that a text tells.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self::from_tokens(&tokens(text), text)
+    }
+
+    /// What the tokens of a text tell; if several languages are as likely, what its letters do.
+    pub(super) fn from_tokens(tokens: &[Placed], text: &str) -> Self {
+        match Votes::of(tokens).guess() {
+            // A list of names has letters like those of any language.
+            Self::Unsure(Candidates(languages)) if languages != Languages::ALL => {
+                languages.by_letters(text)
+            }
+            told => told,
+        }
+    }
+
+    /// What a part tells, and what the whole does: both if they differ.
+    pub(super) fn with(self, whole: Self) -> Self {
+        match (self, whole) {
+            (Self::Sure(part), Self::Sure(whole)) if part != whole => {
+                Self::Unsure(Candidates(Languages::only(part).or(Languages::only(whole))))
+            }
+            (Self::Sure(_), _) => self,
+            _ => whole,
+        }
+    }
+
+    /// The languages whose endings are removed.
+    pub(super) fn languages(self) -> Languages {
+        match self {
+            Self::Sure(language) => Languages::only(language),
+            Self::Unsure(Candidates(languages)) => languages,
+            Self::Other => Languages::NONE,
+        }
+    }
+
+    /// Whether the word, in lower case and with its accents, tells nothing about a subject.
+    pub(super) fn is_stop_word(self, word: &str) -> bool {
+        let languages = self.languages();
+        let having = Languages::of_stop_word(word).and(languages);
+        match self {
+            Self::Sure(_) => having != Languages::NONE,
+            // `car` is a word of English insurance.
+            _ => {
+                having != Languages::NONE
+                    && (having == languages || !NOUNS_ELSEWHERE.contains(&word))
             }
         }
-        match french.cmp(&english) {
-            Ordering::Greater => Some(Self::French),
-            Ordering::Less => Some(Self::English),
-            Ordering::Equal => None,
+    }
+}
+
+impl Languages {
+    pub(super) const ALL: Self = Self(0x7f);
+    const NONE: Self = Self(0);
+    /// As much of a text as its letters are counted of.
+    const LETTERS: usize = 1000;
+    /// From this confidence on, 99 of 100 questions were in the language that was detected.
+    const CONFIDENCE: f64 = 0.3;
+
+    fn only(language: Language) -> Self {
+        Self(1 << language as u8)
+    }
+
+    pub(super) fn has(self, language: Language) -> bool {
+        self.and(Self::only(language)) != Self::NONE
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Language> {
+        Language::ALL
+            .into_iter()
+            .filter(move |&language| self.has(language))
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    fn not(self) -> Self {
+        Self(!self.0).and(Self::ALL)
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any language has the word, in lower case and with its accents, as a stop word.
+    pub(super) fn has_stop_word(word: &str) -> bool {
+        STOP_WORDS.contains_key(word)
+    }
+
+    fn of_stop_word(word: &str) -> Self {
+        STOP_WORDS
+            .get(word)
+            .map_or(Self::NONE, |word| word.languages)
+    }
+
+    /// The languages that write a letter which is none of ASCII.
+    fn of_letter(letter: char) -> Self {
+        Self::with(|language| language.definition().letters.contains(letter))
+    }
+
+    /// The one of these languages that usually has such sequences of letters, or all if that is not clear.
+    fn by_letters(self, text: &str) -> Guess {
+        let text: String = text.nfc().take(Self::LETTERS).collect();
+        let detector = Detector::with_allowlist(
+            self.iter()
+                .map(|language| language.definition().letters_of)
+                .collect(),
+        );
+        let detected = detector
+            .detect(&text)
+            .filter(|told| told.confidence() > Self::CONFIDENCE);
+        let letters_of = detected.map(|told| told.lang());
+        match self
+            .iter()
+            .find(|&language| letters_of == Some(language.definition().letters_of))
+        {
+            Some(language) => Guess::Sure(language),
+            None => Guess::Unsure(Candidates(self)),
         }
+    }
+
+    fn of_ending(word: &str) -> Self {
+        Self::with(|language| {
+            let mut endings = language.definition().endings.iter();
+            endings.any(|ending| word.len() > ending.len() + 2 && word.ends_with(ending))
+        })
+    }
+
+    fn with(condition: impl Fn(Language) -> bool) -> Self {
+        let having = Language::ALL
+            .into_iter()
+            .filter(|&language| condition(language));
+        having.fold(Self::NONE, |all, language| all.or(Self::only(language)))
+    }
+}
+
+/// Stop words of one language that are nouns, verbs or names in another: `car insurance` is not
+/// French, nor `prix de l'or` English. They do not vote.
+const NOUNS_ELSEWHERE: [&str; 34] = [
+    "an", "as", "art", "but", "car", "come", "comment", "dans", "die", "dos", "era", "fin", "hat",
+    "if", "in", "man", "met", "mine", "os", "or", "pour", "plus", "sera", "sin", "sol", "son",
+    "sous", "sole", "te", "ten", "ton", "tot", "war", "was",
+];
+
+/// The languages that a word is a stop word of.
+#[derive(Clone, Copy, Debug, Default)]
+struct StopWord {
+    languages: Languages,
+    /// Those of them where it is frequent.
+    frequent: Languages,
+}
+
+static STOP_WORDS: LazyLock<HashMap<&str, StopWord>> = LazyLock::new(|| {
+    let mut words: HashMap<&str, StopWord> = HashMap::with_capacity(1200);
+    for language in Language::ALL {
+        let (definition, only) = (language.definition(), Languages::only(language));
+        for word in definition.stop_words.split_ascii_whitespace() {
+            let entry = words.entry(word).or_default();
+            entry.languages = entry.languages.or(only);
+        }
+        for word in definition.frequent.split_ascii_whitespace() {
+            let entry = words.entry(word).or_default();
+            entry.languages = entry.languages.or(only);
+            entry.frequent = entry.frequent.or(only);
+        }
+    }
+    words
+});
+
+/// How much speaks for each language.
+#[derive(Default)]
+struct Votes {
+    scores: [i32; Language::ALL.len()],
+    /// Words that could have voted.
+    words: i32,
+    /// Stop words and elisions; without any, endings and letters tell too little.
+    telling: i32,
+}
+
+impl Votes {
+    const FREQUENT_WORD: i32 = 3;
+    const STOP_WORD: i32 = 1;
+    const ENDING: i32 = 1;
+    /// What a language loses by a letter that it does not have.
+    const FOREIGN_LETTER: i32 = 3;
+    /// By how much the best language must lead.
+    const LEAD: i32 = 2;
+    /// From so many words on, a text with few stop words is in another language.
+    const TELLING: i32 = 50;
+
+    fn of(tokens: &[Placed]) -> Self {
+        let mut votes = Self::default();
+        for placed in tokens {
+            match &placed.token {
+                Token::Elision(elided) => votes.elision(elided),
+                Token::Word {
+                    text,
+                    acronym: false,
+                } if placed.role.is_counted() => votes.word(text),
+                _ => {}
+            }
+        }
+        votes
+    }
+
+    /// French and Italian elide, mostly different words.
+    fn elision(&mut self, elided: &str) {
+        self.telling += 1;
+        let is_french = elided.len() < 3 || elided.ends_with("qu") || elided == "jusqu";
+        let language = if is_french {
+            Language::French
+        } else {
+            Language::Italian
+        };
+        self.scores[language as usize] += Self::FREQUENT_WORD;
+        if matches!(elided, "l" | "d" | "c" | "un") {
+            self.scores[Language::Italian as usize] += Self::STOP_WORD;
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        self.words += 1;
+        if NOUNS_ELSEWHERE.contains(&word) {
+            return;
+        }
+        let stop_word = STOP_WORDS.get(word).copied().unwrap_or_default();
+        if stop_word.languages == Languages::NONE {
+            self.add(Languages::of_ending(word), Self::ENDING);
+        } else {
+            self.telling += 1;
+            self.add(stop_word.languages, Self::STOP_WORD);
+            self.add(stop_word.frequent, Self::FREQUENT_WORD - Self::STOP_WORD);
+        }
+        if !word.is_ascii() {
+            for letter in word
+                .chars()
+                .filter(|letter| !letter.is_ascii() && letter.is_alphabetic())
+            {
+                let others = Languages::of_letter(letter).not();
+                self.add(others, -Self::FOREIGN_LETTER);
+            }
+        }
+    }
+
+    fn add(&mut self, languages: Languages, vote: i32) {
+        languages
+            .iter()
+            .for_each(|language| self.scores[language as usize] += vote);
+    }
+
+    fn score(&self, language: Language) -> i32 {
+        self.scores[language as usize]
+    }
+
+    fn best(&self) -> Language {
+        // Of equal ones the first.
+        let languages = Language::ALL.into_iter().rev();
+        languages
+            .max_by_key(|&language| self.score(language))
+            .unwrap_or(Language::English)
+    }
+
+    fn guess(&self) -> Guess {
+        let best = self.best();
+        let score = self.score(best);
+        let next = Language::ALL
+            .into_iter()
+            .filter(|&language| language != best);
+        let next = next.map(|language| self.score(language)).max().unwrap_or(0);
+        let is_told = self.telling > 0 && score >= Self::FREQUENT_WORD && score * 5 >= self.words;
+        if is_told && score - next >= Self::LEAD {
+            return Guess::Sure(best);
+        }
+        if self.words >= Self::TELLING && !is_told {
+            return Guess::Other;
+        }
+        let candidates = if self.telling > 0 && score >= Self::FREQUENT_WORD {
+            Languages::with(|language| self.score(language) > score - Self::LEAD)
+        } else {
+            Languages::ALL
+        };
+        Guess::Unsure(Candidates(candidates))
     }
 }
 
@@ -70,33 +403,37 @@ mod tests {
 
     #[test]
     fn metadata_names_languages_in_many_ways() {
-        for name in [
-            "fr",
-            "FR",
-            "fr-CA",
-            "fr_FR.UTF-8",
-            "fra",
-            "French",
-            "Français",
-            " français ",
+        for (language, names) in [
+            (
+                Language::French,
+                "fr FR fr-CA fr_FR.UTF-8 fra French Français",
+            ),
+            (Language::English, "en en-GB eng English anglais"),
+            (Language::German, "de de-AT deu German Deutsch"),
+            (Language::Portuguese, "pt pt-BR por Português"),
         ] {
-            assert_eq!(Language::named(name), Some(Language::French), "{name}");
+            for name in names.split(' ') {
+                assert_eq!(Language::named(name), Some(language), "{name}");
+            }
         }
-        for name in ["en", "en-GB", "eng", "English", "anglais"] {
-            assert_eq!(Language::named(name), Some(Language::English), "{name}");
-        }
-        for name in ["", "de", "frison", "enquête"] {
+        for name in ["", "pl", "frison", "enquête"] {
             assert_eq!(Language::named(name), None, "{name}");
         }
     }
 
     #[test]
-    fn metadata_go_before_the_text_and_french_is_the_last_resort() {
+    fn metadata_go_before_the_text() {
         let english = "What is it?";
-        assert_eq!(Language::of(Some("fr"), english), Language::French);
-        assert_eq!(Language::of(Some("klingon"), english), Language::English);
-        assert_eq!(Language::of(None, english), Language::English);
-        assert_eq!(Language::of(None, "CDI CDD"), Language::French);
+        assert_eq!(
+            Guess::of_document(Some("fr"), "", english),
+            Guess::Sure(Language::French)
+        );
+        assert_eq!(
+            Guess::of_document(Some("klingon"), "", english),
+            Guess::Sure(Language::English)
+        );
+        assert_eq!(Guess::of(english), Guess::Sure(Language::English));
+        assert!(matches!(Guess::of("CDI CDD"), Guess::Unsure(_)));
     }
 
     #[test]
@@ -112,14 +449,72 @@ mod tests {
             ),
             ("prix de l’or", Some(Language::French)),
             ("L'employeur", Some(Language::French)),
-            ("cancer in children", Some(Language::English)),
+            ("Wann wird das Gemüse geliefert?", Some(Language::German)),
+            (
+                "¿Cuándo abre la biblioteca del barrio?",
+                Some(Language::Spanish),
+            ),
+            (
+                "Quando apre la biblioteca del quartiere?",
+                Some(Language::Italian),
+            ),
+            (
+                "L'ingresso nell’ospedale è vietato",
+                Some(Language::Italian),
+            ),
+            (
+                "Quando abre a biblioteca do bairro?",
+                Some(Language::Portuguese),
+            ),
+            ("Wanneer gaat de bibliotheek open?", Some(Language::Dutch)),
+            ("The WHO and the UN", Some(Language::English)),
             ("car insurance", None),
             ("congés payés", None),
-            ("prix or", None),
+            ("UN resolutions", None),
             ("110-1", None),
             ("", None),
         ] {
-            assert_eq!(Language::detected(&tokens(text)), expected, "{text}");
+            let guess = Guess::of(text);
+            match expected {
+                Some(language) => assert_eq!(guess, Guess::Sure(language), "{text}"),
+                None => assert!(matches!(guess, Guess::Unsure(_)), "{text}: {guess:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_without_stop_words_is_in_another_language() {
+        let polish = "Biblioteka miejska otwiera drzwi wszystkim mieszkańcom każdego ranka oprócz niedziel. ".repeat(8);
+        assert_eq!(Guess::of(&polish), Guess::Other);
+    }
+
+    #[test]
+    fn words_of_two_languages_tell_none() {
+        for word in ["car", "or", "but", "contrat"] {
+            assert!(Guess::of(word).languages() == Languages::ALL, "{word}");
+        }
+    }
+
+    #[test]
+    fn accents_distinguish_stop_words_from_nouns() {
+        for (word, language, expected) in [
+            ("mais", Language::French, true),
+            ("maïs", Language::French, false),
+            ("sur", Language::French, true),
+            ("sûr", Language::French, false),
+            ("meme", Language::French, true),
+            ("même", Language::French, true),
+            ("été", Language::French, false),
+            ("the", Language::English, true),
+            ("thé", Language::English, false),
+            ("car", Language::English, false),
+            ("für", Language::German, true),
+        ] {
+            assert_eq!(
+                Guess::Sure(language).is_stop_word(word),
+                expected,
+                "{word} in {language:?}"
+            );
         }
     }
 }

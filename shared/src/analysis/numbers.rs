@@ -1,15 +1,190 @@
-//! What is a number, and where it ends.
+//! Numbers, amounts, and numbers with their unit.
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::{
+    normal::without_accents,
+    tokens::{Role, Scanner},
+};
+
+/// Units as they are written after a number, the first of each line as it is searched. Names in full are found
+/// by the same abbreviation.
+const UNITS: [&str; 40] = [
+    "ko kb kio kib kilooctet kilooctets kilobyte kilobytes",
+    "mo mb mio mib megaoctet megaoctets megabyte megabytes",
+    "go gb gio gib gigaoctet gigaoctets gigabyte gigabytes",
+    "to tb tio tib teraoctet teraoctets terabyte terabytes",
+    "mm millimetre millimetres millimeter millimeters milimetros",
+    "cm centimetre centimetres centimeter centimeters centimetros centimetri",
+    "m metre metres meter meters metro metros metri",
+    "km kilometre kilometres kilometer kilometers kilometros chilometri quilometros",
+    "mg milligramme milligrammes milligram milligrams miligramos milligrammi",
+    "g gramme grammes gram grams gramm gramos grammi gramas",
+    "kg kilo kilos kilogramme kilogrammes kilogram kilograms kilogramm kilogramos chilogrammi",
+    "ml millilitre millilitres milliliter milliliters mililitros millilitri",
+    "cl centilitre centilitres centiliter",
+    "l litre litres liter liters litro litros litri",
+    "ms",
+    "s sec",
+    "min",
+    "h",
+    "v volt volts",
+    "w watt watts",
+    "kw",
+    "kwh",
+    "wh",
+    "mah",
+    "ah",
+    "hz",
+    "khz",
+    "mhz",
+    "ghz",
+    "kva",
+    "bar",
+    "hpa",
+    "db",
+    "dpi ppp",
+    "px",
+    "mp mpx",
+    "rpm",
+    "nm",
+    "mbps mbit",
+    "gbps gbit",
+];
+
+impl Scanner<'_> {
+    /// `12 000`, `2 718,40`, `16 Go`, `16Go`, `14 h 30`: a number in its one spelling, and with its unit.
+    pub(super) fn quantity(&mut self, at: usize) -> Option<usize> {
+        if let Some((number, unit)) = glued(self.word(at))
+            && let Some(unit) = unit_of(unit)
+        {
+            let amount = Amount::of(number);
+            self.push_amount(&amount, true);
+            self.push_code(Role::Form, format!("{}{unit}", amount.value));
+            return Some(at + 1);
+        }
+        let (end, amount) = self.amount(at)?;
+        if self.end_of_hyphenated(end) > end {
+            return None;
+        }
+        let unit = self.next_after(end, |gap| gap == " ");
+        let is_minutes = |word: &&str| word.len() == 2 && is_number(word);
+        if let Some(unit) = unit
+            .filter(|&unit| unit != "to" || self.words[end + 1].upper)
+            .and_then(unit_of)
+        {
+            let minutes = self
+                .next_after(end + 1, |gap| gap == " ")
+                .filter(is_minutes);
+            if let (Some(minutes), "h") = (minutes, unit) {
+                self.push_code(Role::Counted, format!("{}h{minutes}", amount.value));
+                return Some(end + 3);
+            }
+            self.push_amount(&amount, true);
+            self.push_code(Role::Form, format!("{}{unit}", amount.value));
+            self.push_text(Role::Indexed, self.word(end + 1));
+            return Some(end + 2);
+        }
+        let minutes = self.next_after(end, |gap| gap == ":").filter(is_minutes);
+        if let Some(minutes) = minutes.filter(|_| amount.value.len() < 3) {
+            self.push_spaced(end + 1, format!("{}h{minutes}", amount.value));
+        }
+        let is_money = self.before(at).ends_with(['$', '€', '£', '¥']);
+        let is_money = is_money
+            || self.text[self.words[end].end..]
+                .trim_start()
+                .starts_with(['$', '€', '£', '¥']);
+        self.push_amount(&amount, is_money);
+        Some(end + 1)
+    }
+
+    /// A number, and the word that it ends at: its thousands may be apart.
+    fn amount(&self, at: usize) -> Option<(usize, Amount)> {
+        let first = self.word(at);
+        if !first.starts_with(|first: char| first.is_ascii_digit())
+            || first.contains(char::is_alphabetic)
+        {
+            return None;
+        }
+        let mut end = at;
+        if is_number(first) && first.len() <= 3 && !first.starts_with('0') {
+            while let Some(group) = self.next_after(end, |gap| gap == " ") {
+                let (whole, fraction) = group.split_once([',', '.']).unwrap_or((group, "0"));
+                if whole.len() != 3 || !is_number(whole) || !is_number(fraction) {
+                    break;
+                }
+                end += 1;
+                if whole.len() < group.len() {
+                    break;
+                }
+            }
+        }
+        if end == at {
+            return Some((at, Amount::of(first)));
+        }
+        if self.end_of_hyphenated(end) > end {
+            return None;
+        }
+        let number = self.slice(at, end).replace(' ', "").replace(',', ".");
+        Some((
+            end,
+            Amount {
+                value: number,
+                is_money: true,
+            },
+        ))
+    }
+
+    /// An amount of money or of a unit is the same with and without the zeros at its end; `1.10` alone may be a
+    /// version, which is not `1.1`.
+    fn push_amount(&mut self, amount: &Amount, has_unit: bool) {
+        let value = &amount.value;
+        if (has_unit || amount.is_money) && value.matches('.').count() == 1 {
+            let trimmed = value.trim_end_matches('0').trim_end_matches('.');
+            self.push_code(Role::Counted, trimmed.to_owned());
+            let (_, fraction) = value.split_once('.').unwrap_or_default();
+            if trimmed.len() < value.len() {
+                self.push_code(Role::Form, value.clone());
+            } else if fraction.len() == 1 {
+                self.push_code(Role::Indexed, format!("{value}0"));
+            }
+        } else {
+            self.push_code(Role::Counted, value.clone());
+            self.push_compact_date(value);
+        }
+    }
+}
+
+/// A number in its one spelling.
+struct Amount {
+    value: String,
+    /// Whether its spelling tells that it is no version.
+    is_money: bool,
+}
+
+impl Amount {
+    fn of(word: &str) -> Self {
+        let value = number(word);
+        let is_money = word.contains([',', '\'']) && value.contains('.');
+        Self { value, is_money }
+    }
+}
+
 /// The words of UAX 29, but lists of numbers without spaces as their numbers: `8,8-1,9`.
 pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
-    let mut words = Vec::new();
+    let mut words = Vec::with_capacity(text.len() / 6);
     for (start, word) in text.unicode_word_indices() {
+        // A mark on a blank makes a word with the blank.
+        let skipped = word.find(char::is_alphanumeric).unwrap_or(0);
+        let (start, word) = (start + skipped, &word[skipped..]);
+        let commas = word.matches(',').count();
+        if commas == 0 {
+            words.push((start, word));
+            continue;
+        }
         let hyphenated =
             text[..start].ends_with('-') || text[start + word.len()..].starts_with('-');
-        let commas = word.matches(',').count();
-        if (commas > 0 && hyphenated) || (commas > 1 && !is_grouped(word)) {
+        if hyphenated || (commas > 1 && !is_grouped(word) && grouped_decimal(word).is_none()) {
             let mut at = start;
             for part in word.split(',') {
                 words.push((at, part));
@@ -22,22 +197,16 @@ pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
     words
 }
 
-/// One spelling of a number: `1,5` is `1.5`, `12,000` and `12.000` are `12000`.
+/// One spelling of a number: `1,5` is `1.5`, `12,000` and `12.000` are `12000`, and `1.234,56`, `1,234.56` and
+/// `1'234.56` are `1234.56`.
 pub(super) fn number(word: &str) -> String {
     if is_grouped(word) {
-        word.replace([',', '.'], "")
+        word.replace([',', '.', '\''], "")
+    } else if let Some((whole, fraction)) = grouped_decimal(word) {
+        format!("{}.{fraction}", whole.replace([',', '.', '\''], ""))
     } else {
         word.replace(',', ".").replace('\'', "")
     }
-}
-
-/// Whether commas or dots only group the digits of a number by thousands.
-pub(super) fn is_grouped(word: &str) -> bool {
-    let mut groups = word.split([',', '.']);
-    groups
-        .next()
-        .is_some_and(|first| is_number(first) && first.len() <= 3 && !first.starts_with('0'))
-        && groups.all(|group| group.len() == 3 && is_number(group))
 }
 
 pub(super) fn is_number(word: &str) -> bool {
@@ -45,10 +214,60 @@ pub(super) fn is_number(word: &str) -> bool {
 }
 
 pub(super) fn has_digit(word: &str) -> bool {
-    word.chars().any(char::is_numeric)
+    if word.is_ascii() {
+        word.bytes().any(|byte| byte.is_ascii_digit())
+    } else {
+        word.chars().any(char::is_numeric)
+    }
 }
 
-/// Whether a code may be the number of an article without its letter: `110-1`, `8222-5-1`.
-pub(super) fn is_article_number(code: &str) -> bool {
-    code.contains('-') && code.split('-').all(is_number)
+/// Whether commas, dots or apostrophes only group the digits of a number by thousands.
+fn is_grouped(word: &str) -> bool {
+    let mut groups = word.split([',', '.', '\'']);
+    groups
+        .next()
+        .is_some_and(|first| is_number(first) && first.len() <= 3 && !first.starts_with('0'))
+        && groups.all(|group| group.len() == 3 && is_number(group))
+}
+
+/// The whole and the fraction of a number whose thousands are grouped by one sign and whose fraction begins with
+/// another.
+fn grouped_decimal(word: &str) -> Option<(&str, &str)> {
+    let point = word.rfind([',', '.'])?;
+    let (whole, fraction) = (&word[..point], &word[point + 1..]);
+    let sign = word[point..].chars().next()?;
+    let is_apart = whole.contains([',', '.', '\'']) && !whole.contains(sign);
+    (is_apart && is_grouped(whole) && is_number(fraction)).then_some((whole, fraction))
+}
+
+/// A number and the letters right after it: `16go`, `1,5m`, `3m2`.
+fn glued(word: &str) -> Option<(&str, &str)> {
+    let end = word
+        .find(|character: char| character.is_alphabetic())
+        .filter(|&end| end > 0)?;
+    let (number, unit) = word.split_at(end);
+    let is_amount = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
+    (is_amount && number.ends_with(|last: char| last.is_ascii_digit())).then_some((number, unit))
+}
+
+/// The unit that a word names, as it is searched.
+fn unit_of(word: &str) -> Option<&'static str> {
+    let word = &*without_accents(word);
+    // Areas and volumes: what follows `m` and `cm` of `m²`.
+    match word {
+        "m2" => return Some("m2"),
+        "m3" => return Some("m3"),
+        "cm2" => return Some("cm2"),
+        "cm3" => return Some("cm3"),
+        "km2" => return Some("km2"),
+        _ => {}
+    }
+    let mut units = UNITS.iter();
+    units.find_map(|names| {
+        let mut names = names.split(' ');
+        let unit = names.next()?;
+        (unit == word || names.any(|name| name == word)).then_some(unit)
+    })
 }

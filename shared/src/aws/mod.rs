@@ -4,13 +4,13 @@
 pub(crate) mod s3;
 pub(crate) mod sqs;
 
-use std::{env, time::Duration, time::SystemTime};
+use std::{borrow::Cow, env, time::Duration, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
-        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-        UriPathNormalizationMode, sign,
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+        SigningInstructions, SigningSettings, UriPathNormalizationMode, sign,
     },
     sign::v4,
 };
@@ -85,6 +85,17 @@ impl AwsError {
     }
 }
 
+/// The domains of AWS's partitions other than the usual one, by how their regions' names begin:
+/// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>.
+const SUFFIXES: [(&str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+];
+
 impl Service {
     /// Where the service is, without a slash at the end. AWS's own variables may lead to another endpoint:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
@@ -103,11 +114,11 @@ impl Service {
 
     /// The end of the host names of the region.
     pub(crate) fn domain(&self) -> String {
-        let suffix = if self.region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
+        let suffixes = SUFFIXES.iter();
+        let suffix = suffixes
+            .copied()
+            .find(|(regions, _)| self.region.starts_with(regions))
+            .map_or("amazonaws.com", |(_, suffix)| suffix);
         format!("{}.{suffix}", self.region)
     }
 
@@ -168,19 +179,27 @@ impl Service {
         }
     }
 
+    /// The parameters that, added to a URL, let whoever has it ask in our name for so long.
+    pub(crate) fn presigned(
+        &self,
+        url: &str,
+        lifetime: Duration,
+    ) -> Result<Vec<(&'static str, Cow<'static, str>)>, AwsError> {
+        let request = Request {
+            method: Method::GET,
+            url: url.to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+        };
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(lifetime);
+        let (_, parameters) = self.instructions(&request, settings)?.into_parts();
+        Ok(parameters)
+    }
+
     /// The headers by which AWS knows who asks.
     fn signature(&self, request: &Request) -> Result<Vec<(String, String)>, AwsError> {
-        let unsigned = |cause: &dyn std::fmt::Display| AwsError::Signing(cause.to_string());
-        let identity = Credentials::new(
-            credential("AWS_ACCESS_KEY_ID")?,
-            credential("AWS_SECRET_ACCESS_KEY")?,
-            env::var("AWS_SESSION_TOKEN")
-                .ok()
-                .filter(|token| !token.is_empty()),
-            None,
-            "environment",
-        )
-        .into();
         let mut settings = SigningSettings::default();
         if self.name == "s3" {
             // S3 signs the path as it is sent, and wants the body's hash in a header:
@@ -189,6 +208,28 @@ impl Service {
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
+        let instructions = self.instructions(request, settings)?;
+        let headers = instructions.headers();
+        Ok(headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
+    }
+
+    fn instructions(
+        &self,
+        request: &Request,
+        settings: SigningSettings,
+    ) -> Result<SigningInstructions, AwsError> {
+        let unsigned = |cause: &dyn std::fmt::Display| AwsError::Signing(cause.to_string());
+        let session = env::var("AWS_SESSION_TOKEN").ok();
+        let identity = Credentials::new(
+            credential("AWS_ACCESS_KEY_ID")?,
+            credential("AWS_SECRET_ACCESS_KEY")?,
+            session.filter(|token| !token.is_empty()),
+            None,
+            "environment",
+        )
+        .into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
@@ -209,13 +250,8 @@ impl Service {
             SignableBody::Bytes(&request.body),
         )
         .map_err(|error| unsigned(&error))?;
-        let (instructions, _) = sign(signable, &parameters)
-            .map_err(|error| unsigned(&error))?
-            .into_parts();
-        Ok(instructions
-            .headers()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect())
+        let signed = sign(signable, &parameters).map_err(|error| unsigned(&error))?;
+        Ok(signed.into_parts().0)
     }
 }
 

@@ -14,7 +14,7 @@ pub struct ModelConfig {
     pub folder: PathBuf,
     /// ONNX Runtime's shared library.
     pub library: PathBuf,
-    /// Threads of one inference; every core that the sandbox has if `EMBEDDING_THREADS` is not set.
+    /// Threads of one inference; if `EMBEDDING_THREADS` is not set, as many as the sandbox has cores.
     pub threads: usize,
 }
 
@@ -40,7 +40,7 @@ impl ModelConfig {
             .into(),
             threads: number(
                 "EMBEDDING_THREADS",
-                thread::available_parallelism().map_or(1, usize::from),
+                cores()?,
                 "must be a whole number from 1 to 64",
                 |n| (1..=64).contains(n),
             )?,
@@ -55,5 +55,45 @@ impl ModelConfig {
             folder,
             ..self.clone()
         })
+    }
+}
+
+/// Megabytes of memory for which Lambda gives a function one core; more or less of it is in proportion.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
+const MEGABYTES_OF_ONE_CORE: usize = 1_769;
+
+/// Whole cores of the sandbox. Lambda shows more of them than it gives: two threads on one core are in each other's way.
+fn cores() -> Result<usize, ConfigError> {
+    let visible = thread::available_parallelism().map_or(1, usize::from);
+    let whole = "must be a whole number of megabytes";
+    let memory = number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", usize::MAX, whole, |_| {
+        true
+    })?;
+    Ok(cores_of(memory).min(visible))
+}
+
+fn cores_of(megabytes: usize) -> usize {
+    megabytes
+        .saturating_add(MEGABYTES_OF_ONE_CORE / 2)
+        .div_euclid(MEGABYTES_OF_ONE_CORE)
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_has_a_core_for_each_1769_megabytes_and_at_least_one() {
+        for (megabytes, cores) in [
+            (128, 1),
+            (1_769, 1),
+            (2_048, 1),
+            (3_008, 2),
+            (3_538, 2),
+            (10_240, 6),
+        ] {
+            assert_eq!(cores_of(megabytes), cores, "{megabytes}");
+        }
     }
 }

@@ -203,10 +203,11 @@ impl DatabaseError {
             "26000" | "42P05" => Self::Shared(error),
             // protocol_violation, where the statement of our name has other parameters.
             "08P01" if message.contains("prepared statement") => Self::Shared(error),
-            // lock_not_available.
-            "55P03" => Self::Overloaded(error),
             // insufficient_privilege.
             "42501" => Self::Forbidden(message),
+            // lock_not_available; undefined_file and duplicate_file: a server that lacks a library keeps its
+            // connections.
+            "55P03" | "58P01" | "58P02" => Self::Overloaded(error),
             // undefined_function, undefined_table, undefined_object, undefined_column, invalid_schema_name.
             "42883" | "42P01" | "42704" | "42703" | "3F000" => Self::NotMigrated(message),
             // A syntax error is one of text that was made into a question.

@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{Cause, DatabaseError};
+use super::{Cause, DatabaseError, token};
 use crate::{cause::chain, client, config::DatabaseConfig, secret::Secret};
 
 pub(super) const URL: &str = "DATABASE_URL";
@@ -17,9 +17,17 @@ const CREDENTIALS: &str = "DATABASE_CREDENTIALS";
 #[derive(Debug)]
 pub(super) struct Source {
     url: Secret,
-    credentials: Option<Secret>,
+    credentials: Option<Kept>,
     /// Built when AWS is first asked: it reads the authorities of the system.
     client: OnceCell<Client>,
+}
+
+/// Where the credentials are from.
+#[derive(Debug)]
+enum Kept {
+    Secret(Secret),
+    /// A token of IAM is made each time.
+    Iam,
 }
 
 /// The URL, and what takes the place of its user and password. Two of them are compared to tell
@@ -48,11 +56,11 @@ impl Source {
         };
         Ok(Self {
             url: parse(URL, &config.url)?,
-            credentials: config
-                .credentials
-                .as_deref()
-                .map(|credentials| parse(CREDENTIALS, credentials))
-                .transpose()?,
+            credentials: match config.credentials.as_deref() {
+                Some(token::IAM) => Some(Kept::Iam),
+                Some(credentials) => Some(Kept::Secret(parse(CREDENTIALS, credentials)?)),
+                None => None,
+            },
             client: OnceCell::new(),
         })
     }
@@ -62,7 +70,8 @@ impl Source {
         Some(Login {
             url: self.url.given()?,
             credentials: match &self.credentials {
-                Some(credentials) => Some(credentials.given()?),
+                Some(Kept::Secret(credentials)) => Some(credentials.given()?),
+                Some(Kept::Iam) => return None,
                 None => None,
             },
         })
@@ -84,15 +93,19 @@ impl Source {
         };
         let credentials = async {
             match &self.credentials {
-                Some(credentials) => fetch(CREDENTIALS, credentials).await.map(Some),
-                None => Ok(None),
+                Some(Kept::Secret(credentials)) => fetch(CREDENTIALS, credentials).await.map(Some),
+                Some(Kept::Iam) | None => Ok(None),
             }
         };
         let both = async { tokio::try_join!(fetch(URL, &self.url), credentials) };
-        let (url, credentials) = timeout(limit, both).await.unwrap_or_else(|_| {
+        let (url, mut credentials) = timeout(limit, both).await.unwrap_or_else(|_| {
             let late = format!("AWS did not answer within {} ms", limit.as_millis());
             Err(unfetched(URL, &late))
         })?;
+        if let Some(Kept::Iam) = self.credentials {
+            let token = token::credentials(&url).map_err(|why| unfetched(CREDENTIALS, &why))?;
+            credentials = Some(token.into());
+        }
         Ok(Login { url, credentials })
     }
 }

@@ -22,6 +22,7 @@ mod proof;
 mod roots;
 mod route;
 mod statement;
+mod token;
 mod transaction;
 
 use std::{pin::pin, time::Duration};
@@ -199,7 +200,8 @@ impl Database {
         }
         *used = lease.backend().cloned();
         let rows = if lease.is_doubtful() {
-            self.fetch_in_doubt(&mut lease, limit, statement).await
+            // On the heap, as all that is rarely needed.
+            Box::pin(self.fetch_in_doubt(&mut lease, limit, statement)).await
         } else {
             deadline::answered(limit, statement.fetch_all(lease.connection())).await
         };

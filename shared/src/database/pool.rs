@@ -94,7 +94,8 @@ impl Pool {
         let idle = lock(&self.idle).pop();
         let (connected, doubtful) = match idle {
             Some(Idle { connected, since }) => (connected, has_passed(TRUSTED, since)),
-            None => (self.route.connect(deadline).await?, false),
+            // On the heap: what is hardly ever needed must not make each request larger.
+            None => (Box::pin(self.route.connect(deadline)).await?, false),
         };
         Ok(Lease {
             connected: Some(connected),
@@ -106,9 +107,7 @@ impl Pool {
 
     /// A connection outside the pool.
     pub(super) async fn connect(&self) -> Result<Connected, DatabaseError> {
-        self.route
-            .connect(Instant::now() + self.acquire_timeout)
-            .await
+        Box::pin(self.route.connect(Instant::now() + self.acquire_timeout)).await
     }
 
     /// Forgets the idle connections: one that was lost tells that they may be too. They are dropped,

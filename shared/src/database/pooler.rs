@@ -28,6 +28,23 @@ pub struct Standing {
     pub proof: Proof,
 }
 
+impl Standing {
+    /// What was found out and what follows, in words.
+    pub(super) fn consequence(self) -> String {
+        let evidence = self.proof.evidence();
+        let unnamed = "statements are unnamed in transactions, four round trips each";
+        match (self.pooler, self.proof) {
+            (Pooler::Direct, _) => {
+                format!("{evidence}; statements are named, one round trip each")
+            }
+            (_, Proof::StartupOptions) => format!(
+                "{evidence}; {unnamed}: if no pooler is in between, DATABASE_POOLER=direct saves three"
+            ),
+            _ => format!("{evidence}; {unnamed}"),
+        }
+    }
+}
+
 impl Pooler {
     /// The pooler that `setting` names, or for `auto` the one that the address tells. What is
     /// [`Self::Direct`] by this has to be proven.

@@ -149,7 +149,7 @@ impl Route {
                 pooler = pooler.word(),
                 proof = proof.word(),
                 "connected: {}",
-                self.consequence(connected.standing)
+                connected.standing.consequence()
             );
         }
         *self.lock() = Some(connected.standing);
@@ -209,20 +209,6 @@ impl Route {
             Pooler::Transaction
         };
         Standing { pooler, proof }
-    }
-
-    fn consequence(&self, standing: Standing) -> String {
-        let evidence = standing.proof.evidence();
-        match standing.pooler {
-            Pooler::Direct => format!("{evidence}; statements are named, one round trip each"),
-            _ if standing.proof == Proof::StartupOptions => format!(
-                "{evidence}; statements are unnamed in transactions, four round trips each: if no pooler is \
-                 in between, DATABASE_POOLER=direct saves three"
-            ),
-            _ => {
-                format!("{evidence}; statements are unnamed in transactions, four round trips each")
-            }
-        }
     }
 
     fn refuse_if_vouched(&self, evidence: &str) -> Result<(), DatabaseError> {

@@ -2,7 +2,7 @@
 
 use super::{batch::CheckedDocument, input::read_line};
 use crate::{
-    analysis::{self, Language, Terms},
+    analysis::{self, Guess, Terms},
     embedder::{Embedder, EmbedderError},
 };
 
@@ -89,14 +89,15 @@ fn chunks(
     embedder: &Embedder,
     document: &CheckedDocument,
 ) -> Result<Vec<PreparedChunk>, EmbedderError> {
-    let language = Language::of(document.metadata.language().as_deref(), &document.content);
+    let named = document.metadata.language();
+    let guess = Guess::of_document(named.as_deref(), &document.title, &document.content);
     let chunks = embedder
         .chunks(&document.title, &document.content)?
         .into_iter();
     Ok(chunks
         .map(|chunk| PreparedChunk {
             start: i32::try_from(chunk.start).unwrap_or(i32::MAX),
-            terms: analysis::passage(&document.title, &chunk.content, language),
+            terms: analysis::passage(&document.title, &chunk.content, guess),
             content: chunk.content,
             embedding: Vec::new(),
         })

@@ -288,6 +288,7 @@ fn load_session(config: &ModelConfig, manifest: &Manifest) -> Result<TextEmbeddi
         .with_environment(environment)
         .with_max_length(manifest.max_tokens)
         .with_intra_threads(config.threads)
+        .with_session_config(runtime::NO_SPINNING.0, runtime::NO_SPINNING.1)
         // Weights in a file beside the graph are mapped, not read: half the start, shared pages.
         .with_session_config(
             "session.model_external_initializers_file_folder_path",

@@ -7,6 +7,10 @@ use ort::environment::Environment;
 
 use super::EmbedderError;
 
+/// A setting of each session: threads without work sleep. They would try again and again for some milliseconds, which
+/// on Lambda takes from the same quota as the work.
+pub(crate) const NO_SPINNING: (&str, &str) = ("session.intra_op.allow_spinning", "0");
+
 /// Loads the library and creates its environment at the first call; later calls share it.
 pub(crate) fn environment(library: &Path) -> Result<Environment, EmbedderError> {
     static ENVIRONMENT: OnceCell<Environment> = OnceCell::new();

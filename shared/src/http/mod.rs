@@ -1,5 +1,6 @@
 //! From events to answers: what every function does around its `handle`.
 
+mod cors;
 #[cfg(target_os = "linux")]
 mod nagle;
 mod request;
@@ -98,6 +99,7 @@ where
     let running = Running::start(function, needs).await?;
     let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
+        let page = cors::Page::of(&request);
         let answer = running.answer(request, &handle);
         async move {
             let (outcome, guard) = answer.await;
@@ -108,6 +110,7 @@ where
             let mut response =
                 outcome.unwrap_or_else(|error| whole(response::finish(Err(error), &request_id)));
             response::identify(&mut response, &request_id);
+            page.allow(response.headers_mut());
             telemetry::answered(response.status().as_u16());
             Ok::<_, Infallible>(stream::guarded(response, guard))
         }
@@ -179,6 +182,10 @@ pub fn deadline(request: &Request) -> Instant {
 fn route_key(request: &Request) -> String {
     let key = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone(),
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            let path = context.resource_path.as_deref();
+            path.map(|path| format!("{} {path}", context.http_method))
+        }
         _ => None,
     };
     key.unwrap_or_else(|| "$default".to_owned())

@@ -8,6 +8,10 @@ pub(crate) const PGVECTOR: (u32, u32) = (0, 8);
 
 /// The server and the role, as far as a migration depends on them.
 #[derive(sqlx::FromRow)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent answers of one look at the server"
+)]
 struct Server {
     role: String,
     database: String,

@@ -126,7 +126,10 @@ impl Search {
     ) -> Result<Vec<Hit>, DatabaseError> {
         let terms = match self.mode {
             Mode::Semantic => Vec::new(),
-            Mode::Keyword | Mode::Hybrid => analysis::query(self.query.as_str()),
+            Mode::Keyword | Mode::Hybrid => {
+                let terms = analysis::query_terms(self.query.as_str());
+                terms.into_iter().map(|(term, _)| term).collect()
+            }
         };
         let filter = self
             .filter

@@ -139,7 +139,7 @@ async fn a_document_whose_first_answer_was_lost_is_told_as_created() -> Outcome 
         ] {
             sql.run("SELECT pg_advisory_lock(7)").await?;
             let answer = async { put(id, content).await };
-            let lose = async {
+            let strike = async {
                 let waits =
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
                      AND wait_event = 'advisory'";
@@ -149,8 +149,8 @@ async fn a_document_whose_first_answer_was_lost_is_told_as_created() -> Outcome 
                 proxy.strike(Fault::LostAnswer);
                 sql.run("SELECT pg_advisory_unlock(7)").await
             };
-            let (answer, lost) = join(answer, lose).await;
-            lost?;
+            let (answer, struck) = join(answer, strike).await;
+            struck?;
             let answer = answer?;
             let body: serde_json::Value = serde_json::from_str(&answer.text)?;
             assert_eq!(body["status"], expected, "{pooler}, {id}: {body}");

@@ -25,6 +25,7 @@ pub(super) fn all(results: &Results) -> Vec<Figure> {
         warm::rates(results),
         warm::sandboxes(results),
         warm::kinds(results),
+        warm::quota(results),
         data::recall(results),
         data::scaling(results),
         data::index(results),

@@ -3,6 +3,7 @@
 use super::{Figure, colour_of, milliseconds};
 use crate::{
     RAPPEL,
+    quota::Share,
     report::plot::{Bar, Curve, bars, curves, number},
     results::Results,
     statistics::Summary,
@@ -141,5 +142,29 @@ pub(super) fn kinds(results: &Results) -> Option<Figure> {
         caption: "One sandbox, one search after the other, p50; the mark is p99. Filters match documents that were \
                   marked at random."
             .to_owned(),
+    })
+}
+
+pub(super) fn quota(results: &Results) -> Option<Figure> {
+    let bar = |share: &Share| Bar {
+        label: format!("{} MB", share.megabytes),
+        parts: vec![(0, share.took.p50)],
+        text: format!("{}, ${:.2}", milliseconds(share.took.p50), share.dollars),
+        ..Bar::default()
+    };
+    let all: Vec<Bar> = results.quota.iter().map(bar).collect();
+    let least = results.quota.iter().map(|share| share.processor_ms);
+    let (least, most) = least.fold((f64::INFINITY, 0.0), |(least, most), next| {
+        (f64::min(least, next), f64::max(most, next))
+    });
+    (!all.is_empty()).then(|| Figure {
+        heading: "Hybrid searches by a function's memory",
+        svg: bars("ms", &[], &all),
+        caption: format!(
+            "One sandbox with the share of a processor that Lambda gives, in periods of 20 ms, one search after the other, \
+             p50, and the dollars of a million. A search takes {} to {} of a processor.",
+            milliseconds(least),
+            milliseconds(most),
+        ),
     })
 }

@@ -1,0 +1,496 @@
+use super::*;
+
+fn query(text: &str) -> Vec<String> {
+    query_terms(text)
+        .into_iter()
+        .map(|(term, _)| term)
+        .collect()
+}
+
+fn passage_of(text: &str) -> Vec<String> {
+    let terms = passage("", text, Guess::of(text));
+    terms
+        .frequencies
+        .into_iter()
+        .map(|(term, _)| term)
+        .collect()
+}
+
+/// How many of a question's words a text has.
+fn found(question: &str, text: &str) -> (usize, usize) {
+    let (words, terms) = (query_words(question), passage_of(text));
+    let having = words
+        .iter()
+        .filter(|forms| forms.iter().any(|form| terms.contains(form)));
+    (having.count(), words.len())
+}
+
+/// Each question finds the text by every one of its words.
+fn assert_finds(pairs: &[(&str, &str)]) {
+    for (question, text) in pairs {
+        let (having, all) = found(question, text);
+        assert!(
+            having == all && all > 0,
+            "{:?} in {text}: {:?}",
+            query_words(question),
+            passage_of(text)
+        );
+    }
+}
+
+/// No question finds the text by any of its words.
+fn assert_misses(pairs: &[(&str, &str)]) {
+    for (question, text) in pairs {
+        let (having, all) = found(question, text);
+        assert!(
+            having == 0 && all > 0,
+            "{:?} in {text}: {:?}",
+            query_words(question),
+            passage_of(text)
+        );
+    }
+}
+
+/// All writings find each other, and none of them finds any of the others.
+fn assert_same(writings: &[&str], others: &[&str]) {
+    for one in writings {
+        for same in writings {
+            assert_finds(&[(one, &format!("Réf. {same}, à noter"))]);
+        }
+        for other in others {
+            let whole = found(one, writings[0]);
+            let partly = found(one, other);
+            let shared: Vec<String> = query(one)
+                .into_iter()
+                .filter(|term| passage_of(other).contains(term))
+                .collect();
+            assert!(
+                shared.len() < query(one).len(),
+                "{one} is {other}: {shared:?}, {whole:?}, {partly:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_french_user_expects_to_find() {
+    assert_finds(&[
+        ("employes", "L’employé et l’employée"),
+        ("salariée", "les salariés"),
+        ("Quels travaux publics ?", "Les travaux publics"),
+        ("journal", "les journaux"),
+        ("generaux", "le général"),
+        ("le règlement intérieur", "REGLEMENT INTERIEUR"),
+        ("œuvre", "mis en oeuvre"),
+        ("l'arc en ciel", "L'arc-en-ciel"),
+        ("prudhommes", "conseil de prud’hommes"),
+        ("le salarié", "un·e salarié·e"),
+        ("qu'est-ce qu'une SARL ?", "La S.A.R.L. est une société."),
+        ("article L110-1", "art.L.110-1 ; l’article L. 110-1 du code"),
+        ("l 110-1", "l’article L. 110-1"),
+        ("article 110-1", "l’article L. 110-1"),
+        ("le R123-4", "R*123-4"),
+        ("le délai du D. 8222-5-1", "délai, D8222-5-1"),
+        ("la covid", "Covid-19"),
+        ("la guerre de 1914", "Guerre 1914–1918"),
+        ("12000 euros", "12 000 euros, 12\u{202f}000 euros"),
+        ("le taux de 1,5 %", "taux : 1.5%"),
+        ("Quel est le prix de l'or ?", "Le prix de l’or"),
+        ("le thé", "les thés verts"),
+        ("vitamine D", "La vitamine D"),
+        ("le contrat SA", "Le contrat de la S.A. Dupont"),
+    ]);
+}
+
+#[test]
+fn what_an_english_user_expects_to_find() {
+    assert_finds(&[
+        (
+            "What are the policies of the company?",
+            "The company has a policy.",
+        ),
+        ("running", "He runs"),
+        ("Parkinson disease", "Parkinson’s diseases"),
+        (
+            "How is it treated?",
+            "the treatment and treating: he treats",
+        ),
+        ("car insurance", "The insurance of the car"),
+        ("vitamin B12", "Vitamin B12"),
+    ]);
+}
+
+#[test]
+fn what_others_expect_to_find() {
+    assert_finds(&[
+        ("Wann öffnen die Häuser?", "Das Haus öffnet um acht."),
+        ("Tuer", "Die Tür ist zu."),
+        ("Oeffnung", "Die Öffnung des Tors"),
+        ("las publicaciones", "La publicación de la ley"),
+        ("publicacion", "La publicación de la ley"),
+        ("le ordinanze", "L'ordinanza del sindaco è nell’albo"),
+        ("albo", "L'ordinanza del sindaco è nell’albo"),
+        ("inscrições", "A inscrição de alunos não é gratuita"),
+        ("de vergunningen", "Een vergunning van de gemeente"),
+        ("библиотека", "Часы работы библиотеки"),
+        ("ΝΟΜΟΣ", "ο νόμος της χώρας"),
+        ("مدرسه", "المدرسة الجديدة"),
+        ("בית ספר", "בֵּית סֵפֶר"),
+        ("かばん", "赤いかばんを買う"),
+        ("東京", "東京都の天気"),
+        ("한국어", "한국어 문장"),
+        ("โรงเรียน", "นักเรียนไปโรงเรียนทุกวัน"),
+    ]);
+    assert_misses(&[
+        ("東京", "京都の東"),
+        ("โรงเรียน", "รถไฟออกแล้ว"),
+        ("ordinanze", "coordinare"),
+    ]);
+}
+
+#[test]
+fn an_identifier_is_found_however_it_is_written() {
+    assert_same(
+        &["v2.14.3", "2.14.3", "V2.14.3"],
+        &["v2.14.0", "2.4.13", "v12.14.3", "2.14.30"],
+    );
+    assert_same(&["Nimbus7.2", "nimbus 7.2"], &["Nimbus7.1", "Nimbus2.7"]);
+    assert_same(
+        &["QT-5310-K", "QT5310K", "qt5310k", "QT 5310 K", "qt-5310-k"],
+        &["QT-5310-L", "QT-5130-K", "TQ-5310-K"],
+    );
+    assert_same(&["16 Go", "16Go", "16 Gb", "16GB"], &["8 Go", "160 Go"]);
+    assert_same(&["3,5 m", "3.5m", "3,5 mètres", "3,50 m"], &["35 m", "3 m"]);
+    assert_same(
+        &[
+            "8 431,70 €",
+            "8431,70",
+            "8,431.70",
+            "8.431,70 €",
+            "8'431.70",
+            "8431,7 €",
+        ],
+        &["8 431,07 €", "431,70 €", "84 317,00 €"],
+    );
+    assert_same(
+        &["12 000", "12000", "12.000", "12,000", "12\u{a0}000"],
+        &["12", "1 200"],
+    );
+    assert_same(
+        &[
+            "07/03/1998",
+            "7 mars 1998",
+            "1998-03-07",
+            "07.03.1998",
+            "March 7, 1998",
+            "7. März 1998",
+            "19980307",
+        ],
+        &["08/03/1998", "7 mai 1998"],
+    );
+    assert_same(
+        &[
+            "20230115_plan_de_masse.pdf",
+            "20230115_Plan_de_Masse",
+            "20230115-plan-de-masse.pdf",
+        ],
+        &["20230115_plan_de_coupe.pdf"],
+    );
+    assert_same(
+        &["GB29 NWBK 6016 1331 9268 19", "GB29NWBK60161331926819"],
+        &["GB29 NWBK 6016 1331 9268 18"],
+    );
+    assert_same(
+        &["978-2-07-036822-8", "9782070368228"],
+        &["978-2-07-036822-9"],
+    );
+    assert_same(&["SW1A 1AA", "sw1a1aa"], &["SW1A 2AA"]);
+    assert_same(&["R&D", "R & D"], &["R", "D"]);
+    assert_same(
+        &["anne.roy@mairie.example", "Anne.Roy@mairie.example"],
+        &["anne.ray@mairie.example"],
+    );
+    assert_same(
+        &[
+            "https://www.mairie.example/cartes/",
+            "http://mairie.example/cartes",
+        ],
+        &["https://mairie.example/plans"],
+    );
+    assert_same(&["C++"], &["C", "C#"]);
+    assert_same(&["C#", "c#"], &["C", "C++", "F#"]);
+    assert_same(&[".NET", ".net"], &["net"]);
+    assert_same(&["Node.js", "nodejs", "node.js"], &["Node"]);
+    assert_same(&["14h30", "14 h 30", "14:30"], &["14h45"]);
+}
+
+#[test]
+fn parts_of_an_identifier_find_it() {
+    assert_finds(&[
+        ("plan de masse", "20230115_plan_de_masse.pdf"),
+        ("20230115", "20230115_plan_de_masse.pdf"),
+        ("5310", "QT-5310-K"),
+        ("QT-5310", "QT-5310-K"),
+        ("mairie.example", "Écrire à anne.roy@mairie.example, merci"),
+        ("anne roy", "Écrire à anne.roy@mairie.example, merci"),
+        ("nimbus", "Le Nimbus7.2 du service"),
+        ("novembre 1998", "le 02/11/1998 et novembre"),
+        ("1998", "le 02/11/1998"),
+        ("64 Go", "Mémoire (Go) : 64"),
+        ("Java17", "Java 17"),
+        ("Java 8", "Java8"),
+    ]);
+}
+
+#[test]
+fn a_telephone_number_is_found_however_it_is_written() {
+    assert_same(
+        &[
+            "04 93 27 81 50",
+            "04.93.27.81.50",
+            "04-93-27-81-50",
+            "0493278150",
+            "+33 4 93 27 81 50",
+            "+33493278150",
+            "0033 4 93 27 81 50",
+            "+33 (0)4 93 27 81 50",
+        ],
+        &["04 93 27 81 51", "04 93 72 81 50", "05 93 27 81 50"],
+    );
+    assert_same(
+        &[
+            "(555) 010-4477",
+            "555-010-4477",
+            "+1 555 010 4477",
+            "1-555-010-4477",
+            "555.010.4477",
+        ],
+        &["(556) 010-4477"],
+    );
+    assert_same(
+        &[
+            "030 9018 2040",
+            "030/90182040",
+            "+49 30 90182040",
+            "0049 30 9018 2040",
+        ],
+        &["040 9018 2040"],
+    );
+    assert_same(
+        &["020 7946 0018", "+44 20 7946 0018", "(020) 7946 0018"],
+        &["020 7946 0081"],
+    );
+    assert_same(
+        &["91 234 56 78", "912345678", "+34 912 345 678"],
+        &["91 234 56 87"],
+    );
+    assert_same(&["06 4567 8901", "+39 06 45678901"], &["06 4567 8902"]);
+    assert_same(
+        &["0470 12 34 56", "+32 470 12 34 56", "0470/12.34.56"],
+        &["0470 12 34 65"],
+    );
+    assert_same(
+        &["+351 21 345 6789", "213 456 789", "21 345 67 89"],
+        &["213 456 798"],
+    );
+    assert_same(
+        &["8 (495) 123-45-67", "+7 495 123-45-67"],
+        &["8 (495) 123-45-76"],
+    );
+}
+
+#[test]
+fn spelling_with_hyphen_without_or_as_two_words_is_the_same() {
+    assert_same(&["e-mail", "email", "E-Mail"], &["mail"]);
+    assert_finds(&[
+        ("weekend", "La garde du week-end"),
+        ("week-end", "La garde du weekend"),
+        ("multi-sport", "le stage multisports"),
+        ("multisports", "le stage multi-sport"),
+        ("habitation", "la taxe d'habi-\ntation"),
+        ("co-working", "the coworking space"),
+    ]);
+    assert!(query("week end").contains(&"weekend".to_owned()));
+    // Hung pronouns are no part of a word.
+    assert!(
+        !query("Peut-on partir ?")
+            .iter()
+            .any(|term| term.contains("peuton"))
+    );
+}
+
+#[test]
+fn capitals_make_acronyms_of_stop_words() {
+    for (question, text) in [
+        ("WHO", "The WHO advises"),
+        ("IT", "the IT department is here"),
+        ("UN", "what the UN has adopted"),
+        ("OU", "le texte de l'OU et la suite"),
+        ("DES", "die Norm DES und der Rest"),
+    ] {
+        assert_finds(&[(question, text)]);
+    }
+    assert_misses(&[("WHO", "the man who knew"), ("IT", "it is what it is")]);
+    // Nothing in a line of capitals tells acronyms from words.
+    assert_eq!(query("QUI EST LE MAIRE DU VILLAGE"), ["mair", "villag"]);
+    assert_eq!(query("Qui est là ?"), Vec::<String>::new());
+}
+
+#[test]
+fn a_question_and_a_list_that_tell_no_language_find_each_other() {
+    for (question, list) in [
+        (
+            "the bakeries and the pharmacies",
+            "Pharmacies, bakeries, ferries.",
+        ),
+        ("les boulangeries du quartier", "Boulangeries, quartiers."),
+        ("Wo sind die Apotheken?", "Apotheken, Schulen, Wartezeiten."),
+        ("las farmacias de las ciudades", "Farmacias, ciudades."),
+        ("le farmacie delle città", "Farmacie, città."),
+    ] {
+        assert_finds(&[(question, list)]);
+    }
+    assert_finds(&[
+        (
+            "UN policies",
+            "These are the policies that the UN has for energy.",
+        ),
+        (
+            "SI categories",
+            "SI is taught with the categories that pupils meet.",
+        ),
+        (
+            "horario biblioteca",
+            "El horario de la biblioteca es de nueve a dos.",
+        ),
+        (
+            "Preise Eintritt",
+            "Die Preise für den Eintritt sind gestiegen.",
+        ),
+    ]);
+}
+
+#[test]
+fn a_part_in_another_language_is_found_in_both() {
+    let french = Guess::of_document(Some("fr"), "", "");
+    let terms = passage("", "These are the companies that we know.", french);
+    let has = |term: &str| terms.frequencies.iter().any(|(found, _)| found == term);
+    assert!(has("compani") && has("compan") && !has("the"), "{terms:?}");
+}
+
+#[test]
+fn a_passage_counts_occurrences_with_its_title_and_without_stop_words() {
+    let passage = passage(
+        "Le contrat",
+        "Les contrats de l’employeur.",
+        Guess::of("Les contrats de l’employeur."),
+    );
+    let expected = [("contrat".to_owned(), 2), ("employeur".to_owned(), 1)];
+    assert_eq!(passage.frequencies, expected);
+    assert_eq!(passage.length, 3);
+}
+
+#[test]
+fn forms_of_a_word_do_not_lengthen_its_passage() {
+    let length = |text: &str| passage("", text, Guess::of(text)).length;
+    assert_eq!(
+        length("Der Ort heißt 04 93 27 81 50"),
+        length("Der Ort heißt Marseille")
+    );
+    assert_eq!(length("week-end"), length("week end"));
+}
+
+#[test]
+fn nothing_to_search_by_gives_no_terms() {
+    for text in [
+        "",
+        " \n",
+        "?!",
+        "Qui est-ce ?",
+        "€ %",
+        "\0",
+        "\u{200d}\u{fe0f}",
+    ] {
+        assert_eq!(query(text), Vec::<String>::new(), "{text:?}");
+    }
+    assert_eq!(passage("", "", Guess::of("")), Terms::default());
+}
+
+#[test]
+fn long_terms_are_told_apart_by_what_is_cut() {
+    let (one, other) = ("é9".repeat(1000), format!("{}é8", "é9".repeat(999)));
+    let asked = query(&one);
+    assert_eq!(asked[0].chars().count(), MAX_TERM_CHARACTERS);
+    assert_eq!(asked, passage_of(&one));
+    assert_ne!(asked, query(&other));
+}
+
+#[test]
+fn frequencies_stay_at_their_maximum() {
+    let passage = passage("", &"contrat ".repeat(70_000), Guess::Other);
+    assert_eq!(passage.frequencies, [("contrat".to_owned(), i16::MAX)]);
+    assert_eq!(passage.length, 70_000);
+}
+
+#[test]
+fn composed_and_decomposed_text_have_the_same_terms() {
+    use unicode_normalization::UnicodeNormalization;
+    for text in [
+        "Éric a été élu à Nîmes",
+        "Größe der Tür",
+        "Ελλάδα ΝΟΜΟΣ",
+        "한국어 문장",
+        "이메일",
+        "ガギグゲゴ",
+        "мой край",
+        "ở Việt Nam",
+        "हिन्दी",
+    ] {
+        let (composed, decomposed): (String, String) = (text.nfc().collect(), text.nfd().collect());
+        assert_eq!(query(&composed), query(&decomposed), "{text}");
+        assert_eq!(passage_of(&composed), passage_of(&decomposed), "{text}");
+    }
+}
+
+/// Strings of characters that have a meaning somewhere in the analysis, and any others.
+#[test]
+fn any_text_has_terms_that_are_neither_empty_nor_too_long() {
+    let alphabet: Vec<char> = "aZvé0129.,-+/'’(): \n\t@_#&·&€$ßœİ\u{301}\u{200c}\u{200d}\u{ad}\u{202e}کها東ひカกข๑\u{e31}한ᄒ\u{1161}𝟘🏳\u{fe0f}\u{e0061}ǅŉﬁ№½Ⅷ٣\0"
+        .chars()
+        .collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..20_000 {
+        let text: String = (0..random.usize(0..24))
+            .map(|_| match random.u8(0..8) {
+                0 => random.char(..),
+                _ => alphabet[random.usize(0..alphabet.len())],
+            })
+            .collect();
+        let is_sound = |term: &String| {
+            !term.is_empty()
+                && term.chars().count() <= MAX_TERM_CHARACTERS
+                && !term.contains(char::is_whitespace)
+        };
+        let (asked, indexed) = (query(&text), passage_of(&text));
+        assert!(
+            asked.iter().chain(&indexed).all(is_sound),
+            "{text:?}: {asked:?} {indexed:?}"
+        );
+    }
+}
+
+/// A change of these terms is a change of all that are stored: raise [`VERSION`] with it.
+#[test]
+fn the_version_names_these_terms() {
+    let texts = [
+        "Le salarié respecte le préavis de l'article L. 4417-12 avant le 31/01/2024.",
+        "The WHO advises v6.2.8 of ZX-4471-B at +33 1 99 00 12 34 for 1 234,56 €.",
+        "Das Gemüse kostet 16 Euro; el plazo es de 3 días; la città è nell'elenco.",
+        "明日の天気 กุญแจ المكتبة библиотеки rapport_final.pdf week-end C++",
+    ];
+    let terms = texts.map(|text| passage_of(text).join(" ")).join("\n");
+    let hash = terms.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    assert_eq!((VERSION, hash), (2, 130_487_298_341_152_517), "{terms}");
+}

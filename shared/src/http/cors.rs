@@ -1,0 +1,90 @@
+//! Pages of other origins, where nobody before the function answers for them: a function URL and an HTTP API do, a REST
+//! API passes everything on.
+
+use std::env;
+
+use lambda_http::{
+    Request, RequestExt as _,
+    http::{HeaderMap, HeaderValue, header},
+    request::RequestContext,
+};
+
+/// The origins that may, separated by commas; `*` is any.
+const ORIGINS: &str = "CORS_ORIGINS";
+
+/// What template.yaml gives the other routes, and the header of an API key.
+const HEADERS: &str = "authorization,content-type,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
+
+/// The page that a request comes from, if its origin is one of `CORS_ORIGINS` and the request comes by a REST API.
+#[derive(Debug)]
+pub(super) struct Page {
+    origin: Option<HeaderValue>,
+}
+
+impl Page {
+    pub(super) fn of(request: &Request) -> Self {
+        Self::among(&env::var(ORIGINS).unwrap_or_default(), request)
+    }
+
+    fn among(origins: &str, request: &Request) -> Self {
+        let by_rest = matches!(
+            request.request_context_ref(),
+            Some(RequestContext::ApiGatewayV1(_))
+        );
+        let origin = request.headers().get(header::ORIGIN).filter(|origin| {
+            let mut known = origins.split(',').map(str::trim);
+            by_rest && known.any(|known| known == "*" || known.as_bytes() == origin.as_bytes())
+        });
+        Self {
+            origin: origin.cloned(),
+        }
+    }
+
+    /// Lets the page read the answer, and ask for it.
+    pub(super) fn allow(self, headers: &mut HeaderMap) {
+        let Some(origin) = self.origin else { return };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        for (name, value) in [
+            (header::VARY, "origin"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
+            (
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                "retry-after,x-request-id",
+            ),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::Body;
+
+    use super::*;
+
+    fn allowed(origins: &str, origin: &str, context: RequestContext) -> Option<String> {
+        let mut request = Request::new(Body::Empty).with_request_context(context);
+        let value = origin.parse().expect("a header");
+        request.headers_mut().insert(header::ORIGIN, value);
+        let mut headers = HeaderMap::new();
+        Page::among(origins, &request).allow(&mut headers);
+        let allowed = headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        allowed.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+
+    #[test]
+    fn a_page_of_a_known_origin_may_read_what_comes_by_a_rest_api() {
+        let rest = || RequestContext::ApiGatewayV1(Default::default());
+        let page = "https://a.example";
+        let known = "https://b.example, https://a.example";
+        assert_eq!(allowed(known, page, rest()).as_deref(), Some(page));
+        assert_eq!(allowed("*", page, rest()).as_deref(), Some(page));
+        assert_eq!(allowed("https://a.example.org", page, rest()), None);
+        assert_eq!(allowed("", page, rest()), None);
+        // A URL answers for itself, and a header twice is refused.
+        let url = RequestContext::ApiGatewayV2(Default::default());
+        assert_eq!(allowed(known, page, url), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! Tokens of an issuer, as the REST API of `/chat` has them looked at.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::{
+    hmac,
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use serde_json::{Value, json};
+use tests::{App, endpoint::Endpoint};
+
+use crate::Outcome;
+
+const METHOD: &str = "arn:aws:execute-api:eu-west-3:123456789012:a1b2c3d4e5/live/POST/chat";
+
+/// An issuer with one key, and the product that trusts it.
+struct Login {
+    key: EcdsaKeyPair,
+    issuer: Endpoint,
+    app: App,
+}
+
+impl Login {
+    async fn open() -> Result<Self> {
+        let key = new_key()?;
+        // An uncompressed point: 4, x, y.
+        let point = key.public_key().as_ref();
+        let coordinate = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let keys = json!({ "keys": [{
+            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "one",
+            "x": coordinate(&point[1..33]), "y": coordinate(&point[33..65]),
+        }] });
+        let issuer = Endpoint::answering(move |asked| {
+            // As Auth0 and Keycloak do, it says where its keys are.
+            let answer = if asked.path == "/.well-known/openid-configuration" {
+                json!({ "jwks_uri": format!("http://{}/keys", asked.headers["host"]) })
+            } else {
+                keys.clone()
+            };
+            Some((200, answer.to_string()))
+        })
+        .await?;
+        let settings = [
+            ("JWT_ISSUER", issuer.url()),
+            ("JWT_AUDIENCE", "rappel,another".to_owned()),
+            ("JWT_SCOPE", "rappel/read".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        let (app, ()) = App::through(async |_| Ok(((), settings))).await?;
+        Ok(Self { key, issuer, app })
+    }
+
+    /// The claims of a good token, but for these.
+    fn claims(&self, claims: &Value) -> Result<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let mut all = json!({
+            "iss": self.issuer.url(), "sub": "ada", "aud": "rappel", "exp": now + 300,
+            "scope": "openid rappel/read",
+        });
+        for (name, value) in claims.as_object().context("claims")? {
+            all[name] = value.clone();
+        }
+        Ok(BASE64_URL_SAFE_NO_PAD.encode(all.to_string()))
+    }
+
+    /// A good token, but for these claims.
+    fn token(&self, claims: &Value) -> Result<String> {
+        signed_with(&self.key, &self.claims(claims)?)
+    }
+
+    /// What API Gateway is told of a header `Authorization`.
+    async fn ask(&self, header: &str) -> Result<Value> {
+        let event = json!({ "type": "TOKEN", "authorizationToken": header, "methodArn": METHOD });
+        self.app.invoke("authorizer", event).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_token_passes_for_its_one_request() -> Outcome {
+    let login = Login::open().await?;
+    let allowed = json!({
+        "principalId": "ada",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{ "Action": "execute-api:Invoke", "Effect": "Allow", "Resource": METHOD }],
+        },
+    });
+    for claims in [
+        json!({}),
+        json!({ "aud": ["x", "another"] }),
+        // Cognito's, Entra's and Okta's ways to say the same.
+        json!({ "aud": [], "client_id": "rappel" }),
+        json!({ "scope": [], "scp": "rappel/read" }),
+        json!({ "scope": [], "scp": ["x", "rappel/read"] }),
+    ] {
+        let token = login.token(&claims)?;
+        assert_eq!(
+            login.ask(&format!("Bearer {token}")).await?,
+            allowed,
+            "{claims}"
+        );
+    }
+    // Once for where the keys are, once for them.
+    assert_eq!(login.issuer.asked().len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_the_scope_is_forbidden() -> Outcome {
+    let login = Login::open().await?;
+    for scope in ["", "openid", "rappel/reader"] {
+        let token = login.token(&json!({ "scope": scope }))?;
+        let answer = login.ask(&format!("Bearer {token}")).await?;
+        assert_eq!(
+            answer["policyDocument"]["Statement"][0]["Effect"], "Deny",
+            "{scope}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_else_is_wrong_with_a_token_is_unauthorized() -> Outcome {
+    let login = Login::open().await?;
+    let good = login.token(&json!({}))?;
+    let claims = login.claims(&json!({ "sub": "eve" }))?;
+    let (head, signature) = (
+        good.split('.').next().context("a head")?,
+        good.rsplit('.').next().context("a signature")?,
+    );
+    let unsigned = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"one"}"#);
+    // The public key, which everybody has, as the secret of an HMAC.
+    let symmetric = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","kid":"one"}"#);
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, login.key.public_key().as_ref());
+    let tag = hmac::sign(&secret, format!("{symmetric}.{claims}").as_bytes());
+    let confused = BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref());
+    for token in [
+        login.token(&json!({ "exp": 1 }))?,
+        login.token(&json!({ "exp": null }))?,
+        login.token(&json!({ "nbf": u32::MAX }))?,
+        login.token(&json!({ "iss": "https://elsewhere.example" }))?,
+        login.token(&json!({ "aud": "elsewhere" }))?,
+        login.token(&json!({ "aud": [] }))?,
+        signed_with(&new_key()?, &claims)?,
+        format!("{head}.{claims}.{signature}"),
+        format!("{unsigned}.{claims}."),
+        format!("{symmetric}.{claims}.{confused}"),
+        "nonsense".to_owned(),
+        String::new(),
+    ] {
+        let refusal = login.ask(&format!("Bearer {token}")).await.err();
+        let refusal = refusal.with_context(|| format!("{token} passes"))?;
+        // API Gateway answers 401 to this word alone.
+        let refusal = format!("{refusal:#}");
+        assert!(refusal.contains("Unauthorized"), "{token}: {refusal}");
+    }
+    Ok(())
+}
+
+fn new_key() -> Result<EcdsaKeyPair> {
+    let (algorithm, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+    let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random)
+        .ok()
+        .and_then(|key| EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).ok());
+    key.context("making a key")
+}
+
+fn signed_with(key: &EcdsaKeyPair, claims: &str) -> Result<String> {
+    let head = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","kid":"one"}"#);
+    let message = format!("{head}.{claims}");
+    let signature = key.sign(&SystemRandom::new(), message.as_bytes()).ok();
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature.context("signing")?);
+    Ok(format!("{message}.{signature}"))
+}

@@ -1,0 +1,102 @@
+//! An account of AWS as far as moto's server is one: stacks, change sets, the bucket of uploads.
+
+use std::{
+    io::{Seek as _, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+
+use crate::Tools;
+
+/// The server takes a second on a machine with nothing else to do.
+const HANG: Duration = Duration::from_mins(2);
+
+/// An account in which SAM was used before; it is gone with this value.
+pub struct Account {
+    endpoint: String,
+    _server: Child,
+}
+
+impl Account {
+    /// Opens an account.
+    ///
+    /// # Errors
+    /// When moto does not start.
+    pub async fn open() -> Result<Self> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = free.local_addr()?.port();
+        drop(free);
+        let server = Tools::installed()
+            .await?
+            .command("moto_server")
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("starting moto")?;
+        let listens = async {
+            while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                .await
+                .is_err()
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(HANG, listens)
+            .await
+            .context("moto does not listen")?;
+        let account = Self {
+            // moto finds the bucket of a template's address in its path only if the host is called so.
+            endpoint: format!("http://localhost:{port}"),
+            _server: server,
+        };
+        account.python("account.py").await?;
+        Ok(account)
+    }
+
+    /// One of the tools, with this account.
+    ///
+    /// # Errors
+    /// When the tools cannot be installed.
+    pub async fn command(&self, program: &str) -> Result<Command> {
+        let mut command = Tools::installed().await?.command(program);
+        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI");
+        Ok(command)
+    }
+
+    /// Runs a script of `deploy/` in this account, and answers what it printed.
+    ///
+    /// # Errors
+    /// When it fails, with all that it said.
+    pub async fn python(&self, script: &str) -> Result<String> {
+        self.python_with(script, "").await
+    }
+
+    /// The same with this on its standard input.
+    ///
+    /// # Errors
+    /// When it fails, with all that it said.
+    pub async fn python_with(&self, script: &str, input: &str) -> Result<String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("deploy")
+            .join(script);
+        // On the disk: a program that ends early would break a pipe.
+        let mut file = tempfile::tempfile()?;
+        file.write_all(input.as_bytes())?;
+        file.rewind()?;
+        let mut python = self.command("python").await?;
+        Tools::run(python.arg(script).stdin(file)).await
+    }
+}
