@@ -107,8 +107,8 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Chat(chat) => stop.or(chat.run()).await,
         Action::Eval(eval) => stop.or(eval.run()).await,
         Action::Tune(tune) => stop.or(tune.run()).await,
-        Action::Bench(bench) => stop.or(bench.run()).await,
-        Action::Doctor(doctor) => stop.or(doctor.run()).await,
+        Action::Bench(bench) => Box::pin(stop.or(bench.run())).await,
+        Action::Doctor(doctor) => Box::pin(stop.or(doctor.run())).await,
         Action::Layer(layer) => stop.or(layer.run()).await,
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct SchemaArgs {
         value_name = "URL"
     )]
     migration_database_url: Option<String>,
-    /// The memory of an index build, such as 2GB; without it, the server's maintenance_work_mem.
+    /// The memory of an index build, such as 2GB; without it, the server's `maintenance_work_mem`.
     #[arg(long, env = "INDEX_BUILD_MEMORY", value_name = "SIZE")]
     index_memory: Option<Memory>,
 }
