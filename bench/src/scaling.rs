@@ -3,11 +3,15 @@
 
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use shared::{
-    config::SearchConfig, database::Database, embedder::Manifest, migrations, search::SearchRequest,
+    config::{IndexConfig, SearchConfig},
+    database::Database,
+    embedder::Manifest,
+    migrations::{self, Index},
+    search::SearchRequest,
 };
 
 use crate::{
@@ -114,7 +118,11 @@ impl Scaling<'_> {
 
     async fn size(&self, database: &Database) -> Result<Size> {
         let start = Instant::now();
-        migrations::build_index(database).await?;
+        let index = migrations::build_index(database, &IndexConfig::default()).await?;
+        ensure!(
+            index == Index::Valid,
+            "the index could not be built: {index:?}"
+        );
         let indexing_s = start.elapsed().as_secs_f64();
         self.scratch.run("VACUUM ANALYZE").await?;
         let hidden = ProgressBar::hidden();

@@ -14,7 +14,7 @@ use local::binaries;
 use crate::{
     api::PROFILE,
     import,
-    setup::Target,
+    setup::{SchemaArgs, Target},
     terminal::{self, note},
 };
 
@@ -78,9 +78,12 @@ impl Bench {
             Some((_, name)) => format!("_bench_{name}"),
             None => String::new(),
         };
-        let setup = self.target.prepare(&suffix).await?;
+        let mut setup = self.target.prepare(&suffix).await?;
         if let Some((file, _)) = &corpus {
+            setup.migrate(&SchemaArgs::default()).await?;
             note(&import::import(&setup, file, true).await?.to_string());
+        } else {
+            setup.require_schema().await?;
         }
         let workspace = binaries::workspace()?;
         let built = workspace.clone();

@@ -69,6 +69,7 @@ impl Chat {
             return self.talk(api).await.map(drop);
         }
         let setup = self.target.prepare("").await?;
+        setup.require_schema().await?;
         let log = env::temp_dir().join(format!("rappel-chat-{}.log", std::process::id()));
         let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None, Vec::new()).await?;
         let talked = self.talk(&gateway.url()).await;

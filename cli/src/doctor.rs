@@ -39,7 +39,7 @@ const LAPTOP_FUNCTIONS: usize = 7;
 
 impl Doctor {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let setup = self.target.prepare_without_migrating("").await?;
+        let setup = self.target.prepare("").await?;
         let demand = Demand {
             sandboxes: self.sandboxes.unwrap_or_else(|| usual_sandboxes(&setup)),
             connections_per_sandbox: self.connections,

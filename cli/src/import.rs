@@ -19,14 +19,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::Value;
 use shared::{
-    config::SearchConfig,
-    database::{Database, Statement},
+    database::{Database, DatabaseError, Statement},
     migrations,
 };
 
 use self::{source::Source, tally::Tally};
 use crate::{
-    setup::{Setup, Target},
+    setup::{SchemaArgs, Setup, Target},
     stop::{Ended, Interrupted, Stop},
     terminal::{self, note},
 };
@@ -47,6 +46,8 @@ pub(crate) struct Import {
     /// Print the outcome as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     target: Target,
 }
@@ -72,7 +73,8 @@ impl Import {
         if self.source.starts_with("s3://") {
             bail!("an object of S3 is imported by an API: name it with --api");
         }
-        let setup = stop.or(self.target.prepare("")).await?;
+        let mut setup = stop.or(self.target.prepare("")).await?;
+        stop.or(setup.migrate(&self.schema)).await?;
         let imported = import_until(&setup, &self.source, self.strict, stop).await;
         let stopped = setup.stop().await;
         let imported = imported?;
@@ -137,7 +139,7 @@ async fn import_until(
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     if stored_chunks(&database).await? < FEW_CHUNKS {
-        migrations::drop_index(&database).await?;
+        drop_index(setup).await?;
     }
     let tally = Arc::new(Tally::default());
     let loaded = stop
@@ -155,7 +157,7 @@ async fn import_until(
         );
     }
     // Even an import that failed leaves documents, and searches need the index.
-    let (indexing, ()) = tokio::join!(build_index(&database), workers::idle(&embedders));
+    let (indexing, ()) = tokio::join!(build_index(setup), workers::idle(&embedders));
     database.close().await;
     if interrupted.is_none() {
         loaded?;
@@ -176,12 +178,22 @@ async fn stored_chunks(database: &Database) -> anyhow::Result<i64> {
     Ok(count.map_or(0, |(count,)| count))
 }
 
-async fn build_index(database: &Database) -> anyhow::Result<Duration> {
+/// A role that may not drop the index imports with it, more slowly.
+async fn drop_index(setup: &Setup) -> anyhow::Result<()> {
+    let database = setup.schema_database()?;
+    let outcome = migrations::drop_index(&database).await;
+    database.close().await;
+    match outcome {
+        Ok(()) | Err(DatabaseError::Forbidden(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn build_index(setup: &Setup) -> anyhow::Result<Duration> {
     let start = Instant::now();
     let spinner = ProgressBar::new_spinner().with_message("building the index");
     spinner.enable_steady_tick(Duration::from_millis(200));
-    migrations::build_index(database).await?;
-    migrations::measure_recall(database, SearchConfig::from_env()?.recall).await?;
+    setup.build_index().await?;
     spinner.finish_and_clear();
     Ok(start.elapsed())
 }

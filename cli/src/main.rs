@@ -115,8 +115,8 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Tune(tune) => stop.or(tune.run()).await,
         Action::Means(means) => stop.or(means.run()).await,
         Action::Relevance(fit) => stop.or(fit.run()).await,
-        Action::Bench(bench) => stop.or(bench.run()).await,
-        Action::Doctor(doctor) => stop.or(doctor.run()).await,
+        Action::Bench(bench) => Box::pin(stop.or(bench.run())).await,
+        Action::Doctor(doctor) => Box::pin(stop.or(doctor.run())).await,
         Action::Layer(layer) => stop.or(layer.run()).await,
     }
 }

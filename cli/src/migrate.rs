@@ -3,18 +3,26 @@
 use clap::Args;
 use shared::migrations;
 
-use crate::{setup::Target, terminal::note};
+use crate::{
+    setup::{SchemaArgs, Target},
+    terminal::note,
+};
 
 /// Bring the database schema up to date.
 #[derive(Args)]
 pub(crate) struct Migrate {
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     target: Target,
 }
 
 impl Migrate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let setup = self.target.prepare("").await?;
+        let mut setup = self.target.prepare("").await?;
+        setup.migrate(&self.schema).await?;
+        setup.tidy().await?;
+        setup.build_index().await?;
         note(&format!(
             "the schema is at version {}, for {}",
             migrations::version(),

@@ -72,6 +72,7 @@ impl Search {
         };
         let search = request.parse()?;
         let setup = self.target.prepare("").await?;
+        setup.require_schema().await?;
         let state = setup.state()?;
         let response = search.run(&state).await?;
         let mut out = terminal::out();

@@ -15,10 +15,13 @@ use local::{
 };
 use shared::{
     Config, State,
-    config::{AddressFamily, ChatConfig, DatabaseConfig, ModelConfig, PoolerSetting, SearchConfig},
+    config::{
+        AddressFamily, ChatConfig, DatabaseConfig, IndexConfig, Memory, ModelConfig, PoolerSetting,
+        SearchConfig,
+    },
     database::Database,
     embedder::{self, Embedder, Manifest},
-    migrations,
+    migrations::{self, Index},
 };
 
 use crate::terminal::note;
@@ -43,6 +46,22 @@ pub(crate) struct Target {
     data: Option<PathBuf>,
 }
 
+/// Who changes the schema, and how. Only commands that change it have these.
+#[derive(Args, Clone, Default)]
+pub(crate) struct SchemaArgs {
+    /// The login that changes the schema, if that of --database-url may not; the latter is granted what it needs.
+    #[arg(
+        long,
+        env = "MIGRATION_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    migration_database_url: Option<String>,
+    /// The memory of an index build, such as 2GB; without it, the server's `maintenance_work_mem`.
+    #[arg(long, env = "INDEX_BUILD_MEMORY", value_name = "SIZE")]
+    index_memory: Option<Memory>,
+}
+
 /// A database and a model that are there.
 pub(crate) struct Setup {
     /// The database.
@@ -53,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) manifest: Manifest,
     /// Whether the database is the embedded one.
     pub(crate) embedded: bool,
+    /// How the schema is changed.
+    schema: SchemaArgs,
     postgres: Option<Postgres>,
 }
 
@@ -62,16 +83,9 @@ impl Target {
         &self.model
     }
 
-    /// Fetches what is missing, starts the embedded Postgres unless another one is given, and
-    /// brings the schema up to date. `suffix` tells the databases of one server apart.
+    /// Fetches what is missing and starts the embedded Postgres, unless another one is given, which is not even
+    /// dialled. The schema is left as it is. `suffix` tells the databases of one server apart.
     pub(crate) async fn prepare(&self, suffix: &str) -> anyhow::Result<Setup> {
-        let setup = self.prepare_without_migrating(suffix).await?;
-        setup.migrate().await?;
-        Ok(setup)
-    }
-
-    /// The same, and leaves the schema as it is. A database that is given is not even dialled.
-    pub(crate) async fn prepare_without_migrating(&self, suffix: &str) -> anyhow::Result<Setup> {
         let is_reference = |url: &String| url.trim_start().starts_with("arn:");
         ensure!(
             !self.database_url.as_ref().is_some_and(is_reference),
@@ -95,6 +109,7 @@ impl Target {
             model,
             manifest,
             embedded: postgres.is_some(),
+            schema: SchemaArgs::default(),
             postgres,
         })
     }
@@ -174,14 +189,72 @@ impl Setup {
         }
     }
 
-    async fn migrate(&self) -> anyhow::Result<()> {
-        let database = Database::new(&self.database)?;
+    /// Brings the schema up to date as `schema` has it, and says so before.
+    pub(crate) async fn migrate(&mut self, schema: &SchemaArgs) -> anyhow::Result<()> {
+        self.schema = schema.clone();
+        let database = self.schema_database()?;
+        let status = migrations::status(&database).await?;
+        if !status.is_ready() {
+            note(&format!("{status}: bringing it up to date"));
+        }
         let report = migrations::migrate(&database, &self.manifest).await?;
-        migrations::measure_recall(&database, SearchConfig::from_env()?.recall).await?;
-        if !report.applied.is_empty() {
-            note(&format!("schema: applied {}", report.applied.join(", ")));
+        if !report.newer.is_empty() {
+            note(&format!("{status}; it is left as it is"));
+        }
+        if self.schema.migration_database_url.is_some() {
+            let served = Database::new(&self.database)?;
+            migrations::grant(&database, &migrations::role(&served).await?).await?;
+            // Both logins lead to one database, and the grants suffice.
+            migrations::require(&served).await?;
+            served.close().await;
         }
         database.close().await;
+        Ok(())
+    }
+
+    /// Fails unless the schema is as this command needs it; changes nothing.
+    pub(crate) async fn require_schema(&self) -> anyhow::Result<()> {
+        let database = Database::new(&self.database)?;
+        let outcome = migrations::require(&database).await;
+        database.close().await;
+        Ok(outcome?)
+    }
+
+    /// The database with the login that may change the schema and its index.
+    pub(crate) fn schema_database(&self) -> anyhow::Result<Database> {
+        let url = self.schema.migration_database_url.as_ref();
+        let config = DatabaseConfig {
+            url: url.unwrap_or(&self.database.url).clone(),
+            ..self.database.clone()
+        };
+        Ok(Database::new(&config)?)
+    }
+
+    /// Brings together what is counted of terms.
+    pub(crate) async fn tidy(&self) -> anyhow::Result<()> {
+        let database = self.schema_database()?;
+        let outcome = migrations::tidy_statistics(&database).await;
+        database.close().await;
+        Ok(outcome?)
+    }
+
+    /// Builds the index unless it is there; searches work without it, so a build that fails is reported, no more.
+    pub(crate) async fn build_index(&self) -> anyhow::Result<()> {
+        let config = IndexConfig {
+            memory: self.schema.index_memory.clone(),
+        };
+        let database = self.schema_database()?;
+        let index = migrations::build_index(&database, &config).await?;
+        if index == Index::Valid {
+            migrations::measure_recall(&database, SearchConfig::from_env()?.recall).await?;
+        }
+        database.close().await;
+        if let Index::Missing { reason } = index {
+            note(&format!(
+                "warning: the index could not be built ({reason}): searches compare every passage until `rappel migrate` \
+                 has built it"
+            ));
+        }
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     api,
     queue::Place,
     search::excerpt,
-    setup::{Setup, Target},
+    setup::{SchemaArgs, Setup, Target},
     stop::Stop,
     terminal::{self, note},
 };
@@ -40,6 +40,8 @@ pub(crate) struct Up {
     #[arg(long, value_name = "FOLDER")]
     import_root: Option<PathBuf>,
     #[command(flatten)]
+    schema: SchemaArgs,
+    #[command(flatten)]
     target: Target,
 }
 
@@ -56,7 +58,12 @@ impl Up {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let start = Instant::now();
         let place = Place::choose(self.import_root.as_deref())?;
-        let setup = stop.or(self.target.prepare("")).await?;
+        let mut setup = stop.or(self.target.prepare("")).await?;
+        stop.or(async {
+            setup.migrate(&self.schema).await?;
+            setup.build_index().await
+        })
+        .await?;
         let served = self.serve(place, &setup, start, stop).await;
         setup.stop().await?;
         served

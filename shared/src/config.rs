@@ -3,6 +3,7 @@
 mod chat;
 mod database;
 mod imports;
+mod index;
 mod language_model;
 mod model;
 mod search;
@@ -13,6 +14,7 @@ pub use self::{
     chat::ChatConfig,
     database::{AddressFamily, DatabaseConfig, PoolerSetting},
     imports::ImportConfig,
+    index::{IndexConfig, Memory},
     language_model::LanguageModelConfig,
     model::ModelConfig,
     search::SearchConfig,

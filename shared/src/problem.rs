@@ -178,6 +178,12 @@ impl Problem {
                 "The database schema is missing or behind",
                 "migrations have to be applied to this database",
             ),
+            DatabaseError::Forbidden(_) => Self::new(
+                503,
+                "database-forbidden",
+                "The database role lacks a right",
+                "the log names the right that has to be granted",
+            ),
             DatabaseError::Migration(_) => Self::new(
                 503,
                 "migration-refused",

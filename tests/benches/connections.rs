@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use local::pooler::{PgBouncer, Settings};
 use local::{assets::Cache, postgres::Postgres};
 use shared::{
-    config::{AddressFamily, DatabaseConfig, PoolerSetting, SearchConfig},
+    config::{AddressFamily, DatabaseConfig, IndexConfig, PoolerSetting, SearchConfig},
     database::{Database, DatabaseError, Statement},
     embedder::Manifest,
     migrations,
@@ -67,6 +67,7 @@ async fn fill(postgres: &Postgres) -> Result<()> {
     let manifest = manifest()?;
     let database = Database::new(&config(url.clone(), PoolerSetting::Direct))?;
     migrations::migrate(&database, &manifest).await?;
+    migrations::build_index(&database, &IndexConfig::default()).await?;
     Sql::connect(&url)
         .await?
         .run(&format!(

@@ -77,6 +77,17 @@ async fn an_object_is_imported_part_by_part_and_searched() -> Outcome {
     app.get("/imports/nobody", &[])
         .await?
         .problem(404, "not-found")?;
+
+    // A month later another import makes it be forgotten, and nothing of its documents.
+    sql.run("UPDATE rappel.imports SET created_at = now() - interval '31 days'")
+        .await?;
+    let last = app.import(&source).await?;
+    app.ended(&last).await?;
+    assert_eq!(
+        sql.texts("SELECT id FROM rappel.imports", &[]).await?,
+        [last]
+    );
+    assert_eq!(sql.number(documents, &[]).await?, 61);
     Ok(())
 }
 

@@ -355,3 +355,45 @@ async fn a_question_finds_what_is_spelled_or_inflected_otherwise() -> Outcome {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_writers_leave_is_brought_together_by_those_after_them() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    app.post(
+        "/documents",
+        json!({ "documents": [words("a", "zamir zamir tolvak"), words("b", "zamir")] }),
+    )
+    .await?
+    .success(200)?;
+    // As eight writers at a time leave it, and a document that is gone.
+    sql.run(
+        "INSERT INTO rappel.term_statistics
+         SELECT s.term, n, sign * 3, sign * 5 FROM rappel.term_statistics AS s, generate_series(1, 4) AS n,
+                unnest('{1,-1}'::int[]) WITH ORDINALITY AS u (sign, place)
+         WHERE n % 2 = place - 1;
+         INSERT INTO rappel.term_statistics VALUES ('parti', 1, 0, 0)",
+    )
+    .await?;
+    // Both documents have the first word, however it is stemmed.
+    let stripes = "SELECT count(*) FROM rappel.term_statistics WHERE term = (
+        SELECT term FROM rappel.term_statistics WHERE term <> '' GROUP BY term ORDER BY sum(chunks) DESC LIMIT 1)";
+    assert_eq!(sql.number(stripes, &[]).await?, 5);
+    for place in 0..4 {
+        app.put(
+            &format!("/documents/c{place}"),
+            json!({ "content": "zamir", "metadata": { "language": "fr" } }),
+        )
+        .await?
+        .success(201)?;
+    }
+    assert_eq!(sql.number(stripes, &[]).await?, 1);
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+
+    app.invoke("migrate", json!({})).await?;
+    let untidy = "SELECT count(*) FROM rappel.term_statistics AS s WHERE s.chunks = 0 OR EXISTS (
+        SELECT FROM rappel.term_statistics AS o WHERE o.term = s.term AND o.stripe <> s.stripe)";
+    assert_eq!(sql.number(untidy, &[]).await?, 0);
+    assert_eq!(sql.number(WRONG_COUNTS, &[]).await?, 0);
+    Ok(())
+}

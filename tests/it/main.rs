@@ -25,6 +25,7 @@ mod imports_faults;
 mod imports_files;
 mod imports_killed;
 mod imports_refused;
+mod index;
 mod ingest;
 mod ingest_refused;
 mod keywords;
@@ -40,6 +41,7 @@ mod search_refused;
 mod secrets;
 mod telemetry;
 mod terminal;
+mod upgrade;
 mod web;
 
 /// What every story returns: an error is a story that could not be told to its end.

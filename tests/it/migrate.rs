@@ -3,7 +3,10 @@
 use anyhow::Context;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use tests::App;
+use tests::{
+    App, Sql,
+    command::{Printed, rappel},
+};
 
 use crate::Outcome;
 
@@ -26,7 +29,12 @@ async fn the_second_run_has_nothing_to_do() -> Outcome {
     assert!(applied(&first)?.len() > 1, "{first}");
     assert_eq!(
         second,
-        json!({ "applied": [], "version": first["version"], "functions": first["functions"] })
+        json!({
+            "applied": [],
+            "version": first["version"],
+            "functions": first["functions"],
+            "index": { "state": "valid" }
+        })
     );
     Ok(())
 }
@@ -103,4 +111,256 @@ async fn a_database_of_another_model_is_refused_and_both_are_named() -> Outcome 
         0
     );
     Ok(())
+}
+
+/// Runs `rappel` on `url`, which has to fail, and answers what it said.
+async fn refused(url: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let printed = Printed::by(&mut rappel(Some(url), arguments).await?).await?;
+    anyhow::ensure!(!printed.success, "{printed:?}");
+    Ok(printed.stderr)
+}
+
+/// `url` with another login.
+fn login(url: &str, role: &str) -> anyhow::Result<String> {
+    let (_, host) = url.split_once('@').context("the URL has a login")?;
+    Ok(format!("postgres://{role}:secret@{host}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_or_a_foreign_migration_is_refused_by_name_and_a_newer_one_is_left_alone()
+-> Outcome {
+    let app = App::start().await?;
+    let (sql, url) = (app.sql().await?, app.database_url());
+    sql.run("UPDATE rappel.migrations SET checksum = 'another' WHERE version = 8")
+        .await?;
+    let said = refused(url, &["migrate"]).await?;
+    assert!(
+        said.contains("applied the migration 0008_functions with another text"),
+        "{said}"
+    );
+    // What the functions need is there all the same.
+    app.hits(json!({ "query": "rien" })).await?;
+
+    let app = App::start().await?;
+    let (sql, url) = (app.sql().await?, app.database_url());
+    sql.run(
+        "INSERT INTO rappel.migrations (version, name, checksum) VALUES (9999, '9999_future', 'x')",
+    )
+    .await?;
+    let printed = Printed::by(&mut rappel(Some(url), &["migrate"]).await?).await?;
+    assert!(
+        printed.success && printed.stderr.contains("9999_future"),
+        "{printed:?}"
+    );
+    let report = app.invoke("migrate", json!({})).await?;
+    assert_eq!(report["newer"], json!(["9999_future"]), "{report}");
+    app.hits(json!({ "query": "rien" })).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_functions_of_the_newest_three_builds_are_kept() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    for (place, build) in ["rappel_a", "rappel_b", "rappel_c", "rappel_d"]
+        .iter()
+        .enumerate()
+    {
+        sql.run(&format!(
+            "CREATE SCHEMA {build};
+             INSERT INTO rappel.functions VALUES ('{build}', now() - interval '1 hour' + interval '{place} seconds')"
+        ))
+        .await?;
+    }
+    // As after a rollback: this build is not the newest any more.
+    let last =
+        "UPDATE rappel.functions SET installed_at = now() - interval '1 day' WHERE schema NOT IN
+        ('rappel_a', 'rappel_b', 'rappel_c', 'rappel_d')";
+    sql.run(last).await?;
+    app.invoke("migrate", json!({})).await?;
+    let kept = sql
+        .texts(
+            "SELECT schema FROM rappel.functions ORDER BY installed_at",
+            &[],
+        )
+        .await?;
+    let there =
+        "SELECT count(*) FROM rappel.functions AS f JOIN pg_namespace AS n ON n.nspname = f.schema";
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert_eq!(sql.number(there, &[]).await?, 3);
+    let gone = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('rappel_a', 'rappel_b')";
+    assert_eq!(sql.number(gone, &[]).await?, 0);
+    app.hits(json!({ "query": "rien" })).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_extension_may_be_in_any_schema_and_no_function_depends_on_the_callers_path() -> Outcome
+{
+    let elsewhere = async |url: &str| {
+        let prepare = "CREATE SCHEMA \"Ext\"; CREATE EXTENSION vector SCHEMA \"Ext\"; CREATE SCHEMA empty;
+            DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = empty', current_database()); END $$";
+        Sql::connect(url).await?.run(prepare).await?;
+        Ok(((), Vec::new()))
+    };
+    let (app, ()) = App::through(elsewhere).await?;
+    let report = app.invoke("migrate", json!({})).await?;
+    assert_eq!(report["index"], json!({ "state": "valid" }), "{report}");
+    app.ingest_samples(&["recette-crepes", "jardin-tomates"])
+        .await?;
+    for mode in ["semantic", "keyword", "hybrid"] {
+        let hits = app
+            .hits(json!({ "query": "des crêpes", "mode": mode, "max_distance": 2, "filter": {} }))
+            .await?;
+        assert_eq!(hits[0]["document_id"], "recette-crepes", "{mode}");
+    }
+    app.get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
+    let sql = app.sql().await?;
+    let unpinned = "SELECT p.proname::text FROM pg_proc AS p
+        WHERE p.pronamespace IN ('rappel'::regnamespace, to_regnamespace($1)) AND p.prosqlbody IS NULL
+          AND NOT coalesce(p.proconfig::text LIKE '%search_path=%pg_temp%', false)";
+    let unpinned = sql
+        .texts(unpinned, &[&shared::migrations::FUNCTIONS])
+        .await?;
+    assert!(unpinned.is_empty(), "{unpinned:?}");
+
+    // Moved, it is followed.
+    sql.run("ALTER EXTENSION vector SET SCHEMA public").await?;
+    app.invoke("migrate", json!({})).await?;
+    assert_eq!(app.hits(json!({ "query": "des crêpes" })).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_is_named_with_what_to_do() -> Outcome {
+    let app = App::unmigrated().await?;
+    let sql = app.sql().await?;
+    let role = format!("stranger_{}", std::process::id());
+    let stranger = login(app.database_url(), &role)?;
+    sql.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'"))
+        .await?;
+    let said = refused(&stranger, &["migrate"]).await?;
+    assert!(
+        said.contains("may not create schemas") && said.contains("GRANT CREATE ON DATABASE"),
+        "{said}"
+    );
+
+    let database = sql
+        .texts("SELECT current_database()::text", &[])
+        .await?
+        .concat();
+    sql.run(&format!(
+        "ALTER ROLE {role} SET default_transaction_read_only = on"
+    ))
+    .await?;
+    let said = refused(&stranger, &["migrate"]).await?;
+    assert!(said.contains("are read-only"), "{said}");
+
+    sql.run(&format!(
+        "ALTER ROLE {role} RESET ALL; CREATE EXTENSION vector; GRANT CREATE ON DATABASE {database} TO {role};
+         UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'"
+    ))
+    .await?;
+    let said = refused(&stranger, &["migrate"]).await?;
+    assert!(
+        said.contains("pgvector 0.7.4") && said.contains("ALTER EXTENSION vector UPDATE"),
+        "{said}"
+    );
+    assert_eq!(
+        sql.number(
+            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rappel%'",
+            &[]
+        )
+        .await?,
+        0
+    );
+    sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_read_leave_the_schema_and_say_what_to_run() -> Outcome {
+    let app = App::unmigrated().await?;
+    let url = app.database_url();
+    for arguments in [
+        ["search", "quoi ?"].as_slice(),
+        &["chat", "quoi ?"],
+        &["bench", "--loaded"],
+    ] {
+        let said = refused(url, arguments).await?;
+        assert!(
+            said.contains("no schema of Rappel") && said.contains("`rappel migrate`"),
+            "{said}"
+        );
+    }
+    let sql = app.sql().await?;
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rappel%'";
+    assert_eq!(sql.number(schemas, &[]).await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_login_migrates_and_the_functions_role_gets_what_it_needs_and_no_more() -> Outcome {
+    let role = format!("served_{}", std::process::id());
+    let reader = format!("reader_{}", std::process::id());
+    let two_logins = async |url: &str| {
+        let roles = format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'secret'; CREATE ROLE {reader} LOGIN PASSWORD 'secret'"
+        );
+        Sql::connect(url).await?.run(&roles).await?;
+        let environment = vec![
+            ("DATABASE_URL".to_owned(), login(url, &role)?),
+            ("MIGRATION_DATABASE_URL".to_owned(), url.to_owned()),
+        ];
+        Ok(((), environment))
+    };
+    let (app, ()) = App::through(two_logins).await?;
+    app.invoke("migrate", json!({})).await?;
+    app.ingest_samples(&["recette-crepes", "jardin-tomates"])
+        .await?;
+    assert_eq!(app.hits(json!({ "query": "des crêpes" })).await?.len(), 2);
+    app.delete("/documents/jardin-tomates")
+        .await?
+        .success(204)?;
+    app.get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
+
+    let sql = app.sql().await?;
+    let served = Sql::connect(&login(app.database_url(), &role)?).await?;
+    for forbidden in [
+        "UPDATE rappel.model SET name = 'x'",
+        "DELETE FROM rappel.migrations",
+        "DELETE FROM rappel.functions",
+        "DROP TABLE rappel.documents",
+        "TRUNCATE rappel.documents CASCADE",
+        "CREATE TABLE rappel.mine ()",
+    ] {
+        assert!(served.run(forbidden).await.is_err(), "{forbidden}");
+    }
+    // Every table is in one of the two lists.
+    let without = format!(
+        "SELECT c.relname::text FROM pg_class AS c
+         WHERE c.relnamespace = 'rappel'::regnamespace AND c.relkind = 'r' AND NOT has_table_privilege('{role}', c.oid, 'SELECT')"
+    );
+    let without = sql.texts(&without, &[]).await?;
+    assert!(without.is_empty(), "{without:?}");
+
+    // A role that may only read searches with the functions of this build and of the next.
+    sql.run(&format!(
+        "GRANT USAGE ON SCHEMA rappel TO {reader}; GRANT SELECT ON ALL TABLES IN SCHEMA rappel TO {reader};
+         DROP SCHEMA {} CASCADE",
+        shared::migrations::FUNCTIONS
+    ))
+    .await?;
+    app.invoke("migrate", json!({})).await?;
+    let url = login(app.database_url(), &reader)?;
+    let printed = Printed::by(&mut rappel(Some(&url), &["search", "des crêpes"]).await?).await?;
+    assert!(printed.success, "{printed:?}");
+    sql.run(&format!(
+        "DROP OWNED BY {role}; DROP ROLE {role}; DROP OWNED BY {reader}; DROP ROLE {reader}"
+    ))
+    .await
 }

@@ -129,7 +129,9 @@ async fn an_answer_is_first_in_either_language_and_what_says_nothing_is_not_foun
         }
     }
     for id in NOTHING_IN_THEM {
-        app.get(&format!("/documents/{id}"), &[]).await?.success(200)?;
+        app.get(&format!("/documents/{id}"), &[])
+            .await?
+            .success(200)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::files::{Files, Question};
 use crate::{
     import,
     metrics::Metrics,
-    setup::{Setup, Target},
+    setup::{SchemaArgs, Setup, Target},
     terminal::note,
 };
 
@@ -56,13 +56,14 @@ impl JudgedSet {
     /// Imports the corpus into a database of its own on the embedded Postgres. That keeps judged
     /// passages out of the user's documents, and their embeddings for the next run.
     pub(crate) async fn prepare(target: &Target, files: &Files) -> anyhow::Result<Self> {
-        let setup = target
+        let mut setup = target
             .prepare(&format!("_eval_{}", files.corpus_name()))
             .await?;
         ensure!(
             setup.embedded,
             "a judged set has its own database on the embedded Postgres: leave --database-url out"
         );
+        setup.migrate(&SchemaArgs::default()).await?;
         let imported = import::import(&setup, &files.corpus, true).await?;
         note(&imported.to_string());
         let state = setup.state()?;

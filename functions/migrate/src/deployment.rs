@@ -1,7 +1,7 @@
 //! A deploy asks for a migration: the protocol of `CloudFormation`'s custom resources.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use serde::{Deserialize, Serialize};
@@ -135,9 +135,11 @@ impl Deployment {
         trial::model().await?;
         let time = self.time_left.saturating_sub(TIME_TO_ANSWER);
         let work = state.migrate_when_awake();
+        let begun = Instant::now();
         match tokio::time::timeout(time, work).await {
             Ok(Ok(report)) => {
                 tracing::info!(applied = ?report.applied, version = report.version, "migrated");
+                build_index(state, time.saturating_sub(begun.elapsed())).await;
                 Ok(())
             }
             Ok(Err(error)) => Err(http::report(&shared::Error::from(error)).title.to_owned()),
@@ -146,6 +148,17 @@ impl Deployment {
                 Err("The migration takes longer than the function may run".to_owned())
             }
         }
+    }
+}
+
+/// Searches work without the index, slowly: that it is missing must not keep a deploy from succeeding. One that is not
+/// ready in time is built on by the server.
+async fn build_index(state: &State, time: Duration) {
+    match tokio::time::timeout(time, state.build_index()).await {
+        // What a build fails of is logged where it is built.
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the state of the index is unknown"),
+        Err(_) => tracing::warn!(seconds = time.as_secs(), "the index is still being built"),
     }
 }
 

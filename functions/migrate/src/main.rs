@@ -44,5 +44,7 @@ async fn handle(
         return deployment.answer(state.ok()).await;
     }
     let state = state.map_err(ToString::to_string)?;
-    Ok(to_value(state.migrate().await?)?)
+    let mut report = to_value(state.migrate().await?)?;
+    report["index"] = to_value(state.build_index().await?)?;
+    Ok(report)
 }

@@ -7,16 +7,19 @@ use std::{
 
 use lambda_runtime::{Error, tracing};
 use shared::{
-    config::{DatabaseConfig, ModelConfig, SearchConfig},
+    config::{DatabaseConfig, IndexConfig, ModelConfig, SearchConfig},
     database::{Cause, Database, DatabaseError},
     embedder::Manifest,
-    migrations::{self, Report},
+    migrations::{self, Index, Report},
 };
 use tokio::time::sleep;
 
 /// The database that is brought up to date, and the model that its schema is for.
 pub(crate) struct State {
     database: Database,
+    /// The functions' own login, if another one changes the schema.
+    served: Option<Database>,
+    index: IndexConfig,
     manifest: Manifest,
     /// The share of the nearest passages that searches are to find.
     recall: f64,
@@ -36,20 +39,42 @@ const PAUSE: Duration = Duration::from_secs(2);
 impl State {
     /// Reads the settings and the model's manifest.
     pub(crate) fn from_env() -> Result<Self, Error> {
+        let functions = DatabaseConfig::from_env("migrate")?;
+        let (database, served) = match functions.for_migration() {
+            Some(migration) => (Database::new(&migration)?, Some(Database::new(&functions)?)),
+            None => (Database::new(&functions)?, None),
+        };
         Ok(Self {
-            database: Database::new(&DatabaseConfig::from_env("migrate")?)?,
+            database,
+            served,
+            index: IndexConfig::from_env()?,
             manifest: Manifest::read(&ModelConfig::from_env()?.folder)?,
             patience: patience()?,
             recall: SearchConfig::from_env()?.recall,
         })
     }
 
-    /// Brings the schema up to date, and measures the index.
+    /// Brings the schema up to date, and lets the functions' role use it.
     pub(crate) async fn migrate(&self) -> Result<Report, DatabaseError> {
         // On the heap: what migrates is large, and is moved through all that wait for it.
         let report = Box::pin(migrations::migrate(&self.database, &self.manifest)).await?;
-        migrations::measure_recall(&self.database, self.recall).await?;
+        if let Some(served) = &self.served {
+            let role = migrations::role(served).await?;
+            migrations::grant(&self.database, &role).await?;
+            // Both logins lead to one database, and the grants suffice.
+            migrations::require(served).await?;
+        }
+        migrations::tidy_statistics(&self.database).await?;
         Ok(report)
+    }
+
+    /// Builds the index unless it is there, and measures it.
+    pub(crate) async fn build_index(&self) -> Result<Index, DatabaseError> {
+        let index = Box::pin(migrations::build_index(&self.database, &self.index)).await?;
+        if index == Index::Valid {
+            migrations::measure_recall(&self.database, self.recall).await?;
+        }
+        Ok(index)
     }
 
     /// The same for a deploy, which may come seconds after the database and the role that may read its secret: what
@@ -86,6 +111,9 @@ impl State {
     /// Ends its connections.
     pub(crate) async fn close(&self) {
         self.database.close().await;
+        if let Some(served) = &self.served {
+            served.close().await;
+        }
     }
 }
 

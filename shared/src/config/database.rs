@@ -107,6 +107,20 @@ impl DatabaseConfig {
     }
 }
 
+impl DatabaseConfig {
+    /// The same database with the login of `MIGRATION_DATABASE_URL`, which may change the schema where the functions'
+    /// may not; `None` if it is not set. `MIGRATION_DATABASE_CREDENTIALS` is to it what `DATABASE_CREDENTIALS` is to
+    /// `DATABASE_URL`.
+    #[must_use]
+    pub fn for_migration(&self) -> Option<Self> {
+        Some(Self {
+            url: optional("MIGRATION_DATABASE_URL")?,
+            credentials: optional("MIGRATION_DATABASE_CREDENTIALS"),
+            ..self.clone()
+        })
+    }
+}
+
 impl FromStr for PoolerSetting {
     type Err = ConfigError;
 

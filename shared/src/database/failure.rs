@@ -52,6 +52,11 @@ pub enum DatabaseError {
         "the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`"
     )]
     NotMigrated(String),
+    /// The role of the connection lacks a right.
+    #[error(
+        "the database role lacks a right ({0}): run `rappel migrate` or the migrate function, which grants it, or GRANT it"
+    )]
+    Forbidden(String),
     /// The server, the role or the history of the database keeps the schema from being changed; the message says what to do.
     #[error("the schema cannot be brought up to date: {0}")]
     Migration(String),
@@ -198,6 +203,8 @@ impl DatabaseError {
             "26000" | "42P05" => Self::Shared(error),
             // protocol_violation, where the statement of our name has other parameters.
             "08P01" if message.contains("prepared statement") => Self::Shared(error),
+            // insufficient_privilege.
+            "42501" => Self::Forbidden(message),
             // lock_not_available; undefined_file and duplicate_file: a server that lacks a library keeps its
             // connections.
             "55P03" | "58P01" | "58P02" => Self::Overloaded(error),

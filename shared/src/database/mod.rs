@@ -130,11 +130,7 @@ impl Database {
     /// Runs one statement that Postgres refuses inside a transaction and that may take hours, such
     /// as `CREATE INDEX CONCURRENTLY`, on a connection of its own without a time limit. A
     /// transaction-mode pooler passes `settings` on to nobody; there the role's own limits hold.
-    pub async fn run_unlimited(
-        &self,
-        settings: &[&'static str],
-        sql: &str,
-    ) -> Result<(), DatabaseError> {
+    pub async fn run_unlimited(&self, settings: &[&str], sql: &str) -> Result<(), DatabaseError> {
         let Connected {
             mut connection,
             standing,
@@ -147,7 +143,7 @@ impl Database {
                 .copied()
                 .chain(["SET statement_timeout = 0"])
             {
-                sqlx::raw_sql(setting)
+                sqlx::raw_sql(AssertSqlSafe(setting.to_owned()))
                     .execute(&mut connection)
                     .await
                     .map_err(DatabaseError::running)?;

@@ -108,6 +108,9 @@ pub(crate) fn explain(error: &Error) -> Finding {
         Error::Database(DatabaseError::NotMigrated(_)) => {
             "run `rappel migrate` or the migrate function"
         }
+        Error::Database(DatabaseError::Forbidden(_)) => {
+            "run `rappel migrate` or the migrate function as a role that may grant it (MIGRATION_DATABASE_URL)"
+        }
         Error::Database(DatabaseError::ModelMismatch(_)) => MODEL_REMEDY,
         Error::Embedder(_) => "check MODEL_DIR and ORT_DYLIB_PATH",
         Error::Database(DatabaseError::StatementTimeout) => {

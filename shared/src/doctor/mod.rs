@@ -2,6 +2,7 @@
 //! says of each part what was found and what to do.
 
 mod check;
+mod index_build;
 mod network;
 mod plan;
 mod pooler;
@@ -132,7 +133,12 @@ async fn behind_database(
     checks.push(Check::run("round-trip", server::round_trip(probe)).await);
     checks.push(Check::run("clock", server::clock(probe)).await);
     checks.push(Check::run("settings", server::settings(state, &config.database)).await);
-    checks.extend(search_path::behind_database(state).await);
+    let mut behind = search_path::behind_database(state).await;
+    if let Some(index) = behind.iter_mut().find(|check| check.name == "index") {
+        // Advice that cannot be given is no fault of the index.
+        let _ = index_build::advise(state, index).await;
+    }
+    checks.extend(behind);
     checks.push(Check::run("plan", plan::examine(state)).await);
 
     let room = sizing::room(state).await;

@@ -8,7 +8,7 @@ use crate::{
     database::Statement,
     embedder::Kind,
     migrations::{
-        self, INDEX,
+        self, INDEX, IndexState,
         requirements::{PGVECTOR, major_minor},
     },
     search::SearchRequest,
@@ -82,15 +82,12 @@ async fn extension(state: &State) -> Result<Finding, Error> {
 }
 
 async fn migrations(state: &State) -> Result<Finding, Error> {
-    let applied = migrations::applied_version(state.database()).await?;
-    let expected = migrations::version();
-    Ok(if applied >= expected {
-        ok(format!("version {applied}; {expected} is expected"))
+    let status = migrations::status(state.database()).await?;
+    let found = status.to_string();
+    Ok(if status.is_ready() {
+        ok(found)
     } else {
-        failed(
-            format!("the schema has version {applied}; {expected} is expected"),
-            "run `rappel migrate` or the migrate function",
-        )
+        failed(found, "run `rappel migrate` or the migrate function")
     })
 }
 
@@ -115,24 +112,17 @@ async fn model(state: &State) -> Result<Finding, Error> {
 
 /// A search without the index is slow, not wrong: never a failure.
 async fn index(state: &State) -> Result<Finding, Error> {
-    let statement = Statement::read(
-        "SELECT i.indisvalid AND i.indisready,
-                EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.index_relid = i.indexrelid)
-         FROM pg_index AS i
-         WHERE i.indexrelid = to_regclass('rappel.chunks_embedding_hnsw')",
-    );
-    let found: Option<(bool, bool)> = state.database().fetch_optional(statement).await?;
-    Ok(match found {
-        Some((true, _)) => ok(format!("{INDEX} is valid; {}", effort(state).await?)),
-        Some((false, true)) => warning(
+    Ok(match migrations::index_state(state.database()).await? {
+        IndexState::Valid => ok(format!("{INDEX} is valid; {}", effort(state).await?)),
+        IndexState::Building => warning(
             format!("{INDEX} is being built; searches read every chunk until then"),
             "wait for the build",
         ),
-        Some((false, false)) => warning(
+        IndexState::Invalid => warning(
             format!("{INDEX} is invalid: searches read every chunk"),
             "run `rappel migrate` or the migrate function, which builds it again",
         ),
-        None => warning(
+        IndexState::Missing => warning(
             format!("{INDEX} is missing: searches read every chunk"),
             "run `rappel migrate` or the migrate function, which builds it",
         ),

@@ -2,12 +2,7 @@
 
 use pgvector::HalfVector;
 
-use super::{
-    compare::Compared,
-    prepared::Prepared,
-    retry::Retry,
-    upsert::write,
-};
+use super::{compare::Compared, prepared::Prepared, retry::Retry, upsert::write};
 use crate::{
     analysis::Terms,
     database::{Database, DatabaseError, Statement},

@@ -107,7 +107,9 @@ fn chunks(
     // as to any other: such a document is stored, and not found.
     let says_something = |chunk: &Chunk| {
         let parts = [&document.title, &chunk.heading, &chunk.content];
-        parts.iter().any(|part| part.contains(char::is_alphanumeric))
+        parts
+            .iter()
+            .any(|part| part.contains(char::is_alphanumeric))
     };
     Ok(chunks
         .filter(says_something)

@@ -73,6 +73,12 @@ pub struct ImportRequest {
     pub source: String,
 }
 
+/// Days for which an import can be asked about. It ends within the four that its queue keeps messages.
+const KEPT_DAYS: i32 = 30;
+
+/// Imports that the acceptance of another one drops at most: enough to keep up, too few to be felt.
+const FORGOTTEN_AT_ONCE: i64 = 20;
+
 impl Imports {
     /// Builds the clients; nothing is sent.
     ///
@@ -120,6 +126,9 @@ impl Imports {
         }
         if let Err(error) = ids::forget(database).await {
             tracing::warn!(cause = %chain(&error), "the ids of imports that have ended are still noted");
+        }
+        if let Err(error) = forget_old(database).await {
+            tracing::warn!(cause = %chain(&error), "imports of long ago are still kept");
         }
         let insert = Statement::upsert(
             "WITH import AS (
@@ -227,6 +236,23 @@ fn late() -> String {
 fn queue_name(url: &str) -> &str {
     let place = url.split_once("://").map_or(url, |(_, place)| place);
     place.split_once('/').map_or(place, |(_, name)| name)
+}
+
+/// Drops imports that were accepted more than [`KEPT_DAYS`] ago, a few at a time; their lines go with them.
+async fn forget_old(database: &Database) -> Result<(), DatabaseError> {
+    let delete = Statement::upsert(
+        "DELETE FROM rappel.imports WHERE id IN (
+             SELECT i.id FROM rappel.imports AS i
+             WHERE i.created_at < now() - $1 * interval '1 day'
+             ORDER BY i.created_at
+             LIMIT $2
+             FOR UPDATE SKIP LOCKED
+         )
+         RETURNING id",
+    )
+    .bind(KEPT_DAYS)
+    .bind(FORGOTTEN_AT_ONCE);
+    database.fetch_all::<(String,)>(delete).await.map(drop)
 }
 
 #[cfg(test)]

@@ -32,24 +32,48 @@ pub(super) async fn install(transaction: &mut Transaction) -> Result<(), Databas
     let schema = format!("DROP SCHEMA IF EXISTS {FUNCTIONS} CASCADE; CREATE SCHEMA {FUNCTIONS};");
     transaction.run_script(&schema).await?;
     set_path(transaction, FUNCTIONS).await?;
-    transaction.run_script(FUNCTIONS_SQL).await
+    transaction.run_script(FUNCTIONS_SQL).await?;
+    admit(transaction).await
 }
 
-/// Notes that this build is the newest, and drops the functions of builds beyond the newest [`KEPT`]. A role that
-/// may not do so changes nothing.
+/// Lets every role that may use the schema `rappel` use the functions too: who could search before a new build can
+/// search after it.
+async fn admit(transaction: &mut Transaction) -> Result<(), DatabaseError> {
+    let roles = Statement::read(
+        "SELECT format('GRANT USAGE ON SCHEMA %I TO %s', $1::text,
+                       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+         FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
+         WHERE n.nspname = 'rappel' AND a.privilege_type = 'USAGE'",
+    )
+    .bind(FUNCTIONS);
+    for (grant,) in transaction.fetch_all::<(String,)>(roles).await? {
+        transaction.run_script(&grant).await?;
+    }
+    Ok(())
+}
+
+/// Notes that this build is the newest, and drops the functions of builds beyond the newest [`KEPT`]. Where that is
+/// noted already, or the role may not, it changes nothing.
 pub(super) async fn keep_newest(transaction: &mut Transaction) -> Result<(), DatabaseError> {
+    let stale = Statement::read(
+        "SELECT $1::text IS DISTINCT FROM (
+                    SELECT f.schema FROM rappel.functions AS f ORDER BY f.installed_at DESC LIMIT 1
+                )
+                AND has_table_privilege('rappel.functions', 'INSERT')
+                AND has_table_privilege('rappel.functions', 'UPDATE')
+                AND has_table_privilege('rappel.functions', 'DELETE')",
+    )
+    .bind(FUNCTIONS);
+    if transaction.fetch_all::<(bool,)>(stale).await? != [(true,)] {
+        return Ok(());
+    }
     let newest = Statement::write(
-        "INSERT INTO rappel.functions (schema)
-         SELECT $1::text
-         WHERE has_table_privilege('rappel.functions', 'INSERT') AND has_table_privilege('rappel.functions', 'UPDATE')
-           AND $1::text IS DISTINCT FROM (SELECT f.schema FROM rappel.functions AS f ORDER BY f.installed_at DESC LIMIT 1)
+        "INSERT INTO rappel.functions (schema) VALUES ($1)
          ON CONFLICT (schema) DO UPDATE SET installed_at = now()
          RETURNING schema",
     )
     .bind(FUNCTIONS);
-    if transaction.fetch_all::<(String,)>(newest).await?.is_empty() {
-        return Ok(());
-    }
+    transaction.fetch_all::<(String,)>(newest).await?;
     let outdated = Statement::write(
         "DELETE FROM rappel.functions AS f
          USING pg_namespace AS n

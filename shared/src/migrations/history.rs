@@ -38,6 +38,15 @@ impl History {
         self.0.last().map_or(0, |applied| applied.version)
     }
 
+    /// Names of those that a newer program has applied.
+    pub(super) fn newer(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .filter(|applied| applied.version > version())
+            .map(|applied| applied.name.clone())
+            .collect()
+    }
+
     /// The migrations that are still to be applied, in order. What the database has applied beyond the last one of
     /// this program is of a newer one, which only added to it.
     pub(super) fn pending(&self) -> Result<Vec<&'static Migration>, DatabaseError> {

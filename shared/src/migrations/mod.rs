@@ -7,11 +7,19 @@ mod functions;
 mod history;
 mod index;
 pub(crate) mod requirements;
+mod roles;
+mod statistics;
+
+use std::fmt;
 
 use serde::Serialize;
 
 use self::history::History;
-pub use self::index::{INDEX, build_index, drop_index, measure_recall};
+pub use self::{
+    index::{INDEX, Index, IndexState, build_index, drop_index, index_state, measure_recall},
+    roles::{grant, role},
+    statistics::tidy_statistics,
+};
 use crate::{
     database::{Database, DatabaseError, Statement, Transaction},
     embedder::Manifest,
@@ -26,11 +34,63 @@ pub struct Report {
     pub applied: Vec<&'static str>,
     /// The schema's version: the number of its last migration.
     pub version: i32,
+    /// Names of the migrations that a newer program has applied, which were left alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub newer: Vec<String>,
     /// The schema of the functions that this build calls.
     pub functions: &'static str,
     /// The recipe that the database had, if it was converted now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converted_from: Option<String>,
+}
+
+/// How the schema of a database compares with what this program needs.
+#[derive(Debug)]
+pub struct Status {
+    /// The number of the last migration that was applied; 0 before the first.
+    pub version: i32,
+    /// Names of the migrations that are still to be applied.
+    pub pending: Vec<&'static str>,
+    /// Names of the migrations that a newer program has applied. They only added to what this one knows.
+    pub newer: Vec<String>,
+    /// Whether the functions of this build are installed.
+    pub functions: bool,
+}
+
+impl Status {
+    /// Whether this program can work with it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.pending.is_empty() && self.functions
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, .. } = self;
+        if *version == 0 {
+            return f.write_str("the database has no schema of Rappel");
+        }
+        write!(f, "the schema has version {version}")?;
+        if !self.newer.is_empty() {
+            let expected = self::version();
+            write!(
+                f,
+                ", newer than this program's {expected}: {}",
+                self.newer.join(", ")
+            )?;
+        }
+        if !self.pending.is_empty() {
+            write!(f, ", it lacks {}", self.pending.join(", "))?;
+        }
+        if !self.functions {
+            write!(
+                f,
+                ", the functions of this build ({FUNCTIONS}) are not installed"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// A step in the history of the tables.
@@ -52,48 +112,20 @@ pub fn version() -> i32 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
-/// Brings the schema up to date, converts a database of an older recipe, and builds the index if it is missing. Safe to run twice and by several
-/// at a time.
+/// Brings the schema up to date, and converts a database of an older recipe. Safe to run twice and by several at a time.
+/// The index is built apart, by [`build_index`].
 ///
 /// # Errors
 /// [`DatabaseError::ModelMismatch`] when the database was embedded by another model,
 /// [`DatabaseError::Migration`] when the server or the role stand in the way or an applied migration is not the one
-/// that this program has, or whatever the database says.
+/// that this program has, or whatever the database says. The schema is then as it was.
 pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
     let report = apply(database, manifest).await?;
     let converted_from = conversion::convert(database, manifest).await?;
-    build_index(database).await?;
     Ok(Report {
         converted_from,
         ..report
     })
-}
-
-/// Asks the database whether it was made with this build's recipe for the model.
-///
-/// # Errors
-/// [`DatabaseError::ModelMismatch`] with both recipes, [`DatabaseError::NotMigrated`] when the schema
-/// is not there, or whatever the database says.
-pub async fn require_model(database: &Database, manifest: &Manifest) -> Result<(), DatabaseError> {
-    let statement = Statement::read("SELECT name, dimensions FROM rappel.model");
-    let stored: Option<(String, i32)> = database.fetch_optional(statement).await?;
-    stored.map_or(Ok(()), |stored| {
-        compare_dimensions(&stored, manifest)?;
-        compare(&stored.0, manifest)
-    })
-}
-
-/// The version of the database's schema; 0 before the first migration.
-///
-/// # Errors
-/// Whatever the database says.
-pub async fn applied_version(database: &Database) -> Result<i32, DatabaseError> {
-    let statement = Statement::read("SELECT coalesce(max(version), 0) FROM rappel.migrations");
-    match database.fetch_optional::<(i32,)>(statement).await {
-        Ok(version) => Ok(version.map_or(0, |(version,)| version)),
-        Err(DatabaseError::NotMigrated(_)) => Ok(0),
-        Err(error) => Err(error),
-    }
 }
 
 /// Applies what is missing in one transaction, so that a failure leaves the schema as it was. The
@@ -123,8 +155,61 @@ async fn apply(database: &Database, manifest: &Manifest) -> Result<Report, Datab
     Ok(Report {
         applied: pending.iter().map(|migration| migration.name).collect(),
         version: history.version(),
+        newer: history.newer(),
         functions: FUNCTIONS,
         converted_from: None,
+    })
+}
+
+/// Looks how the schema compares with what this program needs, and changes nothing.
+///
+/// # Errors
+/// [`DatabaseError::Migration`] when an applied migration is not the one that this program has, or whatever the
+/// database says.
+pub async fn status(database: &Database) -> Result<Status, DatabaseError> {
+    let mut transaction = database.begin().await?;
+    let history = History::read(&mut transaction).await?;
+    let functions = functions::are_installed(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(Status {
+        version: history.version(),
+        pending: history
+            .pending()?
+            .iter()
+            .map(|migration| migration.name)
+            .collect(),
+        newer: history.newer(),
+        functions,
+    })
+}
+
+/// Fails unless this program can read what is in the database.
+///
+/// # Errors
+/// [`DatabaseError::NotMigrated`], which says what is missing, or whatever the database says.
+pub async fn require(database: &Database) -> Result<(), DatabaseError> {
+    let mut transaction = database.begin().await?;
+    let installed = functions::are_installed(&mut transaction).await?;
+    transaction.commit().await?;
+    if installed {
+        return Ok(());
+    }
+    Err(DatabaseError::NotMigrated(
+        status(database).await?.to_string(),
+    ))
+}
+
+/// Asks the database whether it was made with this build's recipe for the model.
+///
+/// # Errors
+/// [`DatabaseError::ModelMismatch`] with both recipes, [`DatabaseError::NotMigrated`] when the schema
+/// is not there, or whatever the database says.
+pub async fn require_model(database: &Database, manifest: &Manifest) -> Result<(), DatabaseError> {
+    let statement = Statement::read("SELECT name, dimensions FROM rappel.model");
+    let stored: Option<(String, i32)> = database.fetch_optional(statement).await?;
+    stored.map_or(Ok(()), |stored| {
+        compare_dimensions(&stored, manifest)?;
+        compare(&stored.0, manifest)
     })
 }
 

@@ -8,6 +8,10 @@ pub(crate) const PGVECTOR: (u32, u32) = (0, 8);
 
 /// The server and the role, as far as a migration depends on them.
 #[derive(sqlx::FromRow)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent answers of one look at the server"
+)]
 struct Server {
     role: String,
     database: String,
@@ -143,24 +147,14 @@ impl Server {
             "CREATE EXTENSION vector SCHEMA rappel"
         };
         match transaction.run_script(create).await {
-            Err(DatabaseError::Statement(error)) if is_refused_right(&error) => {
-                Err(DatabaseError::Migration(format!(
-                    "the role {} may not create the extension vector: let an administrator run CREATE EXTENSION \
+            Err(DatabaseError::Forbidden(_)) => Err(DatabaseError::Migration(format!(
+                "the role {} may not create the extension vector: let an administrator run CREATE EXTENSION \
                      vector in {}, and migrate again",
-                    self.role, self.database
-                )))
-            }
+                self.role, self.database
+            ))),
             outcome => outcome,
         }
     }
-}
-
-/// `insufficient_privilege`.
-fn is_refused_right(error: &sqlx::Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    code.as_deref() == Some("42501")
 }
 
 /// The first two numbers of a version such as `0.8.5`; what is no number counts as 0.
