@@ -5,16 +5,18 @@ mod database;
 mod imports;
 mod language_model;
 mod model;
+mod preset;
 mod search;
 mod telemetry;
 mod variables;
 
 pub use self::{
-    chat::ChatConfig,
+    chat::{CallerParameter, ChatConfig},
     database::{AddressFamily, DatabaseConfig, PoolerSetting},
     imports::ImportConfig,
     language_model::LanguageModelConfig,
     model::ModelConfig,
+    preset::Preset,
     search::SearchConfig,
     telemetry::TelemetryConfig,
 };

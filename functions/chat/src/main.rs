@@ -4,10 +4,14 @@ mod answer;
 mod budget;
 mod citations;
 mod condense;
+mod conversation;
+mod done;
 mod event;
 mod fence;
+mod fields;
 mod prompt;
 mod request;
+mod retrieval;
 mod sources;
 
 use lambda_http::http::Method;
@@ -24,7 +28,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     http::serve_streams("chat", Needs::LanguageModel, handle).await
 }
 
-/// Whatever can be refused is refused before the first byte; from then on an error is an event.
+/// Whatever can be refused is refused before the first byte; from then on an error is an event. The sources of
+/// a question that has to be rewritten are found after it.
 async fn handle(state: State, request: Request) -> Result<StreamedResponse, Error> {
     // A function URL passes on every method.
     if request.method() != Method::POST {
@@ -35,7 +40,7 @@ async fn handle(state: State, request: Request) -> Result<StreamedResponse, Erro
         });
     }
     state.language_model()?;
-    let chat = http::json::<ChatRequest>(&request)?.parse()?;
+    let chat = http::json::<ChatRequest>(&request)?.parse(state.chat_config())?;
     let streamed = chat.stream;
     // On the heap, as below: what waits for searches and models within is large.
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(&request))).await?;

@@ -1,6 +1,7 @@
 //! Documents: what a caller sends, what is stored, what is read back.
 
 mod batch;
+mod dates;
 mod fields;
 mod line;
 mod load;
@@ -11,6 +12,7 @@ mod upsert;
 pub(crate) use self::fields::nul;
 pub use self::{
     batch::{Batch, DocumentInput},
+    dates::{Dates, dates},
     fields::{DocumentId, Limit, Metadata},
     line::{LINE_LIMIT, read_line},
     load::{BatchLoad, load},
