@@ -1,6 +1,6 @@
 //! `PgBouncer` before a server, to see how Rappel fares behind it.
 
-mod packages;
+pub(crate) mod packages;
 mod program;
 
 use std::{

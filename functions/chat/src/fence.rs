@@ -7,8 +7,8 @@ use std::iter::repeat_with;
 #[derive(Debug)]
 pub(crate) struct Fence(String);
 
-/// Characters of the word: 36^8 of them are more than anybody tries.
-const LENGTH: usize = 8;
+/// Characters of the word: 26^5 words are more than anybody tries.
+const LENGTH: usize = 5;
 
 /// By these servers tell the turns of a conversation, and thoughts, apart. Some read them in any text.
 const MARKS: [&str; 18] = [

@@ -63,6 +63,8 @@ pub(crate) struct Chat {
     pub(crate) instructions: Vec<String>,
     /// The search for the question's sources.
     pub(crate) search: Search,
+    /// Neighbours on either side of each chunk that is found.
+    pub(crate) expand: usize,
     pub(crate) source_fields: SourceFields,
     pub(crate) stream: bool,
     pub(crate) require_sources: bool,
@@ -121,6 +123,10 @@ impl ChatRequest {
                 wishes,
                 instructions,
                 search,
+                expand: self
+                    .expand
+                    .and_then(|expand| usize::try_from(expand).ok())
+                    .unwrap_or_default(),
                 source_fields,
                 stream: self.stream.unwrap_or(true),
                 require_sources: self.require_sources.unwrap_or(true),

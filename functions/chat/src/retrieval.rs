@@ -25,6 +25,8 @@ pub(crate) struct Retrieved {
     sources: Vec<Source>,
     /// How many of the sources the model reads.
     read: usize,
+    /// Neighbours of the chunks that were found, on either side.
+    expand: usize,
     /// Whether the model is asked.
     asked: bool,
     /// What was spent before the answer.
@@ -41,15 +43,16 @@ impl Retrieved {
         let prompt = Prompt::new(&chat.instructions, wishes, chat.named_question.clone());
         let room = budget::trim(state, &mut chat, &prompt).await?;
         let (rewritten, usage) = condensed(state, &mut chat).await?;
-        let hits = chat.search.run(state).await?.hits;
+        let hits = chat.search.clone().run(state).await?.hits;
         let asked = !hits.is_empty() || !chat.require_sources;
-        let sources = sources::within(state, hits, room, &chat.source_fields).await?;
+        let sources = sources::within(state, hits, room, &chat).await?;
         Ok(Self {
             question: chat.question,
             query: rewritten.unwrap_or(chat.named_question),
             history: chat.history,
             prompt,
             read: sources.len(),
+            expand: chat.expand,
             sources,
             asked,
             usage,
@@ -89,7 +92,7 @@ impl Retrieved {
     /// Leaves about half of it: the nearest sources, and the last exchange.
     pub(crate) fn shorten(&mut self) {
         match self.sources.first_mut() {
-            Some(only) if self.read == 1 => only.shorten(2, 1),
+            Some(only) if self.read == 1 => only.shorten(2, 1, self.expand),
             _ => self.read /= 2,
         }
         let before = self.history.len().saturating_sub(2);

@@ -18,7 +18,7 @@ const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// A package and every library that it needs, down to the C library: a program of a newer release than
 /// the machine's does not start with the machine's own.
 #[derive(Clone, Debug)]
-pub(super) struct Unpacked {
+pub(crate) struct Unpacked {
     root: PathBuf,
     /// Starts programs with the libraries.
     loader: PathBuf,
@@ -26,12 +26,12 @@ pub(super) struct Unpacked {
 
 impl Unpacked {
     /// A file of the packages, named as if they were installed.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Runs `executable`, one of the files.
-    pub(super) fn command(&self, executable: &Path) -> Command {
+    pub(crate) fn command(&self, executable: &Path) -> Command {
         let [first, second] = library_folders(&self.root);
         let mut command = Command::new(&self.loader);
         command
@@ -54,7 +54,7 @@ impl Unpacked {
 }
 
 /// The package `name` of Debian's `release`, unpacked into the cache once.
-pub(super) fn unpack(name: &str, release: &str) -> Result<Unpacked> {
+pub(crate) fn unpack(name: &str, release: &str) -> Result<Unpacked> {
     let cache = Cache::from_env()?.root().to_owned();
     let root = cache.join(format!("{name}-{release}"));
     if !root.is_dir() {
