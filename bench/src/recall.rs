@@ -50,11 +50,11 @@ pub(crate) async fn truths(
     let mut truths = Vec::with_capacity(embeddings.len());
     let mut times = Vec::with_capacity(embeddings.len());
     for embedding in embeddings {
-        // The 0 that is added keeps the planner from the index.
-        let statement = Statement::read(
-            "SELECT document_id, embedding <=> $1::real[]::halfvec FROM rappel.chunks
-             ORDER BY (embedding <=> $1::real[]::halfvec) + 0 LIMIT $2",
-        )
+        let statement = Statement::read(concat!(
+            "SELECT document_id, distance FROM ",
+            shared::function!("nearest_of_all"),
+            "($1, $2)"
+        ))
         .bind(embedding.clone())
         .bind(NEAREST);
         let start = Instant::now();

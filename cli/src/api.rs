@@ -8,7 +8,7 @@ use std::{
 
 use local::{
     binaries::{self, Profile},
-    gateway::{Gateway, Logs, Options},
+    gateway::{Gateway, Logs, Options, Origin, STALL},
 };
 
 use crate::{
@@ -24,12 +24,13 @@ pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {
 };
 
 /// Builds the functions and serves them on `port` of this machine, or on any free one if it is 0; with
-/// imports if their queue has a place.
+/// imports if their queue has a place, also to the web pages of `allow_origins`.
 pub(crate) async fn serve(
     setup: &Setup,
     port: u16,
     logs: Logs,
     queue: Option<&Place>,
+    allow_origins: Vec<Origin>,
 ) -> anyhow::Result<Gateway> {
     let workspace = binaries::workspace()?;
     let template = workspace.join("template.yaml");
@@ -41,6 +42,8 @@ pub(crate) async fn serve(
         binaries: built,
         environment,
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        allow_origins,
+        stall: STALL,
         max_sandboxes: 2 * threads(),
         idle: Duration::from_mins(5),
         logs,

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,8 @@ use local::binaries;
 use crate::{
     api::PROFILE,
     import,
-    setup::{Target, note},
+    setup::Target,
+    terminal::{self, note},
 };
 
 /// Measure how fast Rappel is, cold, warm and in bulk, beside the Python service that it replaces.
@@ -66,10 +68,6 @@ pub(crate) struct Bench {
 const SAMPLES: &str = include_str!("../samples.jsonl");
 
 impl Bench {
-    #[expect(
-        clippy::print_stdout,
-        reason = "where the page is, is the command's answer"
-    )]
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         if cfg!(debug_assertions) {
             note("warning: this is a debug build; `cargo run --release -- bench` measures");
@@ -104,7 +102,7 @@ impl Bench {
         };
         let page = run.run().await;
         setup.stop().await?;
-        println!("{}", page?.display());
+        writeln!(terminal::out(), "{}", page?.display())?;
         Ok(())
     }
 

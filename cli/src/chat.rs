@@ -17,10 +17,7 @@ use self::{
     conversation::{Conversation, show},
     input::{Input, Said},
 };
-use crate::{
-    api,
-    setup::{Target, note},
-};
+use crate::{api, setup::Target, terminal::note};
 
 /// Talk with the documents: answers from them, with sources.
 #[derive(Args)]
@@ -63,7 +60,7 @@ impl Chat {
         }
         let setup = self.target.prepare("").await?;
         let log = env::temp_dir().join(format!("rappel-chat-{}.log", std::process::id()));
-        let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None).await?;
+        let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None, Vec::new()).await?;
         let talked = self.talk(&gateway.url()).await;
         gateway.stop().await;
         setup.stop().await?;

@@ -1,7 +1,7 @@
 //! `rappel doctor`: what is wrong between here and an answered search, and what to do about it.
 
 use std::{
-    io::{self, IsTerminal as _, Write},
+    io::{self, Write as _},
     time::Duration,
 };
 
@@ -12,7 +12,10 @@ use shared::{
     doctor::{self, Check, Demand, PARTS, Report, Status},
 };
 
-use crate::setup::{Setup, Target, threads};
+use crate::{
+    setup::{Setup, Target, threads},
+    terminal::{self, Out, Style},
+};
 
 /// Say what is wrong between here and an answered search, and what to do about it.
 #[derive(Args)]
@@ -45,13 +48,12 @@ impl Doctor {
             connections_per_sandbox: self.connections,
         };
         let report = doctor::examine(&as_a_function(&setup)?, demand).await;
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+            out.json(&report)?;
         } else {
-            print(&mut out, &report, io::stdout().is_terminal())?;
+            print(&mut out, &report)?;
         }
-        drop(out);
         setup.stop().await?;
         let failed = count(&report, Status::Failed);
         ensure!(failed == 0, "{failed} of {} checks failed", PARTS.len());
@@ -79,11 +81,11 @@ fn as_a_function(setup: &Setup) -> anyhow::Result<shared::Config> {
     Ok(config)
 }
 
-fn print(out: &mut impl Write, report: &Report, coloured: bool) -> io::Result<()> {
+fn print(out: &mut Out, report: &Report) -> io::Result<()> {
     let names = report.checks.iter().map(|check| check.name.len());
     let width = names.max().unwrap_or_default();
     for check in &report.checks {
-        print_check(out, check, width, coloured)?;
+        print_check(out, check, width)?;
     }
     let parts: Vec<String> = [
         (Status::Failed, "failed"),
@@ -100,29 +102,15 @@ fn print(out: &mut impl Write, report: &Report, coloured: bool) -> io::Result<()
 }
 
 /// One line, and a second one for the remedy below what was found.
-fn print_check(
-    out: &mut impl Write,
-    check: &Check,
-    width: usize,
-    coloured: bool,
-) -> io::Result<()> {
-    let (word, colour) = match check.status {
-        Status::Ok => ("ok", "\x1b[32m"),
-        Status::Warning => ("warning", "\x1b[33m"),
-        Status::Failed => ("failed", "\x1b[31m"),
-        Status::Skipped => ("skipped", "\x1b[2m"),
+fn print_check(out: &mut Out, check: &Check, width: usize) -> io::Result<()> {
+    let (word, style) = match check.status {
+        Status::Ok => ("ok", Style::Green),
+        Status::Warning => ("warning", Style::Yellow),
+        Status::Failed => ("failed", Style::Red),
+        Status::Skipped => ("skipped", Style::Dim),
     };
-    let (colour, plain) = if coloured {
-        (colour, "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    let name = check.name;
-    writeln!(
-        out,
-        "{colour}{word:<7}{plain}  {name:<width$}  {}",
-        check.found
-    )?;
+    out.styled(style, &format_args!("{word:<7}"))?;
+    writeln!(out, "  {:<width$}  {}", check.name, check.found)?;
     if let Some(remedy) = &check.remedy {
         writeln!(out, "{:<7}  {:<width$}  → {remedy}", "", "")?;
     }

@@ -11,7 +11,7 @@ use local::{
     layer::{self, Architecture, Entry, LIMIT},
 };
 
-use crate::setup::model_folder;
+use crate::{setup::model_folder, terminal};
 
 /// Lay the files of the Lambda layer into a folder: ONNX Runtime and the embedding model.
 #[derive(Args)]
@@ -41,7 +41,7 @@ impl Layer {
 }
 
 fn print(entries: &[Entry]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     for Entry {
         path,
         bytes,

@@ -7,12 +7,13 @@ mod doctor;
 mod eval;
 mod import;
 mod layer;
-mod lines;
 mod metrics;
 mod migrate;
 mod queue;
 mod search;
 mod setup;
+mod stop;
+mod terminal;
 mod tune;
 mod up;
 
@@ -20,13 +21,17 @@ use std::{
     env,
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
+use shared::database::DatabaseError;
+
+use self::stop::{Ended, Interrupted, Stop};
 
 /// Semantic search over the Postgres you already have.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "rappel", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Action,
@@ -59,29 +64,66 @@ enum Action {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     without_telemetry();
-    let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
-    match runtime.and_then(|runtime| runtime.block_on(run(cli.command))) {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let outcome = runtime.block_on(run(cli.command));
+    // A thread that waits for a terminal or a pipe would never end.
+    runtime.shutdown_timeout(LAST_WORK);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            setup::note(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
+        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
     }
 }
 
-async fn run(action: Action) -> anyhow::Result<()> {
-    match action {
-        Action::Up(up) => up.run().await,
-        Action::Migrate(migrate) => migrate.run().await,
-        Action::Import(import) => import.run().await,
-        Action::Search(search) => search.run().await,
-        Action::Chat(chat) => chat.run().await,
-        Action::Eval(eval) => eval.run().await,
-        Action::Tune(tune) => tune.run().await,
-        Action::Bench(bench) => bench.run().await,
-        Action::Doctor(doctor) => doctor.run().await,
-        Action::Layer(layer) => layer.run().await,
+/// How long what was begun on other threads may take to its end, such as an inference.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// An error in the words of the command: where functions have a variable, it has an option.
+fn told(error: &anyhow::Error) -> String {
+    let text = shared::chain(error.as_ref()).replace("MODEL_DIR", "--model");
+    let is_mismatch = error.chain().any(|cause| {
+        let database = match cause.downcast_ref() {
+            Some(shared::Error::Database(error)) => Some(error),
+            _ => cause.downcast_ref(),
+        };
+        matches!(database, Some(DatabaseError::ModelMismatch(_)))
+    });
+    if is_mismatch && !text.contains("--model") {
+        return format!("{text}: name the database's model with --model");
     }
+    text
+}
+
+async fn run(action: Action) -> anyhow::Result<()> {
+    let stop = Stop::listen()?;
+    match action {
+        Action::Up(up) => up.run(&stop).await,
+        Action::Import(import) => import.run(&stop).await,
+        Action::Migrate(migrate) => stop.or(migrate.run()).await,
+        Action::Search(search) => stop.or(search.run()).await,
+        Action::Chat(chat) => stop.or(chat.run()).await,
+        Action::Eval(eval) => stop.or(eval.run()).await,
+        Action::Tune(tune) => stop.or(tune.run()).await,
+        Action::Bench(bench) => stop.or(bench.run()).await,
+        Action::Doctor(doctor) => stop.or(doctor.run()).await,
+        Action::Layer(layer) => stop.or(layer.run()).await,
+    }
+}
+
+/// Tells an error, unless it has been told, and the exit status that tells it.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if let Some(Ended(status)) = error.downcast_ref() {
+        return ExitCode::from(*status);
+    }
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        terminal::note("interrupted");
+        return ExitCode::from(interrupted.status());
+    }
+    terminal::note(&format!("error: {}", told(error)));
+    ExitCode::FAILURE
 }
 
 /// ONNX Runtime reports usage unless this variable is set before it is loaded, and a process cannot
@@ -97,6 +139,6 @@ fn without_telemetry() {
             .args(env::args_os().skip(1))
             .env(VARIABLE, "1")
             .exec();
-        setup::note(&format!("warning: {VARIABLE} could not be set: {error}"));
+        terminal::note(&format!("warning: {VARIABLE} could not be set: {error}"));
     }
 }

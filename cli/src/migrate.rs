@@ -3,7 +3,7 @@
 use clap::Args;
 use shared::migrations;
 
-use crate::setup::{Target, note};
+use crate::{setup::Target, terminal::note};
 
 /// Bring the database schema up to date.
 #[derive(Args)]

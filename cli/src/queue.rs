@@ -1,7 +1,8 @@
 //! The queue and the bucket of imports on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use local::{
     assets::Cache,
     aws::{self, Overrides, Resources, Server},
@@ -9,7 +10,7 @@ use local::{
 };
 use shared::{config::DatabaseConfig, database::Database, imports};
 
-use crate::setup::note;
+use crate::terminal::note;
 
 /// The template's names.
 const QUEUE: &str = "ImportQueue";
@@ -21,32 +22,46 @@ const MAX_RECEIVES: i32 = 5;
 /// Where the queue and the bucket will be, before anything is started.
 pub(crate) struct Place {
     port: u16,
+    /// The folder whose files may be imported.
+    root: Option<PathBuf>,
     /// Their names.
     pub(crate) resources: Resources,
 }
 
 impl Place {
-    /// Chooses a free port.
-    pub(crate) fn choose() -> anyhow::Result<Self> {
+    /// Chooses a free port; files below `root` may be imported.
+    pub(crate) fn choose(root: Option<&Path>) -> anyhow::Result<Self> {
+        let resolved = |root: &Path| {
+            let folder = root.canonicalize().ok().filter(|root| root.is_dir());
+            folder.with_context(|| {
+                format!("--import-root is {}, which is not a folder", root.display())
+            })
+        };
+        let root = root.map(resolved).transpose()?;
         let port = Server::port()?;
         let resources = Resources {
             endpoint: aws::endpoint(port),
             prefix: String::new(),
         };
-        Ok(Self { port, resources })
+        Ok(Self {
+            port,
+            root,
+            resources,
+        })
     }
 
-    /// What leads the functions there. Only on the user's own machine may an import read its files.
+    /// What leads the functions there.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let mut variables = self.resources.environment();
         for (name, value) in [
             ("IMPORT_QUEUE_URL", self.resources.queue_url(QUEUE)),
             ("IMPORT_BUCKET", self.resources.bucket(BUCKET)),
             ("IMPORT_MAX_RECEIVES", MAX_RECEIVES.to_string()),
-            ("IMPORT_LOCAL_FILES", "true".to_owned()),
         ] {
             variables.push((name.to_owned(), value));
         }
+        let root = self.root.iter().map(|root| root.display().to_string());
+        variables.extend(root.map(|root| ("IMPORT_ROOT".to_owned(), root)));
         variables
     }
 

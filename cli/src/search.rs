@@ -1,13 +1,16 @@
 //! `rappel search "question"`.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
 use shared::search::{Hit, SearchRequest};
 
-use crate::setup::Target;
+use crate::{
+    setup::Target,
+    terminal::{self, Out, Style},
+};
 
 /// Ask a question.
 #[derive(Args)]
@@ -63,9 +66,9 @@ impl Search {
         let setup = self.target.prepare("").await?;
         let state = setup.state()?;
         let response = search.run(&state).await?;
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&response)?)?;
+            out.json(&response)?;
         } else {
             for (rank, hit) in (1..).zip(&response.hits) {
                 print_hit(&mut out, rank, hit)?;
@@ -86,32 +89,33 @@ impl Search {
 }
 
 /// Prints a hit in three lines: rank, title and measures; the passage's beginning; its metadata.
-fn print_hit(out: &mut impl Write, rank: usize, hit: &Hit) -> io::Result<()> {
-    let (bold, dim, plain) = if io::stdout().is_terminal() {
-        ("\x1b[1m", "\x1b[2m", "\x1b[0m")
-    } else {
-        ("", "", "")
-    };
+fn print_hit(out: &mut Out, rank: usize, hit: &Hit) -> io::Result<()> {
     let title = if hit.title.is_empty() {
         &hit.document_id
     } else {
         &hit.title
     };
-    writeln!(
-        out,
-        "{rank:>2}. {bold}{title}{plain}  {dim}{} · distance {:.3}{}{}{plain}",
+    write!(out, "{rank:>2}. ")?;
+    out.styled(Style::Bold, title)?;
+    let measures = format!(
+        "{} · distance {:.3}{}{}",
         hit.document_id,
         hit.distance,
         hit.keyword_score
             .map_or_else(String::new, |score| format!(" · keywords {score:.1}")),
         hit.rerank_score
             .map_or_else(String::new, |score| format!(" · reranker {score:.2}"))
-    )?;
+    );
+    write!(out, "  ")?;
+    out.styled(Style::Dim, &measures)?;
+    writeln!(out)?;
     writeln!(out, "    {}", excerpt(&hit.content))?;
     if let Ok(Value::Object(metadata)) = serde_json::from_str(hit.metadata.get())
         && !metadata.is_empty()
     {
-        writeln!(out, "    {dim}{}{plain}", Value::Object(metadata))?;
+        write!(out, "    ")?;
+        out.styled(Style::Dim, &Value::Object(metadata))?;
+        writeln!(out)?;
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    io::{self, Write as _},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -21,6 +20,8 @@ use shared::{
     embedder::{self, Embedder, Manifest},
     migrations,
 };
+
+use crate::terminal::note;
 
 /// Where the documents are and what embeds them.
 #[derive(Args, Clone)]
@@ -179,12 +180,6 @@ impl Setup {
     }
 }
 
-/// Says something to the person at the terminal; stdout is for answers.
-pub(crate) fn note(text: &str) {
-    // A closed stderr is no reason to stop.
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
 /// Threads that embed: every core.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
@@ -200,6 +195,7 @@ fn database_config(url: String) -> DatabaseConfig {
         // An import writes from several tasks; each has a connection.
         connections: u32::try_from(2 * threads()).unwrap_or(4),
         acquire_timeout: Duration::from_secs(10),
+        wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_mins(1),
     }
 }

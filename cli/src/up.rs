@@ -1,12 +1,16 @@
 //! `rappel up`: the whole API on this machine.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use local::{
     aws::Server,
-    gateway::{Gateway, Logs},
+    gateway::{Gateway, Logs, Origin},
 };
 use serde_json::{Value, json};
 use shared::{config::LanguageModelConfig, doctor};
@@ -15,7 +19,9 @@ use crate::{
     api,
     queue::Place,
     search::excerpt,
-    setup::{Target, note},
+    setup::{Setup, Target},
+    stop::Stop,
+    terminal::{self, note},
 };
 
 /// Serve the API on this machine, with sample documents to try it on.
@@ -27,6 +33,13 @@ pub(crate) struct Up {
     /// Import no sample documents; they are imported only into an empty database anyway.
     #[arg(long)]
     no_samples: bool,
+    /// A web page that may send requests, such as `https://app.example`, besides those of this machine; may be
+    /// given several times.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<Origin>,
+    /// The folder whose files `POST /imports` may read, as `file:///path`; without it, none.
+    #[arg(long, value_name = "FOLDER")]
+    import_root: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
 }
@@ -34,24 +47,35 @@ pub(crate) struct Up {
 /// What the first search asks.
 const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
+/// The sample that answers it.
+const ANSWERING: &str = "sante-brulure";
+
 /// 60 documents in French and English, written for this project.
 const SAMPLES: &str = include_str!("../samples.jsonl");
 
 impl Up {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let start = Instant::now();
-        let setup = self.target.prepare("").await?;
-        let queue = Place::choose()?;
-        let gateway = api::serve(&setup, self.port, Logs::Inherit, Some(&queue)).await?;
-        let served = serve(
-            &gateway,
-            self.no_samples,
-            start,
-            queue.serve(setup.database.clone()),
-        )
-        .await;
-        gateway.stop().await;
+        let place = Place::choose(self.import_root.as_deref())?;
+        let setup = stop.or(self.target.prepare("")).await?;
+        let served = self.serve(place, &setup, start, stop).await;
         setup.stop().await?;
+        served
+    }
+
+    async fn serve(
+        self,
+        place: Place,
+        setup: &Setup,
+        start: Instant,
+        stop: &Stop,
+    ) -> anyhow::Result<()> {
+        let origins = self.allow_origin;
+        let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place), origins);
+        let gateway = stop.or(gateway).await?;
+        let queue = place.serve(setup.database.clone());
+        let served = serve(&gateway, self.no_samples, start, queue, stop).await;
+        gateway.stop().await;
         served
     }
 }
@@ -63,17 +87,24 @@ async fn serve(
     no_samples: bool,
     start: Instant,
     queue: impl Future<Output = Option<Server>> + Send + 'static,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
     let client = shared::client::builder().build()?;
     let url = gateway.url();
-    if !no_samples && is_empty(&client, &url).await? {
-        import_samples(&client, &url).await?;
-    }
-    print_search(&client, &url).await?;
-    print_routes(gateway, start.elapsed());
+    let show = async {
+        if !no_samples && is_empty(&client, &url).await? {
+            import_samples(&client, &url).await?;
+        }
+        if has_samples(&client, &url).await? {
+            print_search(&client, &url).await?;
+        }
+        Ok(())
+    };
+    stop.or(show).await?;
+    print_routes(gateway, start.elapsed())?;
     let queue = tokio::spawn(queue);
     let asking = tokio::spawn(ask_language_model());
-    interrupted().await?;
+    stop.requested().await;
     note("stopping");
     asking.abort();
     queue.abort();
@@ -103,7 +134,14 @@ async fn import_samples(client: &reqwest::Client, url: &str) -> anyhow::Result<(
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the search is the command's answer")]
+/// Whether the question is one that the documents answer: of other documents than the samples nobody knows.
+async fn has_samples(client: &reqwest::Client, url: &str) -> anyhow::Result<bool> {
+    let answering = client.head(format!("{url}/documents/{ANSWERING}"));
+    let response = answering.send().await;
+    let response = response.context("the gateway does not answer")?;
+    Ok(response.status().is_success())
+}
+
 async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()> {
     let response = answer(
         client
@@ -111,43 +149,43 @@ async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()>
             .json(&json!({ "query": QUESTION, "limit": 3 })),
     )
     .await?;
-    println!("\n{QUESTION}");
+    let mut out = terminal::out();
+    writeln!(out, "\n{QUESTION}")?;
     for (rank, hit) in (1..).zip(response["hits"].as_array().into_iter().flatten()) {
         let text = |field: &str| hit[field].as_str().unwrap_or_default();
         let distance = hit["distance"].as_f64().unwrap_or_default();
-        println!(
+        writeln!(
+            out,
             "{rank}. {}  ({}, distance {distance:.3})",
             text("title"),
             text("document_id")
-        );
-        println!("   {}", excerpt(text("content")));
+        )?;
+        writeln!(out, "   {}", excerpt(text("content")))?;
     }
-    println!(
-        "answered in {:.1} ms\n",
-        response["took_ms"]["total"].as_f64().unwrap_or_default()
-    );
+    let took = response["took_ms"]["total"].as_f64().unwrap_or_default();
+    writeln!(out, "answered in {took:.1} ms\n")?;
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the addresses are the command's answer"
-)]
-fn print_routes(gateway: &Gateway, took: Duration) {
+fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
     let url = gateway.url();
-    println!(
+    let mut out = terminal::out();
+    writeln!(
+        out,
         "Serving on {url} after {:.1} s; Ctrl-C stops everything.",
         took.as_secs_f64()
-    );
+    )?;
     for route in gateway.routes() {
-        println!("  {:<6} {url}{}", route.method, route.path);
+        writeln!(out, "  {:<6} {url}{}", route.method, route.path)?;
     }
-    println!("\nTry:");
-    println!("  curl '{url}/search?q=how+do+I+renew+a+library+card&limit=3'");
-    println!(
-        "  curl {url}/search -H 'content-type: application/json' -d '{{\"query\": \"congés\", \"limit\": 2}}'"
-    );
-    println!("  curl '{url}/health?deep=true'");
+    writeln!(
+        out,
+        "\nTry:
+  curl '{url}/search?q=how+do+I+renew+a+library+card&limit=3'
+  curl {url}/search -H 'content-type: application/json' -d '{{\"query\": \"congés\", \"limit\": 2}}'
+  curl '{url}/health?deep=true'"
+    )?;
+    Ok(())
 }
 
 /// Says of the language model, if one is set, whether it answers, and if not which setting would mend that.
@@ -173,14 +211,4 @@ async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
     let body = response.text().await?;
     ensure!(status.is_success(), "the API answered {status}: {body}");
     Ok(serde_json::from_str(&body)?)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }

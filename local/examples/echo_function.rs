@@ -1,8 +1,14 @@
 //! A function for the gateway's tests: it does what the query of a request tells it to, else it echoes the
-//! request. With the variable `STREAMING` it answers with streams, with `BREAK_INIT` it does not start.
+//! request. With `arrive` it leaves a file named after its process in that folder, and with `together` it
+//! waits until there are so many. With the variable `STREAMING` it answers with streams, with `BREAK_INIT` it does not start.
 
 use std::{
-    collections::HashMap, fs::File, io::Write as _, path::Path, process::exit, time::Duration,
+    collections::HashMap,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::exit,
+    time::Duration,
 };
 
 use lambda_http::{
@@ -33,6 +39,15 @@ async fn main() -> Result<(), Error> {
 
 async fn answer(request: Request) -> Result<Response<Body>, Error> {
     let query = query(&request);
+    if let Some(folder) = query.get("arrive") {
+        File::create(Path::new(folder).join(std::process::id().to_string()))?;
+    }
+    if let (Some(folder), Some(count)) = (query.get("arrive"), query.get("together")) {
+        let count: usize = count.parse()?;
+        while std::fs::read_dir(folder)?.count() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
     if let Some(time) = query.get("sleep") {
         tokio::time::sleep(Duration::from_millis(time.parse()?)).await;
     }
@@ -76,7 +91,7 @@ fn echo(request: &Request) -> Value {
 }
 
 /// Streams `count` chunks of `size` bytes, one every `every` milliseconds, and notes each in the file
-/// `progress`; after `die` chunks it exits.
+/// `progress`; after the first it waits until there is a file `until`, and after `die` chunks it exits.
 async fn stream(request: Request) -> Result<Response<streaming::Body>, Error> {
     let query = query(&request);
     let number = |name: &str, default: usize| match query.get(name) {
@@ -85,6 +100,7 @@ async fn stream(request: Request) -> Result<Response<streaming::Body>, Error> {
     };
     let (count, size) = (number("count", 3)?, number("size", 6)?);
     let (every, die) = (number("every", 0)?, number("die", usize::MAX)?);
+    let until = query.get("until").map(PathBuf::from);
     let mut progress = query.get("progress").map(File::create).transpose()?;
     let (mut sender, body) = streaming::channel();
     tokio::spawn(async move {
@@ -99,6 +115,9 @@ async fn stream(request: Request) -> Result<Response<streaming::Body>, Error> {
                 let _ = file.write_all(b"x");
             }
             tokio::time::sleep(Duration::from_millis(every as u64)).await;
+            while until.as_ref().is_some_and(|file| !file.exists()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
     });
     let process = std::process::id();

@@ -12,3 +12,4 @@ pub mod pooler;
 mod ports;
 pub mod postgres;
 mod run;
+pub mod skip;

@@ -1,6 +1,7 @@
-//! `PgBouncer` before a server, to see how Rappel fares behind it.
+//! `PgBouncer` and pgpool-II before a server, to see how Rappel fares behind them.
 
 pub(crate) mod packages;
+mod pgpool;
 mod program;
 
 use std::{
@@ -17,8 +18,9 @@ use tempfile::TempDir;
 use tokio::{net::TcpStream, time::sleep};
 use url::Url;
 
+pub use self::pgpool::{Pgpool, PgpoolSettings};
 use self::program::Program;
-use crate::{account::Account, ports::free_port};
+use crate::{account::Account, ports::free_port, skip::skipped};
 
 /// How long it may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -53,7 +55,7 @@ impl PgBouncer {
     /// When it does not start.
     pub async fn before(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let Some(program) = Program::all().await?.first() else {
-            note("skipped: there is no PgBouncer");
+            skipped("there is no PgBouncer")?;
             return Ok(None);
         };
         Self::start(program, server_url, settings, "")
@@ -72,7 +74,7 @@ impl PgBouncer {
             started.push(Self::start(program, server_url, settings, "").await?);
         }
         if started.is_empty() {
-            note("skipped: there is no PgBouncer");
+            skipped("there is no PgBouncer")?;
         }
         Ok(started)
     }
@@ -85,13 +87,30 @@ impl PgBouncer {
     pub async fn remembering(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let mut programs = Program::all().await?.iter();
         let Some(program) = programs.find(|program| program.remembers()) else {
-            note("skipped: there is no PgBouncer that remembers named statements, 1.21 or later");
+            skipped("there is no PgBouncer that remembers named statements, 1.21 or later")?;
             return Ok(None);
         };
         let more = "max_prepared_statements = 200\n";
         Self::start(program, server_url, settings, more)
             .await
             .map(Some)
+    }
+
+    /// One of every version that there is, which takes the startup options that it would refuse and drops
+    /// them, as widespread advice has it.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn dropping_options(server_url: &str, settings: &Settings) -> Result<Vec<Self>> {
+        let more = "ignore_startup_parameters = extra_float_digits,options\n";
+        let mut started = Vec::new();
+        for program in Program::all().await? {
+            started.push(Self::start(program, server_url, settings, more).await?);
+        }
+        if started.is_empty() {
+            note("skipped: there is no PgBouncer");
+        }
+        Ok(started)
     }
 
     async fn start(
@@ -109,7 +128,7 @@ impl PgBouncer {
             server,
             _folder: folder,
         };
-        pgbouncer.listening().await?;
+        listening(port, "PgBouncer").await?;
         Ok(pgbouncer)
     }
 
@@ -124,30 +143,36 @@ impl PgBouncer {
     /// # Errors
     /// When the server's URL has no host.
     pub fn url(&self) -> Result<String> {
-        let mut url = self.server.clone();
-        url.set_host(Some("127.0.0.1"))
-            .context("the server's URL has a host")?;
-        url.set_port(Some(self.port))
-            .ok()
-            .context("the server's URL has a host")?;
-        url.set_query(None);
-        Ok(url.into())
+        through(&self.server, self.port)
     }
+}
 
-    async fn listening(&self) -> Result<()> {
-        let deadline = Instant::now() + START_PATIENCE;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
-            .await
-            .is_err()
-        {
-            ensure!(
-                Instant::now() < deadline,
-                "PgBouncer does not listen after {START_PATIENCE:?}"
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
+/// `server` as it is reached through `port` of 127.0.0.1, without `sslmode`.
+fn through(server: &Url, port: u16) -> Result<String> {
+    let mut url = server.clone();
+    url.set_host(Some("127.0.0.1"))
+        .context("the server's URL has a host")?;
+    url.set_port(Some(port))
+        .ok()
+        .context("the server's URL has a host")?;
+    url.set_query(None);
+    Ok(url.into())
+}
+
+/// Waits until `name` listens on `port`.
+async fn listening(port: u16, name: &str) -> Result<()> {
+    let deadline = Instant::now() + START_PATIENCE;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        .await
+        .is_err()
+    {
+        ensure!(
+            Instant::now() < deadline,
+            "{name} does not listen after {START_PATIENCE:?}"
+        );
+        sleep(Duration::from_millis(20)).await;
     }
+    Ok(())
 }
 
 impl Drop for PgBouncer {

@@ -1,13 +1,14 @@
-//! What the log is told of a failure.
+//! What the log, or the person at a terminal, is told of a failure.
 
-use std::any::Any;
+use std::{any::Any, error::Error};
 
-/// An error with everything that caused it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+/// An error with everything that caused it, each thing said once.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = words(error);
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
+        let cause_text = words(cause);
         // A transparent error repeats its source's text.
         if !text.contains(&cause_text) {
             text.push_str(": ");
@@ -16,6 +17,24 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What an error says by itself. Of one of the server that is its message and its SQLSTATE: sqlx adds the
+/// line of Postgres' own source, which helps nobody.
+fn words(error: &(dyn Error + 'static)) -> String {
+    let database = match error.downcast_ref() {
+        Some(sqlx::Error::Database(error)) => Some(&**error),
+        _ => error
+            .downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .map(|error| error as &dyn sqlx::error::DatabaseError),
+    };
+    match database {
+        Some(error) => match error.code() {
+            Some(code) => format!("{} (SQLSTATE {code})", error.message()),
+            None => error.message().to_owned(),
+        },
+        None => error.to_string(),
+    }
 }
 
 /// A panic. Its words are told if they are the program's own: others may quote what the program worked on.

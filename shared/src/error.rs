@@ -18,9 +18,15 @@ pub enum Error {
     /// The request is JSON, but not one that the route accepts.
     #[error("invalid request: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// The body is said to be something else than JSON.
-    #[error("unsupported content type {0:?}")]
-    UnsupportedMediaType(String),
+    /// The path or the query of the URL is not text.
+    #[error("malformed URL: {0}")]
+    MalformedUrl(String),
+    /// The body is said to be something else than JSON, or not said to be JSON.
+    #[error("{}", .0.as_ref().map_or_else(|| "the request has no content type".to_owned(), |other| format!("unsupported content type {other:?}")))]
+    UnsupportedMediaType(Option<String>),
+    /// The body is compressed.
+    #[error("the body has the content encoding {0:?}; send it as it is")]
+    UnsupportedEncoding(String),
     /// The body is too large.
     #[error("the body has {bytes} bytes; the limit is {limit}")]
     BodyTooLarge {

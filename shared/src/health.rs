@@ -5,6 +5,7 @@ use serde::Serialize;
 pub use crate::doctor::Status;
 use crate::{
     State,
+    database::Standing,
     doctor::{self, search_path},
 };
 
@@ -14,8 +15,22 @@ pub struct Health {
     /// `failed` exactly when a search fails; `warning` when a part is not as it should be, but a
     /// search works all the same.
     pub status: Status,
+    /// How statements reach the database, if it answered a deep check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
     /// One line a check.
     pub checks: Vec<Check>,
+}
+
+/// What stands between the function and the database.
+#[derive(Debug, Serialize)]
+pub struct Connection {
+    /// `direct`, `session` or `transaction`: how statements are sent.
+    pub pooler: &'static str,
+    /// What shows that: `client-address`, `startup-options`, `disproved`, `unknown` or `not-asked`.
+    pub proof: &'static str,
+    /// The same in words.
+    pub detail: &'static str,
 }
 
 /// One part of the way that a search takes.
@@ -50,8 +65,14 @@ pub async fn check(state: &State, deep: bool) -> Health {
     for check in &checks {
         log(check);
     }
+    let standing = state.database().standing().filter(|_| deep);
     Health {
         status: doctor::worst(&checks),
+        connection: standing.map(|Standing { pooler, proof }| Connection {
+            pooler: pooler.word(),
+            proof: proof.word(),
+            detail: proof.evidence(),
+        }),
         checks: checks.into_iter().map(Check::from).collect(),
     }
 }

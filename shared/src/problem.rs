@@ -20,12 +20,18 @@ pub struct Problem {
     /// The fields concerned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// The id of the request, as in `x-request-id`; the log has more under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// Seconds after which trying again makes sense, sent as `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
     /// The methods that the route takes, sent as `Allow`.
     #[serde(skip)]
     pub allow: Option<&'static str>,
+    /// The codings of a body that are taken, sent as `Accept-Encoding`.
+    #[serde(skip)]
+    pub accept_encoding: Option<&'static str>,
 }
 
 impl From<&Error> for Problem {
@@ -49,6 +55,18 @@ impl From<&Error> for Problem {
                 "The body must be application/json",
                 &error.to_string(),
             ),
+            Error::UnsupportedEncoding(_) => Self {
+                accept_encoding: Some("identity"),
+                ..Self::new(
+                    415,
+                    "unsupported-encoding",
+                    "The body must not be compressed",
+                    &error.to_string(),
+                )
+            },
+            Error::MalformedUrl(detail) => {
+                Self::new(400, "malformed-url", "The URL is not valid", detail)
+            }
             Error::BodyTooLarge { .. } => Self::new(
                 413,
                 "body-too-large",
@@ -114,6 +132,20 @@ impl Problem {
                 "try again in a moment",
             )
             .retry(1),
+            DatabaseError::ReadOnly(_) => Self::new(
+                503,
+                "database-read-only",
+                "The database takes no changes",
+                "it is read-only for now; try again in a moment",
+            )
+            .retry(5),
+            DatabaseError::Shared(_) => Self::new(
+                503,
+                "database-pooler",
+                "The connection to the database is shared",
+                "nothing was changed; try again in a moment",
+            )
+            .retry(1),
             DatabaseError::Busy => Self::new(
                 503,
                 "database-busy",
@@ -146,6 +178,12 @@ impl Problem {
                 "The database schema is missing or behind",
                 "migrations have to be applied to this database",
             ),
+            DatabaseError::Migration(_) => Self::new(
+                503,
+                "migration-refused",
+                "The database schema cannot be brought up to date",
+                "the log says what stands in the way",
+            ),
             DatabaseError::Value(_) | DatabaseError::Statement(_) => Self::internal(),
         }
     }
@@ -166,8 +204,10 @@ impl Problem {
             status,
             detail: detail.to_owned(),
             errors: Vec::new(),
+            request_id: None,
             retry_after: None,
             allow: None,
+            accept_encoding: None,
         }
     }
 

@@ -7,7 +7,7 @@ use once_cell::sync::OnceCell;
 use crate::{
     Config, Error,
     config::{ChatConfig, ConfigError, LanguageModelConfig, ModelConfig, Needs, SearchConfig},
-    database::{Database, DatabaseError},
+    database::{Cause, Database, DatabaseError},
     documents::Prepared,
     embedder::{Embedder, EmbedderError, Kind, Manifest},
     error::FieldError,
@@ -110,12 +110,19 @@ impl State {
     /// tries again.
     ///
     /// # Errors
-    /// When the model cannot be loaded, or the database was embedded by another one.
+    /// When the model cannot be loaded, the database was embedded by another one, or `DATABASE_POOLER` says
+    /// that there is no pooler and there is one.
     pub async fn warm(&self) -> Result<(), StartError> {
         let (database, embedder) = tokio::join!(self.check_database(), self.load_embedder());
         embedder?;
         match database {
-            Err(mismatch @ DatabaseError::ModelMismatch(_)) => Err(mismatch.into()),
+            Err(
+                wrong @ (DatabaseError::ModelMismatch(_)
+                | DatabaseError::Unavailable {
+                    cause: Cause::Pooler,
+                    ..
+                }),
+            ) => Err(wrong.into()),
             Err(error) => {
                 tracing::warn!(%error, "the database did not answer at start; requests will try again");
                 Ok(())

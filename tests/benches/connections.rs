@@ -235,6 +235,7 @@ fn config(url: String, pooler: PoolerSetting) -> DatabaseConfig {
         connections: 1,
         // A thousand clients connect at the same moment here, on the cores that serve them.
         acquire_timeout: Duration::from_secs(30),
+        wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_secs(30),
     }
 }

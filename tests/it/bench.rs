@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Context as _;
+use local::skip::skipped;
 use serde_json::Value;
 use tests::command::{Printed, open_folder, rappel};
 
@@ -33,7 +34,8 @@ async fn a_run_measures_every_section_and_makes_a_page_of_it() -> Outcome {
     let results = fs::read(out.path().join("results.json"))?;
     let results: Value = serde_json::from_slice(&results).context("results.json is JSON")?;
     assert_eq!(results["setting"]["documents"], 60, "{results}");
-    let (programs, in_turn) = if skipped_peer(&results) {
+    let (programs, in_turn) = if let Some(note) = skipped_peer(&results) {
+        skipped(note)?;
         (1, 1)
     } else {
         (4, 3)
@@ -100,15 +102,9 @@ async fn a_run_measures_every_section_and_makes_a_page_of_it() -> Outcome {
     Ok(())
 }
 
-/// Whether this machine has no Python for the peer, whose reason is printed.
-fn skipped_peer(results: &Value) -> bool {
+/// Why there is no peer, if this machine has no Python for it.
+fn skipped_peer(results: &Value) -> Option<&str> {
     let notes = results["notes"].as_array().into_iter().flatten();
     let mut notes = notes.filter_map(Value::as_str);
-    notes.any(|note| {
-        let is_peer = note.starts_with("the peer: skipped");
-        if is_peer {
-            println!("{note}");
-        }
-        is_peer
-    })
+    notes.find(|note| note.starts_with("the peer: skipped"))
 }

@@ -5,15 +5,16 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::{
     App,
     command::{Printed, open_folder, rappel, write_lines},
 };
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    time::{sleep, timeout},
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout},
+    time::timeout,
 };
 
 use crate::{Outcome, imports_command::import_file};
@@ -50,15 +51,18 @@ async fn an_import_reports_bad_lines_and_does_nothing_twice() -> Outcome {
 
     let first =
         Printed::by(&mut rappel(Some(app.database_url()), &["import", &file]).await?).await?;
+    assert_eq!(first.status, Some(3), "not all was stored: {first:?}");
     assert!(
         first
-            .answer()?
+            .stdout
             .starts_with("300 documents stored in 300 chunks, 0 unchanged, 2 bad lines"),
         "{first:?}"
     );
-    assert!(first.stderr.contains("line 4: expected"), "{first:?}");
+    assert!(first.stderr.contains("line 4: is not JSON"), "{first:?}");
     assert!(
-        first.stderr.contains("line 8: content: must not be empty"),
+        first
+            .stderr
+            .contains("line 8: content: has no letters or digits"),
         "{first:?}"
     );
 
@@ -66,7 +70,7 @@ async fn an_import_reports_bad_lines_and_does_nothing_twice() -> Outcome {
         Printed::by(&mut rappel(Some(app.database_url()), &["import", &file]).await?).await?;
     assert!(
         second
-            .answer()?
+            .stdout
             .starts_with("0 documents stored in 0 chunks, 300 unchanged"),
         "{second:?}"
     );
@@ -98,7 +102,10 @@ async fn a_strict_import_stops_at_the_first_bad_line() -> Outcome {
         Printed::by(&mut rappel(Some(app.database_url()), &["import", "--strict", &file]).await?)
             .await?;
     assert!(!printed.success);
-    assert!(printed.stderr.contains("error: line 2: EOF"), "{printed:?}");
+    assert!(
+        printed.stderr.contains("error: line 2: is not JSON: EOF"),
+        "{printed:?}"
+    );
     Ok(())
 }
 
@@ -116,13 +123,7 @@ async fn an_import_interrupted_by_a_kill_of_the_server_loses_nothing_and_is_resu
         .context("starting the import")?;
     let seen = {
         let sql = app.sql().await?;
-        loop {
-            let seen = sql.number(stored, &[]).await?;
-            if seen > 0 {
-                break seen;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
+        sql.counts(stored).await?
     };
     app.kill_postgres().await?;
     let output = timeout(HANG, import.wait_with_output())
@@ -246,42 +247,82 @@ async fn a_judged_set_is_measured_on_the_embedded_database() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn up_serves_until_ctrl_c_and_the_next_one_keeps_the_documents() -> Outcome {
-    let folder = open_folder()?;
-    let data = folder.path().join("data").display().to_string();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let file = write_lines(folder.path(), "two.jsonl", &corpus(2))?;
-    for (run, samples) in [("first", true), ("second", false)] {
-        let arguments = ["up", "--data", &data, "--port", &port.to_string()];
-        let mut up = rappel(None, &arguments).await?;
-        let mut up = up
+/// A running `rappel up`.
+pub(crate) struct Up {
+    process: Option<Child>,
+    /// What it printed until it served.
+    pub(crate) printed: String,
+    /// Where it serves.
+    pub(crate) url: String,
+    /// The rest of its output: with nobody to read it, the last words would fail.
+    _lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Up {
+    /// Starts it on any free port and waits until it serves.
+    pub(crate) async fn start(database_url: Option<&str>, options: &[&str]) -> Result<Self> {
+        let arguments = [&["up", "--port", "0"], options].concat();
+        let mut process = rappel(database_url, &arguments)
+            .await?
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .context("starting rappel up")?;
-        let mut lines = BufReader::new(up.stdout.take().context("its stdout")?).lines();
+        let mut lines = BufReader::new(process.stdout.take().context("its stdout")?).lines();
         let serving = async {
-            let mut printed = String::new();
+            let (mut printed, mut url) = (String::new(), None);
             while let Some(line) = lines.next_line().await? {
                 printed.push_str(&line);
                 printed.push('\n');
-                if line.starts_with("Serving on") {
-                    return anyhow::Ok(printed);
+                if let Some(rest) = line.strip_prefix("Serving on ") {
+                    url = rest.split(' ').next().map(str::to_owned);
+                }
+                if line.contains("/health?deep=true") {
+                    return anyhow::Ok((printed, url.context("it says where")?));
                 }
             }
             anyhow::bail!("rappel up ended: {printed}")
         };
-        let printed = timeout(HANG, serving)
+        let (printed, url) = timeout(HANG, serving)
             .await
             .context("rappel up does not serve")??;
+        Ok(Self {
+            process: Some(process),
+            printed,
+            url,
+            _lines: lines,
+        })
+    }
+
+    /// Ends it with Ctrl-C, and answers what it said meanwhile.
+    pub(crate) async fn stop(&mut self) -> Result<String> {
+        let process = self.process.take().context("it runs")?;
+        let pid = process.id().context("it runs")?.to_string();
+        let status = Command::new("kill").args(["-INT", &pid]).status()?;
+        ensure!(status.success(), "kill -INT {pid}: {status}");
+        let output = timeout(HANG, process.wait_with_output())
+            .await
+            .context("rappel up does not stop")??;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{said}");
+        Ok(said)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_serves_until_ctrl_c_and_the_next_one_keeps_the_documents() -> Outcome {
+    let folder = open_folder()?;
+    let data = folder.path().join("data").display().to_string();
+    let file = write_lines(folder.path(), "two.jsonl", &corpus(2))?;
+    let root = folder.path().display().to_string();
+    for (run, samples) in [("first", true), ("second", false)] {
+        let options = ["--data", &data, "--import-root", &root];
+        let mut up = Up::start(None, &options).await?;
+        let (printed, url) = (up.printed.clone(), up.url.clone());
         assert!(
             printed.starts_with("\nQue faire") && printed.contains("\n1. "),
             "the {run} run prints a search, and no log: {printed}"
         );
-        let url = format!("http://127.0.0.1:{port}");
         let page: serde_json::Value = reqwest::get(format!("{url}/documents?limit=100"))
             .await?
             .json()
@@ -297,25 +338,14 @@ async fn up_serves_until_ctrl_c_and_the_next_one_keeps_the_documents() -> Outcom
             "the {run} run: {done}"
         );
 
-        let pid = up.id().context("it runs")?.to_string();
-        ensure!(
-            Command::new("kill")
-                .args(["-INT", &pid])
-                .status()?
-                .success()
-        );
-        let output = timeout(HANG, up.wait_with_output())
-            .await
-            .context("rappel up does not stop")??;
-        assert!(output.status.success(), "{output:?}");
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = up.stop().await?;
         assert_eq!(
             said.contains("imported 60 sample documents"),
             samples,
             "the {run} run: {said}"
         );
         assert!(
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
+            std::net::TcpStream::connect(url.replace("http://", "")).is_err(),
             "the port is free again"
         );
         ensure!(
@@ -339,7 +369,7 @@ fn compress(program: &str, file: &str) -> Outcome {
 }
 
 /// Whether no process has `text` in its command line.
-fn no_process_mentions(text: &str) -> anyhow::Result<bool> {
+fn no_process_mentions(text: &str) -> Result<bool> {
     let found = Command::new("ps")
         .args(["-eo", "args"])
         .output()

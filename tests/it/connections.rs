@@ -5,13 +5,18 @@
 
 mod causes;
 mod dialling;
+mod errors;
 mod limits;
 mod namespace;
+mod once;
+mod pgpool;
 mod poolers;
+mod proof;
 mod recovery;
 mod shutdown;
 mod tls;
 mod turns;
+mod waking;
 
 use std::time::Duration;
 
@@ -44,6 +49,7 @@ fn settings(url: &str) -> DatabaseConfig {
         application_name: "rappel-connections".to_owned(),
         connections: 1,
         acquire_timeout: Duration::from_secs(2),
+        wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_secs(10),
     }
 }
@@ -90,7 +96,7 @@ fn server_port(app: &App) -> Result<u16> {
     port(app.database_url())
 }
 
-fn port(url: &str) -> Result<u16> {
+pub(crate) fn port(url: &str) -> Result<u16> {
     Url::parse(url)?
         .port()
         .context("the database's URL has a port")

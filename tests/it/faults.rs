@@ -7,13 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use serde_json::json;
-use tests::{App, document_path, kill};
+use tests::{App, cpu_time, document_path, eventually, kill};
 use tokio::time::{sleep, timeout};
 
 use crate::Outcome;
 
+/// Ticks of a processor after which a function is in the middle of embedding, and not at its beginning.
+const EMBEDDING: u64 = 20;
+
 /// A search whose database is away gives up after three seconds at most; longer than this it hangs.
-const HANG: Duration = Duration::from_secs(5);
+const HANG: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_fails_fast_while_postgres_is_dead_and_works_at_once_when_it_is_back() -> Outcome {
@@ -137,8 +140,12 @@ async fn a_sandbox_killed_in_the_middle_of_a_request_is_replaced() -> Outcome {
     // Long enough to be at work still when the sandbox is killed.
     let content = "Une phrase que le modèle doit lire en entier. ".repeat(4_000);
     let request = app.put("/documents/roman", json!({ "content": content }));
+    let idle = cpu_time(before[0])?;
     let kill = async {
-        sleep(Duration::from_secs(1)).await;
+        eventually("the sandbox is at work", async || {
+            Ok((cpu_time(before[0])? > idle + EMBEDDING).then_some(()))
+        })
+        .await?;
         kill(before[0])
     };
     let (answer, killed) = tokio::join!(request, kill);

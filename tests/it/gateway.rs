@@ -10,7 +10,7 @@ use crate::Outcome;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_path_or_method_reaches_no_function() -> Outcome {
     let app = App::start().await?;
-    for path in ["/", "/nowhere", "/search/deeper", "/documents/"] {
+    for path in ["/", "/nowhere", "/search/deeper", "/imports/a/b"] {
         app.get(path, &[])
             .await?
             .problem(404, "unknown-path")
@@ -18,7 +18,7 @@ async fn an_unknown_path_or_method_reaches_no_function() -> Outcome {
     }
     let method = app.delete("/search").await?;
     method.problem(405, "method-not-allowed")?;
-    assert_eq!(method.header("allow"), Some("GET, POST"));
+    assert_eq!(method.header("allow"), Some("GET, HEAD, POST"));
     assert!(
         app.sandboxes("search").is_empty(),
         "no sandbox was started for a request without a route"

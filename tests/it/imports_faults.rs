@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tests::{App, Pace};
+use tests::{App, Pace, eventually};
 use tokio::time::{Duration, sleep};
 
 use crate::{Outcome, imports::lines};
@@ -74,9 +74,7 @@ async fn a_poison_that_is_cured_in_time_is_stored() -> Outcome {
     let source = imports.put("poison.jsonl", lines("poison", 10, 10)).await?;
     let id = app.import(&source).await?;
     let tried = "SELECT count(*) FROM rappel.import_lines WHERE attempts > 0";
-    while sql.number(tried, &[]).await? == 0 {
-        sleep(Duration::from_millis(50)).await;
-    }
+    sql.counts(tried).await?;
     sql.run("DROP TRIGGER refuse ON rappel.documents").await?;
     let import = app.ended(&id).await?;
     assert_eq!(
@@ -110,13 +108,11 @@ async fn messages_that_come_twice_change_nothing() -> Outcome {
     // Once while workers hold the parts, and once when all is done.
     let held = "SELECT count(*) FROM rappel.import_parts
         WHERE part > 0 AND worker IS NOT NULL AND finished_at IS NULL";
-    while sql.number(held, &[]).await? == 0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    sql.counts(held).await?;
     duplicates().await?;
     let first = app.ended(&id).await?;
     duplicates().await?;
-    sleep(Duration::from_secs(2)).await;
+    imports.emptied().await?;
     let last = app.import_state(&id).await?;
     assert_eq!(first["state"], "done", "{first}");
     assert_eq!(
@@ -149,15 +145,14 @@ async fn a_part_that_takes_longer_than_an_invocation_goes_on_in_the_next_ones() 
     let source = imports.put("slow.jsonl", lines("slow", 320, 10)).await?;
     let id = app.import(&source).await?;
     let mut workers = std::collections::BTreeSet::new();
-    let import = loop {
+    let import = eventually("the import ends", async || {
         let worker = "SELECT worker FROM rappel.import_parts WHERE part = 1 AND worker IS NOT NULL";
         workers.extend(sql.texts(worker, &[]).await?);
         let import = app.import_state(&id).await?;
-        if import["state"] == "done" || import["state"] == "failed" {
-            break import;
-        }
-        sleep(Duration::from_millis(50)).await;
-    };
+        let ended = import["state"] == "done" || import["state"] == "failed";
+        Ok(ended.then_some(import))
+    })
+    .await?;
     assert_eq!(
         import["documents"],
         json!({ "total": 320, "done": 320, "unchanged": 0, "failed": 0 }),
@@ -186,13 +181,7 @@ async fn an_import_waits_for_a_database_that_is_away() -> Outcome {
     let id = app.import(&source).await?;
     {
         let sql = app.sql().await?;
-        while sql
-            .number("SELECT count(*) FROM rappel.documents", &[])
-            .await?
-            == 0
-        {
-            sleep(Duration::from_millis(20)).await;
-        }
+        sql.counts("SELECT count(*) FROM rappel.documents").await?;
     }
     app.kill_postgres().await?;
     // Longer than all deliveries of a message take.
@@ -219,6 +208,7 @@ async fn without_a_queue_an_import_is_not_accepted_and_all_else_works() -> Outco
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("documents.jsonl");
     std::fs::write(&file, lines("a", 1, 0))?;
+    let root = folder.path().display().to_string();
     let (app, ()) = App::through(async |_| {
         let variables = [
             ("AWS_ENDPOINT_URL_SQS", endpoint.as_str()),
@@ -226,7 +216,7 @@ async fn without_a_queue_an_import_is_not_accepted_and_all_else_works() -> Outco
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("IMPORT_QUEUE_URL", "http://127.0.0.1/123456789012/queue"),
             ("IMPORT_BUCKET", "bucket"),
-            ("IMPORT_LOCAL_FILES", "true"),
+            ("IMPORT_ROOT", root.as_str()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Ok(((), variables.to_vec()))

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
-use tests::{App, Pace, kill};
+use tests::{App, Pace, kill, patience::PATIENCE};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::{Outcome, imports::lines, imports_faults::STORED_TWICE};
@@ -48,6 +48,10 @@ async fn workers_killed_at_any_moment_lose_nothing_and_store_nothing_twice() -> 
     println!("seed {random}");
     let (begun, mut kills) = (Instant::now(), 0);
     while kills < KILLS {
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "only {kills} workers were there to be killed"
+        );
         some_time(&mut random, 1_500).await;
         kills += kill_workers(&app);
         let import = app.import_state(&id).await?;

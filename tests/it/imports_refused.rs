@@ -3,7 +3,6 @@
 use anyhow::Context;
 use serde_json::json;
 use tests::{App, Pace};
-use tokio::time::{Duration, sleep};
 
 use crate::{
     Outcome,
@@ -68,9 +67,15 @@ async fn lines_that_are_no_documents_are_told_and_never_tried_again() -> Outcome
         .iter()
         .map(|failure| {
             let reason = failure["reason"].as_str().unwrap_or_default();
-            let word = ["EOF", "content`", "6291456", "content:", "invalid"]
-                .into_iter()
-                .find(|word| reason.contains(word));
+            let word = [
+                "EOF",
+                "content: is missing",
+                "6291456",
+                "letters",
+                "is a list",
+            ]
+            .into_iter()
+            .find(|word| reason.contains(word));
             (failure["line"].as_u64(), word)
         })
         .collect();
@@ -78,10 +83,10 @@ async fn lines_that_are_no_documents_are_told_and_never_tried_again() -> Outcome
         told,
         [
             (Some(2), Some("EOF")),
-            (Some(4), Some("content`")),
+            (Some(4), Some("content: is missing")),
             (Some(5), Some("6291456")),
-            (Some(6), Some("content:")),
-            (Some(7), Some("invalid")),
+            (Some(6), Some("letters")),
+            (Some(7), Some("is a list")),
         ],
         "{failures:?}"
     );
@@ -93,8 +98,8 @@ async fn lines_that_are_no_documents_are_told_and_never_tried_again() -> Outcome
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_holds_no_documents_is_a_failed_import() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
-    let table = "id;title;content\n".to_owned() + &"1;a;b\n".repeat(300);
-    let source = imports.put("table.csv", table).await?;
+    let notes = "{\"id\": \"note\", \"texte\": \"?\"}\n".repeat(301);
+    let source = imports.put("notes.jsonl", notes).await?;
     let import = app.ended(&app.import(&source).await?).await?;
     assert_eq!(import["state"], "failed", "{import}");
     assert_eq!(import["documents"]["failed"], 301, "{import}");
@@ -102,6 +107,16 @@ async fn an_object_that_holds_no_documents_is_a_failed_import() -> Outcome {
         import["failures"].as_array().map(Vec::len),
         Some(100),
         "some of the reasons are enough"
+    );
+
+    let table = "nom;prénom\nBlin;Éve\n";
+    let source = imports.put("table.csv", table).await?;
+    let import = app.ended(&app.import(&source).await?).await?;
+    assert_eq!(import["state"], "failed", "{import}");
+    let reason = import["failures"][0]["reason"].as_str().unwrap_or_default();
+    assert!(
+        reason.contains("names no column content (or text), but nom, prénom"),
+        "one message for the whole object: {import}"
     );
     Ok(())
 }
@@ -115,9 +130,7 @@ async fn an_object_that_changes_midway_ends_its_import() -> Outcome {
     let id = app.import(&source).await?;
     let sql = app.sql().await?;
     let stored = "SELECT count(*) FROM rappel.documents";
-    while sql.number(stored, &[]).await? == 0 {
-        sleep(Duration::from_millis(20)).await;
-    }
+    sql.counts(stored).await?;
     imports
         .put("changing.jsonl", lines("new", 150, 20_000))
         .await?;

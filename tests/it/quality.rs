@@ -109,8 +109,11 @@ async fn the_index_finds_the_true_neighbours() -> Outcome {
         .texts("SELECT document_id FROM rappel.chunks ORDER BY 1", &[])
         .await?;
     // Each passage asks for its own neighbours, by the index alone and by reading everything.
-    let nearest = "SELECT n.document_id || '/' || n.ordinal
-        FROM rappel.chunks AS c, rappel.nearest(c.embedding, 10) AS n WHERE c.document_id = $1";
+    let nearest = concat!(
+        "SELECT n.document_id || '/' || n.ordinal FROM rappel.chunks AS c, ",
+        shared::function!("nearest"),
+        "(c.embedding, 10) AS n WHERE c.document_id = $1"
+    );
     let mut found = 0;
     for passage in &passages {
         sql.run("SET enable_seqscan = off; SET enable_sort = off")

@@ -43,8 +43,8 @@ impl Answer {
             return Ok(Value::Null);
         }
         ensure!(
-            self.header("content-type") == Some("application/json"),
-            "a success is application/json, not {:?}",
+            self.header("content-type") == Some("application/json; charset=utf-8"),
+            "a success is application/json with its charset, not {:?}",
             self.header("content-type")
         );
         self.body()
@@ -57,8 +57,8 @@ impl Answer {
     pub fn problem(&self, status: u16, word: &str) -> Result<Vec<String>> {
         self.keeps_promises(status)?;
         ensure!(
-            self.header("content-type") == Some("application/problem+json"),
-            "a failure is application/problem+json, not {:?}: {}",
+            self.header("content-type") == Some("application/problem+json; charset=utf-8"),
+            "a failure is application/problem+json with its charset, not {:?}: {}",
             self.header("content-type"),
             self.text
         );
@@ -70,6 +70,10 @@ impl Answer {
         ensure!(
             body["status"] == status,
             "the body's status is the response's: {body}"
+        );
+        ensure!(
+            body["request_id"].as_str() == self.header("x-request-id"),
+            "the body's request id is the response's: {body}"
         );
         for part in ["title", "detail"] {
             ensure!(

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use local::{
     aws::Resources,
-    gateway::{Gateway, Logs, Options, Route},
+    gateway::{Gateway, Logs, Options, Route, STALL},
 };
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -172,6 +172,8 @@ impl App {
             binaries: assets.binaries.clone(),
             environment,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allow_origins: Vec::new(),
+            stall: STALL,
             max_sandboxes: sandboxes,
             idle: HANG,
             logs: Logs::File(log.clone()),

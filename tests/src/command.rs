@@ -19,6 +19,8 @@ use crate::Assets;
 pub struct Printed {
     /// Whether it ended with 0.
     pub success: bool,
+    /// What it ended with; none if a signal killed it.
+    pub status: Option<i32>,
     /// Its answer.
     pub stdout: String,
     /// What it said meanwhile.
@@ -53,6 +55,7 @@ impl Printed {
         let output = command.output().await.context("starting rappel")?;
         Ok(Self {
             success: output.status.success(),
+            status: output.status.code(),
             stdout: String::from_utf8(output.stdout).context("stdout is UTF-8")?,
             stderr: String::from_utf8(output.stderr).context("stderr is UTF-8")?,
         })

@@ -23,7 +23,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{App, Assets};
+use crate::{App, Assets, eventually};
 
 /// An import of a story that takes longer hangs.
 const HANG: Duration = Duration::from_mins(4);
@@ -185,34 +185,30 @@ impl Imports {
     /// The bodies of the messages that were given up, once there is one.
     ///
     /// # Errors
-    /// When none comes in a minute.
+    /// When none comes.
     pub async fn dead_letters(&self) -> Result<Vec<Value>> {
-        for _ in 0..600 {
+        let messages = eventually("a message is given up", async || {
             let messages = self.resources.receive(DEAD_LETTERS, 10).await?;
-            if !messages.is_empty() {
-                let body = |message: &Value| {
-                    let text = message["Body"].as_str().unwrap_or_default();
-                    serde_json::from_str(text).context("a message is JSON")
-                };
-                return messages.iter().map(body).collect();
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        anyhow::bail!("no message was given up")
+            Ok((!messages.is_empty()).then_some(messages))
+        })
+        .await?;
+        let body = |message: &Value| {
+            let text = message["Body"].as_str().unwrap_or_default();
+            serde_json::from_str(text).context("a message is JSON")
+        };
+        messages.iter().map(body).collect()
     }
 
     /// Waits until the queue has no message left, hidden or not.
     ///
     /// # Errors
-    /// When it still has one after a minute.
+    /// When it still has one after a long time.
     pub async fn emptied(&self) -> Result<()> {
-        for _ in 0..600 {
-            if self.resources.waiting(QUEUE).await? == 0 {
-                return Ok(());
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        anyhow::bail!("the queue is not emptied")
+        eventually("the queue is empty", async || {
+            let waiting = self.resources.waiting(QUEUE).await?;
+            Ok((waiting == 0).then_some(()))
+        })
+        .await
     }
 
     /// How many messages were given up.

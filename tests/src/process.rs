@@ -16,6 +16,20 @@ pub fn peak_memory(process: u32) -> Result<u64> {
     Ok(kilobytes.context("a process has VmHWM")?.parse::<u64>()? * 1024)
 }
 
+/// The time that a process has had of processors, in ticks of some ten milliseconds.
+///
+/// # Errors
+/// When there is no such process.
+pub fn cpu_time(process: u32) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))
+        .with_context(|| format!("reading the times of process {process}"))?;
+    // The name, which may hold anything, ends with the last bracket. Fields 14 and 15 of proc(5).
+    let (_, fields) = stat.rsplit_once(')').context("a process has a name")?;
+    let mut ticks = fields.split_whitespace().skip(11);
+    let mut next = || -> Result<u64> { Ok(ticks.next().context("a process has times")?.parse()?) };
+    Ok(next()? + next()?)
+}
+
 /// Ends a process with SIGKILL: it has no chance to do anything more.
 ///
 /// # Errors

@@ -38,6 +38,17 @@ pub enum Fault {
     HalfClose,
     /// Both sides stay open and take every byte, which leads nowhere: a proxy whose way on is dead.
     BlackHole,
+    /// What the client has sent arrives; the server's answer to it does not, and both sides are reset.
+    LostAnswer,
+    /// The server, or a pooler, says this error and closes the connection.
+    Says {
+        /// `FATAL` or `ERROR`.
+        severity: &'static str,
+        /// The SQLSTATE.
+        code: &'static str,
+        /// In words.
+        message: &'static str,
+    },
 }
 
 /// What the proxy's connections share.
@@ -73,7 +84,19 @@ impl Proxy {
     /// # Errors
     /// When the machine does not have the address, or no port is free.
     pub async fn at(address: IpAddr, port: u16) -> Result<Self> {
-        let listener = TcpListener::bind((address, 0))
+        Self::bound((address, 0), port).await
+    }
+
+    /// The same on a port of the test's choice.
+    ///
+    /// # Errors
+    /// When the port is not free.
+    pub async fn on(own: u16, port: u16) -> Result<Self> {
+        Self::bound((Ipv4Addr::LOCALHOST.into(), own), port).await
+    }
+
+    async fn bound(address: (IpAddr, u16), port: u16) -> Result<Self> {
+        let listener = TcpListener::bind(address)
             .await
             .context("opening the port of a proxy")?;
         let own = listener.local_addr().context("the proxy's port")?.port();
@@ -198,8 +221,48 @@ async fn carry(
             drop(server);
             taken.map(drop)
         }
+        Some(Fault::LostAnswer) => {
+            let (mut client_out, _) = client.split();
+            let (mut server_out, mut server_in) = server.split();
+            let mut first = [0];
+            tokio::select! {
+                passed = io::copy(&mut client_out, &mut server_in) => { passed?; },
+                answered = server_out.read_exact(&mut first) => { answered?; },
+            }
+            client.set_zero_linger()?;
+            server.set_zero_linger()
+        }
+        Some(Fault::Says {
+            severity,
+            code,
+            message,
+        }) => {
+            client.write_all(&error(severity, code, message)).await?;
+            client.shutdown().await?;
+            drop(server);
+            io::copy(&mut client, &mut io::sink()).await.map(drop)
+        }
         None => Ok(()),
     }
+}
+
+/// An `ErrorResponse`.
+#[must_use]
+pub fn error(severity: &str, code: &str, message: &str) -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (field, value) in [
+        (b'S', severity),
+        (b'V', severity),
+        (b'C', code),
+        (b'M', message),
+    ] {
+        fields.push(field);
+        fields.extend(value.as_bytes());
+        fields.push(0);
+    }
+    fields.push(0);
+    let length = u32::try_from(fields.len() + 4).unwrap_or(u32::MAX);
+    [b"E".as_slice(), &length.to_be_bytes(), &fields].concat()
 }
 
 /// Passes words both ways until both sides have ended.

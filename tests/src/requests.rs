@@ -71,6 +71,24 @@ impl App {
             .await
     }
 
+    /// Any method with any headers and any body.
+    ///
+    /// # Errors
+    /// When no response comes, whatever its status.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer> {
+        let mut request = self.client.request(method, self.at(path)?).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.answer(request).await
+    }
+
     /// Ingests documents and answers the line of each.
     ///
     /// # Errors

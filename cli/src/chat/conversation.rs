@@ -1,13 +1,16 @@
 //! A conversation over the API.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use anyhow::{Context as _, bail};
 use eventsource_stream::Eventsource as _;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::search::excerpt;
+use crate::{
+    search::excerpt,
+    terminal::{self, Style},
+};
 
 /// Questions and answers so far.
 pub(super) struct Conversation {
@@ -62,13 +65,14 @@ impl Conversation {
                 "sources" => self.sources = data["sources"].take(),
                 "delta" => {
                     let text = data["text"].as_str().unwrap_or_default();
-                    show(&harmless(text))?;
+                    show(text)?;
                     if let Some((_, answer)) = &mut self.open {
                         answer.push_str(text);
                     }
                 }
                 "done" => {
-                    show(&format!("\n{}", self.cited(&data["cited"])))?;
+                    show("\n")?;
+                    self.show_cited(&data["cited"])?;
                     self.stopped();
                     return Ok(shortcoming(&data["finish_reason"]));
                 }
@@ -112,32 +116,30 @@ impl Conversation {
     /// Shows the sources of the last answer, with the beginnings of their passages.
     pub(super) fn show_sources(&self) -> io::Result<()> {
         let sources = self.sources.as_array().into_iter().flatten();
-        let lines: String = sources
-            .map(|source| {
-                let content = source["content"].as_str().unwrap_or_default();
-                format!("{}   {}\n", line(source), harmless(&excerpt(content)))
-            })
-            .collect();
-        show(if lines.is_empty() {
-            "no sources\n"
-        } else {
-            &lines
-        })
+        for source in sources {
+            show_source(source)?;
+            let content = source["content"].as_str().unwrap_or_default();
+            show(&format!("   {}\n", excerpt(content)))?;
+        }
+        if self.sources.as_array().is_none_or(Vec::is_empty) {
+            show("no sources\n")?;
+        }
+        Ok(())
     }
 
     /// A line for each source that was cited.
-    fn cited(&self, numbers: &Value) -> String {
+    fn show_cited(&self, numbers: &Value) -> io::Result<()> {
         let numbers = numbers.as_array();
         let cited =
             |source: &&Value| numbers.is_some_and(|numbers| numbers.contains(&source["number"]));
         let sources = self.sources.as_array().into_iter().flatten();
-        sources.filter(cited).map(line).collect()
+        sources.filter(cited).try_for_each(show_source)
     }
 }
 
 /// Prints a piece of the answer at once, without a line break of its own.
 pub(super) fn show(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
@@ -151,7 +153,7 @@ fn shortcoming(reason: &Value) -> Option<String> {
         }
         "content_filter" => "the answer was cut by a content filter",
         "refusal" => "the model refused to answer",
-        other => return Some(format!("the answer ended early: {}", harmless(other))),
+        other => return Some(format!("the answer ended early: {other}")),
     };
     Some(lack.to_owned())
 }
@@ -164,30 +166,20 @@ fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
     };
     let wait = problem["retry_after"].as_u64();
     let wait = wait.map_or_else(String::new, |seconds| format!("; again in {seconds} s"));
-    anyhow::anyhow!("{}{wait} (request {id})", harmless(&said))
+    anyhow::anyhow!("{said}{wait} (request {id})")
 }
 
 /// A source's number, title, document and distance.
-fn line(source: &Value) -> String {
-    let (dim, plain) = if io::stdout().is_terminal() {
-        ("\x1b[2m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
+fn show_source(source: &Value) -> io::Result<()> {
     let id = source["document_id"].as_str().unwrap_or_default();
     let title = source["title"].as_str().filter(|title| !title.is_empty());
-    let distance = source["distance"].as_f64().unwrap_or_default();
-    format!(
-        "{dim}[{}] {} ({}, distance {distance:.3}){plain}\n",
+    let line = format!(
+        "[{}] {} ({id}, distance {:.3})",
         source["number"],
-        harmless(title.unwrap_or(id)),
-        harmless(id)
-    )
-}
-
-/// Text of others without what would command the terminal.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() || "\n\t".contains(*c))
-        .collect()
+        title.unwrap_or(id),
+        source["distance"].as_f64().unwrap_or_default()
+    );
+    let mut out = terminal::out();
+    out.styled(Style::Dim, &line)?;
+    writeln!(out)
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::setup::note;
+use crate::terminal::note;
 
 /// The files of a judged set.
 #[derive(Args, Clone, Debug)]

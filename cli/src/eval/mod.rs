@@ -7,12 +7,7 @@ pub(crate) mod set;
 pub(crate) mod settings;
 pub(crate) mod statistics;
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write as _},
-    num::NonZeroUsize,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
@@ -25,7 +20,10 @@ use self::{
     set::JudgedSet,
     settings::Settings,
 };
-use crate::setup::{Target, note};
+use crate::{
+    setup::Target,
+    terminal::{self, note},
+};
 
 /// Measure the quality of the search on a judged set.
 #[derive(Args)]
@@ -103,9 +101,9 @@ impl Eval {
         set.close().await?;
         report.against_best_single = report.compare_with_best_single();
         report.against_baseline = baseline.map(|baseline| baseline.compare(&report));
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+            out.json(&report)?;
         } else {
             report.write(&mut out)?;
         }

@@ -17,7 +17,7 @@ use super::{
     settings::Settings,
     statistics::{Comparison, PERMUTATIONS, RESAMPLES},
 };
-use crate::setup::note;
+use crate::terminal::note;
 
 /// An evaluation of some modes on one set of questions.
 #[derive(Serialize)]

@@ -17,7 +17,8 @@ use super::files::{Files, Question};
 use crate::{
     import,
     metrics::Metrics,
-    setup::{Setup, Target, note},
+    setup::{Setup, Target},
+    terminal::note,
 };
 
 /// A corpus that can be searched.

@@ -1,6 +1,10 @@
 //! `rappel import --api URL SOURCE`: an import on the API's queue, watched to its end.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,7 +12,10 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::setup::note;
+use crate::{
+    stop::Ended,
+    terminal::{self, note},
+};
 
 /// How often the import is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,9 +39,12 @@ pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
     let id = import["id"].as_str().context("the import has no id")?;
     note(&format!("import {id}"));
     let import = watch(&client, &format!("{api}/imports/{id}")).await?;
-    report(&import);
+    report(&import)?;
     ensure!(import["state"] != "failed", "the import failed");
-    Ok(())
+    match import["documents"]["failed"].as_u64() {
+        Some(0) | None => Ok(()),
+        Some(_) => Err(Ended(3).into()),
+    }
 }
 
 /// `s3://bucket/key` as it is, and a file of this machine as the laptop's API reads it.
@@ -43,10 +53,6 @@ fn address(source: &Path) -> anyhow::Result<String> {
     if text.starts_with("s3://") {
         return Ok(text.to_owned());
     }
-    ensure!(
-        source.extension().is_none_or(|extension| extension != "xz"),
-        "an API reads JSON lines and gzip, not xz"
-    );
     let path = source
         .canonicalize()
         .with_context(|| format!("{text} is neither s3://bucket/key nor a file that is there"))?;
@@ -90,16 +96,17 @@ fn show(bar: &ProgressBar, import: &Value) {
     ));
 }
 
-#[expect(clippy::print_stdout, reason = "the outcome is the command's answer")]
-fn report(import: &Value) {
+fn report(import: &Value) -> io::Result<()> {
+    let mut out = terminal::out();
     let documents = &import["documents"];
-    println!(
+    writeln!(
+        out,
         "{} documents, {} of them unchanged; {} failed; {} documents a second",
         documents["done"],
         documents["unchanged"],
         documents["failed"],
         import["documents_per_second"]
-    );
+    )?;
     let failures = import["failures"].as_array();
     let failures = failures.map(Vec::as_slice).unwrap_or_default();
     for failure in failures.iter().take(SHOWN) {
@@ -112,17 +119,20 @@ fn report(import: &Value) {
             .as_str()
             .map(|id| format!("{id}: "))
             .unwrap_or_default();
-        println!(
+        writeln!(
+            out,
             "  {place}{id}{}",
             failure["reason"].as_str().unwrap_or_default()
-        );
+        )?;
     }
     if failures.len() > SHOWN {
-        println!(
+        writeln!(
+            out,
             "  and more: GET /imports/{}",
             import["id"].as_str().unwrap_or_default()
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// Why a request has no answer, and whether the same one may have one in a moment.

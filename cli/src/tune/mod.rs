@@ -5,11 +5,7 @@ mod climb;
 mod effort;
 mod report;
 
-use std::{
-    io::{self, Write as _},
-    num::NonZeroUsize,
-    path::PathBuf,
-};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -27,7 +23,8 @@ use crate::{
         set::{Asked, JudgedSet},
         settings::Settings,
     },
-    setup::{Target, note},
+    setup::Target,
+    terminal::{self, note},
 };
 
 /// Find the settings of the search that suit a judged set.
@@ -109,9 +106,9 @@ impl Tune {
     }
 
     fn print(&self, report: &Report) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(report)?)?;
+            out.json(report)?;
             if !report.is_better {
                 note(
                     "warning: the tuned settings are not better by more than chance: keep the defaults",

@@ -70,8 +70,6 @@ pub(crate) struct Whole {
 
 /// What is left of the function's time when an answer is given up, to say so.
 const MARGIN: Duration = Duration::from_secs(1);
-/// How long the sources may be looked for before the reader is told.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of the longest answer in one piece: Lambda passes on 6 MB, and no model means to write as much.
 const LONGEST: usize = 1 << 20;
 
@@ -124,7 +122,9 @@ impl Answer {
                 Stage::Asked(chat) => {
                     let retrieved = database::within(clock.deadline, Retrieved::by(&state, *chat));
                     let mut retrieved = Box::pin(retrieved);
-                    let found = match timeout(PATIENCE, &mut retrieved).await {
+                    // Whoever waits for longer than the longest silence is told what for.
+                    let patience = state.chat_config().heartbeat;
+                    let found = match timeout(patience, &mut retrieved).await {
                         Ok(found) => found?,
                         Err(_) => {
                             yield Part::Retrieval;

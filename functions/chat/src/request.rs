@@ -6,6 +6,7 @@ use shared::{
     config::{CallerParameter, ChatConfig},
     documents::Metadata,
     error::FieldError,
+    json::{self, Object},
     language_model::Message,
     search::{Query, Search, SearchRequest},
 };
@@ -22,14 +23,16 @@ pub(crate) struct ChatRequest {
     /// The question, if nothing was said before it.
     question: Option<String>,
     /// The conversation, which ends with the question.
-    messages: Option<Vec<Turn>>,
+    messages: Option<Vec<Object<Turn>>>,
     /// Sources wanted, 1 to [`Chat::MAX_SOURCES`].
+    #[serde(default, deserialize_with = "json::whole")]
     limit: Option<i64>,
     /// As in a search.
     max_distance: Option<f64>,
     filter: Option<Metadata>,
     mode: Option<String>,
     semantic_weight: Option<f64>,
+    #[serde(default, deserialize_with = "json::whole")]
     expand: Option<i64>,
     rerank: Option<bool>,
     /// Metadata and dates of the sources that the model is told.
@@ -233,7 +236,7 @@ impl Chat {
 /// The messages of a request, at least one, and the name of the field that the question is in.
 fn conversation(
     question: Option<String>,
-    messages: Option<Vec<Turn>>,
+    messages: Option<Vec<Object<Turn>>>,
 ) -> Result<Conversation, Vec<FieldError>> {
     let one = |field: &str, detail: &str| Err(vec![FieldError::new(field, detail)]);
     match (question, messages) {
@@ -241,7 +244,9 @@ fn conversation(
         (None, Some(turns)) if turns.is_empty() => {
             one("messages", "is empty; it must end with a question")
         }
-        (None, Some(turns)) => Conversation::read(turns),
+        (None, Some(turns)) => {
+            Conversation::read(turns.into_iter().map(|Object(turn)| turn).collect())
+        }
         (Some(_), Some(_)) => one(
             "question",
             "is given beside messages; the last message is the question",

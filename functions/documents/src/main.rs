@@ -1,6 +1,6 @@
 //! `GET /documents`, `GET /documents/{id}` and `DELETE /documents/{id}`: no model inside.
 
-use lambda_http::{RequestExt as _, aws_lambda_events::query_map::QueryMap, http::Method};
+use lambda_http::{RequestExt as _, http::Method};
 use shared::{
     Error, State,
     config::Needs,
@@ -14,10 +14,14 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: State, request: Request) -> Result<Response, Error> {
-    if request.path_parameters_ref().is_none_or(QueryMap::is_empty) {
+    // Of `/documents/` an HTTP API makes an empty id.
+    let id = request
+        .path_parameters_ref()
+        .and_then(|all| all.first("id"));
+    if id.is_none_or(str::is_empty) {
         return http::ok(&page(&request)?.read(state.database()).await?);
     }
-    let id = DocumentId::parse(http::path_parameter(&request, "id")?, "id")?;
+    let id = DocumentId::parse(&http::path_parameter(&request, "id")?, "id")?;
     if request.method() == Method::DELETE {
         return if documents::delete(state.database(), &id).await? {
             Ok(http::empty())
@@ -32,7 +36,7 @@ fn page(request: &Request) -> Result<PageRequest, Error> {
     let mut parameters = Parameters::of(request);
     let page = PageRequest {
         cursor: parameters.text("cursor"),
-        limit: parameters.parsed("limit", "a whole number"),
+        limit: parameters.whole("limit"),
         filter: parameters.json("filter", "a JSON object"),
     };
     parameters.finish()?;

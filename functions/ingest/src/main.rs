@@ -38,7 +38,7 @@ async fn handle(state: State, request: Request) -> Result<Response, Error> {
 
 async fn put(state: &State, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
-    let outcomes = store(state, Batch::parse_one(id, http::json(request)?)?).await?;
+    let outcomes = store(state, Batch::parse_one(&id, http::json(request)?)?).await?;
     let outcome = outcomes
         .first()
         .ok_or_else(|| Error::Internal("a batch of one has no outcome".to_owned()))?;
@@ -51,8 +51,8 @@ async fn put(state: &State, request: &Request) -> Result<Response, Error> {
 
 async fn store(state: &State, batch: Batch) -> Result<Vec<Outcome>, Error> {
     let model = &state.manifest()?.name;
-    documents::upsert(state.database(), model, batch, async |documents| {
-        state.embed_documents(documents).await
+    documents::upsert(state.database(), model, batch, |documents| {
+        state.embed_documents(documents)
     })
     .await
 }

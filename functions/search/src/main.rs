@@ -28,12 +28,12 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
     let mut parameters = Parameters::of(request);
     let search = SearchRequest {
         query: parameters.text("q").unwrap_or_default(),
-        limit: parameters.parsed("limit", "a whole number"),
+        limit: parameters.whole("limit"),
         max_distance: parameters.parsed("max_distance", "a number"),
         filter: parameters.json("filter", "a JSON object"),
         mode: parameters.text("mode"),
         semantic_weight: parameters.parsed("semantic_weight", "a number"),
-        expand: parameters.parsed("expand", "a whole number"),
+        expand: parameters.whole("expand"),
         explain: parameters.parsed("explain", "true or false"),
         rerank: parameters.parsed("rerank", "true or false"),
     };

@@ -11,7 +11,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{HeaderMap, header, http::request::Parts};
 use serde::Serialize;
 
-use super::route::{Parameters, Route, decoded};
+use super::route::{Parameters, Route};
 
 /// The account of the examples in AWS's documentation; no real one is known here.
 const ACCOUNT: &str = "123456789012";
@@ -28,6 +28,8 @@ const CONNECTION_HEADERS: [&str; 5] = [
 pub(super) struct Received<'a> {
     pub(super) id: &'a str,
     pub(super) parts: &'a Parts,
+    /// The path as the route's kind of API passes it on.
+    pub(super) path: &'a str,
     pub(super) body: &'a [u8],
     pub(super) peer: IpAddr,
     pub(super) time: SystemTime,
@@ -85,19 +87,17 @@ impl Received<'_> {
     pub(super) fn to_event(&self) -> serde_json::Result<Vec<u8>> {
         let headers = &self.parts.headers;
         let key = self.route.key();
-        // An HTTP API decodes the path, even `%2F`, and leaves the query as it was received.
-        let path = decoded(self.parts.uri.path());
         let query = self.parts.uri.query().unwrap_or_default();
         let (body, is_base64_encoded) = body(headers, self.body);
         let event = Event {
             version: "2.0",
             route_key: key,
-            raw_path: &path,
+            raw_path: self.path,
             raw_query_string: query,
             cookies: cookies(headers),
             headers: self.event_headers(),
             query_string_parameters: joined(form_urlencoded::parse(query.as_bytes())),
-            request_context: self.context(key, &path),
+            request_context: self.context(key),
             body,
             path_parameters: self.parameters.iter().cloned().collect(),
             is_base64_encoded,
@@ -105,7 +105,7 @@ impl Received<'_> {
         serde_json::to_vec(&event)
     }
 
-    fn context<'a>(&'a self, key: &'a str, path: &'a str) -> Context<'a> {
+    fn context<'a>(&'a self, key: &'a str) -> Context<'a> {
         let text = |name| {
             self.parts
                 .headers
@@ -122,7 +122,7 @@ impl Received<'_> {
             domain_prefix: domain.split('.').next().unwrap_or_default(),
             http: Http {
                 method: self.parts.method.as_str(),
-                path,
+                path: self.path,
                 protocol: "HTTP/1.1",
                 source_ip: self.peer,
                 user_agent: text(header::USER_AGENT).unwrap_or_default(),

@@ -10,9 +10,11 @@
 mod event;
 mod invocation;
 mod log;
+mod origin;
 mod pool;
 mod problem;
 mod queue;
+mod refusal;
 mod requests;
 mod response;
 mod route;
@@ -34,10 +36,11 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-pub use self::{invocation::FunctionError, log::Logs, route::Route};
+pub use self::{invocation::FunctionError, log::Logs, origin::Origin, route::Route};
 use self::{
     invocation::Outcome,
     log::Log,
+    origin::Allowed,
     pool::{Pool, Settings},
     requests::Front,
     route::Routes,
@@ -48,6 +51,9 @@ use crate::aws::Resources;
 /// How long [`Gateway::stop`] waits for clients to read their last answers before it cuts them off. It
 /// is longer than a sandbox may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
+
+/// The usual limit on a request that stalls: that of API Gateway on a whole integration, 30 seconds.
+pub const STALL: Duration = Duration::from_secs(30);
 
 /// What a gateway serves, and with what.
 #[derive(Debug, Clone)]
@@ -62,6 +68,10 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Where to listen; port 0 takes any free port.
     pub address: SocketAddr,
+    /// Web pages of other machines that may send requests, besides those of this machine.
+    pub allow_origins: Vec<Origin>,
+    /// How long a request may stall before it is given up; [`STALL`] is usual.
+    pub stall: Duration,
     /// The most sandboxes one function may have at once; at least 1.
     pub max_sandboxes: usize,
     /// How long a sandbox may be idle before it is ended.
@@ -114,6 +124,11 @@ impl Gateway {
         let front = Arc::new(Front {
             routes: Routes::new(template.routes),
             pools,
+            allowed: Allowed {
+                origins: options.allow_origins,
+                address: Some(address.ip()).filter(|ip| !ip.is_unspecified()),
+            },
+            stall: options.stall,
         });
 
         let mut server = JoinSet::new();
@@ -132,7 +147,7 @@ impl Gateway {
         let answer = move |request, peer: SocketAddr| {
             requests::answer(Arc::clone(&answering), request, peer)
         };
-        server.spawn(serve::serve(listener, answer, stopped));
+        server.spawn(serve::serve(listener, Some(options.stall), answer, stopped));
         Ok(Self {
             address,
             front,

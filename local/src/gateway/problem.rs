@@ -5,13 +5,18 @@
 //! tells them apart. A function at its concurrency limit is a 503 in both, though Lambda says 429 to the
 //! API.
 
+use std::time::Duration;
+
 use http_body_util::{Either, Full};
 use hyper::{
     Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue},
 };
 
 use super::requests::ClientBody;
+
+/// The media type of the documents.
+pub(super) const CONTENT: &str = "application/problem+json; charset=utf-8";
 
 /// A problem to answer a client with.
 #[derive(Debug)]
@@ -43,6 +48,76 @@ impl Problem {
             allow: Some(allow),
             ..Self::new(status, "method-not-allowed", "Method not allowed", detail)
         }
+    }
+
+    pub(super) fn malformed_url() -> Self {
+        let detail = "The URL holds percent-escapes that are not UTF-8.".to_owned();
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-url",
+            "The URL is not valid",
+            detail,
+        )
+    }
+
+    /// What cannot be read as a request, with the status that says so.
+    pub(super) fn unreadable(status: StatusCode) -> Self {
+        let (word, title, detail) = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+                "headers-too-large",
+                "The headers are too large",
+                "The request line and the headers are larger than the gateway reads.",
+            ),
+            StatusCode::URI_TOO_LONG => (
+                "url-too-long",
+                "The URL is too long",
+                "The URL is longer than 65,534 bytes; send the parameters in a body.",
+            ),
+            _ => (
+                "malformed-request",
+                "The request is not HTTP",
+                "The request line or a header cannot be read as HTTP/1.1.",
+            ),
+        };
+        Self::new(status, word, title, detail.to_owned())
+    }
+
+    pub(super) fn stalled_body(limit: Duration) -> Self {
+        let detail = format!(
+            "Nothing of the body came for {:.1} seconds.",
+            limit.as_secs_f64()
+        );
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-stalled",
+            "The body stalled",
+            detail,
+        )
+    }
+
+    pub(super) fn foreign_host(host: &str) -> Self {
+        let detail = format!(
+            "The host {host:?} is not this machine's: requests go to localhost or 127.0.0.1. A web page's name \
+             that leads here is allowed by `rappel up --allow-origin`."
+        );
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-host",
+            "The host is not this machine's",
+            detail,
+        )
+    }
+
+    pub(super) fn foreign_origin(origin: &str) -> Self {
+        let detail = format!(
+            "The request comes from a page of {origin:?}; `rappel up --allow-origin` names pages that may send some."
+        );
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-origin",
+            "The page may not ask",
+            detail,
+        )
     }
 
     pub(super) fn unreadable_body() -> Self {
@@ -103,20 +178,28 @@ impl Problem {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<ClientBody> {
+    /// The document, for the request called `id`.
+    pub(super) fn document(&self, id: &str) -> String {
         let document = serde_json::json!({
             "type": format!("urn:rappel:problem:{}", self.word),
             "title": self.title,
             "status": self.status.as_u16(),
             "detail": self.detail,
+            "request_id": id,
         });
-        let mut response = Response::new(Either::Left(Full::from(document.to_string())));
+        document.to_string()
+    }
+
+    pub(super) fn into_response(self, id: &str) -> Response<ClientBody> {
+        let document = self.document(id);
+        let mut response = Response::new(Either::Left(Full::from(document)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+        // What is left of such a body would be read as the next request.
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(allow) = self
             .allow
             .and_then(|allow| HeaderValue::from_str(&allow).ok())

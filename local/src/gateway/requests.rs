@@ -11,20 +11,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body as _, Bytes, Incoming},
-    header::{ALLOW, EXPECT, HeaderName, HeaderValue},
+    header::{ALLOW, EXPECT, HeaderValue},
+    http::request::Parts,
 };
+use tokio::time::timeout;
 
 use super::{
     event::Received,
     invocation::{ErrorKind, FunctionError, Outcome},
+    origin::{self, Allowed},
     pool::Pool,
     problem::Problem,
     response,
-    route::{Match, Routes},
+    route::{Match, Routes, decoded},
     stream::FunctionStream,
 };
 
@@ -34,6 +37,11 @@ pub(super) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 const DRAIN_BYTES: usize = 256 * 1024 * 1024;
 
+/// The header of the gateway's own answers, as functions have it.
+const REQUEST_ID: &str = "x-request-id";
+/// The header that API Gateway adds to the answers of functions.
+const GATEWAY_ID: &str = "apigw-requestid";
+
 /// An answer's body: known as a whole, or passed on as the function writes it.
 pub(super) type ClientBody = Either<Full<Bytes>, FunctionStream>;
 
@@ -42,6 +50,9 @@ pub(super) type ClientBody = Either<Full<Bytes>, FunctionStream>;
 pub(super) struct Front {
     pub(super) routes: Routes,
     pub(super) pools: Vec<Arc<Pool>>,
+    pub(super) allowed: Allowed,
+    /// How long a body may stall.
+    pub(super) stall: Duration,
 }
 
 impl Front {
@@ -62,15 +73,18 @@ pub(super) async fn answer(
     let id = request_id();
     // An id of hexadecimal digits and hyphens is a valid header value.
     let id_header = HeaderValue::try_from(id.as_str()).ok();
-    let (mut response, name) = match through_function(&front, &id, request, peer).await {
-        Ok(response) => (response, HeaderName::from_static("apigw-requestid")),
-        Err(problem) => (
-            problem.into_response(),
-            HeaderName::from_static("x-request-id"),
-        ),
+    let (parts, body) = request.into_parts();
+    let (origin, outcome) = match front.allowed.check(&parts) {
+        Ok(origin) => (origin, dispatched(&front, &id, &parts, body, peer).await),
+        Err(problem) => (None, Err(problem)),
     };
+    let mut response = outcome.unwrap_or_else(|problem| problem.into_response(&id));
+    let headers = response.headers_mut();
     if let Some(id) = id_header {
-        response.headers_mut().insert(name, id);
+        headers.entry(REQUEST_ID).or_insert(id);
+    }
+    if let Some(origin) = origin {
+        origin::expose(headers, origin);
     }
     response
 }
@@ -90,14 +104,29 @@ pub(super) fn request_id() -> String {
     )
 }
 
-async fn through_function(
+/// Sends a request that may be asked to the function of its route.
+async fn dispatched(
     front: &Front,
     id: &str,
-    request: Request<Incoming>,
+    parts: &Parts,
+    body: Incoming,
     peer: SocketAddr,
 ) -> Result<Response<ClientBody>, Problem> {
-    let (parts, body) = request.into_parts();
-    let (route, parameters) = match front.routes.find(&parts.method, parts.uri.path()) {
+    let received = parts.uri.path();
+    let path = decoded(received).ok_or_else(Problem::malformed_url)?;
+    // Its parameters are read by the function, but an event's are decoded with replacement characters.
+    let query = parts.uri.query().unwrap_or_default();
+    if !query.split(['&', '=']).all(|text| decoded(text).is_some()) {
+        return Err(Problem::malformed_url());
+    }
+    if origin::is_preflight(parts) {
+        let methods = front.routes.methods(&path);
+        if methods.is_empty() {
+            return Err(Problem::unknown_path(&path));
+        }
+        return Ok(origin::preflight(parts, &methods));
+    }
+    let (route, parameters) = match front.routes.find(&parts.method, &path) {
         Match::Found(route, parameters) => (route, parameters),
         Match::OtherMethods(methods) if parts.method == Method::OPTIONS => {
             return Ok(options(&methods));
@@ -105,31 +134,41 @@ async fn through_function(
         Match::OtherMethods(methods) => {
             return Err(Problem::method_not_allowed(parts.method.as_str(), &methods));
         }
-        Match::Unknown => return Err(Problem::unknown_path(parts.uri.path())),
+        Match::Unknown => return Err(Problem::unknown_path(&path)),
     };
-    let Some(pool) = front.pool(&route.function) else {
-        return Err(Problem::function_failed(format!(
-            "Function `{}` has no binary.",
-            route.function
-        )));
-    };
-    let body = read_body(&parts.headers, body).await?;
-    let (peer, time) = (peer.ip(), SystemTime::now());
+    let body = read_body(&parts.headers, body, front.stall).await?;
     let received = Received {
         id,
-        parts: &parts,
+        parts,
+        path: if route.is_url() { received } else { &path },
         body: &body,
-        peer,
-        time,
+        peer: peer.ip(),
+        time: SystemTime::now(),
         route,
         parameters,
     };
-    let failed =
-        |why: String| Problem::function_failed(format!("Function `{}` {why}.", route.function));
+    let mut response = through_function(front, &received).await?;
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(GATEWAY_ID, id);
+    }
+    Ok(response)
+}
+
+async fn through_function(
+    front: &Front,
+    received: &Received<'_>,
+) -> Result<Response<ClientBody>, Problem> {
+    let name = &received.route.function;
+    let Some(pool) = front.pool(name) else {
+        return Err(Problem::function_failed(format!(
+            "Function `{name}` has no binary."
+        )));
+    };
+    let failed = |why: String| Problem::function_failed(format!("Function `{name}` {why}."));
     let event = received
         .to_event()
         .map_err(|error| failed(format!("has no event: {error}")))?;
-    match pool.invoke(id.to_owned(), event.into()).await {
+    match pool.invoke(received.id.to_owned(), event.into()).await {
         Outcome::Response(payload) => {
             let response = response::from_payload(&payload);
             response
@@ -160,21 +199,34 @@ fn options(methods: &[&str]) -> Response<ClientBody> {
     response
 }
 
-/// Reads a body up to [`PAYLOAD_LIMIT`]; one that says it is longer is not read at all.
-async fn read_body(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Problem> {
-    let told = body.size_hint().lower();
-    if told <= PAYLOAD_LIMIT as u64 {
-        match Limited::new(&mut body, PAYLOAD_LIMIT).collect().await {
-            Ok(collected) => return Ok(collected.to_bytes()),
-            Err(error) if !error.is::<LengthLimitError>() => return Err(Problem::unreadable_body()),
-            Err(_) => {}
+/// Reads a body up to [`PAYLOAD_LIMIT`]; one that says it is longer is not read at all, and one that stalls
+/// for so long is given up.
+async fn read_body(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    stall: Duration,
+) -> Result<Bytes, Problem> {
+    let mut read = Vec::new();
+    if body.size_hint().lower() <= PAYLOAD_LIMIT as u64 {
+        loop {
+            let frame = timeout(stall, body.frame()).await;
+            let frame = frame.map_err(|_| Problem::stalled_body(stall))?;
+            let Some(frame) = frame else {
+                return Ok(read.into());
+            };
+            let frame = frame.map_err(|_| Problem::unreadable_body())?;
+            let data = frame.data_ref().map_or(&[][..], |data| data);
+            if read.len() + data.len() > PAYLOAD_LIMIT {
+                break;
+            }
+            read.extend_from_slice(data);
         }
     }
     // Closing the connection on a client that is still sending makes its kernel drop the answer. So what
     // it sends is read and thrown away while the answer is on its way, within limits. A client that
     // waits for a leave to send has not begun.
     if !headers.contains_key(EXPECT) {
-        tokio::spawn(tokio::time::timeout(DRAIN_TIME, drain(body)));
+        tokio::spawn(timeout(DRAIN_TIME, drain(body)));
     }
     Err(Problem::body_too_large(PAYLOAD_LIMIT))
 }

@@ -1,6 +1,11 @@
 //! Routes and the choice among them.
+//!
+//! An HTTP API decodes the path before it matches it, so `%2F` separates as `/` does; `{name+}` alone takes
+//! both, and an event's `rawPath` and `pathParameters` are decoded, once. A URL of a function leaves its path
+//! as it was received. (AWS documents the decoding of parameters; the order was seen by others:
+//! middleapi/standard-server#93, Worklytics/psoxy#827.) AWS cuts a path at a decoded `?`, which is not imitated.
 
-use std::cmp::Reverse;
+use std::{borrow::Cow, cmp::Reverse};
 
 use anyhow::{bail, ensure};
 use hyper::Method;
@@ -29,7 +34,7 @@ enum Segment {
     Greedy(String),
 }
 
-/// Path parameters, percent-decoded, in the order of the path.
+/// Path parameters in the order of the path.
 pub(super) type Parameters = Vec<(String, String)>;
 
 /// What the routes say of a request.
@@ -95,8 +100,12 @@ impl Route {
         self.segments.is_empty()
     }
 
-    /// The parameters of a path as received, if it has this route's form. Segments are told apart before
-    /// they are decoded, so `%2F` is part of a parameter and not a separator.
+    /// Whether this is a function's own URL.
+    pub(super) fn is_url(&self) -> bool {
+        self.key == "$default" && !self.is_default()
+    }
+
+    /// The parameters of a decoded path, if it has this route's form.
     fn parameters(&self, path: &str) -> Option<Parameters> {
         let mut parameters = Vec::new();
         if self.is_default() {
@@ -109,13 +118,13 @@ impl Route {
                 None => (rest?, None),
             };
             match segment {
-                Segment::Literal(text) if decoded(first) == *text => rest = others,
+                Segment::Literal(text) if first == text => rest = others,
                 Segment::Parameter(name) if !first.is_empty() => {
-                    parameters.push((name.clone(), decoded(first)));
+                    parameters.push((name.clone(), first.to_owned()));
                     rest = others;
                 }
                 Segment::Greedy(name) if rest != Some("") => {
-                    parameters.push((name.clone(), decoded(rest?)));
+                    parameters.push((name.clone(), rest?.to_owned()));
                     rest = None;
                 }
                 _ => return None,
@@ -147,8 +156,26 @@ impl Routes {
         &self.0
     }
 
-    /// Finds the route of a request by its method and its path as received, without the query.
+    /// Finds the route of a request by its method and its decoded path. A slash too many at its end does no
+    /// harm; API Gateway has no routes that end so.
     pub(super) fn find(&self, method: &Method, path: &str) -> Match<'_> {
+        match (self.matching(method, path), path.strip_suffix('/')) {
+            (Match::Unknown, Some(shorter)) => self.matching(method, shorter),
+            (found, _) => found,
+        }
+    }
+
+    /// The methods that a decoded path takes.
+    pub(super) fn methods(&self, path: &str) -> Vec<&str> {
+        // No route takes a method of this name but those that take any.
+        match self.find(&Method::CONNECT, path) {
+            Match::Found(..) => vec!["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            Match::OtherMethods(methods) => methods,
+            Match::Unknown => Vec::new(),
+        }
+    }
+
+    fn matching(&self, method: &Method, path: &str) -> Match<'_> {
         let mut others = Vec::new();
         for route in &self.0 {
             if let Some(parameters) = route.parameters(path) {
@@ -168,9 +195,16 @@ impl Routes {
     }
 }
 
-/// Percent-decodes; bytes that are not UTF-8 become replacement characters, since events are JSON.
-pub(super) fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+/// Percent-decodes; `None` if an escape is none, or the bytes are not UTF-8.
+pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    let mut escapes = text.split('%').skip(1);
+    let are_whole = escapes.all(|escape| {
+        let digits = escape.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    are_whole
+        .then(|| percent_decode_str(text).decode_utf8().ok())
+        .flatten()
 }
 
 fn segment(text: &str) -> Segment {
@@ -217,28 +251,49 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_decoded_after_the_path_is_split() {
+    fn a_segment_ends_at_a_slash_and_a_greedy_one_does_not() {
         let routes = routes(&[
-            ("get", "/documents/{id}"),
-            ("GET", "/documents/{id}/chunks/{n}"),
+            ("get", "/documents/{id+}"),
+            ("GET", "/imports/{id}"),
+            ("GET", "/imports/{id}/parts/{n}"),
         ]);
-        let (key, parameters) = found(&routes, &Method::GET, "/documents/caf%C3%A9%2Fa+b%20c");
-        assert_eq!(key, "GET /documents/{id}");
-        assert_eq!(parameters, [pair("id", "café/a+b c")]);
-        let (_, parameters) = found(&routes, &Method::GET, "/documents/a/chunks/2");
+        let (key, parameters) = found(&routes, &Method::GET, "/documents/café/a+b c/");
+        assert_eq!(key, "GET /documents/{id+}");
+        assert_eq!(parameters, [pair("id", "café/a+b c/")]);
+        let (_, parameters) = found(&routes, &Method::GET, "/imports/a/parts/2");
         assert_eq!(parameters, [pair("id", "a"), pair("n", "2")]);
-        for path in [
-            "/documents",
-            "/documents/",
-            "/documents/a/",
-            "/documents/a/b",
-            "/",
-            "//",
-        ] {
+        for path in ["/imports", "/imports/a/b", "/imports//", "/", "//"] {
             assert!(
                 matches!(routes.find(&Method::GET, path), Match::Unknown),
                 "{path}"
             );
+        }
+    }
+
+    #[test]
+    fn a_slash_too_many_at_the_end_is_passed_over() {
+        let routes = routes(&[
+            ("GET", "/documents"),
+            ("POST", "/documents"),
+            ("GET", "/documents/{id+}"),
+            ("GET", "/imports/{id}"),
+        ]);
+        let key = |method, path| found(&routes, &method, path).0;
+        assert_eq!(key(Method::GET, "/documents/"), "GET /documents");
+        assert_eq!(key(Method::POST, "/documents/"), "POST /documents");
+        let (_, parameters) = found(&routes, &Method::GET, "/imports/a/");
+        assert_eq!(parameters, [pair("id", "a")]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_decoded() {
+        assert_eq!(
+            decoded("/caf%C3%A9%2Fa+b%20c").as_deref(),
+            Some("/café/a+b c")
+        );
+        assert_eq!(decoded("/100%25").as_deref(), Some("/100%"));
+        for path in ["/%E9", "/a%ff%fe", "/%zz", "/%", "/a%2", "/%+1"] {
+            assert_eq!(decoded(path), None, "{path}");
         }
     }
 
@@ -259,7 +314,7 @@ mod tests {
         assert_eq!(key(Method::GET, "/documents/7"), "GET /documents/{id}");
         assert_eq!(key(Method::PUT, "/documents/7"), "ANY /documents/{id}");
         assert_eq!(key(Method::GET, "/"), "$default");
-        let (key, parameters) = found(&routes, &Method::GET, "/a/b%20c/");
+        let (key, parameters) = found(&routes, &Method::GET, "/a/b c/");
         assert_eq!(
             (key.as_str(), parameters),
             ("ANY /{proxy+}", vec![pair("proxy", "a/b c/")])

@@ -61,7 +61,7 @@ async fn run(pool: &Arc<Pool>, id: u64, mut stop: watch::Receiver<()>) -> anyhow
     let mut tasks = JoinSet::new();
     let answering = Arc::clone(pool);
     let answer = move |request, _peer| runtime_api::answer(Arc::clone(&answering), id, request);
-    tasks.spawn(serve(listener, answer, closed));
+    tasks.spawn(serve(listener, None, answer, closed));
     let stderr = child
         .stderr
         .take()

@@ -8,21 +8,27 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
 
+use super::refusal::Refusals;
+
 /// How long to wait after a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers every request of every connection until `stop` is sent to or dropped; then closes the port and
 /// idle connections at once and returns when the requests under way are answered. Dropping the future
-/// closes everything.
-pub(super) async fn serve<A, F, B>(listener: TcpListener, answer: A, mut stop: watch::Receiver<()>)
-where
+/// closes everything. A head that is not read within `head` ends its connection.
+pub(super) async fn serve<A, F, B>(
+    listener: TcpListener,
+    head: Option<Duration>,
+    answer: A,
+    mut stop: watch::Receiver<()>,
+) where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
@@ -33,7 +39,7 @@ where
             _ = stop.changed() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer, answer.clone(), stop.clone()));
+                    connections.spawn(connection(stream, peer, head, answer.clone(), stop.clone()));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
@@ -47,6 +53,7 @@ where
 async fn connection<A, F, B>(
     stream: TcpStream,
     peer: SocketAddr,
+    head: Option<Duration>,
     answer: A,
     mut stop: watch::Receiver<()>,
 ) where
@@ -60,8 +67,12 @@ async fn connection<A, F, B>(
         let answer = answer(request, peer);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let mut connection =
-        pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut http = http1::Builder::new();
+    if let Some(limit) = head {
+        http.timer(TokioTimer::new()).header_read_timeout(limit);
+    }
+    let stream = TokioIo::new(Refusals::new(stream));
+    let mut connection = pin!(http.serve_connection(stream, service));
     // A connection that ends with an error has no one left to tell.
     tokio::select! {
         _ = connection.as_mut() => return,

@@ -1,6 +1,7 @@
 //! Programs from Debian's packages, of this machine's release or another one, without installing them.
 
 use std::{
+    collections::HashMap,
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -78,16 +79,7 @@ fn library_folders(root: &Path) -> [PathBuf; 2] {
 fn fetch(name: &str, release: &str, work: &Path) -> Result<PathBuf> {
     let apt = Apt::of(release, work)?;
     run(&mut apt.command("apt-get", &["update"]))?;
-    let mut packages = vec![name.to_owned()];
-    let mut seen = 0;
-    while let Some(package) = packages.get(seen).cloned() {
-        seen += 1;
-        for library in apt.libraries(&package)? {
-            if !packages.contains(&library) {
-                packages.push(library);
-            }
-        }
-    }
+    let packages = apt.with_libraries(name)?;
     run(apt.command("apt-get", &["download"]).args(&packages))?;
     let root = work.join("root");
     for entry in fs::read_dir(work).context("reading the downloads")? {
@@ -113,6 +105,7 @@ impl<'a> Apt<'a> {
         for folder in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(work.join(folder)).context("making a folder for apt")?;
         }
+        fs::write(work.join("installed"), "").context("writing that nothing is installed")?;
         let mirror = mirror()?;
         let source = format!("deb [signed-by={KEYS}] {mirror} {release} main\n");
         fs::write(work.join("sources.list"), source).context("writing the source of packages")?;
@@ -125,6 +118,8 @@ impl<'a> Apt<'a> {
         for (option, file) in [
             ("Dir::Etc::sourcelist", "sources.list"),
             ("Dir::State", "state"),
+            // What the machine has installed may be of another release, or of its corrections.
+            ("Dir::State::status", "installed"),
             ("Dir::Cache", "cache"),
         ] {
             let path = self.work.join(file);
@@ -144,18 +139,35 @@ impl<'a> Apt<'a> {
         command
     }
 
-    /// The libraries that a package depends on, under the names that the release gives them.
-    fn libraries(&self, package: &str) -> Result<Vec<String>> {
-        let depends = run(&mut self.command("apt-cache", &["depends", package]))?;
-        Ok(depends
-            .lines()
-            .filter_map(|line| {
-                line.trim_start_matches([' ', '|'])
-                    .strip_prefix("Depends: ")
-            })
-            .filter(|name| name.starts_with("lib"))
-            .map(str::to_owned)
-            .collect())
+    /// The package, and every library that it needs, under the names that the release gives them.
+    fn with_libraries(&self, package: &str) -> Result<Vec<String>> {
+        let mut ask = self.command("apt-cache", &["depends", "--recurse", "--important"]);
+        let depends = run(ask.arg(package))?;
+        // A package's own line, and below it those of what it depends on.
+        let mut needs: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut current = package;
+        for line in depends.lines() {
+            if !line.starts_with([' ', '|']) {
+                current = line;
+            } else if let Some(name) = line
+                .trim_start_matches([' ', '|'])
+                .strip_prefix("Depends: ")
+                && name.starts_with("lib")
+            {
+                needs.entry(current).or_default().push(name);
+            }
+        }
+        let mut packages = vec![package];
+        let mut seen = 0;
+        while let Some(name) = packages.get(seen) {
+            seen += 1;
+            for library in needs.get(name).into_iter().flatten() {
+                if !packages.contains(library) {
+                    packages.push(library);
+                }
+            }
+        }
+        Ok(packages.into_iter().map(str::to_owned).collect())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use local::gateway::{Gateway, Logs, Options};
+use local::gateway::{Gateway, Logs, Options, STALL};
 use serde_json::json;
 
-use crate::harness::{FUNCTION, Harness, PATIENCE, eventually, is_alive, kill};
+use crate::harness::{FUNCTION, Harness, PATIENCE, arrived, eventually, is_alive, kill};
 
 #[tokio::test]
 async fn an_error_or_a_panic_costs_the_request_and_not_the_sandbox() {
@@ -34,9 +34,10 @@ async fn a_sandbox_that_dies_at_work_is_a_502_at_once_and_is_replaced() {
     let second = harness.process("/echo").await;
 
     let started = Instant::now();
-    let (busy, ()) = tokio::join!(harness.get("/echo?sleep=50000"), async {
-        // The request is under way: it found the one sandbox idle.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    let folder = harness.arrivals("arrivals");
+    let path = format!("/echo?sleep=50000&arrive={}", folder.display());
+    let (busy, ()) = tokio::join!(harness.get(&path), async {
+        eventually("the request is under way", || arrived(&folder) == 1).await;
         kill(second);
     });
     assert_eq!(busy.0, 502, "{}", busy.1);
@@ -118,6 +119,8 @@ async fn a_missing_binary_is_named_at_the_start() {
         binaries: folder.path().to_owned(),
         environment: Vec::new(),
         address: ([127, 0, 0, 1], 0).into(),
+        allow_origins: Vec::new(),
+        stall: STALL,
         max_sandboxes: 1,
         idle: Duration::from_mins(1),
         logs: Logs::Discard,

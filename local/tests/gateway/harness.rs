@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use local::gateway::{Gateway, Logs, Options};
+use local::gateway::{Gateway, Logs, Options, STALL};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,6 +36,8 @@ impl Harness {
             binaries: examples(),
             environment: Vec::new(),
             address: ([127, 0, 0, 1], 0).into(),
+            allow_origins: Vec::new(),
+            stall: STALL,
             max_sandboxes: 4,
             idle: Duration::from_mins(1),
             logs: Logs::File(folder.path().join("log")),
@@ -70,6 +72,13 @@ impl Harness {
             .as_u64()
             .expect("the function tells its process");
         u32::try_from(process).expect("a process id has 32 bits")
+    }
+
+    /// A new folder, in which requests may leave a file when they arrive.
+    pub(crate) fn arrivals(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir(&folder).expect("the temporary folder is writable");
+        folder
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -112,6 +121,13 @@ pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
         tokio::time::timeout(PATIENCE, wait).await.is_ok(),
         "{what}: not within {PATIENCE:?}"
     );
+}
+
+/// How many requests have arrived that leave a file in `folder`.
+pub(crate) fn arrived(folder: &Path) -> usize {
+    std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .count()
 }
 
 pub(crate) fn is_alive(process: u32) -> bool {

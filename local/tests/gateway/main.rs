@@ -5,3 +5,4 @@ mod harness;
 mod limits;
 mod sandboxes;
 mod streams;
+mod web;

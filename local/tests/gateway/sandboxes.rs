@@ -36,6 +36,11 @@ async fn a_request_reaches_the_function_and_its_answer_the_client() {
         "{left} ms are left of 20 s"
     );
 
+    let (status, body) = harness.get("/documents/a/b%25c/").await;
+    assert_eq!(
+        (status, &body["parameters"]),
+        (200, &json!({ "id": "a/b%c/" }))
+    );
     let (status, body) = harness.get("/files/a/b%20c").await;
     assert_eq!(
         (status, &body["parameters"]),
@@ -74,7 +79,7 @@ async fn paths_and_methods_that_are_not_in_the_template() {
     assert_eq!(response.headers()["allow"], "GET, POST");
     assert_eq!(
         response.headers()["content-type"],
-        "application/problem+json"
+        "application/problem+json; charset=utf-8"
     );
     assert!(response.headers().contains_key("x-request-id"));
 
@@ -86,6 +91,7 @@ async fn paths_and_methods_that_are_not_in_the_template() {
         (response.status().as_u16(), &response.headers()["allow"]),
         (204, &"GET, POST".parse().expect("it is ASCII"))
     );
+    assert!(response.headers().contains_key("x-request-id"));
     assert_eq!(
         harness.sandboxes(),
         [0_u32; 0],
@@ -103,11 +109,17 @@ async fn paths_and_methods_that_are_not_in_the_template() {
         [
             "GET /echo",
             "POST /echo",
-            "GET /documents/{id}",
+            "GET /documents/{id+}",
             "ANY /files/{proxy+}"
         ]
     );
     harness.gateway.stop().await;
+}
+
+/// The path of a request that is answered when there are `count` like it.
+fn together(harness: &Harness, count: usize) -> String {
+    let folder = harness.arrivals("together");
+    format!("/echo?arrive={}&together={count}", folder.display())
 }
 
 #[tokio::test]
@@ -124,7 +136,8 @@ async fn one_request_after_the_other_is_one_sandbox() {
 #[tokio::test]
 async fn requests_at_once_have_a_sandbox_each_up_to_the_limit() {
     let harness = Harness::start(20, |options| options.max_sandboxes = 3).await;
-    let together = join_all((0..3).map(|_| harness.process("/echo?sleep=500"))).await;
+    let path = together(&harness, 3);
+    let together = join_all((0..3).map(|_| harness.process(&path))).await;
     assert_eq!(
         BTreeSet::from_iter(together).len(),
         3,
@@ -196,7 +209,8 @@ async fn stopping_leaves_no_process_and_no_port() {
         options.environment = vec![("GOODBYE_FOLDER".to_owned(), folder.display().to_string())];
     });
     let harness = harness.await;
-    join_all((0..3).map(|_| harness.process("/echo?sleep=200"))).await;
+    let path = together(&harness, 3);
+    join_all((0..3).map(|_| harness.process(&path))).await;
     let processes = harness.sandboxes();
     assert_eq!(processes.len(), 3);
     let address = harness.gateway.url().replace("http://", "");

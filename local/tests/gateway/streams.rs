@@ -55,9 +55,11 @@ async fn standstill(progress: &Path) -> u64 {
 async fn the_first_byte_arrives_before_the_last_is_written() {
     let harness = streaming().await;
     let progress = harness.folder.path().join("progress");
+    let until = harness.folder.path().join("until");
     let path = format!(
-        "/echo?count=5&every=400&size=3&progress={}",
-        progress.display()
+        "/echo?count=5&size=3&progress={}&until={}",
+        progress.display(),
+        until.display()
     );
     let mut response = send(&harness, &path).await;
     let first = response
@@ -66,6 +68,7 @@ async fn the_first_byte_arrives_before_the_last_is_written() {
         .expect("the stream is whole")
         .expect("it has a first chunk");
     assert!(sent(&progress) < 5, "the function had written everything");
+    fs::write(until, "").expect("the temporary folder is writable");
     let mut length = first.len();
     while let Some(chunk) = response.chunk().await.expect("the stream is whole") {
         length += chunk.len();

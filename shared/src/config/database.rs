@@ -26,6 +26,9 @@ pub struct DatabaseConfig {
     pub connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,
+    /// How long a request waits for a database that has to wake, as a paused Aurora or a sleeping Neon does;
+    /// zero if it never sleeps. A connection is tried again until then.
+    pub wake_timeout: Duration,
     /// How long the server works on a statement.
     pub statement_timeout: Duration,
 }
@@ -92,6 +95,13 @@ impl DatabaseConfig {
                 |n| *n > 0,
             )?,
             acquire_timeout: milliseconds("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
+            wake_timeout: number(
+                "DATABASE_WAKE_TIMEOUT_MS",
+                0,
+                "must be a whole number of milliseconds, 0 for a database that never sleeps",
+                |_: &u64| true,
+            )
+            .map(Duration::from_millis)?,
             statement_timeout: milliseconds("DATABASE_STATEMENT_TIMEOUT_MS", 10_000)?,
         })
     }

@@ -1,10 +1,10 @@
 //! Bulk imports: their queue, and where their pieces are kept.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use super::{
     ConfigError,
-    variables::{milliseconds, number, required},
+    variables::{milliseconds, number, optional, required},
 };
 
 /// The settings of bulk imports.
@@ -18,8 +18,8 @@ pub struct ImportConfig {
     pub max_receives: i32,
     /// How long a worker may be silent before its part is given to another one.
     pub lease: Duration,
-    /// Whether a source may be a file of this machine.
-    pub local_files: bool,
+    /// The folder of this machine whose files may be sources; none may without one.
+    pub root: Option<PathBuf>,
     /// The region of the queue and the buckets.
     pub region: String,
 }
@@ -43,13 +43,23 @@ impl ImportConfig {
                 |n| (2..=1000).contains(n),
             )?,
             lease: milliseconds("IMPORT_LEASE_MS", 120_000)?,
-            local_files: number("IMPORT_LOCAL_FILES", false, "must be true or false", |_| {
-                true
-            })?,
+            root: root()?,
             region: required(
                 "AWS_REGION",
                 "the region of the queue and the buckets, which Lambda sets",
             )?,
         })
     }
+}
+
+fn root() -> Result<Option<PathBuf>, ConfigError> {
+    let variable = "IMPORT_ROOT";
+    let resolved = |value: String| {
+        fs::canonicalize(&value).map_err(|_| ConfigError::Invalid {
+            variable,
+            value,
+            expected: "must be a folder, whose files may be imported",
+        })
+    };
+    optional(variable).map(resolved).transpose()
 }

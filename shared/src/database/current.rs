@@ -6,14 +6,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sqlx::PgConnection;
-
 use super::{
-    DatabaseError, Pooler,
+    DatabaseError, Standing,
     deadline::has_passed,
     login::{Login, Source},
     options,
     pool::{Lease, Pool},
+    route::Connected,
 };
 use crate::{
     config::DatabaseConfig,
@@ -57,9 +56,16 @@ impl Current {
         })
     }
 
-    /// What stands between here and the server; `None` as long as its address is not known.
-    pub(super) fn pooler(&self) -> Option<Pooler> {
-        self.peek().map(|built| built.pool.pooler())
+    /// What stands between here and the server; `None` as long as that is not known.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.peek().and_then(|built| built.pool.standing())
+    }
+
+    /// Sends no named statement any more: a pooler showed itself.
+    pub(super) fn distrust(&self) {
+        if let Some(built) = self.peek() {
+            built.pool.distrust();
+        }
     }
 
     /// Lends a connection.
@@ -69,8 +75,7 @@ impl Current {
     pub(super) async fn lease(&self) -> Result<Lease, DatabaseError> {
         let _measured = telemetry::measure(Part::Acquire);
         let built = self.built().await?;
-        telemetry::pooler(built.pool.pooler().word());
-        match built.pool.lease().await {
+        let lease = match built.pool.lease().await {
             // On the heap, as below: what is hardly ever needed must not make each request larger.
             Err(error) => {
                 Box::pin(async {
@@ -80,14 +85,17 @@ impl Current {
                 .await
             }
             lease => lease,
-        }
+        }?;
+        let standing = lease.standing();
+        telemetry::pooler(standing.pooler.word(), standing.proof.word());
+        Ok(lease)
     }
 
     /// A connection outside the pool.
     ///
     /// # Errors
     /// As [`Self::lease`].
-    pub(super) async fn connect(&self) -> Result<PgConnection, DatabaseError> {
+    pub(super) async fn connect(&self) -> Result<Connected, DatabaseError> {
         let built = self.built().await?;
         match built.pool.connect().await {
             Err(error) => {

@@ -21,6 +21,9 @@ const ANSWER_GRACE: Duration = Duration::from_secs(1);
 /// that takes every byte and leads nowhere any more.
 pub(super) const FIRST_ANSWER: Duration = Duration::from_millis(500);
 
+/// How long that one's answer is waited for before the server is asked about it.
+pub(super) const DOUBT: Duration = FIRST_ANSWER.saturating_add(ANSWER_GRACE);
+
 /// Runs a request that must have answered at `deadline`.
 pub async fn within<F: Future>(deadline: Instant, request: F) -> F::Output {
     DEADLINE.scope(deadline, request).await
@@ -45,6 +48,11 @@ pub(super) fn limit(usual: Duration) -> Result<Duration, DatabaseError> {
         Duration::ZERO => Err(DatabaseError::StatementTimeout),
         left => Ok(left.min(usual)),
     }
+}
+
+/// `wanted`, or what is left of the invocation if that is less.
+pub(super) fn at_most(wanted: Duration) -> Duration {
+    limit(wanted).unwrap_or_default()
 }
 
 /// Waits for the answer to a statement that the server ends itself after `limit`.

@@ -2,7 +2,10 @@
 
 use std::{fmt, io, time::Duration};
 
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
 use super::dial::DialError;
+use crate::cause::chain;
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,19 @@ pub enum DatabaseError {
     /// A connection broke while it was used; whether the statement took effect is unknown.
     #[error("the connection to the database was lost")]
     Lost(#[source] sqlx::Error),
+    /// The server takes no changes: a standby, or a primary that was demoted; the next connection led to
+    /// no other.
+    #[error(
+        "the server is read-only (a standby, or default_transaction_read_only is on): let DATABASE_URL lead to \
+         the primary"
+    )]
+    ReadOnly(#[source] sqlx::Error),
+    /// Named statements of this connection are not there, or another client's are: a pooler in
+    /// transaction mode is in between. Nothing was executed.
+    #[error(
+        "another client's statements are on this server connection: a pooler in transaction mode is in between"
+    )]
+    Shared(#[source] sqlx::Error),
     /// Every connection of the pool is in use.
     #[error("no connection of the pool became free in time")]
     Busy,
@@ -36,6 +52,9 @@ pub enum DatabaseError {
         "the database schema is missing or behind ({0}): run the migrate function or `rappel migrate`"
     )]
     NotMigrated(String),
+    /// The server, the role or the history of the database keeps the schema from being changed; the message says what to do.
+    #[error("the schema cannot be brought up to date: {0}")]
+    Migration(String),
     /// The server does not take a value that a statement brought. Its words may quote the value, so only its
     /// SQLSTATE is kept.
     #[error("the database refused a value (SQLSTATE {0})")]
@@ -70,8 +89,10 @@ pub enum Cause {
     UnknownDatabase,
     /// The server has no connection left.
     TooManyClients,
-    /// The server starts, stops or recovers.
+    /// The server starts, stops or recovers, or a pooler has no server.
     NotReady,
+    /// `DATABASE_POOLER` says that there is no pooler, and there is one.
+    Pooler,
     /// The server refused for another reason.
     Server,
 }
@@ -93,6 +114,7 @@ impl Cause {
             Self::UnknownDatabase => "unknown-database",
             Self::TooManyClients => "too-many-clients",
             Self::NotReady => "not-ready",
+            Self::Pooler => "pooler",
             Self::Server => "server",
         }
     }
@@ -121,6 +143,13 @@ impl DatabaseError {
         }
     }
 
+    /// Whether Postgres rolled the statement back for the sake of another transaction (SQLSTATE class 40: a
+    /// deadlock, a serialization failure); the same may succeed at once.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Overloaded(error) if code(error).is_some_and(|code| code.starts_with("40")))
+    }
+
     /// An error of making a connection; `dial` is how the last dial failed, if it did.
     pub(super) fn connecting(error: &sqlx::Error, dial: Option<DialError>) -> Self {
         // sqlx sees a failed dial only as a connection that ended before it began.
@@ -139,7 +168,7 @@ impl DatabaseError {
         };
         Self::Unavailable {
             cause,
-            detail: error.to_string(),
+            detail: chain(error),
         }
     }
 
@@ -153,30 +182,44 @@ impl DatabaseError {
             };
         };
         let message = database.message().to_owned();
-        match database.code().as_deref() {
-            // rappel.require_model of migration 1.
-            Some("RP001") => Self::ModelMismatch(message),
+        let code = database.code().unwrap_or_default().into_owned();
+        if ends_session(database) || says_no_server(&message) {
+            return Self::Lost(error);
+        }
+        match code.as_str() {
+            // `require_model`.
+            "RP001" => Self::ModelMismatch(message),
             // query_canceled: by statement_timeout, the only one to cancel here.
-            Some("57014") => Self::StatementTimeout,
-            // admin_shutdown, crash_shutdown, cannot_connect_now, and the connection_exception class.
-            Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Lost(error),
-            // idle_in_transaction_session_timeout and transaction_timeout, which end the connection;
+            "57014" => Self::StatementTimeout,
             // read_only_sql_transaction: a server that was demoted keeps its connections, and the next one
             // may lead to its successor.
-            Some("25P03" | "25P04" | "25006") => Self::Lost(error),
-            // Transaction rollback (deadlock_detected), insufficient resources, lock_not_available.
-            Some(code) if code.starts_with("40") || code.starts_with("53") || code == "55P03" => {
-                Self::Overloaded(error)
-            }
+            "25006" => Self::ReadOnly(error),
+            // invalid_sql_statement_name and duplicate_prepared_statement: only named statements have a name.
+            "26000" | "42P05" => Self::Shared(error),
+            // protocol_violation, where the statement of our name has other parameters.
+            "08P01" if message.contains("prepared statement") => Self::Shared(error),
+            // lock_not_available.
+            "55P03" => Self::Overloaded(error),
             // undefined_function, undefined_table, undefined_object, undefined_column, invalid_schema_name.
-            Some("42883" | "42P01" | "42704" | "42703" | "3F000") => Self::NotMigrated(message),
-            // Data exceptions, what a trigger of somebody else's raises, and a syntax error, which is one of
-            // text that was made into a question.
-            Some(code) if code.starts_with("22") || code.starts_with("P0") || code == "42601" => {
-                Self::Value(code.to_owned())
-            }
-            _ => Self::Statement(error),
+            "42883" | "42P01" | "42704" | "42703" | "3F000" => Self::NotMigrated(message),
+            // A syntax error is one of text that was made into a question.
+            "42601" => Self::Value(code),
+            _ => match code.get(..2).unwrap_or_default() {
+                // connection_exception; operator_intervention, which poolers say where Postgres would end
+                // the connection; system_error, which is theirs or that of a disk.
+                "08" | "57" | "58" => Self::Lost(error),
+                // transaction_rollback (deadlock_detected), insufficient_resources.
+                "40" | "53" => Self::Overloaded(error),
+                // data_exception, and what a trigger of somebody else's raises.
+                "22" | "P0" => Self::Value(code),
+                _ => Self::Statement(error),
+            },
         }
+    }
+
+    /// Whether the connection on which it came is of no use any more.
+    pub(super) fn ends_connection(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::ReadOnly(_) | Self::Shared(_))
     }
 
     /// Whether the server refused the user or the password.
@@ -199,6 +242,50 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
 
+/// Whether the server, or a pooler, ends the connection with this error: by the protocol, every one of
+/// these severities does, whatever its code.
+/// <https://www.postgresql.org/docs/current/protocol-error-fields.html>
+fn ends_session(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+}
+
+/// Whether a pooler says that it has no server, under whatever code and severity: `PgBouncer`, pgpool-II,
+/// `PgCat`, Odyssey.
+fn says_no_server(message: &str) -> bool {
+    [
+        "server login has been failing",
+        "server conn crashed",
+        "server_login_retry",
+        "all backend nodes are down",
+        "unable to read data from DB node",
+        "failed to read kind from backend",
+        "AllServersDown",
+        "all servers down",
+        "could not get connection from the pool",
+        "failed to get remote server",
+        "no server connection",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// Whether a pooler refuses a connection for its startup options: `PgBouncer` of all versions, RDS Proxy,
+/// and whoever does not know ours.
+pub(super) fn refuses_options(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    [
+        "startup parameter",
+        "startup option",
+        "command-line options",
+        super::proof::OPTION,
+    ]
+    .iter()
+    .any(|words| error.message().contains(words))
+}
+
 /// What a server means that answers a connection with an error. Poolers have few codes of their own
 /// (`PgBouncer` 08P01, Supavisor XX000) and say in words what is wrong.
 fn refusal(code: &str, message: &str) -> Cause {
@@ -212,14 +299,16 @@ fn refusal(code: &str, message: &str) -> Cause {
     ];
     match code {
         _ if says(&tls) => Cause::Tls,
+        _ if says_no_server(message) => Cause::NotReady,
         // invalid_authorization_specification and invalid_password, insufficient_privilege.
         "28000" | "28P01" | "42501" => Cause::Authentication,
         // invalid_catalog_name.
         "3D000" => Cause::UnknownDatabase,
-        // too_many_connections.
-        "53300" => Cause::TooManyClients,
-        // admin_shutdown, crash_shutdown, cannot_connect_now.
-        "57P01" | "57P02" | "57P03" => Cause::NotReady,
+        // insufficient_resources: too_many_connections, or no memory for one.
+        _ if code.starts_with("53") => Cause::TooManyClients,
+        // operator_intervention: admin_shutdown, crash_shutdown, cannot_connect_now; system_error, with
+        // which poolers say that they have no server.
+        _ if code.starts_with("57") || code.starts_with("58") => Cause::NotReady,
         "08P01" if says(&["no such database"]) => Cause::UnknownDatabase,
         "08P01" if says(&["no such user", "authentication failed"]) => Cause::Authentication,
         "08P01" if says(&["max_client_conn", "query_wait_timeout"]) => Cause::TooManyClients,

@@ -6,12 +6,14 @@
 //! socket.)
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -35,6 +37,14 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// The pause after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What the connections of a forwarder share.
+#[derive(Debug, Default)]
+struct Dialled {
+    last_failure: Mutex<Option<DialError>>,
+    /// Our own ends of the TCP connections that are open.
+    sockets: Mutex<HashSet<SocketAddr>>,
+}
+
 /// A Unix socket that leads to an endpoint.
 #[derive(Debug)]
 pub(super) struct Forwarder {
@@ -42,7 +52,7 @@ pub(super) struct Forwarder {
     /// What has to be removed of it, where it is a file.
     folder: Option<TempDir>,
     listener: AbortHandle,
-    last_failure: Arc<Mutex<Option<DialError>>>,
+    dialled: Arc<Dialled>,
     /// Closed when the listener and every connection have ended.
     ended: tokio::sync::Mutex<mpsc::Receiver<Infallible>>,
 }
@@ -53,14 +63,14 @@ impl Forwarder {
         let (address, folder) = address()?;
         let listener = UnixListener::bind(address.join(format!(".s.PGSQL.{}", endpoint.port)))?;
         let owner = UnixStream::pair()?.0.peer_cred()?.uid();
-        let last_failure = Arc::new(Mutex::new(None));
+        let dialled = Arc::new(Dialled::default());
         let (running, ended) = mpsc::channel(1);
         let accept = accept(
             listener,
             owner,
             endpoint,
             dial_limit,
-            Arc::clone(&last_failure),
+            Arc::clone(&dialled),
             running,
         );
         let listener = tokio::spawn(accept).abort_handle();
@@ -68,7 +78,7 @@ impl Forwarder {
             address,
             folder,
             listener,
-            last_failure,
+            dialled,
             ended: ended.into(),
         })
     }
@@ -80,10 +90,17 @@ impl Forwarder {
 
     /// Why the last dial failed, if it did; a dial that succeeds clears it.
     pub(super) fn last_failure(&self) -> Option<DialError> {
-        self.last_failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.dialled.last_failure).clone()
+    }
+
+    /// Whether one of the open connections comes from `address`, as a server writes it, and `port`.
+    pub(super) fn has_socket(&self, address: &str, port: u16) -> bool {
+        let Ok(address) = address.parse::<IpAddr>() else {
+            return false;
+        };
+        lock(&self.dialled.sockets)
+            .iter()
+            .any(|ours| ours.port() == port && ours.ip().to_canonical() == address.to_canonical())
     }
 
     /// Waits until what was written has left, when all connections are closed on our side. A folder goes
@@ -122,7 +139,7 @@ async fn accept(
     owner: u32,
     endpoint: Endpoint,
     dial_limit: Duration,
-    last_failure: Arc<Mutex<Option<DialError>>>,
+    dialled: Arc<Dialled>,
     running: mpsc::Sender<Infallible>,
 ) {
     loop {
@@ -138,10 +155,10 @@ async fn accept(
         if !client.peer_cred().is_ok_and(|peer| peer.uid() == owner) {
             continue;
         }
-        let (endpoint, last_failure, running) =
-            (endpoint.clone(), Arc::clone(&last_failure), running.clone());
+        let (endpoint, dialled, running) =
+            (endpoint.clone(), Arc::clone(&dialled), running.clone());
         tokio::spawn(async move {
-            forward(client, &endpoint, dial_limit, &last_failure).await;
+            forward(client, &endpoint, dial_limit, &dialled).await;
             drop(running);
         });
     }
@@ -152,14 +169,23 @@ async fn forward(
     mut client: UnixStream,
     endpoint: &Endpoint,
     dial_limit: Duration,
-    last_failure: &Mutex<Option<DialError>>,
+    dialled: &Dialled,
 ) {
-    let dialled = endpoint.dial(dial_limit).await;
-    *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = dialled.as_ref().err().cloned();
-    let Ok(mut server) = dialled else { return };
+    let dial = endpoint.dial(dial_limit).await;
+    *lock(&dialled.last_failure) = dial.as_ref().err().cloned();
+    let Ok(mut server) = dial else { return };
+    let ours = server.local_addr().ok();
+    lock(&dialled.sockets).extend(ours);
     if let Err(error) = pass(&mut client, &mut server).await {
         tracing::debug!(%error, "a database connection broke");
     }
+    if let Some(ours) = ours {
+        lock(&dialled.sockets).remove(&ours);
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Passes bytes both ways. When the server closes, sqlx reads that at its next use; when sqlx closes,

@@ -2,12 +2,15 @@
 //! between allows, and replaces connections that died.
 //!
 //! What is absent here on purpose: no statement is sent outside [`Database`] and [`Transaction`];
-//! no named statement is sent in [`Pooler::Transaction`]; no unnamed statement is sent outside a
-//! transaction, where a pooler may answer it with another client's rows.
+//! no named statement is sent on a connection of which it is not [proven](Proof) that no pooler stands
+//! in between; no unnamed statement is sent outside a transaction, where a pooler may answer it with
+//! another client's rows.
 
+mod backend;
 mod current;
 mod deadline;
 mod dial;
+mod encoding;
 mod failure;
 mod forwarder;
 mod login;
@@ -15,20 +18,25 @@ mod options;
 mod pool;
 mod pooler;
 mod probe;
+mod proof;
 mod roots;
+mod route;
 mod statement;
 mod transaction;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use futures_util::future::{Either, select};
 use sqlx::{AssertSqlSafe, Connection, FromRow, postgres::PgRow};
+use tokio::time::timeout;
 
-use self::{current::Current, pool::Lease, statement::Effect};
+use self::{backend::Backend, current::Current, pool::Lease, route::Connected, statement::Effect};
 pub use self::{
     deadline::within,
     failure::{Cause, DatabaseError},
-    pooler::Pooler,
+    pooler::{Pooler, Standing},
     probe::{Dialled, Probe, ProbeConnection},
+    proof::Proof,
     statement::Statement,
     transaction::Transaction,
 };
@@ -55,10 +63,17 @@ impl Database {
         })
     }
 
-    /// What stands between this process and the server; `None` as long as AWS has not been asked where it is.
+    /// How statements are sent to the server; `None` as long as that is not known: see [`Self::standing`].
     #[must_use]
     pub fn pooler(&self) -> Option<Pooler> {
-        self.current.pooler()
+        self.standing().map(|standing| standing.pooler)
+    }
+
+    /// What stands between this process and the server, and how that is known; `None` before the first
+    /// connection has shown it, and as long as AWS has not been asked where the server is.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.current.standing()
     }
 
     /// Makes the first connection, so that the first request finds it.
@@ -74,18 +89,26 @@ impl Database {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let again = (statement.effect() != Effect::Another).then(|| statement.clone());
-        match self.attempt(statement).await {
-            Err(DatabaseError::Lost(cause)) => {
-                self.current.forget_idle();
-                let Some(statement) = again else {
-                    return Err(DatabaseError::Lost(cause));
-                };
-                tracing::info!(%cause, "the connection was lost; trying once more on a new one");
-                self.attempt(statement).await
-            }
-            outcome => outcome,
-        }
+        Ok(self.fetch_again(statement).await?.0)
+    }
+
+    /// The same, and whether an earlier try of the statement may have taken effect, since its connection
+    /// was lost before the answer came: then the rows tell of what that one left.
+    pub async fn fetch_again<T>(
+        &self,
+        statement: Statement,
+    ) -> Result<(Vec<T>, bool), DatabaseError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let again = statement.clone();
+        let mut used = None;
+        let error = match self.attempt(statement, &mut used).await {
+            Ok(rows) => return Ok((rows, false)),
+            Err(error) => error,
+        };
+        // On the heap: what is hardly ever needed must not make each request larger.
+        Box::pin(self.repeat(again, used, error)).await
     }
 
     /// Runs a statement and reads its first row, if there is one.
@@ -111,8 +134,13 @@ impl Database {
         settings: &[&'static str],
         sql: &str,
     ) -> Result<(), DatabaseError> {
-        let mut connection = self.current.connect().await?;
-        if self.pooler() != Some(Pooler::Transaction) {
+        let Connected {
+            mut connection,
+            standing,
+            ..
+        } = self.current.connect().await?;
+        // Startup options that arrived are not a pooler's doing, and limit this connection too.
+        if standing.pooler != Pooler::Transaction || standing.proof == Proof::StartupOptions {
             for setting in settings
                 .iter()
                 .copied()
@@ -152,28 +180,121 @@ impl Database {
 
     /// One try of a statement. Only a transaction can carry a limit of its own, which a request whose
     /// time is nearly over needs, and only a transaction can tell that a connection is dead before the
-    /// statement is sent, which one that changes something needs.
-    async fn attempt<T>(&self, statement: Statement) -> Result<Vec<T>, DatabaseError>
+    /// statement is sent, which one that changes something needs. `used` becomes the server process that
+    /// worked on it, where that is known.
+    async fn attempt<T>(
+        &self,
+        statement: Statement,
+        used: &mut Option<Backend>,
+    ) -> Result<Vec<T>, DatabaseError>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let (mut lease, limit) = self.lease().await?;
-        if lease.pooler() == Pooler::Transaction
+        if lease.standing().pooler != Pooler::Direct
             || limit < self.statement_timeout
             || (lease.is_doubtful() && statement.effect() != Effect::None)
         {
             let mut transaction = self.begin_on(lease, limit).await?;
+            *used = transaction.backend().cloned();
             let rows = transaction.fetch_all(statement).await?;
             transaction.commit().await?;
             return Ok(rows);
         }
-        let limit = if lease.is_doubtful() {
-            limit.min(deadline::FIRST_ANSWER)
+        *used = lease.backend().cloned();
+        let rows = if lease.is_doubtful() {
+            self.fetch_in_doubt(&mut lease, limit, statement).await
         } else {
-            limit
+            deadline::answered(limit, statement.fetch_all(lease.connection())).await
         };
-        let rows = deadline::answered(limit, statement.fetch_all(lease.connection())).await;
         lease.settle(rows)
+    }
+
+    /// Runs a read on a connection that may have died while it was idle. If no answer comes, the server
+    /// is asked over another connection whether it works on it: then it is waited for, since sent again
+    /// it would run twice, just when the server is slow.
+    async fn fetch_in_doubt<T>(
+        &self,
+        lease: &mut Lease,
+        limit: Duration,
+        statement: Statement,
+    ) -> Result<Vec<T>, DatabaseError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let backend = lease.backend().cloned();
+        let mut answer = pin!(deadline::answered(
+            limit,
+            statement.fetch_all(lease.connection())
+        ));
+        if let Ok(rows) = timeout(deadline::DOUBT, answer.as_mut()).await {
+            return rows;
+        }
+        let looked = Box::pin(self.is_working(backend));
+        match select(answer, looked).await {
+            Either::Left((rows, _)) => rows,
+            Either::Right((true, answer)) => answer.await,
+            Either::Right((false, _)) => Err(DatabaseError::no_answer(deadline::DOUBT)),
+        }
+    }
+
+    async fn is_working(&self, backend: Option<Backend>) -> bool {
+        let (Some(backend), Ok(mut other)) = (backend, self.current.connect().await) else {
+            return false;
+        };
+        let looked = timeout(deadline::DOUBT, backend.is_working(&mut other.connection)).await;
+        matches!(looked, Ok(Ok(true)))
+    }
+
+    /// What to do after `error`: another try on a new connection, if that may help and the statement may
+    /// run again. The server process `used` is ended first, since it may still work on the first try.
+    async fn repeat<T>(
+        &self,
+        statement: Statement,
+        used: Option<Backend>,
+        error: DatabaseError,
+    ) -> Result<(Vec<T>, bool), DatabaseError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut repeated = false;
+        match &error {
+            DatabaseError::Lost(cause) => {
+                self.current.forget_idle();
+                if statement.effect() == Effect::Another {
+                    return Err(error);
+                }
+                tracing::info!(%cause, "the connection was lost; trying once more on a new one");
+                repeated = true;
+                if let Some(backend) = used {
+                    self.end(&backend).await?;
+                }
+            }
+            // The server refused to execute it.
+            DatabaseError::ReadOnly(_) => {
+                self.current.forget_idle();
+                tracing::warn!("the server is read-only; trying once more on a new connection");
+            }
+            DatabaseError::Shared(_) => self.current.distrust(),
+            _ => return Err(error),
+        }
+        let outcome = self.attempt(statement, &mut None).await;
+        if let Err(error) = &outcome
+            && error.ends_connection()
+        {
+            self.current.forget_idle();
+        }
+        Ok((outcome?, repeated))
+    }
+
+    async fn end(&self, backend: &Backend) -> Result<(), DatabaseError> {
+        let (mut lease, limit) = self.lease().await?;
+        let ended = deadline::answered(limit, backend.end(lease.connection())).await;
+        // Whoever may not end it leaves it to the server's own limit.
+        match lease.settle(ended) {
+            Err(error) if error.ends_connection() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// A connection, and the limit of a statement that starts on it now.

@@ -8,13 +8,14 @@ use sqlx::{
 };
 
 use super::{
-    DatabaseError, Pooler,
+    DatabaseError, Pooler, encoding,
     login::{self, Credentials, Login},
     roots,
 };
 use crate::config::DatabaseConfig;
 
-/// Reads the URL and adds what every connection of ours has.
+/// Reads the URL and adds what every connection of ours has; startup options, which a pooler may refuse,
+/// are none of it.
 pub(super) fn of(
     config: &DatabaseConfig,
     login: &Login,
@@ -25,10 +26,13 @@ pub(super) fn of(
              `password`, put the ARN into DATABASE_CREDENTIALS",
         ));
     }
+    if encoding::is_cut(&login.url) {
+        return Err(wrong(encoding::REMEDY));
+    }
     let mut options: PgConnectOptions = login
         .url
         .parse()
-        .map_err(|error: sqlx::Error| wrong(&error.to_string()))?;
+        .map_err(|error: sqlx::Error| wrong(&format!("{error}; {}", encoding::REMEDY)))?;
     if let Some(Credentials { username, password }) = login.credentials()? {
         options = options.username(&username).password(&password);
     }
@@ -36,23 +40,12 @@ pub(super) fn of(
     let pooler = Pooler::of(config.pooler, &options);
     // The URL's brackets around an IPv6 address are no part of it, for the resolver and for TLS.
     let host = options.get_host().trim_matches(['[', ']']).to_owned();
-    let mut options = options
+    let options = options
         .host(&host)
         .application_name(&config.application_name)
         // PgBouncer refuses this startup parameter, and nothing here reads a float as text.
         .extra_float_digits(None)
         .disable_statement_logging();
-    if pooler == Pooler::Direct {
-        // A pooler would refuse or drop startup options; there they are set after the connect, or
-        // in each transaction.
-        options = options.options([
-            (
-                "statement_timeout",
-                config.statement_timeout.as_millis().to_string(),
-            ),
-            ("jit", "off".to_owned()),
-        ]);
-    }
     Ok((options, pooler))
 }
 

@@ -2,22 +2,35 @@
 
 use sqlx::postgres::PgConnectOptions;
 
+use super::Proof;
 use crate::config::PoolerSetting;
 
 /// How statements have to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooler {
-    /// A server connection of our own, set up by startup options: named prepared statements,
-    /// one round trip each.
+    /// A server process of our own, set up by startup options: named prepared statements, one round
+    /// trip each. Sent only where it is proven on each new connection: see [`Proof`].
     Direct,
-    /// A server connection of our own behind a pooler, which refuses startup options.
+    /// A pooler that keeps one server connection for a client connection, as it is said to: settings of
+    /// a session hold, but statements are sent as through [`Self::Transaction`], since a pooler whose
+    /// mode is not what was said would mix up named ones.
     Session,
     /// A server connection for one transaction: unnamed statements inside `BEGIN` and `COMMIT`.
     Transaction,
 }
 
+/// What stands between a connection and its server, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How statements are sent.
+    pub pooler: Pooler,
+    /// What was found out.
+    pub proof: Proof,
+}
+
 impl Pooler {
-    /// The pooler that `setting` names, or for `auto` the one that the address tells.
+    /// The pooler that `setting` names, or for `auto` the one that the address tells. What is
+    /// [`Self::Direct`] by this has to be proven.
     #[must_use]
     pub fn of(setting: PoolerSetting, options: &PgConnectOptions) -> Self {
         match setting {

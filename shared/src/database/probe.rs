@@ -5,7 +5,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, FromRow, PgConnection,
+    Connection as _, FromRow, PgConnection,
     postgres::{PgConnectOptions, PgRow, PgSslMode},
 };
 use tokio::{
@@ -15,11 +15,11 @@ use tokio::{
 };
 
 use super::{
-    Cause, DatabaseError, Pooler,
+    Cause, DatabaseError, Pooler, Standing,
     dial::Endpoint,
-    forwarder::Forwarder,
     login::{self, Source},
     options,
+    route::Route,
 };
 use crate::config::{DatabaseConfig, PoolerSetting};
 
@@ -27,9 +27,11 @@ use crate::config::{DatabaseConfig, PoolerSetting};
 #[derive(Debug)]
 pub struct Probe {
     options: PgConnectOptions,
-    pooler: Pooler,
+    pooler: Option<Pooler>,
+    /// As if nothing were known of a pooler.
+    route: Route,
     /// `None` for a Unix socket.
-    network: Option<(Endpoint, Forwarder)>,
+    endpoint: Option<Endpoint>,
     limit: Duration,
 }
 
@@ -61,41 +63,32 @@ impl Probe {
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
         let kept = || login::unusable(login::URL, &"what AWS keeps is not looked at from outside");
         let login = Source::new(config)?.given().ok_or_else(kept)?;
-        let (_, pooler) = options::of(config, &login)?;
-        // As for a transaction-mode pooler: without the startup options that a pooler refuses.
-        let plain = DatabaseConfig {
-            pooler: PoolerSetting::Transaction,
+        let (options, pooler) = options::of(config, &login)?;
+        let unknowing = DatabaseConfig {
+            pooler: PoolerSetting::Auto,
+            wake_timeout: Duration::ZERO,
             ..config.clone()
         };
-        let (mut options, _) = options::of(&plain, &login)?;
-        let mut network = None;
-        if options.get_socket().is_none() && !options.get_host().starts_with('/') {
-            let endpoint = Endpoint {
-                host: options.get_host().to_owned(),
-                port: options.get_port(),
-                family: config.address_family,
-            };
-            let forwarder =
-                Forwarder::start(endpoint.clone(), config.acquire_timeout).map_err(|error| {
-                    DatabaseError::Unavailable {
-                        cause: Cause::Settings,
-                        detail: format!("no Unix socket can be made: {error}"),
-                    }
-                })?;
-            options = options.socket(forwarder.address());
-            network = Some((endpoint, forwarder));
-        }
+        let route = Route::new(options.clone(), Pooler::Direct, &unknowing)?;
+        let is_network = options.get_socket().is_none() && !options.get_host().starts_with('/');
+        let endpoint = is_network.then(|| Endpoint {
+            host: options.get_host().to_owned(),
+            port: options.get_port(),
+            family: config.address_family,
+        });
+        let untold = config.pooler == PoolerSetting::Auto && pooler == Pooler::Direct;
         Ok(Self {
             options,
-            pooler,
-            network,
+            pooler: (!untold).then_some(pooler),
+            route,
+            endpoint,
             limit: config.acquire_timeout,
         })
     }
 
-    /// What the settings, or for `auto` the address, say of the pooler.
+    /// What the settings, or for `auto` the address, say of the pooler; `None` if neither says anything.
     #[must_use]
-    pub fn pooler(&self) -> Pooler {
+    pub fn pooler(&self) -> Option<Pooler> {
         self.pooler
     }
 
@@ -116,7 +109,7 @@ impl Probe {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when the name has none.
     pub async fn addresses(&self) -> Result<Option<Vec<SocketAddr>>, DatabaseError> {
-        let Some((endpoint, _)) = &self.network else {
+        let Some(endpoint) = &self.endpoint else {
             return Ok(None);
         };
         let found = endpoint.resolve(Instant::now() + self.limit).await;
@@ -158,20 +151,30 @@ impl Probe {
     /// # Errors
     /// [`DatabaseError::Unavailable`] with the cause.
     pub async fn connect(&self) -> Result<ProbeConnection, DatabaseError> {
-        let connected = timeout(self.limit, self.options.connect()).await;
-        let connection = connected
-            .map_err(|_| DatabaseError::Unavailable {
-                cause: Cause::Timeout,
-                detail: format!("no login within {} ms", self.limit.as_millis()),
-            })?
-            .map_err(|error| {
-                let dial = self.network.as_ref();
-                DatabaseError::connecting(&error, dial.and_then(|(_, f)| f.last_failure()))
-            })?;
+        let connected = timeout(self.limit, self.route.connect_plainly()).await;
+        let connection = connected.map_err(|_| self.unfinished())??;
         Ok(ProbeConnection {
             connection,
             limit: self.limit,
         })
+    }
+
+    /// Connects with startup options, as functions do where the address names no pooler, and says what
+    /// that shows.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn prove(&self) -> Result<Standing, DatabaseError> {
+        let connected = self.route.connect(Instant::now() + self.limit).await?;
+        let _ = timeout(self.limit, connected.connection.close()).await;
+        Ok(connected.standing)
+    }
+
+    fn unfinished(&self) -> DatabaseError {
+        DatabaseError::Unavailable {
+            cause: Cause::Timeout,
+            detail: format!("no login within {} ms", self.limit.as_millis()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow};
 use tokio::{runtime::Handle, time::timeout};
 
-use super::{DatabaseError, Statement, deadline, pool::Lease};
+use super::{DatabaseError, Statement, backend::Backend, deadline, pool::Lease};
 
 /// The time that a rollback may take before its connection is given up instead.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
@@ -93,16 +93,27 @@ impl Transaction {
         Ok(())
     }
 
+    /// The server process that works on it, where no pooler is in between.
+    pub(super) fn backend(&self) -> Option<&Backend> {
+        self.lease.as_ref()?.backend()
+    }
+
     fn lease(&mut self) -> Result<&mut Lease, DatabaseError> {
         self.lease
             .as_mut()
             .ok_or_else(|| DatabaseError::Lost(sqlx::Error::Io(io::ErrorKind::NotConnected.into())))
     }
 
-    /// Gives up a connection that was lost.
+    /// Gives up a connection that is of no use any more; with one to a demoted server, those like it.
     fn judge<T>(&mut self, outcome: Result<T, DatabaseError>) -> Result<T, DatabaseError> {
-        if matches!(outcome, Err(DatabaseError::Lost(_))) {
-            self.lease = None;
+        match &outcome {
+            Err(DatabaseError::ReadOnly(_)) => {
+                if let Some(lease) = self.lease.take() {
+                    lease.condemn();
+                }
+            }
+            Err(error) if error.ends_connection() => self.lease = None,
+            _ => {}
         }
         outcome
     }

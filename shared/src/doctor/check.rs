@@ -58,6 +58,11 @@ pub(crate) fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Fin
     (Status::Failed, found.into(), Some(remedy.into()))
 }
 
+/// There was nothing to look at.
+pub(crate) fn not_looked_at() -> Finding {
+    (Status::Skipped, "not looked at".to_owned(), None)
+}
+
 impl Check {
     /// Looks, and measures how long that takes; an error is a failed check.
     pub(crate) async fn run(
@@ -79,12 +84,13 @@ impl Check {
 
     /// A part that was not looked at.
     pub(crate) fn skipped(name: &'static str) -> Self {
+        let (status, found, remedy) = not_looked_at();
         Self {
             name,
-            status: Status::Skipped,
+            status,
             took_ms: 0.0,
-            found: "not looked at".to_owned(),
-            remedy: None,
+            found,
+            remedy,
         }
     }
 }
@@ -98,9 +104,7 @@ pub(crate) fn worst(checks: &[Check]) -> Status {
 /// An error as a finding, with its causes and what can be done about it.
 pub(crate) fn explain(error: &Error) -> Finding {
     let remedy = match error {
-        Error::Database(DatabaseError::Unavailable { cause, detail }) => {
-            unavailable(*cause, detail)
-        }
+        Error::Database(DatabaseError::Unavailable { cause, .. }) => unavailable(*cause),
         Error::Database(DatabaseError::NotMigrated(_)) => {
             "run `rappel migrate` or the migrate function"
         }
@@ -109,6 +113,10 @@ pub(crate) fn explain(error: &Error) -> Finding {
         Error::Database(DatabaseError::StatementTimeout) => {
             "find out why the server is slow, or raise DATABASE_STATEMENT_TIMEOUT_MS"
         }
+        Error::Database(DatabaseError::ReadOnly(_)) => {
+            "let DATABASE_URL lead to the primary, or end the standby's role"
+        }
+        Error::Database(DatabaseError::Shared(_)) => TRANSACTION_REMEDY,
         Error::Database(DatabaseError::Lost(_) | DatabaseError::Busy) => {
             "try again; if it stays so, the server's log says more"
         }
@@ -121,7 +129,11 @@ pub(crate) fn explain(error: &Error) -> Finding {
 pub(crate) const MODEL_REMEDY: &str =
     "configure the model that embedded this database (MODEL_DIR, --model), or use another database";
 
-fn unavailable(cause: Cause, detail: &str) -> &'static str {
+/// What to do about a pooler that was not expected.
+pub(crate) const TRANSACTION_REMEDY: &str =
+    "set DATABASE_POOLER=transaction, which works through every pooler";
+
+fn unavailable(cause: Cause) -> &'static str {
     match cause {
         Cause::Settings => "correct DATABASE_URL",
         Cause::Secret => "let the function read the secret, or correct its ARN",
@@ -140,11 +152,10 @@ fn unavailable(cause: Cause, detail: &str) -> &'static str {
         Cause::TooManyClients => {
             "end connections, raise max_connections, or go through a transaction-mode pooler"
         }
-        Cause::NotReady => "wait until the server has started",
-        // PgBouncer refuses the options that a direct connection starts with.
-        Cause::Server if detail.contains("startup parameter") => {
-            "a pooler is in between: set DATABASE_POOLER to transaction, or to the mode it has"
+        Cause::NotReady => {
+            "wait until the server has started; behind a pooler, look whether it reaches its server"
         }
+        Cause::Pooler => TRANSACTION_REMEDY,
         Cause::Server => "the server's log says more",
     }
 }

@@ -19,10 +19,7 @@ pub use self::{
     language_model::language_model,
     sizing::{Demand, Sizing},
 };
-use crate::{
-    Config, Error, State,
-    database::{Pooler, Probe},
-};
+use crate::{Config, Error, State, database::Probe};
 
 /// What an examination found.
 #[derive(Debug, Serialize)]
@@ -100,13 +97,19 @@ async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Optio
     };
     let database = search_path::database(&state).await;
     let answers = database.status == Status::Ok;
-    let refuses_options = database.found.contains("startup parameter");
     checks.push(database);
-    if answers || refuses_options {
-        checks.push(Check::run("pooler", pooler::examine(&probe)).await);
-    }
+    // Whatever the functions' own connections meet: what is in between may be the reason.
+    let mut way = sizing::Way::default();
+    let look = async {
+        let examined = pooler::examine(&probe).await?;
+        Ok(examined.map_or_else(check::not_looked_at, |examined| {
+            way = examined.way;
+            examined.finding
+        }))
+    };
+    checks.push(Check::run("pooler", look).await);
     let sizing = if answers {
-        behind_database(config, &state, &probe, demand, checks).await
+        behind_database(config, &state, &probe, (demand, way), checks).await
     } else {
         None
     };
@@ -118,7 +121,7 @@ async fn behind_database(
     config: &Config,
     state: &State,
     probe: &Probe,
-    demand: Demand,
+    (demand, way): (Demand, sizing::Way),
     checks: &mut Vec<Check>,
 ) -> Option<Sizing> {
     checks.push(Check::run("server", server::version(state)).await);
@@ -136,8 +139,7 @@ async fn behind_database(
         Ok(room.finding())
     };
     checks.push(Check::run("connections", found).await);
-    let through_pooler = state.database().pooler() == Some(Pooler::Transaction);
-    let sizing = room.ok()?.size(demand, through_pooler);
+    let sizing = room.ok()?.size(demand, way);
     checks.push(Check::run("sizing", async { Ok(sizing.finding()) }).await);
     Some(sizing)
 }

@@ -7,27 +7,29 @@ use crate::{Error, State, database::Statement, migrations::INDEX};
 /// may well prefer it.
 const FEW: i64 = 20_000;
 
-/// The candidates that a search of ten hits asks the index for, as in `rappel.search`.
+/// The candidates that a search of ten hits asks the index for, as in `search`.
 const CANDIDATES: i32 = 30;
 
-/// Plans `rappel.nearest` with the settings that `rappel.search` has, in a transaction whose settings
+/// Plans `nearest` with the settings that `search` has, its path among them, in a transaction whose settings
 /// end with it.
 pub(super) async fn examine(state: &State) -> Result<Finding, Error> {
     let mut transaction = state.database().begin().await?;
-    // The settings of pgvector are known to a session only once its library is loaded.
-    let load = Statement::read("SELECT vector_dims('[1]'::vector)");
-    transaction.fetch_all::<(i32,)>(load).await?;
-    let adopt = Statement::read(
+    let adopt = Statement::read(concat!(
         "SELECT set_config(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), true)
          FROM pg_proc, unnest(proconfig) AS setting
-         WHERE oid = to_regproc('rappel.search')",
-    );
+         WHERE oid = to_regproc('",
+        function!("search"),
+        "')",
+    ));
     transaction.fetch_all::<(String,)>(adopt).await?;
+    // The settings of pgvector, whose schema is in the path now, take effect once its library is loaded.
+    let load = Statement::read("SELECT vector_dims('[1]'::vector)");
+    transaction.fetch_all::<(i32,)>(load).await?;
     let effort = Statement::read("SELECT set_config('hnsw.ef_search', $1, true)")
         .bind(state.search_config().effort.to_string());
     transaction.fetch_all::<(String,)>(effort).await?;
 
-    let explain = Statement::read("EXPLAIN SELECT * FROM rappel.nearest($1::real[]::halfvec, $2)")
+    let explain = Statement::read("EXPLAIN SELECT * FROM nearest($1::real[]::halfvec, $2)")
         .bind(vec![0.1_f32; state.manifest()?.dimensions])
         .bind(CANDIDATES);
     let plan: Vec<(String,)> = transaction.fetch_all(explain).await?;

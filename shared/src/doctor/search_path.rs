@@ -6,7 +6,10 @@ use crate::{
     Error, State,
     database::Statement,
     embedder::Kind,
-    migrations::{self, INDEX},
+    migrations::{
+        self, INDEX,
+        requirements::{PGVECTOR, major_minor},
+    },
     search::SearchRequest,
 };
 
@@ -19,9 +22,6 @@ pub(crate) const PARTS: [&str; 6] = [
     "embedder",
     "search",
 ];
-
-/// The oldest pgvector with iterative index scans, without which a filtered search is short of hits.
-const PGVECTOR: (u32, u32) = (0, 8);
 
 /// Whether the database answers.
 pub(crate) async fn database(state: &State) -> Check {
@@ -164,23 +164,4 @@ async fn search(state: &State) -> Result<Finding, Error> {
         "{hits}; embedding {:.1} ms, database {:.1} ms",
         took.embed, took.database
     )))
-}
-
-/// The first two numbers of a version such as `0.8.5`; what is no number counts as 0.
-fn major_minor(version: &str) -> (u32, u32) {
-    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        assert!(major_minor("0.8.5") >= PGVECTOR);
-        assert!(major_minor("0.10.0") >= PGVECTOR);
-        assert!(major_minor("1.0") >= PGVECTOR);
-        assert!(major_minor("0.7.4") < PGVECTOR);
-    }
 }

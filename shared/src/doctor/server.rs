@@ -9,9 +9,8 @@ use crate::{
     database::{Pooler, Probe, Statement},
 };
 
-/// The oldest Postgres that pgvector 0.8 is made for.
-/// <https://github.com/pgvector/pgvector/blob/master/CHANGELOG.md>
-const OLDEST_POSTGRES: i32 = 130_000;
+/// The oldest Postgres with bodies of functions that are resolved when the function is created (`BEGIN ATOMIC`).
+const OLDEST_POSTGRES: i32 = 140_000;
 
 /// Round trips of which the median is told.
 const ROUND_TRIPS: usize = 11;
@@ -40,7 +39,7 @@ pub(super) async fn version(state: &State) -> Result<Finding, Error> {
     Ok(if number >= OLDEST_POSTGRES {
         ok(found)
     } else {
-        failed(found, "use PostgreSQL 13 or newer")
+        failed(found, "use PostgreSQL 14 or newer")
     })
 }
 
@@ -102,8 +101,7 @@ pub(super) async fn settings(state: &State, config: &DatabaseConfig) -> Result<F
     let (timeout, jit, name) = row.unwrap_or_default();
     let wanted = i64::try_from(config.statement_timeout.as_millis()).unwrap_or(i64::MAX);
     let how = match state.database().pooler() {
-        Some(Pooler::Session) => "by SET after the connect",
-        Some(Pooler::Transaction) => "in each transaction",
+        Some(Pooler::Session | Pooler::Transaction) => "in each transaction",
         Some(Pooler::Direct) | None => "by startup options",
     };
     let found =

@@ -32,6 +32,18 @@ pub struct Sizing {
     pub fitting_sandboxes: i64,
     /// Whether a transaction-mode pooler shares the server's connections among the sandboxes.
     pub pooled: bool,
+    /// The clients that a pgpool-II in between serves at a time: its `num_init_children`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooler_clients: Option<i64>,
+}
+
+/// What is in between, as far as it bounds connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Way {
+    /// Whether a pooler shares server connections among its clients.
+    pub(super) pooled: bool,
+    /// The clients that it serves at a time, if it tells.
+    pub(super) clients: Option<i64>,
 }
 
 /// What the server allows, and what is in use. A limit of -1 is none.
@@ -97,19 +109,22 @@ impl Room {
         }
     }
 
-    pub(super) fn size(&self, demand: Demand, pooled: bool) -> Sizing {
+    pub(super) fn size(&self, demand: Demand, way: Way) -> Sizing {
         let Demand {
             sandboxes,
             connections_per_sandbox,
         } = demand;
         let free = self.free();
+        // Each client of pgpool-II has a server connection: the lower number counts.
+        let fitting = way.clients.unwrap_or(free).min(free);
         Sizing {
             sandboxes,
             connections_per_sandbox,
             needed: i64::from(sandboxes) * i64::from(connections_per_sandbox),
             free,
-            fitting_sandboxes: free / i64::from(connections_per_sandbox.max(1)),
-            pooled,
+            fitting_sandboxes: fitting / i64::from(connections_per_sandbox.max(1)),
+            pooled: way.pooled,
+            pooler_clients: way.clients,
         }
     }
 
@@ -137,6 +152,7 @@ impl Sizing {
             free,
             fitting_sandboxes,
             pooled,
+            pooler_clients,
         } = self;
         let sum =
             format!("{sandboxes} sandboxes × {connections_per_sandbox} = {needed} connections");
@@ -145,6 +161,16 @@ impl Sizing {
                 "{sum} to the pooler, whose limits count instead of the server's: it has to accept {needed} clients, \
                  and its pool may hold up to the {free} connections that the server has free"
             ));
+        }
+        if let Some(clients) = pooler_clients.filter(|clients| clients < needed) {
+            return warning(
+                format!("{sum}, but pgpool-II serves {clients} clients at a time"),
+                format!(
+                    "raise num_init_children, whose product with max_pool the server has to have room for, or \
+                     reserve a concurrency of {fitting_sandboxes} for all functions together \
+                     (ReservedConcurrentExecutions)"
+                ),
+            );
         }
         if needed <= free {
             return ok(format!(
@@ -184,6 +210,11 @@ mod tests {
         database_others: 5,
     };
 
+    const DIRECT: Way = Way {
+        pooled: false,
+        clients: None,
+    };
+
     fn demand(sandboxes: u32, connections_per_sandbox: u32) -> Demand {
         Demand {
             sandboxes,
@@ -193,12 +224,12 @@ mod tests {
 
     #[test]
     fn what_others_use_and_what_is_reserved_is_not_free() {
-        let sizing = ROOM.size(demand(90, 1), false);
+        let sizing = ROOM.size(demand(90, 1), DIRECT);
         assert_eq!((sizing.needed, sizing.free), (90, 90));
         assert_eq!(sizing.finding().0, Status::Ok);
-        let sizing = ROOM.size(demand(91, 1), false);
+        let sizing = ROOM.size(demand(91, 1), DIRECT);
         assert_eq!(sizing.finding().0, Status::Warning);
-        assert_eq!(ROOM.size(demand(91, 4), false).fitting_sandboxes, 22);
+        assert_eq!(ROOM.size(demand(91, 4), DIRECT).fitting_sandboxes, 22);
     }
 
     #[test]
@@ -208,18 +239,34 @@ mod tests {
             database_limit: 40,
             ..ROOM
         };
-        assert_eq!(role.size(demand(1, 1), false).free, 18);
+        assert_eq!(role.size(demand(1, 1), DIRECT).free, 18);
         let full = Room {
             database_limit: 5,
             ..ROOM
         };
         assert_eq!(full.finding().0, Status::Failed);
-        assert_eq!(full.size(demand(1, 1), false).finding().0, Status::Failed);
+        assert_eq!(full.size(demand(1, 1), DIRECT).finding().0, Status::Failed);
     }
 
     #[test]
     fn behind_a_transaction_mode_pooler_the_servers_limit_does_not_count() {
-        let sizing = ROOM.size(demand(1_000, 1), true);
+        let pooled = Way {
+            pooled: true,
+            ..DIRECT
+        };
+        let sizing = ROOM.size(demand(1_000, 1), pooled);
         assert_eq!(sizing.finding().0, Status::Ok);
+    }
+
+    #[test]
+    fn behind_pgpool_its_clients_count_too() {
+        let pgpool = Way {
+            clients: Some(32),
+            ..DIRECT
+        };
+        let sizing = ROOM.size(demand(40, 1), pgpool);
+        assert_eq!(sizing.fitting_sandboxes, 32);
+        assert_eq!(sizing.finding().0, Status::Warning);
+        assert_eq!(ROOM.size(demand(32, 1), pgpool).finding().0, Status::Ok);
     }
 }

@@ -1,28 +1,16 @@
-//! Documents as callers send them, and the limits that they keep.
+//! The limits that documents keep.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
 
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-
-use super::fields::{DocumentId, Metadata, nul};
+use super::{
+    fields::nul,
+    hash,
+    id::DocumentId,
+    input::DocumentInput,
+    metadata::Metadata,
+    text::{ANSWER_LIMIT, answered, blank},
+};
 use crate::{Error, error::FieldError};
-
-/// A document as a caller sends it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DocumentInput {
-    /// The caller's id; without one, the content's hash is the id.
-    pub id: Option<String>,
-    /// At most [`Batch::MAX_TITLE_CHARACTERS`] characters.
-    #[serde(default)]
-    pub title: String,
-    /// The text to search, of any length that fits the body.
-    pub content: String,
-    /// Anything that searches may filter by.
-    #[serde(default)]
-    pub metadata: Metadata,
-}
 
 /// Documents that can be stored: every limit holds, and every id is there.
 #[derive(Clone, Debug)]
@@ -62,7 +50,9 @@ impl Batch {
         let mut errors = Vec::new();
         let mut checked = Vec::with_capacity(documents.len());
         for (index, document) in documents.into_iter().enumerate() {
-            match CheckedDocument::parse(document, &format!("documents[{index}].")) {
+            let path = format!("documents[{index}].");
+            errors.extend(document.unknown(&path));
+            match CheckedDocument::parse(document, &path) {
                 Ok(document) => checked.push(document),
                 Err(found) => errors.extend(found),
             }
@@ -77,66 +67,117 @@ impl Batch {
         }
     }
 
-    /// Checks a single document whose id is `id`.
+    /// Checks a single document whose id is `id`, which came as a part of the path.
     ///
     /// # Errors
     /// [`Error::Invalid`] with one entry a field.
-    pub fn parse_one(id: String, document: DocumentInput) -> Result<Self, Error> {
-        if let Some(other) = document.id.filter(|other| *other != id) {
-            return Err(
-                FieldError::new("id", format!("is {other:?}, but the path says {id:?}")).into(),
-            );
+    pub fn parse_one(id: &str, mut document: DocumentInput) -> Result<Self, Error> {
+        let id = DocumentId::parse(id, "id")?;
+        if let Some(other) = document.id.take()
+            && DocumentId::parse(&other, "id")? != id
+        {
+            let detail = format!("is {other:?}, but the path says {:?}", id.as_str());
+            return Err(FieldError::new("id", detail).into());
         }
-        let document = DocumentInput {
-            id: Some(id),
-            ..document
-        };
-        CheckedDocument::parse(document, "")
-            .map(|document| Self {
+        let mut errors: Vec<FieldError> = document.unknown("").collect();
+        match CheckedDocument::with_id(Some(Ok(id)), document, "") {
+            Ok(document) if errors.is_empty() => Ok(Self {
                 documents: vec![document],
-            })
-            .map_err(Error::Invalid)
+            }),
+            Ok(_) => Err(Error::Invalid(errors)),
+            Err(found) => {
+                errors.extend(found);
+                Err(Error::Invalid(errors))
+            }
+        }
     }
 }
 
 impl CheckedDocument {
-    pub(super) fn parse(input: DocumentInput, path: &str) -> Result<Self, Vec<FieldError>> {
+    /// What is stored as the hash of the text.
+    pub(super) fn text_hash(&self) -> Vec<u8> {
+        self.text_hash_with(&self.hash)
+    }
+
+    /// The same of a document with this text that has another hash as a whole.
+    pub(super) fn text_hash_with(&self, document: &[u8]) -> Vec<u8> {
+        let language = self.metadata.language();
+        hash::text(&self.title, &self.content, language.as_deref(), document)
+    }
+
+    /// Checks a document whose id, if it has one, is its own.
+    pub(super) fn parse(mut input: DocumentInput, path: &str) -> Result<Self, Vec<FieldError>> {
+        let id = input.id.take();
+        let id = id.map(|id| DocumentId::parse_new(&id, &format!("{path}id")));
+        Self::with_id(id, input, path)
+    }
+
+    fn with_id(
+        id: Option<Result<DocumentId, FieldError>>,
+        input: DocumentInput,
+        path: &str,
+    ) -> Result<Self, Vec<FieldError>> {
         let field = |name: &str| format!("{path}{name}");
+        let title = input.title.unwrap_or_default();
+        let metadata = input.metadata.unwrap_or_default();
         let mut errors = Vec::new();
-        let title_characters = input.title.chars().count();
-        if title_characters > Batch::MAX_TITLE_CHARACTERS {
-            let detail = format!(
-                "has {title_characters} characters; the limit is {}",
-                Batch::MAX_TITLE_CHARACTERS
-            );
-            errors.push(FieldError::new(field("title"), detail));
-        }
-        if input.content.trim().is_empty() {
-            errors.push(FieldError::new(
-                field("content"),
-                "must not be empty or blank",
-            ));
-        }
-        errors.extend(nul(&input.title, &field("title")));
-        errors.extend(nul(&input.content, &field("content")));
-        errors.extend(input.metadata.unstorable(&field("metadata")));
-        let hash = hash(&input);
-        let id = input.id.clone().unwrap_or_else(|| hex(&hash));
-        match DocumentId::parse(id, &field("id")) {
-            Ok(id) if errors.is_empty() => Ok(Self {
+        errors.extend(long(&title, &field("title")));
+        errors.extend(nul(&title, &field("title")));
+        errors.extend(metadata.unstorable(&field("metadata")));
+        let Some(content) = input.content else {
+            errors.push(FieldError::new(field("content"), "is missing"));
+            errors.extend(id.and_then(Result::err));
+            return Err(errors);
+        };
+        errors.extend(
+            nul(&content, &field("content")).or_else(|| blank(&content, &field("content"))),
+        );
+        let hash = hash::document(&title, &content, &metadata);
+        let id = id.unwrap_or_else(|| DocumentId::parse(&hash::hex(&hash), &field("id")));
+        let id = id.map_err(|error| errors.push(error)).ok();
+        errors.extend(unanswerable(&title, &content, &metadata, &field("content")));
+        match id {
+            Some(id) if errors.is_empty() => Ok(Self {
                 id,
-                title: input.title,
-                content: input.content,
-                metadata: input.metadata,
+                title,
+                content,
+                metadata,
                 hash,
             }),
-            Ok(_) => Err(errors),
-            Err(error) => {
-                errors.push(error);
-                Err(errors)
-            }
+            _ => Err(errors),
         }
     }
+}
+
+fn long(title: &str, field: &str) -> Option<FieldError> {
+    let characters = title.chars().count();
+    let detail = || {
+        format!(
+            "has {characters} characters; the limit is {}",
+            Batch::MAX_TITLE_CHARACTERS
+        )
+    };
+    (characters > Batch::MAX_TITLE_CHARACTERS).then(|| FieldError::new(field, detail()))
+}
+
+/// Says of a document that no answer can hold that it could not be read back.
+fn unanswerable(
+    title: &str,
+    content: &str,
+    metadata: &Metadata,
+    field: &str,
+) -> Option<FieldError> {
+    /// The id, the times and the names of the fields.
+    const REST: usize = 4 * 1024;
+    // Postgres writes a blank after each comma and colon of the metadata.
+    let bytes = answered(title) + answered(content) + 2 * answered(metadata.as_json()) + REST;
+    let detail = || {
+        format!(
+            "makes a document of {bytes} bytes as an answer, where quotation marks, backslashes and line breaks are \
+             escaped; at most {ANSWER_LIMIT} are allowed: divide it"
+        )
+    };
+    (bytes > ANSWER_LIMIT).then(|| FieldError::new(field, detail()))
 }
 
 /// Names each document whose id an earlier one has with other content: which of them should win
@@ -153,33 +194,4 @@ fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
         }
     }
     errors
-}
-
-/// What chunks and embeddings are made of; with another number, every document that is stored again
-/// is chunked and embedded again. 2: the title is embedded with each chunk.
-const RECIPE: [u8; 1] = [2];
-
-/// SHA-256 of the recipe, title, content and metadata, each preceded by its length so that no text can move
-/// from one field to the next unnoticed.
-fn hash(input: &DocumentInput) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    let fields = [&input.title, &input.content, input.metadata.as_json()];
-    for field in [RECIPE.as_slice()]
-        .into_iter()
-        .chain(fields.map(str::as_bytes))
-    {
-        hash.update((field.len() as u64).to_le_bytes());
-        hash.update(field);
-    }
-    hash.finalize().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

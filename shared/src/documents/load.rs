@@ -1,98 +1,52 @@
 //! Bulk loads: batches of new documents by `COPY`, the rest by upsert.
 
-use std::collections::HashMap;
-
 use pgvector::HalfVector;
 
 use super::{
-    batch::{CheckedDocument, DocumentInput},
+    compare::Compared,
     prepared::{Prepared, PreparedChunk},
-    upsert::{stored, write},
+    retry::Retry,
+    upsert::write,
 };
-use crate::{
-    Error,
-    database::{Database, DatabaseError, Statement},
-    error::FieldError,
-};
+use crate::database::{Database, DatabaseError, Statement};
 
-/// A batch of a bulk load, sorted by what has to be done with its documents.
-#[derive(Debug, Default)]
-pub struct BatchLoad {
-    /// Documents whose id is not stored yet.
-    pub new: Vec<Prepared>,
-    /// Documents stored with other content.
-    pub changed: Vec<Prepared>,
-    /// How many are stored with the same hash already, or appear again later in the batch.
-    pub unchanged: usize,
-}
-
-impl BatchLoad {
-    /// Checks one document of a bulk load.
-    ///
-    /// # Errors
-    /// The fields that are wrong.
-    pub fn check(input: DocumentInput) -> Result<Prepared, Vec<FieldError>> {
-        CheckedDocument::parse(input, "").map(Prepared::new)
-    }
-
-    /// Looks up what of `documents` is stored already: one round trip. Of two documents with one id
-    /// the later one counts.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn sort(
-        database: &Database,
-        documents: Vec<Prepared>,
-    ) -> Result<Self, DatabaseError> {
-        let total = documents.len();
-        let mut by_id: HashMap<String, Prepared> = HashMap::with_capacity(total);
-        for prepared in documents {
-            by_id.insert(prepared.document.id.as_str().to_owned(), prepared);
-        }
-        let checked: Vec<CheckedDocument> = by_id
-            .values()
-            .map(|prepared| prepared.document.clone())
-            .collect();
-        let stored = stored(database, &checked).await?;
-        let mut batch = Self::default();
-        for (id, prepared) in by_id {
-            match stored.get(&id) {
-                None => batch.new.push(prepared),
-                Some(row) if row.content_hash != prepared.document.hash => {
-                    batch.changed.push(prepared);
-                }
-                Some(_) => {}
-            }
-        }
-        batch.unchanged = total - batch.new.len() - batch.changed.len();
-        Ok(batch)
-    }
-}
-
-/// Stores embedded documents, all or nothing for the new and all or nothing for the changed ones.
-/// Returns the number of chunks.
+/// Stores embedded documents: all or nothing of the new ones, and all or nothing of the others. False if another
+/// writer changed one of those meanwhile that only need other metadata: `compared` must be embedded
+/// [with all texts](Compared::with_all_texts) and loaded again.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn load(database: &Database, model: &str, batch: &BatchLoad) -> Result<usize, Error> {
-    if !batch.new.is_empty() {
-        match copy(database, model, &batch.new).await {
+pub async fn load(
+    database: &Database,
+    model: &str,
+    compared: &mut Compared,
+) -> Result<bool, DatabaseError> {
+    if !compared.new.is_empty() {
+        load_new(database, model, &compared.new).await?;
+        compared.loaded += std::mem::take(&mut compared.new).len();
+    }
+    let written = compared.write_retrying(database, model).await?;
+    Ok(written.is_some())
+}
+
+async fn load_new(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
+    let mut retry = Retry::default();
+    loop {
+        match copy(database, model, new).await {
             // Another writer stored one of these ids since they were looked up.
-            Err(DatabaseError::Statement(error)) if is_unique_violation(&error) => {
-                write(database, model, &batch.new).await?;
-            }
-            outcome => outcome?,
+            Err(DatabaseError::Statement(error)) if is_unique_violation(&error) => break,
+            Err(error) if retry.again(&error).await => {}
+            outcome => return outcome,
         }
     }
-    if !batch.changed.is_empty() {
-        write(database, model, &batch.changed).await?;
+    let documents: Vec<&Prepared> = new.iter().collect();
+    let mut retry = Retry::default();
+    loop {
+        match write(database, model, &documents, documents.len()).await {
+            Err(error) if retry.again(&error).await => {}
+            outcome => return outcome.map(drop),
+        }
     }
-    Ok(batch
-        .new
-        .iter()
-        .chain(&batch.changed)
-        .map(|prepared| prepared.chunks.len())
-        .sum())
 }
 
 async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), DatabaseError> {
@@ -109,6 +63,7 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
             // jsonb's binary form is its text behind a version byte.
             &[&[1], document.metadata.as_json().as_bytes()].concat(),
             &document.hash,
+            &document.text_hash(),
         ]);
         for (ordinal, chunk) in (0_i32..).zip(&prepared.chunks) {
             let ordinal = ordinal.to_be_bytes();
@@ -123,12 +78,13 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
         }
     }
     let mut transaction = database.begin().await?;
-    let check = Statement::read("SELECT 1 FROM (SELECT rappel.require_model($1)) AS checked")
+    // As an output of the outermost query it is called; of a subquery's unused column the planner knows better.
+    let check = Statement::read(concat!("SELECT ", function!("require_model"), "($1)::text"))
         .bind(model.to_owned());
-    transaction.fetch_all::<(i32,)>(check).await?;
+    transaction.fetch_all::<(String,)>(check).await?;
     transaction
         .copy_in(
-            "COPY rappel.documents (id, title, content, metadata, content_hash) FROM STDIN (FORMAT binary)",
+            "COPY rappel.documents (id, title, content, metadata, content_hash, text_hash) FROM STDIN (FORMAT binary)",
             &documents.finish(),
         )
         .await?;

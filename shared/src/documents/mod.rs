@@ -1,22 +1,33 @@
 //! Documents: what a caller sends, what is stored, what is read back.
 
 mod batch;
+mod compare;
 mod dates;
 mod fields;
-mod line;
+mod hash;
+mod id;
+mod input;
 mod load;
+mod metadata;
 mod prepared;
 mod read;
+mod retry;
+mod text;
 mod upsert;
 
 pub(crate) use self::fields::nul;
 pub use self::{
-    batch::{Batch, DocumentInput},
+    batch::Batch,
+    compare::Compared,
     dates::{Dates, dates},
-    fields::{DocumentId, Limit, Metadata},
-    line::{LINE_LIMIT, read_line},
-    load::{BatchLoad, load},
+    fields::Limit,
+    id::DocumentId,
+    input::{DocumentInput, LINE_LIMIT},
+    load::load,
+    metadata::Metadata,
     prepared::Prepared,
     read::{Document, Page, PageRequest, delete, get},
-    upsert::{Outcome, Status, upsert, upsert_within},
+    retry::Retry,
+    text::{ANSWER_LIMIT, collapsed},
+    upsert::{Outcome, Status, upsert},
 };

@@ -1,6 +1,6 @@
 //! Documents made ready to be stored: chunked, embedded, and their words analysed.
 
-use super::batch::CheckedDocument;
+use super::{batch::CheckedDocument, input::read_line};
 use crate::{
     analysis::{self, Language, Terms},
     embedder::{Embedder, EmbedderError},
@@ -31,6 +31,24 @@ impl Prepared {
             document,
             chunks: Vec::new(),
         }
+    }
+
+    /// Reads and checks the document of a line of JSON.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn read(line: &[u8]) -> Result<Self, String> {
+        let document = CheckedDocument::parse(read_line(line)?, "");
+        document.map(Self::new).map_err(|errors| {
+            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            texts.join("; ")
+        })
+    }
+
+    /// The document's hash: two with one hash are the same.
+    #[must_use]
+    pub fn hash(&self) -> &[u8] {
+        &self.document.hash
     }
 
     /// The document's id.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use sqlx::{FromRow, types::Json};
 
-use super::fields::{DocumentId, Limit, Metadata};
+use super::{fields::Limit, id::DocumentId, metadata::Metadata};
 use crate::{
     Error,
     database::{Database, DatabaseError, Statement},

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::{
     batch::{Batch, CheckedDocument},
-    fields::DocumentId,
+    compare::{Compared, Relabelled},
+    id::DocumentId,
     prepared::{Prepared, PreparedChunk},
+    retry::Retry,
 };
 use crate::{
     Error,
@@ -37,136 +39,230 @@ pub enum Status {
     Unchanged,
 }
 
-/// Stores a batch: what is stored with the same hash is left alone, the rest is chunked and
-/// embedded by `embed`, then stored in one statement. Outcomes are in the order of the batch.
+/// Stores a batch: what is stored with the same hash is left alone, what has other metadata alone gets them, the
+/// rest is chunked and embedded by `embed`. Outcomes are in the order of the batch.
 ///
-/// Round trips: 1 when nothing changed, else 2.
+/// Round trips: 1 when nothing changed, 2 when texts changed or metadata alone, 5 for both in one batch.
 ///
 /// # Errors
 /// When the embedding or the database fails; then nothing of the batch is stored.
-pub async fn upsert<F>(
+pub async fn upsert<F, E>(
     database: &Database,
     model: &str,
     batch: Batch,
     embed: F,
 ) -> Result<Vec<Outcome>, Error>
 where
-    F: AsyncFnOnce(Vec<Prepared>) -> Result<Vec<Prepared>, Error>,
+    F: Fn(Vec<Prepared>) -> E,
+    E: Future<Output = Result<Vec<Prepared>, Error>>,
 {
-    let stored = stored(database, &batch.documents).await?;
-    let mut fresh: HashMap<DocumentId, Prepared> = HashMap::new();
-    for document in &batch.documents {
-        if stored
-            .get(document.id.as_str())
-            .is_none_or(|stored| stored.content_hash != document.hash)
-        {
-            fresh.insert(document.id.clone(), Prepared::new(document.clone()));
+    let documents: Vec<Prepared> = batch.documents.into_iter().map(Prepared::new).collect();
+    let ids: Vec<DocumentId> = documents
+        .iter()
+        .map(|prepared| prepared.document.id.clone())
+        .collect();
+    let mut compared = Compared::with_stored(database, documents).await?;
+    loop {
+        compared = compared.embedded(&embed).await?;
+        match compared.write_retrying(database, model).await? {
+            Some(written) => return Ok(outcomes(ids, written, &compared)),
+            None => compared = compared.with_all_texts(),
         }
     }
-    if fresh.is_empty() {
-        return Ok(outcomes(batch, &stored, &mut HashMap::new()));
+}
+
+impl Compared {
+    /// Stores the documents, all or nothing. `None` if another writer changed one of those meanwhile that only need
+    /// other metadata; then nothing was stored.
+    async fn write(
+        &self,
+        database: &Database,
+        model: &str,
+    ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
+        let embedded: Vec<&Prepared> = self.new.iter().chain(&self.changed).collect();
+        if self.relabelled.is_empty() {
+            return write(database, model, &embedded, self.new.len())
+                .await
+                .map(Some);
+        }
+        if embedded.is_empty() {
+            let updated = database
+                .fetch_all(relabel_statement(&self.relabelled))
+                .await?;
+            return Ok(self.relabelled(&updated));
+        }
+        let mut transaction = database.begin().await?;
+        let written = self.write_within(&mut transaction, model).await?;
+        if written.is_some() {
+            transaction.commit().await?;
+        }
+        Ok(written)
     }
-    let prepared = embed(fresh.into_values().collect()).await?;
-    let mut written = write(database, model, &prepared).await?;
-    Ok(outcomes(batch, &stored, &mut written))
+
+    /// The same, again if another transaction is in the way.
+    pub(super) async fn write_retrying(
+        &self,
+        database: &Database,
+        model: &str,
+    ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.write(database, model).await {
+                Err(error) if retry.again(&error).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The same as a part of `transaction`, which must not be committed after `None`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn write_within(
+        &self,
+        transaction: &mut Transaction,
+        model: &str,
+    ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
+        let embedded: Vec<&Prepared> = self.new.iter().chain(&self.changed).collect();
+        let mut outcomes = Vec::new();
+        if !embedded.is_empty() {
+            let rows = transaction
+                .fetch_all(upsert_statement(model, &embedded))
+                .await?;
+            outcomes = embedded_outcomes(&embedded, rows);
+        }
+        if !self.relabelled.is_empty() {
+            let updated = transaction
+                .fetch_all(relabel_statement(&self.relabelled))
+                .await?;
+            match self.relabelled(&updated) {
+                Some(relabelled) => outcomes.extend(relabelled),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(outcomes))
+    }
+
+    /// What became of the documents with other metadata, if all of them were `updated`.
+    fn relabelled(&self, updated: &[(String,)]) -> Option<Vec<Outcome>> {
+        let outcome = |relabelled: &Relabelled| Outcome {
+            id: relabelled.document.id.clone(),
+            status: Status::Updated,
+            chunks: relabelled.chunks,
+        };
+        let all = updated.len() == self.relabelled.len();
+        all.then(|| self.relabelled.iter().map(outcome).collect())
+    }
 }
 
-/// A stored document, as far as an upsert has to know it.
-#[derive(sqlx::FromRow)]
-pub(super) struct Stored {
-    pub(super) id: String,
-    pub(super) content_hash: Vec<u8>,
-    pub(super) chunks: i64,
-}
-
-/// Reads what is stored under the ids of `documents`.
-pub(super) async fn stored(
-    database: &Database,
-    documents: &[CheckedDocument],
-) -> Result<HashMap<String, Stored>, DatabaseError> {
-    let ids: Vec<String> = documents
-        .iter()
-        .map(|document| document.id.as_str().to_owned())
-        .collect();
-    let statement = Statement::read(
-        "SELECT d.id, d.content_hash, (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks
-         FROM rappel.documents AS d
-         WHERE d.id = ANY ($1)",
-    )
-    .bind(ids);
-    let rows: Vec<Stored> = database.fetch_all(statement).await?;
-    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
-}
-
-/// Stores documents in one statement and says of each whether it is new.
+/// Stores embedded documents in one statement and says of each whether it is new. If the statement was sent again
+/// after its connection was lost, the first try may have stored what the second one found: of those that were not
+/// there before (the first `new` of `documents`) each is new.
 pub(super) async fn write(
     database: &Database,
     model: &str,
-    prepared: &[Prepared],
-) -> Result<HashMap<String, Outcome>, DatabaseError> {
-    let rows: Vec<(String, bool)> = database
-        .fetch_all(upsert_statement(model, prepared))
+    documents: &[&Prepared],
+    new: usize,
+) -> Result<Vec<Outcome>, DatabaseError> {
+    if documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (rows, repeated) = database
+        .fetch_again(upsert_statement(model, documents))
         .await?;
+    let mut outcomes = embedded_outcomes(documents, rows);
+    if repeated {
+        for outcome in outcomes.iter_mut().take(new) {
+            outcome.status = Status::Created;
+        }
+    }
+    Ok(outcomes)
+}
+
+fn embedded_outcomes(documents: &[&Prepared], rows: Vec<(String, bool)>) -> Vec<Outcome> {
     let created: HashMap<String, bool> = rows.into_iter().collect();
-    let outcome = |prepared: &Prepared| {
-        let id = prepared.document.id.clone();
-        let status = if created.get(id.as_str()) == Some(&true) {
+    let outcome = |prepared: &&Prepared| Outcome {
+        id: prepared.document.id.clone(),
+        status: if created.get(prepared.id()) == Some(&true) {
             Status::Created
         } else {
             Status::Updated
-        };
-        let chunks = i64::try_from(prepared.chunks.len()).unwrap_or(i64::MAX);
-        (id.as_str().to_owned(), Outcome { id, status, chunks })
+        },
+        chunks: i64::try_from(prepared.chunks.len()).unwrap_or(i64::MAX),
     };
-    Ok(prepared.iter().map(outcome).collect())
+    documents.iter().map(outcome).collect()
 }
 
-/// Stores embedded documents as a part of `transaction`.
-///
-/// # Errors
-/// When the database fails.
-pub async fn upsert_within(
-    transaction: &mut Transaction,
-    model: &str,
-    prepared: &[Prepared],
-) -> Result<(), DatabaseError> {
-    transaction
-        .fetch_all::<(String, bool)>(upsert_statement(model, prepared))
-        .await
-        .map(drop)
+/// Gives documents other metadata whose text is stored already: all of them, or none if another writer has changed
+/// one since they were compared.
+fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
+    let texts = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
+        relabelled
+            .iter()
+            .map(|relabelled| value(&relabelled.document).to_owned())
+            .collect()
+    };
+    let hashes = |value: fn(&Relabelled) -> Vec<u8>| -> Vec<Vec<u8>> {
+        relabelled.iter().map(value).collect()
+    };
+    // Rows are locked in the order of their ids, as everywhere.
+    Statement::upsert(
+        "WITH wanted AS MATERIALIZED (
+             SELECT d.id, u.metadata, u.hash, u.text_hash
+             FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
+                  AS u (id, metadata, hash, text_hash, stored)
+             JOIN rappel.documents AS d ON d.id = u.id AND d.content_hash IN (u.stored, u.hash)
+             ORDER BY d.id
+             FOR UPDATE OF d
+         )
+         UPDATE rappel.documents AS d
+         SET metadata = w.metadata::jsonb, content_hash = w.hash, text_hash = w.text_hash, updated_at = now()
+         FROM wanted AS w
+         WHERE d.id = w.id AND (SELECT count(*) FROM wanted) = cardinality($1)
+         RETURNING d.id",
+    )
+    .bind(texts(|document| document.id.as_str()))
+    .bind(texts(|document| document.metadata.as_json()))
+    .bind(hashes(|relabelled| relabelled.document.hash.clone()))
+    .bind(hashes(|relabelled| relabelled.document.text_hash()))
+    .bind(hashes(|relabelled| relabelled.stored.clone()))
 }
 
-fn upsert_statement(model: &str, prepared: &[Prepared]) -> Statement {
+fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
     let column = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
-        prepared
+        documents
             .iter()
             .map(|prepared| value(&prepared.document).to_owned())
             .collect()
     };
-    let hashes: Vec<Vec<u8>> = prepared
-        .iter()
-        .map(|prepared| prepared.document.hash.clone())
-        .collect();
+    let hashes = |value: fn(&CheckedDocument) -> Vec<u8>| -> Vec<Vec<u8>> {
+        documents
+            .iter()
+            .map(|prepared| value(&prepared.document))
+            .collect()
+    };
     let mut chunks = ChunkColumns::default();
-    for (position, prepared) in (1..).zip(prepared) {
+    for (position, prepared) in (1..).zip(documents) {
         for (ordinal, chunk) in (0..).zip(&prepared.chunks) {
             chunks.push(position, ordinal, chunk);
         }
     }
-    let statement = Statement::upsert(
-        "SELECT document_id, created
-         FROM rappel.upsert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    )
+    let statement = Statement::upsert(concat!(
+        "SELECT document_id, created FROM ",
+        function!("upsert"),
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    ))
     .bind(model.to_owned())
     .bind(column(|document| document.id.as_str()))
     .bind(column(|document| &document.title))
     .bind(column(|document| &document.content))
     .bind(column(|document| document.metadata.as_json()))
-    .bind(hashes);
+    .bind(hashes(|document| document.hash.clone()))
+    .bind(hashes(CheckedDocument::text_hash));
     chunks.bind(statement)
 }
 
-/// The chunks of all documents of a batch, column by column, as `rappel.upsert` takes them.
+/// The chunks of all documents of a batch, column by column, as `upsert` takes them.
 #[derive(Default)]
 struct ChunkColumns {
     documents: Vec<i32>,
@@ -210,28 +306,21 @@ impl ChunkColumns {
     }
 }
 
-fn outcomes(
-    batch: Batch,
-    stored: &HashMap<String, Stored>,
-    written: &mut HashMap<String, Outcome>,
-) -> Vec<Outcome> {
-    let mut last: HashMap<DocumentId, i64> = HashMap::new();
-    let outcome = |document: CheckedDocument| {
-        let outcome = written
-            .remove(document.id.as_str())
-            .unwrap_or_else(|| Outcome {
-                id: document.id.clone(),
-                status: Status::Unchanged,
-                // Either it was stored before, or it stands earlier in this batch.
-                chunks: stored
-                    .get(document.id.as_str())
-                    .filter(|stored| stored.content_hash == document.hash)
-                    .map(|stored| stored.chunks)
-                    .or_else(|| last.get(&document.id).copied())
-                    .unwrap_or_default(),
-            });
-        last.insert(document.id, outcome.chunks);
+/// The outcomes in the order of `ids`, of which one that stands again is unchanged the second time.
+fn outcomes(ids: Vec<DocumentId>, written: Vec<Outcome>, compared: &Compared) -> Vec<Outcome> {
+    let mut written: HashMap<String, Outcome> = written
+        .into_iter()
+        .map(|outcome| (outcome.id.as_str().to_owned(), outcome))
+        .collect();
+    let mut chunks = compared.unchanged.clone();
+    let outcome = |id: DocumentId| {
+        let outcome = written.remove(id.as_str()).unwrap_or_else(|| Outcome {
+            chunks: chunks.get(id.as_str()).copied().unwrap_or_default(),
+            status: Status::Unchanged,
+            id,
+        });
+        chunks.insert(outcome.id.as_str().to_owned(), outcome.chunks);
         outcome
     };
-    batch.documents.into_iter().map(outcome).collect()
+    ids.into_iter().map(outcome).collect()
 }

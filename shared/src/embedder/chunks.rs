@@ -9,13 +9,17 @@ use super::{EmbedderError, Manifest, manifest, tokens::Tokens};
 pub struct Chunk {
     /// Where it begins, in characters from 0.
     pub start: usize,
-    /// Its text, at most as many tokens as the model takes.
+    /// Its text, at most as many tokens as the model takes and 4,000 characters.
     pub content: String,
 }
 
 /// The part of a passage that the next one repeats, so that a sentence at the border is found with
 /// what precedes it. ARCHITECTURE.md has what none, a tenth and a quarter were measured to be worth.
 const OVERLAP: f64 = 0.1;
+
+/// Characters of the longest passage. A model's tokens have four or five characters on average, so prose reaches
+/// the model's maximum before; a run of blanks or a word of endless length may be one token, however long it is.
+const MAX_CHARACTERS: usize = 4_000;
 
 /// Tokens left free, because a prefix and a text have together at most one token more than apart.
 const MARGIN: usize = 2;
@@ -32,7 +36,7 @@ pub(super) fn split(
     let around = format!("{}{}", manifest.passage_prefix, titled(title, ""));
     let overhead = tokens.encode(&around, true)?.len();
     let capacity = manifest.max_tokens - overhead.min(manifest.max_tokens / 2) - MARGIN;
-    if sizer.size(content) <= capacity {
+    if sizer.size(content.trim()) <= capacity {
         let before = content.len() - content.trim_start().len();
         return Ok(vec![Chunk {
             start: content[..before].chars().count(),
@@ -101,6 +105,9 @@ struct TokenSizer<'t> {
 
 impl ChunkSizer for TokenSizer<'_> {
     fn size(&self, chunk: &str) -> usize {
+        if chunk.chars().nth(MAX_CHARACTERS).is_some() {
+            return usize::MAX;
+        }
         // A text that cannot be tokenized counts as too long: it is split until it can be.
         self.tokens
             .encode(chunk, false)

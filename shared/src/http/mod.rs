@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use lambda_http::{RequestExt as _, request::RequestContext, service_fn};
+use lambda_http::{RequestExt as _, http::Method, request::RequestContext, service_fn};
 use once_cell::sync::OnceCell;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
@@ -66,10 +66,16 @@ where
     let running = Running::start(function, needs).await?;
     let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
+        let bare = request.method() == Method::HEAD;
         let answer = running.answer(request, &handle);
         async move {
             let (outcome, _guard) = answer.await;
-            Ok::<_, Infallible>(response::finish(outcome, &request_id))
+            let response = response::finish(outcome, &request_id);
+            Ok::<_, Infallible>(if bare {
+                response.map(|_| lambda_http::Body::Empty)
+            } else {
+                response
+            })
         }
     });
     telemetry.run(lambda_http::runtime(handle)).await
@@ -134,7 +140,7 @@ impl Running {
     /// The outcome of a request, and a guard to keep until it is answered. A panic is an outcome too.
     fn answer<H, F, R>(
         &self,
-        request: Request,
+        mut request: Request,
         handle: &H,
     ) -> impl Future<Output = (Result<R, Error>, OwnedRwLockReadGuard<()>)> + use<H, F, R>
     where
@@ -144,7 +150,12 @@ impl Running {
         let guard = Arc::clone(&self.in_flight).read_owned();
         telemetry::asked(&route_key(&request), request.headers());
         let deadline = deadline(&request);
-        let answer = handle(self.state.clone(), request);
+        // HEAD is GET whose body is not sent.
+        if request.method() == Method::HEAD {
+            *request.method_mut() = Method::GET;
+        }
+        let answer = request::check_url(&request).map(|()| handle(self.state.clone(), request));
+        let answer = async move { answer?.await };
         let answer = AssertUnwindSafe(database::within(deadline, answer)).catch_unwind();
         async move {
             let guard = guard.await;
@@ -164,7 +175,7 @@ pub fn deadline(request: &Request) -> Instant {
     Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
 }
 
-/// The key of the request's route, `GET /documents/{id}`; `$default` of a function's own URL.
+/// The key of the request's route, `GET /documents/{id+}`; `$default` of a function's own URL.
 fn route_key(request: &Request) -> String {
     let key = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone(),

@@ -2,18 +2,21 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use lambda_http::{Request, RequestExt as _, http::header::CONTENT_TYPE};
+use lambda_http::{
+    Request, RequestExt as _,
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
+};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 
 use super::BODY_LIMIT;
-use crate::{Error, error::FieldError};
+use crate::{Error, error::FieldError, json};
 
-/// Reads the body as JSON.
+/// Reads the body as a JSON object.
 ///
 /// # Errors
-/// 413 beyond [`BODY_LIMIT`], 415 for another content type, 400 for what is not JSON, 422 with the
-/// field's path for JSON of another shape.
+/// 413 beyond [`BODY_LIMIT`], 415 for another content type, none, or a compressed body, 400 for what is
+/// not JSON, 422 with the field's path for JSON of another shape.
 pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     let body: &[u8] = request.body().as_ref();
     if body.len() > BODY_LIMIT {
@@ -22,25 +25,67 @@ pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
             limit: BODY_LIMIT,
         });
     }
-    if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
-        let content_type = String::from_utf8_lossy(content_type.as_bytes());
-        let essence = content_type
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        if essence != "application/json" && !essence.ends_with("+json") {
-            return Err(Error::UnsupportedMediaType(content_type.into_owned()));
+    // A web page may send any body to any server, but a JSON content type only after it was allowed to.
+    let content_type = header(request, &CONTENT_TYPE);
+    let essence = content_type
+        .as_deref()
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    if essence != "application/json" && !essence.ends_with("+json") {
+        return Err(Error::UnsupportedMediaType(content_type));
+    }
+    match header(request, &CONTENT_ENCODING) {
+        Some(coding) if !coding.trim().eq_ignore_ascii_case("identity") => {
+            Err(Error::UnsupportedEncoding(coding))
+        }
+        _ => json::from_slice(body),
+    }
+}
+
+fn header(request: &Request, name: &HeaderName) -> Option<String> {
+    let value = request.headers().get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// Refuses a URL whose percent-escapes are not UTF-8. Decoded with replacement characters, as the events of
+/// Lambda have them, two ids would be one.
+///
+/// # Errors
+/// [`Error::MalformedUrl`] with the place.
+pub(super) fn check_url(request: &Request) -> Result<(), Error> {
+    let refused =
+        |what: &str| Error::MalformedUrl(format!("{what} holds escapes that are not UTF-8"));
+    let parameters = request.path_parameters_ref();
+    // API Gateway decodes the path and keeps nothing of what it was.
+    if parameters.is_some_and(|map| map.iter().any(|(_, value)| value.contains('\u{fffd}'))) {
+        return Err(refused("the path"));
+    }
+    // After a decoded path with one of these, the URI that lambda_http makes of the event has another query.
+    if request.raw_http_path().contains(['?', '#']) {
+        return Ok(());
+    }
+    for pair in request.uri().query().unwrap_or_default().split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if !is_text(name) {
+            return Err(refused("the query"));
+        }
+        if !is_text(value) {
+            return Err(refused(&format!("the parameter {name}")));
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| shape_error(&error))?;
-    deserializer
-        .end()
-        .map_err(|error| Error::MalformedJson(error.to_string()))?;
-    Ok(value)
+    Ok(())
+}
+
+/// Whether each `%` begins an escape, and all of them together are UTF-8.
+fn is_text(encoded: &str) -> bool {
+    let escapes = encoded.split('%').skip(1);
+    let whole = |escape: &str| {
+        let digits = escape.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    escapes.into_iter().all(whole) && percent_decode_str(encoded).decode_utf8().is_ok()
 }
 
 /// A parameter of the path, decoded by the gateway.
@@ -83,14 +128,26 @@ impl Parameters {
         }
     }
 
-    /// Takes a text.
+    /// Takes a text; an empty one is an absent one.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let mut values = self.values.remove(name)?;
         if values.len() > 1 {
             self.errors
                 .push(FieldError::new(name, "is given more than once"));
         }
-        values.pop()
+        values.pop().filter(|value| !value.is_empty())
+    }
+
+    /// Takes a whole number, which may be written as `10.0`.
+    pub fn whole(&mut self, name: &str) -> Option<i64> {
+        let text = self.text(name)?;
+        let number = text.parse().ok();
+        number
+            .or_else(|| json::integral(text.parse().ok()?))
+            .or_else(|| {
+                self.refuse(name, &text, "a whole number");
+                None
+            })
     }
 
     /// Takes a number, `true` or `false`; `expected` says what else it is not.
@@ -134,77 +191,83 @@ impl Parameters {
     }
 }
 
-fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let cause = error.inner();
-    if cause.classify() != Category::Data {
-        return Error::MalformedJson(cause.to_string());
-    }
-    let message = cause.to_string();
-    let mut path = error.path().to_string();
-    // The path of a missing field is that of the object that lacks it.
-    if let Some(name) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split('`').next())
-    {
-        path = if path == "." {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        };
-    }
-    let field = if path == "." { "body".to_owned() } else { path };
-    FieldError::new(field, message).into()
-}
-
 #[cfg(test)]
 mod tests {
     use lambda_http::http::Request as HttpRequest;
-    use serde::Deserialize;
 
     use super::*;
 
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Batch {
-        #[expect(dead_code, reason = "only its shape matters")]
-        items: Vec<Item>,
+    fn outcome(content_type: Option<&str>, coding: Option<&str>, body: &str) -> Result<(), Error> {
+        let mut request = HttpRequest::builder();
+        for (name, value) in [("content-type", content_type), ("content-encoding", coding)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.body(body.into()).expect("the request is valid");
+        json::<serde_json::Value>(&request).map(drop)
     }
 
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Item {
-        #[expect(dead_code, reason = "only its shape matters")]
-        title: String,
-    }
-
-    fn fields(body: &str) -> Vec<String> {
-        let request = HttpRequest::new(body.into());
-        match json::<Batch>(&request) {
-            Err(Error::Invalid(errors)) => errors.into_iter().map(|error| error.field).collect(),
-            other => panic!("{other:?}"),
+    #[test]
+    fn only_json_that_is_said_to_be_json_is_read() {
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/x+json",
+        ] {
+            outcome(Some(json), None, "{}").expect(json);
+            outcome(Some(json), Some("identity"), "{}").expect(json);
+        }
+        for other in [
+            None,
+            Some(""),
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+        ] {
+            let outcome = outcome(other, None, "{}");
+            assert!(
+                matches!(outcome, Err(Error::UnsupportedMediaType(_))),
+                "{other:?}: {outcome:?}"
+            );
+        }
+        for coding in ["gzip", "br", "identity, gzip"] {
+            let outcome = outcome(Some("application/json"), Some(coding), "{}");
+            assert!(
+                matches!(outcome, Err(Error::UnsupportedEncoding(_))),
+                "{coding}: {outcome:?}"
+            );
         }
     }
 
     #[test]
-    fn a_wrong_shape_names_its_field() {
-        assert_eq!(
-            fields(r#"{"items":[{"title":"a"},{"title":1}]}"#),
-            ["items[1].title"]
-        );
-        assert_eq!(fields(r#"{"items":[{"titel":"a"}]}"#), ["items[0].titel"]);
-        assert_eq!(fields(r#"{"items":[{}]}"#), ["items[0].title"]);
-        assert_eq!(fields("{}"), ["items"]);
-        assert_eq!(fields("[]"), ["body"]);
-        assert_eq!(fields("7"), ["body"]);
-    }
-
-    #[test]
-    fn what_is_not_json_is_malformed() {
-        for body in ["", "{", "{}}", "nul"] {
-            let outcome = json::<serde_json::Value>(&HttpRequest::new(body.into()));
+    fn a_query_is_text() {
+        let outcome = |query: &str| {
+            let uri = format!("http://localhost/search?{query}");
+            let request = HttpRequest::builder().uri(uri).body("".into());
+            check_url(&request.expect("the request is valid"))
+        };
+        for query in [
+            "",
+            "q",
+            "q=a+b&q=%C3%A9",
+            "q=100%25",
+            "filter=%7B%22a%22%3A1%7D",
+        ] {
+            outcome(query).expect(query);
+        }
+        for query in [
+            "q=%E9",
+            "q=%ff%fe",
+            "q=%zz",
+            "q=%",
+            "q=%2",
+            "a=b&%E9=1",
+            "q=%C3&r=%A9",
+        ] {
+            let outcome = outcome(query);
             assert!(
-                matches!(outcome, Err(Error::MalformedJson(_))),
-                "{body:?}: {outcome:?}"
+                matches!(outcome, Err(Error::MalformedUrl(_))),
+                "{query}: {outcome:?}"
             );
         }
     }

@@ -6,15 +6,13 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use super::{BODY_LIMIT, Response};
-use crate::{Error, cause::chain, problem::Problem, telemetry};
+use super::Response;
+use crate::{Error, cause::chain, documents::ANSWER_LIMIT, problem::Problem, telemetry};
 
+/// The media type of answers. JSON is UTF-8 by its own standard, but not every client goes by that.
+const JSON: &str = "application/json; charset=utf-8";
 /// The media type of errors, RFC 9457.
-const PROBLEM_JSON: &str = "application/problem+json";
-
-/// Bytes of the largest body that is answered: Lambda's 6 MB, less what is around it. Beyond, Lambda would
-/// answer with an error of its own.
-const ANSWER_LIMIT: usize = BODY_LIMIT - 16 * 1024;
+const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
 
 /// 200 with a JSON body.
 ///
@@ -56,14 +54,17 @@ pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Er
             limit: ANSWER_LIMIT,
         });
     }
-    Ok(response(status, "application/json", json))
+    Ok(response(status, JSON, json))
 }
 
 /// What the client is told of an error. It is logged here, and nowhere else: the cause, if it is none of
 /// the client's making, and in any case its type in the line of the request.
 #[must_use]
 pub fn report(error: &Error) -> Problem {
-    let problem = Problem::from(error);
+    let problem = Problem {
+        request_id: telemetry::request_id(),
+        ..Problem::from(error)
+    };
     telemetry::failed(&problem.r#type, problem.status);
     let (status, r#type) = (problem.status, &problem.r#type);
     if status >= 500 {
@@ -100,6 +101,11 @@ fn render(problem: &Problem) -> Response {
         response
             .headers_mut()
             .insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    if let Some(codings) = problem.accept_encoding {
+        response
+            .headers_mut()
+            .insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
     }
     response
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
-use lambda_http::http::{HeaderValue, header};
+use lambda_http::http::{HeaderName, HeaderValue, header};
 
 use super::Response;
 use crate::telemetry::Record;
@@ -27,11 +27,16 @@ pub fn events(events: impl Stream<Item = String> + Send + 'static) -> StreamedRe
     let frames = events.map(|event| Ok(Frame::data(Bytes::from(event))));
     let mut response = StreamedResponse::new(StreamBody::new(frames).boxed_unsync());
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        // Without it some clients read ISO-8859-1.
+        (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
+        // What compresses on the way would hold events back.
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+        // nginx buffers otherwise.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 

@@ -2,16 +2,15 @@
 
 use super::{
     Imports,
-    ended::{Ended, WorkError, reason},
+    ended::{Ended, WorkError, not_stored},
     line_rows::AloneLine,
-    part::{document, model, prepare},
+    part::{model, prepare},
     rows::Hold,
 };
 use crate::{
     State,
-    cause::chain,
     database::DatabaseError,
-    documents::{self, Prepared},
+    documents::{Compared, Prepared, Retry},
 };
 
 /// Tries to store the document of `line`. After the last failure the reason is written down.
@@ -28,14 +27,25 @@ pub(super) async fn work(
     let range = start..start + u64::from(line.length.unsigned_abs());
     let etag = object.etag.as_deref();
     let text = object.source.read(&imports.s3, &range, etag).await?;
-    let document =
-        document(text.strip_suffix(b"\n").unwrap_or(&text)).map_err(WorkError::Failed)?;
-    let failure = match prepare(state, vec![document]).await? {
-        Ok((fresh, _)) => match store(state, hold, position, model(state)?, &fresh).await {
-            Ok(()) => return Ok(Ended::Done),
-            Err(error) if error.may_blame_values() => reason(&chain(&error)),
-            Err(error) => return Err(error.into()),
-        },
+    let document = Prepared::read(text.strip_suffix(b"\n").unwrap_or(&text))
+        .map_err(|cause| WorkError::failed("its line is no document", cause))?;
+    let failure = match prepare(state, vec![document], None).await? {
+        Ok(compared) => {
+            let (model, mut retry) = (model(state)?, Retry::default());
+            let stored = loop {
+                match store(state, hold, position, model, &compared).await {
+                    Err(error) if retry.again(&error).await => {}
+                    outcome => break outcome,
+                }
+            };
+            match stored {
+                Ok(true) => return Ok(Ended::Done),
+                // Another writer was faster; the next time what it stored is known.
+                Ok(false) => return Ok(Ended::Again),
+                Err(error) if error.may_blame_values() => not_stored(&error),
+                Err(error) => return Err(error.into()),
+            }
+        }
         Err(failure) => failure,
     };
     tracing::warn!(
@@ -53,19 +63,25 @@ pub(super) async fn work(
     Ok(Ended::GivenUp)
 }
 
-/// Stores the document and its outcome: both or none.
+/// Stores the document and its outcome: both or none. False if another writer changed the document meanwhile.
 async fn store(
     state: &State,
     hold: &Hold,
     position: i64,
     model: &str,
-    fresh: &[Prepared],
-) -> Result<(), DatabaseError> {
+    compared: &Compared,
+) -> Result<bool, DatabaseError> {
     let mut transaction = state.database().begin().await?;
-    let outcome = if fresh.is_empty() {
+    if compared
+        .write_within(&mut transaction, model)
+        .await?
+        .is_none()
+    {
+        return Ok(false);
+    }
+    let outcome = if compared.to_store() == 0 {
         "unchanged"
     } else {
-        documents::upsert_within(&mut transaction, model, fresh).await?;
         "stored"
     };
     let settled = transaction
@@ -73,7 +89,8 @@ async fn store(
         .await?;
     if settled.is_empty() {
         // Another delivery of the message was faster; dropped, the transaction takes back what it stored.
-        return Ok(());
+        return Ok(true);
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(true)
 }

@@ -1,17 +1,23 @@
 //! How a piece of work ended, and why it did not.
 
 use super::source::ReadError;
-use crate::database::DatabaseError;
+use crate::{cause::chain, database::DatabaseError};
 
 /// Why a piece of work did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
-    /// For a reason that ends the whole import.
+    /// For a reason that ends the whole import, which its caller is told.
     #[error("{0}")]
     Import(String),
     /// For a reason that may pass.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{told}")]
+    Failed {
+        /// What the import's caller is told if it does not pass.
+        told: &'static str,
+        /// Why, for the log.
+        #[source]
+        cause: Option<Cause>,
+    },
     /// The database is away or refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -19,6 +25,11 @@ pub(super) enum WorkError {
     #[error("it is in other hands")]
     TakenOver,
 }
+
+/// A cause that stays in the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Cause(String);
 
 /// How a piece of work ended that did not fail.
 pub(super) enum Ended {
@@ -39,8 +50,34 @@ impl From<ReadError> for WorkError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Missing | ReadError::Changed => Self::Import(error.to_string()),
-            ReadError::Refused(_) | ReadError::Away(_) => Self::Failed(error.to_string()),
+            ReadError::Refused(cause) => Self::failed(
+                "the object may not be read: the functions need s3:GetObject on it",
+                cause,
+            ),
+            ReadError::Away(cause) => Self::failed("the object's store did not answer", cause),
         }
+    }
+}
+
+impl WorkError {
+    /// A failure that may pass, with a cause that only the log is told.
+    pub(super) fn failed(told: &'static str, cause: impl Into<String>) -> Self {
+        Self::Failed {
+            told,
+            cause: Some(Cause(cause.into())),
+        }
+    }
+}
+
+/// What is told of a document that the database did not store; why it did not is logged here.
+pub(super) fn not_stored(error: &DatabaseError) -> String {
+    tracing::warn!(cause = %chain(error), "a document of an import cannot be stored");
+    match error {
+        DatabaseError::Value(code) => {
+            format!("the database refused a value of it (SQLSTATE {code})")
+        }
+        DatabaseError::StatementTimeout => "storing it took the database too long".to_owned(),
+        _ => "the database refused it; the log has the cause".to_owned(),
     }
 }
 

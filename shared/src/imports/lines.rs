@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::source::{ReadError, Source};
-use crate::{aws::s3::S3, documents::LINE_LIMIT};
+use crate::{aws::s3::S3, documents::LINE_LIMIT, records::without_end};
 
 /// Bytes that are asked for at a time.
 const WINDOW: u64 = 1024 * 1024;
@@ -78,7 +78,8 @@ impl<'a> Lines<'a> {
                 return Ok(Some(self.line(start, text)));
             }
             searched = self.buffer.len();
-            if searched > LINE_LIMIT {
+            // The end of a line has two bytes on Windows.
+            if searched > LINE_LIMIT + 1 {
                 self.skip_line().await?;
                 return Ok(Some(Line {
                     range: start..self.start,
@@ -93,8 +94,7 @@ impl<'a> Lines<'a> {
     }
 
     fn line(&self, start: u64, mut text: Vec<u8>) -> Line {
-        let end = text.len() - usize::from(text.ends_with(b"\n"));
-        text.truncate(end);
+        without_end(&mut text);
         Line {
             range: start..self.start,
             text: (text.len() <= LINE_LIMIT).then_some(text),

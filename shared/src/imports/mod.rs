@@ -7,8 +7,10 @@
 //! [`Imports::status`] adds up the rows.
 
 mod alone;
+mod convert;
 mod cut;
 mod ended;
+mod ids;
 mod lease;
 mod line_rows;
 mod lines;
@@ -67,7 +69,7 @@ pub struct Imports {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// `s3://bucket/key`, an object of JSON lines, compressed with gzip or not.
+    /// `s3://bucket/key`, an object of JSON lines, a JSON array or CSV with a header, compressed or not.
     pub source: String,
 }
 
@@ -103,7 +105,7 @@ impl Imports {
         request: ImportRequest,
     ) -> Result<Import, Error> {
         let refused = |detail: String| Error::from(FieldError::new("source", detail));
-        let source = Source::parse(&request.source, self.config.local_files)?;
+        let source = Source::parse(&request.source, self.config.root.as_deref())?;
         let looked = timeout(ACCEPT, source.look(&self.s3)).await;
         let looked = looked.unwrap_or_else(|_| Err(ReadError::Away(late())));
         let object = looked.map_err(|error| match error {
@@ -115,6 +117,9 @@ impl Imports {
         })?;
         if object.bytes == 0 {
             return Err(refused("names an object that is empty".to_owned()));
+        }
+        if let Err(error) = ids::forget(database).await {
+            tracing::warn!(cause = %chain(&error), "the ids of imports that have ended are still noted");
         }
         let insert = Statement::upsert(
             "WITH import AS (
@@ -163,11 +168,15 @@ impl Imports {
 
     async fn remember(&self, database: &Database, id: &str) -> Result<(), Error> {
         let silence = self.config.lease * SILENCE;
-        let statement = Statement::write("SELECT * FROM rappel.forgotten_work($1, $2, $3, $4)")
-            .bind(id.to_owned())
-            .bind(queue_name(&self.config.queue_url).to_owned())
-            .bind(self.config.max_receives)
-            .bind(silence.as_secs_f64());
+        let statement = Statement::write(concat!(
+            "SELECT * FROM ",
+            function!("forgotten_work"),
+            "($1, $2, $3, $4)"
+        ))
+        .bind(id.to_owned())
+        .bind(queue_name(&self.config.queue_url).to_owned())
+        .bind(self.config.max_receives)
+        .bind(silence.as_secs_f64());
         let forgotten: Vec<(i32, Option<i64>, Option<String>)> =
             database.fetch_all(statement).await?;
         let plan = Message::plan(id.to_owned());
@@ -196,9 +205,13 @@ pub async fn reopen(
     queue_url: &str,
     max_receives: i32,
 ) -> Result<Vec<String>, DatabaseError> {
-    let statement = Statement::upsert("SELECT rappel.reopen_imports($1, $2) AS id")
-        .bind(queue_name(queue_url).to_owned())
-        .bind(max_receives);
+    let statement = Statement::upsert(concat!(
+        "SELECT ",
+        function!("reopen_imports"),
+        "($1, $2) AS id"
+    ))
+    .bind(queue_name(queue_url).to_owned())
+    .bind(max_receives);
     let open: Vec<(String,)> = database.fetch_all(statement).await?;
     Ok(open
         .into_iter()

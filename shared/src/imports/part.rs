@@ -3,11 +3,15 @@
 //! A batch and the note of how far the part is are one transaction: whenever the worker dies, what is
 //! stored is what is noted.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use super::{
     Imports,
-    ended::{Ended, WorkError, reason},
+    ended::{Ended, WorkError, not_stored, reason},
+    ids::{self, Meeting},
     line_rows::LineRow,
     lines::{Line, Lines},
     rows::{Hold, Part},
@@ -15,7 +19,8 @@ use super::{
 use crate::{
     Error, State,
     cause::chain,
-    documents::{self, BatchLoad, LINE_LIMIT, Prepared},
+    database::DatabaseError,
+    documents::{Compared, LINE_LIMIT, Prepared, Retry},
 };
 
 /// Documents, and bytes of lines, that are embedded and stored together. What a worker that dies has to
@@ -32,8 +37,21 @@ struct Entry {
     content: Content,
 }
 
+impl Entry {
+    fn document(&self) -> Option<Prepared> {
+        match &self.content {
+            Content::Document(document) => Some((**document).clone()),
+            _ => None,
+        }
+    }
+}
+
 enum Content {
     Document(Box<Prepared>),
+    /// It is the same document as a later line.
+    Repeated,
+    /// A later line has its id and is another document.
+    Replaced(String),
     /// It is no document.
     Refused(String),
     /// It is a document that is to be tried alone.
@@ -68,6 +86,7 @@ pub(super) async fn work(
         let size = if careful > 0 { 1 } else { BATCH };
         careful = careful.saturating_sub(1);
         let mut entries = read(&mut lines, base, size, store.part.lines).await?;
+        without_replaced(&mut entries);
         if entries.is_empty() {
             return Ok(Ended::Done);
         }
@@ -109,24 +128,30 @@ fn content(line: &Line) -> Content {
     let Some(text) = &line.text else {
         return Content::Refused(format!("is longer than {LINE_LIMIT} bytes"));
     };
-    match document(text) {
+    // Some editors begin files with this mark.
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    if text.trim_ascii().is_empty() {
+        return Content::Refused(String::new());
+    }
+    match Prepared::read(text) {
         Ok(document) => Content::Document(Box::new(document)),
         Err(reason) => Content::Refused(reason),
     }
 }
 
-/// Reads and checks the document of a line. A blank line is refused without a reason.
-pub(super) fn document(text: &[u8]) -> Result<Prepared, String> {
-    // Some editors begin files with this mark.
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-    if text.trim_ascii().is_empty() {
-        return Err(String::new());
+/// Leaves of the documents with one id the last one.
+fn without_replaced(entries: &mut [Entry]) {
+    let mut last: Vec<Prepared> = Vec::new();
+    for entry in entries.iter_mut().rev() {
+        let Content::Document(document) = &entry.content else {
+            continue;
+        };
+        match last.iter().find(|later| later.id() == document.id()) {
+            Some(later) if later.hash() == document.hash() => entry.content = Content::Repeated,
+            Some(_) => entry.content = Content::Replaced(document.id().to_owned()),
+            None => last.push((**document).clone()),
+        }
     }
-    let document = documents::read_line(text)?;
-    BatchLoad::check(document).map_err(|errors| {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        texts.join("; ")
-    })
 }
 
 fn set_apart(entries: &mut [Entry], reason: &str) {
@@ -165,7 +190,7 @@ impl Store<'_> {
             }
             set_apart(&mut entry, &reason);
             if let Stored::No(reason) = self.together(&entry).await? {
-                return Err(WorkError::Failed(reason));
+                return Err(WorkError::failed("a line cannot be noted", reason));
             }
         }
         Ok(())
@@ -173,53 +198,90 @@ impl Store<'_> {
 
     /// Stores entries that follow each other, with the note that they are done: all or nothing.
     async fn together(&mut self, entries: &[Entry]) -> Result<Stored, WorkError> {
-        let documents: Vec<Prepared> = entries
-            .iter()
-            .filter_map(|entry| match &entry.content {
-                Content::Document(document) => Some((**document).clone()),
-                Content::Refused(_) | Content::Alone { .. } => None,
-            })
-            .collect();
-        let (fresh, unchanged) = match prepare(self.state, documents).await? {
-            Ok(prepared) => prepared,
-            Err(reason) => return Ok(Stored::No(reason)),
-        };
-        let rows = rows(entries);
-        let mut done = self.part.clone();
-        if let Some(last) = entries.last() {
-            (done.position, done.lines) = (last.end, last.line);
-        }
-        done.stored += count(fresh.len());
-        done.unchanged += count(unchanged);
-        done.refused += count(rows.iter().filter(|row| row.outcome == "refused").count());
-        match self.write(&done, &fresh, &rows).await {
-            Ok(()) => {
-                *self.part = done;
-                Ok(Stored::Yes)
+        let (mut compared, mut seen) = (None, false);
+        let mut retry = Retry::default();
+        loop {
+            let documents: Vec<Prepared> = entries.iter().filter_map(Entry::document).collect();
+            let prepared = match prepare(self.state, documents, compared.take()).await? {
+                Ok(prepared) => prepared,
+                Err(reason) => return Ok(Stored::No(reason)),
+            };
+            let model = model(self.state)?;
+            match self.write(model, entries, &prepared, seen).await {
+                Ok(Written::Yes(done)) => {
+                    *self.part = done;
+                    return Ok(Stored::Yes);
+                }
+                Ok(Written::TakenOver) => return Err(WorkError::TakenOver),
+                Ok(Written::Outrun) => compared = Some(prepared.with_all_texts()),
+                Ok(Written::Unseen) => seen = true,
+                Err(error) if retry.again(&error).await => compared = Some(prepared),
+                Err(error) if error.may_blame_values() => {
+                    return Ok(Stored::No(not_stored(&error)));
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(WorkError::Database(error)) if error.may_blame_values() => {
-                Ok(Stored::No(reason(&chain(&error))))
-            }
-            Err(error) => Err(error),
         }
     }
 
     async fn write(
         &self,
-        done: &Part,
-        fresh: &[Prepared],
-        rows: &[LineRow],
-    ) -> Result<(), WorkError> {
+        model: &str,
+        entries: &[Entry],
+        compared: &Compared,
+        seen: bool,
+    ) -> Result<Written, DatabaseError> {
         let mut transaction = self.state.database().begin().await?;
-        if !fresh.is_empty() {
-            documents::upsert_within(&mut transaction, model(self.state)?, fresh).await?;
+        let lines: Vec<(i64, Prepared)> = entries
+            .iter()
+            .filter_map(|entry| Some((entry.position, entry.document()?)))
+            .collect();
+        let meetings = ids::meet(&mut transaction, &self.hold.message.import, &lines).await?;
+        let is_later = |id: &&str| meetings.get(*id) == Some(&Meeting::Later);
+        let unchanged = compared.unchanged_ids().filter(is_later).count();
+        if unchanged > 0 && !seen {
+            // The earlier line was stored after the documents were compared.
+            return Ok(Written::Unseen);
         }
-        if !self.hold.advance(&mut transaction, done, rows).await? {
+        let earlier: HashSet<&str> = meetings
+            .iter()
+            .filter(|(_, meeting)| **meeting == Meeting::Earlier)
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let left = compared.without(&earlier);
+        if left.write_within(&mut transaction, model).await?.is_none() {
+            return Ok(Written::Outrun);
+        }
+        let rows = rows(entries, &meetings);
+        let mut done = self.part.clone();
+        if let Some(last) = entries.last() {
+            (done.position, done.lines) = (last.end, last.line);
+        }
+        let is_repeated = |entry: &&Entry| matches!(entry.content, Content::Repeated);
+        // A line that replaces one of another batch is stored in its place, and counts once.
+        done.stored += count(left.to_store()) - count(meetings.len() - earlier.len() - unchanged);
+        done.unchanged +=
+            count(left.unchanged() + entries.iter().filter(is_repeated).count()) - count(unchanged);
+        done.refused += count(rows.iter().filter(|row| row.outcome == "refused").count());
+        if !self.hold.advance(&mut transaction, &done, &rows).await? {
             // Dropped, the transaction takes back what it stored.
-            return Err(WorkError::TakenOver);
+            return Ok(Written::TakenOver);
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(Written::Yes(done))
     }
+}
+
+/// What writing a batch came to.
+enum Written {
+    /// It is stored, and this is how far the part is.
+    Yes(Part),
+    /// Another worker has the part.
+    TakenOver,
+    /// Another writer changed a document that only needs other metadata.
+    Outrun,
+    /// Another worker stored a document of the same id from an earlier line.
+    Unseen,
 }
 
 /// Whether a batch was stored, or what one of its documents, or their number, was in the way of.
@@ -228,24 +290,25 @@ enum Stored {
     No(String),
 }
 
-/// Embeds those of the documents that are not stored as they are, and answers them with the number of the
-/// others; or why one of them cannot be embedded.
+/// Compares documents with what is stored, unless they are `compared` already, and embeds those that need it; or
+/// answers why one of them cannot be embedded.
 pub(super) async fn prepare(
     state: &State,
     documents: Vec<Prepared>,
-) -> Result<Result<(Vec<Prepared>, usize), String>, WorkError> {
-    if documents.is_empty() {
-        return Ok(Ok((documents, 0)));
-    }
-    let batch = BatchLoad::sort(state.database(), documents).await?;
-    let fresh = [batch.new, batch.changed].concat();
-    if fresh.is_empty() {
-        return Ok(Ok((fresh, batch.unchanged)));
-    }
-    match state.embed_documents(fresh).await {
-        Ok(fresh) => Ok(Ok((fresh, batch.unchanged))),
-        Err(error) => Ok(Err(reason(&chain(&error)))),
-    }
+    compared: Option<Compared>,
+) -> Result<Result<Compared, String>, WorkError> {
+    let compared = match compared {
+        Some(compared) => compared,
+        None if documents.is_empty() => Compared::default(),
+        None => Compared::with_stored(state.database(), documents).await?,
+    };
+    let embedded = compared
+        .embedded(|documents| state.embed_documents(documents))
+        .await;
+    Ok(embedded.map_err(|error| {
+        tracing::warn!(cause = %chain(&error), "documents of an import cannot be embedded");
+        "it cannot be embedded; the log has the cause".to_owned()
+    }))
 }
 
 /// The model of the embeddings.
@@ -253,15 +316,20 @@ pub(super) fn model(state: &State) -> Result<&str, WorkError> {
     let manifest = state.manifest();
     manifest
         .map(|manifest| manifest.name.as_str())
-        .map_err(|error: Error| WorkError::Failed(error.to_string()))
+        .map_err(|error: Error| WorkError::failed("the worker has no model", error.to_string()))
 }
 
-fn rows(entries: &[Entry]) -> Vec<LineRow> {
+fn rows(entries: &[Entry], meetings: &HashMap<String, Meeting>) -> Vec<LineRow> {
     let row = |entry: &Entry| {
         let (outcome, document_id, text) = match &entry.content {
-            Content::Refused(text) if !text.is_empty() => ("refused", None, text),
-            Content::Alone { id, reason } => ("retrying", Some(id.clone()), reason),
-            Content::Document(_) | Content::Refused(_) => return None,
+            Content::Refused(text) if !text.is_empty() => ("refused", None, text.as_str()),
+            Content::Alone { id, reason } => ("retrying", Some(id.clone()), reason.as_str()),
+            Content::Replaced(id) => ("refused", Some(id.clone()), Meeting::Earlier.told()),
+            Content::Document(document) => {
+                let meeting = meetings.get(document.id())?;
+                ("refused", Some(document.id().to_owned()), meeting.told())
+            }
+            Content::Repeated | Content::Refused(_) => return None,
         };
         Some(LineRow {
             position: entry.position,

@@ -3,21 +3,26 @@
 //! It may be killed anywhere and run again: the same cuts are made, and a message too many finds its part
 //! taken or done.
 
-use std::{collections::BTreeMap, io::Write as _, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     Imports,
-    cut::{Cut, Piece},
+    convert::{Fetched, convert},
+    cut::Piece,
     ended::WorkError,
     lines::Object,
     message::Message,
     rows::{Hold, Part},
     source::ReadError,
 };
-use crate::database::{Database, Statement};
+use crate::{
+    cause::chain,
+    database::{Database, Statement},
+    records,
+};
 
 /// Bytes of a part: some hundred documents, half a minute of embedding.
 const STRIDE: i64 = 512 * 1024;
@@ -25,13 +30,8 @@ const STRIDE: i64 = 512 * 1024;
 /// Parts of the largest plan; beyond, the parts grow.
 const MOST_PARTS: i64 = 10_000;
 
-/// Compressed bytes that are asked for at a time, and that are decompressed at a time: a byte of gzip is
-/// a thousand at most.
+/// Bytes that are asked for at a time of an object that is converted.
 const WINDOW: u64 = 4 * 1024 * 1024;
-const SLICE: usize = 16 * 1024;
-
-/// The first bytes of gzip, RFC 1952.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Cuts the object of `part`, the plan, and sends a message for each part that is not done.
 pub(super) async fn plan(
@@ -42,12 +42,12 @@ pub(super) async fn plan(
     until: Instant,
 ) -> Result<(), WorkError> {
     let (object, _) = part.place.object(&imports.config.bucket);
-    let head = 0..object.bytes.min(GZIP.len() as u64);
+    let head = 0..object.bytes.min(records::HEAD as u64);
     let etag = object.etag.as_deref();
     let first = object.source.read(&imports.s3, &head, etag).await?;
-    if *first == GZIP {
+    if !records::is_lines(&first) {
         let mut pieces = Pieces::new(imports, database, &hold.message).await?;
-        return decompress(imports, &object, &mut pieces, until).await;
+        return cut(imports, &object, &mut pieces, until).await;
     }
     let bytes = i64::try_from(object.bytes).unwrap_or(i64::MAX);
     let stride = STRIDE.max(bytes / MOST_PARTS + 1);
@@ -81,14 +81,41 @@ async fn unfinished(database: &Database, import: &str) -> Result<Vec<(i32,)>, Wo
     Ok(database.fetch_all(statement).await?)
 }
 
-async fn decompress(
+/// Cuts an object that is compressed, or no lines of JSON, into pieces of these.
+async fn cut(
     imports: &Imports,
     object: &Object,
     pieces: &mut Pieces<'_>,
     until: Instant,
 ) -> Result<(), WorkError> {
-    let mut decoder = MultiGzDecoder::new(Cut::default());
-    let broken = |error: std::io::Error| WorkError::Import(format!("it is no whole gzip: {error}"));
+    // Decompressing takes a core: the lease is renewed beside it. At most a window waits on either side.
+    let (windows, source) = mpsc::channel(1);
+    let (made, mut waiting) = mpsc::channel(1);
+    let converting = spawn_blocking(move || convert(Fetched::new(source), &made));
+    let store = async {
+        while let Some(piece) = waiting.recv().await {
+            pieces.add(piece).await?;
+        }
+        Ok(())
+    };
+    futures_util::try_join!(fetch(imports, object, windows, until), store)?;
+    match converting.await {
+        Ok(Ok(())) => pieces.send().await,
+        Ok(Err(refused)) => Err(WorkError::Import(refused)),
+        Err(panic) => Err(WorkError::failed(
+            "the object could not be converted",
+            panic.to_string(),
+        )),
+    }
+}
+
+/// Reads an object from its beginning to its end, or until nobody takes more of it.
+async fn fetch(
+    imports: &Imports,
+    object: &Object,
+    windows: mpsc::Sender<Bytes>,
+    until: Instant,
+) -> Result<(), WorkError> {
     let mut position = 0;
     while position < object.bytes {
         let range = position..(position + WINDOW).min(object.bytes);
@@ -98,26 +125,20 @@ async fn decompress(
         if bytes.len() as u64 != range.end - range.start {
             return Err(ReadError::Changed.into());
         }
-        for slice in bytes.chunks(SLICE) {
-            decoder.write_all(slice).map_err(broken)?;
-            while let Some(piece) = decoder.get_mut().piece(false) {
-                pieces.add(piece).await?;
-            }
+        if windows.send(bytes).await.is_err() {
+            return Ok(());
         }
         if Instant::now() > until {
-            return Err(WorkError::Failed(
-                "there was no time to decompress it".to_owned(),
-            ));
+            return Err(WorkError::Failed {
+                told: "there was no time to read all of the object",
+                cause: None,
+            });
         }
     }
-    let mut cut = decoder.finish().map_err(broken)?;
-    while let Some(piece) = cut.piece(true) {
-        pieces.add(piece).await?;
-    }
-    pieces.send().await
+    Ok(())
 }
 
-/// The pieces of a compressed object, in their bucket and their rows.
+/// The pieces of an object that was converted, in their bucket and their rows.
 struct Pieces<'a> {
     imports: &'a Imports,
     database: &'a Database,
@@ -176,7 +197,9 @@ impl<'a> Pieces<'a> {
             .s3
             .write(&self.imports.config.bucket, &key, Bytes::from(piece.text))
             .await
-            .map_err(|error| WorkError::Failed(error.to_string()))?;
+            .map_err(|error| {
+                WorkError::failed("the bucket of imports took no piece", chain(&error))
+            })?;
         let statement = Statement::upsert(
             "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
              VALUES ($1, $2, $3, $4, $5, $3)

@@ -1,6 +1,6 @@
 //! The rows of parts: taken by a worker, moved on together with what it stores, given up.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use sqlx::FromRow;
 
@@ -61,7 +61,7 @@ impl Place {
     pub(super) fn object(&self, bucket: &str) -> (Object, i64) {
         let Some(key) = &self.piece else {
             // It was checked when the import was accepted.
-            let source = Source::parse(&self.source, true)
+            let source = Source::parse(&self.source, Some(Path::new("/")))
                 .unwrap_or_else(|_| Source::File(self.source.clone().into()));
             let object = Object {
                 source,

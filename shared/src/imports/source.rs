@@ -4,7 +4,7 @@ use std::{
     fs::{File, Metadata},
     io::{self, Read as _, Seek as _, SeekFrom},
     ops::Range,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
@@ -45,8 +45,8 @@ pub(super) enum ReadError {
 }
 
 impl Source {
-    /// Reads `s3://bucket/key`, and `file:///path` where that is allowed.
-    pub(super) fn parse(text: &str, local_files: bool) -> Result<Self, FieldError> {
+    /// Reads `s3://bucket/key`, and `file:///path` of a file below `root`, a folder without symbolic links.
+    pub(super) fn parse(text: &str, root: Option<&Path>) -> Result<Self, FieldError> {
         let refused = |detail: &str| Err(FieldError::new("source", detail));
         if text.chars().count() > MAX_CHARACTERS {
             return refused("is longer than 1,200 characters");
@@ -55,12 +55,17 @@ impl Source {
             return Err(error);
         }
         if let Some(path) = text.strip_prefix("file://") {
-            return match (local_files, path.starts_with('/')) {
-                (false, _) => {
-                    refused("is a file; this API reads objects of S3, as s3://bucket/key")
+            let path = Path::new(path);
+            return match root {
+                None => refused(
+                    "is a file, and this API may read none: it reads s3://bucket/key, and files of the folder \
+                     that `rappel up --import-root` names",
+                ),
+                Some(_) if path.is_relative() => {
+                    refused("is not an absolute path: file:///folder/documents.jsonl")
                 }
-                (true, false) => refused("is no absolute path: file:///folder/documents.jsonl"),
-                (true, true) => Ok(Self::File(path.into())),
+                Some(root) if is_below(path, root) => Ok(Self::File(path.into())),
+                Some(_) => refused("is a file outside of the folder that may be imported from"),
             };
         }
         let object = text
@@ -119,6 +124,16 @@ impl Source {
     }
 }
 
+/// Whether a file is below `root`, also by way of symbolic links. Of a file elsewhere nobody learns whether
+/// it is there.
+fn is_below(path: &Path, root: &Path) -> bool {
+    if let Ok(path) = path.canonicalize() {
+        return path.starts_with(root);
+    }
+    let mut steps = path.components();
+    path.starts_with(root) && !steps.any(|step| matches!(step, Component::ParentDir))
+}
+
 impl ReadError {
     fn of_s3(error: AwsError) -> Self {
         match error {
@@ -174,30 +189,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_objects_are_sources_and_files_where_they_are_allowed() {
-        let object = Source::parse("s3://my.bucket/a/été 1.jsonl", false).expect("an object");
+    fn only_objects_are_sources_and_files_of_one_folder() {
+        let object = Source::parse("s3://my.bucket/a/été 1.jsonl", None).expect("an object");
         let expected = Source::S3 {
             bucket: "my.bucket".to_owned(),
             key: "a/été 1.jsonl".to_owned(),
         };
         assert_eq!(object, expected);
+        let root = Path::new("/nowhere/root");
         assert_eq!(
-            Source::parse("file:///a/b", true),
-            Ok(Source::File("/a/b".into()))
+            Source::parse("file:///nowhere/root/a/b", Some(root)),
+            Ok(Source::File("/nowhere/root/a/b".into()))
         );
-        for (text, local_files) in [
-            ("", true),
-            ("s3://bucket", true),
-            ("s3://bucket/", true),
-            ("s3:///key", true),
-            ("s3://Bucket/key", true),
-            ("s3://bucket/a/../b", true),
-            ("https://bucket/key", true),
-            ("file://relative", true),
-            ("file:///a/b", false),
+        for (text, root) in [
+            ("", Some(root)),
+            ("s3://bucket", Some(root)),
+            ("s3://bucket/", Some(root)),
+            ("s3:///key", Some(root)),
+            ("s3://Bucket/key", Some(root)),
+            ("s3://bucket/a/../b", Some(root)),
+            ("https://bucket/key", Some(root)),
+            ("file://relative", Some(root)),
+            ("file:///etc/passwd", Some(root)),
+            ("file:///nowhere/root/../a", Some(root)),
+            ("file:///nowhere/rootbeer", Some(root)),
+            ("file:///nowhere/root/a", None),
         ] {
-            let error = Source::parse(text, local_files).expect_err(text);
+            let error = Source::parse(text, root).expect_err(text);
             assert_eq!(error.field, "source");
         }
+    }
+
+    #[test]
+    fn a_link_out_of_the_folder_leads_nowhere() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("it is there");
+        let link = root.join("link");
+        std::os::unix::fs::symlink("/etc/passwd", &link).expect("a link");
+        Source::parse(&format!("file://{}", link.display()), Some(&root)).expect_err("a link");
     }
 }

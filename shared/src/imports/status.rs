@@ -134,16 +134,20 @@ impl Import {
             // Postgres would refuse the text.
             return Err(Error::NoImport(id.to_owned()));
         }
-        let statement = Statement::read("SELECT * FROM rappel.import_state($1, $2)")
-            .bind(id.to_owned())
-            .bind(max_receives);
+        let statement = Statement::read(concat!(
+            "SELECT * FROM ",
+            function!("import_state"),
+            "($1, $2)"
+        ))
+        .bind(id.to_owned())
+        .bind(max_receives);
         let row: Option<Row> = database.fetch_optional(statement).await?;
         let row = row.ok_or_else(|| Error::NoImport(id.to_owned()))?;
-        let statement = Statement::read(
-            "SELECT f.\"offset\", f.line, f.document_id, f.reason
-             FROM rappel.import_failures($1, $2) AS f
-             LIMIT $3",
-        )
+        let statement = Statement::read(concat!(
+            "SELECT f.\"offset\", f.line, f.document_id, f.reason FROM ",
+            function!("import_failures"),
+            "($1, $2) AS f LIMIT $3",
+        ))
         .bind(id.to_owned())
         .bind(max_receives)
         .bind(Self::MAX_FAILURES);

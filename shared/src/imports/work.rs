@@ -161,7 +161,7 @@ impl Delivered<'_> {
                 Err(error)
             }
             Err(WorkError::TakenOver) => Ok(self.later(&hold.message, hold.lease).await),
-            Err(error @ WorkError::Failed(_)) => {
+            Err(error @ WorkError::Failed { .. }) => {
                 if self.is_last() {
                     hold.finish(database, Some(error.to_string())).await?;
                 } else {
@@ -272,7 +272,7 @@ impl Imports {
             .send(messages, Duration::ZERO)
             .await
             .map_err(|error: AwsError| {
-                WorkError::Failed(format!("the queue took no message: {error}"))
+                WorkError::failed("the queue of imports took no message", chain(&error))
             })
     }
 }

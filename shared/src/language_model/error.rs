@@ -152,9 +152,11 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
                 return Obstacle::Refused;
             }
         }
-        // The client's own name for it; it has no type.
-        if error.to_string() == "dns error" {
-            return Obstacle::Dns;
+        // The client's own names for these; they have no type.
+        match error.to_string().as_str() {
+            "dns error" => return Obstacle::Dns,
+            "tls handshake eof" => return Obstacle::Tls,
+            _ => {}
         }
         cause = error.source();
     }

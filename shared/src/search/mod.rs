@@ -2,7 +2,7 @@
 
 mod request;
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,6 +13,7 @@ use crate::{
     Error, State, analysis,
     config::SearchConfig,
     database::{Database, DatabaseError, Statement},
+    documents::collapsed,
     embedder::{Kind, chunks::titled},
     took::ms,
 };
@@ -131,9 +132,11 @@ impl Search {
             .filter
             .as_ref()
             .map(|filter| filter.as_json().to_owned());
-        let statement = Statement::read(
-            "SELECT * FROM rappel.search($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13)",
-        )
+        let statement = Statement::read(concat!(
+            "SELECT * FROM ",
+            function!("search"),
+            "($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13)",
+        ))
         .bind(model.to_owned())
         .bind(self.mode.name())
         .bind(embedding)
@@ -147,7 +150,13 @@ impl Search {
         .bind(config.b)
         .bind(self.expand)
         .bind(self.explain);
-        database.fetch_all(statement).await
+        let mut hits: Vec<Hit> = database.fetch_all(statement).await?;
+        for hit in &mut hits {
+            if let Cow::Owned(short) = collapsed(&hit.content) {
+                hit.content = short;
+            }
+        }
+        Ok(hits)
     }
 
     /// Orders candidates by the cross-encoder's scores and keeps as many as were wanted; leaves them

@@ -7,6 +7,7 @@ use crate::{
     config::SearchConfig,
     documents::{Limit, Metadata},
     error::FieldError,
+    json,
 };
 
 /// A request to `POST /search`, or the parameters of `GET /search`.
@@ -16,6 +17,7 @@ pub struct SearchRequest {
     /// The question, 1 to [`Query::MAX_CHARACTERS`] characters.
     pub query: String,
     /// Hits wanted, 1 to 100; 10 if absent.
+    #[serde(default, deserialize_with = "json::whole")]
     pub limit: Option<i64>,
     /// The greatest cosine distance of a hit, 0 to 2, in every mode.
     pub max_distance: Option<f64>,
@@ -27,6 +29,7 @@ pub struct SearchRequest {
     pub semantic_weight: Option<f64>,
     /// Neighbouring chunks on either side that are merged into a hit's content, 0 to
     /// [`Search::MAX_EXPAND`]; 0 if absent.
+    #[serde(default, deserialize_with = "json::whole")]
     pub expand: Option<i64>,
     /// Whether hits say how their scores came about.
     pub explain: Option<bool>,

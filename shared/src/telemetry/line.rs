@@ -39,6 +39,8 @@ struct Line<'a> {
     problem: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pooler: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pooler_proof: Option<&'static str>,
     cold_start: bool,
     #[serde(flatten)]
     metrics: Metrics,
@@ -121,6 +123,7 @@ impl Format {
                     status: entry.status,
                     problem: entry.problem.as_deref(),
                     pooler: entry.pooler,
+                    pooler_proof: entry.pooler_proof,
                     cold_start: entry.cold_start,
                     aws: wanted.then(|| Aws::of(&metrics)),
                     metrics,
@@ -143,6 +146,7 @@ fn write_text(function: &str, entry: &Entry, metrics: &Metrics) {
         status = entry.status,
         problem = entry.problem,
         pooler = entry.pooler,
+        pooler_proof = entry.pooler_proof,
         cold_start = entry.cold_start,
         init = metrics.init,
         embed = metrics.embed,

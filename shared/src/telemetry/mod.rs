@@ -21,7 +21,7 @@ use std::{
 use futures_util::FutureExt as _;
 use lambda_runtime::{LambdaInvocation, Runtime, Service};
 
-pub(crate) use self::record::{Part, Record, measure, pooler, rows};
+pub(crate) use self::record::{Part, Record, measure, pooler, request_id, rows};
 pub use self::record::{answered, asked, failed};
 use self::{line::Format, spans::Exporter, watch::Watch};
 use crate::{

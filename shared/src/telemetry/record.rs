@@ -46,7 +46,7 @@ pub(super) struct Entry {
     pub(super) began: (SystemTime, Instant),
     /// How long it took until its answer was made, or the last of it; not until that had left.
     pub(super) total: Option<Duration>,
-    /// The key of its route, `GET /documents/{id}`: no path, which may hold an id.
+    /// The key of its route, `GET /documents/{id+}`: no path, which may hold an id.
     pub(super) route: String,
     /// The HTTP status, or what would be it; 500 until something was answered.
     pub(super) status: u16,
@@ -57,6 +57,7 @@ pub(super) struct Entry {
     pub(super) took: [Option<Duration>; Part::ALL.len()],
     pub(super) rows: usize,
     pub(super) pooler: Option<&'static str>,
+    pub(super) pooler_proof: Option<&'static str>,
     /// The trace that it belongs to, and its measured parts; `None` if no collector is set.
     pub(super) trace: Option<Trace>,
 }
@@ -124,6 +125,7 @@ impl Record {
             took: [None; Part::ALL.len()],
             rows: 0,
             pooler: None,
+            pooler_proof: None,
             trace: traced.then(|| Trace {
                 parent: spans::amazon_parent(context.xray_trace_id.as_deref()),
                 parts: Vec::new(),
@@ -196,14 +198,23 @@ impl Drop for Measuring {
     }
 }
 
+/// The id of the request that is answered, under which the log has its lines.
+pub(crate) fn request_id() -> Option<String> {
+    let id = |record: &Record| record.lock().request_id.clone();
+    RECORD.try_with(id).ok()
+}
+
 /// Notes rows that the database answered with.
 pub(crate) fn rows(count: usize) {
     note(|entry| entry.rows += count);
 }
 
-/// Notes what stands between here and the database, in a word.
-pub(crate) fn pooler(pooler: &'static str) {
-    note(|entry| entry.pooler = Some(pooler));
+/// Notes what stands between here and the database, and how that is known, in a word each.
+pub(crate) fn pooler(pooler: &'static str, proof: &'static str) {
+    note(|entry| {
+        entry.pooler = Some(pooler);
+        entry.pooler_proof = Some(proof);
+    });
 }
 
 /// Notes which route was asked for, by its key, and whose trace it belongs to, by its headers.

@@ -2,6 +2,7 @@
 
 use std::{net::Ipv6Addr, time::Instant};
 
+use local::skip::skipped;
 use shared::{
     config::AddressFamily,
     database::{Cause, Database},
@@ -30,8 +31,7 @@ async fn the_wanted_family_alone_is_dialled() -> Outcome {
 async fn an_ipv6_address_in_the_url_is_dialled() -> Outcome {
     let app = App::unmigrated().await?;
     let Ok(proxy) = Proxy::at(Ipv6Addr::LOCALHOST.into(), server_port(&app)?).await else {
-        println!("skipped: this machine has no ::1");
-        return Ok(());
+        return skipped("this machine has no ::1");
     };
     let url = with_port(app.database_url(), proxy.port())?.replace("127.0.0.1", "[::1]");
     let start = Instant::now();

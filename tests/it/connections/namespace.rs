@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use local::{assets::Cache, postgres::Postgres};
+use local::{assets::Cache, postgres::Postgres, skip::skipped};
 use shared::{
     config::AddressFamily,
     database::{Cause, Database},
@@ -45,11 +45,13 @@ fn inside(name: &str) -> Result<bool> {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            println!("skipped: no network namespace can be made here: {said}");
+            skipped(&format!("no network namespace can be made here: {said}"))?;
             return Ok(false);
         }
         Err(error) => {
-            println!("skipped: no network namespace can be made here: unshare: {error}");
+            skipped(&format!(
+                "no network namespace can be made here: unshare: {error}"
+            ))?;
             return Ok(false);
         }
     }

@@ -2,10 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use local::pooler::{PgBouncer, Settings};
-use tests::{App, command::write_lines, tls::Authority};
+use anyhow::ensure;
+use local::pooler::{PgBouncer, Pgpool, PgpoolSettings, Settings};
+use tests::{
+    App, Sql,
+    command::write_lines,
+    proxy::{Proxy, with_port},
+    tls::Authority,
+};
 
 use super::{Outcome, PARTS, Report};
+use crate::connections::port;
 
 /// A `PgBouncer` with room for everything that the doctor does at a time.
 fn settings(mode: &'static str) -> Settings {
@@ -154,5 +161,141 @@ async fn tls_is_told_with_what_it_verifies() -> Outcome {
         let says = report.says("tls")?;
         assert!(says.contains(word), "{query}: {says}");
     }
+    Ok(())
+}
+
+/// What a report says of the pooler: the setting apart, the same however often it is asked.
+async fn says_twice(url: &str, arguments: &[&str]) -> anyhow::Result<(String, Report)> {
+    let first = Report::of(url, arguments).await?;
+    let said = first.says("pooler")?;
+    for _ in 0..2 {
+        let again = Report::of(url, arguments).await?;
+        ensure!(again.says("pooler")? == said, "{}: {said}", again.body);
+        ensure!(
+            again.with("failed")? == first.with("failed")?,
+            "{} is not {}",
+            again.body,
+            first.body
+        );
+    }
+    Ok((said, first))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_takes_startup_options_is_recognised_whatever_is_configured() -> Outcome {
+    let app = App::start().await?;
+    for mode in ["transaction", "session"] {
+        let settings = settings(mode);
+        for pgbouncer in PgBouncer::dropping_options(app.database_url(), &settings).await? {
+            let url = format!("{}?sslmode=disable", pgbouncer.url()?);
+            let (says, report) = says_twice(&url, &["--pooler", "direct"]).await?;
+            assert!(!report.success, "{mode}: {}", report.body);
+            let advice = format!("set DATABASE_POOLER={mode}");
+            assert!(says.contains(&advice), "{mode}: {says}");
+
+            let (says, report) =
+                says_twice(&url, &["--pooler", "auto", "--sandboxes", "20"]).await?;
+            assert!(report.success, "{mode}: {}", report.body);
+            assert!(says.contains("statements are unnamed"), "{mode}: {says}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_clients_leftover_statements_are_no_obstacle_and_none_is_left() -> Outcome {
+    let app = App::start().await?;
+    let settings = Settings {
+        servers: 2,
+        ..settings("transaction")
+    };
+    let Some(pgbouncer) = PgBouncer::before(app.database_url(), &settings).await? else {
+        return Ok(());
+    };
+    let url = format!("{}?sslmode=disable", pgbouncer.url()?);
+    let sql = Sql::connect(&url).await?;
+    sql.run("PREPARE sqlx_s_1 AS SELECT 1; PREPARE sqlx_s_2 AS SELECT 2")
+        .await?;
+    for pooler in ["session", "direct", "transaction"] {
+        says_twice(&url, &["--pooler", pooler]).await?;
+    }
+    // Each of the two server connections, at a time.
+    let other = Sql::connect(&url).await?;
+    let mut left = 0;
+    for connection in [&sql, &other] {
+        connection.run("BEGIN").await?;
+    }
+    for connection in [&sql, &other] {
+        for statement in ["sqlx_s_1", "sqlx_s_2", "sqlx_s_3"] {
+            connection.run("SAVEPOINT one").await?;
+            left += usize::from(
+                connection
+                    .run(&format!("EXECUTE {statement}"))
+                    .await
+                    .is_ok(),
+            );
+            connection.run("ROLLBACK TO one").await?;
+        }
+        let others = "DO 'BEGIN ASSERT (SELECT count(*) FROM pg_prepared_statements
+                      WHERE name NOT IN ($$sqlx_s_1$$, $$sqlx_s_2$$)) = 0; END'";
+        connection.run(others).await?;
+        connection.run("ROLLBACK").await?;
+    }
+    assert_eq!(
+        left, 2,
+        "somebody else's statements are there, and no others"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgpool_is_recognised_and_its_clients_are_in_the_sum() -> Outcome {
+    let app = App::start().await?;
+    let settings = PgpoolSettings {
+        clients: 12,
+        client_idle_limit: 0,
+    };
+    let Some(pgpool) = Pgpool::before(app.database_url(), settings).await? else {
+        return Ok(());
+    };
+    let url = format!("{}?sslmode=disable", pgpool.url()?);
+    let (says, report) = says_twice(&url, &["--pooler", "session", "--sandboxes", "12"]).await?;
+    assert!(report.success, "{}", report.body);
+    assert!(
+        says.contains("pgpool-II") && says.contains("serves 12 at a time"),
+        "{says}"
+    );
+    assert!(report.with("ok")?.contains(&"sizing"), "{}", report.body);
+
+    let (says, report) = says_twice(&url, &["--pooler", "auto", "--sandboxes", "13"]).await?;
+    assert!(says.contains("DATABASE_POOLER=session"), "{says}");
+    assert!(
+        report.with("warning")?.contains(&"sizing"),
+        "{}",
+        report.body
+    );
+    let says = report.says("sizing")?;
+    assert!(says.contains("num_init_children"), "{says}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_pooler_it_says_what_proves_that() -> Outcome {
+    let app = App::start().await?;
+    let (says, report) = says_twice(app.database_url(), &["--sandboxes", "1"]).await?;
+    assert!(report.with("ok")?.contains(&"pooler"), "{}", report.body);
+    assert!(
+        says.contains("address and port of the client's own socket"),
+        "{says}"
+    );
+
+    let proxy = Proxy::to(port(app.database_url())?).await?;
+    let url = with_port(app.database_url(), proxy.port())?;
+    let (says, report) = says_twice(&url, &["--sandboxes", "1"]).await?;
+    assert!(report.with("ok")?.contains(&"pooler"), "{}", report.body);
+    assert!(
+        says.contains("NAT") && says.contains("DATABASE_POOLER=direct"),
+        "{says}"
+    );
     Ok(())
 }

@@ -93,7 +93,7 @@ async fn refusals_and_failures_name_their_problem_and_no_path() -> Outcome {
         .await?
         .problem(404, "not-found")?;
     let line = lines(&app, "documents", 1).await?.remove(0);
-    assert_eq!(line["route"], "GET /documents/{id}");
+    assert_eq!(line["route"], "GET /documents/{id+}");
     assert_eq!((&line["status"], &line["errors"]), (&json!(404), &json!(0)));
     assert_eq!(line["problem"], "urn:rappel:problem:not-found");
     assert_eq!(line["rows"], 0);

@@ -6,20 +6,22 @@ use hyper::Request;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gateway::route::{Match, Routes};
+use crate::gateway::route::{Match, Routes, decoded};
 
 fn event(request: Request<&[u8]>) -> Value {
-    let paths = [("GET", "/documents/{id}"), ("POST", "/search")];
+    let paths = [("GET", "/documents/{id+}"), ("POST", "/search")];
     let routes =
         paths.map(|(method, path)| Route::new(method, path, "f").expect("the path is valid"));
     let routes = Routes::new(routes.into());
     let (parts, body) = request.into_parts();
-    let Match::Found(route, parameters) = routes.find(&parts.method, parts.uri.path()) else {
+    let path = decoded(parts.uri.path()).expect("the path is text");
+    let Match::Found(route, parameters) = routes.find(&parts.method, &path) else {
         panic!("no route for {}", parts.uri);
     };
     let received = Received {
         id: "00000000-0000-4000-8000-000000000001",
         parts: &parts,
+        path: &path,
         body,
         peer: Ipv4Addr::LOCALHOST.into(),
         time: UNIX_EPOCH + Duration::from_millis(1_584_039_838_390),
@@ -52,7 +54,7 @@ fn a_get_with_everything() {
             .body(&b""[..]);
     let expected = json!({
         "version": "2.0",
-        "routeKey": "GET /documents/{id}",
+        "routeKey": "GET /documents/{id+}",
         "rawPath": "/documents/café/1",
         "rawQueryString": "tag=a&tag=b%2Cc&q=l%27%C3%A9t%C3%A9+bleu&empty=",
         "cookies": ["a=1", "b=2", "c=3"],
@@ -79,7 +81,7 @@ fn a_get_with_everything() {
                 "userAgent": "curl/8.5.0"
             },
             "requestId": "00000000-0000-4000-8000-000000000001",
-            "routeKey": "GET /documents/{id}",
+            "routeKey": "GET /documents/{id+}",
             "stage": "$default",
             "time": "12/Mar/2020:19:03:58 +0000",
             "timeEpoch": 1_584_039_838_390_u64

@@ -8,8 +8,9 @@
 -- semantic_weight * near + (1 - semantic_weight) * worded, where both are the candidates' similarity and
 -- BM25 stretched to 0 to 1 (a convex combination after min-max normalisation: Bruch, Gai and Ingber,
 -- "An Analysis of Fusion Functions for Hybrid Retrieval", 2023). In mode `keyword` by BM25 alone.
-CREATE FUNCTION rappel.fusion(mode text, expression text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION fusion(mode text, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
     SELECT format(
         'WITH candidates AS (
              SELECT u.document_id, u.ordinal, min(u.distance) AS distance, min(u.keyword_score) AS keyword_score
@@ -58,15 +59,16 @@ LANGUAGE sql IMMUTABLE AS $$
                 array_agg(t.near) AS near, array_agg(t.worded) AS worded
          FROM top AS t',
         expression,
-        CASE mode WHEN 'keyword' THEN 's.keyword_score' ELSE '$12 * s.near + (1 - $12) * s.worded' END)
-$$;
+        CASE mode WHEN 'keyword' THEN 's.keyword_score' ELSE '$12 * s.near + (1 - $12) * s.worded' END);
+END;
 
 -- How a hit's score came about.
-CREATE FUNCTION rappel.explanation(
+CREATE FUNCTION explanation(
     document_id text, ordinal integer, near double precision, worded double precision,
     mode text, semantic_weight double precision, terms text[], weights double precision[], average double precision
 ) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     SELECT jsonb_strip_nulls(jsonb_build_object(
         'semantic_weight', CASE mode WHEN 'hybrid' THEN semantic_weight END,
         'semantic', near,
@@ -81,8 +83,8 @@ LANGUAGE sql STABLE AS $$
         )))
     FROM (SELECT) AS one
     LEFT JOIN rappel.chunk_terms AS t
-        ON mode <> 'semantic' AND t.document_id = explanation.document_id AND t.ordinal = explanation.ordinal
-$$;
+        ON mode <> 'semantic' AND t.document_id = explanation.document_id AND t.ordinal = explanation.ordinal;
+END;
 
 -- Answers at most `hits` documents, best first, each with its best chunk.
 --   mode             semantic: by distance; keyword: by BM25 of the terms in `question`; hybrid: by both
@@ -93,7 +95,7 @@ $$;
 --   semantic_weight  0 to 1; the keyword score weighs the rest
 --   expand           how many neighbouring chunks before and after are merged into a hit's content
 --   explain          whether each hit says how its score came about
-CREATE FUNCTION rappel.search(
+CREATE FUNCTION search(
     model           text,
     mode            text,
     embedding       real[],
@@ -112,6 +114,7 @@ CREATE FUNCTION rappel.search(
     distance double precision, keyword_score double precision, score double precision, explanation jsonb
 )
 LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
 SET jit = off
 SET plan_cache_mode = force_custom_plan
 -- To start parallel workers takes longer than the part of a search that they would share.
@@ -138,11 +141,11 @@ DECLARE
     worded     record; -- ids, ordinals, scores: what the keyword search found
     top        record; -- ids, ordinals, distances, keyword_scores, scores, near, worded: the hits
 BEGIN
-    PERFORM rappel.require_model(model);
+    PERFORM require_model(model);
     PERFORM set_config('hnsw.ef_search', effort::text, true);
 
     IF mode = 'semantic' THEN
-        SELECT * INTO near FROM rappel.semantic_candidates(query, hits, hits * 3, filter, max_distance, few);
+        SELECT * INTO near FROM semantic_candidates(query, hits, hits * 3, filter, max_distance, few);
         -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
         -- an iterative scan search on for rows that cannot exist.
         SELECT array_agg(t.document_id) AS ids, array_agg(t.ordinal) AS ordinals,
@@ -162,26 +165,26 @@ BEGIN
             LIMIT hits
         ) AS t;
     ELSE
-        SELECT array_agg(w.term), array_agg(w.weight) INTO terms, weights FROM rappel.term_weights(question) AS w;
+        SELECT array_agg(w.term), array_agg(w.weight) INTO terms, weights FROM term_weights(question) AS w;
         average := (
             SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0) FROM rappel.term_statistics AS s WHERE s.term = ''
         );
-        expression := rappel.bm25_expression(terms, weights, k1);
+        expression := bm25_expression(terms, weights, k1);
         IF mode = 'hybrid' THEN
-            SELECT * INTO near FROM rappel.semantic_candidates(query, hits, near_wanted, filter, max_distance, few);
+            SELECT * INTO near FROM semantic_candidates(query, hits, near_wanted, filter, max_distance, few);
         ELSE
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
-                   filter IS NOT NULL AND rappel.few_match(filter, few) AS few_match
+                   filter IS NOT NULL AND few_match(filter, few) AS few_match
             INTO near;
         END IF;
-        SELECT * INTO worded FROM rappel.keyword_candidates(
+        SELECT * INTO worded FROM keyword_candidates(
             terms, weights, expression, k1, b, average, worded_wanted, query, filter, max_distance, near.few_match,
             -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
             -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
             -- word hardly counts where the embeddings decide among them.
             greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(terms) + 1)
                                      ELSE 36000 / (cardinality(terms) + 6) END));
-        EXECUTE rappel.fusion(mode, expression)
+        EXECUTE fusion(mode, expression)
         INTO top
         USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,
               query, k1, b, average, max_distance, semantic_weight, hits;
@@ -197,7 +200,7 @@ BEGIN
            ) END,
            d.metadata, t.distance, t.keyword_score, t.score,
            CASE WHEN explain THEN
-               rappel.explanation(t.document_id, t.ordinal, t.near, t.worded, mode, semantic_weight, terms, weights, average)
+               explanation(t.document_id, t.ordinal, t.near, t.worded, mode, semantic_weight, terms, weights, average)
            END
     FROM unnest(top.ids, top.ordinals, top.distances, top.keyword_scores, top.scores, top.near, top.worded)
          WITH ORDINALITY AS t (document_id, ordinal, distance, keyword_score, score, near, worded, place)

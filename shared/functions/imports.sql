@@ -1,72 +1,12 @@
--- Bulk imports: how far each is, and what became of the lines that need a word of their own.
---
--- The queue says what is to be done, these tables say what has been done, and they alone are believed:
--- a message that comes twice, late or to two workers finds here that its work is over, or in other hands.
-
-CREATE TABLE rappel.imports (
-    id         text COLLATE "C" PRIMARY KEY,
-    source     text        NOT NULL, -- as the caller named it
-    etag       text        NOT NULL, -- of the object that was accepted; another one ends the import
-    bytes      bigint      NOT NULL,
-    queue      text        NOT NULL, -- its messages are there: several queues may share a database
-    created_at timestamptz NOT NULL DEFAULT now(),
-    failure    text,                 -- why all of it ended
-    failed_at  timestamptz
-);
-
--- Part 0 is the plan: the work of cutting the object into the others. It is taken, lost and given up as
--- they are.
---
--- Bytes are counted from the beginning of the text, which of a compressed object is its content. A part
--- has the lines that begin from `first` to before `last`.
-CREATE TABLE rappel.import_parts (
-    import_id    text COLLATE "C" NOT NULL REFERENCES rappel.imports (id) ON DELETE CASCADE,
-    part         integer NOT NULL,
-    first        bigint  NOT NULL,
-    last         bigint  NOT NULL,
-    piece        text,                        -- the object that holds just these bytes; none: the source
-    -- What has been done of it, written together with the documents that it tells of.
-    position     bigint  NOT NULL,            -- where the next line is looked for
-    lines        bigint  NOT NULL DEFAULT 0,  -- before that
-    stored       bigint  NOT NULL DEFAULT 0,
-    unchanged    bigint  NOT NULL DEFAULT 0,
-    refused      bigint  NOT NULL DEFAULT 0,  -- lines that are no documents
-    -- Who is at it. A worker that does not renew its lease is dead, and what it still sends is not taken.
-    worker       text,
-    leased_until timestamptz NOT NULL DEFAULT '-infinity',
-    attempts     integer NOT NULL DEFAULT 0,  -- since `position` last moved
-    receives     integer NOT NULL DEFAULT 0,  -- deliveries of the message of the last attempt
-    failure      text,                        -- why the rest of it was given up
-    finished_at  timestamptz,
-    PRIMARY KEY (import_id, part)
-);
-
--- Lines with an outcome of their own: `refused` ones, of which only some are kept here and all are counted
--- in their part, and documents that could not be stored with their neighbours. These are `retrying` on
--- messages of their own until they are `stored`, `unchanged` or have `failed`.
-CREATE TABLE rappel.import_lines (
-    import_id    text COLLATE "C" NOT NULL,
-    part         integer NOT NULL,
-    position     bigint  NOT NULL,
-    length       integer NOT NULL,
-    line         bigint  NOT NULL,            -- in its part, from 1
-    document_id  text,
-    outcome      text    NOT NULL CHECK (outcome IN ('refused', 'retrying', 'stored', 'unchanged', 'failed')),
-    reason       text    NOT NULL,
-    leased_until timestamptz NOT NULL DEFAULT '-infinity',
-    attempts     integer NOT NULL DEFAULT 0,
-    receives     integer NOT NULL DEFAULT 0,
-    settled_at   timestamptz,
-    PRIMARY KEY (import_id, part, position),
-    FOREIGN KEY (import_id, part) REFERENCES rappel.import_parts (import_id, part) ON DELETE CASCADE
-);
+-- Bulk imports: how far each is, and what became of its lines.
 
 -- A part or a line is given up without a word if its worker died with the last delivery of its message,
 -- or if its import takes longer than the queue keeps messages.
-CREATE FUNCTION rappel.import_parts_now(wanted text, max_receives integer)
+CREATE FUNCTION import_parts_now(wanted text, max_receives integer)
 RETURNS TABLE (part integer, first bigint, last bigint, "position" bigint, lines bigint, stored bigint,
                unchanged bigint, refused bigint, attempts integer, begun boolean, failure text, ended_at timestamptz)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     SELECT p.part, p.first, p.last, p.position, p.lines, p.stored, p.unchanged, p.refused, p.attempts,
            p.worker IS NOT NULL OR p.attempts > 0 OR p.lines > 0,
            CASE WHEN dead THEN
@@ -80,14 +20,15 @@ LANGUAGE sql STABLE AS $$
         SELECT p.finished_at IS NULL AND p.leased_until < now()
                AND (least(p.attempts, p.receives) >= max_receives OR i.created_at < now() - interval '4 days') AS dead
     ) AS d
-    WHERE i.id = wanted
-$$;
+    WHERE i.id = wanted;
+END;
 
 -- The lines with an outcome of their own, as they are now.
-CREATE FUNCTION rappel.import_lines_now(wanted text, max_receives integer)
+CREATE FUNCTION import_lines_now(wanted text, max_receives integer)
 RETURNS TABLE (part integer, "position" bigint, line bigint, document_id text, outcome text, reason text,
                ended_at timestamptz)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     SELECT l.part, l.position, l.line, l.document_id,
            CASE WHEN dead THEN 'failed' ELSE l.outcome END,
            CASE WHEN dead AND l.attempts > 0
@@ -95,23 +36,24 @@ LANGUAGE sql STABLE AS $$
            CASE WHEN dead THEN greatest(l.leased_until, i.created_at) ELSE l.settled_at END
     FROM rappel.imports AS i
     JOIN rappel.import_lines AS l ON l.import_id = i.id
-    JOIN rappel.import_parts_now(wanted, max_receives) AS p ON p.part = l.part
+    JOIN import_parts_now(wanted, max_receives) AS p ON p.part = l.part
     CROSS JOIN LATERAL (
         SELECT l.outcome = 'retrying' AND l.leased_until < now()
                AND (least(l.attempts, l.receives) >= max_receives OR i.created_at < now() - interval '4 days'
                     -- Its message is sent when its part is done.
                     OR (l.attempts = 0 AND p.failure IS NOT NULL)) AS dead
     ) AS d
-    WHERE i.id = wanted
-$$;
+    WHERE i.id = wanted;
+END;
 
 -- The sums of an import.
-CREATE FUNCTION rappel.import_state(wanted text, max_receives integer)
+CREATE FUNCTION import_state(wanted text, max_receives integer)
 RETURNS TABLE (id text, source text, created_at text, ended_at text, seconds double precision, failed boolean,
                begun boolean, planned boolean, ended boolean, bytes bigint, bytes_done bigint, parts bigint,
                parts_done bigint, parts_failed bigint, stored bigint, unchanged bigint, refused bigint,
                retrying bigint)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     SELECT i.id, i.source, to_char(i.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
            CASE WHEN e.ended THEN to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END,
            extract(epoch FROM CASE WHEN e.ended THEN e.at ELSE now() END - i.created_at)::double precision,
@@ -134,32 +76,33 @@ LANGUAGE sql STABLE AS $$
                count(*) FILTER (WHERE p.part > 0 AND p.failure IS NOT NULL) AS parts_failed,
                coalesce(sum(p.stored), 0)::bigint AS stored, coalesce(sum(p.unchanged), 0)::bigint AS unchanged,
                coalesce(sum(p.refused), 0)::bigint AS refused
-        FROM rappel.import_parts_now(wanted, max_receives) AS p
+        FROM import_parts_now(wanted, max_receives) AS p
     ) AS p
     CROSS JOIN (
         SELECT count(*) FILTER (WHERE l.outcome = 'stored') AS stored,
                count(*) FILTER (WHERE l.outcome = 'unchanged') AS unchanged,
                count(*) FILTER (WHERE l.outcome = 'failed') AS failed,
                count(*) FILTER (WHERE l.outcome = 'retrying') AS retrying, max(l.ended_at) AS ended_at
-        FROM rappel.import_lines_now(wanted, max_receives) AS l
+        FROM import_lines_now(wanted, max_receives) AS l
     ) AS l
     CROSS JOIN LATERAL (
         SELECT i.failure IS NOT NULL OR (p.ended AND l.retrying = 0) AS ended,
                coalesce(i.failed_at, greatest(p.ended_at, l.ended_at)) AS at
     ) AS e
-    WHERE i.id = wanted
-$$;
+    WHERE i.id = wanted;
+END;
 
 -- What failed of an import, in the order of its object.
-CREATE FUNCTION rappel.import_failures(wanted text, max_receives integer)
+CREATE FUNCTION import_failures(wanted text, max_receives integer)
 RETURNS TABLE ("offset" bigint, line bigint, document_id text, reason text)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     WITH part AS MATERIALIZED (
         SELECT p.*,
                -- The lines before a part are known once all parts before it are done.
                CASE WHEN bool_and(p.ended_at IS NOT NULL AND p.failure IS NULL) OVER before IS NOT FALSE
                     THEN coalesce(sum(p.lines) OVER before, 0)::bigint END AS lines_before
-        FROM rappel.import_parts_now(wanted, max_receives) AS p
+        FROM import_parts_now(wanted, max_receives) AS p
         WINDOW before AS (ORDER BY p.part ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     )
     SELECT f."offset", f.line, f.document_id, f.reason
@@ -173,21 +116,21 @@ LANGUAGE sql STABLE AS $$
         FROM part AS p WHERE p.failure IS NOT NULL
         UNION ALL
         SELECT l.part, l.position, p.lines_before + l.line, l.document_id, l.reason
-        FROM rappel.import_lines_now(wanted, max_receives) AS l
+        FROM import_lines_now(wanted, max_receives) AS l
         JOIN part AS p ON p.part = l.part
         WHERE l.outcome IN ('refused', 'failed')
     ) AS f
-    ORDER BY f.part, f."offset" NULLS FIRST
-$$;
+    ORDER BY f.part, f."offset" NULLS FIRST;
+END;
 
 -- Opens the plan of each import of `queue` that has not ended, so that it sends its messages again.
-CREATE FUNCTION rappel.reopen_imports(queue text, max_receives integer) RETURNS SETOF text
-LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION reopen_imports(queue text, max_receives integer) RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE
     open text[] := ARRAY(
         SELECT i.id FROM rappel.imports AS i
         WHERE i.queue = reopen_imports.queue AND i.failure IS NULL
-          AND NOT (SELECT s.ended FROM rappel.import_state(i.id, max_receives) AS s)
+          AND NOT (SELECT s.ended FROM import_state(i.id, max_receives) AS s)
     );
 BEGIN
     -- A part that is done sends the messages of its lines when it is done again.
@@ -205,11 +148,12 @@ $$;
 -- Finds work that nobody has touched for `silence` seconds in an import of `queue` of which nothing else was
 -- touched either, such as a part whose message was given up because its workers died before they took it. Answers
 -- what is to be sent again, a few at a time; a message too many does no harm.
-CREATE FUNCTION rappel.forgotten_work(
+CREATE FUNCTION forgotten_work(
     wanted text, queue text, max_receives integer, silence double precision
 )
 RETURNS TABLE (part integer, "position" bigint, reason text)
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
     WITH silent AS MATERIALIZED (
         SELECT i.id
         FROM rappel.imports AS i
@@ -247,5 +191,5 @@ LANGUAGE sql VOLATILE AS $$
     )
     SELECT part.part, NULL::bigint, NULL::text FROM part
     UNION ALL
-    SELECT line.part, line.position, line.reason FROM line
-$$;
+    SELECT line.part, line.position, line.reason FROM line;
+END;

@@ -2,32 +2,35 @@
 
 -- The nearest chunks in the order of the index. Nothing is joined here: a join around the
 -- `ORDER BY ... LIMIT` can make the planner leave the index.
-CREATE FUNCTION rappel.nearest(query halfvec, candidates integer)
+CREATE FUNCTION nearest(query halfvec, candidates integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     SELECT c.document_id, c.ordinal, c.embedding <=> query
     FROM rappel.chunks AS c
     ORDER BY c.embedding <=> query
-    LIMIT candidates
-$$;
+    LIMIT candidates;
+END;
 
 -- The nearest chunks whose document's metadata contains `filter`. The filter is a scalar subquery,
 -- not a join, so that the index is still walked in its order.
-CREATE FUNCTION rappel.nearest_filtered(query halfvec, candidates integer, filter jsonb)
+CREATE FUNCTION nearest_filtered(query halfvec, candidates integer, filter jsonb)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     SELECT c.document_id, c.ordinal, c.embedding <=> query
     FROM rappel.chunks AS c
     WHERE (SELECT d.metadata @> filter FROM rappel.documents AS d WHERE d.id = c.document_id)
     ORDER BY c.embedding <=> query
-    LIMIT candidates
-$$;
+    LIMIT candidates;
+END;
 
 -- The nearest documents by reading every matching chunk, but at most `most` if that is not null: exact, and faster
 -- than the index when few chunks match. `matching` is how many were read.
-CREATE FUNCTION rappel.nearest_exact(query halfvec, hits integer, filter jsonb, most integer)
+CREATE FUNCTION nearest_exact(query halfvec, hits integer, filter jsonb, most integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision, matching bigint)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     WITH matching AS MATERIALIZED (
         SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
         FROM rappel.documents AS d
@@ -42,15 +45,27 @@ LANGUAGE sql STABLE AS $$
         ORDER BY m.document_id, m.distance
     ) AS b
     ORDER BY b.distance, b.document_id
-    LIMIT hits
-$$;
+    LIMIT hits;
+END;
+
+-- The nearest chunks by comparing with every one: what a search should find.
+CREATE FUNCTION nearest_of_all(embedding real[], candidates integer)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT c.document_id, c.ordinal, c.embedding <=> nearest_of_all.embedding::halfvec
+    FROM rappel.chunks AS c
+    -- The 0 that is added keeps the planner from the index.
+    ORDER BY (c.embedding <=> nearest_of_all.embedding::halfvec) + 0
+    LIMIT candidates;
+END;
 
 -- Whether more than `few` chunks match, as the planner guesses from its statistics: to count them takes longer
 -- than to search among them. A guess may be wrong by the half, so only twice as many are called many. Where it is
 -- wrong, few matches are found by way of the index, with its recall, or many are counted in vain.
 -- Volatile, because EXPLAIN may not be run by a function that is not.
-CREATE FUNCTION rappel.many_match(filter jsonb, few integer) RETURNS boolean
-LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION many_match(filter jsonb, few integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE
     plan json;
 BEGIN
@@ -63,10 +78,10 @@ END
 $$;
 
 -- Whether at most `few` chunks match.
-CREATE FUNCTION rappel.few_match(filter jsonb, few integer) RETURNS boolean
-LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION few_match(filter jsonb, few integer) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 BEGIN
-    RETURN NOT rappel.many_match(filter, few) AND (
+    RETURN NOT many_match(filter, few) AND (
         SELECT count(*) <= few
         FROM (
             SELECT FROM rappel.documents AS d
@@ -80,22 +95,22 @@ $$;
 
 -- The nearest chunks until they belong to `wanted` documents, at first `candidates` of them. Where at most `few`
 -- chunks match the filter, all of them are compared; `few_match` says so.
-CREATE FUNCTION rappel.semantic_candidates(
+CREATE FUNCTION semantic_candidates(
     query halfvec, wanted integer, candidates integer, filter jsonb, max_distance double precision, few integer,
     OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean
 )
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
     at_first  CONSTANT integer := candidates;
     exact     boolean := false;
     documents integer := 0;
 BEGIN
     few_match := false;
-    IF filter IS NOT NULL AND NOT rappel.many_match(filter, few) THEN
+    IF filter IS NOT NULL AND NOT many_match(filter, few) THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
                coalesce(max(n.matching), 0) <= few
         INTO ids, ordinals, distances, few_match
-        FROM rappel.nearest_exact(query, greatest(wanted, candidates), filter, few + 1) AS n;
+        FROM nearest_exact(query, greatest(wanted, candidates), filter, few + 1) AS n;
         IF few_match THEN
             RETURN;
         END IF;
@@ -104,11 +119,11 @@ BEGIN
         IF filter IS NULL THEN
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
             INTO ids, ordinals, distances, documents
-            FROM rappel.nearest(query, candidates) AS n;
+            FROM nearest(query, candidates) AS n;
         ELSE
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance), count(DISTINCT n.document_id)
             INTO ids, ordinals, distances, documents
-            FROM rappel.nearest_filtered(query, candidates, filter) AS n;
+            FROM nearest_filtered(query, candidates, filter) AS n;
         END IF;
         EXIT WHEN documents >= wanted;
         -- The rest is farther than the caller wants.
@@ -122,7 +137,7 @@ BEGIN
     IF exact THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM rappel.nearest_exact(query, greatest(wanted, at_first), coalesce(filter, '{}'), NULL) AS n;
+        FROM nearest_exact(query, greatest(wanted, at_first), coalesce(filter, '{}'), NULL) AS n;
     END IF;
 END
 $$;

@@ -1,17 +1,18 @@
 -- Upserts a batch of documents with their chunks and says which are new.
 --
 -- One call is one statement, so it is atomic and takes one round trip whatever stands between the
--- client and the server. The arrays `ids` to `hashes` have one element a document; `chunk_documents`
+-- client and the server. The arrays `ids` to `text_hashes` have one element a document; `chunk_documents`
 -- holds, for each chunk, its document's position in `ids` (from 1), and `chunk_embeddings` holds all
 -- embeddings end to end. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks end to end,
 -- `chunk_distinct` how many are each chunk's.
-CREATE FUNCTION rappel.upsert(
+CREATE FUNCTION upsert(
     model             text,
     ids               text[],
     titles            text[],
     contents          text[],
     metadatas         text[],
     hashes            bytea[],
+    text_hashes       bytea[],
     chunk_documents   integer[],
     chunk_ordinals    integer[],
     chunk_starts      integer[],
@@ -22,24 +23,26 @@ CREATE FUNCTION rappel.upsert(
     chunk_terms       text[],
     chunk_frequencies smallint[]
 ) RETURNS TABLE (document_id text, created boolean)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
     width integer := (SELECT dimensions FROM rappel.model);
 BEGIN
-    PERFORM rappel.require_model(model);
+    PERFORM require_model(model);
 
     -- Rows are locked in the order of their ids, so two batches that share documents cannot deadlock.
     RETURN QUERY
-    INSERT INTO rappel.documents AS d (id, title, content, metadata, content_hash)
-    SELECT u.id, u.title, u.content, u.metadata::jsonb, u.hash
-    FROM unnest(ids, titles, contents, metadatas, hashes) AS u (id, title, content, metadata, hash)
+    INSERT INTO rappel.documents AS d (id, title, content, metadata, content_hash, text_hash)
+    SELECT u.id, u.title, u.content, u.metadata::jsonb, u.hash, u.text_hash
+    FROM unnest(ids, titles, contents, metadatas, hashes, text_hashes)
+         AS u (id, title, content, metadata, hash, text_hash)
     ORDER BY u.id COLLATE "C"
     ON CONFLICT (id) DO UPDATE
         SET title = excluded.title,
             content = excluded.content,
             metadata = excluded.metadata,
             content_hash = excluded.content_hash,
+            text_hash = excluded.text_hash,
             updated_at = now()
     RETURNING d.id, d.xmax = 0;
 

@@ -2,9 +2,10 @@
 
 -- The question's terms that any chunk has, the rarest first, with their weight in BM25:
 -- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have.
-CREATE FUNCTION rappel.term_weights(question text[])
+CREATE FUNCTION term_weights(question text[])
 RETURNS TABLE (term text, weight double precision)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     WITH corpus AS MATERIALIZED (
         SELECT sum(s.chunks)::double precision AS chunks FROM rappel.term_statistics AS s WHERE s.term = ''
     )
@@ -14,22 +15,23 @@ LANGUAGE sql STABLE AS $$
     WHERE q.term <> '' -- whose statistics are those of all chunks
     GROUP BY q.term, corpus.chunks
     HAVING sum(s.chunks) > 0
-    ORDER BY 2 DESC, 1
-$$;
+    ORDER BY 2 DESC, 1;
+END;
 
 -- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a term:
 -- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
 -- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
 -- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
-CREATE FUNCTION rappel.bm25_expression(
+CREATE FUNCTION bm25_expression(
     terms text[], weights double precision[], k1 double precision
 ) RETURNS text
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
     SELECT coalesce(string_agg(format(
         'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
         q.weight * (k1 + 1), q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
-    FROM unnest(terms, weights) AS q (term, weight)
-$$;
+    FROM unnest(terms, weights) AS q (term, weight);
+END;
 
 -- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and
 -- `weights` are sorted by descending weight, `remaining` is the sum from `place` on. Null if they
@@ -37,11 +39,11 @@ $$;
 --
 -- GIN enumerates only the rarest terms without which the query cannot be true and skips through the
 -- lists of the others, which is what the MaxScore algorithm does.
-CREATE FUNCTION rappel.reaching(
+CREATE FUNCTION reaching(
     terms text[], weights double precision[], threshold double precision,
     place integer, remaining double precision
 ) RETURNS text
-LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path FROM CURRENT AS $$
 DECLARE
     head    text;
     with_it text;
@@ -53,8 +55,8 @@ BEGIN
         RETURN NULL;
     END IF;
     head    := quote_literal(terms[place]);
-    with_it := rappel.reaching(terms, weights, threshold - weights[place], place + 1, remaining - weights[place]);
-    without := rappel.reaching(terms, weights, threshold, place + 1, remaining - weights[place]);
+    with_it := reaching(terms, weights, threshold - weights[place], place + 1, remaining - weights[place]);
+    without := reaching(terms, weights, threshold, place + 1, remaining - weights[place]);
     IF with_it IS NULL THEN
         RETURN without;
     END IF;
@@ -70,19 +72,19 @@ $$;
 -- there are enough documents; only these chunks are scored. Questions of very common words match tens of
 -- thousands of chunks. Cutting them off in whatever order they lie is harmless only for the last of the
 -- steps, so each step adds to the ones before it, and all of them share one limit.
---   expression  see `rappel.bm25_expression`
+--   expression  see `bm25_expression`
 --   k1, b       BM25's parameters
 --   average     the mean length of all chunks
 --   few_match   whether so few chunks match the filter that each is scored
 --   affordable  the most chunks to score, unless few match the filter
-CREATE FUNCTION rappel.keyword_candidates(
+CREATE FUNCTION keyword_candidates(
     terms text[], weights double precision[], expression text,
     k1 double precision, b double precision, average double precision,
     wanted integer, query halfvec, filter jsonb, max_distance double precision, few_match boolean,
     affordable integer,
     OUT ids text[], OUT ordinals integer[], OUT scores double precision[]
 )
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
     -- More terms make the tsquery grow beyond what it saves.
     most      CONSTANT integer := 5;
@@ -90,7 +92,7 @@ DECLARE
     -- Occurrences of the question's words in so few chunks that each of them is scored, in 1 or 2 ms.
     rare      CONSTANT integer := 500;
     total     double precision := (SELECT sum(w) FROM unnest(weights[1:most]) AS w);
-    questions text[] := ARRAY(SELECT rappel.reaching(terms[1:most], weights[1:most], share * total, 1, total)
+    questions text[] := ARRAY(SELECT reaching(terms[1:most], weights[1:most], share * total, 1, total)
                               FROM unnest(shares) AS share)
         || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms[1:most]) AS t), '|')
         || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms) AS t), '|');

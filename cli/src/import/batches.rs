@@ -1,0 +1,220 @@
+//! Lines to batches of documents, of which the later one of two with one id is stored last.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
+    sync::{Condvar, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use anyhow::bail;
+use shared::{
+    documents::{LINE_LIMIT, Prepared},
+    records::Line,
+};
+use tokio::sync::mpsc;
+
+use super::{
+    source::Source,
+    tally::{Replaced, Tally},
+};
+use crate::setup::threads;
+
+/// Documents that are looked up, embedded and stored together, at first and at most. Few at first keep all cores
+/// busy with a small import; of many, more are of like length, so that less of an inference is padding. A batch
+/// that is killed is done again.
+const SIZE: (usize, usize) = (128, 512);
+
+/// The part of what a core has done so far that its next batch may be, lest one core be the last for long.
+const SHARE: usize = 8;
+
+/// How often a reader that waits for a batch looks whether its worker still lives.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Documents with the number of their batch.
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    pub(super) documents: Vec<Prepared>,
+}
+
+/// Which batches are stored.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// By their numbers, with the hashes of the ids that were stored already as they are.
+    batches: Mutex<HashMap<u64, HashSet<u64>>>,
+    one_more: Condvar,
+    hasher: RandomState,
+}
+
+/// Where an id was seen last.
+struct Seen {
+    line: u64,
+    /// A part of the document's hash.
+    document: u64,
+    batch: u64,
+}
+
+/// Reads the lines of a file and sends them on in batches.
+pub(super) struct Batches<'a> {
+    strict: bool,
+    tally: &'a Tally,
+    stored: &'a Stored,
+    sender: mpsc::Sender<Numbered>,
+    batch: Vec<Prepared>,
+    number: u64,
+    sent: usize,
+    /// By the hashes of the ids.
+    seen: HashMap<u64, Seen>,
+}
+
+impl Stored {
+    /// Says that a batch is stored, of which the documents `unchanged` were before.
+    pub(super) fn add<'a>(&self, number: u64, unchanged: impl Iterator<Item = &'a str>) {
+        let unchanged = unchanged.map(|id| self.hasher.hash_one(id)).collect();
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.insert(number, unchanged);
+        self.one_more.notify_all();
+    }
+
+    /// Waits until a batch is stored, and answers whether the document with the hash `id` was before; nothing if its
+    /// worker stopped.
+    fn wait(&self, number: u64, id: u64, has_stopped: impl Fn() -> bool) -> Option<bool> {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(unchanged) = batches.get(&number) {
+                return Some(unchanged.contains(&id));
+            }
+            if has_stopped() {
+                return None;
+            }
+            let waited = self.one_more.wait_timeout(batches, LOOK);
+            batches = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl<'a> Batches<'a> {
+    pub(super) fn new(
+        strict: bool,
+        tally: &'a Tally,
+        stored: &'a Stored,
+        sender: mpsc::Sender<Numbered>,
+    ) -> Self {
+        Self {
+            strict,
+            tally,
+            stored,
+            sender,
+            batch: Vec::new(),
+            number: 0,
+            sent: 0,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Reads the file to its end, or until nobody takes batches any more.
+    pub(super) fn read(mut self, mut source: Source) -> anyhow::Result<()> {
+        while let Some(line) = source.lines.next() {
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    self.tally.broken(error.to_string(), &source.bar);
+                    break;
+                }
+            };
+            let number = line.number;
+            match document(line) {
+                Ok(document) => {
+                    if !self.add(document, number, &source) {
+                        return Ok(());
+                    }
+                }
+                Err(reason) if self.strict => bail!("line {number}: {reason}"),
+                Err(reason) => self.tally.bad(number, reason, &source.bar),
+            }
+            if self.batch.len() >= size(self.sent, threads()) {
+                source.show();
+                if !self.send() {
+                    return Ok(());
+                }
+            }
+        }
+        self.send();
+        Ok(())
+    }
+
+    /// Puts a document into the batch; false if nobody takes batches any more.
+    fn add(&mut self, document: Prepared, line: u64, source: &Source) -> bool {
+        let id = self.stored.hasher.hash_one(document.id());
+        let seen = Seen {
+            line,
+            document: self.stored.hasher.hash_one(document.hash()),
+            batch: self.number,
+        };
+        let hash = seen.document;
+        match self.seen.insert(id, seen) {
+            None => self.batch.push(document),
+            Some(earlier) if earlier.document == hash => {
+                self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
+                // It is where it was.
+                self.seen
+                    .entry(id)
+                    .and_modify(|seen| seen.batch = earlier.batch);
+            }
+            Some(earlier) => {
+                if earlier.batch == self.number {
+                    self.batch.retain(|other| other.id() != document.id());
+                } else if !self.take_back(&earlier, id) {
+                    return false;
+                }
+                let replaced = Replaced {
+                    id: document.id().to_owned(),
+                    line: earlier.line,
+                    by: line,
+                };
+                self.tally.replaced(replaced, &source.bar);
+                self.batch.push(document);
+            }
+        }
+        true
+    }
+
+    /// Waits for the batch of an earlier document, lest it be stored later, and counts it no more.
+    fn take_back(&self, earlier: &Seen, id: u64) -> bool {
+        let has_stopped = || self.sender.is_closed();
+        let Some(was_unchanged) = self.stored.wait(earlier.batch, id, has_stopped) else {
+            return false;
+        };
+        let counted = if was_unchanged {
+            &self.tally.unchanged
+        } else {
+            &self.tally.stored
+        };
+        counted.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Sends the batch; false if every worker stopped, one of which says why.
+    fn send(&mut self) -> bool {
+        let batch = Numbered {
+            number: self.number,
+            documents: std::mem::take(&mut self.batch),
+        };
+        self.number += 1;
+        self.sent += batch.documents.len();
+        self.sender.blocking_send(batch).is_ok()
+    }
+}
+
+fn document(line: Line) -> Result<Prepared, String> {
+    match line.text {
+        Some(text) => Prepared::read(&text),
+        None => Err(format!("is longer than {LINE_LIMIT} bytes")),
+    }
+}
+
+/// Documents of the next batch, when so many have been sent to so many cores.
+fn size(sent: usize, threads: usize) -> usize {
+    let (first, most) = SIZE;
+    (sent / (SHARE * threads)).clamp(first, most)
+}

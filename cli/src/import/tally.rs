@@ -1,0 +1,146 @@
+//! What became of the lines of an import.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use indicatif::ProgressBar;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::terminal::note;
+
+/// Bad lines, and lines that replace others, that are told one by one.
+const TOLD: usize = 20;
+
+/// What has been done so far. Each line is one of stored, unchanged, replaced and bad.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) stored: AtomicU64,
+    pub(super) chunks: AtomicU64,
+    pub(super) unchanged: AtomicU64,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    bad: Vec<Bad>,
+    replaced: Vec<Replaced>,
+    /// Why the file could not be read to its end.
+    broken: Option<String>,
+}
+
+/// A line that is no document.
+#[derive(Clone, Debug, Serialize)]
+struct Bad {
+    line: u64,
+    reason: String,
+}
+
+/// A line whose document gave way to that of a later line with the same id.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Replaced {
+    pub(super) id: String,
+    pub(super) line: u64,
+    pub(super) by: u64,
+}
+
+impl Tally {
+    pub(super) fn bad(&self, line: u64, reason: String, bar: &ProgressBar) {
+        let mut notes = self.notes();
+        if notes.bad.len() < TOLD {
+            bar.suspend(|| note(&format!("line {line}: {reason}")));
+        }
+        notes.bad.push(Bad { line, reason });
+    }
+
+    pub(super) fn replaced(&self, replaced: Replaced, bar: &ProgressBar) {
+        let mut notes = self.notes();
+        if notes.replaced.len() < TOLD {
+            let Replaced { id, line, by } = &replaced;
+            bar.suspend(|| {
+                note(&format!(
+                    "line {by} replaces line {line}: both have the id {id}"
+                ))
+            });
+        }
+        notes.replaced.push(replaced);
+    }
+
+    pub(super) fn broken(&self, reason: String, bar: &ProgressBar) {
+        bar.suspend(|| note(&format!("the file cannot be read further: {reason}")));
+        self.notes().broken = Some(reason);
+    }
+
+    /// Says how many were not told.
+    pub(super) fn tell_rest(&self) {
+        let notes = self.notes();
+        if notes.bad.len() > TOLD {
+            note(&format!(
+                "and {} more bad lines; --json lists them all",
+                notes.bad.len() - TOLD
+            ));
+        }
+        if notes.replaced.len() > TOLD {
+            note(&format!(
+                "and {} more lines that replace others; --json lists them all",
+                notes.replaced.len() - TOLD
+            ));
+        }
+    }
+
+    /// The exit status: 0 if every line is stored, 3 if some are not, 1 if none is.
+    pub(super) fn status(&self) -> u8 {
+        let notes = self.notes();
+        if notes.bad.is_empty() && notes.replaced.is_empty() && notes.broken.is_none() {
+            0
+        } else if count(&self.stored) + count(&self.unchanged) > 0 {
+            3
+        } else {
+            1
+        }
+    }
+
+    pub(super) fn json(&self, loading: Duration, indexing: Duration) -> Value {
+        let notes = self.notes();
+        json!({
+            "documents": count(&self.stored),
+            "chunks": count(&self.chunks),
+            "unchanged": count(&self.unchanged),
+            "bad_lines": notes.bad.len(),
+            "replaced_lines": notes.replaced.len(),
+            "bad": notes.bad,
+            "replaced": notes.replaced,
+            "broken": notes.broken,
+            "loading_s": loading.as_secs_f64(),
+            "indexing_s": indexing.as_secs_f64(),
+        })
+    }
+
+    pub(super) fn text(&self, loading: Duration, indexing: Duration) -> String {
+        let notes = self.notes();
+        let (stored, seconds) = (count(&self.stored), loading.as_secs_f64());
+        format!(
+            "{stored} documents stored in {} chunks, {} unchanged, {} bad lines, {} replaced lines; {seconds:.0} s at \
+             {:.0} documents a second, index {:.0} s",
+            count(&self.chunks),
+            count(&self.unchanged),
+            notes.bad.len(),
+            notes.replaced.len(),
+            stored as f64 / seconds.max(0.001),
+            indexing.as_secs_f64(),
+        )
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

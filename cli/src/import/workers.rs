@@ -1,0 +1,130 @@
+//! The tasks that embed and store the batches of an import.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use indicatif::ProgressBar;
+use shared::{
+    config::ModelConfig,
+    database::Database,
+    documents::{self, Compared, Prepared},
+    embedder::Embedder,
+};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::{JoinSet, spawn_blocking},
+};
+
+use super::{
+    batches::{Batches, Numbered, Stored},
+    source::Source,
+    tally::Tally,
+};
+use crate::setup::{Setup, threads};
+
+/// Loads all documents of a file.
+pub(super) async fn load(
+    setup: &Setup,
+    database: &Arc<Database>,
+    source: Source,
+    strict: bool,
+    tally: &Arc<Tally>,
+) -> anyhow::Result<()> {
+    let (sender, receiver) = mpsc::channel(threads());
+    let receiver = Arc::new(Mutex::new(receiver));
+    let stored = Arc::new(Stored::default());
+    let embedders = embedders(setup).await?;
+    let mut tasks = JoinSet::new();
+    // Two workers share an embedder: one embeds while the other waits for the database. They wait for
+    // batches in this order, so that each embedder has one before any has two.
+    for embedder in embedders.iter().chain(&embedders) {
+        let worker = Worker {
+            database: Arc::clone(database),
+            embedder: Arc::clone(embedder),
+            tally: Arc::clone(tally),
+            stored: Arc::clone(&stored),
+            bar: source.bar.clone(),
+        };
+        tasks.spawn(worker.run(Arc::clone(&receiver)));
+    }
+    drop(receiver);
+    let tally = Arc::clone(tally);
+    // On a thread that is left behind if the import is interrupted: a pipe may never say another word.
+    let reading =
+        spawn_blocking(move || Batches::new(strict, &tally, &stored, sender).read(source));
+    while let Some(outcome) = tasks.join_next().await {
+        outcome??;
+    }
+    reading.await?
+}
+
+async fn embedders(setup: &Setup) -> anyhow::Result<Vec<Arc<Embedder>>> {
+    let mut embedders = Vec::new();
+    for _ in 0..threads() {
+        // One thread an embedder and one embedder a core: passages a second grow with the cores.
+        let config = ModelConfig {
+            threads: 1,
+            ..setup.model.clone()
+        };
+        let embedder = spawn_blocking(move || Embedder::load(&config)).await??;
+        embedders.push(Arc::new(embedder));
+    }
+    Ok(embedders)
+}
+
+/// Stores batches until there are no more.
+struct Worker {
+    database: Arc<Database>,
+    embedder: Arc<Embedder>,
+    tally: Arc<Tally>,
+    stored: Arc<Stored>,
+    bar: ProgressBar,
+}
+
+impl Worker {
+    async fn run(self, batches: Arc<Mutex<mpsc::Receiver<Numbered>>>) -> anyhow::Result<()> {
+        loop {
+            let next = batches.lock().await.recv().await;
+            let Some(batch) = next else {
+                return Ok(());
+            };
+            self.store(batch).await?;
+        }
+    }
+
+    async fn store(&self, batch: Numbered) -> anyhow::Result<()> {
+        let mut compared = Compared::with_stored(&self.database, batch.documents).await?;
+        let model = &self.embedder.manifest().name;
+        loop {
+            compared = compared.embedded(|new| self.embed(new)).await?;
+            let (stored, chunks) = (compared.to_store(), compared.chunks());
+            if documents::load(&self.database, model, &mut compared).await? {
+                self.count(stored, chunks, compared.unchanged());
+                self.stored.add(batch.number, compared.unchanged_ids());
+                return Ok(());
+            }
+            compared = compared.with_all_texts();
+        }
+    }
+
+    async fn embed(&self, mut documents: Vec<Prepared>) -> anyhow::Result<Vec<Prepared>> {
+        let embedder = Arc::clone(&self.embedder);
+        let embed = move || {
+            Prepared::embed(&embedder, &mut documents)?;
+            anyhow::Ok(documents)
+        };
+        spawn_blocking(embed).await?
+    }
+
+    fn count(&self, stored: usize, chunks: usize, unchanged: usize) {
+        let tally = &self.tally;
+        tally.chunks.fetch_add(chunks as u64, Ordering::Relaxed);
+        tally
+            .unchanged
+            .fetch_add(unchanged as u64, Ordering::Relaxed);
+        let stored = stored as u64;
+        let total = tally.stored.fetch_add(stored, Ordering::Relaxed) + stored;
+        let rate = total as f64 / self.bar.elapsed().as_secs_f64();
+        self.bar
+            .set_message(format!("{total} documents, {rate:.0}/s"));
+    }
+}

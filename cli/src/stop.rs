@@ -1,0 +1,110 @@
+//! Ctrl-C and SIGTERM, at any moment of a command.
+
+use std::{fmt, io, process};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::terminal::note;
+
+/// Whether the command is to end. Listening for the signals replaces what a shell has set for them: it lets
+/// background jobs ignore SIGINT.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(watch::Receiver<Option<Interrupted>>);
+
+/// The signal that ended a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    /// Ctrl-C.
+    Int,
+    /// SIGTERM.
+    Term,
+}
+
+impl Stop {
+    /// Listens until the process ends. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let mut int = signal(SignalKind::interrupt())?;
+        let mut term = signal(SignalKind::terminate())?;
+        let (sender, receiver) = watch::channel(None);
+        tokio::spawn(async move {
+            loop {
+                let interrupted = tokio::select! {
+                    _ = int.recv() => Interrupted::Int,
+                    _ = term.recv() => Interrupted::Term,
+                };
+                if sender.borrow().is_some() {
+                    note("stopped at once");
+                    process::exit(i32::from(interrupted.status()));
+                }
+                sender.send_replace(Some(interrupted));
+            }
+        });
+        Ok(Self(receiver))
+    }
+
+    /// For work that whoever called it drops at a signal.
+    pub(crate) fn never() -> Self {
+        Self(watch::channel(None).1)
+    }
+
+    /// Waits for the first signal.
+    pub(crate) async fn requested(&self) -> Interrupted {
+        let mut receiver = self.0.clone();
+        let requested = receiver.wait_for(Option::is_some).await;
+        match requested.map(|requested| *requested) {
+            Ok(Some(interrupted)) => interrupted,
+            // Nobody listens.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Does `work`, or drops it at the first signal.
+    ///
+    /// # Errors
+    /// Those of `work`, or [`Interrupted`].
+    pub(crate) async fn or<T>(
+        &self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        tokio::select! {
+            outcome = work => outcome,
+            interrupted = self.requested() => Err(interrupted.into()),
+        }
+    }
+}
+
+impl Interrupted {
+    /// The exit status of a process that a signal ended, as shells tell it.
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            Self::Int => 130,
+            Self::Term => 143,
+        }
+    }
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// An outcome that has been told already, with the exit status that tells it once more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended(pub(crate) u8);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended with {}", self.0)
+    }
+}
+
+impl std::error::Error for Ended {}

@@ -1,0 +1,180 @@
+//! What the terminal shows. Stored texts, titles, ids and messages of servers are other people's: on their way
+//! out they lose what would command the terminal, wherever a command prints them.
+
+use std::{
+    borrow::Cow,
+    env, fmt,
+    io::{self, IsTerminal as _, Write},
+};
+
+use serde::Serialize;
+
+/// The standard output, for answers; [`note`] is for all else.
+pub(crate) struct Out {
+    out: io::Stdout,
+    coloured: bool,
+}
+
+/// How a text stands out, where colours are shown.
+#[derive(Clone, Copy)]
+pub(crate) enum Style {
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+}
+
+/// The reader of the output has gone, as `head` does: a reason to stop, and none to complain.
+#[derive(Debug)]
+struct Closed;
+
+/// The standard output.
+pub(crate) fn out() -> Out {
+    let out = io::stdout();
+    let coloured = out.is_terminal() && wants_colours();
+    Out { out, coloured }
+}
+
+/// Says something to the person at the terminal; stdout is for answers.
+pub(crate) fn note(text: &str) {
+    // A closed stderr is no reason to stop.
+    let _ = writeln!(io::stderr(), "{}", harmless(text));
+}
+
+/// Whether an error is that the reader of the output has gone.
+pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let inner = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        matches!(inner, Some(inner) if inner.is::<Closed>())
+    })
+}
+
+impl Out {
+    /// Writes a text that stands out.
+    pub(crate) fn styled(&mut self, style: Style, text: &impl fmt::Display) -> io::Result<()> {
+        if !self.coloured {
+            return write!(self, "{text}");
+        }
+        self.raw(style.code().as_bytes())?;
+        write!(self, "{text}")?;
+        self.raw(b"\x1b[0m")
+    }
+
+    /// Writes a value as JSON of several lines.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let json = serde_json::to_string_pretty(value)?;
+        writeln!(self, "{}", escaped(&json))
+    }
+
+    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes).map_err(ended)
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match harmless(&String::from_utf8_lossy(bytes)) {
+            Cow::Borrowed(_) => self.raw(bytes)?,
+            Cow::Owned(text) => self.raw(text.as_bytes())?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush().map_err(ended)
+    }
+}
+
+impl Style {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "\x1b[1m",
+            Self::Dim => "\x1b[2m",
+            Self::Red => "\x1b[31m",
+            Self::Green => "\x1b[32m",
+            Self::Yellow => "\x1b[33m",
+        }
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader of the output has gone")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+fn ended(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, Closed),
+        _ => error,
+    }
+}
+
+/// Whether the user wants colours: <https://no-color.org>.
+fn wants_colours() -> bool {
+    let set = |variable| env::var_os(variable).filter(|value| !value.is_empty());
+    set("NO_COLOR").is_none() && set("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
+/// Whether a terminal takes a character as a command: all of C0 but line breaks and tabs, DEL, and C1.
+fn is_command(c: char) -> bool {
+    c.is_control() && !"\n\t".contains(c)
+}
+
+/// A text with replacement characters in place of commands. A line break may be written `\r\n`.
+fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("\r\n", "\n");
+    Cow::Owned(text.replace(is_command, "\u{fffd}"))
+}
+
+/// JSON whose strings hold no commands but as escapes; serde writes those of C0 so already.
+fn escaped(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_command) {
+        return Cow::Borrowed(json);
+    }
+    let escape = |c: char| {
+        if is_command(c) {
+            format!("\\u{:04x}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    };
+    Cow::Owned(json.chars().map(escape).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        let evil = "a\x1b]0;title\x07b\x1b[2Jc\u{9b}31md\x7f\r\0\u{8}";
+        let shown = harmless(evil);
+        assert!(!shown.contains(is_command), "{shown:?}");
+        for part in ["a", "b", "[2J", "c", "31m"] {
+            assert!(shown.contains(part), "{shown:?}");
+        }
+        for text in ["", "été\n\tà Noël", "日本語 ﷺ 👩‍🚒"] {
+            assert_eq!(harmless(text), text);
+        }
+        assert_eq!(harmless("one\r\ntwo"), "one\ntwo");
+    }
+
+    #[test]
+    fn json_is_the_same_value() {
+        let value = serde_json::json!({ "text": "a\x1b[31m\u{9b}\x7f\n" });
+        let json = serde_json::to_string_pretty(&value).expect("it is JSON");
+        let shown = escaped(&json);
+        assert!(!shown.contains(is_command), "{shown:?}");
+        let back: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON still");
+        assert_eq!(back, value);
+    }
+}

@@ -1,0 +1,135 @@
+//! The elements of a JSON array, a line each.
+
+use std::io::{self, BufRead, Read};
+
+/// Reads an array as the lines of its elements, without holding more of it than a buffer.
+pub(super) struct Elements<R> {
+    source: R,
+    place: Place,
+    /// Line breaks that were read, and that were written.
+    line: u64,
+    written: u64,
+    out: Vec<u8>,
+    /// How much of `out` was handed over.
+    taken: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Before,
+    Between,
+    Within { depth: u32, text: Text },
+    After,
+    Over,
+}
+
+/// Where in a string a place is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    Out,
+    In,
+    Escape,
+}
+
+impl<R: BufRead> Elements<R> {
+    pub(super) fn new(source: R) -> Self {
+        Self {
+            source,
+            place: Place::Before,
+            line: 0,
+            written: 0,
+            out: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    /// Reads on; the array may end without having been closed.
+    fn fill(&mut self) -> io::Result<()> {
+        self.out.clear();
+        self.taken = 0;
+        let buffer = self.source.fill_buf()?;
+        let length = buffer.len();
+        if length == 0 {
+            return self.end();
+        }
+        let bytes = buffer.to_vec();
+        self.source.consume(length);
+        for byte in bytes {
+            self.next(byte);
+            self.line += u64::from(byte == b'\n');
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.place, Place::Over) {
+            Place::After | Place::Over => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the JSON array is not closed: the file is not whole",
+            )),
+        }
+    }
+
+    fn next(&mut self, byte: u8) {
+        match self.place {
+            Place::Before if byte == b'[' => self.place = Place::Between,
+            Place::Between if byte == b']' => self.place = Place::After,
+            Place::Between if byte == b',' || byte.is_ascii_whitespace() => {}
+            Place::Between => {
+                while self.written < self.line {
+                    self.line_break();
+                }
+                self.place = Place::Within {
+                    depth: 0,
+                    text: Text::Out,
+                };
+                self.next(byte);
+            }
+            Place::Within { depth, text } => self.within(byte, depth, text),
+            // What follows an array is lines, which will be refused.
+            Place::After if !byte.is_ascii_whitespace() || byte == b'\n' => self.out.push(byte),
+            Place::Before | Place::After | Place::Over => {}
+        }
+    }
+
+    fn within(&mut self, byte: u8, depth: u32, text: Text) {
+        let (depth, text) = match (text, byte) {
+            (Text::Out, b',') if depth == 0 => return self.close(Place::Between),
+            (Text::Out, b']') if depth == 0 => return self.close(Place::After),
+            (Text::Out, b'{' | b'[') => (depth.saturating_add(1), text),
+            (Text::Out, b'}' | b']') => (depth.saturating_sub(1), text),
+            (Text::In, b'\\') => (depth, Text::Escape),
+            (Text::In, b'"') => (depth, Text::Out),
+            (Text::Out, b'"') | (Text::Escape, _) => (depth, Text::In),
+            _ => (depth, text),
+        };
+        // No string of JSON has a line break in it.
+        let is_break = matches!(byte, b'\n' | b'\r');
+        self.out.push(if is_break { b' ' } else { byte });
+        self.place = Place::Within { depth, text };
+    }
+
+    fn close(&mut self, place: Place) {
+        self.line_break();
+        self.place = place;
+    }
+
+    fn line_break(&mut self) {
+        self.out.push(b'\n');
+        self.written += 1;
+    }
+}
+
+impl<R: BufRead> Read for Elements<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.taken == self.out.len() && self.place != Place::Over {
+            self.fill()?;
+        }
+        let rest = &self.out[self.taken..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.taken += count;
+        Ok(count)
+    }
+}

@@ -1,0 +1,99 @@
+//! What a file holds, told by its beginning.
+
+use super::table;
+
+/// Bytes that are looked at.
+pub(super) const HEAD: usize = 64 * 1024;
+
+/// How the documents of a file are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Lines,
+    /// One JSON array of objects.
+    Array,
+    /// A header, and a row a document.
+    Table {
+        /// What stands between two fields.
+        delimiter: u8,
+    },
+    /// Something else, in words.
+    Unknown(String),
+}
+
+/// First bytes of what people mistake for a file of documents.
+const OTHERS: &[(&[u8], &str)] = &[
+    (b"%PDF", "a PDF file"),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive, such as a DOCX, XLSX or EPUB file",
+    ),
+    (b"PAR1", "a Parquet file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"ORC", "an ORC file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"SQLite format 3", "a database of SQLite"),
+    (b"PGDMP", "a dump of PostgreSQL"),
+    (b"BZh", "a file compressed with bzip2"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x04\x22\x4d\x18", "a file compressed with lz4"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Office file, such as XLS or DOC",
+    ),
+    (b"{\\rtf", "an RTF file"),
+];
+
+impl Format {
+    /// The format of a text that begins with `head`.
+    #[must_use]
+    pub fn of(head: &[u8]) -> Self {
+        let unknown = |what: &str| Self::Unknown(what.to_owned());
+        if let Some((_, what)) = OTHERS.iter().find(|(first, _)| head.starts_with(first)) {
+            return unknown(what);
+        }
+        if head.get(257..262) == Some(b"ustar") {
+            return unknown("a tar archive");
+        }
+        let text = head.trim_ascii_start();
+        let first_line = lines(text).next().unwrap_or_default();
+        match text.first() {
+            None => Self::Lines,
+            Some(b'{') if first_line == b"{" && lines(text).nth(1).is_some() => unknown(
+                "one JSON object over several lines, where a line or an element of an array is a document",
+            ),
+            Some(b'{') => Self::Lines,
+            Some(b'[') if is_array(&text[1..]) => Self::Array,
+            // A line that is no document is told by its number.
+            _ if lines(text).any(|line| line.starts_with(b"{")) => Self::Lines,
+            _ => table::delimiter(first_line).map_or_else(
+                |what| Self::Unknown(what.unwrap_or_else(|| other(text).to_owned())),
+                |delimiter| Self::Table { delimiter },
+            ),
+        }
+    }
+}
+
+/// Whether what follows a bracket is a value of JSON or the end of an array, and not the words of a note.
+fn is_array(text: &[u8]) -> bool {
+    let first = text.trim_ascii_start().first();
+    first.is_some_and(|byte| b"{[\"]-0123456789".contains(byte))
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii)
+}
+
+fn other(text: &[u8]) -> &'static str {
+    let is_control = |byte: &&u8| **byte < b' ' && !b"\t\n\r\x0c".contains(byte);
+    if text.iter().find(is_control).is_some() {
+        "binary data"
+    } else if text.starts_with(b"<") {
+        "HTML or XML"
+    } else {
+        "plain text"
+    }
+}

@@ -1,0 +1,162 @@
+//! A statement that is sent again does not run twice at a time, and tells the truth of its first try.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::future::join;
+use serde_json::json;
+use shared::{
+    config::PoolerSetting,
+    database::{Database, Statement},
+};
+use tests::{
+    App, Sql, document_path,
+    proxy::{Fault, Proxy, with_port},
+};
+use tokio::time::{sleep, timeout};
+
+use super::{HANG, LONG_IDLE, Outcome, echo, port, server_port, settings};
+
+/// Statements of ours that the server works on now.
+const AT_WORK: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'rappel-connections' AND state = 'active'";
+
+/// A read that counts itself and takes a while.
+const SLOW: &str = "SELECT nextval('runs') FROM pg_sleep(3)";
+
+/// The most statements that are at work at a time, as often looked at as there is time for, until `told`.
+async fn most_at_work(sql: &Sql, told: &tokio::sync::watch::Sender<bool>) -> anyhow::Result<i64> {
+    let mut most = 0;
+    let mut ended = told.subscribe();
+    while !*ended.borrow_and_update() {
+        most = most.max(sql.number(AT_WORK, &[]).await?);
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(most)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_read_after_an_idle_time_runs_once() -> Outcome {
+    let app = App::unmigrated().await?;
+    let sql = app.sql().await?;
+    sql.run("CREATE SEQUENCE runs").await?;
+    for pooler in [PoolerSetting::Direct, PoolerSetting::Transaction] {
+        let mut config = settings(app.database_url());
+        config.pooler = pooler;
+        let database = Database::new(&config)?;
+        echo(&database, 0).await?;
+        sleep(LONG_IDLE).await;
+        let told = tokio::sync::watch::Sender::new(false);
+        let read = async {
+            let row: Option<(i64,)> = timeout(HANG, database.fetch_optional(Statement::read(SLOW)))
+                .await
+                .context("the read hangs")??;
+            told.send_replace(true);
+            anyhow::Ok(row)
+        };
+        let (row, most) = join(read, most_at_work(&sql, &told)).await;
+        let runs = sql.number("SELECT last_value FROM runs", &[]).await?;
+        assert_eq!(row?, Some((runs,)), "the first run is the one that answers");
+        assert_eq!(most?, 1, "{pooler}: statements at work at a time");
+        sql.run("SELECT setval('runs', 1, false)").await?;
+        assert_eq!(runs, 1, "{pooler}");
+        database.close().await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_whose_connection_breaks_is_ended_before_it_is_sent_again() -> Outcome {
+    let app = App::unmigrated().await?;
+    let sql = app.sql().await?;
+    sql.run("CREATE SEQUENCE runs").await?;
+    let proxy = Proxy::to(server_port(&app)?).await?;
+    let mut config = settings(&with_port(app.database_url(), proxy.port())?);
+    config.pooler = PoolerSetting::Direct;
+    let database = Database::new(&config)?;
+    echo(&database, 0).await?;
+    let told = tokio::sync::watch::Sender::new(false);
+    let read = async {
+        let row: Option<(i64,)> = timeout(HANG, database.fetch_optional(Statement::read(SLOW)))
+            .await
+            .context("the read hangs")??;
+        told.send_replace(true);
+        anyhow::Ok(row)
+    };
+    let breaks = async {
+        while sql.number(AT_WORK, &[]).await? == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        // The server does not notice: it has nothing to say yet.
+        proxy.strike(Fault::Reset);
+        anyhow::Ok(())
+    };
+    let watch = async {
+        breaks.await?;
+        most_at_work(&sql, &told).await
+    };
+    let (row, most) = join(read, watch).await;
+    assert_eq!(row?, Some((1,)), "the first run was ended before its end");
+    assert_eq!(most?, 1, "statements at work at a time");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_whose_first_answer_was_lost_is_told_as_created() -> Outcome {
+    for pooler in ["direct", "transaction"] {
+        let (app, proxy) = App::through(async |url| {
+            let proxy = Proxy::to(port(url)?).await?;
+            let variables = vec![
+                ("DATABASE_URL".to_owned(), with_port(url, proxy.port())?),
+                ("DATABASE_POOLER".to_owned(), pooler.to_owned()),
+            ];
+            Ok((proxy, variables))
+        })
+        .await?;
+        app.invoke("migrate", json!({})).await?;
+        let sql = app.sql().await?;
+        let put = async |id: &str, content: &str| {
+            app.put(
+                &document_path(id),
+                json!({ "title": "Plage", "content": content }),
+            )
+            .await
+        };
+        put("warm", "La plage ferme à 22 heures.")
+            .await?
+            .success(201)?;
+        // A commit waits for this lock, until its answer is sure to be lost.
+        sql.run(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END';
+             CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE ON rappel.documents
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()",
+        )
+        .await?;
+        for (id, content, expected) in [
+            ("new", "La plage ouvre à 8 heures.", "created"),
+            ("warm", "La plage ferme à 21 heures.", "updated"),
+        ] {
+            sql.run("SELECT pg_advisory_lock(7)").await?;
+            let answer = async { put(id, content).await };
+            let lose = async {
+                let waits =
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                     AND wait_event = 'advisory'";
+                while sql.number(waits, &[]).await? == 0 {
+                    sleep(Duration::from_millis(5)).await;
+                }
+                proxy.strike(Fault::LostAnswer);
+                sql.run("SELECT pg_advisory_unlock(7)").await
+            };
+            let (answer, lost) = join(answer, lose).await;
+            lost?;
+            let answer = answer?;
+            let body: serde_json::Value = serde_json::from_str(&answer.text)?;
+            assert_eq!(body["status"], expected, "{pooler}, {id}: {body}");
+            let stored = app.get(&document_path(id), &[]).await?.success(200)?;
+            assert_eq!(stored["content"], content, "{pooler}");
+        }
+    }
+    Ok(())
+}

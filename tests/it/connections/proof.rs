@@ -1,0 +1,378 @@
+//! Named statements are sent only where it is proven that no pooler shares the server connection.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use futures_util::future::try_join_all;
+use local::pooler::{PgBouncer, Settings};
+use serde_json::json;
+use shared::{
+    config::PoolerSetting,
+    database::{Cause, Database, DatabaseError, Pooler, Proof, Standing, Statement},
+};
+use tests::{
+    App, Sql, document_path,
+    proxy::{Proxy, with_port},
+    sharing::SharingPooler,
+};
+
+use super::{Outcome, cause, echo, server_port, settings};
+
+/// Server connections, and the clients that share them.
+const SERVERS: usize = 3;
+const CLIENTS: i64 = 24;
+
+/// Statements of a client, a multiple of the four kinds: 50,000 of all through two poolers.
+const STATEMENTS: i64 = 1_052;
+
+/// Rows that each client has, and nobody deletes.
+const ROWS: i64 = 20;
+
+fn transaction_mode() -> Settings {
+    Settings {
+        mode: "transaction",
+        servers: SERVERS,
+        clients: 200,
+        certificate: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_pooler_is_proven_by_the_address_of_the_client() -> Outcome {
+    let app = App::unmigrated().await?;
+    for setting in [PoolerSetting::Auto, PoolerSetting::Direct] {
+        let mut config = settings(app.database_url());
+        config.pooler = setting;
+        let database = Database::new(&config)?;
+        assert_eq!(database.standing(), None, "nothing is known yet");
+        echo(&database, 1).await?;
+        let expected = Standing {
+            pooler: Pooler::Direct,
+            proof: Proof::ClientAddress,
+        };
+        assert_eq!(database.standing(), Some(expected), "{setting}");
+        assert_eq!(named_statements(&database).await?, 2, "{setting}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_another_address_named_statements_take_a_word_that_there_is_no_pooler() -> Outcome {
+    let app = App::unmigrated().await?;
+    let proxy = Proxy::to(server_port(&app)?).await?;
+    for (setting, pooler, named) in [
+        (PoolerSetting::Auto, Pooler::Transaction, 0),
+        (PoolerSetting::Direct, Pooler::Direct, 2),
+    ] {
+        let mut config = settings(&with_port(app.database_url(), proxy.port())?);
+        config.pooler = setting;
+        let database = Database::new(&config)?;
+        echo(&database, 1).await?;
+        let proof = Proof::StartupOptions;
+        assert_eq!(database.standing(), Some(Standing { pooler, proof }));
+        assert_eq!(named_statements(&database).await?, named, "{setting}");
+    }
+    Ok(())
+}
+
+/// The named statements that the server keeps for the connection of `database`, with this one.
+async fn named_statements(database: &Database) -> Result<i64> {
+    let statement = Statement::read("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''");
+    let row: Option<(i64,)> = database.fetch_optional(statement).await?;
+    Ok(row.context("a count has a row")?.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_drops_startup_options_is_seen_and_refused_where_none_is_expected() -> Outcome
+{
+    let app = App::unmigrated().await?;
+    for mode in ["transaction", "session"] {
+        let pooler = Settings {
+            mode,
+            ..transaction_mode()
+        };
+        for pgbouncer in PgBouncer::dropping_options(app.database_url(), &pooler).await? {
+            let mut config = settings(&pgbouncer.url()?);
+            let database = Database::new(&config)?;
+            echo(&database, 1).await?;
+            let expected = Standing {
+                pooler: Pooler::Transaction,
+                proof: Proof::Disproved,
+            };
+            assert_eq!(database.standing(), Some(expected), "{mode}");
+            database.close().await;
+
+            config.pooler = PoolerSetting::Direct;
+            let (found, said) = cause(&config).await?;
+            assert_eq!(found, Cause::Pooler, "{mode}: {said}");
+            assert!(said.contains("DATABASE_POOLER is direct"), "{said}");
+            assert!(said.contains("set it to transaction"), "{said}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_refuses_startup_options_is_gone_through_unless_none_is_expected() -> Outcome
+{
+    let app = App::unmigrated().await?;
+    for pgbouncer in PgBouncer::each(app.database_url(), &transaction_mode()).await? {
+        let mut config = settings(&pgbouncer.url()?);
+        let database = Database::new(&config)?;
+        assert_eq!(echo(&database, 1).await?, 1);
+        assert_eq!(database.pooler(), Some(Pooler::Transaction));
+        database.close().await;
+        config.pooler = PoolerSetting::Direct;
+        let (found, said) = cause(&config).await?;
+        assert_eq!(found, Cause::Pooler, "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_a_pooler_that_drops_startup_options_do_not_run_each_others_statements()
+-> Outcome {
+    let app = App::unmigrated().await?;
+    let pgbouncers = PgBouncer::dropping_options(app.database_url(), &transaction_mode()).await?;
+    // Of those there are, the first version does not keep its clients' named statements apart.
+    match pgbouncers.first() {
+        Some(pgbouncer) => mixed(&app, &pgbouncer.url()?, &[PoolerSetting::Auto], STATEMENTS).await,
+        None => Ok(()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_a_pooler_that_lets_everything_pass_do_not_run_each_others_statements() -> Outcome
+{
+    let app = App::unmigrated().await?;
+    let pooler = SharingPooler::before(server_port(&app)?, SERVERS).await?;
+    let url = with_port(app.database_url(), pooler.port())?;
+    mixed(&app, &url, &[PoolerSetting::Auto], STATEMENTS).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_mode_a_pooler_is_said_to_have_statements_stay_apart() -> Outcome {
+    let app = App::unmigrated().await?;
+    let pgbouncers = PgBouncer::dropping_options(app.database_url(), &transaction_mode()).await?;
+    let Some(pgbouncer) = pgbouncers.first() else {
+        return Ok(());
+    };
+    // It is not in session mode, whoever says so.
+    let said = [PoolerSetting::Session, PoolerSetting::Transaction];
+    mixed(&app, &pgbouncer.url()?, &said, 200).await
+}
+
+/// Many clients at a time, each with statements whose answers and effects are known: an answer to
+/// another client's, or an effect of it, is noticed.
+async fn mixed(app: &App, url: &str, said: &[PoolerSetting], statements: i64) -> Outcome {
+    let sql = app.sql().await?;
+    sql.run(
+        "CREATE TABLE kept (client bigint, n bigint, PRIMARY KEY (client, n));
+         CREATE TABLE counted (client bigint PRIMARY KEY, n bigint)",
+    )
+    .await?;
+    sql.run(&format!(
+        "INSERT INTO kept SELECT c, n FROM generate_series(0, {}) AS c, generate_series(1, {ROWS}) AS n",
+        CLIENTS - 1
+    ))
+    .await?;
+    let start = Instant::now();
+    let clients = (0..CLIENTS).zip(said.iter().cycle());
+    let clients = clients.map(|(number, setting)| client(url, *setting, number, statements));
+    try_join_all(clients.collect::<Vec<_>>()).await?;
+    println!(
+        "{} statements of {CLIENTS} clients over {SERVERS} servers in {:?}",
+        CLIENTS * statements,
+        start.elapsed()
+    );
+    let kept = sql.number("SELECT count(*) FROM kept", &[]).await?;
+    assert_eq!(kept, CLIENTS * ROWS, "rows that nobody deleted");
+    let counted = "SELECT count(*) FROM counted WHERE n = $1";
+    let last = statements - 1;
+    assert_eq!(sql.number(counted, &[&(last - last % 4)]).await?, CLIENTS);
+    shares_statements(url).await
+}
+
+/// That the pooler at `url` gives one client's statements to another: else nothing is tested.
+async fn shares_statements(url: &str) -> Outcome {
+    let mut connections = Vec::new();
+    for _ in 0..=SERVERS {
+        connections.push(Sql::connect(url).await?);
+    }
+    connections[0].run("PREPARE somebodys AS SELECT 1").await?;
+    let mut met = 0;
+    for other in &connections[1..] {
+        other.run("BEGIN").await?;
+    }
+    for other in &connections[1..] {
+        // A simple query: nothing of this test's own is prepared.
+        if other.run("EXECUTE somebodys").await.is_ok() {
+            met += 1;
+            other.run("DEALLOCATE somebodys").await?;
+        }
+        other.run("ROLLBACK").await?;
+    }
+    ensure!(
+        met == 1,
+        "{met} of {SERVERS} clients met the statement of another one"
+    );
+    Ok(())
+}
+
+/// Runs reads, deletions of what is not there, and upserts, each kind in every round.
+async fn client(url: &str, setting: PoolerSetting, number: i64, statements: i64) -> Outcome {
+    let mut config = settings(url);
+    config.pooler = setting;
+    // All of them want a connection at the same moment, on the cores that serve them.
+    config.acquire_timeout = super::HANG;
+    let database = Database::new(&config)?;
+    for n in 0..statements {
+        let (kind, key) = ((number + n) % 4, 1 + n % ROWS);
+        let one = match kind {
+            0 => Statement::read("SELECT $1::bigint * 1000000 + $2::bigint"),
+            1 => Statement::read(
+                "SELECT client * 1000000 + n FROM kept WHERE client = $1::bigint AND n = $2::bigint",
+            ),
+            2 => Statement::write(
+                "DELETE FROM kept WHERE client = -1 - $1::bigint AND n = $2::bigint RETURNING n",
+            ),
+            _ => Statement::upsert(
+                "INSERT INTO counted VALUES ($1::bigint, $2::bigint)
+                 ON CONFLICT (client) DO UPDATE SET n = excluded.n RETURNING client * 1000000 + n",
+            ),
+        };
+        let value = match kind {
+            0 | 3 => n,
+            _ => key,
+        };
+        // The last upsert of every client leaves the same number, whatever its first kind was.
+        let value = if kind == 3 { n - n % 4 } else { value };
+        let rows: Vec<(i64,)> = database.fetch_all(one.bind(number).bind(value)).await?;
+        let expected = match kind {
+            2 => vec![],
+            _ => vec![(number * 1_000_000 + value,)],
+        };
+        ensure!(
+            rows == expected,
+            "client {number}, statement {n}: {rows:?} instead of {expected:?}"
+        );
+    }
+    database.close().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_shows_itself_late_ends_named_statements() -> Outcome {
+    let app = App::unmigrated().await?;
+    let proxy = Proxy::to(server_port(&app)?).await?;
+    let mut config = settings(&with_port(app.database_url(), proxy.port())?);
+    config.pooler = PoolerSetting::Direct;
+    let database = Database::new(&config)?;
+    echo(&database, 1).await?;
+    assert_eq!(database.pooler(), Some(Pooler::Direct));
+    // As a transaction that lands on a server connection where nothing of ours is prepared.
+    database
+        .fetch_all::<(i32,)>(Statement::read("SELECT 1"))
+        .await?;
+    let mut transaction = database.begin().await?;
+    transaction.run_script("DEALLOCATE ALL").await?;
+    transaction.commit().await?;
+    assert_eq!(echo(&database, 2).await?, 2);
+    assert_eq!(database.pooler(), Some(Pooler::Transaction));
+    assert_eq!(named_statements(&database).await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_product_keeps_its_documents_behind_a_pooler_that_nobody_told_of() -> Outcome {
+    let reached = App::through(async |url| {
+        let pgbouncers = PgBouncer::dropping_options(url, &transaction_mode()).await?;
+        let pgbouncer = pgbouncers.into_iter().next();
+        let variables = match &pgbouncer {
+            Some(pgbouncer) => vec![("DATABASE_URL".to_owned(), pgbouncer.url()?)],
+            None => Vec::new(),
+        };
+        Ok((pgbouncer, variables))
+    });
+    let (app, pgbouncer) = reached.await?;
+    if pgbouncer.is_none() {
+        return Ok(());
+    }
+    app.invoke("migrate", json!({})).await?;
+    let stored = ["sante-migraine", "recette-crepes", "health-migraine"];
+    app.ingest_samples(&stored).await?;
+    let round = async |n: i64| {
+        let id = stored[usize::try_from(n % 3)?];
+        let found = app.get(&document_path(id), &[]).await?.success(200)?;
+        ensure!(found["id"] == id, "asked for {id}: {found}");
+        app.delete(&document_path(&format!("nobody-{n}")))
+            .await?
+            .problem(404, "not-found")?;
+        let question = json!({ "query": "comment soulager une migraine ?", "limit": 1 });
+        let hits = app.hits(question).await?;
+        ensure!(hits[0]["document_id"] == "sante-migraine", "{hits:?}");
+        Ok(())
+    };
+    try_join_all((0..60).map(round)).await?;
+    let documents = "SELECT count(*) FROM rappel.documents";
+    assert_eq!(app.sql().await?.number(documents, &[]).await?, 3);
+    let health = app.get("/health", &[("deep", "true")]).await?;
+    let health = health.success(200)?;
+    assert_eq!(health["connection"]["pooler"], "transaction", "{health}");
+    assert_eq!(health["connection"]["proof"], "disproved", "{health}");
+    let logged = app.logged()?;
+    assert!(
+        logged.contains("the startup options do not reach the server process"),
+        "the log says it"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_is_told_of_no_pooler_does_not_start_behind_one() -> Outcome {
+    let reached = App::through(async |url| {
+        let pgbouncers = PgBouncer::dropping_options(url, &transaction_mode()).await?;
+        let pgbouncer = pgbouncers.into_iter().next();
+        let variables = match &pgbouncer {
+            Some(pgbouncer) => vec![
+                ("DATABASE_URL".to_owned(), pgbouncer.url()?),
+                ("DATABASE_POOLER".to_owned(), "direct".to_owned()),
+            ],
+            None => Vec::new(),
+        };
+        Ok((pgbouncer, variables))
+    });
+    let (app, pgbouncer) = reached.await?;
+    if pgbouncer.is_none() {
+        return Ok(());
+    }
+    let answer = app.get("/documents", &[]).await?;
+    assert!(answer.status >= 500, "{answer:?}");
+    let logged = app.logged()?;
+    assert!(
+        logged.contains("DATABASE_POOLER is direct, but a pooler is in between"),
+        "{logged}"
+    );
+    assert!(logged.contains("set it to transaction"), "{logged}");
+    Ok(())
+}
+
+/// What a lost statement of ours would look like: it is an error of its own, not a lost connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_clients_statement_is_no_lost_connection() -> Outcome {
+    let app = App::unmigrated().await?;
+    let database = Database::new(&settings(app.database_url()))?;
+    let mut transaction = database.begin().await?;
+    for script in [
+        "EXECUTE nobodys",
+        "PREPARE a AS SELECT 1; PREPARE a AS SELECT 1",
+    ] {
+        let error = transaction.run_script(script).await.err().context(script)?;
+        assert!(
+            matches!(error, DatabaseError::Shared(_)),
+            "{script}: {error}"
+        );
+        transaction = database.begin().await?;
+    }
+    Ok(())
+}
