@@ -152,7 +152,7 @@ impl<'a> Apt<'a> {
             } else if let Some(name) = line
                 .trim_start_matches([' ', '|'])
                 .strip_prefix("Depends: ")
-                && name.starts_with("lib")
+                && (name.starts_with("lib") || name.starts_with("zlib"))
             {
                 needs.entry(current).or_default().push(name);
             }
