@@ -1,4 +1,4 @@
-//! Endpoints that all speak "OpenAI's protocol", each in its own way.
+//! Endpoints that all speak the protocol of `OpenAI`, each in its own way.
 
 use std::io::Write as _;
 

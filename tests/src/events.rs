@@ -5,6 +5,7 @@ use std::{pin::Pin, time::Duration};
 use anyhow::{Context, Result, ensure};
 use eventsource_stream::Eventsource as _;
 use futures_util::{Stream, StreamExt as _};
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -41,7 +42,8 @@ impl App {
     pub async fn events(&self, path: &str, body: &Value) -> Result<Events> {
         let response = self.open(path, body).await?;
         let content_type = response.headers().get("content-type").cloned();
-        if content_type.is_none_or(|value| value != "text/event-stream") {
+        let is_stream = |value: HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
+        if !content_type.is_some_and(is_stream) {
             let answer = Answer::read(response).await?;
             anyhow::bail!("no stream of events: {} {}", answer.status, answer.text);
         }

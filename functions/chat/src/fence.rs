@@ -1,6 +1,6 @@
 //! Text of others in a prompt.
 
-use std::iter::repeat_with;
+use std::{fmt::Write as _, iter::repeat_with};
 
 /// A word that nobody who wrote a document can have known: tags that bear it can be neither closed nor
 /// opened by a text within them.
@@ -42,13 +42,13 @@ impl Fence {
     /// `text` between tags, with attributes that are left out where they are empty.
     pub(crate) fn around(&self, name: &str, attributes: &[(&str, &str)], text: &str) -> String {
         let word = &self.0;
-        let attributes: String = attributes
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!(" {name}=\"{}\"", attribute(value)))
-            .collect();
+        let mut tag = format!("{name}-{word}");
+        for (name, value) in attributes.iter().filter(|(_, value)| !value.is_empty()) {
+            // Writing to a string does not fail.
+            let _ = write!(tag, " {name}=\"{}\"", attribute(value));
+        }
         let text = harmless(text.trim());
-        format!("<{name}-{word}{attributes}>\n{text}\n</{name}-{word}>")
+        format!("<{tag}>\n{text}\n</{name}-{word}>")
     }
 }
 

@@ -103,15 +103,12 @@ impl LanguageModelConfig {
     #[must_use]
     pub fn url(&self) -> String {
         const PATH: &str = "/chat/completions";
-        let (base, query) = match self.base_url.split_once('?') {
-            Some((base, query)) => (base, Some(query.to_owned())),
-            None => {
-                let version = self.preset.api_version(&self.base_url);
-                (
-                    self.base_url.as_str(),
-                    version.map(|version| format!("api-version={version}")),
-                )
-            }
+        let (base, query) = if let Some((base, query)) = self.base_url.split_once('?') {
+            (base, Some(query.to_owned()))
+        } else {
+            let version = self.preset.api_version(&self.base_url);
+            let query = version.map(|version| format!("api-version={version}"));
+            (self.base_url.as_str(), query)
         };
         let base = base.trim().trim_end_matches('/');
         let base = base.strip_suffix(PATH).unwrap_or(base);

@@ -126,8 +126,8 @@ fn answer(message: &Value, otherwise: &Value) -> String {
 
 fn reasoning(message: &Value) -> String {
     let fields = ["reasoning_content", "reasoning", "thinking"];
-    let beside = fields.into_iter().map(|field| text(&message[field]));
-    let beside = beside.into_iter().find(|thought| !thought.is_empty());
+    let mut beside = fields.into_iter().map(|field| text(&message[field]));
+    let beside = beside.find(|thought| !thought.is_empty());
     beside.unwrap_or_else(|| {
         let parts = message["content"].as_array().into_iter().flatten();
         parts.filter(|part| is_thought(part)).map(thought).collect()

@@ -1,4 +1,4 @@
-//! What differs between endpoints that all speak "OpenAI's protocol", and how a refusal tells it.
+//! What differs between endpoints that all speak the protocol of `OpenAI`, and how a refusal tells it.
 
 use serde_json::Value;
 
@@ -11,6 +11,10 @@ use crate::config::Preset;
 
 /// What an endpoint takes. It begins with the preset's and is corrected by what the endpoint refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing of its own that an endpoint takes or does not"
+)]
 pub(super) struct Dialect {
     /// Whether there is a role for rules; if not, they begin the user's first turn.
     pub(super) system_role: bool,

@@ -59,7 +59,10 @@ pub fn alternating(messages: &[Message], system: bool) -> Vec<Message> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Role::*, *};
+    use super::{
+        Role::{Assistant, System, User},
+        *,
+    };
 
     fn turns(messages: &[(Role, &str)], system: bool) -> Vec<(Role, String)> {
         let messages: Vec<Message> = messages

@@ -202,6 +202,10 @@ pub fn without_thoughts(text: &str) -> String {
 
 /// What is known of an answer so far.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something else that an event may have told"
+)]
 struct Answer {
     thoughts: Thoughts,
     /// Events so far.

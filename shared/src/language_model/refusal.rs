@@ -107,7 +107,7 @@ const WRONG_KEY: [&str; 4] = [
 ];
 
 fn class(status: Option<u16>, codes: &[Option<String>], words: &str) -> Class {
-    let coded = |known: &[&str]| {
+    let has_code = |known: &[&str]| {
         let mut codes = codes.iter().flatten();
         codes.any(|code| known.contains(&code.to_ascii_lowercase().as_str()))
     };
@@ -117,13 +117,12 @@ fn class(status: Option<u16>, codes: &[Option<String>], words: &str) -> Class {
     let request = matches!(status, 0 | 400 | 413 | 422 | 500);
     match status {
         402 => Class::Quota,
-        _ if coded(&NO_MONEY) => Class::Quota,
-        _ if coded(&NO_SUCH_MODEL) => Class::Model,
+        _ if has_code(&NO_MONEY) => Class::Quota,
+        _ if has_code(&NO_SUCH_MODEL) => Class::Model,
         429 | 502 | 503 | 504 | 529 => Class::Busy,
-        401 => Class::Key,
         400 | 403 if said(&NO_MONEY_SENTENCES) => Class::Quota,
+        401 | 403 => Class::Key,
         _ if request && said(&FILTERED) => Class::Filter,
-        403 => Class::Key,
         404 if said(&["model", "deployment"]) => Class::Model,
         404 | 405 => Class::Address,
         _ if request && said(&WRONG_KEY) => Class::Key,

@@ -266,12 +266,11 @@ async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
 /// Seconds, or a date in the form of HTTP: <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>.
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = httpdate::parse_http_date(value).ok()?;
-            date.duration_since(SystemTime::now()).unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        date.duration_since(SystemTime::now()).unwrap_or_default()
     };
     // Nobody waits for longer, and a time must not overflow.
     Some(wait.min(Duration::from_hours(24)))
