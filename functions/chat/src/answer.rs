@@ -91,7 +91,7 @@ impl Answer {
         };
         let (reasoning, choice) = (chat.reasoning, chat.choice.clone());
         let longest = (!chat.stream).then_some(LONGEST);
-        let stage = if chat.stream && chat.needs_rewriting(state.chat_config()) {
+        let reached = if chat.stream && chat.needs_rewriting(state.chat_config()) {
             Stage::Asked(Box::new(chat))
         } else {
             let found = Retrieved::by(&state, chat).await?;
@@ -100,7 +100,7 @@ impl Answer {
         };
         Ok(Self {
             state,
-            stage,
+            stage: reached,
             clock,
             reasoning,
             choice,
@@ -116,8 +116,8 @@ impl Answer {
     /// The parts of the answer, made as they are taken.
     pub(crate) fn parts(self) -> impl Stream<Item = Result<Part, Error>> + Send {
         try_stream! {
-            let Self { state, stage, mut clock, reasoning, choice, longest } = self;
-            let mut found = match stage {
+            let Self { state, stage: reached, mut clock, reasoning, choice, longest } = self;
+            let mut found = match reached {
                 Stage::Found(found) => *found,
                 Stage::Asked(chat) => {
                     let retrieved = database::within(clock.deadline, Retrieved::by(&state, *chat));

@@ -119,7 +119,7 @@ impl Conversation {
                 self.earlier = earlier;
             }
             Speaker::System | Speaker::Developer if !text.trim().is_empty() => {
-                self.wishes.push(text)
+                self.wishes.push(text);
             }
             Speaker::System | Speaker::Developer | Speaker::Tool | Speaker::Function => {}
         }

@@ -11,7 +11,10 @@ use crate::{
 
 /// Asks the language model of these settings for a word.
 pub async fn language_model(config: Option<&LanguageModelConfig>) -> Check {
-    Check::run("language-model", async { Ok(examine(config).await) }).await
+    Check::run("language-model", async {
+        Ok(Box::pin(examine(config)).await)
+    })
+    .await
 }
 
 async fn examine(config: Option<&LanguageModelConfig>) -> Finding {

@@ -145,7 +145,7 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
         if let Some(error) = error.downcast_ref::<io::Error>() {
             // An I/O error hides the one it was made of from `source`.
             let inner = error.get_ref();
-            if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            if inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
                 return Obstacle::Tls;
             }
             if error.kind() == io::ErrorKind::ConnectionRefused {
