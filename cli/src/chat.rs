@@ -1,24 +1,23 @@
 //! `rappel chat`: a conversation with the documents.
 
+mod conversation;
+mod input;
+
 use std::{
     env,
-    io::{self, IsTerminal as _, Write as _},
-    thread,
+    io::{self, IsTerminal as _},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::Args;
-use eventsource_stream::Eventsource as _;
-use futures_util::StreamExt as _;
 use local::gateway::Logs;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use crate::{
-    api,
-    setup::Target,
-    terminal::{self, Style, note},
+use self::{
+    conversation::{Conversation, show},
+    input::{Input, Said},
 };
+use crate::{api, setup::Target, terminal::note};
 
 /// Talk with the documents: answers from them, with sources.
 #[derive(Args)]
@@ -54,19 +53,13 @@ struct Talk {
     failed: bool,
 }
 
-/// A conversation over an API.
-struct Conversation {
-    client: reqwest::Client,
-    url: String,
-    /// What each question has besides its messages.
-    options: Value,
-    messages: Vec<Value>,
-}
+const COMMANDS: &str = "/sources lists what the last answer was made from, /new begins another conversation, \
+/quit or Ctrl-D ends this one; Ctrl-C stops an answer";
 
 impl Chat {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return self.talk(api).await.map(drop);
+            return self.talk(&with_scheme(api)).await.map(drop);
         }
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
@@ -89,49 +82,23 @@ impl Chat {
         }
     }
 
-    /// Talks until the questions end, or until Ctrl-C.
     async fn talk(&self, api: &str) -> anyhow::Result<Talk> {
-        let interactive = self.question.is_none() && io::stdin().is_terminal();
-        tokio::select! {
-            talked = self.talk_on(api, interactive) => talked,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                ensure!(interactive, "interrupted");
-                Ok(Talk { failed: false })
-            }
-        }
-    }
-
-    async fn talk_on(&self, api: &str, interactive: bool) -> anyhow::Result<Talk> {
-        let mut conversation = Conversation {
-            client: shared::client::builder().build()?,
-            url: format!("{}/chat", api.trim_end_matches('/')),
-            options: self.options()?,
-            messages: Vec::new(),
-        };
-        let mut talk = Talk { failed: false };
+        let url = format!("{}/chat", api.trim_end_matches('/'));
+        let mut conversation = Conversation::new(url, self.options()?)?;
         if let Some(question) = &self.question {
-            conversation.ask(question).await?;
-            return Ok(talk);
+            return answered(&mut conversation, question).await;
         }
-        let mut lines = typed();
-        loop {
-            if interactive {
-                show("\n> ")?;
-            }
-            let Some(line) = lines.recv().await.transpose()? else {
-                return Ok(talk);
-            };
-            if line.trim().is_empty() {
-                continue;
-            }
-            // A failed answer ends a script, but not a conversation.
-            if let Err(error) = conversation.ask(&line).await {
-                ensure!(interactive, error);
-                talk.failed = true;
-                note(&format!("error: {error:#}"));
+        if io::stdin().is_terminal() {
+            return at_terminal(&mut conversation).await;
+        }
+        let mut lines = Input::piped();
+        while let Some(line) = lines.next_line().await? {
+            if !line.trim().is_empty() {
+                // A failed answer ends a script.
+                answered(&mut conversation, &line).await?;
             }
         }
+        Ok(Talk { failed: false })
     }
 
     fn options(&self) -> anyhow::Result<Value> {
@@ -154,98 +121,73 @@ impl Chat {
     }
 }
 
-impl Conversation {
-    /// Asks a question, shows the answer while it is made and its sources after it.
-    async fn ask(&mut self, question: &str) -> anyhow::Result<()> {
-        let asked = json!({ "role": "user", "content": question });
-        let mut request = self.options.clone();
-        request["messages"] = self.messages.iter().chain([&asked]).cloned().collect();
-        let response = self.client.post(&self.url).json(&request).send().await;
-        let response = response.context("the API does not answer")?;
-        let id = response.headers().get("x-request-id").cloned();
-        let id = id
-            .as_ref()
-            .and_then(|id| id.to_str().ok())
-            .unwrap_or_default();
-        if !response.status().is_success() {
-            let status = response.status();
-            let problem: Value = response.json().await.unwrap_or_default();
-            return Err(failure(&problem, &format!("the API answered {status}"), id));
-        }
-        let mut events = response.bytes_stream().eventsource();
-        let (mut answer, mut sources) = (String::new(), Value::Null);
-        while let Some(event) = events.next().await {
-            let event = event.context("the answer broke off")?;
-            let mut data: Value = serde_json::from_str(&event.data)
-                .with_context(|| format!("the event {} is not JSON", event.event))?;
-            match event.event.as_str() {
-                "sources" => sources = data["sources"].take(),
-                "delta" => {
-                    let text = data["text"].as_str().unwrap_or_default();
-                    show(text)?;
-                    answer.push_str(text);
-                }
-                "done" => {
-                    list(&sources)?;
-                    let answered = json!({ "role": "assistant", "content": answer });
-                    self.messages.extend([asked, answered]);
-                    return Ok(());
-                }
-                "error" => {
-                    show("\n")?;
-                    return Err(failure(&data, "the answer failed", id));
-                }
-                _ => {}
+/// Asks a question for a script: whatever is not a whole answer is an error.
+async fn answered(conversation: &mut Conversation, question: &str) -> anyhow::Result<Talk> {
+    tokio::select! {
+        asked = conversation.ask(question) => {
+            if let Some(shortcoming) = asked? {
+                bail!(shortcoming);
             }
+            Ok(Talk { failed: false })
         }
-        bail!("the answer broke off")
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            bail!("interrupted");
+        }
     }
 }
 
-/// The lines of stdin. The thread that reads them is left behind at the end of a conversation, since
-/// nothing but a line ends its wait.
-fn typed() -> mpsc::Receiver<io::Result<String>> {
-    let (sender, lines) = mpsc::channel(1);
-    thread::spawn(move || {
-        for line in io::stdin().lines() {
-            if sender.blocking_send(line).is_err() {
-                break;
+/// Talks until the questions end. A failed answer ends the answer, not the conversation.
+async fn at_terminal(conversation: &mut Conversation) -> anyhow::Result<Talk> {
+    let mut input = Input::terminal();
+    let mut talk = Talk { failed: false };
+    loop {
+        show("\n")?;
+        match input.say().await? {
+            Said::Nothing => {}
+            Said::Interrupted => note(COMMANDS),
+            Said::End => return Ok(talk),
+            Said::Line(line) => match line.trim() {
+                "/quit" | "/exit" => return Ok(talk),
+                "/new" => conversation.forget(),
+                "/sources" => conversation.show_sources()?,
+                "/help" | "/?" => note(COMMANDS),
+                question => talk.failed |= !asked(conversation, question).await?,
+            },
+        }
+    }
+}
+
+/// Asks a question, until Ctrl-C stops the answer; whether it was answered.
+async fn asked(conversation: &mut Conversation, question: &str) -> anyhow::Result<bool> {
+    let outcome = tokio::select! {
+        outcome = conversation.ask(question) => outcome,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            conversation.stopped();
+            note("\nstopped");
+            return Ok(true);
+        }
+    };
+    match outcome {
+        Ok(shortcoming) => {
+            if let Some(shortcoming) = &shortcoming {
+                note(shortcoming);
             }
+            Ok(true)
         }
-    });
-    lines
-}
-
-/// What a problem document says, with the id under which the log has more.
-fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
-    match (problem["title"].as_str(), problem["detail"].as_str()) {
-        (Some(title), Some(detail)) => anyhow::anyhow!("{title}: {detail} (request {id})"),
-        _ => anyhow::anyhow!("{otherwise} (request {id})"),
+        Err(error) => {
+            note(&format!("error: {error:#}"));
+            Ok(false)
+        }
     }
 }
 
-/// Prints a line for each source: its number, title, document and relevance.
-fn list(sources: &Value) -> io::Result<()> {
-    let mut out = terminal::out();
-    writeln!(out)?;
-    for source in sources.as_array().into_iter().flatten() {
-        let id = source["document_id"].as_str().unwrap_or_default();
-        let title = source["title"].as_str().filter(|title| !title.is_empty());
-        let line = format!(
-            "[{}] {} ({id}, relevance {:.0} %)",
-            source["number"],
-            title.unwrap_or(id),
-            source["relevance"].as_f64().unwrap_or_default() * 100.0
-        );
-        out.styled(Style::Dim, &line)?;
-        writeln!(out)?;
+/// `127.0.0.1:8000` as `http://127.0.0.1:8000`.
+fn with_scheme(api: &str) -> String {
+    if api.contains("://") {
+        api.to_owned()
+    } else {
+        format!("http://{api}")
     }
-    Ok(())
-}
-
-/// Prints a piece of the answer at once, without a line break of its own.
-fn show(text: &str) -> io::Result<()> {
-    let mut out = terminal::out();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }

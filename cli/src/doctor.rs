@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::ensure;
 use clap::Args;
-use shared::doctor::{self, Check, Demand, PARTS, Report, Status};
+use shared::{
+    config::LanguageModelConfig,
+    doctor::{self, Check, Demand, PARTS, Report, Status},
+};
 
 use crate::{
     setup::{Setup, Target, threads},
@@ -44,7 +47,7 @@ impl Doctor {
             sandboxes: self.sandboxes.unwrap_or_else(|| usual_sandboxes(&setup)),
             connections_per_sandbox: self.connections,
         };
-        let report = doctor::examine(&as_a_function(&setup), demand).await;
+        let report = doctor::examine(&as_a_function(&setup)?, demand).await;
         let mut out = terminal::out();
         if self.json {
             out.json(&report)?;
@@ -68,13 +71,14 @@ fn usual_sandboxes(setup: &Setup) -> u32 {
 }
 
 /// The settings that a function has by default: what is in force for them is what is looked at.
-fn as_a_function(setup: &Setup) -> shared::Config {
+fn as_a_function(setup: &Setup) -> anyhow::Result<shared::Config> {
     let mut config = setup.config();
+    config.language_model = LanguageModelConfig::from_env()?;
     "rappel-doctor".clone_into(&mut config.database.application_name);
     config.database.connections = 1;
     config.database.acquire_timeout = Duration::from_secs(2);
     config.database.statement_timeout = Duration::from_secs(10);
-    config
+    Ok(config)
 }
 
 fn print(out: &mut Out, report: &Report) -> io::Result<()> {

@@ -13,6 +13,7 @@ use local::{
     gateway::{Gateway, Logs, Origin},
 };
 use serde_json::{Value, json};
+use shared::{config::LanguageModelConfig, doctor};
 
 use crate::{
     api,
@@ -109,8 +110,10 @@ async fn serve(
     stop.or(show).await?;
     print_routes(gateway, start.elapsed())?;
     let queue = tokio::spawn(queue);
+    let asking = tokio::spawn(ask_language_model());
     stop.requested().await;
     note("stopping");
+    asking.abort();
     queue.abort();
     Ok(())
 }
@@ -190,6 +193,19 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
   curl '{url}/health?deep=true'"
     )?;
     Ok(())
+}
+
+/// Says of the language model, if one is set, whether it answers, and if not which setting would mend that.
+async fn ask_language_model() {
+    let check = match LanguageModelConfig::from_env() {
+        Ok(None) => return,
+        Ok(Some(config)) => doctor::language_model(Some(&config)).await,
+        Err(error) => return note(&format!("warning: {error}")),
+    };
+    match check.remedy {
+        None => note(&format!("the language model {}", check.found)),
+        Some(remedy) => note(&format!("warning: {}: {remedy}", check.found)),
+    }
 }
 
 /// Sends a request and reads its JSON; any other answer than success is an error.

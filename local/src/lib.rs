@@ -7,6 +7,7 @@ pub mod gateway;
 mod guardian;
 pub mod layer;
 pub mod models;
+pub mod nginx;
 pub mod pooler;
 mod ports;
 pub mod postgres;

@@ -1,6 +1,6 @@
 //! `PgBouncer` and pgpool-II before a server, to see how Rappel fares behind them.
 
-mod packages;
+pub(crate) mod packages;
 mod pgpool;
 mod program;
 

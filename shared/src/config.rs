@@ -6,17 +6,19 @@ mod imports;
 mod index;
 mod language_model;
 mod model;
+mod preset;
 mod search;
 mod telemetry;
 mod variables;
 
 pub use self::{
-    chat::ChatConfig,
+    chat::{CallerParameter, ChatConfig},
     database::{AddressFamily, DatabaseConfig, PoolerSetting},
     imports::ImportConfig,
     index::{IndexConfig, Memory},
     language_model::LanguageModelConfig,
     model::ModelConfig,
+    preset::Preset,
     search::SearchConfig,
     telemetry::TelemetryConfig,
 };

@@ -1,10 +1,10 @@
 //! What a client is told of an error: an RFC 9457 problem document.
 
+mod language_model;
+
 use serde::Serialize;
 
-use crate::{
-    Error, database::DatabaseError, error::FieldError, language_model::LanguageModelError,
-};
+use crate::{Error, database::DatabaseError, error::FieldError};
 
 /// The body of an error response, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// Seconds after which trying again makes sense, sent as `Retry-After`.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
     /// The methods that the route takes, sent as `Allow`.
     #[serde(skip)]
@@ -191,45 +191,6 @@ impl Problem {
                 "the log says what stands in the way",
             ),
             DatabaseError::Value(_) | DatabaseError::Statement(_) => Self::internal(),
-        }
-    }
-
-    fn of_language_model(error: &LanguageModelError) -> Self {
-        match error {
-            LanguageModelError::NotConfigured(_) => Self::new(
-                501,
-                "language-model-missing",
-                "There is no language model",
-                "set LLM_BASE_URL and LLM_MODEL, and LLM_API_KEY if the endpoint asks for one",
-            ),
-            LanguageModelError::Busy { .. } => Self::new(
-                503,
-                "language-model-busy",
-                "The language model is busy",
-                "try again in a moment",
-            )
-            .retry(5),
-            LanguageModelError::Silent(_) => Self::new(
-                504,
-                "language-model-silent",
-                "The language model took too long",
-                "it was silent for longer than LLM_TIMEOUT_MS allows",
-            ),
-            LanguageModelError::Unfinished => Self::new(
-                504,
-                "answer-unfinished",
-                "The answer took too long",
-                "it was not finished within the time limit of the function",
-            ),
-            LanguageModelError::Refused { .. }
-            | LanguageModelError::Connection(_)
-            | LanguageModelError::Unreadable(_)
-            | LanguageModelError::Key(_) => Self::new(
-                502,
-                "language-model-failed",
-                "The language model failed",
-                "the answer could not be had; the log has the cause under the request id",
-            ),
         }
     }
 

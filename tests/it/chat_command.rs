@@ -43,7 +43,7 @@ async fn a_conversation_shows_its_sources_and_remembers_what_was_said() -> Outco
         String::from_utf8_lossy(&output.stderr)
     );
     let lines: Vec<&str> = stdout.lines().collect();
-    assert_eq!(lines.len(), 4, "{stdout}");
+    assert_eq!(lines.len(), 3, "what is not cited is not listed: {stdout}");
     assert_eq!(lines[0], "À 22 heures [1].");
     assert!(
         lines[1].starts_with("[1] Plage (plage, relevance "),
@@ -51,7 +51,10 @@ async fn a_conversation_shows_its_sources_and_remembers_what_was_said() -> Outco
     );
     assert_eq!(lines[2], "Rien n’est dit de l’hiver.");
     let condensing = model.asked()[1].body["messages"][1]["content"].to_string();
-    assert!(condensing.contains("À 22 heures."), "{condensing}");
+    assert!(
+        condensing.contains("À 22 heures (source: “Plage”)."),
+        "{condensing}"
+    );
     Ok(())
 }
 
@@ -80,12 +83,44 @@ async fn a_single_question_needs_no_api_that_runs() -> Outcome {
     assert!(!failed.success, "{failed:?}");
     assert!(failed.stdout.starts_with("À 22\n"), "{failed:?}");
     assert!(
-        failed.stderr.contains("The language model failed"),
+        failed.stderr.contains("The answer was cut off"),
         "{failed:?}"
     );
     assert!(
         failed.stderr.contains("the functions' log is "),
         "{failed:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_is_told_by_the_exit_status_that_an_answer_is_not_whole() -> Outcome {
+    let ends = |reason| Reply::Stream(vec![Step::Text("À 22"), Step::Finish(reason)]);
+    let replies = [ends("length"), ends("content_filter"), ends("stop")];
+    let (app, model) = app_with(replies, &[]).await?;
+    ingest(&app).await?;
+    let address = app.url().replace("http://", "");
+    for lack in ["limit of tokens", "content filter"] {
+        let mut command = rappel(None, &["chat", "--api", &address, "La plage ?"]).await?;
+        let cut = Printed::by(&mut command).await?;
+        assert!(!cut.success && cut.stdout.starts_with("À 22\n"), "{cut:?}");
+        assert!(cut.stderr.contains(lack), "{cut:?}");
+    }
+    // A byte of another encoding is one character of the question.
+    let mut child = rappel(None, &["chat", "--api", &address])
+        .await?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("stdin is piped")?;
+    stdin.write_all(b"La plage en \xe9t\xe9 ?\r\n").await?;
+    drop(stdin);
+    let output = child.wait_with_output().await?;
+    assert!(output.status.success(), "{output:?}");
+    let asked = model.asked()[2].body.to_string();
+    assert!(
+        asked.contains("La plage en \u{fffd}t\u{fffd} ?\\n"),
+        "{asked}"
     );
     Ok(())
 }

@@ -32,10 +32,10 @@ async fn without_a_language_model_the_rest_goes_on() -> Outcome {
 async fn every_field_that_is_wrong_is_named() -> Outcome {
     let (app, model) = app_with([], &[]).await?;
     let user = |content: &str| json!({ "role": "user", "content": content });
-    let cases: [(Value, &[&str]); 15] = [
+    let cases: [(Value, &[&str]); 20] = [
         (json!({}), &["question"]),
         (json!({ "question": " " }), &["question"]),
-        (json!({ "question": "é".repeat(2_001) }), &["question"]),
+        (json!({ "question": "é".repeat(8_001) }), &["question"]),
         (
             json!({ "question": "a", "messages": [user("b")] }),
             &["question"],
@@ -51,7 +51,27 @@ async fn every_field_that_is_wrong_is_named() -> Outcome {
         ),
         (
             json!({ "messages": [{ "role": "system", "content": "a" }] }),
+            &["messages"],
+        ),
+        (
+            json!({ "messages": [{ "role": "robot", "content": "a" }] }),
             &["messages[0].role"],
+        ),
+        (
+            json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": {} }] }] }),
+            &["messages[0].content[0]"],
+        ),
+        (
+            json!({ "question": "a", "instructions": "b" }),
+            &["instructions"],
+        ),
+        (
+            json!({ "question": "a", "source_fields": ["a b"] }),
+            &["source_fields[0]"],
+        ),
+        (
+            json!({ "question": "a", "max_tokens": 5, "model": "b" }),
+            &["model", "max_tokens"],
         ),
         (
             json!({ "messages": [{ "role": "user" }] }),
@@ -75,7 +95,7 @@ async fn every_field_that_is_wrong_is_named() -> Outcome {
         assert_eq!(answer.refused()?, fields, "{request}");
     }
     let accepted = json!({
-        "messages": [user(&"é".repeat(100_000)), user(&"é".repeat(2_000))],
+        "messages": [user(&"é".repeat(100_000)), user(&"é".repeat(8_000))],
         "limit": 20, "max_distance": 0.0, "expand": 10, "stream": false,
     });
     // There is nothing to find, so nothing is asked but the question to search for.
@@ -84,7 +104,7 @@ async fn every_field_that_is_wrong_is_named() -> Outcome {
         model
             .asked()
             .iter()
-            .all(|asked| !asked.body.to_string().contains("Sources:"))
+            .all(|asked| !asked.body.to_string().contains("There are no sources."))
     );
     Ok(())
 }

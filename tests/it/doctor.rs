@@ -10,7 +10,7 @@ use tests::command::{Printed, rappel};
 use crate::Outcome;
 
 /// Every part of a report, in order.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 19] = [
     "addresses",
     "dial",
     "tls",
@@ -29,6 +29,7 @@ const PARTS: [&str; 18] = [
     "embedder",
     "search",
     "sizing",
+    "language-model",
 ];
 
 /// A report, and whether the command succeeded.

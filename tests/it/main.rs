@@ -3,9 +3,12 @@
 mod authorizer;
 mod bench;
 mod chat;
+mod chat_clients;
 mod chat_command;
+mod chat_endpoints;
 mod chat_faults;
 mod chat_history;
+mod chat_prompt;
 mod chat_refused;
 mod command;
 mod connections;

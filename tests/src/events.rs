@@ -72,15 +72,17 @@ impl App {
 }
 
 impl Events {
-    /// The next event's data, which must bear this name.
+    /// The next event's data, which must bear this name; `retrieval` may come before it, where a machine is
+    /// busy.
     ///
     /// # Errors
     /// When another event comes, or none within a minute.
     pub async fn expect(&mut self, name: &str) -> Result<Value> {
-        let (found, data) = self
-            .next()
-            .await?
-            .with_context(|| format!("the stream ended before {name}"))?;
+        let (mut found, mut data) = (String::new(), Value::Null);
+        while found.is_empty() || (found == "retrieval" && name != found) {
+            let next = self.next().await?;
+            (found, data) = next.with_context(|| format!("the stream ended before {name}"))?;
+        }
         ensure!(found == name, "expected {name}, got {found}: {data}");
         Ok(data)
     }

@@ -2,7 +2,7 @@
 //! every way that real ones do. The other end of the connection cannot tell it from one.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -35,6 +35,10 @@ pub enum Reply {
     Stream(Vec<Step>),
     /// Another status with a JSON body, and perhaps `Retry-After` in seconds.
     Status(u16, Option<u64>, Value),
+    /// 200 with these lines of the head and this body, whatever they are; then the connection is closed.
+    Raw(&'static str, Vec<u8>),
+    /// The connection is closed instead.
+    HangUp,
 }
 
 /// What happens within a stream.
@@ -46,6 +50,8 @@ pub enum Step {
     Finish(&'static str),
     /// An event with these data, whatever they are.
     Data(&'static str),
+    /// A comment, after a third of a second.
+    Comment,
     /// Silence until [`LanguageModel::go_on`] is called.
     Wait,
     /// Silence until the reader leaves.
@@ -54,6 +60,8 @@ pub enum Step {
     Flood,
     /// The connection is closed in the middle of an event.
     Cut,
+    /// The response ends, as if nothing were missing.
+    Close,
 }
 
 /// A request that the model got.
@@ -63,6 +71,8 @@ pub struct Asked {
     pub method: String,
     /// Its path, with the query.
     pub path: String,
+    /// Its headers, by names in small letters.
+    pub headers: BTreeMap<String, String>,
     /// Its header `content-type`.
     pub content_type: Option<String>,
     /// Its header `authorization`.
@@ -196,6 +206,13 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
             );
             writing.write_all(head.as_bytes()).await?;
         }
+        Reply::Raw(head, body) => {
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n{head}\r\n\r\n");
+            writing.write_all(head.as_bytes()).await?;
+            writing.write_all(&body).await?;
+            writing.shutdown().await?;
+        }
+        Reply::HangUp => writing.shutdown().await?,
         Reply::Stream(steps) => {
             let told = tokio::select! {
                 told = tell(&mut writing, steps, shared) => told,
@@ -216,7 +233,7 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
     let mut words = line.split(' ').map(str::to_owned);
     let method = words.next().unwrap_or_default();
     let path = words.next().unwrap_or_default();
-    let (mut length, mut content_type, mut authorization, mut target) = (0, None, None, None);
+    let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
         reading.read_line(&mut line).await?;
@@ -224,23 +241,19 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
         let Some((name, value)) = line.split_once(':') else {
             break;
         };
-        let value = value.trim();
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.parse()?,
-            "content-type" => content_type = Some(value.to_owned()),
-            "authorization" => authorization = Some(value.to_owned()),
-            "x-amz-target" => target = Some(value.to_owned()),
-            _ => {}
-        }
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+    let header = |name: &str| headers.get(name).cloned();
+    let length = header("content-length").map_or(Ok(0), |length| length.parse())?;
     let mut body = vec![0; length];
     reading.read_exact(&mut body).await?;
     Ok(Asked {
         method,
         path,
-        content_type,
-        authorization,
-        target,
+        content_type: header("content-type"),
+        authorization: header("authorization"),
+        target: header("x-amz-target"),
+        headers,
         body: serde_json::from_slice(&body)?,
     })
 }
@@ -270,6 +283,11 @@ async fn tell(writing: &mut OwnedWriteHalf, steps: Vec<Step>, shared: &Shared) -
                     .flooded
                     .fetch_add(PIECE.len() as u64, Ordering::Relaxed);
             },
+            Step::Comment => {
+                sleep(Duration::from_millis(333)).await;
+                writing.write_all(b"c\r\n: queued\r\n\r\n\r\n").await?;
+            }
+            Step::Close => break,
             Step::Cut => {
                 // A chunk of 99 bytes that ends after eight.
                 writing.write_all(b"63\r\ndata: {\"").await?;

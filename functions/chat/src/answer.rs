@@ -5,156 +5,186 @@ use std::time::{Duration, Instant};
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use shared::{
-    Error, State,
-    language_model::{LanguageModelError, Message, Usage},
-    took::ms,
+    Error, State, database,
+    language_model::{Ask, Class, LanguageModelError},
 };
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use crate::{
-    budget,
     citations::Citations,
-    condense::condensed,
+    done::{Clock, Done, sum},
     fixed::nothing_found,
-    prompt,
-    request::Chat,
-    sources::{self, Source},
+    request::{Chat, Choice},
+    retrieval::Retrieved,
 };
 
-/// An answer whose sources are found and whose text is not begun.
+/// An answer whose text is not begun.
 pub(crate) struct Answer {
     pub(crate) state: State,
-    sources: Vec<Source>,
-    /// What the model is asked; `None` if it is not asked.
-    messages: Option<Vec<Message>>,
-    question: String,
-    /// What was spent before the answer.
-    usage: Option<Usage>,
+    stage: Stage,
     clock: Clock,
+    /// Whether the model's thoughts are parts too.
+    reasoning: bool,
+    choice: Choice,
+    /// Bytes of the longest text, if it has to be kept.
+    longest: Option<usize>,
 }
 
-/// When things happened.
-#[derive(Clone, Copy)]
-struct Clock {
-    start: Instant,
-    /// When the answer is given up.
-    deadline: Instant,
-    /// Milliseconds until the sources were found.
-    retrieval: f64,
+/// How far an answer is.
+enum Stage {
+    /// The question has to be rewritten before its sources are searched for, which takes its time.
+    Asked(Box<Chat>),
+    /// The sources are found.
+    Found(Box<Retrieved>),
 }
 
 /// A part of an answer, in the order in which they come.
 #[derive(Debug)]
 pub(crate) enum Part {
-    /// What may be cited; the first part.
-    Sources(Vec<Source>),
+    /// The sources are still being looked for.
+    Retrieval,
+    /// What was searched for, and what may be cited.
+    Sources(String, Box<RawValue>),
+    /// Some of what the model thinks.
+    Reasoning(String),
     /// Some text.
     Delta(String),
     /// The last part.
     Done(Done),
 }
 
-/// How an answer ended.
-#[derive(Debug, Serialize)]
-pub(crate) struct Done {
-    /// `stop`, `length`, `content_filter`, as the model says, or `no_sources`: it was not asked.
-    finish_reason: String,
-    /// Tokens of all that the model read and wrote; `null` if it does not count them.
-    usage: Option<Usage>,
-    /// Citations that pointed at no source and were taken out.
-    citations_removed: usize,
-    took_ms: Took,
-}
-
-/// Milliseconds from the request.
-#[derive(Debug, Serialize)]
-struct Took {
-    /// Until the sources were found.
-    retrieval: f64,
-    /// Until the first text; `null` if there was none.
-    first_token: Option<f64>,
-    /// Until the end.
-    total: f64,
-}
-
 /// An answer in one piece.
 #[derive(Debug, Serialize)]
 pub(crate) struct Whole {
     answer: String,
-    sources: Vec<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<String>,
+    query: String,
+    sources: Box<RawValue>,
     #[serde(flatten)]
     done: Done,
 }
 
 /// What is left of the function's time when an answer is given up, to say so.
 const MARGIN: Duration = Duration::from_secs(1);
+/// Bytes of the longest answer in one piece: Lambda passes on 6 MB, and no model means to write as much.
+const LONGEST: usize = 1 << 20;
 
 impl Answer {
-    /// Finds the sources of an answer.
+    /// Finds the sources of an answer, unless that would keep its reader waiting.
     ///
     /// # Errors
     /// When the search fails.
     pub(crate) async fn prepare(
         state: State,
-        mut chat: Chat,
+        chat: Chat,
         deadline: Instant,
     ) -> Result<Self, Error> {
-        let start = Instant::now();
-        let config = *state.chat_config();
-        budget::trim(&state, &mut chat, config.history_tokens).await?;
-        let usage = condensed(&state, &mut chat).await?;
-        let hits = chat.search.run(&state).await?.hits;
-        let asked = !hits.is_empty() || !chat.require_sources;
-        let sources = sources::within(&state, hits, config.source_tokens).await?;
+        let mut clock = Clock {
+            start: Instant::now(),
+            deadline: deadline.checked_sub(MARGIN).unwrap_or(deadline),
+            retrieval: 0.0,
+            first_token: None,
+        };
+        let (reasoning, choice) = (chat.reasoning, chat.choice.clone());
+        let longest = (!chat.stream).then_some(LONGEST);
+        let reached = if chat.stream && chat.needs_rewriting(state.chat_config()) {
+            Stage::Asked(Box::new(chat))
+        } else {
+            let found = Retrieved::by(&state, chat).await?;
+            clock.found();
+            Stage::Found(Box::new(found))
+        };
         Ok(Self {
             state,
-            messages: asked.then(|| prompt::answer(chat.history, &chat.question, &sources)),
-            sources,
-            question: chat.question,
-            usage,
-            clock: Clock {
-                start,
-                deadline: deadline.checked_sub(MARGIN).unwrap_or(deadline),
-                retrieval: ms(start.elapsed()),
-            },
+            stage: reached,
+            clock,
+            reasoning,
+            choice,
+            longest,
         })
+    }
+
+    /// Whether its first part will keep the reader waiting.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.stage, Stage::Asked(_))
     }
 
     /// The parts of the answer, made as they are taken.
     pub(crate) fn parts(self) -> impl Stream<Item = Result<Part, Error>> + Send {
         try_stream! {
-            let Self { state, sources, messages, question, usage, clock } = self;
-            let mut citations = Citations::new(sources.len());
-            yield Part::Sources(sources);
-            let Some(messages) = messages else {
-                yield Part::Delta(nothing_found(&question).to_owned());
-                yield Part::Done(Done::new("no_sources".to_owned(), usage, 0, clock, None));
-                return;
-            };
-            let deltas = state.language_model()?.stream(&messages);
-            let mut deltas = std::pin::pin!(deltas);
-            let (mut finish_reason, mut first_token, mut spent) = (None, None, None);
-            let unfinished = |_| LanguageModelError::Unfinished;
-            while let Some(delta) = timeout_at(clock.deadline.into(), deltas.next()).await.map_err(unfinished)? {
-                let delta = delta?;
-                let text = citations.pass(&delta.text);
-                if !text.is_empty() {
-                    first_token.get_or_insert_with(|| ms(clock.start.elapsed()));
-                    yield Part::Delta(text);
+            let Self { state, stage: reached, mut clock, reasoning, choice, longest } = self;
+            let mut found = match reached {
+                Stage::Found(found) => *found,
+                Stage::Asked(chat) => {
+                    let retrieved = database::within(clock.deadline, Retrieved::by(&state, *chat));
+                    let mut retrieved = Box::pin(retrieved);
+                    // Whoever waits for longer than the longest silence is told what for.
+                    let patience = state.chat_config().heartbeat;
+                    let found = match timeout(patience, &mut retrieved).await {
+                        Ok(found) => found?,
+                        Err(_) => {
+                            yield Part::Retrieval;
+                            retrieved.await?
+                        }
+                    };
+                    clock.found();
+                    found
                 }
-                finish_reason = delta.finish_reason.or(finish_reason);
-                // Some endpoints count in every piece; the last count is of the whole.
-                spent = delta.usage.or(spent);
+            };
+            let mut citations = Citations::new(found.count());
+            let (query, sources) = found.told()?;
+            yield Part::Sources(query, sources);
+            if !found.asked() {
+                let text = nothing_found(found.question()).to_owned();
+                yield Part::Delta(text);
+                yield Part::Done(Done::new("no_sources".to_owned(), found.usage, &citations, clock));
+                return;
             }
-            let rest = citations.rest();
-            if !rest.is_empty() {
-                first_token.get_or_insert_with(|| ms(clock.start.elapsed()));
-                yield Part::Delta(rest);
+            let (mut finish_reason, mut spent, mut length, mut tried) = (None, None, 0, false);
+            'attempts: loop {
+                let ask = Ask {
+                    messages: found.messages(),
+                    model: choice.model.clone(),
+                    max_tokens: choice.max_tokens,
+                    temperature: choice.temperature,
+                };
+                let mut deltas = Box::pin(state.language_model()?.stream(ask));
+                let unfinished = |_| LanguageModelError::Unfinished;
+                while let Some(delta) = timeout_at(clock.deadline.into(), deltas.next()).await.map_err(unfinished)? {
+                    let delta = match delta {
+                        Err(error) if error.class() == Some(Class::Context) && !tried && length == 0 => {
+                            tracing::warn!(cause = %error, "the language model is asked again with fewer sources");
+                            tried = true;
+                            found.shorten();
+                            continue 'attempts;
+                        }
+                        delta => delta?,
+                    };
+                    if reasoning && !delta.reasoning.is_empty() {
+                        yield Part::Reasoning(delta.reasoning);
+                    }
+                    if !delta.text.is_empty() {
+                        clock.spoken();
+                        citations.pass(&delta.text);
+                        length += delta.text.len();
+                        yield Part::Delta(delta.text);
+                    }
+                    finish_reason = delta.finish_reason.or(finish_reason);
+                    // Some endpoints count in every piece; the last count is of the whole.
+                    spent = delta.usage.or(spent);
+                    if longest.is_some_and(|longest| length > longest) {
+                        finish_reason = Some("length".to_owned());
+                        break;
+                    }
+                }
+                break;
             }
             let reason = finish_reason.unwrap_or_else(|| "stop".to_owned());
-            let usage = sum(usage, spent);
-            yield Part::Done(Done::new(reason, usage, citations.removed(), clock, first_token));
+            let usage = sum(found.usage, spent);
+            yield Part::Done(Done::new(reason, usage, &citations, clock));
         }
     }
 
@@ -163,15 +193,26 @@ impl Answer {
     /// # Errors
     /// When the model fails before it has finished.
     pub(crate) async fn whole(self) -> Result<Whole, Error> {
+        let mut reasoning = self.reasoning.then(String::new);
         let mut parts = std::pin::pin!(self.parts());
-        let (mut answer, mut sources) = (String::new(), Vec::new());
+        let (mut answer, mut query) = (String::new(), String::new());
+        let mut sources = RawValue::NULL.to_owned();
         while let Some(part) = parts.next().await {
             match part? {
-                Part::Sources(found) => sources = found,
+                Part::Retrieval => {}
+                Part::Sources(searched, found) => (query, sources) = (searched, found),
+                Part::Reasoning(thought) => {
+                    let room = |kept: &&mut String| kept.len() < LONGEST;
+                    if let Some(kept) = reasoning.as_mut().filter(room) {
+                        kept.push_str(&thought);
+                    }
+                }
                 Part::Delta(text) => answer.push_str(&text),
                 Part::Done(done) => {
                     return Ok(Whole {
                         answer,
+                        reasoning,
+                        query,
                         sources,
                         done,
                     });
@@ -181,36 +222,5 @@ impl Answer {
         Err(Error::Internal(
             "an answer ended without its last part".to_owned(),
         ))
-    }
-}
-
-impl Done {
-    fn new(
-        finish_reason: String,
-        usage: Option<Usage>,
-        citations_removed: usize,
-        clock: Clock,
-        first_token: Option<f64>,
-    ) -> Self {
-        Self {
-            finish_reason,
-            usage,
-            citations_removed,
-            took_ms: Took {
-                retrieval: clock.retrieval,
-                first_token,
-                total: ms(clock.start.elapsed()),
-            },
-        }
-    }
-}
-
-fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(Usage {
-            prompt_tokens: one.prompt_tokens + other.prompt_tokens,
-            completion_tokens: one.completion_tokens + other.completion_tokens,
-        }),
-        (one, other) => one.or(other),
     }
 }

@@ -1,73 +1,202 @@
-//! How much of a conversation the model reads.
+//! How much of a conversation and of its sources the model reads.
 
 use shared::{
     Error, State,
-    language_model::{Message, Role},
+    language_model::{Message, Role, alternating},
 };
 
-use crate::{citations::Citations, request::Chat};
+use crate::{prompt::Prompt, request::Chat};
+
+/// Tokens that are left for history and sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) history: usize,
+    /// History and sources together.
+    total: usize,
+    sources: usize,
+}
 
 /// Hardly any token has more characters.
 const CHARACTERS_A_TOKEN: usize = 16;
+/// The share of the context that is used: the tokens of another tokenizer are a tenth or two more.
+const USED: f64 = 0.85;
+/// Tokens for the answer, where no setting limits it and the context is large enough.
+const ANSWER: usize = 2_000;
+/// Tokens of the smallest room: less is of no use.
+const LEAST: usize = 64;
+/// What stands where a text was cut.
+const GAP: &str = " […] ";
 
-/// Leaves of the history the last messages that have at most `tokens` tokens together.
-///
-/// It then begins with a question, as many models demand, and its answers cite nothing: their numbers
-/// are those of sources that are gone.
-pub(crate) async fn trim(state: &State, chat: &mut Chat, tokens: usize) -> Result<(), Error> {
-    chat.history
-        .retain(|message| !message.content.trim().is_empty());
-    if chat.history.is_empty() {
-        return Ok(());
-    }
-    // What is far too long is not even counted.
-    let lengths = chat
-        .history
-        .iter()
-        .map(|message| message.content.chars().count());
-    let kept = fitting(lengths.rev(), tokens.saturating_mul(CHARACTERS_A_TOKEN));
-    keep_last(&mut chat.history, kept);
-    let contents = chat.history.iter().map(|message| message.content.clone());
-    let counts = state.count_tokens(contents.collect()).await?;
-    let kept = fitting(counts.into_iter().rev(), tokens);
-    keep_last(&mut chat.history, kept);
-    let answers = chat
-        .history
-        .iter()
-        .take_while(|message| message.role == Role::Assistant);
-    let unasked = answers.count();
-    chat.history.drain(..unasked);
-    for message in &mut chat.history {
-        if message.role == Role::Assistant {
-            message.content = Citations::stripped(&message.content);
+impl Room {
+    /// What a context of so many tokens leaves beside `fixed` ones and an answer; history gets at most a
+    /// third of it.
+    fn new(context: usize, answer: Option<usize>, fixed: usize, limits: (usize, usize)) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a whole number above 0"
+        )]
+        let usable = (context as f64 * USED) as usize;
+        let answer = answer.unwrap_or(ANSWER).min(context / 3);
+        let total = usable.saturating_sub(answer + fixed).max(LEAST);
+        let (history, sources) = limits;
+        Self {
+            history: history.min(total / 3),
+            total,
+            sources,
         }
     }
-    Ok(())
+
+    /// What is left for sources beside so many tokens of history.
+    pub(crate) fn sources(self, history: usize) -> usize {
+        self.sources
+            .min(self.total.saturating_sub(history))
+            .max(LEAST.min(self.sources))
+    }
 }
 
-/// How many of these lengths, from the first, add up to at most `limit`.
-pub(crate) fn fitting(lengths: impl Iterator<Item = usize>, limit: usize) -> usize {
-    let mut total = 0_usize;
-    lengths
-        .take_while(|length| {
-            total = total.saturating_add(*length);
-            total <= limit
-        })
-        .count()
+/// Leaves of the history what fits, and says how many tokens sources may have beside it.
+///
+/// The last exchange is always kept, cut in the middle if it is too long. The history then begins with a
+/// question, and its turns alternate, as many models demand.
+pub(crate) async fn trim(state: &State, chat: &mut Chat, prompt: &Prompt) -> Result<usize, Error> {
+    let config = state.chat_config();
+    let mut history = alternating(&chat.history, true);
+    let begins = history.iter().position(|turn| turn.role == Role::User);
+    history.drain(..begins.unwrap_or(history.len()));
+    // What is far too long is not even counted.
+    let longest = config.history_tokens.saturating_mul(CHARACTERS_A_TOKEN);
+    for turn in &mut history {
+        turn.content = cut_in_the_middle(&turn.content, longest);
+    }
+    let mut texts = vec![prompt.fixed()];
+    texts.extend(history.iter().map(|turn| turn.content.clone()));
+    let counts = state.count_tokens(texts).await?;
+    let (fixed, counts) = counts
+        .split_first()
+        .map_or((0, &[][..]), |(first, rest)| (*first, rest));
+    let model = state.language_model()?;
+    let answer = chat
+        .choice
+        .max_tokens
+        .and_then(|tokens| usize::try_from(tokens).ok());
+    let room = Room::new(
+        model.context_tokens(),
+        answer.or(model.answer_tokens()),
+        fixed,
+        (config.history_tokens, config.source_tokens),
+    );
+    let (history, tokens) = kept(history, counts, room.history);
+    chat.history = history;
+    Ok(room.sources(tokens))
 }
 
-fn keep_last(history: &mut Vec<Message>, kept: usize) {
-    history.drain(..history.len() - kept);
+/// The last turns that have at most `limit` tokens together, and how many they have.
+fn kept(mut history: Vec<Message>, counts: &[usize], limit: usize) -> (Vec<Message>, usize) {
+    let Some(last) = history.iter().rposition(|turn| turn.role == Role::User) else {
+        return (Vec::new(), 0);
+    };
+    let mut total: usize = counts[last..].iter().sum();
+    if total > limit {
+        // The question is short, as a rule, and tells what the answer is about.
+        let question = counts[last].min(limit / 4);
+        shorten(&mut history[last], counts[last], question);
+        for (turn, count) in history.iter_mut().zip(counts).skip(last + 1) {
+            shorten(turn, *count, limit.saturating_sub(question));
+        }
+        history.drain(..last);
+        return (history, limit);
+    }
+    // Exchanges before, each whole: a question and its answer.
+    let mut from = last;
+    while from >= 2 && total + counts[from - 1] + counts[from - 2] <= limit {
+        total += counts[from - 1] + counts[from - 2];
+        from -= 2;
+    }
+    history.drain(..from);
+    (history, total)
+}
+
+/// Cuts a text of `tokens` tokens to `limit`.
+fn shorten(turn: &mut Message, tokens: usize, limit: usize) {
+    if tokens > limit {
+        turn.content = cut_in_the_middle(&turn.content, share(&turn.content, tokens, limit));
+    }
+}
+
+/// Characters of the share of a text that has `limit` of its `tokens` tokens, or somewhat less.
+pub(crate) fn share(text: &str, tokens: usize, limit: usize) -> usize {
+    let characters = text.chars().count();
+    characters.saturating_mul(limit) / tokens.max(1) * 9 / 10
+}
+
+/// The beginning and the end of a text that is longer than so many characters.
+fn cut_in_the_middle(text: &str, characters: usize) -> String {
+    let all = text.chars().count();
+    if all <= characters {
+        return text.to_owned();
+    }
+    let kept = characters.saturating_sub(GAP.chars().count());
+    let (head, tail) = (kept - kept / 3, kept / 3);
+    let head: String = text.chars().take(head).collect();
+    let tail: String = text.chars().skip(all - tail).collect();
+    format!("{head}{GAP}{tail}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn turns(lengths: &[usize]) -> (Vec<Message>, Vec<usize>) {
+        let roles = [Role::User, Role::Assistant].into_iter().cycle();
+        let turns = lengths
+            .iter()
+            .zip(roles)
+            .map(|(length, role)| Message::new(role, "é".repeat(*length)));
+        (turns.collect(), lengths.to_vec())
+    }
+
+    fn lengths(history: &[usize], limit: usize) -> Vec<usize> {
+        let (history, counts) = turns(history);
+        let (history, tokens) = kept(history, &counts, limit);
+        assert!(tokens <= limit);
+        history
+            .iter()
+            .map(|turn| turn.content.chars().count())
+            .collect()
+    }
+
     #[test]
-    fn a_budget_is_used_up_and_not_exceeded() {
-        assert_eq!(fitting([3, 4, 5].into_iter(), 7), 2);
-        assert_eq!(fitting([3, 4, 5].into_iter(), 2), 0);
-        assert_eq!(fitting([3, usize::MAX, 5].into_iter(), 100), 1);
+    fn whole_exchanges_are_kept_from_the_last() {
+        assert_eq!(lengths(&[10, 10, 10, 10], 100), [10, 10, 10, 10]);
+        assert_eq!(lengths(&[50, 30, 10, 10], 60), [10, 10]);
+        assert!(lengths(&[], 100).is_empty());
+    }
+
+    #[test]
+    fn the_last_exchange_is_there_whatever_its_length() {
+        assert_eq!(lengths(&[10, 10, 20, 5_000], 100), [20, 72]);
+        let both = lengths(&[400, 5_000], 100);
+        assert!(both[0] <= 25 && both[1] <= 75 && both[0] > 10, "{both:?}");
+    }
+
+    #[test]
+    fn a_long_text_keeps_both_ends() {
+        assert_eq!(
+            cut_in_the_middle("abcdefghijklmnopqrst", 14),
+            "abcdef […] rst"
+        );
+        assert_eq!(cut_in_the_middle("short", 14), "short");
+    }
+
+    #[test]
+    fn a_small_context_leaves_room_for_an_answer() {
+        let room = Room::new(4_096, None, 500, (2_000, 6_000));
+        assert_eq!(room.history, 538);
+        assert!(room.sources(538) + 538 + 500 + 1_365 <= 3_481, "{room:?}");
+        let room = Room::new(128_000, None, 500, (2_000, 6_000));
+        assert_eq!((room.history, room.sources(2_000)), (2_000, 6_000));
+        let tiny = Room::new(1_024, None, 5_000, (2_000, 6_000));
+        assert_eq!(tiny.sources(0), LEAST, "something is read in any case");
     }
 }

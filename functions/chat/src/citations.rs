@@ -1,15 +1,48 @@
-//! Citations in an answer: `[1]`, `[2, 5]`. Those that point at no source are taken out as the text
-//! streams by.
+//! Citations in an answer: `[1]`, `[2, 5]`, `[1-3]`, `[Source 1]`, `[^1]`, `【1】`. They are found while the
+//! text streams by, which is not changed.
 
-/// Takes the text of an answer in pieces and gives it back without citations of sources that there are
-/// none of.
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+/// Finds the citations in the text of an answer that comes in pieces.
 #[derive(Debug)]
 pub(crate) struct Citations {
     sources: usize,
-    /// What may become a citation that is taken out, with the blanks before it.
-    held: String,
+    /// Characters so far.
+    position: usize,
+    /// The bracket that is open.
+    open: Option<Bracket>,
+    /// The character before.
+    before: char,
+    /// The last character before that is no blank.
+    before_blanks: char,
     code: Code,
-    removed: usize,
+    found: Vec<Citation>,
+    invalid: usize,
+    cited: BTreeSet<usize>,
+}
+
+/// A place where an answer cites a source, in Unicode characters of the whole text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Citation {
+    /// Its first character: the bracket.
+    start: usize,
+    /// The one after its last.
+    end: usize,
+    /// The source's number; `null` if there is none of the number that is cited.
+    source: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Bracket {
+    start: usize,
+    closing: char,
+    text: String,
+    /// Whether it follows a word without a blank, as an index does.
+    attached: bool,
+    /// Whether it follows what makes it a set, an index or an escaped bracket.
+    mathematical: bool,
 }
 
 /// Between backquotes brackets are no citations. As in Markdown, code ends with as many of them as it
@@ -24,116 +57,181 @@ struct Code {
 
 /// Bytes of the longest citation that is looked at: twenty sources of four bytes, and some more.
 const LONGEST: usize = 128;
-/// Blanks before a citation that go with it.
-const BLANKS: usize = 16;
+/// The most citations that are listed; the others are counted.
+const LISTED: usize = 1_000;
+/// Years and the like have more digits than any source's number.
+const DIGITS: usize = 3;
+/// What may stand before the number, in the languages that models like to answer in.
+const WORDS: [&str; 12] = [
+    "source", "sources", "src", "ref", "quelle", "quellen", "fuente", "fuentes", "fonte", "fonti",
+    "bron", "bronnen",
+];
 
 impl Citations {
     /// For an answer from `sources` sources, which are numbered from 1.
     pub(crate) fn new(sources: usize) -> Self {
         Self {
             sources,
-            held: String::new(),
+            position: 0,
+            open: None,
+            before: '\n',
+            before_blanks: '\n',
             code: Code::default(),
-            removed: 0,
+            found: Vec::new(),
+            invalid: 0,
+            cited: BTreeSet::new(),
         }
     }
 
-    /// A text that is whole, without any citation.
-    pub(crate) fn stripped(text: &str) -> String {
-        let mut citations = Self::new(0);
-        let mut stripped = citations.pass(text);
-        stripped.push_str(&citations.rest());
-        stripped
+    /// A text that is whole, with what `other` gives in place of each bracket, by the sources in it; `None`
+    /// leaves it, and nothing takes the blanks before it along.
+    pub(crate) fn replaced(
+        text: &str,
+        sources: usize,
+        other: impl Fn(&[Option<usize>]) -> Option<String>,
+    ) -> String {
+        let mut citations = Self::new(sources);
+        citations.pass(text);
+        let mut replaced = String::with_capacity(text.len());
+        let mut characters = text.chars();
+        let mut at = 0;
+        for bracket in citations
+            .found
+            .chunk_by(|one, next| one.start == next.start)
+        {
+            let (start, end) = (bracket[0].start, bracket[0].end);
+            let cited: Vec<_> = bracket.iter().map(|citation| citation.source).collect();
+            replaced.extend(characters.by_ref().take(start - at));
+            let original: String = characters.by_ref().take(end - start).collect();
+            let other = other(&cited).unwrap_or(original);
+            if other.is_empty() {
+                replaced.truncate(replaced.trim_end_matches(' ').len());
+            }
+            replaced.push_str(&other);
+            at = end;
+        }
+        replaced.extend(characters);
+        replaced
     }
 
-    /// The text that can be shown after `piece` has come; what may still become a citation is held back.
-    pub(crate) fn pass(&mut self, piece: &str) -> String {
-        let mut shown = String::with_capacity(self.held.len() + piece.len());
+    /// Reads the next piece of the text.
+    pub(crate) fn pass(&mut self, piece: &str) {
         for c in piece.chars() {
-            self.take(c, &mut shown);
+            self.take(c);
+            self.position += 1;
         }
-        shown
     }
 
-    /// What was held back, at the end of the answer.
-    pub(crate) fn rest(&mut self) -> String {
-        std::mem::take(&mut self.held)
+    /// The citations so far, in the order of the text.
+    pub(crate) fn found(&self) -> &[Citation] {
+        &self.found
     }
 
-    /// Citations that pointed at no source so far.
-    pub(crate) fn removed(&self) -> usize {
-        self.removed
+    /// Citations of sources that there are none of.
+    pub(crate) fn invalid(&self) -> usize {
+        self.invalid
     }
 
-    fn take(&mut self, c: char, shown: &mut String) {
+    /// The numbers of the sources that were cited.
+    pub(crate) fn cited(&self) -> Vec<usize> {
+        self.cited.iter().copied().collect()
+    }
+
+    fn take(&mut self, c: char) {
         let code = self.code.pass(c);
-        if let Some(open) = self.held.find('[') {
-            if c == ']' {
-                let kept = self.judged(open);
-                shown.push_str(&kept);
-                return;
+        match &mut self.open {
+            Some(bracket) if c == bracket.closing => {
+                if let Some(bracket) = self.open.take() {
+                    self.judge(&bracket);
+                }
             }
-            let fits = self.held.len() - open < LONGEST;
-            if fits && (c.is_ascii_digit() || SEPARATORS.contains(&c) || RANGES.contains(&c)) {
-                self.held.push(c);
-                return;
+            Some(bracket) if !matches!(c, '[' | '【' | '\n') && bracket.text.len() < LONGEST => {
+                bracket.text.push(c);
             }
-            // No citation after all.
-            shown.push_str(&std::mem::take(&mut self.held));
+            _ => self.open = self.opened(c, code),
         }
-        let held = match c {
-            ' ' => self.held.len() < BLANKS,
-            '[' => !code,
-            _ => false,
+        self.before = c;
+        if !c.is_whitespace() {
+            self.before_blanks = c;
+        }
+    }
+
+    fn opened(&self, c: char, code: bool) -> Option<Bracket> {
+        let closing = match c {
+            '[' => ']',
+            '【' => '】',
+            _ => return None,
         };
-        if !held {
-            shown.push_str(&std::mem::take(&mut self.held));
-        }
-        if held || c == ' ' {
-            self.held.push(c);
-        } else {
-            shown.push(c);
-        }
-    }
-
-    /// Ends the citation whose bracket is at `open`: what is left of it, without the sources that there
-    /// are none of.
-    fn judged(&mut self, open: usize) -> String {
-        let held = std::mem::take(&mut self.held);
-        let cited: Vec<&str> = held[open + 1..]
-            .split(SEPARATORS)
-            .filter(|cited| !cited.is_empty())
-            .collect();
-        // `[]` cites nothing.
-        if cited.is_empty() {
-            return format!("{held}]");
-        }
-        let known: Vec<&str> = cited
-            .iter()
-            .copied()
-            .filter(|cited| self.is_known(cited))
-            .collect();
-        self.removed += cited.len() - known.len();
-        if known.is_empty() {
-            String::new()
-        } else {
-            format!("{}[{}]", &held[..open], known.join(", "))
-        }
-    }
-
-    /// Whether there is a source of this number, or of both ends of this range.
-    fn is_known(&self, cited: &str) -> bool {
-        cited.split(RANGES).all(|number| {
-            let number = number.parse();
-            number.is_ok_and(|number: usize| (1..=self.sources).contains(&number))
+        (!code).then(|| Bracket {
+            start: self.position,
+            closing,
+            text: String::new(),
+            attached: self.before.is_alphanumeric() || matches!(self.before, '_' | ')'),
+            mathematical: self.before == '\\' || "∈∉⊂⊆=≤≥±×÷∪∩".contains(self.before_blanks),
         })
+    }
+
+    fn judge(&mut self, bracket: &Bracket) {
+        let Some(numbers) = numbers(&bracket.text) else {
+            return;
+        };
+        let known = |number: &usize| *number <= self.sources;
+        // Prices, dates and indices that happen to be in brackets.
+        let valid = numbers.iter().any(known);
+        if bracket.mathematical || (bracket.attached && !valid) {
+            return;
+        }
+        for number in numbers {
+            let source = Some(number).filter(known);
+            match source {
+                Some(number) => _ = self.cited.insert(number),
+                None => self.invalid += 1,
+            }
+            if self.found.len() < LISTED {
+                self.found.push(Citation {
+                    start: bracket.start,
+                    end: self.position + 1,
+                    source,
+                });
+            }
+        }
     }
 }
 
-/// What stands between two numbers.
-const SEPARATORS: [char; 2] = [',', ' '];
-/// What stands between the first number of a range and the last.
-const RANGES: [char; 2] = ['-', '–'];
+/// The numbers that the inside of a bracket cites; `None` if it is no citation.
+fn numbers(text: &str) -> Option<Vec<usize>> {
+    // `【1†source】`, as some models were taught.
+    let text = text.split('†').next().unwrap_or_default().trim();
+    let mut numbers = Vec::new();
+    for item in text.split([',', ';', '&']).flat_map(str::split_whitespace) {
+        let item = item.trim_start_matches(['^', '#']);
+        let word = item.trim_end_matches(':').to_lowercase();
+        if WORDS.contains(&word.as_str()) || item.is_empty() {
+            continue;
+        }
+        match item.split_once(['-', '–']) {
+            None => numbers.push(number(item)?),
+            Some((first, last)) => {
+                let range = number(first)?..=number(last.trim_start_matches('^'))?;
+                // What spans more is no citation but an interval.
+                if range.is_empty() || range.end() - range.start() >= 100 {
+                    return None;
+                }
+                numbers.extend(range);
+            }
+        }
+    }
+    numbers.dedup();
+    (!numbers.is_empty()).then_some(numbers)
+}
+
+/// A number that a source may have: from 1, without leading zeros.
+fn number(digits: &str) -> Option<usize> {
+    let plain = digits.len() <= DIGITS && !digits.starts_with('0');
+    let digits =
+        Some(digits).filter(|digits| plain && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok()
+}
 
 impl Code {
     /// Whether `c` is within code.
@@ -159,17 +257,15 @@ impl Code {
 mod tests {
     use super::*;
 
-    /// The text shown, however it is cut into pieces, and the citations removed.
-    fn shown(text: &str, sources: usize) -> (String, usize) {
-        let mut outcomes = (1..=text.chars().count().max(1)).map(|size| {
+    /// What each citation covers and cites, however the text is cut into pieces.
+    fn cited(text: &str, sources: usize) -> Vec<(String, Option<usize>)> {
+        let characters: Vec<char> = text.chars().collect();
+        let mut outcomes = (1..=characters.len().max(1)).map(|size| {
             let mut citations = Citations::new(sources);
-            let mut shown = String::new();
-            let characters: Vec<char> = text.chars().collect();
             for piece in characters.chunks(size) {
-                shown += &citations.pass(&piece.iter().collect::<String>());
+                citations.pass(&piece.iter().collect::<String>());
             }
-            shown += &citations.rest();
-            (shown, citations.removed())
+            citations.found
         });
         let first = outcomes
             .next()
@@ -177,64 +273,93 @@ mod tests {
         for other in outcomes {
             assert_eq!(other, first, "{text:?} depends on how it is cut");
         }
+        let covered =
+            |citation: &Citation| characters[citation.start..citation.end].iter().collect();
         first
+            .iter()
+            .map(|citation| (covered(citation), citation.source))
+            .collect()
+    }
+
+    fn numbers_cited(text: &str, sources: usize) -> Vec<Option<usize>> {
+        cited(text, sources)
+            .into_iter()
+            .map(|(_, source)| source)
+            .collect()
     }
 
     #[test]
-    fn citations_of_sources_stay() {
+    fn a_citation_has_its_place_and_its_source() {
+        let place = |text: &str, source| (text.to_owned(), source);
+        assert_eq!(cited("Été [1].", 3), [place("[1]", Some(1))]);
+        assert_eq!(
+            cited("É [2, 9]", 3),
+            [place("[2, 9]", Some(2)), place("[2, 9]", None)]
+        );
+    }
+
+    #[test]
+    fn all_styles_are_understood() {
+        for (text, expected) in [
+            ("[1][3]", vec![1, 3]),
+            ("heures[2].", vec![2]),
+            ("[1-3] [2–3]", vec![1, 2, 3, 2, 3]),
+            ("[Source 1] [sources: 2, 3] [Quelle 2]", vec![1, 2, 3, 2]),
+            ("[^1] and 【2】 and 【3†source】", vec![1, 2, 3]),
+            ("[[1]] [1;2] [1 2] [1 & 2]", vec![1, 1, 2, 1, 2, 1, 2]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(Some).collect();
+            assert_eq!(numbers_cited(text, 3), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_citation_of_no_source_is_told() {
+        assert_eq!(numbers_cited("It is blue [9].", 3), [None]);
+        assert_eq!(numbers_cited("``a`b`` then [9]", 3), [None]);
+        assert_eq!(numbers_cited("a stray ` quote\nthen [9]", 3), [None]);
+        let mut citations = Citations::new(3);
+        citations.pass("[3] [7, 1] [8]");
+        assert_eq!((citations.cited(), citations.invalid()), (vec![1, 3], 2));
+    }
+
+    #[test]
+    fn other_brackets_are_no_citations() {
         for text in [
-            "La plage ferme à 22 heures [1].",
-            "Both [1][3] and [2, 3].",
-            "[3], [1-3] and [1–2]",
-            "a row [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3]",
-            "  deux  blancs  ",
-            "",
+            "R v Smith [2004] UKHL, [2019-11-04], [sic], [], [1",
+            "x ∈ [0, 1], y ∈ [1, 2], z = [1, 2, 3]",
+            "arr[0] = t[12]; [0-9] [007] [1.5] [-1] [1--2] [3-1]",
+            "see [the site](https://example.org), [Figure 1], [x]",
+            "use `a[1]` or\n```\nb[1]\n```\n",
+            "\\[1\\] [1\n]",
         ] {
-            assert_eq!(shown(text, 3), (text.to_owned(), 0));
+            assert!(cited(text, 3).is_empty(), "{text:?}: {:?}", cited(text, 3));
         }
     }
 
     #[test]
-    fn citations_of_nothing_go_with_the_blank_before_them() {
-        for (text, expected, removed) in [
-            ("It is blue [9].", "It is blue.", 1),
-            ("It is [4] blue", "It is blue", 1),
-            (
-                "Blue[0], red [2, 7], green [8,9]!",
-                "Blue, red [2], green!",
-                4,
-            ),
-            ("[99999999999999999999999] Oui", " Oui", 1),
-            ("Oui [9,] [9 8] [7-9]", "Oui", 4),
-            (
-                "twenty [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 99]",
-                "twenty [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]",
-                1,
-            ),
-            ("a stray ` quote\nthen [9]", "a stray ` quote\nthen", 1),
-            ("``a`b`` then [9]", "``a`b`` then", 1),
-            ("```\na ` b\n``` [9]", "```\na ` b\n```", 1),
-        ] {
-            assert_eq!(shown(text, 3), (expected.to_owned(), removed), "{text:?}");
-        }
+    fn citations_are_listed_up_to_a_limit_and_counted_beyond() {
+        let mut citations = Citations::new(1);
+        citations.pass(&"[1] [2] ".repeat(LISTED));
+        assert_eq!(
+            (citations.found.len(), citations.invalid()),
+            (LISTED, LISTED)
+        );
     }
 
     #[test]
-    fn brackets_of_other_kinds_stay() {
-        for text in [
-            "a [b] [] [1",
-            "see [the site](https://example.org)",
-            "use `a[9]` or\n```\nb[9]\n```\n",
-            "[ 12",
-            "[[1]]",
-        ] {
-            assert_eq!(shown(text, 3), (text.to_owned(), 0), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn many_blanks_hide_no_citation() {
-        let (text, removed) = shown(&format!("a{}[9]", " ".repeat(100)), 3);
-        assert!(text.trim_end() == "a" && removed == 1, "{text:?}");
+    fn the_citations_of_a_text_can_be_replaced() {
+        let named = |text: &str| {
+            Citations::replaced(text, 2, |cited| match cited {
+                [None] => None,
+                [Some(1), ..] => Some(String::new()),
+                cited => Some(format!("{cited:?}")),
+            })
+        };
+        assert_eq!(
+            named("É [1] a [2, 9] b [2004] c [7]"),
+            "É a [Some(2), None] b [2004] c [7]"
+        );
+        assert_eq!(named("rien"), "rien");
     }
 }

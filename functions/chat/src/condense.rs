@@ -1,44 +1,109 @@
 //! A question that follows others, made to stand alone, so that it can be searched for.
 
-use std::time::Duration;
-
 use shared::{
     Error, State,
-    language_model::{LanguageModelError, Usage},
+    language_model::{Ask, LanguageModelError, Usage, without_thoughts},
     search::Query,
 };
 use tokio::time::timeout;
 
-use crate::{prompt, request::Chat};
+use crate::{
+    prompt,
+    request::{Chat, query},
+};
 
-/// The longest that a reader waits for a better question.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// Puts the question as it stands alone into the search, if something was said before it. If the model
+/// Puts the question as it stands alone into the search, and gives it back with what that cost. If the model
 /// fails at it, the question is searched for as it was asked: an answer from poorer sources is better
 /// than none, and if the model is really away the answer itself will tell.
-pub(crate) async fn condensed(state: &State, chat: &mut Chat) -> Result<Option<Usage>, Error> {
-    if chat.history.is_empty() || !state.chat_config().condense {
-        return Ok(None);
+pub(crate) async fn condensed(
+    state: &State,
+    chat: &mut Chat,
+) -> Result<(Option<String>, Option<Usage>), Error> {
+    let config = state.chat_config();
+    if !chat.needs_rewriting(config) {
+        return Ok((None, None));
     }
-    let messages = prompt::condense(&chat.history, &chat.question);
-    let asked = timeout(LIMIT, state.language_model()?.complete(&messages)).await;
-    match asked.unwrap_or(Err(LanguageModelError::Silent(LIMIT))) {
+    let ask = Ask {
+        messages: prompt::condense(&chat.history, &chat.named_question),
+        model: config.condense_model.clone(),
+        max_tokens: Some(config.condense_tokens),
+        temperature: None,
+    };
+    let limit = config.condense_timeout;
+    let asked = timeout(limit, state.language_model()?.complete(ask)).await;
+    match asked.unwrap_or(Err(LanguageModelError::Silent(limit))) {
         Ok((text, usage)) => {
-            if let Some(query) = query(&text) {
+            let question = standing_alone(&text);
+            if let Ok(query) = Query::parse(query(&question)) {
                 chat.search.set_query(query);
+                return Ok((Some(question), usage));
             }
-            Ok(usage)
+            Ok((None, usage))
         }
         Err(cause) => {
             tracing::warn!(%cause, "the question is searched for as it was asked");
-            Ok(None)
+            Ok((None, None))
         }
     }
 }
 
-/// A question as it is searched for; `None` if it is none.
-fn query(text: &str) -> Option<Query> {
-    let text: String = text.trim().chars().take(Query::MAX_CHARACTERS).collect();
-    Query::parse(text).ok()
+/// The question without what models like to put around it: thoughts, quotation marks, a word that says what
+/// follows, more lines.
+fn standing_alone(text: &str) -> String {
+    const QUOTES: [char; 8] = ['"', '“', '”', '«', '»', '\'', '`', '*'];
+    let text = without_thoughts(text);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut line = lines.next().unwrap_or_default();
+    // "Question:", "Rewritten question:", "Question reformulée :"
+    if let Some((label, rest)) = line.split_once(':')
+        && label.to_lowercase().contains("question")
+        && label.chars().count() < 40
+    {
+        line = if rest.trim_matches('*').trim().is_empty() {
+            lines.next().unwrap_or_default()
+        } else {
+            rest
+        };
+    }
+    let quoted = |c: char| QUOTES.contains(&c) || c.is_whitespace();
+    let bare = line.trim_matches(quoted);
+    // A quotation within the question ends with its mark.
+    let opened = line.trim_start().starts_with(QUOTES);
+    if opened { bare } else { line.trim() }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::standing_alone;
+
+    #[test]
+    fn a_question_is_freed_of_what_is_around_it() {
+        for (text, expected) in [
+            (
+                "Quelle est la durée du bail ?",
+                "Quelle est la durée du bail ?",
+            ),
+            (
+                "<think>Hm.\nHm.</think>\n\n« Quand ferme la plage ? »\n",
+                "Quand ferme la plage ?",
+            ),
+            (
+                "Hm.</think>Quand ferme la plage ?",
+                "Quand ferme la plage ?",
+            ),
+            (
+                "**Rewritten question:** \"When does it close?\"",
+                "When does it close?",
+            ),
+            (
+                "Question:\n\nWhen does it close?\n\nI hope this helps.",
+                "When does it close?",
+            ),
+            ("What is \"condense\"", "What is \"condense\""),
+            ("Quand : matin ou soir ?", "Quand : matin ou soir ?"),
+            ("", ""),
+        ] {
+            assert_eq!(standing_alone(text), expected, "{text:?}");
+        }
+    }
 }

@@ -5,13 +5,11 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 use async_stream::stream;
 use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
+use serde_json::{json, value::RawValue};
 use shared::{Error, http};
 use tokio::time::timeout;
 
-use crate::{
-    answer::{Answer, Part},
-    sources::Source,
-};
+use crate::answer::{Answer, Part};
 
 /// A comment, which readers of events pass over. It keeps what lies in between from closing a silent
 /// connection, and shows whether the reader is still there.
@@ -19,27 +17,38 @@ const HEARTBEAT: &str = ": still working\n\n";
 
 #[derive(Serialize)]
 struct Sources {
-    sources: Vec<Source>,
+    query: String,
+    sources: Box<RawValue>,
 }
 
 #[derive(Serialize)]
-struct Delta {
+struct Text {
     text: String,
 }
 
-/// The events of an answer, made as they are taken: `sources`, then `delta`s, then `done`; or `error`,
-/// a problem document, where it fails.
+/// The events of an answer, made as they are taken: `sources`, then `delta`s, then `done`; or `failure`,
+/// a problem document, where it fails. `retrieval` comes before them if the sources take long, and
+/// `reasoning` between them if it was asked for.
 pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'static {
     let heartbeat = answer.state.chat_config().heartbeat;
+    let waits = answer.waits();
     let parts = AssertUnwindSafe(answer.parts()).catch_unwind();
     let parts = parts.map(|part| part.unwrap_or_else(|panic| Err(Error::panicked(&*panic))));
     let events = parts.map(|part| match part {
-        Ok(Part::Sources(sources)) => event("sources", &Sources { sources }),
-        Ok(Part::Delta(text)) => event("delta", &Delta { text }),
+        Ok(Part::Retrieval) => event("retrieval", &json!({ "state": "running" })),
+        Ok(Part::Sources(query, sources)) => event("sources", &Sources { query, sources }),
+        Ok(Part::Reasoning(text)) => event("reasoning", &Text { text }),
+        Ok(Part::Delta(text)) => event("delta", &Text { text }),
         Ok(Part::Done(done)) => event("done", &done),
-        Err(error) => event("error", &http::report(&error)),
+        Err(error) => failure(&error),
     });
-    with_heartbeats(events, heartbeat)
+    with_heartbeats(events, heartbeat, waits)
+}
+
+/// A failure bears two names for the time of one version: browsers call a lost connection `error` as well.
+fn failure(error: &Error) -> String {
+    let problem = http::report(error);
+    event("failure", &problem) + &event("error", &problem)
 }
 
 fn event(name: &str, data: &impl Serialize) -> String {
@@ -48,13 +57,18 @@ fn event(name: &str, data: &impl Serialize) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }
 
-/// The events, with a comment wherever there is none for so long.
+/// The events, with a comment wherever there is none for so long, and `at_once` before the first: it makes
+/// the response's head leave.
 fn with_heartbeats(
     events: impl Stream<Item = String> + Send,
     every: Duration,
+    at_once: bool,
 ) -> impl Stream<Item = String> + Send {
     stream! {
         let mut events = std::pin::pin!(events);
+        if at_once {
+            yield HEARTBEAT.to_owned();
+        }
         loop {
             match timeout(every, events.next()).await {
                 Ok(Some(event)) => yield event,

@@ -4,11 +4,15 @@ mod answer;
 mod budget;
 mod citations;
 mod condense;
+mod conversation;
+mod done;
 mod event;
 mod fence;
+mod fields;
 mod fixed;
 mod prompt;
 mod request;
+mod retrieval;
 mod sources;
 
 use lambda_http::http::Method;
@@ -25,7 +29,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     http::serve_streams("chat", Needs::LanguageModel, handle).await
 }
 
-/// Whatever can be refused is refused before the first byte; from then on an error is an event.
+/// Whatever can be refused is refused before the first byte; from then on an error is an event. The sources of
+/// a question that has to be rewritten are found after it.
 async fn handle(state: State, request: Request) -> Result<StreamedResponse, Error> {
     // A REST API passes on what a browser asks first; `shared::http` adds what its page may do.
     if request.method() == Method::OPTIONS {

@@ -3,12 +3,17 @@
 use serde::Deserialize;
 use shared::{
     Error,
-    config::ChatConfig,
+    config::{CallerParameter, ChatConfig},
     documents::Metadata,
     error::FieldError,
     json::{self, Object},
-    language_model::{Message, Role},
-    search::{Search, SearchRequest},
+    language_model::Message,
+    search::{Query, Search, SearchRequest},
+};
+
+use crate::{
+    conversation::{Conversation, Turn},
+    fields::SourceFields,
 };
 
 /// A request to `POST /chat`.
@@ -35,25 +40,20 @@ pub(crate) struct ChatRequest {
     #[serde(default, deserialize_with = "json::whole")]
     expand: Option<i64>,
     rerank: Option<bool>,
+    /// Metadata and dates of the sources that the model is told.
+    source_fields: Option<Vec<String>>,
     /// Whether the answer is sent while it is made; `true` if absent.
     stream: Option<bool>,
     /// Whether nothing is asked of the model when nothing was found; `true` if absent.
     require_sources: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Turn {
-    role: Speaker,
-    content: String,
-}
-
-/// Who speaks in a caller's conversation; the rules are the function's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Speaker {
-    User,
-    Assistant,
+    /// Whether the model's thoughts are sent too; `false` if absent.
+    reasoning: Option<bool>,
+    /// What the model is told beside the rules, if callers may.
+    instructions: Option<String>,
+    /// What callers may choose of the request to the model, if they may.
+    model: Option<String>,
+    temperature: Option<f64>,
+    max_tokens: Option<i64>,
 }
 
 /// A chat that can be answered: every limit holds.
@@ -63,10 +63,29 @@ pub(crate) struct Chat {
     pub(crate) history: Vec<Message>,
     /// The last thing that the user said.
     pub(crate) question: String,
+    /// The same with the titles of the sources that it names by their numbers.
+    pub(crate) named_question: String,
+    /// Wishes of the caller that change no rule.
+    pub(crate) wishes: Vec<String>,
+    /// Instructions that stand beside the rules.
+    pub(crate) instructions: Vec<String>,
     /// The search for the question's sources.
     pub(crate) search: Search,
+    /// Neighbours on either side of each chunk that is found.
+    pub(crate) expand: usize,
+    pub(crate) source_fields: SourceFields,
     pub(crate) stream: bool,
     pub(crate) require_sources: bool,
+    pub(crate) reasoning: bool,
+    pub(crate) choice: Choice,
+}
+
+/// What the caller chose of the request to the model.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choice {
+    pub(crate) model: Option<String>,
+    pub(crate) temperature: Option<f64>,
+    pub(crate) max_tokens: Option<u32>,
 }
 
 impl ChatRequest {
@@ -74,55 +93,132 @@ impl ChatRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`] with one entry a field.
-    pub(crate) fn parse(self, config: &ChatConfig) -> Result<Chat, Error> {
+    pub(crate) fn parse(mut self, config: &ChatConfig) -> Result<Chat, Error> {
         let mut errors = Vec::new();
-        let (mut conversation, place) = match conversation(self.question, self.messages) {
-            Ok(parts) => parts,
+        let choice = self.choice(config, &mut errors);
+        let mut instructions: Vec<String> = config.instructions.clone().into_iter().collect();
+        if let Some(own) = self
+            .instructions
+            .take()
+            .filter(|own| !own.trim().is_empty())
+        {
+            errors.extend(instructions_error(&own, config));
+            instructions.push(own);
+        }
+        let source_fields = SourceFields::parse(self.source_fields.take().unwrap_or_default())
+            .map_err(|error| errors.push(error))
+            .unwrap_or_default();
+        let mut conversation = match conversation(self.question.take(), self.messages.take()) {
+            Ok(conversation) => conversation,
             Err(mut wrong) => {
                 errors.append(&mut wrong);
                 // What else is wrong is still worth telling.
-                (vec![Message::new(Role::User, "?")], "question".to_owned())
+                Conversation::asked("?".to_owned())
             }
         };
-        let question = conversation
-            .pop()
-            .map(|message| message.content)
-            .unwrap_or_default();
+        errors.extend(question_error(&conversation));
+        let mut wishes = std::mem::take(&mut conversation.wishes);
+        if config.caller_instructions {
+            instructions.append(&mut wishes);
+        }
+        let named_question = conversation.question_with_titles();
+        let search = self.search(&named_question, config, &mut errors);
+        match search.parse() {
+            Ok(search) if errors.is_empty() => Ok(Chat {
+                history: conversation.history,
+                question: conversation.question,
+                named_question,
+                wishes,
+                instructions,
+                search,
+                expand: self
+                    .expand
+                    .and_then(|expand| usize::try_from(expand).ok())
+                    .unwrap_or_default(),
+                source_fields,
+                stream: self.stream.unwrap_or(true),
+                require_sources: self.require_sources.unwrap_or(true),
+                reasoning: self.reasoning.unwrap_or_default(),
+                choice,
+            }),
+            Ok(_) => Err(Error::Invalid(errors)),
+            Err(Error::Invalid(wrong)) => {
+                // The query is the question, of which everything is told already.
+                errors.extend(wrong.into_iter().filter(|error| error.field != "query"));
+                Err(Error::Invalid(errors))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn search(
+        &self,
+        question: &str,
+        config: &ChatConfig,
+        errors: &mut Vec<FieldError>,
+    ) -> SearchRequest {
         let limit = self.limit.unwrap_or(Chat::SOURCES);
         if !(1..=Chat::MAX_SOURCES).contains(&limit) {
             let detail = format!("is {limit}; 1 to {} are allowed", Chat::MAX_SOURCES);
             errors.push(FieldError::new("limit", detail));
         }
-        let search = SearchRequest {
-            query: question.clone(),
+        SearchRequest {
+            query: query(question),
             limit: Some(limit.clamp(1, Chat::MAX_SOURCES)),
             max_distance: self.max_distance,
             min_relevance: Some(self.min_relevance.unwrap_or(config.min_relevance)),
-            filter: self.filter,
-            mode: self.mode,
+            filter: self.filter.clone(),
+            mode: self.mode.clone(),
             semantic_weight: self.semantic_weight,
             passages: Some(self.passages.unwrap_or(Chat::PASSAGES)),
             expand: self.expand,
             explain: None,
             rerank: self.rerank,
-        };
-        match search
-            .parse()
-            .map_err(|error| error.blaming("query", &place))
-        {
-            Ok(search) if errors.is_empty() => Ok(Chat {
-                history: conversation,
-                question,
-                search,
-                stream: self.stream.unwrap_or(true),
-                require_sources: self.require_sources.unwrap_or(true),
-            }),
-            Ok(_) => Err(Error::Invalid(errors)),
-            Err(Error::Invalid(wrong)) => {
-                errors.extend(wrong);
-                Err(Error::Invalid(errors))
+        }
+    }
+
+    fn choice(&mut self, config: &ChatConfig, errors: &mut Vec<FieldError>) -> Choice {
+        let given = [
+            ("model", self.model.is_some(), CallerParameter::Model),
+            (
+                "temperature",
+                self.temperature.is_some(),
+                CallerParameter::Temperature,
+            ),
+            (
+                "max_tokens",
+                self.max_tokens.is_some(),
+                CallerParameter::MaxTokens,
+            ),
+        ];
+        for (name, given, parameter) in given {
+            if given && !config.allows(parameter) {
+                let detail = "is chosen by the service; CHAT_CALLER_PARAMETERS allows callers to";
+                errors.push(FieldError::new(name, detail));
             }
-            Err(other) => Err(other),
+        }
+        if self
+            .temperature
+            .is_some_and(|it| !(0.0..=2.0).contains(&it))
+        {
+            errors.push(FieldError::new("temperature", "must be from 0 to 2"));
+        }
+        let max_tokens = self
+            .max_tokens
+            .map(u32::try_from)
+            .transpose()
+            .ok()
+            .flatten();
+        if self.max_tokens.is_some() && max_tokens.is_none_or(|tokens| tokens == 0) {
+            errors.push(FieldError::new(
+                "max_tokens",
+                "must be a whole number above 0",
+            ));
+        }
+        Choice {
+            model: self.model.take(),
+            temperature: self.temperature,
+            max_tokens,
         }
     }
 }
@@ -134,51 +230,102 @@ impl Chat {
     pub(crate) const PASSAGES: i64 = 3;
     /// The most sources: more of them hide each other from a model.
     pub(crate) const MAX_SOURCES: i64 = 20;
+    /// Characters of the longest question. Of a longer one than [`Query::MAX_CHARACTERS`] only a part is
+    /// searched for, unless the model puts it shorter.
+    pub(crate) const MAX_QUESTION: usize = 8_000;
+    /// Characters of the longest instructions of a caller.
+    const MAX_INSTRUCTIONS: usize = 4_000;
+
+    /// Whether the question is better put in other words before it is searched for.
+    pub(crate) fn needs_rewriting(&self, config: &ChatConfig) -> bool {
+        let long = self.question.chars().count() > Query::MAX_CHARACTERS;
+        let follows = self
+            .history
+            .iter()
+            .any(|message| !message.content.trim().is_empty());
+        config.condense && (follows || long)
+    }
 }
 
 /// The messages of a request, at least one, and the name of the field that the question is in.
 fn conversation(
     question: Option<String>,
     messages: Option<Vec<Object<Turn>>>,
-) -> Result<(Vec<Message>, String), Vec<FieldError>> {
-    let one = |field: &str, detail: String| vec![FieldError::new(field, detail)];
-    let turns = match (question, messages) {
-        (Some(question), None) => {
-            return Ok((
-                vec![Message::new(Role::User, question)],
-                "question".to_owned(),
-            ));
+) -> Result<Conversation, Vec<FieldError>> {
+    let one = |field: &str, detail: &str| Err(vec![FieldError::new(field, detail)]);
+    match (question, messages) {
+        (Some(question), None) => Ok(Conversation::asked(question)),
+        (None, Some(turns)) if turns.is_empty() => {
+            one("messages", "is empty; it must end with a question")
         }
-        (None, Some(turns)) => turns,
-        (Some(_), Some(_)) => {
-            let detail = "is given beside messages; the last message is the question";
-            return Err(one("question", detail.to_owned()));
+        (None, Some(turns)) => {
+            Conversation::read(turns.into_iter().map(|Object(turn)| turn).collect())
         }
-        (None, None) => return Err(one("question", "is missing, and messages too".to_owned())),
-    };
-    let Some(last) = turns.len().checked_sub(1) else {
-        return Err(one(
-            "messages",
-            "is empty; it must end with a question".to_owned(),
-        ));
-    };
-    if turns[last].0.role != Speaker::User {
-        let detail = "must be user: the last message is the question";
-        return Err(one(&format!("messages[{last}].role"), detail.to_owned()));
+        (Some(_), Some(_)) => one(
+            "question",
+            "is given beside messages; the last message is the question",
+        ),
+        (None, None) => one("question", "is missing, and messages too"),
     }
-    let messages = turns
-        .into_iter()
-        .map(|Object(turn)| turn.into_message())
-        .collect();
-    Ok((messages, format!("messages[{last}].content")))
 }
 
-impl Turn {
-    fn into_message(self) -> Message {
-        let role = match self.role {
-            Speaker::User => Role::User,
-            Speaker::Assistant => Role::Assistant,
-        };
-        Message::new(role, self.content)
+fn question_error(conversation: &Conversation) -> Option<FieldError> {
+    let characters = conversation.question.chars().count();
+    let detail = if conversation.question.trim().is_empty() {
+        format!(
+            "must have 1 to {} characters, not only blanks",
+            Chat::MAX_QUESTION
+        )
+    } else if characters > Chat::MAX_QUESTION {
+        format!(
+            "has {characters} characters; the limit is {}",
+            Chat::MAX_QUESTION
+        )
+    } else {
+        return None;
+    };
+    Some(FieldError::new(&*conversation.place, detail))
+}
+
+fn instructions_error(instructions: &str, config: &ChatConfig) -> Option<FieldError> {
+    let characters = instructions.chars().count();
+    let detail = if !config.caller_instructions {
+        "are given by the service; CHAT_CALLER_INSTRUCTIONS allows callers to add some".to_owned()
+    } else if characters > Chat::MAX_INSTRUCTIONS {
+        format!(
+            "has {characters} characters; the limit is {}",
+            Chat::MAX_INSTRUCTIONS
+        )
+    } else {
+        return None;
+    };
+    Some(FieldError::new("instructions", detail))
+}
+
+/// What is searched for: the question, or of a long one its beginning and its end, where questions stand.
+pub(crate) fn query(question: &str) -> String {
+    let characters: Vec<char> = question.trim().chars().collect();
+    if characters.len() <= Query::MAX_CHARACTERS {
+        return characters.into_iter().collect();
+    }
+    let half = Query::MAX_CHARACTERS / 2 - 1;
+    let (head, tail) = (&characters[..half], &characters[characters.len() - half..]);
+    head.iter().chain(&[' ']).chain(tail).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_question_both_ends_are_searched_for() {
+        assert_eq!(query(" Quand ? "), "Quand ?");
+        let long = format!("Début {}fin ?", "é".repeat(3_000));
+        let query = query(&long);
+        assert!(
+            query.starts_with("Début") && query.ends_with("fin ?"),
+            "{query}"
+        );
+        Query::parse(query).expect("it can be searched for");
     }
 }

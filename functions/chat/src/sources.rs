@@ -3,55 +3,168 @@
 use serde::Serialize;
 use shared::{Error, State, search::Hit};
 
-use crate::{budget::fitting, fence::fenced};
+use crate::{budget::share, fence::Fence, fields::SourceFields, request::Chat};
 
 /// A passage with the number by which it is cited.
 #[derive(Debug, Serialize)]
 pub(crate) struct Source {
     /// From 1, nearest first: `[1]` in the answer is this source.
     number: usize,
+    /// Whether the passage was too long and is cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
     #[serde(flatten)]
     hit: Hit,
+    /// What the model is told of it beside its title.
+    #[serde(skip)]
+    fields: Vec<(String, String)>,
 }
 
-/// What the model is shown of a source.
-#[derive(Serialize)]
-struct Shown<'a> {
-    source: usize,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    title: &'a str,
-    /// What the text stands under.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    heading: &'a str,
-    text: &'a str,
-}
+/// Tokens of the shortest piece of a passage that is worth reading.
+const PIECE: usize = 80;
 
-/// Numbers hits, as many as have at most `tokens` tokens together as the model is shown them; the first
-/// one is there in any case.
+/// Numbers hits, as many as have at most `tokens` tokens together as the model is shown them. Where they have
+/// more, the longest are cut to one length; only if hardly anything would be left of them, the last are left
+/// out. The first one is there in any case.
 pub(crate) async fn within(
     state: &State,
     hits: Vec<Hit>,
     tokens: usize,
+    chat: &Chat,
 ) -> Result<Vec<Source>, Error> {
-    let mut sources: Vec<Source> = (1..)
-        .zip(hits)
-        .map(|(number, hit)| Source { number, hit })
-        .collect();
+    let mut sources = numbered(state, hits, &chat.source_fields).await?;
+    let fence = Fence::new();
     let counts = state
-        .count_tokens(sources.iter().map(Source::fenced).collect())
+        .count_tokens(sources.iter().map(|source| source.fenced(&fence)).collect())
         .await?;
-    sources.truncate(fitting(counts.into_iter(), tokens).max(1));
+    let mut kept = sources.len();
+    while kept > 1 && longest(&counts[..kept], tokens) < PIECE {
+        kept -= 1;
+    }
+    sources.truncate(kept);
+    let longest = longest(&counts[..kept], tokens).max(PIECE);
+    for (source, count) in sources.iter_mut().zip(counts) {
+        if count > longest {
+            source.shorten(count, longest, chat.expand);
+        }
+    }
     Ok(sources)
+}
+
+/// The length to which those that are longer must be cut so that all have at most `total` together.
+fn longest(lengths: &[usize], total: usize) -> usize {
+    let mut sorted = lengths.to_vec();
+    sorted.sort_unstable();
+    let mut left = total;
+    for (at, length) in sorted.iter().enumerate() {
+        let share = left / (sorted.len() - at);
+        if *length > share {
+            return share;
+        }
+        left -= length;
+    }
+    usize::MAX
+}
+
+async fn numbered(
+    state: &State,
+    hits: Vec<Hit>,
+    fields: &SourceFields,
+) -> Result<Vec<Source>, Error> {
+    let ids = hits.iter().map(|hit| hit.document_id.clone()).collect();
+    let dates = fields.dates(state, ids).await?;
+    let source = |(number, hit): (usize, Hit)| {
+        let dates = dates.iter().find(|dates| dates.id == hit.document_id);
+        Source {
+            number,
+            cut: false,
+            fields: fields.of(hit.metadata.get(), dates),
+            hit,
+        }
+    };
+    Ok((1..).zip(hits).map(source).collect())
 }
 
 impl Source {
     /// The source as the model is shown it.
-    pub(crate) fn fenced(&self) -> String {
-        fenced(&Shown {
-            source: self.number,
-            title: &self.hit.title,
-            heading: &self.hit.heading,
-            text: &self.hit.content,
-        })
+    pub(crate) fn fenced(&self, fence: &Fence) -> String {
+        let number = self.number.to_string();
+        let mut attributes = vec![
+            ("number", number.as_str()),
+            ("title", self.hit.title.as_str()),
+        ];
+        if !self.hit.heading.is_empty() {
+            attributes.push(("heading", self.hit.heading.as_str()));
+        }
+        let fields = self.fields.iter();
+        attributes.extend(fields.map(|(name, value)| (name.as_str(), value.as_str())));
+        fence.around("source", &attributes, &self.hit.content)
+    }
+
+    /// Cuts the passage, which has `count` tokens, to about `limit`: to what is around the chunk that was
+    /// found, which stands in the middle of `expand` neighbours on either side, or nearer to the beginning.
+    pub(crate) fn shorten(&mut self, count: usize, limit: usize, expand: usize) {
+        let characters: Vec<char> = self.hit.content.chars().collect();
+        let kept = share(&self.hit.content, count, limit);
+        if kept >= characters.len() {
+            return;
+        }
+        let before = usize::try_from(self.hit.chunk)
+            .unwrap_or_default()
+            .min(expand);
+        let middle = characters.len() * (2 * before + 1) / (2 * (before + 1 + expand));
+        let start = middle.saturating_sub(kept / 2).min(characters.len() - kept);
+        let (start, end) = between_words(&characters, start, start + kept);
+        let piece: String = characters[start..end].iter().collect();
+        let gap = |there| if there { "[…]" } else { "" };
+        let parts = [gap(start > 0), piece.trim(), gap(end < characters.len())];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        self.hit.content = parts.collect::<Vec<_>>().join(" ");
+        self.cut = true;
+    }
+}
+
+/// The range without the words that it cuts, as far as they are short.
+fn between_words(characters: &[char], start: usize, end: usize) -> (usize, usize) {
+    const WORD: usize = 40;
+    let blank = |at: &usize| characters[*at].is_whitespace();
+    let first = if start == 0 {
+        Some(0)
+    } else {
+        (start..end.min(start + WORD)).find(blank)
+    };
+    let last = if end == characters.len() {
+        Some(end)
+    } else {
+        (start.max(end.saturating_sub(WORD))..end).rev().find(blank)
+    };
+    let (first, last) = (first.unwrap_or(start), last.unwrap_or(end));
+    if first < last {
+        (first, last)
+    } else {
+        (start, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_are_cut_to_one_length() {
+        assert_eq!(longest(&[190, 190, 40], 300), 130);
+        assert_eq!(longest(&[10_000; 3], 6_000), 2_000);
+        assert_eq!(longest(&[10, 20], 30), usize::MAX);
+        assert_eq!(longest(&[50], 5), 5);
+        assert_eq!(longest(&[], 5), usize::MAX);
+    }
+
+    #[test]
+    fn a_range_is_cut_between_words() {
+        let text: Vec<char> = "un deux trois quatre".chars().collect();
+        assert_eq!(between_words(&text, 1, 10), (2, 7));
+        assert_eq!(between_words(&text, 0, 20), (0, 20));
+        let one: Vec<char> = "é".repeat(90).chars().collect();
+        assert_eq!(between_words(&one, 10, 80), (10, 80));
     }
 }

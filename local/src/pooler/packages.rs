@@ -19,7 +19,7 @@ const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// A package and every library that it needs, down to the C library: a program of a newer release than
 /// the machine's does not start with the machine's own.
 #[derive(Clone, Debug)]
-pub(super) struct Unpacked {
+pub(crate) struct Unpacked {
     root: PathBuf,
     /// Starts programs with the libraries.
     loader: PathBuf,
@@ -27,12 +27,12 @@ pub(super) struct Unpacked {
 
 impl Unpacked {
     /// A file of the packages, named as if they were installed.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Runs `executable`, one of the files.
-    pub(super) fn command(&self, executable: &Path) -> Command {
+    pub(crate) fn command(&self, executable: &Path) -> Command {
         let [first, second] = library_folders(&self.root);
         let mut command = Command::new(&self.loader);
         command
@@ -55,7 +55,7 @@ impl Unpacked {
 }
 
 /// The package `name` of Debian's `release`, unpacked into the cache once.
-pub(super) fn unpack(name: &str, release: &str) -> Result<Unpacked> {
+pub(crate) fn unpack(name: &str, release: &str) -> Result<Unpacked> {
     let cache = Cache::from_env()?.root().to_owned();
     let root = cache.join(format!("{name}-{release}"));
     if !root.is_dir() {
@@ -105,6 +105,7 @@ impl<'a> Apt<'a> {
         for folder in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(work.join(folder)).context("making a folder for apt")?;
         }
+        fs::write(work.join("installed"), "").context("writing that nothing is installed")?;
         let mirror = mirror()?;
         let source = format!("deb [signed-by={KEYS}] {mirror} {release} main\n");
         fs::write(work.join("sources.list"), source).context("writing the source of packages")?;
@@ -117,6 +118,8 @@ impl<'a> Apt<'a> {
         for (option, file) in [
             ("Dir::Etc::sourcelist", "sources.list"),
             ("Dir::State", "state"),
+            // What the machine has installed may be of another release, or of its corrections.
+            ("Dir::State::status", "installed"),
             ("Dir::Cache", "cache"),
         ] {
             let path = self.work.join(file);
@@ -149,7 +152,7 @@ impl<'a> Apt<'a> {
             } else if let Some(name) = line
                 .trim_start_matches([' ', '|'])
                 .strip_prefix("Depends: ")
-                && name.starts_with("lib")
+                && (name.starts_with("lib") || name.starts_with("zlib"))
             {
                 needs.entry(current).or_default().push(name);
             }

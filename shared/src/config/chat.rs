@@ -1,31 +1,57 @@
-//! What a chat gives its language model to read, and how it keeps its reader waiting.
+//! What a chat gives its language model to read, what its callers may decide, and how it keeps its reader
+//! waiting.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use super::{
     ConfigError,
-    variables::{milliseconds, number},
+    variables::{milliseconds, number, optional},
 };
 
 /// The limits of a chat. Tokens are those of the embedding model's tokenizer, since another model's is
 /// not known here; they differ by a tenth or two.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChatConfig {
     /// The most tokens of earlier messages; the oldest are left out first.
     pub history_tokens: usize,
-    /// The most tokens of sources; the farthest are left out first, but never the nearest one.
+    /// The most tokens of sources; what does not fit is cut or left out.
     pub source_tokens: usize,
     /// The least relevance of a source, 0 to 1, unless a request says otherwise. Where no passage reaches it, the model
     /// is not asked.
     pub min_relevance: f64,
     /// Whether the model rewrites a question that follows others, so that it can be searched for alone.
     pub condense: bool,
+    /// The most tokens that the model may write for that, thoughts included.
+    pub condense_tokens: u32,
+    /// The longest that it may take.
+    pub condense_timeout: Duration,
+    /// The model that does it, if it is another one of the same endpoint.
+    pub condense_model: Option<String>,
+    /// What the model is told beside the rules.
+    pub instructions: Option<String>,
+    /// Whether callers may add instructions to the rules.
+    pub caller_instructions: bool,
+    /// What callers may choose of the request to the model.
+    pub caller_parameters: Vec<CallerParameter>,
     /// The longest silence towards the reader; a comment is sent to break it.
     pub heartbeat: Duration,
 }
 
-/// Proxies close connections that are idle for a minute, some for half of one.
-const HEARTBEAT_MS: u64 = 10_000;
+/// A field of the request to the model that callers may be allowed to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerParameter {
+    /// `model`.
+    Model,
+    /// `temperature`.
+    Temperature,
+    /// `max_tokens`.
+    MaxTokens,
+}
+
+/// Proxies close connections that are idle for half of a minute; common clients give up after five seconds.
+const HEARTBEAT_MS: u64 = 3_000;
+/// A question takes a second or two; a reader waits for a better one, but not for long.
+const CONDENSE_MS: u64 = 6_000;
 
 impl Default for ChatConfig {
     /// `min_relevance`: docs/relevance.md has what it keeps and what it stops.
@@ -35,6 +61,12 @@ impl Default for ChatConfig {
             source_tokens: 6_000,
             min_relevance: 0.2,
             condense: true,
+            condense_tokens: 1_000,
+            condense_timeout: Duration::from_millis(CONDENSE_MS),
+            condense_model: None,
+            instructions: None,
+            caller_instructions: false,
+            caller_parameters: Vec::new(),
             heartbeat: Duration::from_millis(HEARTBEAT_MS),
         }
     }
@@ -55,6 +87,7 @@ impl ChatConfig {
                 |_| true,
             )
         };
+        let yes = |variable, default| number(variable, default, "must be true or false", |_| true);
         Ok(Self {
             history_tokens: tokens("CHAT_HISTORY_TOKENS", default.history_tokens)?,
             source_tokens: tokens("CHAT_SOURCE_TOKENS", default.source_tokens)?,
@@ -64,13 +97,51 @@ impl ChatConfig {
                 "must be a number from 0 to 1",
                 |n| (0.0..=1.0).contains(n),
             )?,
-            condense: number(
-                "CHAT_CONDENSE",
-                default.condense,
-                "must be true or false",
-                |_| true,
+            condense: yes("CHAT_CONDENSE", default.condense)?,
+            condense_tokens: number(
+                "CHAT_CONDENSE_TOKENS",
+                default.condense_tokens,
+                "must be a whole number of tokens above 0",
+                |tokens| *tokens > 0,
             )?,
+            condense_timeout: milliseconds("CHAT_CONDENSE_TIMEOUT_MS", CONDENSE_MS)?,
+            condense_model: optional("CHAT_CONDENSE_MODEL"),
+            instructions: optional("CHAT_INSTRUCTIONS"),
+            caller_instructions: yes("CHAT_CALLER_INSTRUCTIONS", default.caller_instructions)?,
+            caller_parameters: caller_parameters()?,
             heartbeat: milliseconds("CHAT_HEARTBEAT_MS", HEARTBEAT_MS)?,
         })
+    }
+
+    /// Whether callers may choose this.
+    #[must_use]
+    pub fn allows(&self, parameter: CallerParameter) -> bool {
+        self.caller_parameters.contains(&parameter)
+    }
+}
+
+fn caller_parameters() -> Result<Vec<CallerParameter>, ConfigError> {
+    let names = optional("CHAT_CALLER_PARAMETERS").unwrap_or_default();
+    let names = names
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    names.map(str::parse).collect()
+}
+
+impl FromStr for CallerParameter {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "model" => Ok(Self::Model),
+            "temperature" => Ok(Self::Temperature),
+            "max_tokens" => Ok(Self::MaxTokens),
+            _ => Err(ConfigError::Invalid {
+                variable: "CHAT_CALLER_PARAMETERS",
+                value: name.to_owned(),
+                expected: "must be a list of model, temperature and max_tokens, with commas between them",
+            }),
+        }
     }
 }

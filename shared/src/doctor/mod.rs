@@ -3,6 +3,7 @@
 
 mod check;
 mod index_build;
+mod language_model;
 mod network;
 mod plan;
 mod pooler;
@@ -16,6 +17,7 @@ pub(crate) use self::check::worst;
 use self::check::{explain, failed};
 pub use self::{
     check::{Check, Status},
+    language_model::language_model,
     sizing::{Demand, Sizing},
 };
 use crate::{Config, Error, State, database::Probe};
@@ -33,7 +35,7 @@ pub struct Report {
 }
 
 /// The parts of every report, in order. What cannot be looked at is listed as skipped.
-pub const PARTS: [&str; 18] = [
+pub const PARTS: [&str; 19] = [
     "addresses",
     "dial",
     "tls",
@@ -52,13 +54,14 @@ pub const PARTS: [&str; 18] = [
     "embedder",
     "search",
     "sizing",
+    "language-model",
 ];
 
 /// Examines the way to the database of `config`, the database, and a search on it; says whether the
 /// server has room for `demand`. At most three connections are open at a time, and all are closed
 /// at the end. It has to be called inside a Tokio runtime.
 pub async fn examine(config: &Config, demand: Demand) -> Report {
-    let mut checks = Vec::new();
+    let mut checks = vec![language_model(config.language_model.as_ref()).await];
     let sizing = look(config, demand, &mut checks).await;
     for name in PARTS {
         if !checks.iter().any(|check| check.name == name) {

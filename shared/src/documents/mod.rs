@@ -3,6 +3,7 @@
 mod analysis_again;
 mod batch;
 mod compare;
+mod dates;
 mod fields;
 mod hash;
 mod id;
@@ -19,6 +20,7 @@ pub(crate) use self::{analysis_again::analyse_again, fields::nul};
 pub use self::{
     batch::Batch,
     compare::Compared,
+    dates::{Dates, dates},
     fields::Limit,
     id::DocumentId,
     input::{DocumentInput, LINE_LIMIT},

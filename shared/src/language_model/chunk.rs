@@ -1,19 +1,21 @@
 //! What the endpoint streams.
 //!
-//! Of `chat.completion.chunk` only what is needed is read, so that an endpoint which leaves out or adds
-//! other fields is understood: <https://platform.openai.com/docs/api-reference/chat-streaming>.
+//! Of `chat.completion.chunk` only what is needed is read, and nothing that is missing, `null` or of another
+//! shape fails it: <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::LanguageModelError;
+use super::{LanguageModelError, refusal::Said};
 
 /// A piece of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
-    /// Its text, which may be empty: models that reason first say so in pieces without text.
+    /// Its text, which may be empty.
     pub text: String,
-    /// Why the answer ends here: `stop`, `length`, `content_filter`...
+    /// What the model thinks, which is no part of the answer; it may be empty.
+    pub reasoning: String,
+    /// Why the answer ends here: `stop`, `length`, `content_filter`, `refusal`...
     pub finish_reason: Option<String>,
     /// The tokens of the whole exchange, if the endpoint counts them.
     pub usage: Option<Usage>,
@@ -30,76 +32,155 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
-#[derive(Deserialize)]
+/// One event of the endpoint's.
+#[derive(Debug, Default)]
 pub(super) struct Chunk {
-    choices: Option<Vec<Choice>>,
-    usage: Option<Usage>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    delta: Option<Content>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    content: Option<String>,
+    pub(super) delta: Delta,
+    /// Whether its text is a refusal.
+    pub(super) refusal: bool,
+    /// Whether the model calls a tool.
+    pub(super) tool_call: bool,
+    /// Whether it is a whole answer, where a stream was asked for.
+    pub(super) whole: bool,
 }
 
 impl Chunk {
-    /// Reads the data of one event.
+    /// Reads the data of one event; one of another kind, such as a ping, is an empty chunk.
     ///
     /// # Errors
-    /// When it is not a chunk, or the endpoint reports an error in it.
+    /// When it breaks off, or the endpoint reports an error in it.
     pub(super) fn parse(data: &str) -> Result<Self, LanguageModelError> {
-        // serde_json's message may quote the text; only where it is wrong is told.
-        let chunk: Self = serde_json::from_str(data).map_err(|error| {
-            let place = format!(
-                "a chunk of {} bytes is wrong at {}",
-                data.len(),
-                error.column()
-            );
-            LanguageModelError::Unreadable(place)
-        })?;
-        match &chunk.error {
-            None => Ok(chunk),
-            Some(error) => {
-                let code = code(error).unwrap_or_else(|| "without a code".to_owned());
-                Err(LanguageModelError::Unreadable(format!(
-                    "it reports an error, {code}"
-                )))
+        let value: Value = match serde_json::from_str(data) {
+            Ok(value) => value,
+            // serde_json's message may quote the text; only where it is wrong is told.
+            Err(error) if data.trim_start().starts_with('{') => {
+                let bytes = data.len();
+                let place = format!("a chunk of {bytes} bytes is wrong at {}", error.column());
+                return Err(LanguageModelError::Unreadable(place));
             }
+            Err(_) => Value::Null,
+        };
+        if is_error(&value) {
+            let refusal = Said::new(None, &value, None).refusal;
+            return Err(LanguageModelError::Refused(refusal));
         }
-    }
-
-    pub(super) fn into_delta(self) -> Delta {
-        let choice = self.choices.into_iter().flatten().next();
-        let (content, finish_reason) = choice.map_or((None, None), |choice| {
-            (
-                choice.delta.and_then(|delta| delta.content),
-                choice.finish_reason,
-            )
-        });
-        Delta {
-            text: content.unwrap_or_default(),
-            // Some endpoints say of each piece that there is no reason, in an empty text.
-            finish_reason: finish_reason.filter(|reason| !reason.is_empty()),
-            usage: self.usage,
-        }
+        let usage = usage(&value["usage"]);
+        let Some(choice) = choice(&value) else {
+            return Ok(Self {
+                delta: Delta {
+                    usage,
+                    ..Delta::default()
+                },
+                ..Self::default()
+            });
+        };
+        let whole = choice["delta"].is_null() && choice["message"].is_object();
+        let said = &choice[if whole { "message" } else { "delta" }];
+        let refused = text(&said["refusal"]);
+        Ok(Self {
+            delta: Delta {
+                text: answer(said, &choice["text"]) + &refused,
+                reasoning: reasoning(said),
+                // Some endpoints say of each piece that there is no reason, in an empty text.
+                finish_reason: Some(text(&choice["finish_reason"]))
+                    .filter(|reason| !reason.is_empty()),
+                usage,
+            },
+            refusal: !refused.is_empty(),
+            tool_call: has_items(&said["tool_calls"]) || said["function_call"].is_object(),
+            whole,
+        })
     }
 }
 
-/// The code or type of an error in the usual form. Its message is left alone: it may quote the
-/// conversation or the key.
-pub(super) fn code(error: &Value) -> Option<String> {
-    let word = |field: &str| {
-        let word = error[field].as_str()?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        (word.len() <= 64 && word.chars().all(plain)).then(|| word.to_owned())
+/// Whether the value, or a list's first, reports an error.
+fn is_error(value: &Value) -> bool {
+    let value = value.get(0).unwrap_or(value);
+    match &value["error"] {
+        Value::Object(error) => !error.is_empty(),
+        Value::String(error) => !error.is_empty(),
+        _ => value["object"] == "error" && value["choices"].is_null(),
+    }
+}
+
+/// The choice that is the answer: of several that with index 0, in whatever order they come.
+fn choice(value: &Value) -> Option<&Value> {
+    let choices = value["choices"].as_array()?;
+    choices.iter().find(|choice| {
+        let index = &choice["index"];
+        choice.is_object() && (index.is_null() || index.as_f64() == Some(0.0))
+    })
+}
+
+/// The text of a message, or of an older endpoint's choice. Models that reason send a list of parts.
+fn answer(message: &Value, otherwise: &Value) -> String {
+    match &message["content"] {
+        Value::Array(parts) => {
+            let told = parts.iter().filter(|part| !is_thought(part));
+            told.map(|part| text(&part["text"])).collect()
+        }
+        Value::Null => text(otherwise),
+        content => text(content),
+    }
+}
+
+fn reasoning(message: &Value) -> String {
+    let fields = ["reasoning_content", "reasoning", "thinking"];
+    let mut beside = fields.into_iter().map(|field| text(&message[field]));
+    let beside = beside.find(|thought| !thought.is_empty());
+    beside.unwrap_or_else(|| {
+        let parts = message["content"].as_array().into_iter().flatten();
+        parts.filter(|part| is_thought(part)).map(thought).collect()
+    })
+}
+
+fn is_thought(part: &Value) -> bool {
+    matches!(
+        part["type"].as_str(),
+        Some("thinking" | "reasoning" | "redacted_thinking")
+    )
+}
+
+/// A part's thought: a text, or a list of parts in its turn.
+fn thought(part: &Value) -> String {
+    let within = &part["thinking"];
+    match within {
+        Value::Array(parts) => parts.iter().map(|part| text(&part["text"])).collect(),
+        Value::Null => text(&part["text"]),
+        within => text(within),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn has_items(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| !items.is_empty())
+}
+
+/// Counts of tokens; `None` if neither can be read. Some endpoints count in fractions.
+fn usage(value: &Value) -> Option<Usage> {
+    let count = |field: &str| {
+        let count = &value[field];
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "negative ones are left out, and no count of tokens is near 2^53"
+        )]
+        let rounded = || {
+            count
+                .as_f64()
+                .filter(|count| *count >= 0.0)
+                .map(|count| count as u64)
+        };
+        count.as_u64().or_else(rounded)
     };
-    word("code").or_else(|| word("type"))
+    let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
+    (prompt.is_some() || completion.is_some()).then(|| Usage {
+        prompt_tokens: prompt.unwrap_or_default(),
+        completion_tokens: completion.unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]
@@ -108,10 +189,12 @@ mod tests {
 
     use super::*;
 
-    fn delta(chunk: &Value) -> Delta {
-        Chunk::parse(&chunk.to_string())
-            .expect("it is a chunk")
-            .into_delta()
+    fn chunk(chunk: &Value) -> Chunk {
+        Chunk::parse(&chunk.to_string()).expect("it is a chunk")
+    }
+
+    fn delta(value: &Value) -> Delta {
+        chunk(value).delta
     }
 
     #[test]
@@ -120,34 +203,85 @@ mod tests {
         assert_eq!(delta(&text).text, "Oui");
         let role = json!({ "choices": [{ "delta": { "role": "assistant", "content": null } }] });
         assert_eq!(delta(&role), Delta::default());
-        let reasoning = json!({ "choices": [{ "delta": { "reasoning_content": "Hm" } }] });
-        assert_eq!(delta(&reasoning), Delta::default());
         let end = json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }], "usage": null });
         assert_eq!(delta(&end).finish_reason.as_deref(), Some("stop"));
-        let usage = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9 } });
-        let expected = Usage {
-            prompt_tokens: 7,
-            completion_tokens: 2,
-        };
-        assert_eq!(delta(&usage).usage, Some(expected));
+        let several = json!({ "choices": [{ "index": 1, "delta": { "content": "Non" } }, { "index": 0, "delta": { "content": "Oui" } }] });
+        assert_eq!(delta(&several).text, "Oui");
+        let another = json!({ "choices": [{ "index": 1, "delta": { "content": "Non" }, "finish_reason": "stop" }] });
+        assert_eq!(delta(&another), Delta::default());
+        let whole = json!({ "choices": [{ "message": { "role": "assistant", "content": "Oui" }, "finish_reason": "stop" }] });
+        assert!(chunk(&whole).whole && delta(&whole).text == "Oui");
+        let completion = json!({ "choices": [{ "text": "Oui" }] });
+        assert_eq!(delta(&completion).text, "Oui");
+        let refusal = json!({ "choices": [{ "delta": { "refusal": "I cannot." } }] });
+        assert!(chunk(&refusal).refusal && delta(&refusal).text == "I cannot.");
+        let tool = json!({ "choices": [{ "delta": { "tool_calls": [{ "index": 0 }] } }] });
+        assert!(chunk(&tool).tool_call);
     }
 
     #[test]
-    fn an_error_in_the_stream_is_told_without_its_words() {
+    fn thoughts_are_told_from_the_answer() {
+        for thinking in [
+            json!({ "reasoning_content": "Hm" }),
+            json!({ "reasoning": "Hm", "content": null }),
+            json!({ "content": [{ "type": "thinking", "thinking": "Hm" }] }),
+            json!({ "content": [{ "type": "thinking", "thinking": [{ "type": "text", "text": "Hm" }] }] }),
+        ] {
+            let delta = delta(&json!({ "choices": [{ "delta": thinking }] }));
+            assert_eq!(
+                (delta.text.as_str(), delta.reasoning.as_str()),
+                ("", "Hm"),
+                "{thinking}"
+            );
+        }
+        let parts = json!({ "choices": [{ "delta": { "content": [{ "type": "text", "text": "O" }, { "type": "text", "text": "ui" }] } }] });
+        assert_eq!(delta(&parts).text, "Oui");
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_passed_over() {
+        for data in [
+            "null",
+            "ping",
+            "[]",
+            "{\"type\": \"ping\"}",
+            "{\"choices\": null}",
+            "{\"choices\": [7]}",
+            "{\"error\": null}",
+        ] {
+            let chunk = Chunk::parse(data).expect("it is passed over");
+            assert_eq!(chunk.delta, Delta::default(), "{data}");
+        }
+    }
+
+    #[test]
+    fn counts_are_read_as_far_as_they_are_counts() {
+        let counted = |prompt: Value, completion: Value| {
+            let usage = json!({ "prompt_tokens": prompt, "completion_tokens": completion });
+            delta(&json!({ "choices": [], "usage": usage })).usage
+        };
+        let usage = |prompt_tokens, completion_tokens| {
+            Some(Usage {
+                prompt_tokens,
+                completion_tokens,
+            })
+        };
+        assert_eq!(counted(json!(7), json!(2)), usage(7, 2));
+        assert_eq!(counted(json!(null), json!(12.0)), usage(0, 12));
+        assert_eq!(counted(json!(-1), json!("2")), None);
+    }
+
+    #[test]
+    fn an_error_is_told_without_its_words() {
+        let told = |data: &str| Chunk::parse(data).expect_err("it is an error").to_string();
         let error =
             json!({ "error": { "message": "the key sk-123 is wrong", "type": "server_error" } });
-        let told = Chunk::parse(&error.to_string())
-            .err()
-            .expect("it is an error")
-            .to_string();
+        let error = told(&error.to_string());
         assert!(
-            told.contains("server_error") && !told.contains("sk-123"),
-            "{told}"
+            error.contains("server_error") && !error.contains("sk-123"),
+            "{error}"
         );
-        let told = Chunk::parse("{\"choices\": secret")
-            .err()
-            .expect("it is no JSON")
-            .to_string();
-        assert!(!told.contains("secret"), "{told}");
+        let broken = told("{\"choices\": secret");
+        assert!(!broken.contains("secret"), "{broken}");
     }
 }

@@ -1,13 +1,24 @@
-//! The request to the endpoint, made again while it is busy.
+//! The request to the endpoint, made again while it is busy or takes it in another form only.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode,
+    header::{ACCEPT_ENCODING, HeaderMap, RETRY_AFTER},
+};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::{LanguageModelError, Message, chunk};
-use crate::{cause::chain, client, config::LanguageModelConfig, secret::Secret};
+use super::{
+    Ask, LanguageModelError,
+    dialect::Dialect,
+    error::{Class, Obstacle, Unreachable},
+    refusal::Said,
+};
+use crate::{client, config::LanguageModelConfig, secret::Secret};
 
 /// Attempts beyond the first one.
 const RETRIES: u32 = 3;
@@ -17,23 +28,31 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const CONNECT: Duration = Duration::from_secs(5);
 /// The most that is read of an error's body.
 const ERROR_BYTES: usize = 64 * 1024;
+/// How long an error's body may take.
+const ERROR_TIME: Duration = Duration::from_secs(2);
 
 /// Where requests go, and what is in all of them.
-#[derive(Debug)]
 pub(super) struct Endpoint {
     client: Client,
     url: String,
     model: String,
     key: Option<Secret>,
+    key_header: Option<&'static str>,
+    headers: HeaderMap,
     parameters: Map<String, Value>,
+    /// How it wants to be asked, as far as is known.
+    dialect: Mutex<Dialect>,
 }
 
-/// An attempt that failed, and whether another one makes sense: after this pause, if one is given.
+/// An attempt that failed.
 struct Failure {
     error: LanguageModelError,
     again: Again,
+    /// What the endpoint said, if it said something.
+    said: Option<Said>,
 }
 
+/// Whether another attempt makes sense: after this pause, if one is given.
 enum Again {
     No,
     Soon,
@@ -48,61 +67,103 @@ impl Endpoint {
             // request was lost on it. A new one is a tenth of the time to the first token.
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(|error| LanguageModelError::Connection(chain(&error)))?;
+            .map_err(|error| LanguageModelError::Unreachable(Unreachable::by(error)))?;
         Ok(Self {
             client,
-            url: format!("{}/chat/completions", config.base_url),
+            url: config.url(),
             model: config.model.clone(),
             key: config.api_key.as_deref().map(Secret::parse).transpose()?,
+            key_header: config.preset.key_header(),
+            headers: config.headers.clone(),
             parameters: config.parameters.clone(),
+            dialect: Mutex::new(Dialect::of(config.preset)),
         })
     }
 
-    /// The body of a request; the configured parameters have the last word.
-    pub(super) fn body(&self, messages: &[Message]) -> Value {
+    /// Asks until the endpoint begins to answer, or for good refuses to; not again if the pause before it
+    /// would last beyond `until`. A refusal of the request's form is answered by another form, which is
+    /// remembered if it is taken.
+    pub(super) async fn open(
+        &self,
+        ask: &Ask,
+        until: Instant,
+    ) -> Result<Response, LanguageModelError> {
+        let mut dialect = *self.dialect.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut longest, mut attempts) = (FIRST_PAUSE, 0);
+        // What is told if no form is taken: the first refusal is about the form that was wanted.
+        let mut refused = None;
+        loop {
+            let body = self.body(ask, dialect);
+            let failure = match self.attempt(&body).await {
+                Ok(response) => {
+                    *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
+                    return Ok(response);
+                }
+                Err(failure) => failure,
+            };
+            let other = failure
+                .said
+                .as_ref()
+                .and_then(|said| dialect.after(said, &body));
+            if let Some(other) = other {
+                tracing::warn!(cause = %failure.error, ?other, "the language model is asked in another form");
+                dialect = other;
+                refused.get_or_insert(failure.error);
+                continue;
+            }
+            // Sandboxes that were refused together must not come back together.
+            let backoff = longest.mul_f64(fastrand::f64().midpoint(1.0));
+            let pause = match failure.again {
+                Again::No => None,
+                Again::Soon => Some(backoff),
+                Again::After(pause) => Some(pause.max(backoff)),
+            };
+            attempts += 1;
+            let time = |pause: &Duration| attempts <= RETRIES && Instant::now() + *pause < until;
+            let Some(pause) = pause.filter(time) else {
+                return Err(refused.unwrap_or(failure.error));
+            };
+            tracing::warn!(cause = %failure.error, ?pause, "the language model is asked again");
+            tokio::time::sleep(pause).await;
+            longest *= 2;
+        }
+    }
+
+    /// The body of a request. The configured parameters have the last word over everything but what this
+    /// request asks for, and `null` takes a field out in any case.
+    fn body(&self, ask: &Ask, dialect: Dialect) -> Value {
         let mut body = json!({
             "model": self.model,
-            "messages": messages,
+            "messages": dialect.messages(&ask.messages),
             "stream": true,
-            "stream_options": { "include_usage": true },
         });
+        if dialect.stream_options {
+            body["stream_options"] = json!({ "include_usage": true });
+        }
         for (name, value) in &self.parameters {
             body[name] = value.clone();
+        }
+        let mut put = |name: &str, value: Value| {
+            if !self.parameters.get(name).is_some_and(Value::is_null) {
+                body[name] = value;
+            }
+        };
+        if let Some(model) = &ask.model {
+            put("model", json!(model));
+        }
+        if let Some(temperature) = ask.temperature.filter(|_| dialect.temperature) {
+            put("temperature", json!(temperature));
+        }
+        if let Some(tokens) = ask.max_tokens {
+            for other in ["max_tokens", "max_completion_tokens"] {
+                put(other, Value::Null);
+            }
+            put(dialect.limit(), json!(tokens));
         }
         if let Some(fields) = body.as_object_mut() {
             fields.retain(|_, value| !value.is_null());
         }
         body
-    }
-
-    /// Asks until the endpoint begins to answer, or for good refuses to; not again if the pause before it
-    /// would last beyond `until`.
-    pub(super) async fn open(
-        &self,
-        body: &Value,
-        until: Instant,
-    ) -> Result<Response, LanguageModelError> {
-        let mut longest = FIRST_PAUSE;
-        for _ in 0..RETRIES {
-            let failure = match self.attempt(body).await {
-                Ok(response) => return Ok(response),
-                Err(failure) => failure,
-            };
-            // Sandboxes that were refused together must not come back together.
-            let backoff = longest.mul_f64(fastrand::f64().midpoint(1.0));
-            let pause = match failure.again {
-                Again::No => return Err(failure.error),
-                Again::Soon => backoff,
-                Again::After(pause) => pause.max(backoff),
-            };
-            if Instant::now() + pause >= until {
-                return Err(failure.error);
-            }
-            tracing::warn!(cause = %failure.error, ?pause, "the language model is asked again");
-            tokio::time::sleep(pause).await;
-            longest *= 2;
-        }
-        self.attempt(body).await.map_err(|failure| failure.error)
     }
 
     async fn attempt(&self, body: &Value) -> Result<Response, Failure> {
@@ -112,35 +173,33 @@ impl Endpoint {
             return Ok(response);
         }
         let after = retry_after(&response);
-        let code = error_code(response).await;
-        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            return Err(Failure {
-                again: after.map_or(Again::Soon, Again::After),
-                error: LanguageModelError::Busy {
-                    status: status.as_u16(),
-                    code,
-                },
-            });
-        }
-        Err(LanguageModelError::Refused {
-            status: status.as_u16(),
-            code,
-        }
-        .into())
+        let said = Said::new(Some(status.as_u16()), &error_body(response).await, after);
+        let again = match said.refusal.class {
+            Class::Busy => after.map_or(Again::Soon, Again::After),
+            Class::Other if status.is_server_error() => after.map_or(Again::Soon, Again::After),
+            _ => Again::No,
+        };
+        Err(Failure {
+            error: LanguageModelError::Refused(said.refusal.clone()),
+            again,
+            said: Some(said),
+        })
     }
 
     /// Sends a request, and once more if its key has been replaced since it was fetched.
     async fn send(&self, body: &Value) -> Result<Response, Failure> {
         let request = self.client.post(&self.url).json(body);
+        // Compressed, a stream would wait for the compressor. Some proxies compress it all the same.
+        let request = request.header(ACCEPT_ENCODING, "identity");
         let Some(secret) = &self.key else {
-            return sent(request).await;
+            return sent(request.headers(self.headers.clone())).await;
         };
         let key = secret
             .value(&self.client)
             .await
             .map_err(LanguageModelError::from)?;
         let again = request.try_clone();
-        let response = sent(request.bearer_auth(&key)).await?;
+        let response = sent(self.with_key(request, &key)).await?;
         let refused = response.status() == StatusCode::UNAUTHORIZED;
         let replaced = refused
             && secret
@@ -153,10 +212,28 @@ impl Endpoint {
                     .value(&self.client)
                     .await
                     .map_err(LanguageModelError::from)?;
-                sent(again.bearer_auth(key)).await
+                sent(self.with_key(again, &key)).await
             }
             _ => Ok(response),
         }
+    }
+
+    fn with_key(&self, request: RequestBuilder, key: &str) -> RequestBuilder {
+        let request = match self.key_header {
+            Some(header) => request.header(header, key),
+            None => request.bearer_auth(key),
+        };
+        // Headers of the setting replace those of the same name.
+        request.headers(self.headers.clone())
+    }
+}
+
+/// Keys and headers are secrets, so they are never printed.
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,38 +242,51 @@ impl From<LanguageModelError> for Failure {
         Self {
             error,
             again: Again::No,
+            said: None,
         }
     }
 }
 
 async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
-    request.send().await.map_err(|error| Failure {
-        // A request that cannot even be written, with a key that is no header for example, stays so.
-        again: if error.is_builder() {
-            Again::No
-        } else {
-            Again::Soon
-        },
-        // The URL may hold a secret, and the log does not need it.
-        error: LanguageModelError::Connection(chain(&error.without_url())),
+    request.send().await.map_err(|error| {
+        let unreachable = Unreachable::by(error);
+        let again = match unreachable.obstacle {
+            Obstacle::Refused | Obstacle::Timeout | Obstacle::Connection => Again::Soon,
+            // These stay as they are.
+            Obstacle::Dns | Obstacle::Tls | Obstacle::Request => Again::No,
+        };
+        Failure {
+            again,
+            error: LanguageModelError::Unreachable(unreachable),
+            said: None,
+        }
     })
 }
 
+/// Seconds, or a date in the form of HTTP: <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    let seconds: u64 = seconds.parse().ok()?;
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        date.duration_since(SystemTime::now()).unwrap_or_default()
+    };
     // Nobody waits for longer, and a time must not overflow.
-    Some(Duration::from_secs(seconds.min(86_400)))
+    Some(wait.min(Duration::from_hours(24)))
 }
 
-async fn error_code(mut response: Response) -> Option<String> {
+/// An error's body as far as it can be read, in time and as JSON.
+async fn error_body(mut response: Response) -> Value {
     let mut body = Vec::new();
-    while let Ok(Some(bytes)) = response.chunk().await {
-        body.extend_from_slice(&bytes);
-        if body.len() > ERROR_BYTES {
-            return None;
+    let read = async {
+        while let Ok(Some(bytes)) = response.chunk().await {
+            body.extend_from_slice(&bytes);
+            if body.len() > ERROR_BYTES {
+                break;
+            }
         }
-    }
-    let body: Value = serde_json::from_slice(&body).ok()?;
-    chunk::code(&body["error"])
+    };
+    let _ = tokio::time::timeout(ERROR_TIME, read).await;
+    serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)))
 }

@@ -129,7 +129,7 @@ async fn the_line_of_a_stream_is_written_at_its_end() -> Outcome {
     let app = app_with(&model, &[]).await?;
     app.ingest_samples(&["sante-migraine"]).await?;
     let question = json!({ "question": "Comment soulager une migraine ?" });
-    for (number, end) in [(1, "done"), (2, "error")] {
+    for (number, end) in [(1, "done"), (2, "failure")] {
         let mut events = app.events("/chat", &question).await?;
         events.expect("sources").await?;
         events.expect("delta").await?;
@@ -153,10 +153,7 @@ async fn the_line_of_a_stream_is_written_at_its_end() -> Outcome {
         (&ended[1]["status"], &ended[1]["errors"]),
         (&json!(200), &json!(1))
     );
-    assert_eq!(
-        ended[1]["problem"],
-        "urn:rappel:problem:language-model-failed"
-    );
+    assert_eq!(ended[1]["problem"], "urn:rappel:problem:language-model-cut");
     Ok(())
 }
 

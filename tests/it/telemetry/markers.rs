@@ -145,7 +145,7 @@ async fn no_log_at_any_level_holds_a_text_an_id_or_a_secret() -> Outcome {
 async fn nor_does_it_when_things_fail() -> Outcome {
     let error = json!({ "error": { "message": MARKER, "code": 7, "param": MARKER } });
     let model = LanguageModel::replying([
-        Reply::Status(400, None, error.clone()),
+        Reply::Status(403, None, error.clone()),
         Reply::Stream(vec![Step::Data("{\"choices\": \"zwiebelkuchen\"}")]),
         Reply::Stream(vec![Step::Text("zwiebelkuchen"), Step::Cut]),
     ])

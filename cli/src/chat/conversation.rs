@@ -1,0 +1,185 @@
+//! A conversation over the API.
+
+use std::io::{self, Write as _};
+
+use anyhow::{Context as _, bail};
+use eventsource_stream::Eventsource as _;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use crate::{
+    search::excerpt,
+    terminal::{self, Style},
+};
+
+/// Questions and answers so far.
+pub(super) struct Conversation {
+    client: reqwest::Client,
+    url: String,
+    /// What each question has besides its messages.
+    options: Value,
+    messages: Vec<Value>,
+    /// The sources of the last answer.
+    sources: Value,
+    /// The question that is being answered, and its answer as far as it has come.
+    open: Option<(String, String)>,
+}
+
+impl Conversation {
+    pub(super) fn new(url: String, options: Value) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: shared::client::builder().build()?,
+            url,
+            options,
+            messages: Vec::new(),
+            sources: Value::Null,
+            open: None,
+        })
+    }
+
+    /// Asks a question, shows the answer while it is made and the sources it cites after it. What the answer
+    /// lacks, if it was cut, filtered or refused.
+    pub(super) async fn ask(&mut self, question: &str) -> anyhow::Result<Option<String>> {
+        self.open = Some((question.to_owned(), String::new()));
+        let asked = json!({ "role": "user", "content": question });
+        let mut request = self.options.clone();
+        request["messages"] = self.messages.iter().chain([&asked]).cloned().collect();
+        let response = self.client.post(&self.url).json(&request).send().await;
+        let response = response.with_context(|| format!("nobody answers at {}", self.url))?;
+        let id = response.headers().get("x-request-id").cloned();
+        let id = id
+            .as_ref()
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or_default();
+        if !response.status().is_success() {
+            let status = response.status();
+            let problem: Value = response.json().await.unwrap_or_default();
+            return Err(failure(&problem, &format!("the API answered {status}"), id));
+        }
+        let mut events = response.bytes_stream().eventsource();
+        while let Some(event) = events.next().await {
+            let event = event.context("the answer broke off")?;
+            let mut data: Value = serde_json::from_str(&event.data)
+                .with_context(|| format!("the event {} is not JSON", event.event))?;
+            match event.event.as_str() {
+                "sources" => self.sources = data["sources"].take(),
+                "delta" => {
+                    let text = data["text"].as_str().unwrap_or_default();
+                    show(text)?;
+                    if let Some((_, answer)) = &mut self.open {
+                        answer.push_str(text);
+                    }
+                }
+                "done" => {
+                    show("\n")?;
+                    self.show_cited(&data["cited"])?;
+                    self.stopped();
+                    return Ok(shortcoming(&data["finish_reason"]));
+                }
+                // `error` is the name of older versions.
+                "failure" | "error" => {
+                    show("\n")?;
+                    return Err(failure(&data, "the answer failed", id));
+                }
+                _ => {}
+            }
+        }
+        bail!("the answer broke off")
+    }
+
+    /// Remembers the question and what has come of its answer, which is all that will come.
+    pub(super) fn stopped(&mut self) {
+        let Some((question, answer)) = self.open.take() else {
+            return;
+        };
+        self.messages
+            .push(json!({ "role": "user", "content": question }));
+        if !answer.trim().is_empty() {
+            let sources = self.sources.as_array().into_iter().flatten();
+            // By these a later question can name a source by its number.
+            let sources: Vec<Value> = sources
+                .map(|source| {
+                    json!({ "number": source["number"], "title": source["title"], "document_id": source["document_id"] })
+                })
+                .collect();
+            let answered = json!({ "role": "assistant", "content": answer, "sources": sources });
+            self.messages.push(answered);
+        }
+    }
+
+    /// Begins anew.
+    pub(super) fn forget(&mut self) {
+        self.messages.clear();
+        self.sources = Value::Null;
+    }
+
+    /// Shows the sources of the last answer, with the beginnings of their passages.
+    pub(super) fn show_sources(&self) -> io::Result<()> {
+        let sources = self.sources.as_array().into_iter().flatten();
+        for source in sources {
+            show_source(source)?;
+            let content = source["content"].as_str().unwrap_or_default();
+            show(&format!("   {}\n", excerpt(content)))?;
+        }
+        if self.sources.as_array().is_none_or(Vec::is_empty) {
+            show("no sources\n")?;
+        }
+        Ok(())
+    }
+
+    /// A line for each source that was cited.
+    fn show_cited(&self, numbers: &Value) -> io::Result<()> {
+        let numbers = numbers.as_array();
+        let cited =
+            |source: &&Value| numbers.is_some_and(|numbers| numbers.contains(&source["number"]));
+        let sources = self.sources.as_array().into_iter().flatten();
+        sources.filter(cited).try_for_each(show_source)
+    }
+}
+
+/// Prints a piece of the answer at once, without a line break of its own.
+pub(super) fn show(text: &str) -> io::Result<()> {
+    let mut out = terminal::out();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// What an answer lacks that ended for this reason.
+fn shortcoming(reason: &Value) -> Option<String> {
+    let lack = match reason.as_str().unwrap_or("stop") {
+        "stop" | "no_sources" | "end_turn" | "eos" => return None,
+        "length" | "max_tokens" => {
+            "the answer was cut: the model's limit of tokens was reached (LLM_PARAMETERS, max_tokens)"
+        }
+        "content_filter" => "the answer was cut by a content filter",
+        "refusal" => "the model refused to answer",
+        other => return Some(format!("the answer ended early: {other}")),
+    };
+    Some(lack.to_owned())
+}
+
+/// What a problem document says, with the id under which the log has more.
+fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
+    let said = match (problem["title"].as_str(), problem["detail"].as_str()) {
+        (Some(title), Some(detail)) => format!("{title}: {detail}"),
+        _ => otherwise.to_owned(),
+    };
+    let wait = problem["retry_after"].as_u64();
+    let wait = wait.map_or_else(String::new, |seconds| format!("; again in {seconds} s"));
+    anyhow::anyhow!("{said}{wait} (request {id})")
+}
+
+/// A source's number, title, document and relevance.
+fn show_source(source: &Value) -> io::Result<()> {
+    let id = source["document_id"].as_str().unwrap_or_default();
+    let title = source["title"].as_str().filter(|title| !title.is_empty());
+    let line = format!(
+        "[{}] {} ({id}, relevance {:.0} %)",
+        source["number"],
+        title.unwrap_or(id),
+        source["relevance"].as_f64().unwrap_or_default() * 100.0
+    );
+    let mut out = terminal::out();
+    out.styled(Style::Dim, &line)?;
+    writeln!(out)
+}

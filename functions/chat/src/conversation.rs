@@ -1,0 +1,243 @@
+//! What was said, as callers and the clients of other APIs send it.
+
+use serde::Deserialize;
+use serde_json::Value;
+use shared::{
+    error::FieldError,
+    language_model::{Message, Role, without_thoughts},
+};
+
+use crate::citations::Citations;
+
+/// A message of a request. Keys that are not known are ignored: clients keep many more in theirs.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Turn {
+    role: Speaker,
+    content: Option<Content>,
+    /// What an answer's citations meant, as the event `sources` told it.
+    sources: Option<Value>,
+}
+
+/// Who speaks in a caller's conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Speaker {
+    User,
+    Assistant,
+    System,
+    Developer,
+    /// What a tool said to the model; there are no tools here.
+    Tool,
+    Function,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a text or a list of parts with text")]
+enum Content {
+    Text(String),
+    Parts(Vec<Value>),
+}
+
+/// A conversation that ends with a question.
+#[derive(Debug, Default)]
+pub(crate) struct Conversation {
+    /// What was said before the question, oldest first: each citation with the title that it meant.
+    pub(crate) history: Vec<Message>,
+    /// The last thing that the user said.
+    pub(crate) question: String,
+    /// What the caller's `system` and `developer` messages say.
+    pub(crate) wishes: Vec<String>,
+    /// The sources of the last answer, by their numbers.
+    earlier: Vec<(usize, String)>,
+    /// The field that the question is in.
+    pub(crate) place: String,
+}
+
+/// Characters of the longest title that a citation is told with.
+const TITLE: usize = 120;
+/// The highest number of a source, where an answer does not say what its numbers meant.
+const HIGHEST: usize = 20;
+
+impl Conversation {
+    /// A question without anything before it.
+    pub(crate) fn asked(question: String) -> Self {
+        Self {
+            question,
+            place: "question".to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Reads the messages of a request, the last of which is the question.
+    ///
+    /// # Errors
+    /// Names each message that cannot be read.
+    pub(crate) fn read(turns: Vec<Turn>) -> Result<Self, Vec<FieldError>> {
+        let mut conversation = Self::default();
+        let (mut errors, mut last) = (Vec::new(), None);
+        for (at, turn) in turns.into_iter().enumerate() {
+            let role = turn.role;
+            if matches!(role, Speaker::User | Speaker::Assistant) {
+                last = Some((at, role));
+            }
+            match turn.text(&format!("messages[{at}].content")) {
+                Ok(text) => conversation.add(role, text, turn.sources.as_ref()),
+                Err(error) => errors.push(error),
+            }
+        }
+        match last {
+            Some((at, Speaker::User)) => conversation.place = format!("messages[{at}].content"),
+            Some((at, _)) => {
+                let detail = "must be user: the last message is the question";
+                errors.push(FieldError::new(format!("messages[{at}].role"), detail));
+            }
+            None => {
+                let detail = "has no message of the role user; it must end with a question";
+                errors.push(FieldError::new("messages", detail));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let question = conversation.history.pop();
+        conversation.question = question.map(|message| message.content).unwrap_or_default();
+        Ok(conversation)
+    }
+
+    /// The question with the titles of the sources that it names by number: "explain [2]".
+    pub(crate) fn question_with_titles(&self) -> String {
+        titled(&self.question, &self.earlier, false)
+    }
+
+    fn add(&mut self, role: Speaker, text: String, sources: Option<&Value>) {
+        match role {
+            Speaker::User => self.history.push(Message::new(Role::User, text)),
+            Speaker::Assistant => {
+                let earlier = sources.map(earlier).unwrap_or_default();
+                let said = titled(&without_thoughts(&text), &earlier, true);
+                self.history.push(Message::new(Role::Assistant, said));
+                self.earlier = earlier;
+            }
+            Speaker::System | Speaker::Developer if !text.trim().is_empty() => {
+                self.wishes.push(text);
+            }
+            Speaker::System | Speaker::Developer | Speaker::Tool | Speaker::Function => {}
+        }
+    }
+}
+
+impl Turn {
+    fn text(&self, place: &str) -> Result<String, FieldError> {
+        match &self.content {
+            Some(Content::Text(text)) => Ok(text.clone()),
+            Some(Content::Parts(parts)) => {
+                let texts = parts
+                    .iter()
+                    .enumerate()
+                    .map(|(at, part)| part_text(part, place, at));
+                Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
+            }
+            // Answers that called a tool have none.
+            None if self.role != Speaker::User => Ok(String::new()),
+            None => Err(FieldError::new(place, "is missing")),
+        }
+    }
+}
+
+fn part_text(part: &Value, place: &str, at: usize) -> Result<String, FieldError> {
+    let text = part.as_str().or_else(|| part["text"].as_str());
+    text.map(str::to_owned).ok_or_else(|| {
+        let place = format!("{place}[{at}]");
+        FieldError::new(
+            place,
+            "has no text; parts of other kinds, such as images, are not read",
+        )
+    })
+}
+
+/// Numbers and titles of sources, as far as they can be read.
+fn earlier(sources: &Value) -> Vec<(usize, String)> {
+    let sources = sources.as_array().into_iter().flatten().take(100);
+    let read = |source: &Value| {
+        let number = usize::try_from(source["number"].as_u64()?).ok()?;
+        let named = |field: &str| {
+            source[field]
+                .as_str()
+                .filter(|name| !name.trim().is_empty())
+        };
+        let title = named("title").or_else(|| named("document_id"))?;
+        Some((number, title.chars().take(TITLE).collect()))
+    };
+    sources.filter_map(read).collect()
+}
+
+/// The text with titles in place of numbers. The numbers of now mean other sources, so of an `answer` those
+/// are left out whose title is not known.
+fn titled(text: &str, earlier: &[(usize, String)], answer: bool) -> String {
+    let highest = earlier.iter().map(|(number, _)| *number).max();
+    let title = |number: &usize| {
+        let known = earlier.iter().find(|(known, _)| known == number);
+        known.map(|(_, title)| title.as_str())
+    };
+    Citations::replaced(text, highest.unwrap_or(HIGHEST), |cited| {
+        let titles: Vec<&str> = cited.iter().flatten().filter_map(title).collect();
+        let titles = titles.join("”, “");
+        match (titles.is_empty(), answer) {
+            (true, true) => cited.iter().any(Option::is_some).then(String::new),
+            (true, false) => None,
+            (false, true) => Some(format!("(source: “{titles}”)")),
+            (false, false) => Some(format!("“{titles}”")),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(messages: Value) -> Conversation {
+        let turns = serde_json::from_value(messages).expect("they are messages");
+        Conversation::read(turns).expect("they can be read")
+    }
+
+    #[test]
+    fn messages_of_other_clients_are_understood() {
+        let conversation = read(json!([
+            { "role": "system", "content": "Be brief." },
+            { "role": "user", "content": [{ "type": "text", "text": "Bonjour" }], "id": "m1", "name": "ada" },
+            { "role": "assistant", "content": null, "tool_calls": [{}] },
+            { "role": "tool", "content": "7" },
+            { "role": "assistant", "content": "<think>Hm</think>Oui [1]." },
+            { "role": "developer", "content": "In French." },
+            { "role": "user", "content": "Et la plage ?" },
+        ]));
+        assert_eq!(conversation.question, "Et la plage ?");
+        assert_eq!(conversation.wishes, ["Be brief.", "In French."]);
+        let said: Vec<_> = conversation
+            .history
+            .iter()
+            .map(|message| message.content.as_str())
+            .collect();
+        assert_eq!(said, ["Bonjour", "", "Oui."]);
+    }
+
+    #[test]
+    fn a_number_is_told_with_the_title_that_it_meant() {
+        let conversation = read(json!([
+            { "role": "user", "content": "La plage ?" },
+            { "role": "assistant", "content": "À 22 heures [2], en été [1, 2].", "sources": [
+                { "number": 1, "title": "", "document_id": "ete" }, { "number": 2, "title": "Plage" }] },
+            { "role": "user", "content": "Explique [2] et [7]." },
+        ]));
+        assert_eq!(
+            conversation.history[1].content,
+            "À 22 heures (source: “Plage”), en été (source: “ete”, “Plage”)."
+        );
+        assert_eq!(
+            conversation.question_with_titles(),
+            "Explique “Plage” et [7]."
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! How an answer ended, and what it cost.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use shared::{language_model::Usage, took::ms};
+
+use crate::citations::{Citation, Citations};
+
+/// The last part of an answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Done {
+    /// `stop`, `length`, `content_filter`, `refusal`, as the model says, or `no_sources`: it was not asked.
+    finish_reason: String,
+    /// Tokens of all that the model read and wrote; `null` if it does not count them.
+    usage: Option<Usage>,
+    /// The numbers of the sources that the answer cites.
+    cited: Vec<usize>,
+    /// Where it cites them.
+    citations: Vec<Citation>,
+    /// Citations of sources that there are none of.
+    citations_invalid: usize,
+    took_ms: Took,
+}
+
+/// Milliseconds from the request.
+#[derive(Debug, Serialize)]
+struct Took {
+    /// Until the sources were found.
+    retrieval: f64,
+    /// Until the first text; `null` if there was none.
+    first_token: Option<f64>,
+    /// Until the end.
+    total: f64,
+}
+
+/// When things happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    pub(crate) start: Instant,
+    /// When the answer is given up.
+    pub(crate) deadline: Instant,
+    /// Milliseconds until the sources were found.
+    pub(crate) retrieval: f64,
+    /// Milliseconds until the first text.
+    pub(crate) first_token: Option<f64>,
+}
+
+impl Done {
+    pub(crate) fn new(
+        finish_reason: String,
+        usage: Option<Usage>,
+        citations: &Citations,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            finish_reason,
+            usage,
+            cited: citations.cited(),
+            citations: citations.found().to_vec(),
+            citations_invalid: citations.invalid(),
+            took_ms: Took {
+                retrieval: clock.retrieval,
+                first_token: clock.first_token,
+                total: ms(clock.start.elapsed()),
+            },
+        }
+    }
+}
+
+impl Clock {
+    pub(crate) fn found(&mut self) {
+        self.retrieval = ms(self.start.elapsed());
+    }
+
+    /// Notes that there is text, if it is the first.
+    pub(crate) fn spoken(&mut self) {
+        self.first_token
+            .get_or_insert_with(|| ms(self.start.elapsed()));
+    }
+}
+
+/// Both together.
+pub(crate) fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Usage {
+            prompt_tokens: one.prompt_tokens + other.prompt_tokens,
+            completion_tokens: one.completion_tokens + other.completion_tokens,
+        }),
+        (one, other) => one.or(other),
+    }
+}
