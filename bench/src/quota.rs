@@ -136,7 +136,7 @@ async fn asked(
         times.push(reply.took.as_secs_f64() * 1e3);
         progress.inc(1);
     }
-    let processor = sandbox.usage()?.processor - before;
+    let processor = sandbox.usage()?.processor.saturating_sub(before);
     Ok((times, processor.as_secs_f64() * 1e3))
 }
 

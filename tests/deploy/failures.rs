@@ -1,4 +1,4 @@
-//! What CloudFormation hears of a migration that ended without a word: the template's `MigrateFailed`, run with the
+//! What `CloudFormation` hears of a migration that ended without a word: the template's `MigrateFailed`, run with the
 //! event that Lambda sends it.
 
 use anyhow::Context as _;

@@ -66,7 +66,7 @@ async fn a_deploy_tries_whatever_leads_to_the_database_and_passes_no_secret_on()
     let arn = |name: &str| format!("arn:aws:secretsmanager:eu-west-3:123456789012:secret:{name}");
     let (url, login, owner) = (arn("url#url"), arn("rds!db"), arn("owner"));
     let key = "arn:aws:kms:eu-west-3:123456789012:key/5b1f0c60";
-    let bare = "postgres://database.example.org:5432/rappel";
+    let passwordless = "postgres://database.example.org:5432/rappel";
     let base = template.stack(&[("DatabaseUrlArn", &url)])?["Schema"].clone();
     for change in [
         ("DatabaseUrlArn", arn("another").as_str()),
@@ -82,8 +82,11 @@ async fn a_deploy_tries_whatever_leads_to_the_database_and_passes_no_secret_on()
         let changed = template.stack(&[change, ("DatabaseUrlArn", &url)])?;
         assert_ne!(changed["Schema"], base, "{change:?}");
     }
-    let changed = template.stack(&[("DatabaseUrl", bare), ("DatabaseCredentialsArn", &login)])?;
-    assert_eq!(changed["Schema"]["Properties"]["Database"], bare);
+    let changed = template.stack(&[
+        ("DatabaseUrl", passwordless),
+        ("DatabaseCredentialsArn", &login),
+    ])?;
+    assert_eq!(changed["Schema"]["Properties"]["Database"], passwordless);
 
     let stack = template.stack(&[
         ("DatabaseUrlArn", &url),

@@ -151,16 +151,19 @@ async fn an_answer_begins_with_its_sources_and_ends_with_what_it_cost() -> Outco
     assert_eq!(request.authorization.as_deref(), Some("Bearer sk-test"));
     assert_eq!(request.body["model"], "test-model");
     assert_eq!(request.body["stream"], true);
-    let last = last_message(&request.body)?;
-    let lines: Vec<&str> = last.lines().collect();
+    begins_with_its_sources(&last_message(&request.body)?);
+    Ok(())
+}
+
+fn begins_with_its_sources(prompt: &str) {
+    let lines: Vec<&str> = prompt.lines().collect();
     assert!(
         lines[0].starts_with("<source-") && lines[0].ends_with(r#" number="1" title="Plage">"#),
-        "{last}"
+        "{prompt}"
     );
     assert_eq!(lines[1], "La plage ferme à 22 heures en été.");
-    assert!(lines[2].starts_with("</source-"), "{last}");
+    assert!(lines[2].starts_with("</source-"), "{prompt}");
     assert_eq!(lines[lines.len() - 2], "Quand ferme la plage ?");
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use tests::{Answer, App, document_path};
 
 use crate::Outcome;
 
-/// Sends a body that serde_json would not write.
+/// Sends a body that `serde_json` would not write.
 async fn send(app: &App, method: Method, path: &str, body: &str) -> Result<Answer> {
     app.send(method, path, "application/json", body.as_bytes().to_vec())
         .await

@@ -65,7 +65,7 @@ impl Tally {
             bar.suspend(|| {
                 note(&format!(
                     "line {by} replaces line {line}: both have the id {id}"
-                ))
+                ));
             });
         }
         notes.replaced.push(replaced);

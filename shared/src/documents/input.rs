@@ -122,6 +122,10 @@ impl<'de> Visitor<'de> for Document {
 }
 
 /// The value of a field that has two spellings.
+#[expect(
+    clippy::option_option,
+    reason = "a field may be absent, null, or have a value"
+)]
 struct Twin<T> {
     first: Option<Option<T>>,
     second: Option<Option<T>>,

@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn what_a_text_takes_in_an_answer_is_known_beforehand() {
         let text: String = (0..0x180_u32)
-            .filter_map(|code| char::from_u32(code))
+            .filter_map(char::from_u32)
             .chain("\u{2028}🙂".chars())
             .collect();
         let json = serde_json::to_string(&text).expect("a text is JSON");

@@ -60,7 +60,10 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::Body;
+    use lambda_http::{
+        Body,
+        aws_lambda_events::apigw::{ApiGatewayProxyRequestContext, ApiGatewayV2httpRequestContext},
+    };
 
     use super::*;
 
@@ -76,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_page_of_a_known_origin_may_read_what_comes_by_a_rest_api() {
-        let rest = || RequestContext::ApiGatewayV1(Default::default());
+        let rest = || RequestContext::ApiGatewayV1(ApiGatewayProxyRequestContext::default());
         let page = "https://a.example";
         let known = "https://b.example, https://a.example";
         assert_eq!(allowed(known, page, rest()).as_deref(), Some(page));
@@ -84,7 +87,7 @@ mod tests {
         assert_eq!(allowed("https://a.example.org", page, rest()), None);
         assert_eq!(allowed("", page, rest()), None);
         // A URL answers for itself, and a header twice is refused.
-        let url = RequestContext::ApiGatewayV2(Default::default());
+        let url = RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default());
         assert_eq!(allowed(known, page, url), None);
     }
 }

@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn an_event_without_an_end_fills_no_memory() {
         let mut events = Events::default();
-        let mut pushes = (0..).map(|_| events.push(&[b'a'; 65_536]));
+        let mut pushes = (0..).map(|_| events.push(&vec![b'a'; 65_536]));
         assert!(pushes.by_ref().take(100).any(|pushed| pushed.is_err()));
     }
 }

@@ -61,11 +61,10 @@ impl Format {
         let text = head.trim_ascii_start();
         let first_line = lines(text).next().unwrap_or_default();
         match text.first() {
-            None => Self::Lines,
             Some(b'{') if first_line == b"{" && lines(text).nth(1).is_some() => unknown(
                 "one JSON object over several lines, where a line or an element of an array is a document",
             ),
-            Some(b'{') => Self::Lines,
+            None | Some(b'{') => Self::Lines,
             Some(b'[') if is_array(&text[1..]) => Self::Array,
             // A line that is no document is told by its number.
             _ if lines(text).any(|line| line.starts_with(b"{")) => Self::Lines,
