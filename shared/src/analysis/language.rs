@@ -75,10 +75,15 @@ impl Language {
             Guess::Unsure(Candidates(languages)) => languages,
             Guess::Other => return None,
         };
-        match candidates.by_letters(text) {
+        // Between the few that its words leave, the letters choose even where they say little.
+        let confidence = if candidates == Languages::ALL {
+            Languages::CONFIDENCE
+        } else {
+            0.0
+        };
+        match candidates.by_letters(text, confidence) {
             Guess::Sure(language) => Some(language),
-            _ if candidates == Languages::ALL => None,
-            _ => candidates.iter().next(),
+            _ => None,
         }
     }
 
@@ -128,7 +133,7 @@ impl Guess {
         match Votes::of(tokens).guess() {
             // A list of names has letters like those of any language.
             Self::Unsure(Candidates(languages)) if languages != Languages::ALL => {
-                languages.by_letters(text)
+                languages.by_letters(text, Languages::CONFIDENCE)
             }
             told => told,
         }
@@ -219,8 +224,9 @@ impl Languages {
         Self::with(|language| language.definition().letters.contains(letter))
     }
 
-    /// The one of these languages that usually has such sequences of letters, or all if that is not clear.
-    fn by_letters(self, text: &str) -> Guess {
+    /// The one of these languages that usually has such sequences of letters, or all if that is not clear: if nothing
+    /// more likely than `confidence`, 0 to 1, is found.
+    fn by_letters(self, text: &str, confidence: f64) -> Guess {
         let text: String = text.nfc().take(Self::LETTERS).collect();
         let detector = Detector::with_allowlist(
             self.iter()
@@ -229,7 +235,7 @@ impl Languages {
         );
         let detected = detector
             .detect(&text)
-            .filter(|told| told.confidence() > Self::CONFIDENCE);
+            .filter(|told| told.confidence() > confidence);
         let letters_of = detected.map(|told| told.lang());
         match self
             .iter()

@@ -16,7 +16,7 @@ pub struct Chunk {
 }
 
 /// The part of a passage that the next one repeats, so that a sentence at the border is found with
-/// what precedes it. ARCHITECTURE.md has what none, a tenth and a quarter were measured to be worth.
+/// what precedes it. docs/decisions/chunks.md has what none, a tenth and a quarter were measured to be worth.
 const OVERLAP: f64 = 0.1;
 
 /// Characters of the longest passage. A model's tokens have four or five characters on average, so prose reaches
