@@ -391,7 +391,7 @@ async fn a_prompt_that_is_too_long_is_tried_once_more_with_fewer_sources() -> Ou
     ];
     let (app, model) = app_with(replies, &[]).await?;
     ingest(&app).await?;
-    let asks = json!({ "question": "Quand ferme la plage ?", "limit": 3 });
+    let asks = json!({ "question": "Quand ferme la plage ?", "limit": 3, "min_relevance": 0 });
     for end in ["done", "failure"] {
         let mut events = app.events("/chat", &asks).await?;
         events.expect("sources").await?;

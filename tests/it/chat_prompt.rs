@@ -41,8 +41,9 @@ async fn a_source_that_does_not_fit_is_cut_and_those_after_it_stay() -> Outcome 
         json!({ "id": "courte", "content": "La plage de Sarn ferme à 22 heures." }),
     ])
     .await?;
-    let asked =
-        json!({ "question": "La plage de Briastel est-elle surveillée en été ?", "expand": 10 });
+    let asked = json!({
+        "question": "La plage de Briastel est-elle surveillée en été ?", "expand": 10, "min_relevance": 0,
+    });
     let mut events = app.events("/chat", &asked).await?;
     let sources = events.expect("sources").await?;
     events.text().await?;
@@ -221,7 +222,7 @@ async fn brackets_of_an_answer_stay_and_its_citations_are_told_beside_it() -> Ou
     let text = "R v Smith [2004], x ∈ [0, 1], a[0], [sic] : 22 h [1] [Source 2] 【1】 [9].";
     let (app, _model) = app_with([Reply::text(&[text])], &[]).await?;
     ingest(&app).await?;
-    let asked = json!({ "question": "Quand ferme la plage ?", "limit": 2 });
+    let asked = json!({ "question": "Quand ferme la plage ?", "limit": 2, "min_relevance": 0 });
     let mut events = app.events("/chat", &asked).await?;
     events.expect("sources").await?;
     let (said, _, done) = events.text().await?;
