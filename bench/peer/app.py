@@ -43,10 +43,12 @@ ORDER BY b.distance, b.document_id
 LIMIT $2
 """
 
-# The statement that Rappel sends, with the settings that it has by default.
-INDEX = """
+# The statement that Rappel sends, with the settings that it has by default. Each build has its functions in a schema of
+# its own.
+INDEX = f"""
 SELECT document_id, chunk, title, content, metadata, distance
-FROM rappel.search($1, 'semantic', $2::real[], '{}', $3, $4::jsonb, $5, $6, 0.7, 1.2, 0.75, 0, false)
+FROM {os.environ["PEER_FUNCTION"]}($1, 'semantic', $2::real[], '{{}}', '{{}}', $3, $4::jsonb, $5, $6, 0.65, 1.2, 0.75,
+    '{{0,1,1}}', 0, 1, 0, false)
 """
 
 
@@ -80,6 +82,7 @@ asyncio.set_event_loop(loop)
 pool = loop.run_until_complete(connect())
 exact = os.environ["PEER_SEARCH"] == "exact"
 effort = int(os.environ.get("SEARCH_EFFORT", "200"))
+recipe = os.environ["PEER_RECIPE"]
 app = FastAPI()
 
 
@@ -94,7 +97,7 @@ async def search(request: SearchRequest) -> dict:
         rows = await pool.fetch(EXACT, embedding, request.limit, request.max_distance, wanted)
     else:
         rows = await pool.fetch(
-            INDEX, embedder.name, embedding, request.limit, wanted, request.max_distance, effort
+            INDEX, recipe, embedding, request.limit, wanted, request.max_distance, effort
         )
     found = time.perf_counter()
     hits = [

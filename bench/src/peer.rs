@@ -73,7 +73,7 @@ impl Peer {
     }
 
     /// The peer as a function, with the settings of `rappel`'s.
-    pub(crate) fn program(&self, variant: Variant, rappel: &Program) -> Program {
+    pub(crate) fn program(&self, variant: Variant, rappel: &Program, recipe: &str) -> Program {
         let (model, search, pool) = match variant {
             Variant::Exact => ("onnx", "exact", "2-10"),
             Variant::Index => ("onnx", "index", "1-1"),
@@ -101,6 +101,8 @@ impl Peer {
             .with("PEER_MODEL", model)
             .with("PEER_SEARCH", search)
             .with("PEER_POOL", pool)
+            .with("PEER_FUNCTION", shared::function!("search"))
+            .with("PEER_RECIPE", recipe)
             .with("LAMBDA_TASK_ROOT", self.code.display().to_string())
     }
 }

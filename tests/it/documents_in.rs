@@ -327,15 +327,6 @@ async fn other_metadata_alone_leave_the_passages_as_they_are() -> Outcome {
     let read = app.get("/documents/carnet", &[]).await?.success(200)?;
     assert_eq!(read["metadata"], json!({ "lu": true }));
 
-    // A version that knew of no hash of the text stored this one.
-    let sql = app.sql().await?;
-    sql.run("UPDATE rappel.documents SET text_hash = NULL")
-        .await?;
-    put(json!({ "lu": 3 })).await?;
-    assert_eq!(chunk_rows(&app).await?, before);
-    put(json!({ "lu": 4 })).await?;
-    assert_eq!(chunk_rows(&app).await?, before);
-
     // The language decides how words are analysed.
     put(json!({ "language": "en" })).await?;
     assert_ne!(chunk_rows(&app).await?, before);

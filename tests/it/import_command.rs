@@ -360,7 +360,7 @@ async fn a_model_that_changes_during_an_import_ends_it() -> Outcome {
         .context("it hangs")??;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("model another"), "{said}");
+    assert!(said.contains("recipe another"), "{said}");
     let later = "SELECT (SELECT count(*) FROM rappel.documents) - documents FROM stored";
     assert_eq!(
         sql.number(later, &[]).await?,

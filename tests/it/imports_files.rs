@@ -82,7 +82,7 @@ async fn of_lines_with_one_id_the_last_one_wins_whoever_stores_it() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cause_of_a_failure_stays_in_the_log() -> Outcome {
     let (app, imports) = App::with_imports(Pace {
-        max_receives: 1,
+        max_receives: 2,
         ..Pace::default()
     })
     .await?;

@@ -152,11 +152,12 @@ impl<'a> Run<'a> {
         let wanted = variants
             .iter()
             .filter(|variant| has_package || **variant != Variant::Package);
+        let recipe = self.bench.manifest.recipe();
         let peer = self.peer.iter();
         peer.flat_map(|peer| {
             wanted
                 .clone()
-                .map(|variant| peer.program(*variant, &rappel))
+                .map(|variant| peer.program(*variant, &rappel, recipe))
         })
         .collect()
     }

@@ -39,7 +39,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 impl State {
     /// Reads the settings and the model's manifest.
     pub(crate) fn from_env() -> Result<Self, Error> {
-        let functions = DatabaseConfig::from_env("migrate")?;
+        let functions = DatabaseConfig {
+            // The work as a whole is tried again, the login's secret included: see `migrate_when_awake`.
+            wake_timeout: Duration::ZERO,
+            ..DatabaseConfig::from_env("migrate")?
+        };
         let (database, served) = match functions.for_migration() {
             Some(migration) => (Database::new(&migration)?, Some(Database::new(&functions)?)),
             None => (Database::new(&functions)?, None),

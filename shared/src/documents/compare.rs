@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
-use super::{batch::CheckedDocument, hash, prepared::Prepared};
+use super::{batch::CheckedDocument, prepared::Prepared};
 use crate::database::{Database, DatabaseError, Statement};
 
 /// Documents of different ids, in the order of their ids: whoever writes in this order waits for no writer that
@@ -43,9 +43,6 @@ struct Stored {
     id: String,
     content_hash: Vec<u8>,
     text_hash: Option<Vec<u8>>,
-    /// Of title and content, if the row has no hash of its text.
-    plain_hash: Option<Vec<u8>>,
-    language: Option<String>,
     chunks: i64,
 }
 
@@ -171,14 +168,9 @@ impl Compared {
 
 impl Stored {
     fn has_text_of(&self, document: &CheckedDocument) -> bool {
-        match (&self.text_hash, &self.plain_hash) {
-            (Some(text_hash), _) => *text_hash == document.text_hash_with(&self.content_hash),
-            (None, Some(plain_hash)) => {
-                hash::plain(&document.title, &document.content).as_ref() == Some(plain_hash)
-                    && self.language == document.metadata.language()
-            }
-            (None, None) => false,
-        }
+        self.text_hash
+            .as_ref()
+            .is_some_and(|hash| *hash == document.text_hash_with(&self.content_hash))
     }
 }
 
@@ -187,21 +179,14 @@ async fn stored(
     database: &Database,
     documents: impl Iterator<Item = &Prepared>,
 ) -> Result<HashMap<String, Stored>, DatabaseError> {
-    let (ids, hashes): (Vec<String>, Vec<Vec<u8>>) = documents
-        .map(|prepared| (prepared.id().to_owned(), prepared.document.hash.clone()))
-        .unzip();
+    let ids: Vec<String> = documents.map(|prepared| prepared.id().to_owned()).collect();
     let statement = Statement::read(
         "SELECT d.id, d.content_hash, d.text_hash,
-                CASE WHEN d.text_hash IS NULL AND d.content_hash <> u.hash
-                     THEN sha256(convert_to(d.title, 'UTF8') || '\\x00'::bytea || convert_to(d.content, 'UTF8'))
-                END AS plain_hash,
-                d.metadata ->> 'language' AS language,
                 (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks
-         FROM unnest($1::text[], $2::bytea[]) AS u (id, hash)
-         JOIN rappel.documents AS d ON d.id = u.id",
+         FROM rappel.documents AS d
+         WHERE d.id = ANY ($1)",
     )
-    .bind(ids)
-    .bind(hashes);
+    .bind(ids);
     let rows: Vec<Stored> = database.fetch_all(statement).await?;
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }

@@ -7,11 +7,8 @@ use sha2::{Digest, Sha256};
 use super::metadata::Metadata;
 
 /// What chunks and embeddings are made of; with another number, every document that is stored again
-/// is chunked and embedded again. 2: the title is embedded with each chunk.
+/// is chunked and embedded again. 2: the title is embedded with each chunk. 3: so is the heading.
 const RECIPE: u8 = 3;
-
-/// The recipe of documents that were stored without a hash of their text.
-const RECIPE_WITHOUT_TEXT_HASH: u8 = 2;
 
 /// SHA-256 of recipe, title, content and metadata.
 pub(super) fn document(title: &str, content: &str, metadata: &Metadata) -> Vec<u8> {
@@ -34,13 +31,6 @@ pub(super) fn text(title: &str, content: &str, language: Option<&str>, document:
         language.as_bytes(),
         document,
     ])
-}
-
-/// SHA-256 of title and content as the database computes it of a document that was stored without a hash of its
-/// text; none if what was made of those is not what is made of them today.
-pub(super) fn plain(title: &str, content: &str) -> Option<Vec<u8>> {
-    (RECIPE == RECIPE_WITHOUT_TEXT_HASH)
-        .then(|| Sha256::digest([title, content].join("\0")).to_vec())
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
