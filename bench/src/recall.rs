@@ -54,7 +54,7 @@ pub(crate) async fn truths(
         let statement = Statement::read(concat!(
             "SELECT document_id, distance FROM ",
             shared::function!("nearest_of_all"),
-            "($1, $2)"
+            "($1, $2::integer)"
         ))
         .bind(embedding.clone())
         .bind(NEAREST);

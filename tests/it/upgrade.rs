@@ -9,7 +9,8 @@ use std::sync::{
 
 use anyhow::Context;
 use serde_json::json;
-use tests::{App, Sql};
+use shared::embedder::Manifest;
+use tests::{App, Assets, Sql};
 
 use crate::Outcome;
 
@@ -19,10 +20,15 @@ const RELEASE: &str = include_str!("../releases/950a265.sql");
 /// An embedding that needs no model.
 const EMBEDDING: &str = "(SELECT array_agg((sin(n) / 14)::real) FROM generate_series(1, 384) AS n)";
 
-/// The product on a database of that release.
+/// The product on a database of that release, but of this build's recipe: a conversion to another recipe keeps all
+/// others out, which is `recipe.rs`'s story.
 async fn released() -> anyhow::Result<App> {
+    let manifest = Manifest::read(&Assets::prepared().await?.model)?;
+    let recipe = format!("UPDATE rappel.model SET name = '{}'", manifest.recipe());
     let load = async |url: &str| {
-        Sql::connect(url).await?.run(RELEASE).await?;
+        let sql = Sql::connect(url).await?;
+        sql.run(RELEASE).await?;
+        sql.run(&recipe).await?;
         Ok(((), Vec::new()))
     };
     Ok(App::through(load).await?.0)
@@ -31,7 +37,7 @@ async fn released() -> anyhow::Result<App> {
 /// The documents that the release's search finds.
 async fn old_search(sql: &Sql, mode: &str) -> anyhow::Result<Vec<String>> {
     let search = format!(
-        "SELECT document_id FROM rappel.search('multilingual-e5-small', '{mode}', {EMBEDDING}, '{{migrain,noir}}', 5,
+        "SELECT document_id FROM rappel.search((SELECT name FROM rappel.model), '{mode}', {EMBEDDING}, '{{migrain,noir}}', 5,
              NULL, NULL, 200, 0.7, 1.2, 0.75, 0, true)"
     );
     sql.texts(&search, &[]).await
@@ -40,7 +46,7 @@ async fn old_search(sql: &Sql, mode: &str) -> anyhow::Result<Vec<String>> {
 /// Stores a document as the release does, and says whether it is new.
 async fn old_upsert(sql: &Sql, id: &str) -> anyhow::Result<String> {
     let upsert = format!(
-        "SELECT created::text FROM rappel.upsert('multilingual-e5-small', ARRAY['{id}'], '{{Noir}}', '{{Le noir.}}',
+        "SELECT created::text FROM rappel.upsert((SELECT name FROM rappel.model), ARRAY['{id}'], '{{Noir}}', '{{Le noir.}}',
              ARRAY['{{}}'], ARRAY['\\x01'::bytea], '{{1}}', '{{0}}', '{{0}}', '{{Le noir.}}', {EMBEDDING}, '{{1}}',
              '{{1}}', '{{noir}}', '{{1}}')"
     );

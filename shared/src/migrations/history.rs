@@ -97,6 +97,9 @@ impl History {
         pending: &[&'static Migration],
         manifest: &Manifest,
     ) -> Result<(), DatabaseError> {
+        if self.version() > 0 && !pending.is_empty() {
+            transaction.run_script(LOCK).await?;
+        }
         transaction.run_script(PREPARE).await?;
         self.adopt_baseline(transaction).await?;
         for migration in pending {
@@ -134,6 +137,13 @@ impl History {
         transaction.fetch_all::<(i32,)>(adopt).await.map(drop)
     }
 }
+
+/// Takes the tables in the order in which searches and writes come to them. A migration that altered `chunks` first and
+/// `model` then would wait for a search that waits for it, and Postgres would end one of the two.
+const LOCK: &str = "
+    LOCK TABLE rappel.model, rappel.documents, rappel.chunks, rappel.chunk_terms, rappel.term_statistics, rappel.imports
+    IN ACCESS EXCLUSIVE MODE
+";
 
 /// The table that the history is kept in. A database of the releases that recorded no checksums has it without them.
 const PREPARE: &str = "
