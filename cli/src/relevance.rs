@@ -156,9 +156,10 @@ impl Source {
         let corpus = ["corpus.jsonl", "corpus.jsonl.xz", "corpus.jsonl.gz"]
             .into_iter()
             .find_map(there);
+        let corpus =
+            corpus.with_context(|| format!("{} has no corpus.jsonl", self.folder.display()))?;
         Ok(Files {
-            corpus: corpus
-                .with_context(|| format!("{} has no corpus.jsonl", self.folder.display()))?,
+            corpus: Some(corpus),
             queries: self.folder.join("queries.jsonl"),
             qrels: self.folder.join("qrels.tsv"),
         })

@@ -1,5 +1,7 @@
 //! The schema: applied once, by whoever comes first, for one model.
 
+use std::fs;
+
 use anyhow::Context;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
@@ -359,6 +361,23 @@ async fn another_login_migrates_and_the_functions_role_gets_what_it_needs_and_no
     let url = login(app.database_url(), &reader)?;
     let printed = Printed::by(&mut rappel(Some(&url), &["search", "des crêpes"]).await?).await?;
     assert!(printed.success, "{printed:?}");
+    // And measures searches on the documents that are loaded.
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, text: &str| -> anyhow::Result<String> {
+        let path = folder.path().join(name);
+        fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    };
+    let queries = file("queries.jsonl", r#"{"_id": "q", "text": "des crêpes"}"#)?;
+    let qrels = file("qrels.tsv", "q\trecette-crepes\t1\n")?;
+    let eval = ["eval", "--queries", &queries, "--qrels", &qrels, "--json"];
+    let printed = Printed::by(&mut rappel(Some(&url), &eval).await?).await?;
+    let report: Value = serde_json::from_str(printed.answer()?)?;
+    assert_eq!(report["documents"], 1, "{report}");
+    assert_eq!(
+        report["modes"]["hybrid"]["ndcg_at_10"]["mean"], 1.0,
+        "{report}"
+    );
     sql.run(&format!(
         "DROP OWNED BY {role}; DROP ROLE {role}; DROP OWNED BY {reader}; DROP ROLE {reader}"
     ))

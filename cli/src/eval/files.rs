@@ -16,9 +16,10 @@ use crate::terminal::note;
 /// The files of a judged set.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Files {
-    /// Passages: JSON lines with _id, title, text; .gz and .xz are read too.
+    /// Passages: JSON lines with _id, title, text, compressed or not. They are loaded into a database of their own. If
+    /// absent, the documents that are loaded already are searched, and nothing is changed.
     #[arg(long, value_name = "FILE")]
-    pub(crate) corpus: PathBuf,
+    pub(crate) corpus: Option<PathBuf>,
     /// Questions: JSON lines with _id (or id) and text (or question).
     #[arg(long, value_name = "FILE")]
     pub(crate) queries: PathBuf,
@@ -87,8 +88,10 @@ impl Files {
 
     /// A name for the corpus: the folder it lies in.
     pub(crate) fn corpus_name(&self) -> String {
-        let folder = self
-            .corpus
+        let Some(corpus) = &self.corpus else {
+            return "loaded documents".to_owned();
+        };
+        let folder = corpus
             .canonicalize()
             .ok()
             .and_then(|path| Some(path.parent()?.file_name()?.to_string_lossy().into_owned()));

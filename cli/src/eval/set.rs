@@ -1,6 +1,6 @@
 //! A corpus in a database of its own, and the questions that are asked of it.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -54,18 +54,16 @@ pub(crate) struct Answer {
 
 impl JudgedSet {
     /// Imports the corpus into a database of its own on the embedded Postgres. That keeps judged
-    /// passages out of the user's documents, and their embeddings for the next run.
+    /// passages out of the user's documents, and their embeddings for the next run. Without a corpus, the documents
+    /// of `target` are searched as they are.
     pub(crate) async fn prepare(target: &Target, files: &Files) -> anyhow::Result<Self> {
-        let mut setup = target
-            .prepare(&format!("_eval_{}", files.corpus_name()))
-            .await?;
-        ensure!(
-            setup.embedded,
-            "a judged set has its own database on the embedded Postgres: leave --database-url out"
-        );
-        setup.migrate(&SchemaArgs::default()).await?;
-        let imported = import::import(&setup, &files.corpus, true).await?;
-        note(&imported.to_string());
+        let setup = if let Some(corpus) = &files.corpus {
+            Self::imported(target, corpus, &files.corpus_name()).await?
+        } else {
+            let setup = target.prepare("").await?;
+            setup.require_schema().await?;
+            setup
+        };
         let state = setup.state()?;
         state.warm().await?;
         let count = Statement::read("SELECT count(*) FROM rappel.documents");
@@ -76,6 +74,19 @@ impl JudgedSet {
             state,
             rerank: false,
         })
+    }
+
+    async fn imported(target: &Target, corpus: &Path, name: &str) -> anyhow::Result<Setup> {
+        let mut setup = target.prepare(&format!("_eval_{name}")).await?;
+        ensure!(
+            setup.embedded,
+            "a corpus is loaded into a database of its own on the embedded Postgres: leave --database-url out, or \
+             leave --corpus out to search the documents that are loaded there"
+        );
+        setup.migrate(&SchemaArgs::default()).await?;
+        let imported = import::import(&setup, corpus, true).await?;
+        note(&imported.to_string());
+        Ok(setup)
     }
 
     /// The same, with a cross-encoder that orders every search's candidates anew.

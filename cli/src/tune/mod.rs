@@ -99,7 +99,7 @@ impl Tune {
 
     fn report_files(&self) -> Option<Files> {
         Some(Files {
-            corpus: self.report_corpus.clone()?,
+            corpus: Some(self.report_corpus.clone()?),
             queries: self.report_queries.clone()?,
             qrels: self.report_qrels.clone()?,
         })
