@@ -1,7 +1,7 @@
 //! What a sandbox keeps between invocations.
 
 use std::{
-    env,
+    env, mem,
     time::{Duration, Instant},
 };
 
@@ -39,11 +39,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 impl State {
     /// Reads the settings and the model's manifest.
     pub(crate) fn from_env() -> Result<Self, Error> {
-        let functions = DatabaseConfig {
-            // The work as a whole is tried again, the login's secret included: see `migrate_when_awake`.
-            wake_timeout: Duration::ZERO,
-            ..DatabaseConfig::from_env("migrate")?
-        };
+        let mut functions = DatabaseConfig::from_env("migrate")?;
+        let is_set = env::var_os("DATABASE_WAKE_TIMEOUT_MS").is_some_and(|value| !value.is_empty());
+        // The work as a whole is tried again, the login's secret included: see `migrate_when_awake`.
+        let wake_timeout = mem::take(&mut functions.wake_timeout);
+        let patience = if is_set { wake_timeout } else { PATIENCE };
         let (database, served) = match functions.for_migration() {
             Some(migration) => (Database::new(&migration)?, Some(Database::new(&functions)?)),
             None => (Database::new(&functions)?, None),
@@ -53,7 +53,7 @@ impl State {
             served,
             index: IndexConfig::from_env()?,
             manifest: Manifest::read(&ModelConfig::from_env()?.folder)?,
-            patience: patience()?,
+            patience,
             recall: SearchConfig::from_env()?.recall,
         })
     }
@@ -118,20 +118,5 @@ impl State {
         if let Some(served) = &self.served {
             served.close().await;
         }
-    }
-}
-
-fn patience() -> Result<Duration, Error> {
-    match env::var("DATABASE_WAKE_TIMEOUT_MS") {
-        Ok(value) if !value.is_empty() => {
-            let milliseconds = value.parse();
-            let milliseconds = milliseconds.map_err(|_| {
-                format!(
-                    "DATABASE_WAKE_TIMEOUT_MS is {value:?}: must be a whole number of milliseconds"
-                )
-            })?;
-            Ok(Duration::from_millis(milliseconds))
-        }
-        _ => Ok(PATIENCE),
     }
 }

@@ -25,6 +25,18 @@ const AT_WORK: &str = "SELECT count(*) FROM pg_stat_activity
 /// A read that counts itself and takes a while.
 const SLOW: &str = "SELECT nextval('runs') FROM pg_sleep(3)";
 
+/// The answer of [`SLOW`]; says when it has come.
+async fn slow_read(
+    database: &Database,
+    told: &tokio::sync::watch::Sender<bool>,
+) -> anyhow::Result<Option<(i64,)>> {
+    let row = timeout(HANG, database.fetch_optional(Statement::read(SLOW)))
+        .await
+        .context("the read hangs")??;
+    told.send_replace(true);
+    Ok(row)
+}
+
 /// The most statements that are at work at a time, as often looked at as there is time for, until `told`.
 async fn most_at_work(sql: &Sql, told: &tokio::sync::watch::Sender<bool>) -> anyhow::Result<i64> {
     let mut most = 0;
@@ -48,13 +60,7 @@ async fn a_slow_read_after_an_idle_time_runs_once() -> Outcome {
         echo(&database, 0).await?;
         sleep(LONG_IDLE).await;
         let told = tokio::sync::watch::Sender::new(false);
-        let read = async {
-            let row: Option<(i64,)> = timeout(HANG, database.fetch_optional(Statement::read(SLOW)))
-                .await
-                .context("the read hangs")??;
-            told.send_replace(true);
-            anyhow::Ok(row)
-        };
+        let read = slow_read(&database, &told);
         let (row, most) = join(read, most_at_work(&sql, &told)).await;
         let runs = sql.number("SELECT last_value FROM runs", &[]).await?;
         assert_eq!(row?, Some((runs,)), "the first run is the one that answers");
@@ -77,13 +83,7 @@ async fn a_read_whose_connection_breaks_is_ended_before_it_is_sent_again() -> Ou
     let database = Database::new(&config)?;
     echo(&database, 0).await?;
     let told = tokio::sync::watch::Sender::new(false);
-    let read = async {
-        let row: Option<(i64,)> = timeout(HANG, database.fetch_optional(Statement::read(SLOW)))
-            .await
-            .context("the read hangs")??;
-        told.send_replace(true);
-        anyhow::Ok(row)
-    };
+    let read = slow_read(&database, &told);
     let breaks = async {
         sql.counts(AT_WORK).await?;
         // The server does not notice: it has nothing to say yet.
