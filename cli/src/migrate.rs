@@ -1,7 +1,7 @@
 //! `rappel migrate`.
 
 use clap::Args;
-use shared::migrations;
+use migrations;
 
 use crate::{
     setup::{SchemaArgs, Target},

@@ -21,11 +21,8 @@ fn main() {
     println!("cargo::rerun-if-changed=functions");
     let written = tables(&root).and_then(|tables| {
         let (macros, functions) = functions(&root)?;
-        let write = |file: &str, code: String| {
-            fs::write(out.join(file), code).map_err(|error| format!("{file}: {error}"))
-        };
-        write("macros.rs", macros)?;
-        write("schema.rs", tables + &functions)
+        fs::write(out.join("schema.rs"), macros + &tables + &functions)
+            .map_err(|error| format!("schema.rs: {error}"))
     });
     if let Err(message) = written {
         println!("cargo::error={message}");
@@ -34,7 +31,8 @@ fn main() {
 
 /// The migrations as Rust.
 fn tables(root: &Path) -> Result<String, String> {
-    let mut code = "const MIGRATIONS: &[Migration] = &[\n".to_owned();
+    let mut code =
+        "/// The migrations, in order.\npub const MIGRATIONS: &[Migration] = &[\n".to_owned();
     for (version, name, sql, checksum) in migrations(&root.join("migrations"))? {
         writeln!(
             code,
@@ -58,7 +56,7 @@ fn functions(root: &Path) -> Result<(String, String), String> {
     let constants = format!(
         "/// The schema of this build's functions.\n\
          pub const FUNCTIONS: &str = {schema:?};\n\
-         const FUNCTIONS_SQL: &str = {text:?};\n"
+         /// The statements that create them.\npub const FUNCTIONS_SQL: &str = {text:?};\n"
     );
     Ok((macros, constants))
 }

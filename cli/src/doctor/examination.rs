@@ -1,41 +1,48 @@
-//! `rappel doctor`: looks at everything between here and an answered search, changes nothing, and
-//! says of each part what was found and what to do.
+//! Looks at everything between here and an answered search, changes nothing, and says of each part what was found and
+//! what to do.
 
-mod check;
-mod index_build;
-mod language_model;
-mod network;
-mod plan;
-mod pooler;
-pub(crate) mod search_path;
-mod server;
-mod sizing;
-
-use serde::Serialize;
-
-pub(crate) use self::check::worst;
-use self::check::{explain, failed};
-pub use self::{
-    check::{Check, Status},
-    language_model::language_model,
-    sizing::{Demand, Sizing},
+use database::{Database, DatabaseConfig, Probe};
+use embedder::ModelConfig;
+use language_model::LanguageModelConfig;
+use retrieval::{
+    SearchConfig, SearchState,
+    health::{
+        Status,
+        finding::{Check, explain, failed, not_looked_at, worst},
+        parts,
+    },
 };
-use crate::{Config, Error, State, database::Probe};
+use serde::Serialize;
+use shared::Error;
+
+use super::{
+    endpoint, index_build, network, plan, pooler, server,
+    sizing::{self, Demand, Sizing},
+};
+
+/// What is examined: the settings of a function that searches and chats.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) database: DatabaseConfig,
+    pub(crate) model: ModelConfig,
+    pub(crate) search: SearchConfig,
+    pub(crate) language_model: Option<LanguageModelConfig>,
+}
 
 /// What an examination found.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// That of the worst check.
-    pub status: Status,
+    pub(crate) status: Status,
     /// One line a part, in the order of [`PARTS`].
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
     /// Whether the functions' connections fit; absent when the server did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sizing: Option<Sizing>,
+    pub(crate) sizing: Option<Sizing>,
 }
 
 /// The parts of every report, in order. What cannot be looked at is listed as skipped.
-pub const PARTS: [&str; 19] = [
+pub(crate) const PARTS: [&str; 19] = [
     "addresses",
     "dial",
     "tls",
@@ -57,12 +64,12 @@ pub const PARTS: [&str; 19] = [
     "language-model",
 ];
 
-/// Examines the way to the database of `config`, the database, and a search on it; says whether the
+/// Examines the way to the database of `settings`, the database, and a search on it; says whether the
 /// server has room for `demand`. At most three connections are open at a time, and all are closed
 /// at the end. It has to be called inside a Tokio runtime.
-pub async fn examine(config: &Config, demand: Demand) -> Report {
-    let mut checks = vec![language_model(config.language_model.as_ref()).await];
-    let sizing = look(config, demand, &mut checks).await;
+pub(crate) async fn examine(settings: &Settings, demand: Demand) -> Report {
+    let mut checks = vec![endpoint::examine(settings.language_model.as_ref()).await];
+    let sizing = look(settings, demand, &mut checks).await;
     for name in PARTS {
         if !checks.iter().any(|check| check.name == name) {
             checks.push(Check::skipped(name));
@@ -78,8 +85,8 @@ pub async fn examine(config: &Config, demand: Demand) -> Report {
 }
 
 /// Looks as far as it can; what comes after a failed connection is left out.
-async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Option<Sizing> {
-    let probe = match Probe::new(&config.database) {
+async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> Option<Sizing> {
+    let probe = match Probe::new(&settings.database) {
         Ok(probe) => probe,
         Err(error) => {
             let error = Error::from(error);
@@ -88,7 +95,7 @@ async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Optio
         }
     };
     checks.extend(network::examine(&probe).await);
-    let state = match State::new(config.clone()) {
+    let state = match state(settings) {
         Ok(state) => state,
         Err(error) => {
             let finding = failed(error.to_string(), "correct the setting that is named");
@@ -96,14 +103,14 @@ async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Optio
             return None;
         }
     };
-    let database = search_path::database(&state).await;
+    let database = parts::database(&state).await;
     let answers = database.status == Status::Ok;
     checks.push(database);
     // Whatever the functions' own connections meet: what is in between may be the reason.
     let mut way = sizing::Way::default();
     let look = async {
         let examined = Box::pin(pooler::examine(&probe)).await?;
-        Ok(examined.map_or_else(check::not_looked_at, |examined| {
+        Ok(examined.map_or_else(not_looked_at, |examined| {
             way = examined.way;
             examined.finding
         }))
@@ -111,7 +118,7 @@ async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Optio
     checks.push(Check::run("pooler", look).await);
     let sizing = if answers {
         Box::pin(behind_database(
-            config,
+            settings,
             &state,
             &probe,
             (demand, way),
@@ -121,13 +128,19 @@ async fn look(config: &Config, demand: Demand, checks: &mut Vec<Check>) -> Optio
     } else {
         None
     };
-    state.database().close().await;
+    state.database.close().await;
     sizing
 }
 
+fn state(settings: &Settings) -> Result<SearchState, Error> {
+    let database = Database::new(&settings.database)?;
+    SearchState::new(database, settings.model.clone(), settings.search)
+        .map_err(|error| Error::internal(&error))
+}
+
 async fn behind_database(
-    config: &Config,
-    state: &State,
+    settings: &Settings,
+    state: &SearchState,
     probe: &Probe,
     (demand, way): (Demand, sizing::Way),
     checks: &mut Vec<Check>,
@@ -135,8 +148,8 @@ async fn behind_database(
     checks.push(Check::run("server", server::version(state)).await);
     checks.push(Check::run("round-trip", server::round_trip(probe)).await);
     checks.push(Check::run("clock", server::clock(probe)).await);
-    checks.push(Check::run("settings", server::settings(state, &config.database)).await);
-    let mut behind = search_path::behind_database(state).await;
+    checks.push(Check::run("settings", server::settings(state, &settings.database)).await);
+    let mut behind = parts::behind_database(state).await;
     if let Some(index) = behind.iter_mut().find(|check| check.name == "index") {
         // Advice that cannot be given is no fault of the index.
         let _ = index_build::advise(state, index).await;

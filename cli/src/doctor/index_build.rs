@@ -1,7 +1,11 @@
 //! Whether a build of the index has the memory that it needs.
 
-use super::check::{Check, Status, warning};
-use crate::{Error, State, database::Statement};
+use database::Statement;
+use retrieval::{
+    SearchState,
+    health::finding::{Check, Status, warning},
+};
+use shared::Error;
 
 /// Bytes of an element of the graph besides its embedding, in pgvector 0.8 with m = 16: the element, and 32 neighbours
 /// of 16 bytes in the lowest layer.
@@ -11,14 +15,14 @@ const ELEMENT: i64 = 700;
 const MEGABYTE: i64 = 1024 * 1024;
 
 /// Adds to the check of the index, if that is well, that its next build would be short of memory.
-pub(super) async fn advise(state: &State, index: &mut Check) -> Result<(), Error> {
+pub(super) async fn advise(state: &SearchState, index: &mut Check) -> Result<(), Error> {
     let statement = Statement::read(
         "SELECT greatest(c.reltuples, 0)::bigint, m.dimensions::bigint,
                 pg_size_bytes(current_setting('maintenance_work_mem'))
          FROM pg_class AS c, rappel.model AS m
          WHERE c.oid = 'rappel.chunks'::regclass",
     );
-    let row: Option<(i64, i64, i64)> = state.database().fetch_optional(statement).await?;
+    let row: Option<(i64, i64, i64)> = state.database.fetch_optional(statement).await?;
     if let Some((chunks, dimensions, memory)) = row
         && let Some(advice) = advice(chunks, dimensions, memory)
         && index.status == Status::Ok

@@ -5,14 +5,11 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use database::{Cause, DatabaseError, Dialled, Probe};
 use futures_util::future::join_all;
+use retrieval::health::finding::{Check, Finding, failed, ok, warning};
+use shared::Error;
 use sqlx::postgres::PgSslMode;
-
-use super::check::{Check, Finding, failed, ok, warning};
-use crate::{
-    Error,
-    database::{Cause, DatabaseError, Dialled, Probe},
-};
 
 type Answers = Vec<(SocketAddr, io::Result<Dialled>)>;
 

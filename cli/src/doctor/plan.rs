@@ -1,7 +1,12 @@
 //! Whether the planner uses the index for a search.
 
-use super::check::{Finding, ok, warning};
-use crate::{Error, State, config::SearchConfig, database::Statement, migrations::INDEX};
+use database::Statement;
+use migrations::INDEX;
+use retrieval::{
+    SearchConfig, SearchState,
+    health::finding::{Finding, ok, warning},
+};
+use shared::Error;
 
 /// Up to so many chunks an exact search takes 15 ms at most (312,000 take 171 to 310), and the planner
 /// may well prefer it.
@@ -12,26 +17,26 @@ const CANDIDATES: i32 = 30;
 
 /// Plans `nearest` with the settings that `search` has, its path among them, in a transaction whose settings
 /// end with it.
-pub(super) async fn examine(state: &State) -> Result<Finding, Error> {
-    let mut transaction = state.database().begin().await?;
+pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
+    let mut transaction = state.database.begin().await?;
     let adopt = Statement::read(concat!(
         "SELECT set_config(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), true)
          FROM pg_proc, unnest(proconfig) AS setting
          WHERE oid = to_regproc('",
-        function!("search"),
+        schema::function!("search"),
         "')",
     ));
     transaction.fetch_all::<(String,)>(adopt).await?;
     // The settings of pgvector, whose schema is in the path now, take effect once its library is loaded.
     let load = Statement::read("SELECT vector_dims('[1]'::vector)");
     transaction.fetch_all::<(i32,)>(load).await?;
-    let effort = state.search_config().effort.unwrap_or(SearchConfig::EFFORT);
+    let effort = state.config.effort.unwrap_or(SearchConfig::EFFORT);
     let effort =
         Statement::read("SELECT set_config('hnsw.ef_search', $1, true)").bind(effort.to_string());
     transaction.fetch_all::<(String,)>(effort).await?;
 
     let explain = Statement::read("EXPLAIN SELECT * FROM nearest($1::real[]::halfvec, $2)")
-        .bind(vec![0.1_f32; state.manifest()?.dimensions])
+        .bind(vec![0.1_f32; state.embedder.manifest().dimensions])
         .bind(CANDIDATES);
     let plan: Vec<(String,)> = transaction.fetch_all(explain).await?;
     let count = Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS c")

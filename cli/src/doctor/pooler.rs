@@ -7,11 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    check::{Finding, TRANSACTION_REMEDY, failed, ok, warning},
-    sizing::Way,
-};
-use crate::database::{Cause, DatabaseError, Pooler, Probe, ProbeConnection, Proof};
+use database::{Cause, DatabaseError, Pooler, Probe, ProbeConnection, Proof};
+use retrieval::health::finding::{Finding, TRANSACTION_REMEDY, failed, ok, warning};
+
+use super::sizing::Way;
 
 /// What an examination found out.
 pub(super) struct Examined {
@@ -238,13 +237,13 @@ where
 {
     let row: Option<(T,)> = connection.row(sql).await?;
     row.map(|row| row.0)
-        .ok_or_else(|| DatabaseError::Statement(sqlx::Error::RowNotFound))
+        .ok_or_else(|| DatabaseError::Statement(sqlx::Error::RowNotFound.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Status;
+    use retrieval::health::Status;
 
     #[test]
     fn only_a_setting_that_meets_other_clients_statements_fails() {

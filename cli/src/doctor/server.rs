@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::check::{Finding, failed, ok, warning};
-use crate::{
-    Error, State,
-    config::DatabaseConfig,
-    database::{Pooler, Probe, Statement},
+use database::{DatabaseConfig, Pooler, Probe, Statement};
+use retrieval::{
+    SearchState,
+    health::finding::{Finding, failed, ok, warning},
 };
+use shared::Error;
 
 /// The oldest Postgres with bodies of functions that are resolved when the function is created (`BEGIN ATOMIC`).
 const OLDEST_POSTGRES: i32 = 140_000;
@@ -22,11 +22,11 @@ const FAR: Duration = Duration::from_millis(20);
 const CLOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The server's version.
-pub(super) async fn version(state: &State) -> Result<Finding, Error> {
+pub(super) async fn version(state: &SearchState) -> Result<Finding, Error> {
     let statement = Statement::read(
         "SELECT current_setting('server_version'), current_setting('server_version_num')::integer, version()",
     );
-    let row: Option<(String, i32, String)> = state.database().fetch_optional(statement).await?;
+    let row: Option<(String, i32, String)> = state.database.fetch_optional(statement).await?;
     let (version, number, platform) = row.unwrap_or_default();
     let platform = platform
         .split(" on ")
@@ -92,15 +92,18 @@ pub(super) async fn clock(probe: &Probe) -> Result<Finding, Error> {
 }
 
 /// Whether what a connection asks for is in force: read by a statement like every other.
-pub(super) async fn settings(state: &State, config: &DatabaseConfig) -> Result<Finding, Error> {
+pub(super) async fn settings(
+    state: &SearchState,
+    config: &DatabaseConfig,
+) -> Result<Finding, Error> {
     let statement = Statement::read(
         "SELECT (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout'),
                 current_setting('jit'), current_setting('application_name')",
     );
-    let row: Option<(i64, String, String)> = state.database().fetch_optional(statement).await?;
+    let row: Option<(i64, String, String)> = state.database.fetch_optional(statement).await?;
     let (timeout, jit, name) = row.unwrap_or_default();
     let wanted = i64::try_from(config.statement_timeout.as_millis()).unwrap_or(i64::MAX);
-    let how = match state.database().pooler() {
+    let how = match state.database.pooler() {
         Some(Pooler::Session | Pooler::Transaction) => "in each transaction",
         Some(Pooler::Direct) | None => "by startup options",
     };

@@ -1,40 +1,39 @@
 //! Whether the server has room for the functions' connections.
 
-use serde::Serialize;
-
-use super::check::{Finding, failed, ok, warning};
-use crate::{
-    State,
-    database::{DatabaseError, Statement},
+use database::{DatabaseError, Statement};
+use retrieval::{
+    SearchState,
+    health::finding::{Finding, failed, ok, warning},
 };
+use serde::Serialize;
 
 /// The connections that the functions may open at a time.
 #[derive(Clone, Copy, Debug)]
-pub struct Demand {
+pub(crate) struct Demand {
     /// Sandboxes of all functions together: the account's concurrency, or the reserved one.
-    pub sandboxes: u32,
+    pub(crate) sandboxes: u32,
     /// Connections of one sandbox: the requests that it serves at a time.
-    pub connections_per_sandbox: u32,
+    pub(crate) connections_per_sandbox: u32,
 }
 
 /// The sum of sandboxes, connections and limits.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Sizing {
+pub(crate) struct Sizing {
     /// Sandboxes of all functions together.
-    pub sandboxes: u32,
+    pub(crate) sandboxes: u32,
     /// Connections of one sandbox.
-    pub connections_per_sandbox: u32,
+    pub(crate) connections_per_sandbox: u32,
     /// Connections that they open at a time.
-    pub needed: i64,
+    pub(crate) needed: i64,
     /// Server connections that the role may have, beyond those that others use now.
-    pub free: i64,
+    pub(crate) free: i64,
     /// The sandboxes that fit into them.
-    pub fitting_sandboxes: i64,
+    pub(crate) fitting_sandboxes: i64,
     /// Whether a transaction-mode pooler shares the server's connections among the sandboxes.
-    pub pooled: bool,
+    pub(crate) pooled: bool,
     /// The clients that a pgpool-II in between serves at a time: its `num_init_children`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pooler_clients: Option<i64>,
+    pub(crate) pooler_clients: Option<i64>,
 }
 
 /// What is in between, as far as it bounds connections.
@@ -62,7 +61,7 @@ pub(super) struct Room {
 
 /// Asks the server. Who sees a session's `backend_type` depends on the role, who sees its user does
 /// not, and the server's own processes have none.
-pub(super) async fn room(state: &State) -> Result<Room, DatabaseError> {
+pub(super) async fn room(state: &SearchState) -> Result<Room, DatabaseError> {
     let statement = Statement::read(
         "WITH client AS (
              SELECT usename = current_user AS same_role, datname = current_database() AS same_database,
@@ -81,8 +80,8 @@ pub(super) async fn room(state: &State) -> Result<Room, DatabaseError> {
                 count(*) FILTER (WHERE NOT ours AND same_database) AS database_others
          FROM client",
     );
-    let room = state.database().fetch_optional(statement).await?;
-    room.ok_or_else(|| DatabaseError::Statement(sqlx::Error::RowNotFound))
+    let room = state.database.fetch_optional(statement).await?;
+    room.ok_or_else(|| DatabaseError::Statement(sqlx::Error::RowNotFound.into()))
 }
 
 impl Room {
@@ -197,7 +196,7 @@ impl Sizing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Status;
+    use retrieval::health::Status;
 
     const ROOM: Room = Room {
         max_connections: 100,

@@ -3,43 +3,40 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::{
-    ConfigError,
-    variables::{milliseconds, number, optional},
-};
+use settings::{ConfigError, milliseconds, number, optional};
 
 /// The limits of a chat. Tokens are those of the embedding model's tokenizer, since another model's is
 /// not known here; they differ by a tenth or two.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ChatConfig {
+pub(crate) struct ChatConfig {
     /// The most tokens of earlier messages; the oldest are left out first.
-    pub history_tokens: usize,
+    pub(crate) history_tokens: usize,
     /// The most tokens of sources; what does not fit is cut or left out.
-    pub source_tokens: usize,
+    pub(crate) source_tokens: usize,
     /// The least relevance of a source, 0 to 1, unless a request says otherwise. Where no passage reaches it, the model
     /// is not asked.
-    pub min_relevance: f64,
+    pub(crate) min_relevance: f64,
     /// Whether the model rewrites a question that follows others, so that it can be searched for alone.
-    pub condense: bool,
+    pub(crate) condense: bool,
     /// The most tokens that the model may write for that, thoughts included.
-    pub condense_tokens: u32,
+    pub(crate) condense_tokens: u32,
     /// The longest that it may take.
-    pub condense_timeout: Duration,
+    pub(crate) condense_timeout: Duration,
     /// The model that does it, if it is another one of the same endpoint.
-    pub condense_model: Option<String>,
+    pub(crate) condense_model: Option<String>,
     /// What the model is told beside the rules.
-    pub instructions: Option<String>,
+    pub(crate) instructions: Option<String>,
     /// Whether callers may add instructions to the rules.
-    pub caller_instructions: bool,
+    pub(crate) caller_instructions: bool,
     /// What callers may choose of the request to the model.
-    pub caller_parameters: Vec<CallerParameter>,
+    pub(crate) caller_parameters: Vec<CallerParameter>,
     /// The longest silence towards the reader; a comment is sent to break it.
-    pub heartbeat: Duration,
+    pub(crate) heartbeat: Duration,
 }
 
 /// A field of the request to the model that callers may be allowed to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallerParameter {
+pub(crate) enum CallerParameter {
     /// `model`.
     Model,
     /// `temperature`.
@@ -77,7 +74,7 @@ impl ChatConfig {
     ///
     /// # Errors
     /// Names the first variable that is wrong.
-    pub fn from_env() -> Result<Self, ConfigError> {
+    pub(crate) fn from_env() -> Result<Self, ConfigError> {
         let default = Self::default();
         let tokens = |variable, default| {
             number(
@@ -115,7 +112,7 @@ impl ChatConfig {
 
     /// Whether callers may choose this.
     #[must_use]
-    pub fn allows(&self, parameter: CallerParameter) -> bool {
+    pub(crate) fn allows(&self, parameter: CallerParameter) -> bool {
         self.caller_parameters.contains(&parameter)
     }
 }

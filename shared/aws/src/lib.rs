@@ -1,10 +1,15 @@
 //! AWS's services, asked with signed requests. Their SDKs would add some hundred crates for the few calls
 //! that are made here.
 
-pub(crate) mod s3;
-pub(crate) mod sqs;
+pub mod s3;
+pub mod secret;
+pub mod sqs;
 
-use std::{borrow::Cow, env, time::Duration, time::SystemTime};
+use std::{
+    borrow::Cow,
+    env,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
@@ -17,8 +22,7 @@ use aws_sigv4::{
 use bytes::Bytes;
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
-
-use crate::cause::chain;
+use telemetry::chain;
 
 /// How often a request is tried whose answer is no answer, and the first pause in between.
 const ATTEMPTS: u32 = 3;
@@ -26,24 +30,26 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// A service in a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Service {
+pub struct Service {
     /// As signatures name it: `sqs`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The variable that leads to another endpoint of this service alone.
-    pub(crate) endpoint_variable: &'static str,
+    pub endpoint_variable: &'static str,
     /// `eu-west-3`.
-    pub(crate) region: String,
+    pub region: String,
 }
 
 /// A request that is not signed yet.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
+pub struct Request {
+    /// The HTTP method.
+    pub method: Method,
     /// Percent-encoded.
-    pub(crate) url: String,
+    pub url: String,
     /// In lower case.
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Bytes,
+    pub headers: Vec<(&'static str, String)>,
+    /// Empty for requests without one.
+    pub body: Bytes,
 }
 
 /// Why AWS gave no answer. No secret is in it.
@@ -69,7 +75,9 @@ pub enum AwsError {
 }
 
 impl AwsError {
-    pub(crate) fn connection(error: reqwest::Error) -> Self {
+    /// An error of the connection, without the URL, which may be signed.
+    #[must_use]
+    pub fn connection(error: reqwest::Error) -> Self {
         Self::Connection(chain(&error.without_url()))
     }
 
@@ -99,13 +107,13 @@ const SUFFIXES: [(&str, &str); 6] = [
 impl Service {
     /// Where the service is, without a slash at the end. AWS's own variables may lead to another endpoint:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
-    pub(crate) fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         self.endpoint_set()
             .unwrap_or_else(|| format!("https://{}.{}", self.name, self.domain()))
     }
 
     /// The endpoint that a variable names.
-    pub(crate) fn endpoint_set(&self) -> Option<String> {
+    pub fn endpoint_set(&self) -> Option<String> {
         [self.endpoint_variable, "AWS_ENDPOINT_URL"]
             .into_iter()
             .find_map(|variable| env::var(variable).ok().filter(|url| !url.is_empty()))
@@ -113,7 +121,7 @@ impl Service {
     }
 
     /// The end of the host names of the region.
-    pub(crate) fn domain(&self) -> String {
+    pub fn domain(&self) -> String {
         let suffixes = SUFFIXES.iter();
         let suffix = suffixes
             .copied()
@@ -123,11 +131,7 @@ impl Service {
     }
 
     /// Sends a request once. An answer of an error is left to the caller.
-    pub(crate) async fn send(
-        &self,
-        client: &Client,
-        request: &Request,
-    ) -> Result<Response, AwsError> {
+    pub async fn send(&self, client: &Client, request: &Request) -> Result<Response, AwsError> {
         let mut sent = client.request(request.method.clone(), &request.url);
         for (name, value) in &request.headers {
             sent = sent.header(*name, value);
@@ -142,7 +146,7 @@ impl Service {
     }
 
     /// Sends a request until `read` has made something of the answer, or it is certain that none comes.
-    pub(crate) async fn ask<T>(
+    pub async fn ask<T>(
         &self,
         client: &Client,
         request: &Request,
@@ -167,7 +171,7 @@ impl Service {
     }
 
     /// A call in AWS's JSON protocol, of version `1.0` or `1.1`.
-    pub(crate) fn call(&self, version: &str, target: &str, body: &Value) -> Request {
+    pub fn call(&self, version: &str, target: &str, body: &Value) -> Request {
         Request {
             method: Method::POST,
             url: format!("{}/", self.endpoint()),
@@ -180,7 +184,7 @@ impl Service {
     }
 
     /// The parameters that, added to a URL, let whoever has it ask in our name for so long.
-    pub(crate) fn presigned(
+    pub fn presigned(
         &self,
         url: &str,
         lifetime: Duration,
@@ -256,7 +260,7 @@ impl Service {
 }
 
 /// The answer of a call in AWS's JSON protocol.
-pub(crate) async fn json(response: Response) -> Result<Value, AwsError> {
+pub async fn json(response: Response) -> Result<Value, AwsError> {
     let status = response.status();
     if status.is_success() {
         return response.json().await.map_err(AwsError::connection);

@@ -18,21 +18,24 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The buckets of a region.
 #[derive(Clone, Debug)]
-pub(crate) struct S3 {
+pub struct S3 {
     client: Client,
     service: Service,
 }
 
 /// What S3 says of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) bytes: u64,
+pub struct Head {
+    /// Its length.
+    pub bytes: u64,
     /// Changes with the content; with its quotation marks.
-    pub(crate) etag: String,
+    pub etag: String,
 }
 
 impl S3 {
-    pub(crate) fn new(client: Client, region: String) -> Self {
+    /// The buckets of a region.
+    #[must_use]
+    pub fn new(client: Client, region: String) -> Self {
         let service = Service {
             name: "s3",
             endpoint_variable: "AWS_ENDPOINT_URL_S3",
@@ -42,7 +45,7 @@ impl S3 {
     }
 
     /// Looks at an object.
-    pub(crate) async fn head(&self, bucket: &str, key: &str) -> Result<Head, AwsError> {
+    pub async fn head(&self, bucket: &str, key: &str) -> Result<Head, AwsError> {
         let request = self.request(Method::HEAD, bucket, key, Bytes::new());
         let response = self.service.ask(&self.client, &request, accepted).await?;
         let text = |name| response.headers().get(name)?.to_str().ok();
@@ -59,7 +62,7 @@ impl S3 {
     }
 
     /// Reads `range` of an object, which must not be empty, if the object is still the one with this `ETag`.
-    pub(crate) async fn read(
+    pub async fn read(
         &self,
         bucket: &str,
         key: &str,
@@ -80,12 +83,7 @@ impl S3 {
     }
 
     /// Writes an object.
-    pub(crate) async fn write(
-        &self,
-        bucket: &str,
-        key: &str,
-        content: Bytes,
-    ) -> Result<(), AwsError> {
+    pub async fn write(&self, bucket: &str, key: &str, content: Bytes) -> Result<(), AwsError> {
         let mut request = self.request(Method::PUT, bucket, key, content);
         request
             .headers

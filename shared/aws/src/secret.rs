@@ -1,6 +1,6 @@
 //! Settings that are secret: the value itself, or a reference to where AWS keeps it.
 
-mod aws;
+mod fetch;
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 
 use reqwest::Client;
 
-use self::aws::Reference;
+use self::fetch::Reference;
 
 /// A secret, fetched when it is first asked for and kept.
 pub struct Secret {

@@ -16,14 +16,16 @@ const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
 /// A queue.
 #[derive(Clone, Debug)]
-pub(crate) struct Queue {
+pub struct Queue {
     client: Client,
     service: Service,
     url: String,
 }
 
 impl Queue {
-    pub(crate) fn new(client: Client, region: String, url: String) -> Self {
+    /// The queue at `url`.
+    #[must_use]
+    pub fn new(client: Client, region: String, url: String) -> Self {
         let service = Service {
             name: "sqs",
             endpoint_variable: "AWS_ENDPOINT_URL_SQS",
@@ -38,7 +40,7 @@ impl Queue {
 
     /// Sends messages, which are seen after `delay` at the earliest. When it returns, the queue has all of
     /// them; when it fails, it may have some.
-    pub(crate) async fn send(&self, bodies: &[String], delay: Duration) -> Result<(), AwsError> {
+    pub async fn send(&self, bodies: &[String], delay: Duration) -> Result<(), AwsError> {
         let delay = seconds(delay.min(LONGEST_DELAY));
         for batch in bodies.chunks(BATCH) {
             let entries: Vec<Value> = (0..)
@@ -51,7 +53,7 @@ impl Queue {
     }
 
     /// Lets received messages be seen again after `time` from now, whatever the queue's own time is.
-    pub(crate) async fn hide(&self, receipts: &[String], time: Duration) -> Result<(), AwsError> {
+    pub async fn hide(&self, receipts: &[String], time: Duration) -> Result<(), AwsError> {
         for batch in receipts.chunks(BATCH) {
             let entries: Vec<Value> = (0..)
                 .zip(batch)

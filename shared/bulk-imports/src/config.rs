@@ -2,10 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use super::{
-    ConfigError,
-    variables::{milliseconds, number, optional, required},
-};
+use settings::{ConfigError, milliseconds, number, optional, required};
 
 /// The settings of bulk imports.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 use std::io::{self, Read, Write as _};
 
 use bytes::Bytes;
+use records;
 use tokio::sync::mpsc;
 
 use super::cut::{Cut, Piece};
-use crate::records;
 
 /// Bytes of text that are cut at a time.
 const SLICE: usize = 16 * 1024;

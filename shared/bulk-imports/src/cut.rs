@@ -2,7 +2,7 @@
 
 use std::{io, mem};
 
-use crate::documents::LINE_LIMIT;
+use records::LINE_LIMIT;
 
 /// Bytes of a piece of a compressed object, a little more than which is held in memory. Larger than a part
 /// of another object, because each has to be written to the bucket first.

@@ -2,24 +2,22 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    database::{Database, DatabaseError, Statement, Transaction},
-    documents::Prepared,
-};
+use database::{Database, DatabaseError, Statement, Transaction};
+use document_store::Prepared;
 
 /// What a document has to do with another one of its import that has its id, was stored before it, and is another
 /// document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meeting {
+pub(super) enum Duplicate {
     /// Its line comes first: the other one stays.
     Earlier,
     /// Its line comes later: it replaces the other one.
     Later,
 }
 
-impl Meeting {
-    /// What is told of its line.
-    pub(super) fn told(self) -> &'static str {
+impl Duplicate {
+    /// The reason that its line is listed with.
+    pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Earlier => "a later line has the same id and replaces it",
             Self::Later => "an earlier line has the same id: this one replaces it",
@@ -29,11 +27,11 @@ impl Meeting {
 
 /// Notes where the documents of a batch are, which have different ids, and answers which of them met another one.
 /// Until the end of the transaction, others that have these ids wait.
-pub(super) async fn meet(
+pub(super) async fn claim(
     transaction: &mut Transaction,
     import: &str,
     lines: &[(i64, Prepared)],
-) -> Result<HashMap<String, Meeting>, DatabaseError> {
+) -> Result<HashMap<String, Duplicate>, DatabaseError> {
     if lines.is_empty() {
         return Ok(HashMap::new());
     }
@@ -64,9 +62,9 @@ pub(super) async fn meet(
     let meeting = |(id, last): (String, i64)| {
         let (own, _) = lines.iter().find(|(_, document)| document.id() == id)?;
         let meeting = if *own < last {
-            Meeting::Earlier
+            Duplicate::Earlier
         } else {
-            Meeting::Later
+            Duplicate::Later
         };
         Some((id, meeting))
     };

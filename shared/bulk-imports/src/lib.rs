@@ -6,44 +6,41 @@
 //! batch by batch, and a document that is in the way of its neighbours gets a message of its own.
 //! [`Imports::status`] adds up the rows.
 
-mod alone;
+mod attempt;
+mod config;
 mod convert;
 mod cut;
-mod ended;
+mod error;
 mod ids;
-mod lease;
-mod line_rows;
+mod in_flight;
 mod lines;
 mod message;
 mod part;
 mod plan;
-mod rows;
+mod single;
 mod source;
+mod state;
 mod status;
 mod work;
 
 use std::time::Duration;
 
+use aws::{AwsError, s3::S3, sqs::Queue};
+use database::{Database, DatabaseError, Statement};
+use json::FieldError;
 use serde::Deserialize;
+use telemetry::chain;
 use tokio::time::timeout;
 
+pub use self::{
+    config::ImportConfig,
+    error::ImportError,
+    status::{Documents, Failure, Import, ImportState, Parts, Progress},
+    work::{BoxError, Delivery, Embed, Verdict, Worker, work},
+};
 use self::{
     message::Message,
     source::{ReadError, Source},
-};
-use crate::{
-    Error,
-    aws::{AwsError, s3::S3, sqs::Queue},
-    cause::chain,
-    client,
-    config::ImportConfig,
-    database::{Database, DatabaseError, Statement},
-    error::FieldError,
-};
-
-pub use self::{
-    status::{Documents, Failure, Import, ImportState, Parts, Progress},
-    work::{Delivery, Verdict, work},
 };
 
 /// How long a connection to AWS may take to be made, and a request in all, which moves 4 MB at most.
@@ -85,7 +82,7 @@ impl Imports {
     /// # Errors
     /// When the system's certificates cannot be read.
     pub fn new(config: ImportConfig) -> Result<Self, reqwest::Error> {
-        let client = client::builder()
+        let client = http_client::builder()
             .connect_timeout(CONNECT)
             .timeout(REQUEST)
             .build()?;
@@ -102,15 +99,15 @@ impl Imports {
     /// worked on.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a source that is not there or empty, [`Error::Queue`] when the queue does not
+    /// [`ImportError::Invalid`] for a source that is not there or empty, [`ImportError::Queue`] when the queue does not
     /// take the message; then nothing was begun.
     pub async fn accept(
         &self,
         database: &Database,
         id: &str,
         request: ImportRequest,
-    ) -> Result<Import, Error> {
-        let refused = |detail: String| Error::from(FieldError::new("source", detail));
+    ) -> Result<Import, ImportError> {
+        let refused = |detail: String| ImportError::from(FieldError::new("source", detail));
         let source = Source::parse(&request.source, self.config.root.as_deref())?;
         let looked = timeout(ACCEPT, source.look(&self.s3)).await;
         let looked = looked.unwrap_or_else(|_| Err(ReadError::Away(late())));
@@ -119,7 +116,7 @@ impl Imports {
             ReadError::Refused(cause) => refused(format!(
                 "cannot be read ({cause}); the functions need s3:GetObject on it"
             )),
-            error => Error::Storage(error.to_string()),
+            error => ImportError::Storage(error.to_string()),
         })?;
         if object.bytes == 0 {
             return Err(refused("names an object that is empty".to_owned()));
@@ -155,7 +152,7 @@ impl Imports {
             if let Err(error) = database.fetch_all::<(String,)>(delete).await {
                 tracing::warn!(%error, "an import that was not accepted leaves its row");
             }
-            return Err(Error::Queue(error));
+            return Err(ImportError::Queue(error));
         }
         self.status(database, id).await
     }
@@ -164,8 +161,8 @@ impl Imports {
     /// its forgotten messages sent again.
     ///
     /// # Errors
-    /// [`Error::NoImport`], or the database's error.
-    pub async fn status(&self, database: &Database, id: &str) -> Result<Import, Error> {
+    /// [`ImportError::Unknown`], or the database's error.
+    pub async fn status(&self, database: &Database, id: &str) -> Result<Import, ImportError> {
         let import = Import::read(database, id, self.config.max_receives).await?;
         if matches!(import.state, ImportState::Queued | ImportState::Running)
             && let Err(error) = self.remember(database, id).await
@@ -175,11 +172,11 @@ impl Imports {
         Ok(import)
     }
 
-    async fn remember(&self, database: &Database, id: &str) -> Result<(), Error> {
+    async fn remember(&self, database: &Database, id: &str) -> Result<(), ImportError> {
         let silence = self.config.lease * SILENCE;
         let statement = Statement::write(concat!(
             "SELECT * FROM ",
-            function!("forgotten_work"),
+            schema::function!("forgotten_work"),
             "($1, $2, $3, $4)"
         ))
         .bind(id.to_owned())
@@ -200,7 +197,7 @@ impl Imports {
             })
             .collect();
         let sent = self.queue.send(&messages, Duration::ZERO).await;
-        sent.map_err(Error::Queue)
+        sent.map_err(ImportError::Queue)
     }
 }
 
@@ -216,7 +213,7 @@ pub async fn reopen(
 ) -> Result<Vec<String>, DatabaseError> {
     let statement = Statement::upsert(concat!(
         "SELECT ",
-        function!("reopen_imports"),
+        schema::function!("reopen_imports"),
         "($1, $2) AS id"
     ))
     .bind(queue_name(queue_url).to_owned())

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use aws::s3::S3;
+use records::{LINE_LIMIT, without_end};
+
 use super::source::{ReadError, Source};
-use crate::{aws::s3::S3, documents::LINE_LIMIT, records::without_end};
 
 /// Bytes that are asked for at a time.
 const WINDOW: u64 = 1024 * 1024;
@@ -155,7 +157,7 @@ mod tests {
             bytes: text.len() as u64,
         };
         let s3 = S3::new(
-            crate::client::builder().build().expect("a client"),
+            http_client::builder().build().expect("a client"),
             String::new(),
         );
         let mut found = Vec::new();

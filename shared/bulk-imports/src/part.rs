@@ -8,20 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use database::DatabaseError;
+use document_store::{Compared, Prepared, Retry};
+use records::LINE_LIMIT;
+use telemetry::chain;
+
 use super::{
-    Imports,
-    ended::{Ended, WorkError, not_stored, reason},
-    ids::{self, Meeting},
-    line_rows::LineRow,
+    Worker,
+    attempt::{Attempt, WorkError, not_stored, reason},
+    ids::{self, Duplicate},
     lines::{Line, Lines},
-    rows::{Hold, Part},
-};
-use crate::{
-    Error, State,
-    cause::chain,
-    database::DatabaseError,
-    documents::{Compared, LINE_LIMIT, Prepared, Retry},
-    embedder::Manifest,
+    state::{Claim, LineOutcome, Part},
 };
 
 /// Documents, and bytes of lines, that are embedded and stored together. What a worker that dies has to
@@ -64,32 +61,35 @@ enum Content {
 
 /// Works on a part until it is done or `until` has come. What it has done is in `part`.
 pub(super) async fn work(
-    state: &State,
-    imports: &Imports,
-    hold: &Hold,
+    worker: &Worker<'_>,
+    claim: &Claim,
     part: &mut Part,
     until: Instant,
-) -> Result<Ended, WorkError> {
-    let (object, base) = part.place.object(&imports.config.bucket);
+) -> Result<Attempt, WorkError> {
+    let (object, base) = part.place.object(&worker.imports.config.bucket);
     let range = (part.position - base).unsigned_abs()..(part.place.last - base).unsigned_abs();
-    let mut lines = Lines::open(&imports.s3, &object, range).await?;
+    let mut lines = Lines::open(&worker.imports.s3, &object, range).await?;
     // A worker died with the batch that begins here. One by one, at most one of its documents is in the
     // way; the next worker leaves that one to a message of its own.
     let mut careful = if part.attempts > 1 { BATCH } else { 0 };
     let mut suspect = part.attempts > 2;
     let mut longest = Duration::ZERO;
-    let mut store = Store { state, hold, part };
+    let mut store = Store {
+        worker,
+        claim,
+        part,
+    };
     loop {
         let begun = Instant::now();
         if begun + longest * 2 > until {
-            return Ok(Ended::Unfinished);
+            return Ok(Attempt::Unfinished);
         }
         let size = if careful > 0 { 1 } else { BATCH };
         careful = careful.saturating_sub(1);
         let mut entries = read(&mut lines, base, size, store.part.lines).await?;
         without_replaced(&mut entries);
         if entries.is_empty() {
-            return Ok(Ended::Done);
+            return Ok(Attempt::Done);
         }
         if std::mem::take(&mut suspect) {
             set_apart(&mut entries, "a worker died with it, or with a neighbour");
@@ -168,8 +168,8 @@ fn set_apart(entries: &mut [Entry], reason: &str) {
 
 /// Stores the lines of a part.
 struct Store<'a> {
-    state: &'a State,
-    hold: &'a Hold,
+    worker: &'a Worker<'a>,
+    claim: &'a Claim,
     part: &'a mut Part,
 }
 
@@ -203,18 +203,17 @@ impl Store<'_> {
         let mut retry = Retry::default();
         loop {
             let documents: Vec<Prepared> = entries.iter().filter_map(Entry::document).collect();
-            let prepared = match prepare(self.state, documents, compared.take()).await? {
+            let prepared = match prepare(self.worker, documents, compared.take()).await? {
                 Ok(prepared) => prepared,
                 Err(reason) => return Ok(Stored::No(reason)),
             };
-            let model = model(self.state)?;
-            match self.write(model, entries, &prepared, seen).await {
+            match self.write(entries, &prepared, seen).await {
                 Ok(Written::Yes(done)) => {
                     *self.part = done;
                     return Ok(Stored::Yes);
                 }
-                Ok(Written::TakenOver) => return Err(WorkError::TakenOver),
-                Ok(Written::Outrun) => compared = Some(prepared.with_all_texts()),
+                Ok(Written::LeaseLost) => return Err(WorkError::LeaseLost),
+                Ok(Written::Changed) => compared = Some(prepared.with_all_texts()),
                 Ok(Written::Unseen) => seen = true,
                 Err(error) if retry.again(&error).await => compared = Some(prepared),
                 Err(error) if error.may_blame_values() => {
@@ -227,46 +226,49 @@ impl Store<'_> {
 
     async fn write(
         &self,
-        model: &str,
         entries: &[Entry],
         compared: &Compared,
         seen: bool,
     ) -> Result<Written, DatabaseError> {
-        let mut transaction = self.state.database().begin().await?;
+        let mut transaction = self.worker.database.begin().await?;
         let lines: Vec<(i64, Prepared)> = entries
             .iter()
             .filter_map(|entry| Some((entry.position, entry.document()?)))
             .collect();
-        let meetings = ids::meet(&mut transaction, &self.hold.message.import, &lines).await?;
-        let is_later = |id: &&str| meetings.get(*id) == Some(&Meeting::Later);
+        let duplicates = ids::claim(&mut transaction, &self.claim.message.import, &lines).await?;
+        let is_later = |id: &&str| duplicates.get(*id) == Some(&Duplicate::Later);
         let unchanged = compared.unchanged_ids().filter(is_later).count();
         if unchanged > 0 && !seen {
             // The earlier line was stored after the documents were compared.
             return Ok(Written::Unseen);
         }
-        let earlier: HashSet<&str> = meetings
+        let earlier: HashSet<&str> = duplicates
             .iter()
-            .filter(|(_, meeting)| **meeting == Meeting::Earlier)
+            .filter(|(_, meeting)| **meeting == Duplicate::Earlier)
             .map(|(id, _)| id.as_str())
             .collect();
         let left = compared.without(&earlier);
-        if left.write_within(&mut transaction, model).await?.is_none() {
-            return Ok(Written::Outrun);
+        if left
+            .write_within(&mut transaction, self.worker.recipe)
+            .await?
+            .is_none()
+        {
+            return Ok(Written::Changed);
         }
-        let rows = rows(entries, &meetings);
+        let rows = rows(entries, &duplicates);
         let mut done = self.part.clone();
         if let Some(last) = entries.last() {
             (done.position, done.lines) = (last.end, last.line);
         }
         let is_repeated = |entry: &&Entry| matches!(entry.content, Content::Repeated);
         // A line that replaces one of another batch is stored in its place, and counts once.
-        done.stored += count(left.to_store()) - count(meetings.len() - earlier.len() - unchanged);
+        done.stored += count(left.to_store()) - count(duplicates.len() - earlier.len() - unchanged);
         done.unchanged +=
             count(left.unchanged() + entries.iter().filter(is_repeated).count()) - count(unchanged);
         done.refused += count(rows.iter().filter(|row| row.outcome == "refused").count());
-        if !self.hold.advance(&mut transaction, &done, &rows).await? {
+        if !self.claim.advance(&mut transaction, &done, &rows).await? {
             // Dropped, the transaction takes back what it stored.
-            return Ok(Written::TakenOver);
+            return Ok(Written::LeaseLost);
         }
         transaction.commit().await?;
         Ok(Written::Yes(done))
@@ -278,9 +280,9 @@ enum Written {
     /// It is stored, and this is how far the part is.
     Yes(Part),
     /// Another worker has the part.
-    TakenOver,
+    LeaseLost,
     /// Another writer changed a document that only needs other metadata.
-    Outrun,
+    Changed,
     /// Another worker stored a document of the same id from an earlier line.
     Unseen,
 }
@@ -294,45 +296,35 @@ enum Stored {
 /// Compares documents with what is stored, unless they are `compared` already, and embeds those that need it; or
 /// answers why one of them cannot be embedded.
 pub(super) async fn prepare(
-    state: &State,
+    worker: &Worker<'_>,
     documents: Vec<Prepared>,
     compared: Option<Compared>,
 ) -> Result<Result<Compared, String>, WorkError> {
     let compared = match compared {
         Some(compared) => compared,
         None if documents.is_empty() => Compared::default(),
-        None => Compared::with_stored(state.database(), documents).await?,
+        None => Compared::with_stored(worker.database, documents).await?,
     };
-    let embedded = compared
-        .embedded(|documents| state.embed_documents(documents))
-        .await;
+    let embedded = compared.embedded(worker.embed).await;
     Ok(embedded.map_err(|error| {
-        tracing::warn!(cause = %chain(&error), "documents of an import cannot be embedded");
+        tracing::warn!(cause = %chain(&*error), "documents of an import cannot be embedded");
         "it cannot be embedded; the log has the cause".to_owned()
     }))
 }
 
-/// The recipe of the embeddings.
-pub(super) fn model(state: &State) -> Result<&str, WorkError> {
-    let manifest = state.manifest();
-    manifest
-        .map(Manifest::recipe)
-        .map_err(|error: Error| WorkError::failed("the worker has no model", error.to_string()))
-}
-
-fn rows(entries: &[Entry], meetings: &HashMap<String, Meeting>) -> Vec<LineRow> {
+fn rows(entries: &[Entry], duplicates: &HashMap<String, Duplicate>) -> Vec<LineOutcome> {
     let row = |entry: &Entry| {
         let (outcome, document_id, text) = match &entry.content {
             Content::Refused(text) if !text.is_empty() => ("refused", None, text.as_str()),
             Content::Alone { id, reason } => ("retrying", Some(id.clone()), reason.as_str()),
-            Content::Replaced(id) => ("refused", Some(id.clone()), Meeting::Earlier.told()),
+            Content::Replaced(id) => ("refused", Some(id.clone()), Duplicate::Earlier.reason()),
             Content::Document(document) => {
-                let meeting = meetings.get(document.id())?;
-                ("refused", Some(document.id().to_owned()), meeting.told())
+                let meeting = duplicates.get(document.id())?;
+                ("refused", Some(document.id().to_owned()), meeting.reason())
             }
             Content::Repeated | Content::Refused(_) => return None,
         };
-        Some(LineRow {
+        Some(LineOutcome {
             position: entry.position,
             length: i32::try_from(entry.end - entry.position).unwrap_or(i32::MAX),
             line: entry.line,

@@ -6,22 +6,20 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
+use database::{Database, Statement};
+use records;
+use telemetry::chain;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     Imports,
+    attempt::WorkError,
     convert::{Fetched, convert},
     cut::Piece,
-    ended::WorkError,
     lines::Object,
     message::Message,
-    rows::{Hold, Part},
     source::ReadError,
-};
-use crate::{
-    cause::chain,
-    database::{Database, Statement},
-    records,
+    state::{Claim, Part},
 };
 
 /// Bytes of a part: some hundred documents, half a minute of embedding.
@@ -37,7 +35,7 @@ const WINDOW: u64 = 4 * 1024 * 1024;
 pub(super) async fn plan(
     imports: &Imports,
     database: &Database,
-    hold: &Hold,
+    claim: &Claim,
     part: &Part,
     until: Instant,
 ) -> Result<(), WorkError> {
@@ -46,7 +44,7 @@ pub(super) async fn plan(
     let etag = object.etag.as_deref();
     let first = object.source.read(&imports.s3, &head, etag).await?;
     if !records::is_lines(&first) {
-        let mut pieces = Pieces::new(imports, database, &hold.message).await?;
+        let mut pieces = Pieces::new(imports, database, &claim.message).await?;
         return cut(imports, &object, &mut pieces, until).await;
     }
     let bytes = i64::try_from(object.bytes).unwrap_or(i64::MAX);
@@ -58,14 +56,14 @@ pub(super) async fn plan(
          ON CONFLICT DO NOTHING
          RETURNING p.part",
     )
-    .bind(hold.message.import.clone())
+    .bind(claim.message.import.clone())
     .bind(bytes)
     .bind(stride);
     database.fetch_all::<(i32,)>(statement).await?;
-    let messages: Vec<String> = unfinished(database, &hold.message.import)
+    let messages: Vec<String> = unfinished(database, &claim.message.import)
         .await?
         .into_iter()
-        .map(|(part,)| hold.message.of_part(part).json())
+        .map(|(part,)| claim.message.of_part(part).json())
         .collect();
     imports.send(&messages).await
 }
@@ -130,7 +128,7 @@ async fn fetch(
         }
         if Instant::now() > until {
             return Err(WorkError::Failed {
-                told: "there was no time to read all of the object",
+                reason: "there was no time to read all of the object",
                 cause: None,
             });
         }

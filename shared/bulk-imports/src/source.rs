@@ -8,16 +8,13 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use bytes::Bytes;
-
-use crate::{
-    aws::{
-        AwsError,
-        s3::{Head, S3},
-    },
-    documents::nul,
-    error::FieldError,
+use aws::{
+    AwsError,
+    s3::{Head, S3},
 };
+use bytes::Bytes;
+use document_store::nul;
+use json::FieldError;
 
 /// Characters of the longest source: a bucket's name and a key, with room to spare.
 const MAX_CHARACTERS: usize = 1_200;

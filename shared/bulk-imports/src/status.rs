@@ -1,12 +1,10 @@
 //! How far an import is.
 
+use database::{Database, Statement};
 use serde::Serialize;
 use sqlx::FromRow;
 
-use crate::{
-    Error,
-    database::{Database, Statement},
-};
+use super::ImportError;
 
 /// The state of an import.
 #[derive(Debug, Serialize)]
@@ -129,23 +127,23 @@ impl Import {
         database: &Database,
         id: &str,
         max_receives: i32,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ImportError> {
         if id.contains('\0') {
             // Postgres would refuse the text.
-            return Err(Error::NoImport(id.to_owned()));
+            return Err(ImportError::Unknown(id.to_owned()));
         }
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
-            function!("import_state"),
+            schema::function!("import_state"),
             "($1, $2)"
         ))
         .bind(id.to_owned())
         .bind(max_receives);
         let row: Option<Row> = database.fetch_optional(statement).await?;
-        let row = row.ok_or_else(|| Error::NoImport(id.to_owned()))?;
+        let row = row.ok_or_else(|| ImportError::Unknown(id.to_owned()))?;
         let statement = Statement::read(concat!(
             "SELECT f.\"offset\", f.line, f.document_id, f.reason FROM ",
-            function!("import_failures"),
+            schema::function!("import_failures"),
             "($1, $2) AS f LIMIT $3",
         ))
         .bind(id.to_owned())

@@ -2,16 +2,13 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::{
-    ConfigError,
-    variables::{chosen, milliseconds, number, optional, required},
-};
+use settings::{ConfigError, chosen, milliseconds, number, optional, required};
 
 /// How to reach the database.
 #[derive(Clone)]
 pub struct DatabaseConfig {
     /// `postgres://user:password@host:port/database?sslmode=...`, or a reference to it: see
-    /// [`crate::secret::Secret`].
+    /// [`aws::secret::Secret`].
     pub url: String,
     /// What takes the place of the URL's user and password: a JSON object with `username` and `password`,
     /// or a reference to it.
@@ -47,7 +44,7 @@ impl fmt::Debug for DatabaseConfig {
 /// The pooler between the function and the server, as the user sets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolerSetting {
-    /// Decided by the URL: see [`crate::database::Pooler::of`].
+    /// Decided by the URL: see [`crate::Pooler::of`].
     #[default]
     Auto,
     /// No pooler.

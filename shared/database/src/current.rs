@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use telemetry::{self, Part};
+
 use super::{
     DatabaseError, Standing,
     deadline::has_passed,
@@ -14,10 +16,7 @@ use super::{
     pool::{Lease, Pool},
     route::Connected,
 };
-use crate::{
-    config::DatabaseConfig,
-    telemetry::{self, Part},
-};
+use crate::DatabaseConfig;
 
 /// The pause between two questions to AWS for another login than the one that was refused: that of
 /// `Retry-After`, so that whoever waits as told finds the answer asked for again.

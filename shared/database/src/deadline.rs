@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use telemetry::{self, Part};
+
 use super::DatabaseError;
-use crate::telemetry::{self, Part};
 
 tokio::task_local! {
     static DEADLINE: Instant;

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::failure::Cause;
-use crate::config::AddressFamily;
+use crate::AddressFamily;
 
 /// The pause before the next address is tried beside the ones under way: the Connection Attempt
 /// Delay that RFC 8305 recommends. It doubles with every round through the addresses.

@@ -3,9 +3,9 @@
 use std::{fmt, io, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
+use telemetry::chain;
 
-use super::dial::DialError;
-use crate::cause::chain;
+use super::{dial::DialError, driver_error::DriverError};
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
@@ -20,27 +20,27 @@ pub enum DatabaseError {
     },
     /// A connection broke while it was used; whether the statement took effect is unknown.
     #[error("the connection to the database was lost")]
-    Lost(#[source] sqlx::Error),
+    Lost(#[source] DriverError),
     /// The server takes no changes: a standby, or a primary that was demoted; the next connection led to
     /// no other.
     #[error(
         "the server is read-only (a standby, or default_transaction_read_only is on): let DATABASE_URL lead to \
          the primary"
     )]
-    ReadOnly(#[source] sqlx::Error),
+    ReadOnly(#[source] DriverError),
     /// Named statements of this connection are not there, or another client's are: a pooler in
     /// transaction mode is in between. Nothing was executed.
     #[error(
         "another client's statements are on this server connection: a pooler in transaction mode is in between"
     )]
-    Shared(#[source] sqlx::Error),
+    Shared(#[source] DriverError),
     /// Every connection of the pool is in use.
     #[error("no connection of the pool became free in time")]
     Busy,
     /// The server is short of something, or another transaction was in the way: the same may succeed in a
     /// moment.
     #[error("the database could not do it now")]
-    Overloaded(#[source] sqlx::Error),
+    Overloaded(#[source] DriverError),
     /// The server cancelled the statement at its time limit.
     #[error("the statement reached its time limit")]
     StatementTimeout,
@@ -66,7 +66,7 @@ pub enum DatabaseError {
     Value(String),
     /// The server refused the statement.
     #[error("the database refused a statement")]
-    Statement(#[source] sqlx::Error),
+    Statement(#[source] DriverError),
 }
 
 /// What stands in the way of a connection, in a word for logs and problem types.
@@ -141,9 +141,9 @@ impl DatabaseError {
         const SERVER: [&str; 5] = ["25", "42", "55", "57", "58"];
         match self {
             Self::StatementTimeout | Self::Value(_) => true,
-            Self::Statement(error) => {
-                code(error).is_some_and(|code| !SERVER.iter().any(|class| code.starts_with(class)))
-            }
+            Self::Statement(error) => error
+                .sqlstate()
+                .is_some_and(|code| !SERVER.iter().any(|class| code.starts_with(class))),
             _ => false,
         }
     }
@@ -152,7 +152,7 @@ impl DatabaseError {
     /// deadlock, a serialization failure); the same may succeed at once.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Overloaded(error) if code(error).is_some_and(|code| code.starts_with("40")))
+        matches!(self, Self::Overloaded(error) if error.sqlstate().is_some_and(|code| code.starts_with("40")))
     }
 
     /// An error of making a connection; `dial` is how the last dial failed, if it did.
@@ -181,15 +181,15 @@ impl DatabaseError {
     pub(super) fn running(error: sqlx::Error) -> Self {
         let Some(database) = error.as_database_error() else {
             return if is_broken_connection(&error) {
-                Self::Lost(error)
+                Self::Lost(error.into())
             } else {
-                Self::Statement(error)
+                Self::Statement(error.into())
             };
         };
         let message = database.message().to_owned();
         let code = database.code().unwrap_or_default().into_owned();
         if ends_session(database) || says_no_server(&message) {
-            return Self::Lost(error);
+            return Self::Lost(error.into());
         }
         match code.as_str() {
             // `require_model`.
@@ -198,16 +198,16 @@ impl DatabaseError {
             "57014" => Self::StatementTimeout,
             // read_only_sql_transaction: a server that was demoted keeps its connections, and the next one
             // may lead to its successor.
-            "25006" => Self::ReadOnly(error),
+            "25006" => Self::ReadOnly(error.into()),
             // invalid_sql_statement_name and duplicate_prepared_statement: only named statements have a name.
-            "26000" | "42P05" => Self::Shared(error),
+            "26000" | "42P05" => Self::Shared(error.into()),
             // protocol_violation, where the statement of our name has other parameters.
-            "08P01" if message.contains("prepared statement") => Self::Shared(error),
+            "08P01" if message.contains("prepared statement") => Self::Shared(error.into()),
             // insufficient_privilege.
             "42501" => Self::Forbidden(message),
             // lock_not_available; undefined_file and duplicate_file: a server that lacks a library keeps its
             // connections.
-            "55P03" | "58P01" | "58P02" => Self::Overloaded(error),
+            "55P03" | "58P01" | "58P02" => Self::Overloaded(error.into()),
             // undefined_function, undefined_table, undefined_object, undefined_column, invalid_schema_name.
             "42883" | "42P01" | "42704" | "42703" | "3F000" => Self::NotMigrated(message),
             // A syntax error is one of text that was made into a question.
@@ -215,12 +215,12 @@ impl DatabaseError {
             _ => match code.get(..2).unwrap_or_default() {
                 // connection_exception; operator_intervention, which poolers say where Postgres would end
                 // the connection; system_error, which is theirs or that of a disk.
-                "08" | "57" | "58" => Self::Lost(error),
+                "08" | "57" | "58" => Self::Lost(error.into()),
                 // transaction_rollback (deadlock_detected), insufficient_resources.
-                "40" | "53" => Self::Overloaded(error),
+                "40" | "53" => Self::Overloaded(error.into()),
                 // data_exception, and what a trigger of somebody else's raises.
                 "22" | "P0" => Self::Value(code),
-                _ => Self::Statement(error),
+                _ => Self::Statement(error.into()),
             },
         }
     }
@@ -238,16 +238,12 @@ impl DatabaseError {
 
     /// The server neither answered nor cancelled within `limit`: the connection is dead.
     pub(super) fn no_answer(limit: Duration) -> Self {
-        Self::Lost(sqlx::Error::Io(io::Error::new(
+        let late = io::Error::new(
             io::ErrorKind::TimedOut,
             format!("no answer within {} ms", limit.as_millis()),
-        )))
+        );
+        Self::Lost(sqlx::Error::Io(late).into())
     }
-}
-
-/// The SQLSTATE of an error of the server.
-pub(super) fn code(error: &sqlx::Error) -> Option<String> {
-    Some(error.as_database_error()?.code()?.into_owned())
 }
 
 /// Whether the server, or a pooler, ends the connection with this error: by the protocol, every one of

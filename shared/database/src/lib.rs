@@ -7,9 +7,11 @@
 //! another client's rows.
 
 mod backend;
+mod config;
 mod current;
 mod deadline;
 mod dial;
+mod driver_error;
 mod encoding;
 mod failure;
 mod forwarder;
@@ -33,7 +35,9 @@ use tokio::time::timeout;
 
 use self::{backend::Backend, current::Current, pool::Lease, route::Connected, statement::Effect};
 pub use self::{
+    config::{AddressFamily, DatabaseConfig, PoolerSetting},
     deadline::within,
+    driver_error::DriverError,
     failure::{Cause, DatabaseError},
     pooler::{Pooler, Standing},
     probe::{Dialled, Probe, ProbeConnection},
@@ -41,7 +45,6 @@ pub use self::{
     statement::Statement,
     transaction::Transaction,
 };
-use crate::config::DatabaseConfig;
 
 /// A Postgres behind a pool that is built without I/O and heals itself.
 #[derive(Debug)]
@@ -162,7 +165,7 @@ impl Database {
         match self.run_unlimited(&[], &create).await {
             // duplicate_database, or unique_violation where two create it at a time.
             Err(DatabaseError::Statement(error))
-                if matches!(failure::code(&error).as_deref(), Some("42P04" | "23505")) =>
+                if matches!(error.sqlstate().as_deref(), Some("42P04" | "23505")) =>
             {
                 Ok(())
             }

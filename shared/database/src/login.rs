@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use aws::secret::Secret;
 use once_cell::sync::OnceCell;
 use reqwest::Client;
 use serde::Deserialize;
+use telemetry::chain;
 use tokio::time::timeout;
 
 use super::{Cause, DatabaseError, token};
-use crate::{cause::chain, client, config::DatabaseConfig, secret::Secret};
+use crate::DatabaseConfig;
 
 pub(super) const URL: &str = "DATABASE_URL";
 const CREDENTIALS: &str = "DATABASE_CREDENTIALS";
@@ -84,7 +86,7 @@ impl Source {
     pub(super) async fn fetch(&self, limit: Duration) -> Result<Login, DatabaseError> {
         let client = self.client.get_or_try_init(|| {
             // As for the language model: an idle connection would not survive a freeze.
-            let client = client::builder().pool_max_idle_per_host(0).build();
+            let client = http_client::builder().pool_max_idle_per_host(0).build();
             client.map_err(|error| unfetched(URL, &chain(&error)))
         })?;
         let fetch = async |variable, secret: &Secret| {

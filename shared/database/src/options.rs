@@ -12,7 +12,7 @@ use super::{
     login::{self, Credentials, Login},
     roots,
 };
-use crate::config::DatabaseConfig;
+use crate::DatabaseConfig;
 
 /// Reads the URL and adds what every connection of ours has; startup options, which a pooler may refuse,
 /// are none of it.

@@ -22,7 +22,7 @@ use super::{
     deadline::has_passed,
     route::{Connected, Route},
 };
-use crate::config::DatabaseConfig;
+use crate::DatabaseConfig;
 
 /// How long after its last answer a connection is taken to be alive: a function that is busy pays
 /// nothing for doubts, and one that was frozen, be it for moments, has them.

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnectOptions;
 
 use super::Proof;
-use crate::config::PoolerSetting;
+use crate::PoolerSetting;
 
 /// How statements have to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::{
     options,
     route::Route,
 };
-use crate::config::{DatabaseConfig, PoolerSetting};
+use crate::{DatabaseConfig, PoolerSetting};
 
 /// The way to one server, apart from the pool.
 #[derive(Debug)]

@@ -10,10 +10,16 @@ use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Cause, DatabaseError, Pooler, backend::Backend, deadline, dial::Endpoint, failure,
-    forwarder::Forwarder, pooler::Standing, proof, proof::Proof,
+    Cause, DatabaseError, Pooler,
+    backend::Backend,
+    deadline,
+    dial::Endpoint,
+    failure,
+    forwarder::Forwarder,
+    pooler::Standing,
+    proof::{self, Proof},
 };
-use crate::config::{DatabaseConfig, PoolerSetting};
+use crate::{DatabaseConfig, PoolerSetting};
 
 /// The pauses between two tries of a server that is full or starting: the first one, doubled up to the
 /// last one.

@@ -4,9 +4,9 @@ use sqlx::{
     Arguments, Encode, FromRow, PgConnection, Postgres, Type,
     postgres::{PgArguments, PgRow},
 };
+use telemetry;
 
 use super::DatabaseError;
-use crate::telemetry;
 
 /// A statement and its arguments. What may be done with it after a lost connection is decided where
 /// it is written: a [`read`](Self::read) and an [`upsert`](Self::upsert) may run twice, a

@@ -3,10 +3,9 @@
 
 use std::{env, time::Duration};
 
+use aws::Service;
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
-
-use crate::aws::Service;
 
 /// What the setting is in place of a secret's ARN.
 pub(super) const IAM: &str = "iam";

@@ -99,9 +99,9 @@ impl Transaction {
     }
 
     fn lease(&mut self) -> Result<&mut Lease, DatabaseError> {
-        self.lease
-            .as_mut()
-            .ok_or_else(|| DatabaseError::Lost(sqlx::Error::Io(io::ErrorKind::NotConnected.into())))
+        self.lease.as_mut().ok_or_else(|| {
+            DatabaseError::Lost(sqlx::Error::Io(io::ErrorKind::NotConnected.into()).into())
+        })
     }
 
     /// Gives up a connection that is of no use any more; with one to a demoted server, those like it.

@@ -1,13 +1,12 @@
 //! The words of stored passages, analysed again.
 
+use analysis::Guess;
+use database::{DatabaseError, Statement, Transaction};
+
 use super::{
     Metadata,
     load::{COPY_TERMS, TermsCopy},
     prepared::chunk_terms,
-};
-use crate::{
-    analysis::Guess,
-    database::{DatabaseError, Statement, Transaction},
 };
 
 /// Documents that are read at a time.
@@ -29,7 +28,7 @@ struct Row {
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn analyse_again(transaction: &mut Transaction) -> Result<(), DatabaseError> {
+pub async fn analyse_again(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     transaction
         .run_script("TRUNCATE rappel.chunk_terms")
         .await?;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use json::FieldError;
+
 use super::{
     fields::nul,
     hash,
@@ -10,7 +12,6 @@ use super::{
     metadata::Metadata,
     text::{ANSWER_LIMIT, answered, blank},
 };
-use crate::{Error, error::FieldError};
 
 /// Documents that can be stored: every limit holds, and every id is there.
 #[derive(Clone, Debug)]
@@ -37,15 +38,15 @@ impl Batch {
     /// Checks the documents of a request body's `documents`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with one entry a field: `documents[2].title`.
-    pub fn parse(documents: Vec<DocumentInput>) -> Result<Self, Error> {
+    /// One entry a field: `documents[2].title`.
+    pub fn parse(documents: Vec<DocumentInput>) -> Result<Self, Vec<FieldError>> {
         if !(1..=Self::MAX_DOCUMENTS).contains(&documents.len()) {
             let detail = format!(
                 "has {} documents; 1 to {} are allowed",
                 documents.len(),
                 Self::MAX_DOCUMENTS
             );
-            return Err(FieldError::new("documents", detail).into());
+            return Err(vec![FieldError::new("documents", detail)]);
         }
         let mut errors = Vec::new();
         let mut checked = Vec::with_capacity(documents.len());
@@ -63,31 +64,31 @@ impl Batch {
         if errors.is_empty() {
             Ok(Self { documents: checked })
         } else {
-            Err(Error::Invalid(errors))
+            Err(errors)
         }
     }
 
     /// Checks a single document whose id is `id`, which came as a part of the path.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with one entry a field.
-    pub fn parse_one(id: &str, mut document: DocumentInput) -> Result<Self, Error> {
-        let id = DocumentId::parse(id, "id")?;
+    /// One entry a field.
+    pub fn parse_one(id: &str, mut document: DocumentInput) -> Result<Self, Vec<FieldError>> {
+        let id = DocumentId::parse(id, "id").map_err(|error| vec![error])?;
         if let Some(other) = document.id.take()
-            && DocumentId::parse(&other, "id")? != id
+            && DocumentId::parse(&other, "id").as_ref() != Ok(&id)
         {
             let detail = format!("is {other:?}, but the path says {:?}", id.as_str());
-            return Err(FieldError::new("id", detail).into());
+            return Err(vec![FieldError::new("id", detail)]);
         }
         let mut errors: Vec<FieldError> = document.unknown("").collect();
         match CheckedDocument::with_id(Some(Ok(id)), document, "") {
             Ok(document) if errors.is_empty() => Ok(Self {
                 documents: vec![document],
             }),
-            Ok(_) => Err(Error::Invalid(errors)),
+            Ok(_) => Err(errors),
             Err(found) => {
                 errors.extend(found);
-                Err(Error::Invalid(errors))
+                Err(errors)
             }
         }
     }

@@ -5,8 +5,9 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
+use database::{Database, DatabaseError, Statement};
+
 use super::{batch::CheckedDocument, prepared::Prepared};
-use crate::database::{Database, DatabaseError, Statement};
 
 /// Documents of different ids, in the order of their ids: whoever writes in this order waits for no writer that
 /// waits for it.

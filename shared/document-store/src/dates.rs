@@ -1,8 +1,7 @@
 //! When documents were stored.
 
+use database::{Database, DatabaseError, Statement};
 use sqlx::FromRow;
-
-use crate::database::{Database, DatabaseError, Statement};
 
 /// When a document was stored and changed.
 #[derive(Clone, Debug, FromRow)]

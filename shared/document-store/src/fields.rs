@@ -1,6 +1,6 @@
 //! Fields that several requests share, parsed once.
 
-use crate::error::FieldError;
+use json::FieldError;
 
 /// How many hits or documents are wanted, 1 to [`Limit::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Limit {
 pub(super) const NUL_REFUSED: &str = "holds a NUL character (U+0000), which Postgres cannot store";
 
 /// Says of a text with a NUL that it cannot be stored.
-pub(crate) fn nul(text: &str, field: &str) -> Option<FieldError> {
+pub fn nul(text: &str, field: &str) -> Option<FieldError> {
     text.contains('\0')
         .then(|| FieldError::new(field, NUL_REFUSED))
 }

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use json::FieldError;
 use serde::Serialize;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 use super::fields::nul;
-use crate::error::FieldError;
 
 /// A document's id, chosen by the caller: 1 to [`DocumentId::MAX_CHARACTERS`] characters in Unicode's normal
 /// form C, so that two ids that look alike to everybody are one.

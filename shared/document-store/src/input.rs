@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use json::{FieldError, in_words};
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
@@ -9,10 +10,6 @@ use serde::{
 use serde_json::{error::Category, value::RawValue};
 
 use super::metadata::Metadata;
-use crate::{error::FieldError, json::in_words};
-
-/// Bytes of the longest line of a file: what one request to the API may hold.
-pub const LINE_LIMIT: usize = 6 * 1024 * 1024;
 
 /// A document as a caller sends it, in the API's spelling or in BEIR's (`_id`, `text`). `null` is what an export
 /// writes for nothing.

@@ -16,18 +16,18 @@ mod retry;
 mod text;
 mod upsert;
 
-pub(crate) use self::{analysis_again::analyse_again, fields::nul};
 pub use self::{
+    analysis_again::analyse_again,
     batch::Batch,
     compare::Compared,
     dates::{Dates, dates},
-    fields::Limit,
+    fields::{Limit, nul},
     id::DocumentId,
-    input::{DocumentInput, LINE_LIMIT},
+    input::DocumentInput,
     load::load,
     metadata::Metadata,
-    prepared::Prepared,
-    read::{Document, Page, PageRequest, delete, get},
+    prepared::{Passage, Prepared},
+    read::{Document, Page, PageQuery, PageRequest, delete, get},
     retry::Retry,
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, upsert},

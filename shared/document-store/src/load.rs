@@ -1,12 +1,10 @@
 //! Bulk loads: batches of new documents by `COPY`, the rest by upsert.
 
+use analysis::Terms;
+use database::{Database, DatabaseError, Statement};
 use pgvector::HalfVector;
 
 use super::{compare::Compared, prepared::Prepared, retry::Retry, upsert::write};
-use crate::{
-    analysis::Terms,
-    database::{Database, DatabaseError, Statement},
-};
 
 /// Stores embedded documents: all or nothing of the new ones, and all or nothing of the others. False if another
 /// writer changed one of those meanwhile that only need other metadata: `compared` must be embedded
@@ -32,7 +30,7 @@ async fn load_new(database: &Database, model: &str, new: &[Prepared]) -> Result<
     loop {
         match copy(database, model, new).await {
             // Another writer stored one of these ids since they were looked up.
-            Err(DatabaseError::Statement(error)) if is_unique_violation(&error) => break,
+            Err(DatabaseError::Statement(error)) if error.is_unique_violation() => break,
             Err(error) if retry.again(&error).await => {}
             outcome => return outcome,
         }
@@ -77,8 +75,12 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
     }
     let mut transaction = database.begin().await?;
     // As an output of the outermost query it is called; of a subquery's unused column the planner knows better.
-    let check = Statement::read(concat!("SELECT ", function!("require_model"), "($1)::text"))
-        .bind(model.to_owned());
+    let check = Statement::read(concat!(
+        "SELECT ",
+        schema::function!("require_model"),
+        "($1)::text"
+    ))
+    .bind(model.to_owned());
     transaction.fetch_all::<(String,)>(check).await?;
     transaction
         .copy_in(
@@ -194,10 +196,4 @@ fn halfvec(embedding: &[f32]) -> Vec<u8> {
         bytes.extend(half.to_be_bytes());
     }
     bytes
-}
-
-fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use json::FieldError;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
@@ -9,7 +10,6 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 
 use super::{fields::NUL_REFUSED, id::normalised};
-use crate::error::FieldError;
 
 /// A JSON object that is kept as text, since only Postgres looks inside: without blanks, its keys in their order,
 /// each text in Unicode's normal form C, each number with the digits it came with. (`serde_json` would keep these with

@@ -1,16 +1,25 @@
 //! Documents made ready to be stored: chunked, embedded, and their words analysed.
 
+use analysis::{self, Guess, Terms};
+
 use super::{batch::CheckedDocument, input::read_line};
-use crate::{
-    analysis::{self, Guess, Terms},
-    embedder::{Chunk, Embedder, EmbedderError, Kind, titled},
-};
 
 /// A document with its chunks.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(super) document: CheckedDocument,
     pub(super) chunks: Vec<PreparedChunk>,
+}
+
+/// A part of a document's content that is embedded and found by itself.
+#[derive(Clone, Debug)]
+pub struct Passage {
+    /// Where it begins in the content, in characters.
+    pub start: usize,
+    /// What it stands under.
+    pub heading: String,
+    /// Its text.
+    pub content: String,
 }
 
 /// A chunk as it is stored.
@@ -59,29 +68,55 @@ impl Prepared {
         self.document.id.as_str()
     }
 
-    /// Chunks, embeds and analyses documents; passages of all of them share batches.
-    ///
-    /// # Errors
-    /// When the tokenizer or the inference fails.
-    pub fn embed(embedder: &Embedder, documents: &mut [Self]) -> Result<(), EmbedderError> {
-        for prepared in &mut *documents {
-            prepared.chunks = chunks(embedder, &prepared.document)?;
-        }
-        let mut texts = Vec::new();
-        for Self { document, chunks } in &*documents {
-            let title = &document.title;
-            let text = |chunk: &PreparedChunk| titled(title, &chunk.heading, &chunk.content);
-            texts.extend(chunks.iter().map(text));
-        }
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let embeddings = embedder.embed(Kind::Passage, &texts)?;
-        let chunks = documents
-            .iter_mut()
-            .flat_map(|prepared| &mut prepared.chunks);
-        for (chunk, embedding) in chunks.zip(embeddings) {
+    /// The document's title; empty if it has none.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.document.title
+    }
+
+    /// The document's text.
+    #[must_use]
+    pub fn content(&self) -> &str {
+        &self.document.content
+    }
+
+    /// Makes chunks of the passages, with the terms that keyword search finds them by. Their embeddings have to be
+    /// [set](Self::set_embeddings).
+    pub fn set_passages(&mut self, passages: impl IntoIterator<Item = Passage>) {
+        let document = &self.document;
+        let named = document.metadata.language();
+        let guess = Guess::of_document(named.as_deref(), &document.title, &document.content);
+        // What has neither a letter nor a digit says nothing, and whatever a model makes of that is as near to one
+        // question as to any other: such a document is stored, and not found.
+        let says_something = |passage: &Passage| {
+            let parts = [&document.title, &passage.heading, &passage.content];
+            parts
+                .iter()
+                .any(|part| part.contains(char::is_alphanumeric))
+        };
+        let chunks = passages.into_iter().filter(says_something);
+        self.chunks = chunks
+            .map(|passage| PreparedChunk {
+                start: i32::try_from(passage.start).unwrap_or(i32::MAX),
+                terms: chunk_terms(&document.title, &passage.heading, &passage.content, guess),
+                heading: passage.heading,
+                content: passage.content,
+                embedding: Vec::new(),
+            })
+            .collect();
+    }
+
+    /// Heading and text of each chunk, in order.
+    pub fn chunks(&self) -> impl Iterator<Item = (&str, &str)> {
+        let chunks = self.chunks.iter();
+        chunks.map(|chunk| (chunk.heading.as_str(), chunk.content.as_str()))
+    }
+
+    /// Gives each chunk the next embedding, which is the model's dimensions long.
+    pub fn set_embeddings(&mut self, embeddings: &mut impl Iterator<Item = Vec<f32>>) {
+        for (chunk, embedding) in self.chunks.iter_mut().zip(embeddings) {
             chunk.embedding = embedding;
         }
-        Ok(())
     }
 }
 
@@ -91,34 +126,4 @@ pub(super) fn chunk_terms(title: &str, heading: &str, content: &str, guess: Gues
         return analysis::passage(title, content, guess);
     }
     analysis::passage(&format!("{title}\n{heading}"), content, guess)
-}
-
-/// The chunks of a document, not embedded yet.
-fn chunks(
-    embedder: &Embedder,
-    document: &CheckedDocument,
-) -> Result<Vec<PreparedChunk>, EmbedderError> {
-    let named = document.metadata.language();
-    let guess = Guess::of_document(named.as_deref(), &document.title, &document.content);
-    let chunks = embedder
-        .chunks(&document.title, &document.content)?
-        .into_iter();
-    // What has neither a letter nor a digit says nothing, and whatever a model makes of that is as near to one question
-    // as to any other: such a document is stored, and not found.
-    let says_something = |chunk: &Chunk| {
-        let parts = [&document.title, &chunk.heading, &chunk.content];
-        parts
-            .iter()
-            .any(|part| part.contains(char::is_alphanumeric))
-    };
-    Ok(chunks
-        .filter(says_something)
-        .map(|chunk| PreparedChunk {
-            start: i32::try_from(chunk.start).unwrap_or(i32::MAX),
-            terms: chunk_terms(&document.title, &chunk.heading, &chunk.content, guess),
-            heading: chunk.heading,
-            content: chunk.content,
-            embedding: Vec::new(),
-        })
-        .collect())
 }

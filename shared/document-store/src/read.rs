@@ -1,17 +1,14 @@
 //! Documents out: one by id, pages in the order of ids, deletion.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use database::{Database, DatabaseError, Statement};
+use json::FieldError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use sqlx::{FromRow, types::Json};
 
 use super::{fields::Limit, id::DocumentId, metadata::Metadata};
-use crate::{
-    Error,
-    database::{Database, DatabaseError, Statement},
-    error::FieldError,
-};
 
 /// A stored document.
 #[derive(Debug, Serialize, FromRow)]
@@ -66,18 +63,18 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// Reads the page.
+    /// Checks the parameters.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming `limit` or `cursor`, or the database's error.
-    pub async fn read(self, database: &Database) -> Result<Page, Error> {
+    /// Names `limit`, `filter` or `cursor`.
+    pub fn parse(self) -> Result<PageQuery, FieldError> {
         let limit = Limit::parse(self.limit, Limit::PAGE_DEFAULT)?;
         if let Some(error) = self
             .filter
             .as_ref()
             .and_then(|filter| filter.unstorable("filter"))
         {
-            return Err(error.into());
+            return Err(error);
         }
         let filter = self.filter.as_ref().map(Metadata::as_json);
         let after = self
@@ -85,6 +82,29 @@ impl PageRequest {
             .as_deref()
             .map(|cursor| open_cursor(cursor, filter))
             .transpose()?;
+        Ok(PageQuery {
+            after,
+            limit,
+            filter: filter.map(str::to_owned),
+        })
+    }
+}
+
+/// A page that can be read.
+#[derive(Clone, Debug)]
+pub struct PageQuery {
+    after: Option<String>,
+    limit: Limit,
+    filter: Option<String>,
+}
+
+impl PageQuery {
+    /// Reads the page: one round trip.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read(self, database: &Database) -> Result<Page, DatabaseError> {
+        let filter = self.filter.as_deref();
         // One more than wanted tells whether another page follows.
         let statement = Statement::read(concat!(
             "SELECT ",
@@ -94,11 +114,11 @@ impl PageRequest {
              ORDER BY d.id
              LIMIT $3"
         ))
-        .bind(after)
+        .bind(self.after)
         .bind(filter.map(str::to_owned))
-        .bind(i64::from(limit.get()) + 1);
+        .bind(i64::from(self.limit.get()) + 1);
         let mut documents: Vec<Document> = database.fetch_all(statement).await?;
-        let wanted = usize::try_from(limit.get()).unwrap_or_default();
+        let wanted = usize::try_from(self.limit.get()).unwrap_or_default();
         let more = documents.len() > wanted;
         documents.truncate(wanted);
         let next_cursor = documents
@@ -112,19 +132,18 @@ impl PageRequest {
     }
 }
 
-/// Reads one document.
+/// Reads one document, if it is stored: one round trip.
 ///
 /// # Errors
-/// [`Error::NoDocument`], or the database's error.
-pub async fn get(database: &Database, id: &DocumentId) -> Result<Document, Error> {
+/// When the database fails.
+pub async fn get(database: &Database, id: &DocumentId) -> Result<Option<Document>, DatabaseError> {
     let statement = Statement::read(concat!(
         "SELECT d.content, ",
         columns!(),
         " FROM rappel.documents AS d WHERE d.id = $1"
     ))
     .bind(id.as_str().to_owned());
-    let document: Option<Document> = database.fetch_optional(statement).await?;
-    document.ok_or_else(|| Error::NoDocument(id.as_str().to_owned()))
+    database.fetch_optional(statement).await
 }
 
 /// Deletes one document with its chunks; says whether there was one.

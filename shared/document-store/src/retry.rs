@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::DatabaseError;
+use database::DatabaseError;
 
 /// How often a write is tried, and the first pause in between, which doubles.
 const ATTEMPTS: u32 = 6;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::LINE_LIMIT;
-use crate::error::FieldError;
+use json::FieldError;
 
 /// Bytes of the largest body that is answered: Lambda's 6 MB, less what is around it. Beyond, Lambda would
 /// answer with an error of its own.
-pub const ANSWER_LIMIT: usize = LINE_LIMIT - 16 * 1024;
+pub const ANSWER_LIMIT: usize = 6 * 1024 * 1024 - 16 * 1024;
 
 /// Letters by their category that nobody sees: they fill a place in Hangul.
 const FILLERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];

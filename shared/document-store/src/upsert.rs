@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use database::{Database, DatabaseError, Statement, Transaction};
 use serde::Serialize;
 
 use super::{
@@ -10,10 +11,6 @@ use super::{
     id::DocumentId,
     prepared::{Prepared, PreparedChunk},
     retry::Retry,
-};
-use crate::{
-    Error,
-    database::{Database, DatabaseError, Statement, Transaction},
 };
 
 /// What became of one document.
@@ -46,15 +43,16 @@ pub enum Status {
 ///
 /// # Errors
 /// When the embedding or the database fails; then nothing of the batch is stored.
-pub async fn upsert<F, E>(
+pub async fn upsert<F, R, E>(
     database: &Database,
     model: &str,
     batch: Batch,
     embed: F,
-) -> Result<Vec<Outcome>, Error>
+) -> Result<Vec<Outcome>, E>
 where
-    F: Fn(Vec<Prepared>) -> E,
-    E: Future<Output = Result<Vec<Prepared>, Error>>,
+    F: Fn(Vec<Prepared>) -> R,
+    R: Future<Output = Result<Vec<Prepared>, E>>,
+    E: From<DatabaseError>,
 {
     let documents: Vec<Prepared> = batch.documents.into_iter().map(Prepared::new).collect();
     let ids: Vec<DocumentId> = documents
@@ -249,7 +247,7 @@ fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
     }
     let statement = Statement::upsert(concat!(
         "SELECT document_id, created FROM ",
-        function!("upsert"),
+        schema::function!("upsert"),
         "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     ))
     .bind(model.to_owned())

@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, thread};
 
-use super::{
-    ConfigError,
-    variables::{number, optional, required},
-};
+use settings::{ConfigError, number, optional, required};
 
 /// Where a model and the library that runs it are.
 #[derive(Clone, Debug)]

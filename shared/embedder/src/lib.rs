@@ -2,13 +2,15 @@
 
 pub mod batches;
 mod centring;
-pub(crate) mod chunks;
-pub(crate) mod files;
+mod chunks;
+mod config;
+mod files;
 mod manifest;
 mod outline;
 mod recipe;
 mod relevance;
-pub(crate) mod runtime;
+mod reranker;
+mod runtime;
 mod tokens;
 mod unigram;
 
@@ -23,19 +25,19 @@ use fastembed::{
 };
 use serde::Deserialize;
 
+pub use self::{
+    centring::Centring,
+    chunks::{Chunk, titled},
+    config::ModelConfig,
+    manifest::{Manifest, ManifestError, Pooling},
+    recipe::Recipe,
+    relevance::Relevance,
+    reranker::{RerankedRelevance, Reranker, RerankerError},
+};
 use self::{
     files::{placeholder_tokenizer, read},
     tokens::Tokens,
 };
-
-pub use self::{
-    centring::Centring,
-    chunks::{Chunk, titled},
-    manifest::{Manifest, ManifestError, Pooling},
-    recipe::Recipe,
-    relevance::Relevance,
-};
-use crate::config::ModelConfig;
 
 /// The embedding model of a function: one session of ONNX Runtime with its tokenizer.
 pub struct Embedder {

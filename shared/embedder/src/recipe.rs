@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use analysis;
+
 use super::Centring;
-use crate::analysis;
 
 /// The model, its centring, and the analysis of words: what two of them made cannot be compared. A database
 /// stores its recipe's name, and every search and every write is refused if its own is another.

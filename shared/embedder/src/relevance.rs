@@ -28,7 +28,7 @@ impl Default for Relevance {
 
 impl Relevance {
     /// Next to no relevance, whatever the passage.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         intercept: -100.0,
         similarity: 0.0,
         coverage: 0.0,

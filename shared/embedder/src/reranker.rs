@@ -9,12 +9,9 @@ use fastembed::{RerankInitOptionsUserDefined, TextRerank, UserDefinedRerankingMo
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::ModelConfig,
-    embedder::{
-        EmbedderError, Relevance, batches,
-        files::{placeholder_tokenizer, read, tokenizer},
-        runtime,
-    },
+    EmbedderError, ModelConfig, Relevance, batches,
+    files::{placeholder_tokenizer, read, tokenizer},
+    runtime,
 };
 
 /// A cross-encoder: one session of ONNX Runtime with its tokenizer.

@@ -3,6 +3,8 @@
 //! serde reads a struct from a list too, value by value, so that columns in another order land in the wrong
 //! fields; and its messages name Rust's types. Neither leaves this module.
 
+mod field_error;
+
 use std::{fmt, marker::PhantomData};
 
 use serde::{
@@ -15,32 +17,43 @@ use serde::{
 };
 use serde_json::error::Category;
 
-use crate::{Error, error::FieldError};
+pub use self::field_error::FieldError;
 
 /// A `T` that is written as a JSON object. Fields of a request that are structs are wrapped in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
 
+/// Why a body cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// It is not JSON.
+    #[error("malformed JSON: {0}")]
+    Malformed(String),
+    /// It is JSON of another shape.
+    #[error(transparent)]
+    Shape(#[from] FieldError),
+}
+
 /// Reads a request: a JSON object and nothing after it. A byte order mark before it is passed over.
 ///
 /// # Errors
-/// [`Error::MalformedJson`], or [`Error::Invalid`] with the path of the field whose shape is another.
-pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+/// [`JsonError::Malformed`], or [`JsonError::Shape`] with the path of the field whose shape is another.
+pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Error::MalformedJson("the body is empty".to_owned()));
+        return Err(JsonError::Malformed("the body is empty".to_owned()));
     }
     if let Err(error) = std::str::from_utf8(bytes) {
         let at = error.valid_up_to();
-        return Err(Error::MalformedJson(format!("byte {at} is not UTF-8")));
+        return Err(JsonError::Malformed(format!("byte {at} is not UTF-8")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| refusal(bytes, &error))?;
     deserializer
         .end()
-        .map_err(|error| Error::MalformedJson(error.to_string()))?;
+        .map_err(|error| JsonError::Malformed(error.to_string()))?;
     Ok(value)
 }
 
@@ -137,11 +150,11 @@ fn wanted_in_words(wanted: &str) -> &str {
 }
 
 /// What is wrong, with the path of the field.
-fn refusal(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn refusal(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> JsonError {
     let cause = error.inner();
     // serde_json counts a few wrong shapes as wrong syntax: a number in place of a word, deep nesting.
     if cause.classify() != Category::Data && serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
-        return Error::MalformedJson(cause.to_string());
+        return JsonError::Malformed(cause.to_string());
     }
     let message = cause.to_string();
     let mut path = error.path().to_string();
@@ -284,7 +297,7 @@ mod tests {
 
     fn refused(body: &str) -> FieldError {
         match from_slice::<Batch>(body.as_bytes()) {
-            Err(Error::Invalid(errors)) => errors.into_iter().next().expect("an error"),
+            Err(JsonError::Shape(error)) => error,
             other => panic!("{body}: {other:?}"),
         }
     }
@@ -381,13 +394,13 @@ mod tests {
         ] {
             let outcome = from_slice::<serde_json::Value>(body.as_bytes());
             assert!(
-                matches!(outcome, Err(Error::MalformedJson(_))),
+                matches!(outcome, Err(JsonError::Malformed(_))),
                 "{body:?}: {outcome:?}"
             );
         }
         let latin = from_slice::<serde_json::Value>(b"{\"a\": \"\xe9\"}");
         assert!(
-            matches!(&latin, Err(Error::MalformedJson(detail)) if detail == "byte 7 is not UTF-8"),
+            matches!(&latin, Err(JsonError::Malformed(detail)) if detail == "byte 7 is not UTF-8"),
             "{latin:?}"
         );
         from_slice::<serde_json::Value>("\u{feff}{}".as_bytes()).expect("a mark is passed over");

@@ -4,11 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
+use settings::{ConfigError, milliseconds, number, optional};
 
-use super::{
-    ConfigError, Preset,
-    variables::{milliseconds, number, optional},
-};
+use crate::Preset;
 
 /// How to reach a language model behind an OpenAI-compatible endpoint.
 #[derive(Clone)]
@@ -17,7 +15,7 @@ pub struct LanguageModelConfig {
     pub base_url: String,
     /// What kind of endpoint it is.
     pub preset: Preset,
-    /// The key, or a reference to it: see [`crate::secret::Secret`]. Endpoints of one's own often ask for
+    /// The key, or a reference to it: see [`aws::secret::Secret`]. Endpoints of one's own often ask for
     /// none.
     pub api_key: Option<String>,
     /// The model's name.

@@ -7,7 +7,7 @@ use super::{
     message::{Message, alternating},
     refusal::Said,
 };
-use crate::config::Preset;
+use crate::Preset;
 
 /// What an endpoint takes. It begins with the preset's and is corrected by what the endpoint refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

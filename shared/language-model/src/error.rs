@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use crate::{cause::chain, secret::SecretError};
+use aws::secret::SecretError;
+use telemetry::chain;
 
 /// Why there is no answer, or no more of it. No text of a conversation and no word of the endpoint but a
 /// code is in it.

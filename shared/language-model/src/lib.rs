@@ -5,10 +5,12 @@
 //! generation.
 
 mod chunk;
+mod config;
 mod dialect;
 mod error;
 mod events;
 mod message;
+mod preset;
 mod refusal;
 mod request;
 mod thoughts;
@@ -17,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
+use telemetry::chain;
 use tokio::time::{Instant, timeout_at};
 
 use self::{
@@ -27,10 +30,11 @@ use self::{
 };
 pub use self::{
     chunk::{Delta, Usage},
+    config::LanguageModelConfig,
     error::{Class, Empty, LanguageModelError, Obstacle, Refusal, Unreachable},
     message::{Message, Role, alternating},
+    preset::Preset,
 };
-use crate::{cause::chain, config::LanguageModelConfig};
 
 /// The language model of a function.
 #[derive(Debug)]

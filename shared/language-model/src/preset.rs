@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::ConfigError;
+use settings::ConfigError;
 
 /// A kind of endpoint, with what differs between them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aws::secret::Secret;
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
     header::{ACCEPT_ENCODING, HeaderMap, RETRY_AFTER},
@@ -18,7 +19,7 @@ use super::{
     error::{Class, Obstacle, Unreachable},
     refusal::Said,
 };
-use crate::{client, config::LanguageModelConfig, secret::Secret};
+use crate::LanguageModelConfig;
 
 /// Attempts beyond the first one.
 const RETRIES: u32 = 3;
@@ -61,7 +62,7 @@ enum Again {
 
 impl Endpoint {
     pub(super) fn new(config: &LanguageModelConfig) -> Result<Self, LanguageModelError> {
-        let client = client::builder()
+        let client = http_client::builder()
             .connect_timeout(CONNECT)
             // An idle connection would not survive a freeze, and whether it did shows only after a
             // request was lost on it. A new one is a tenth of the time to the first token.

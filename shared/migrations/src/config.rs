@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{ConfigError, variables::optional};
+use settings::{ConfigError, optional};
 
 /// How the index is built.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,12 +3,10 @@
 //! Embeddings are centred where they lie: that takes each by itself from what the model gave to what it would be now, but
 //! for the rounding of halfvec. Words are analysed again from the stored passages.
 
+use database::{Database, DatabaseError, Statement, Transaction};
+use embedder::{Centring, Kind, Manifest, Recipe};
+
 use super::index::drop_index;
-use crate::{
-    database::{Database, DatabaseError, Statement, Transaction},
-    documents,
-    embedder::{Centring, Kind, Manifest, Recipe},
-};
 
 /// What follows the name of the old recipe while a database is converted, so that no build takes it for its own.
 const CONVERTING: &str = " (being converted)";
@@ -56,7 +54,7 @@ pub(super) async fn convert(
     // Whoever was faster has done all of it.
     if name(&mut transaction).await?.ends_with(CONVERTING) {
         if plan.analyse {
-            documents::analyse_again(&mut transaction).await?;
+            document_store::analyse_again(&mut transaction).await?;
         }
         if let Some(centring) = manifest.centring().filter(|_| plan.centre) {
             transaction.run_script(&centre(centring)).await?;
@@ -156,7 +154,7 @@ fn centre(centring: &Centring) -> String {
     let shift = array(mean.map(|x| x * centring.strength()));
     let directions = array(centring.directions().iter().flatten().copied());
     format!(
-        concat!("SELECT ", function!("centre"), "({}, {})"),
+        concat!("SELECT ", schema::function!("centre"), "({}, {})"),
         shift, directions
     )
 }

@@ -1,7 +1,8 @@
 //! The functions of this build, in a schema of their own.
 
+use database::{DatabaseError, Statement, Transaction};
+
 use super::{FUNCTIONS, FUNCTIONS_SQL};
-use crate::database::{DatabaseError, Statement, Transaction};
 
 /// Builds whose functions are kept: the one that serves, the one that it replaces or that a rollback returns to, and
 /// one more, for a rollback after a deploy that failed.

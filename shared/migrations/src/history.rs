@@ -1,10 +1,9 @@
 //! The migrations that a database has applied, compared with those of this program.
 
+use database::{DatabaseError, Statement, Transaction};
+use embedder::Manifest;
+
 use super::{MIGRATIONS, Migration, version};
-use crate::{
-    database::{DatabaseError, Statement, Transaction},
-    embedder::Manifest,
-};
 
 /// The rows of `rappel.migrations`, in order.
 pub(super) struct History(Vec<Applied>);

@@ -4,13 +4,11 @@
 
 use std::time::Duration;
 
+use database::{Database, DatabaseError, Statement};
 use serde::Serialize;
+use telemetry::chain;
 
-use crate::{
-    cause,
-    config::IndexConfig,
-    database::{Database, DatabaseError, Statement},
-};
+use crate::IndexConfig;
 
 /// Its name.
 pub const INDEX: &str = "chunks_embedding_hnsw";
@@ -81,7 +79,7 @@ pub async fn build_index(
                 frugal = true;
             }
             Err(error) => {
-                let reason = cause::chain(&error);
+                let reason = chain(&error);
                 tracing::error!(
                     reason,
                     "the index could not be built: searches compare every chunk"
@@ -108,7 +106,7 @@ pub async fn drop_index(database: &Database) -> Result<(), DatabaseError> {
 /// Whatever the database says.
 pub async fn measure_recall(database: &Database, recall: f64) -> Result<(), DatabaseError> {
     let measure = format!(
-        concat!("SELECT ", function!("measure_recall"), "({}, {})"),
+        concat!("SELECT ", schema::function!("measure_recall"), "({}, {})"),
         recall, QUESTIONS
     );
     let mut transaction = database.begin().await?;
@@ -198,5 +196,5 @@ fn code(error: &DatabaseError) -> Option<String> {
     let (DatabaseError::Statement(error) | DatabaseError::Overloaded(error)) = error else {
         return None;
     };
-    Some(error.as_database_error()?.code()?.into_owned())
+    error.sqlstate()
 }

@@ -2,30 +2,31 @@
 //! afterwards: what a database has applied is compared with its recorded checksum. *Functions* belong to a build, which
 //! has a schema of its own for them: two builds serve side by side, and a rollback finds its functions where it left them.
 
+mod config;
 mod conversion;
 mod functions;
 mod history;
 mod index;
-pub(crate) mod requirements;
+pub mod requirements;
 mod roles;
 mod statistics;
 
 use std::fmt;
 
+use database::{Database, DatabaseError, Statement, Transaction};
+use embedder::Manifest;
+use schema::{FUNCTIONS_SQL, MIGRATIONS, Migration};
 use serde::Serialize;
+
+pub use schema::FUNCTIONS;
 
 use self::history::History;
 pub use self::{
+    config::{IndexConfig, Memory},
     index::{INDEX, Index, IndexState, build_index, drop_index, index_state, measure_recall},
     roles::{grant, role},
     statistics::tidy_statistics,
 };
-use crate::{
-    database::{Database, DatabaseError, Statement, Transaction},
-    embedder::Manifest,
-};
-
-include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
 /// What [`migrate`] did.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -91,16 +92,6 @@ impl fmt::Display for Status {
         }
         Ok(())
     }
-}
-
-/// A step in the history of the tables.
-struct Migration {
-    version: i32,
-    /// Its file's name: `0007_baseline`.
-    name: &'static str,
-    sql: &'static str,
-    /// SHA-256 of its file, in hexadecimal.
-    checksum: &'static str,
 }
 
 /// The key of the advisory lock that lets one migration run at a time: "rappel" in ASCII.

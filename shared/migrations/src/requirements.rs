@@ -1,10 +1,11 @@
 //! What a database has to offer before the schema can be changed: each thing that is missing has its own message.
 
+use database::{DatabaseError, Statement, Transaction};
+
 use super::functions::set_path;
-use crate::database::{DatabaseError, Statement, Transaction};
 
 /// The oldest pgvector with iterative index scans, without which a filtered search is short of hits.
-pub(crate) const PGVECTOR: (u32, u32) = (0, 8);
+pub const PGVECTOR: (u32, u32) = (0, 8);
 
 /// The server and the role, as far as a migration depends on them.
 #[derive(sqlx::FromRow)]
@@ -158,7 +159,7 @@ impl Server {
 }
 
 /// The first two numbers of a version such as `0.8.5`; what is no number counts as 0.
-pub(crate) fn major_minor(version: &str) -> (u32, u32) {
+pub fn major_minor(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

@@ -1,7 +1,8 @@
 //! What the functions' role may do, where it is not the one that changes the schema.
 
+use database::{Database, DatabaseError, Statement};
+
 use super::FUNCTIONS;
-use crate::database::{Database, DatabaseError, Statement};
 
 /// Tables that functions write. A test holds these lists to the tables that there are.
 const WRITTEN: &[&str] = &[

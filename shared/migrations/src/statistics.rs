@@ -1,6 +1,6 @@
 //! Tidies the statistics of terms.
 
-use crate::database::{Database, DatabaseError};
+use database::{Database, DatabaseError};
 
 /// Brings the stripes of each term together and drops what counts nothing: what many writers at a time, and documents
 /// that are gone, have left. Stripes that another transaction holds are left to the next time. Sums stay as they are.

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use crate::documents::LINE_LIMIT;
+use crate::LINE_LIMIT;
 
 /// The lines of a text that are not blank, with their numbers.
 pub struct Lines {
@@ -65,7 +65,7 @@ impl Iterator for Lines {
 }
 
 /// Takes the end of a line away.
-pub(crate) fn without_end(line: &mut Vec<u8>) {
+pub fn without_end(line: &mut Vec<u8>) {
     if line.ends_with(b"\n") {
         line.pop();
     }

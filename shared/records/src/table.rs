@@ -11,7 +11,7 @@ use std::{
 use csv::{ByteRecord, Reader, ReaderBuilder, Trim};
 use serde_json::{Map, Value};
 
-use crate::documents::LINE_LIMIT;
+use crate::LINE_LIMIT;
 
 /// What may stand between two fields.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];

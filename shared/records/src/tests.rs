@@ -4,7 +4,7 @@ use encoding_rs::{UTF_16BE, UTF_16LE};
 use flate2::{Compression, write::GzEncoder};
 
 use super::*;
-use crate::documents::LINE_LIMIT;
+use crate::LINE_LIMIT;
 
 /// Hands over a byte at a time, as a slow pipe does.
 struct Drops(Cursor<Vec<u8>>);

@@ -2,10 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{
-    ConfigError,
-    variables::{number, optional_number},
-};
+use settings::{ConfigError, number, optional_number};
 
 /// The ranking of searches.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,13 +1,14 @@
 //! Whether a search would work now, part by part.
 
+pub mod finding;
+pub mod parts;
+
+use database::Standing;
 use serde::Serialize;
 
-pub use crate::doctor::Status;
-use crate::{
-    State,
-    database::Standing,
-    doctor::{self, search_path},
-};
+pub use self::finding::Status;
+use self::finding::{Check, worst};
+use crate::SearchState;
 
 /// The answer of `GET /health`.
 #[derive(Debug, Serialize)]
@@ -19,7 +20,7 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
     /// One line a check.
-    pub checks: Vec<Check>,
+    pub checks: Vec<HealthCheck>,
 }
 
 /// What stands between the function and the database.
@@ -35,7 +36,7 @@ pub struct Connection {
 
 /// One part of the way that a search takes.
 #[derive(Debug, Serialize)]
-pub struct Check {
+pub struct HealthCheck {
     /// What was checked.
     pub name: &'static str,
     /// How it went.
@@ -53,33 +54,33 @@ const EXPLANATIONS: [&str; 2] = ["extension", "migrations"];
 
 /// Answers whether the database answers; with `deep`, whether a search would succeed, by running the
 /// checks in the order in which a search needs them and then a search.
-pub async fn check(state: &State, deep: bool) -> Health {
-    let mut checks = vec![search_path::database(state).await];
+pub async fn check(state: &SearchState, deep: bool) -> Health {
+    let mut checks = vec![parts::database(state).await];
     if deep && checks[0].status == Status::Ok {
-        checks.extend(search_path::behind_database(state).await);
+        checks.extend(parts::behind_database(state).await);
     } else if deep {
         // Each would wait for the same database again.
-        checks.extend(search_path::PARTS.map(doctor::Check::skipped));
+        checks.extend(parts::PARTS.map(Check::skipped));
     }
     heed_search(&mut checks);
     for check in &checks {
         log(check);
     }
-    let standing = state.database().standing().filter(|_| deep);
+    let standing = state.database.standing().filter(|_| deep);
     Health {
-        status: doctor::worst(&checks),
+        status: worst(&checks),
         connection: standing.map(|Standing { pooler, proof }| Connection {
             pooler: pooler.word(),
             proof: proof.word(),
             detail: proof.evidence(),
         }),
-        checks: checks.into_iter().map(Check::from).collect(),
+        checks: checks.into_iter().map(HealthCheck::from).collect(),
     }
 }
 
 /// Turns explanations into warnings when the search succeeded: nothing is there to be explained.
-fn heed_search(checks: &mut [doctor::Check]) {
-    let found = |check: &doctor::Check| check.name == "search" && check.status == Status::Ok;
+fn heed_search(checks: &mut [Check]) {
+    let found = |check: &Check| check.name == "search" && check.status == Status::Ok;
     if !checks.iter().any(found) {
         return;
     }
@@ -90,8 +91,8 @@ fn heed_search(checks: &mut [doctor::Check]) {
     }
 }
 
-fn log(check: &doctor::Check) {
-    let doctor::Check { name, found, .. } = check;
+fn log(check: &Check) {
+    let Check { name, found, .. } = check;
     match check.status {
         Status::Failed => tracing::error!(check = name, found, "a health check failed"),
         Status::Warning => tracing::warn!(check = name, found, "a health check warns"),
@@ -99,8 +100,8 @@ fn log(check: &doctor::Check) {
     }
 }
 
-impl From<doctor::Check> for Check {
-    fn from(check: doctor::Check) -> Self {
+impl From<Check> for HealthCheck {
+    fn from(check: Check) -> Self {
         Self {
             name: check.name,
             status: check.status,

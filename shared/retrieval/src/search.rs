@@ -4,19 +4,17 @@ mod request;
 
 use std::{borrow::Cow, time::Instant};
 
+use database::{Database, DatabaseError, Statement};
+use document_store::collapsed;
+use embedder::{Kind, Manifest, titled};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use shared::Error;
 use sqlx::{FromRow, types::Json};
+use telemetry::ms;
 
 pub use self::request::{Mode, Query, Search, SearchRequest};
-use crate::{
-    Error, State, analysis,
-    config::SearchConfig,
-    database::{Database, DatabaseError, Statement},
-    documents::collapsed,
-    embedder::{Kind, Manifest, titled},
-    took::ms,
-};
+use crate::{LazyEmbedder, LazyReranker, SearchConfig};
 
 /// The answer to a search.
 #[derive(Debug, Serialize)]
@@ -54,7 +52,7 @@ pub struct Hit {
     /// in mode `hybrid` the mean of both by `semantic_weight`. It can be compared between questions.
     pub score: f64,
     /// The estimated probability that the passage answers the question, 0 to 1, in every mode: see
-    /// [`Relevance`](crate::embedder::Relevance).
+    /// [`Relevance`](embedder::Relevance).
     pub relevance: f64,
     /// What hits are ordered by instead if they were reranked: the cross-encoder's logit, higher is
     /// better, without a scale that two models share.
@@ -95,24 +93,25 @@ impl Search {
     ///
     /// # Errors
     /// When the embedding, the database or the reranking fails, or there is no reranker.
-    pub async fn run(self, state: &State) -> Result<SearchResponse, Error> {
+    pub async fn run(
+        self,
+        database: &Database,
+        embedder: &LazyEmbedder,
+        reranker: &LazyReranker,
+        config: &SearchConfig,
+    ) -> Result<SearchResponse, Error> {
         let start = Instant::now();
         if self.rerank {
-            state.require_reranker()?;
+            reranker.require()?;
         }
         let question = self.query.as_str().to_owned();
-        let embedding = state.embed_one(Kind::Query, question).await?;
+        let embedding = embedder.embed_one(Kind::Query, question).await?;
         let embed = start.elapsed();
         let hits = self
-            .find(
-                state.database(),
-                state.manifest()?,
-                embedding,
-                state.search_config(),
-            )
+            .find(database, embedder.manifest(), embedding, config)
             .await?;
         let found = start.elapsed();
-        let hits = self.reranked(state, hits).await?;
+        let hits = self.reranked(reranker, hits).await?;
         let total = start.elapsed();
         let took_ms = Took {
             embed: ms(embed),
@@ -144,7 +143,7 @@ impl Search {
             .map(|filter| filter.as_json().to_owned());
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
-            function!("search"),
+            schema::function!("search"),
             "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         ))
         .bind(model.recipe().to_owned())
@@ -178,7 +177,11 @@ impl Search {
     ///
     /// # Errors
     /// When there is no reranker, it cannot be loaded or the inference fails.
-    pub async fn reranked(&self, state: &State, mut hits: Vec<Hit>) -> Result<Vec<Hit>, Error> {
+    pub async fn reranked(
+        &self,
+        reranker: &LazyReranker,
+        mut hits: Vec<Hit>,
+    ) -> Result<Vec<Hit>, Error> {
         if !self.rerank {
             return Ok(hits);
         }
@@ -186,7 +189,7 @@ impl Search {
             .iter()
             .map(|hit| titled(&hit.title, &hit.heading, &hit.content));
         let question = self.query.as_str().to_owned();
-        let (scores, relevance) = state.rerank(question, passages.collect()).await?;
+        let (scores, relevance) = reranker.rerank(question, passages.collect()).await?;
         for (hit, score) in hits.iter_mut().zip(scores) {
             hit.rerank_score = Some(score);
             if let Some(relevance) = relevance {

@@ -2,29 +2,39 @@
 
 use std::{env, str::FromStr, time::Duration};
 
-use super::ConfigError;
+use crate::ConfigError;
 
-/// An empty variable counts as missing: templates set variables that they have no value for to "".
-pub(super) fn optional(variable: &'static str) -> Option<String> {
+/// The value of a variable. An empty one counts as missing: templates set variables that they have no value for to "".
+#[must_use]
+pub fn optional(variable: &'static str) -> Option<String> {
     env::var(variable)
         .ok()
         .filter(|value| !value.trim().is_empty())
 }
 
-pub(super) fn chosen<C: FromStr<Err = ConfigError> + Default>(
+/// The value of a variable with a few allowed words, or the default.
+///
+/// # Errors
+/// When it is another word.
+pub fn chosen<C: FromStr<Err = ConfigError> + Default>(
     variable: &'static str,
 ) -> Result<C, ConfigError> {
     optional(variable).map_or_else(|| Ok(C::default()), |value| value.parse())
 }
 
-pub(super) fn required(
-    variable: &'static str,
-    purpose: &'static str,
-) -> Result<String, ConfigError> {
+/// The value of a variable without a default.
+///
+/// # Errors
+/// When it is missing; the message gives `purpose`.
+pub fn required(variable: &'static str, purpose: &'static str) -> Result<String, ConfigError> {
     optional(variable).ok_or(ConfigError::Missing { variable, purpose })
 }
 
-pub(super) fn number<N: FromStr>(
+/// A number, or the default.
+///
+/// # Errors
+/// When the value is not a number or does not fit; the message says what is `expected`.
+pub fn number<N: FromStr>(
     variable: &'static str,
     default: N,
     expected: &'static str,
@@ -40,7 +50,11 @@ pub(super) fn number<N: FromStr>(
     })
 }
 
-pub(super) fn optional_number<N: FromStr>(
+/// A number, if the variable is set.
+///
+/// # Errors
+/// When the value is not a number or does not fit; the message says what is `expected`.
+pub fn optional_number<N: FromStr>(
     variable: &'static str,
     expected: &'static str,
     fits: impl Fn(&N) -> bool,
@@ -56,7 +70,11 @@ pub(super) fn optional_number<N: FromStr>(
     })
 }
 
-pub(super) fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
+/// A duration in milliseconds, or the default.
+///
+/// # Errors
+/// When the value is not a whole number above 0.
+pub fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
     number(
         variable,
         default,

@@ -5,46 +5,23 @@ use std::{any::Any, error::Error};
 /// An error with everything that caused it, each thing said once.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = words(error);
-    let mut source = beneath(error);
+    let mut text = error.to_string();
+    let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = words(cause);
+        let cause_text = cause.to_string();
         // A transparent error repeats its source's text.
         if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
-        source = beneath(cause);
+        source = cause.source();
     }
     text
 }
 
-/// What caused an error; nothing where the server has said it.
-fn beneath<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    error.source().filter(|_| of_server(error).is_none())
-}
-
-/// An error that the server sent.
-fn of_server<'a>(
-    error: &'a (dyn Error + 'static),
-) -> Option<&'a (dyn sqlx::error::DatabaseError + 'static)> {
-    error.downcast_ref::<sqlx::Error>()?.as_database_error()
-}
-
-/// What an error says by itself. Of one of the server that is its message and its SQLSTATE: sqlx adds the
-/// line of Postgres' own source, which helps nobody.
-fn words(error: &(dyn Error + 'static)) -> String {
-    match of_server(error) {
-        Some(error) => match error.code() {
-            Some(code) => format!("{} (SQLSTATE {code})", error.message()),
-            None => error.message().to_owned(),
-        },
-        None => error.to_string(),
-    }
-}
-
 /// A panic. Its words are told if they are the program's own: others may quote what the program worked on.
-pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> String {
+#[must_use]
+pub fn of_panic(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<&str>().copied();
     format!("panic: {}", words.unwrap_or("the log has its place"))
 }

@@ -1,6 +1,6 @@
 //! What the functions tell of their requests.
 
-use super::{ConfigError, variables::optional};
+use settings::{ConfigError, optional};
 
 /// What is told besides the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

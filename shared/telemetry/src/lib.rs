@@ -1,12 +1,15 @@
 //! What is told of each invocation when it is over: a line in the log, which `CloudWatch` makes metrics
 //! of, and spans for a collector of OpenTelemetry, if one is set.
 //!
-//! Rooms that measure call [`measure`] and [`rows`]; [`crate::http`] says which route was asked for and
+//! Rooms that measure call [`measure`] and [`rows`]; `shared::http` says which route was asked for and
 //! how it ended. All of it is noted in the record of the invocation that runs, or nowhere if none does.
 //! No text of a request or a document, no id of a document and no secret is told: see [`logging`].
 
+mod cause;
+mod config;
 mod line;
 mod logging;
+mod milliseconds;
 mod record;
 mod spans;
 mod watch;
@@ -20,14 +23,15 @@ use std::{
 
 use futures_util::FutureExt as _;
 use lambda_runtime::{LambdaInvocation, Runtime, Service};
+use settings::ConfigError;
 
-pub(crate) use self::record::{Part, Record, measure, pooler, request_id, rows};
-pub use self::record::{answered, asked, failed};
-use self::{line::Format, spans::Exporter, watch::Watch};
-use crate::{
-    cause::{self, chain},
-    config::{ConfigError, TelemetryConfig},
+pub use self::{
+    cause::{chain, of_panic},
+    config::TelemetryConfig,
+    milliseconds::ms,
+    record::{Part, Record, answered, asked, failed, measure, pooler, request_id, rows},
 };
+use self::{line::Format, spans::Exporter, watch::Watch};
 
 /// What tells of a function's invocations, from the start of its process to its end.
 #[derive(Debug)]
@@ -100,7 +104,7 @@ where
 {
     let outcome = match AssertUnwindSafe(work).catch_unwind().await {
         Ok(outcome) => outcome.map_err(Into::into),
-        Err(panic) => Err(cause::of_panic(&*panic).into()),
+        Err(panic) => Err(of_panic(&*panic).into()),
     };
     match &outcome {
         Ok(_) => answered(200),

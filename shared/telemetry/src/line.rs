@@ -11,7 +11,7 @@ use lambda_runtime::tracing::subscriber::fmt::{format::Writer, time::FormatTime 
 use serde::Serialize;
 
 use super::record::{Entry, Part};
-use crate::{config::TelemetryConfig, took::ms};
+use crate::{TelemetryConfig, ms};
 
 /// How the line is written.
 #[derive(Clone, Copy, Debug)]

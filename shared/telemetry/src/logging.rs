@@ -8,12 +8,32 @@ use std::{env, panic, panic::PanicHookInfo};
 
 use lambda_runtime::tracing::subscriber::{
     Layer as _,
-    filter::{LevelFilter, Targets},
+    filter::{LevelFilter, filter_fn},
     fmt,
     layer::SubscriberExt as _,
     registry,
     util::SubscriberInitExt as _,
 };
+
+/// The crates that functions share.
+const SHARED: [&str; 16] = [
+    "analysis",
+    "aws",
+    "bulk_imports",
+    "database",
+    "document_store",
+    "embedder",
+    "http_client",
+    "json",
+    "language_model",
+    "migrations",
+    "records",
+    "retrieval",
+    "schema",
+    "settings",
+    "shared",
+    "telemetry",
+];
 
 /// Parts of the Lambda runtime that speak of their connection alone.
 const RUNTIME: [&str; 2] = [
@@ -27,10 +47,20 @@ pub(super) fn start(function: &str) -> bool {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG"));
     let level = level.ok().and_then(|level| level.parse().ok());
     let level = level.unwrap_or(LevelFilter::INFO);
-    let heard = Targets::new()
-        .with_target("shared", level)
-        .with_target(function.replace('-', "_"), level)
-        .with_targets(RUNTIME.map(|part| (part, level.min(LevelFilter::WARN))));
+    let function = function.replace('-', "_");
+    let heard = filter_fn(move |metadata| {
+        let target = metadata.target();
+        // Whole names: `aws` is not `aws_sigv4`, which writes the requests that it signs.
+        let krate = target.split("::").next().unwrap_or_default();
+        let level = if krate == function || SHARED.contains(&krate) {
+            level
+        } else if RUNTIME.iter().any(|part| target.starts_with(part)) {
+            level.min(LevelFilter::WARN)
+        } else {
+            LevelFilter::OFF
+        };
+        *metadata.level() <= level
+    });
     let json = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|it| it.eq_ignore_ascii_case("json"));
     let lines = fmt::layer().with_target(false);
     // A second start of the same process, which only tests make, keeps the first log.
@@ -51,4 +81,26 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let words = panic.payload().downcast_ref::<&str>();
     tracing::error!(place, words, "a panic");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::SHARED;
+
+    #[test]
+    fn every_crate_that_functions_share_is_heard() {
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("it is in a folder of crates");
+        let crates = fs::read_dir(shared).expect("it is a folder").flatten();
+        for name in crates
+            .filter(|entry| entry.path().join("Cargo.toml").is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+        {
+            let name = name.replace('-', "_");
+            assert!(SHARED.contains(&name.as_str()), "{name} is not heard");
+        }
+    }
 }

@@ -17,7 +17,7 @@ tokio::task_local! {
 
 /// A part of an invocation that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
     /// Chunking, embedding and counting tokens, with the model's loading if it comes first.
     Embed,
     /// Reranking, with the model's loading if it comes first.
@@ -30,7 +30,7 @@ pub(crate) enum Part {
 
 /// The record of one invocation; clones are the same record.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub struct Record {
     entry: Arc<Mutex<Entry>>,
     span: Span,
 }
@@ -138,18 +138,18 @@ impl Record {
     }
 
     /// The record of the invocation that runs.
-    pub(crate) fn current() -> Option<Self> {
+    pub fn current() -> Option<Self> {
         RECORD.try_with(Self::clone).ok()
     }
 
     /// Does work that belongs to the invocation.
-    pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         let _entered = self.span.enter();
         RECORD.sync_scope(self.clone(), work)
     }
 
     /// Notes that the last of a streamed answer is made, or nobody takes it any more.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         let mut entry = self.lock();
         entry.total = Some(entry.began.1.elapsed());
     }
@@ -171,14 +171,14 @@ impl Record {
 /// Measures a part of the invocation until the answer is dropped. Wrapping the work instead would hold its
 /// future twice.
 #[must_use]
-pub(crate) fn measure(part: Part) -> Measuring {
+pub fn measure(part: Part) -> Measuring {
     let start = Instant::now();
     Measuring { part, start }
 }
 
 /// A part that is being measured.
 #[derive(Debug)]
-pub(crate) struct Measuring {
+pub struct Measuring {
     part: Part,
     start: Instant,
 }
@@ -199,18 +199,18 @@ impl Drop for Measuring {
 }
 
 /// The id of the request that is answered, under which the log has its lines.
-pub(crate) fn request_id() -> Option<String> {
+pub fn request_id() -> Option<String> {
     let id = |record: &Record| record.lock().request_id.clone();
     RECORD.try_with(id).ok()
 }
 
 /// Notes rows that the database answered with.
-pub(crate) fn rows(count: usize) {
+pub fn rows(count: usize) {
     note(|entry| entry.rows += count);
 }
 
 /// Notes what stands between here and the database, and how that is known, in a word each.
-pub(crate) fn pooler(pooler: &'static str, proof: &'static str) {
+pub fn pooler(pooler: &'static str, proof: &'static str) {
     note(|entry| {
         entry.pooler = Some(pooler);
         entry.pooler_proof = Some(proof);

@@ -29,13 +29,13 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{SdkTracer, SdkTracerProvider, Span, SpanData, SpanExporter as _, SpanProcessor},
 };
+use settings::ConfigError;
 use tokio::time::{Instant, timeout};
 
 use super::{
     Telemetry,
     record::{Entry, Trace},
 };
-use crate::{client, config::ConfigError};
 
 /// Whoever names a collector of a sandbox's own, or one nearby, waits milliseconds for it. The standard's
 /// ten seconds would be paid for at each invocation.
@@ -97,7 +97,7 @@ impl Exporter {
             expected: "and the variables beside it must lead to a collector, for example http://localhost:4318",
         };
         // As for the language model: an idle connection would not survive a freeze.
-        let client = client::builder()
+        let client = http_client::builder()
             .timeout(limit)
             .pool_max_idle_per_host(0)
             .build();

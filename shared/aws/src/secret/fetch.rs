@@ -4,12 +4,12 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::SecretError;
-use crate::aws::{self, AwsError};
+use crate::{AwsError, Service, json};
 
 /// Where a secret is kept.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reference {
-    service: Service,
+    service: Store,
     arn: String,
     region: String,
     /// Of a secret that is a JSON object, the field that is meant.
@@ -17,7 +17,7 @@ pub(super) struct Reference {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Service {
+enum Store {
     SecretsManager,
     Ssm,
 }
@@ -36,8 +36,8 @@ impl Reference {
             return Err(unknown());
         };
         let service = match service {
-            "secretsmanager" => Service::SecretsManager,
-            "ssm" => Service::Ssm,
+            "secretsmanager" => Store::SecretsManager,
+            "ssm" => Store::Ssm,
             _ => return Err(unknown()),
         };
         Ok(Self {
@@ -74,7 +74,7 @@ impl Reference {
                 .call("1.1", service.target(), &service.body(&self.arn));
         let answer = async {
             let response = service.aws(&self.region).send(client, &call).await?;
-            aws::json(response).await
+            json(response).await
         };
         answer.await.map_err(|error| match error {
             AwsError::Credentials(variable) => SecretError::Credentials(variable),
@@ -94,13 +94,13 @@ impl Reference {
     }
 }
 
-impl Service {
-    fn aws(self, region: &str) -> aws::Service {
+impl Store {
+    fn aws(self, region: &str) -> Service {
         let (name, endpoint_variable) = match self {
             Self::SecretsManager => ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
             Self::Ssm => ("ssm", "AWS_ENDPOINT_URL_SSM"),
         };
-        aws::Service {
+        Service {
             name,
             endpoint_variable,
             region: region.to_owned(),
@@ -139,7 +139,7 @@ mod tests {
         let secret =
             Reference::parse("arn:aws:secretsmanager:eu-west-3:123456789012:secret:llm-AbCdEf#key")
                 .expect("it is the ARN of a secret");
-        assert_eq!(secret.service, Service::SecretsManager);
+        assert_eq!(secret.service, Store::SecretsManager);
         assert_eq!(
             secret.arn,
             "arn:aws:secretsmanager:eu-west-3:123456789012:secret:llm-AbCdEf"
@@ -154,7 +154,7 @@ mod tests {
                 .expect("it is the ARN of a parameter");
         assert_eq!(
             (parameter.service, parameter.region.as_str()),
-            (Service::Ssm, "cn-north-1")
+            (Store::Ssm, "cn-north-1")
         );
 
         for odd in [

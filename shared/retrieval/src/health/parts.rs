@@ -1,21 +1,20 @@
 //! What a search depends on, in the order in which it needs it. [`crate::health`] tells this to a
 //! load balancer, the doctor to an operator.
 
-use super::check::{Check, Finding, MODEL_REMEDY, failed, ok, warning};
-use crate::{
-    Error, State,
-    config::SearchConfig,
-    database::Statement,
-    embedder::Kind,
-    migrations::{
-        self, INDEX, IndexState,
-        requirements::{PGVECTOR, major_minor},
-    },
-    search::SearchRequest,
+use database::Statement;
+use embedder::Kind;
+use migrations::{
+    self, INDEX, IndexState,
+    requirements::{PGVECTOR, major_minor},
 };
+use shared::Error;
+use telemetry::chain;
+
+use super::finding::{Check, Finding, MODEL_REMEDY, failed, ok, warning};
+use crate::{SearchConfig, SearchRequest, SearchState};
 
 /// The parts behind the database, in order.
-pub(crate) const PARTS: [&str; 6] = [
+pub const PARTS: [&str; 6] = [
     "extension",
     "migrations",
     "model",
@@ -25,10 +24,10 @@ pub(crate) const PARTS: [&str; 6] = [
 ];
 
 /// Whether the database answers.
-pub(crate) async fn database(state: &State) -> Check {
+pub async fn database(state: &SearchState) -> Check {
     Check::run("database", async {
         let statement = Statement::read("SELECT current_database()::text, current_user::text");
-        let answer: Option<(String, String)> = state.database().fetch_optional(statement).await?;
+        let answer: Option<(String, String)> = state.database.fetch_optional(statement).await?;
         Ok(match answer {
             Some((database, user)) => ok(format!("{database} answers {user}")),
             None => failed(
@@ -41,7 +40,7 @@ pub(crate) async fn database(state: &State) -> Check {
 }
 
 /// The parts behind the database: [`PARTS`].
-pub(crate) async fn behind_database(state: &State) -> Vec<Check> {
+pub async fn behind_database(state: &SearchState) -> Vec<Check> {
     vec![
         Check::run("extension", extension(state)).await,
         Check::run("migrations", migrations(state)).await,
@@ -52,9 +51,9 @@ pub(crate) async fn behind_database(state: &State) -> Vec<Check> {
     ]
 }
 
-async fn extension(state: &State) -> Result<Finding, Error> {
+async fn extension(state: &SearchState) -> Result<Finding, Error> {
     let installed = Statement::read("SELECT extversion FROM pg_extension WHERE extname = 'vector'");
-    let installed: Option<(String,)> = state.database().fetch_optional(installed).await?;
+    let installed: Option<(String,)> = state.database.fetch_optional(installed).await?;
     if let Some((version,)) = installed {
         return Ok(if major_minor(&version) >= PGVECTOR {
             ok(format!("pgvector {version}"))
@@ -68,7 +67,7 @@ async fn extension(state: &State) -> Result<Finding, Error> {
     let available = Statement::read(
         "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'",
     );
-    let available: Option<(String,)> = state.database().fetch_optional(available).await?;
+    let available: Option<(String,)> = state.database.fetch_optional(available).await?;
     Ok(match available {
         Some((version,)) => failed(
             format!("pgvector {version} is on the server, but not in this database"),
@@ -81,8 +80,8 @@ async fn extension(state: &State) -> Result<Finding, Error> {
     })
 }
 
-async fn migrations(state: &State) -> Result<Finding, Error> {
-    let status = migrations::status(state.database()).await?;
+async fn migrations(state: &SearchState) -> Result<Finding, Error> {
+    let status = migrations::status(&state.database).await?;
     let found = status.to_string();
     Ok(if status.is_ready() {
         ok(found)
@@ -91,10 +90,10 @@ async fn migrations(state: &State) -> Result<Finding, Error> {
     })
 }
 
-async fn model(state: &State) -> Result<Finding, Error> {
-    let manifest = state.manifest()?;
+async fn model(state: &SearchState) -> Result<Finding, Error> {
+    let manifest = state.embedder.manifest();
     let statement = Statement::read("SELECT name, dimensions FROM rappel.model");
-    let stored: Option<(String, i32)> = state.database().fetch_optional(statement).await?;
+    let stored: Option<(String, i32)> = state.database.fetch_optional(statement).await?;
     let configured = format!("{} ({} dimensions)", manifest.recipe(), manifest.dimensions);
     let stored = stored.map(|(name, dimensions)| format!("{name} ({dimensions} dimensions)"));
     Ok(match stored {
@@ -111,8 +110,8 @@ async fn model(state: &State) -> Result<Finding, Error> {
 }
 
 /// A search without the index is slow, not wrong: never a failure.
-async fn index(state: &State) -> Result<Finding, Error> {
-    Ok(match migrations::index_state(state.database()).await? {
+async fn index(state: &SearchState) -> Result<Finding, Error> {
+    Ok(match migrations::index_state(&state.database).await? {
         IndexState::Valid => ok(format!("{INDEX} is valid; {}", effort(state).await?)),
         IndexState::Building => warning(
             format!("{INDEX} is being built; searches read every chunk until then"),
@@ -130,11 +129,11 @@ async fn index(state: &State) -> Result<Finding, Error> {
 }
 
 /// The effort that searches use, and what it was measured to find.
-async fn effort(state: &State) -> Result<String, Error> {
+async fn effort(state: &SearchState) -> Result<String, Error> {
     let statement = Statement::read(
         "SELECT effort, recall, recall_chunks FROM rappel.model WHERE effort IS NOT NULL",
     );
-    let measured: Option<(i32, f64, i64)> = state.database().fetch_optional(statement).await?;
+    let measured: Option<(i32, f64, i64)> = state.database.fetch_optional(statement).await?;
     let measured = measured.map(|(effort, recall, chunks)| {
         let percent = recall * 100.0;
         (
@@ -142,7 +141,7 @@ async fn effort(state: &State) -> Result<String, Error> {
             format!("effort {effort} found {percent:.1} % of the nearest among {chunks} chunks"),
         )
     });
-    Ok(match (state.search_config().effort, measured) {
+    Ok(match (state.config.effort, measured) {
         (Some(set), Some((_, found))) => {
             format!("SEARCH_EFFORT is {set}; {found} when it was measured")
         }
@@ -155,22 +154,35 @@ async fn effort(state: &State) -> Result<String, Error> {
     })
 }
 
-async fn embedder(state: &State) -> Result<Finding, Error> {
-    let embedding = state.embed_one(Kind::Query, "health".to_owned()).await?;
+async fn embedder(state: &SearchState) -> Result<Finding, Error> {
+    let embedder = &state.embedder;
+    let embedding = match embedder.embed_one(Kind::Query, "health".to_owned()).await {
+        Ok(embedding) => embedding,
+        Err(error) => {
+            return Ok(failed(chain(&error), "check MODEL_DIR and ORT_DYLIB_PATH"));
+        }
+    };
     Ok(ok(format!(
         "{} gives {} dimensions",
-        state.manifest()?.name,
+        embedder.manifest().name,
         embedding.len()
     )))
 }
 
-async fn search(state: &State) -> Result<Finding, Error> {
+async fn search(state: &SearchState) -> Result<Finding, Error> {
     let request = SearchRequest {
         query: "health".to_owned(),
         limit: Some(1),
         ..SearchRequest::default()
     };
-    let response = request.parse()?.run(state).await?;
+    let search = request.parse()?;
+    let SearchState {
+        database,
+        embedder,
+        reranker,
+        config,
+    } = state;
+    let response = search.run(database, embedder, reranker, config).await?;
     let hits = if response.hits.is_empty() {
         "no document is stored"
     } else {

@@ -2,16 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use document_store::{Limit, Metadata};
+use embedder::{Manifest, Relevance};
+use json::FieldError;
 use serde::Deserialize;
+use shared::Error;
 
-use crate::{
-    Error,
-    config::SearchConfig,
-    documents::{Limit, Metadata},
-    embedder::{Manifest, Relevance},
-    error::FieldError,
-    json,
-};
+use crate::SearchConfig;
 
 /// A request to `POST /search`, or the parameters of `GET /search`.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,10 +1,9 @@
 //! What is found for a question, and what the model is told of it.
 
+use language_model::{Message, Usage};
+use retrieval::SearchState;
 use serde_json::value::{RawValue, to_raw_value};
-use shared::{
-    Error, State,
-    language_model::{Message, Usage},
-};
+use shared::Error;
 
 use crate::{
     budget,
@@ -12,6 +11,7 @@ use crate::{
     prompt::Prompt,
     request::Chat,
     sources::{self, Source},
+    state::ChatState,
 };
 
 /// A question whose sources are found.
@@ -38,14 +38,21 @@ impl Retrieved {
     ///
     /// # Errors
     /// When the search fails.
-    pub(crate) async fn by(state: &State, mut chat: Chat) -> Result<Self, Error> {
+    pub(crate) async fn by(state: &ChatState, mut chat: Chat) -> Result<Self, Error> {
         let wishes = std::mem::take(&mut chat.wishes);
         let prompt = Prompt::new(&chat.instructions, wishes, chat.named_question.clone());
         let room = budget::trim(state, &mut chat, &prompt).await?;
         let (rewritten, usage) = condensed(state, &mut chat).await?;
-        let hits = chat.search.clone().run(state).await?.hits;
-        let asked = !hits.is_empty() || !chat.require_sources;
-        let sources = sources::within(state, hits, room, &chat).await?;
+        let SearchState {
+            database,
+            embedder,
+            reranker,
+            config,
+        } = &state.search;
+        let search = chat.search.clone();
+        let found = search.run(database, embedder, reranker, config).await?;
+        let asked = !found.hits.is_empty() || !chat.require_sources;
+        let sources = sources::within(state, found.hits, room, &chat).await?;
         Ok(Self {
             question: chat.question,
             query: rewritten.unwrap_or(chat.named_question),

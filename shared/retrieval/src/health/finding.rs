@@ -1,14 +1,11 @@
-//! One line of an examination.
+//! What an examination finds of one part of the way to an answered search.
 
-use std::{error::Error as StdError, time::Instant};
+use std::time::Instant;
 
+use database::{Cause, DatabaseError};
 use serde::Serialize;
-
-use crate::{
-    Error,
-    database::{Cause, DatabaseError},
-    took::ms,
-};
+use shared::Error;
+use telemetry::{chain, ms};
 
 /// One part that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -41,31 +38,31 @@ pub enum Status {
 }
 
 /// The status, what was found, and what to do.
-pub(crate) type Finding = (Status, String, Option<String>);
+pub type Finding = (Status, String, Option<String>);
 
 /// All is well.
-pub(crate) fn ok(found: impl Into<String>) -> Finding {
+pub fn ok(found: impl Into<String>) -> Finding {
     (Status::Ok, found.into(), None)
 }
 
 /// It works, but not as it should.
-pub(crate) fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+pub fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
     (Status::Warning, found.into(), Some(remedy.into()))
 }
 
 /// It does not work.
-pub(crate) fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+pub fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
     (Status::Failed, found.into(), Some(remedy.into()))
 }
 
 /// There was nothing to look at.
-pub(crate) fn not_looked_at() -> Finding {
+pub fn not_looked_at() -> Finding {
     (Status::Skipped, "not looked at".to_owned(), None)
 }
 
 impl Check {
     /// Looks, and measures how long that takes; an error is a failed check.
-    pub(crate) async fn run(
+    pub async fn run(
         name: &'static str,
         look: impl Future<Output = Result<Finding, Error>>,
     ) -> Self {
@@ -83,7 +80,7 @@ impl Check {
     }
 
     /// A part that was not looked at.
-    pub(crate) fn skipped(name: &'static str) -> Self {
+    pub fn skipped(name: &'static str) -> Self {
         let (status, found, remedy) = not_looked_at();
         Self {
             name,
@@ -96,13 +93,13 @@ impl Check {
 }
 
 /// The status of all together: that of the worst.
-pub(crate) fn worst(checks: &[Check]) -> Status {
+pub fn worst(checks: &[Check]) -> Status {
     let worst = checks.iter().map(|check| check.status).max();
     worst.unwrap_or(Status::Ok).max(Status::Ok)
 }
 
 /// An error as a finding, with its causes and what can be done about it.
-pub(crate) fn explain(error: &Error) -> Finding {
+pub fn explain(error: &Error) -> Finding {
     let remedy = match error {
         Error::Database(DatabaseError::Unavailable { cause, .. }) => unavailable(*cause),
         Error::Database(DatabaseError::NotMigrated(_)) => {
@@ -112,7 +109,6 @@ pub(crate) fn explain(error: &Error) -> Finding {
             "run `rappel migrate` or the migrate function as a role that may grant it (MIGRATION_DATABASE_URL)"
         }
         Error::Database(DatabaseError::ModelMismatch(_)) => MODEL_REMEDY,
-        Error::Embedder(_) => "check MODEL_DIR and ORT_DYLIB_PATH",
         Error::Database(DatabaseError::StatementTimeout) => {
             "find out why the server is slow, or raise DATABASE_STATEMENT_TIMEOUT_MS"
         }
@@ -125,15 +121,15 @@ pub(crate) fn explain(error: &Error) -> Finding {
         }
         _ => "the error, which a function writes to its log, says what is wrong",
     };
-    failed(with_causes(error), remedy)
+    failed(chain(error), remedy)
 }
 
 /// What to do about a model that is not the database's.
-pub(crate) const MODEL_REMEDY: &str = "configure the model that embedded this database (MODEL_DIR, --model) and run `rappel migrate`, or use another \
+pub const MODEL_REMEDY: &str = "configure the model that embedded this database (MODEL_DIR, --model) and run `rappel migrate`, or use another \
      database";
 
 /// What to do about a pooler that was not expected.
-pub(crate) const TRANSACTION_REMEDY: &str =
+pub const TRANSACTION_REMEDY: &str =
     "set DATABASE_POOLER=transaction, which works through every pooler";
 
 fn unavailable(cause: Cause) -> &'static str {
@@ -161,18 +157,4 @@ fn unavailable(cause: Cause) -> &'static str {
         Cause::Pooler => TRANSACTION_REMEDY,
         Cause::Server => "the server's log says more",
     }
-}
-
-/// The error and what caused it, each once.
-fn with_causes(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }

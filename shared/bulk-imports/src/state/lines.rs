@@ -1,39 +1,39 @@
 //! The rows of lines with an outcome of their own.
 
+use database::{Database, DatabaseError, Statement};
 use sqlx::FromRow;
 
-use super::rows::{Hold, Place, Take, not_taken};
-use crate::database::{Database, DatabaseError, Statement};
+use super::{Claim, Claimed, Place, not_claimed};
 
 /// A line that was taken, to be tried alone.
 #[derive(Debug, FromRow)]
-pub(super) struct AloneLine {
+pub(crate) struct SingleLine {
     #[sqlx(flatten)]
-    pub(super) place: Place,
-    pub(super) length: i32,
+    pub(crate) place: Place,
+    pub(crate) length: i32,
     /// How often it was taken, this time included.
-    pub(super) attempts: i32,
+    pub(crate) attempts: i32,
 }
 
 /// A line with an outcome of its own.
 #[derive(Clone, Debug)]
-pub(super) struct LineRow {
-    pub(super) position: i64,
-    pub(super) length: i32,
-    pub(super) line: i64,
-    pub(super) document_id: Option<String>,
+pub(crate) struct LineOutcome {
+    pub(crate) position: i64,
+    pub(crate) length: i32,
+    pub(crate) line: i64,
+    pub(crate) document_id: Option<String>,
     /// `refused` or `retrying`.
-    pub(super) outcome: &'static str,
-    pub(super) reason: String,
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: String,
 }
 
-impl Hold {
+impl Claim {
     /// Takes the line of the message.
-    pub(super) async fn take_line(
+    pub(crate) async fn claim_line(
         &self,
         database: &Database,
         position: i64,
-    ) -> Result<Take<AloneLine>, DatabaseError> {
+    ) -> Result<Claimed<SingleLine>, DatabaseError> {
         let take = Statement::write(
             "UPDATE rappel.import_lines AS l
              SET leased_until = now() + $4 * interval '1 second', attempts = l.attempts + 1, receives = $5
@@ -49,7 +49,7 @@ impl Hold {
         .bind(self.lease.as_secs_f64())
         .bind(self.receives);
         if let Some(line) = database.fetch_optional(take).await? {
-            return Ok(Take::Taken(line));
+            return Ok(Claimed::Yes(line));
         }
         let held = Statement::read(
             "SELECT greatest(extract(epoch FROM l.leased_until - now()), 0)::float8
@@ -60,14 +60,14 @@ impl Hold {
         .bind(self.message.import.clone())
         .bind(self.message.part)
         .bind(position);
-        Ok(not_taken(database.fetch_optional(held).await?))
+        Ok(not_claimed(database.fetch_optional(held).await?))
     }
 
     /// Adds lines with outcomes of their own. Of refused lines some are enough to see what is wrong with the others.
-    pub(super) fn insert_lines(&self, lines: &[LineRow]) -> Statement {
+    pub(crate) fn insert_lines(&self, lines: &[LineOutcome]) -> Statement {
         const KEPT: i64 = 100;
-        let column = |value: fn(&LineRow) -> i64| lines.iter().map(value).collect::<Vec<_>>();
-        let text = |value: fn(&LineRow) -> &str| -> Vec<String> {
+        let column = |value: fn(&LineOutcome) -> i64| lines.iter().map(value).collect::<Vec<_>>();
+        let text = |value: fn(&LineOutcome) -> &str| -> Vec<String> {
             lines.iter().map(|line| value(line).to_owned()).collect()
         };
         let lengths: Vec<i32> = lines.iter().map(|line| line.length).collect();
@@ -96,7 +96,7 @@ impl Hold {
     }
 
     /// The part's lines that are to be tried alone, with their reasons.
-    pub(super) async fn retrying(
+    pub(crate) async fn retrying(
         &self,
         database: &Database,
     ) -> Result<Vec<(i64, String)>, DatabaseError> {
@@ -111,7 +111,7 @@ impl Hold {
     }
 
     /// Writes the outcome of a line that was tried alone; false if it had one already.
-    pub(super) fn settle(&self, position: i64, outcome: &str, reason: Option<String>) -> Statement {
+    pub(crate) fn settle(&self, position: i64, outcome: &str, reason: Option<String>) -> Statement {
         Statement::write(
             "UPDATE rappel.import_lines
              SET outcome = $4, reason = coalesce($5, reason), settled_at = now()

@@ -1,23 +1,19 @@
 //! Whether the language model answers.
 
-use super::check::{Check, Finding, failed, ok};
-use crate::{
-    Error,
-    cause::chain,
-    config::LanguageModelConfig,
-    language_model::{LanguageModel, LanguageModelError},
-    problem::Problem,
-};
+use language_model::{LanguageModel, LanguageModelConfig, LanguageModelError};
+use retrieval::health::finding::{Check, Finding, failed, ok};
+use shared::{Error, problem::Problem};
+use telemetry::chain;
 
 /// Asks the language model of these settings for a word.
-pub async fn language_model(config: Option<&LanguageModelConfig>) -> Check {
+pub(crate) async fn examine(config: Option<&LanguageModelConfig>) -> Check {
     Check::run("language-model", async {
-        Ok(Box::pin(examine(config)).await)
+        Ok(Box::pin(finding(config)).await)
     })
     .await
 }
 
-async fn examine(config: Option<&LanguageModelConfig>) -> Finding {
+async fn finding(config: Option<&LanguageModelConfig>) -> Finding {
     let Some(config) = config else {
         return ok("none is set: /chat answers 501");
     };

@@ -5,35 +5,35 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Imports, rows::Hold};
-use crate::State;
+use super::{Worker, state::Claim};
 
 /// What this worker must not lose while it is alive.
-pub(super) struct Open {
+pub(super) struct InFlight {
     /// Of the messages that have no verdict yet.
     pub(super) receipts: Vec<String>,
     /// The piece of work that is under way.
-    pub(super) hold: Option<Hold>,
+    pub(super) claim: Option<Claim>,
 }
 
-impl Open {
+impl InFlight {
     /// Gives up what belongs to one message.
     pub(super) fn close(&mut self, receipt: &str) {
         self.receipts.retain(|open| open != receipt);
-        self.hold = None;
+        self.claim = None;
     }
 }
 
-pub(super) fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+pub(super) fn lock(open: &Mutex<InFlight>) -> MutexGuard<'_, InFlight> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Renews the lease on what is open, on the queue and in the database, as long as it is polled.
-pub(super) async fn renew(state: &State, imports: &Imports, open: &Mutex<Open>) -> Infallible {
+pub(super) async fn renew(worker: &Worker<'_>, open: &Mutex<InFlight>) -> Infallible {
+    let imports = worker.imports;
     loop {
-        let (receipts, hold) = {
+        let (receipts, claim) = {
             let open = lock(open);
-            (open.receipts.clone(), open.hold.clone())
+            (open.receipts.clone(), open.claim.clone())
         };
         // Side by side: a queue that is slow must not cost the lease.
         let messages = async {
@@ -43,8 +43,8 @@ pub(super) async fn renew(state: &State, imports: &Imports, open: &Mutex<Open>) 
             }
         };
         let lease = async {
-            if let Some(hold) = hold
-                && let Err(error) = hold.renew(state.database()).await
+            if let Some(claim) = claim
+                && let Err(error) = claim.renew(worker.database).await
             {
                 tracing::debug!(%error, "the lease could not be renewed");
             }

@@ -1,19 +1,21 @@
-//! How a piece of work ended, and why it did not.
+//! How an attempt at a piece of work ended.
+
+use database::DatabaseError;
+use telemetry::chain;
 
 use super::source::ReadError;
-use crate::{cause::chain, database::DatabaseError};
 
 /// Why a piece of work did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
-    /// For a reason that ends the whole import, which its caller is told.
+    /// For a reason that ends the whole import; its caller reads it.
     #[error("{0}")]
     Import(String),
     /// For a reason that may pass.
-    #[error("{told}")]
+    #[error("{reason}")]
     Failed {
-        /// What the import's caller is told if it does not pass.
-        told: &'static str,
+        /// What the import's caller reads if it does not pass.
+        reason: &'static str,
         /// Why, for the log.
         #[source]
         cause: Option<Cause>,
@@ -21,9 +23,9 @@ pub(super) enum WorkError {
     /// The database is away or refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// Another worker has taken it over, or its import has ended.
-    #[error("it is in other hands")]
-    TakenOver,
+    /// Another worker holds the lease, or the import has ended.
+    #[error("the lease is held by another worker")]
+    LeaseLost,
 }
 
 /// A cause that stays in the log.
@@ -32,15 +34,15 @@ pub(super) enum WorkError {
 pub(super) struct Cause(String);
 
 /// How a piece of work ended that did not fail.
-pub(super) enum Ended {
+pub(super) enum Attempt {
     /// It is done.
     Done,
     /// There was no time for the rest.
     Unfinished,
-    /// It failed for the last time, and is written down as failed.
-    GivenUp,
+    /// It failed for the last time and is recorded as failed; its message goes to the dead-letter queue.
+    DeadLetter,
     /// It failed, and is to be tried again.
-    Again,
+    Retry,
 }
 
 /// Characters of the longest reason that is kept.
@@ -60,16 +62,16 @@ impl From<ReadError> for WorkError {
 }
 
 impl WorkError {
-    /// A failure that may pass, with a cause that only the log is told.
-    pub(super) fn failed(told: &'static str, cause: impl Into<String>) -> Self {
+    /// A failure that may pass, with a cause for the log alone.
+    pub(super) fn failed(reason: &'static str, cause: impl Into<String>) -> Self {
         Self::Failed {
-            told,
+            reason,
             cause: Some(Cause(cause.into())),
         }
     }
 }
 
-/// What is told of a document that the database did not store; why it did not is logged here.
+/// Why the database did not store a document, in words for its caller; the cause is logged here.
 pub(super) fn not_stored(error: &DatabaseError) -> String {
     tracing::warn!(cause = %chain(error), "a document of an import cannot be stored");
     match error {

@@ -1,91 +1,30 @@
-//! The rows of parts: taken by a worker, moved on together with what it stores, given up.
+//! The rows of parts: claimed by a worker, moved on together with what it stores, given up.
 
-use std::{path::Path, time::Duration};
-
+use database::{Database, DatabaseError, Statement, Transaction};
 use sqlx::FromRow;
 
-use super::{line_rows::LineRow, message::Message, source::Source};
-use crate::{
-    database::{Database, DatabaseError, Statement, Transaction},
-    imports::lines::Object,
-};
-
-/// What taking a piece of work came to.
-#[derive(Debug)]
-pub(super) enum Take<T> {
-    /// It is this worker's, until its lease is over.
-    Taken(T),
-    /// Another worker has it, for this time at most.
-    Held(Duration),
-    /// It is done or given up, or its import is.
-    Over,
-}
-
-/// Where the bytes of a part are.
-#[derive(Clone, Debug, FromRow)]
-pub(super) struct Place {
-    source: String,
-    etag: String,
-    bytes: i64,
-    first: i64,
-    pub(super) last: i64,
-    piece: Option<String>,
-}
+use super::{Claim, Claimed, LineOutcome, Place, not_claimed};
 
 /// A part that was taken.
 #[derive(Clone, Debug, FromRow)]
-pub(super) struct Part {
+pub(crate) struct Part {
     #[sqlx(flatten)]
-    pub(super) place: Place,
-    pub(super) position: i64,
-    pub(super) lines: i64,
-    pub(super) stored: i64,
-    pub(super) unchanged: i64,
-    pub(super) refused: i64,
+    pub(crate) place: Place,
+    pub(crate) position: i64,
+    pub(crate) lines: i64,
+    pub(crate) stored: i64,
+    pub(crate) unchanged: i64,
+    pub(crate) refused: i64,
     /// How often it was taken since its position last moved, this time included.
-    pub(super) attempts: i32,
+    pub(crate) attempts: i32,
 }
 
-/// Whoever works on the rows of one piece of work.
-#[derive(Clone, Debug)]
-pub(super) struct Hold {
-    pub(super) message: Message,
-    pub(super) worker: String,
-    pub(super) lease: Duration,
-    /// How often the message has been delivered.
-    pub(super) receives: i32,
-}
-
-impl Place {
-    /// The object to read, and where its first byte is among those of the import.
-    pub(super) fn object(&self, bucket: &str) -> (Object, i64) {
-        let Some(key) = &self.piece else {
-            // It was checked when the import was accepted.
-            let source = Source::parse(&self.source, Some(Path::new("/")))
-                .unwrap_or_else(|_| Source::File(self.source.clone().into()));
-            let object = Object {
-                source,
-                etag: Some(self.etag.clone()),
-                bytes: self.bytes.unsigned_abs(),
-            };
-            return (object, 0);
-        };
-        let source = Source::S3 {
-            bucket: bucket.to_owned(),
-            key: key.clone(),
-        };
-        let object = Object {
-            source,
-            etag: None,
-            bytes: (self.last - self.first).unsigned_abs(),
-        };
-        (object, self.first)
-    }
-}
-
-impl Hold {
+impl Claim {
     /// Takes the part of the message.
-    pub(super) async fn take_part(&self, database: &Database) -> Result<Take<Part>, DatabaseError> {
+    pub(crate) async fn claim_part(
+        &self,
+        database: &Database,
+    ) -> Result<Claimed<Part>, DatabaseError> {
         let take = self.bind(Statement::write(
             "UPDATE rappel.import_parts AS p
              SET worker = $3, leased_until = now() + $4 * interval '1 second', attempts = p.attempts + 1, receives = $5
@@ -97,7 +36,7 @@ impl Hold {
         ))
         .bind(self.receives);
         if let Some(part) = database.fetch_optional(take).await? {
-            return Ok(Take::Taken(part));
+            return Ok(Claimed::Yes(part));
         }
         let held = Statement::read(
             "SELECT greatest(extract(epoch FROM p.leased_until - now()), 0)::float8
@@ -106,11 +45,11 @@ impl Hold {
         )
         .bind(self.message.import.clone())
         .bind(self.message.part);
-        Ok(not_taken(database.fetch_optional(held).await?))
+        Ok(not_claimed(database.fetch_optional(held).await?))
     }
 
     /// Renews the lease, of the line or of the part.
-    pub(super) async fn renew(&self, database: &Database) -> Result<(), DatabaseError> {
+    pub(crate) async fn renew(&self, database: &Database) -> Result<(), DatabaseError> {
         let statement = match self.message.position {
             None => self.bind(Statement::upsert(
                 "UPDATE rappel.import_parts SET leased_until = now() + $4 * interval '1 second'
@@ -132,11 +71,11 @@ impl Hold {
     }
 
     /// Moves the part on, if it is still this worker's and its import goes on; false if not.
-    pub(super) async fn advance(
+    pub(crate) async fn advance(
         &self,
         transaction: &mut Transaction,
         part: &Part,
-        lines: &[LineRow],
+        lines: &[LineOutcome],
     ) -> Result<bool, DatabaseError> {
         let statement = self
             .bind(Statement::write(
@@ -165,7 +104,7 @@ impl Hold {
     }
 
     /// Ends the part, with the reason if it was given up.
-    pub(super) async fn finish(
+    pub(crate) async fn finish(
         &self,
         database: &Database,
         failure: Option<String>,
@@ -183,7 +122,7 @@ impl Hold {
     }
 
     /// Lets others take the part, or the line, at once: its message lives, whatever was its last delivery.
-    pub(super) async fn release(&self, database: &Database) -> Result<(), DatabaseError> {
+    pub(crate) async fn release(&self, database: &Database) -> Result<(), DatabaseError> {
         let statement = match self.message.position {
             None => Statement::upsert(
                 "UPDATE rappel.import_parts SET worker = NULL, leased_until = now(), receives = 0
@@ -206,7 +145,7 @@ impl Hold {
     }
 
     /// Ends the import before its end.
-    pub(super) async fn fail_import(
+    pub(crate) async fn fail_import(
         &self,
         database: &Database,
         failure: String,
@@ -218,21 +157,5 @@ impl Hold {
         .bind(self.message.import.clone())
         .bind(failure);
         database.fetch_all::<(String,)>(statement).await.map(drop)
-    }
-
-    fn bind(&self, statement: Statement) -> Statement {
-        statement
-            .bind(self.message.import.clone())
-            .bind(self.message.part)
-            .bind(self.worker.clone())
-            .bind(self.lease.as_secs_f64())
-    }
-}
-
-/// What a piece of work is that could not be taken: held for some seconds, or over.
-pub(super) fn not_taken<T>(held: Option<(f64,)>) -> Take<T> {
-    match held {
-        Some((seconds,)) => Take::Held(Duration::from_secs_f64(seconds.max(0.0))),
-        None => Take::Over,
     }
 }

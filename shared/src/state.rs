@@ -1,0 +1,66 @@
+//! What a sandbox keeps between requests: each function has a type for it, built once.
+
+use std::sync::Arc;
+
+use database::{Cause, Database, DatabaseConfig, DatabaseError};
+
+/// The state of a function, shared by all its requests.
+pub trait State: Clone + Send + Sync + 'static {
+    /// Reads the settings of the function called `function`, without I/O to the database.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    fn from_env(function: &str) -> Result<Self, lambda_http::Error>;
+
+    /// Makes the first connection, and loads what requests need, while Lambda still counts the time as Init.
+    ///
+    /// # Errors
+    /// When the function could never serve a request. A database that is away is no such reason: a request tries again.
+    fn warm(&self) -> impl Future<Output = Result<(), lambda_http::Error>> + Send;
+
+    /// The database, which is closed when the sandbox ends.
+    fn database(&self) -> &Database;
+}
+
+/// The state of a function that needs the database alone.
+#[derive(Clone, Debug)]
+pub struct DatabaseState {
+    database: Arc<Database>,
+}
+
+impl State for DatabaseState {
+    fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
+        Ok(Self {
+            database: Arc::new(Database::new(&DatabaseConfig::from_env(function)?)?),
+        })
+    }
+
+    async fn warm(&self) -> Result<(), lambda_http::Error> {
+        Ok(can_start(self.database.warm().await)?)
+    }
+
+    fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+/// Whether a function may start after its first connection came to `outcome`: later requests may find the database.
+///
+/// # Errors
+/// When the database was embedded by another model, or `DATABASE_POOLER` says that there is no pooler and there is one.
+pub fn can_start(outcome: Result<(), DatabaseError>) -> Result<(), DatabaseError> {
+    match outcome {
+        Err(
+            wrong @ (DatabaseError::ModelMismatch(_)
+            | DatabaseError::Unavailable {
+                cause: Cause::Pooler,
+                ..
+            }),
+        ) => Err(wrong),
+        Err(error) => {
+            tracing::warn!(%error, "the database did not answer at start; requests will try again");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
