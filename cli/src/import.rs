@@ -18,7 +18,6 @@ use anyhow::bail;
 use clap::Args;
 use database::{Database, DatabaseError, Statement};
 use indicatif::ProgressBar;
-use migrations;
 use serde_json::Value;
 
 use self::{source::Source, tally::Tally};

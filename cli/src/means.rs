@@ -13,7 +13,6 @@ use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use embedder::{Centring, Embedder, Kind, titled};
 use indicatif::ProgressBar;
-use records;
 use serde::Deserialize;
 
 use crate::{setup::Target, terminal::note};

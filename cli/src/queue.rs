@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use bulk_imports;
 use database::{Database, DatabaseConfig};
 use local::{
     assets::Cache,

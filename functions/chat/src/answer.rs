@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use async_stream::try_stream;
-use database;
 use futures_util::{Stream, StreamExt as _};
 use language_model::{Ask, Class, LanguageModelError};
 use serde::Serialize;

@@ -107,12 +107,14 @@ const SUFFIXES: [(&str, &str); 6] = [
 impl Service {
     /// Where the service is, without a slash at the end. AWS's own variables may lead to another endpoint:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
+    #[must_use]
     pub fn endpoint(&self) -> String {
         self.endpoint_set()
             .unwrap_or_else(|| format!("https://{}.{}", self.name, self.domain()))
     }
 
     /// The endpoint that a variable names.
+    #[must_use]
     pub fn endpoint_set(&self) -> Option<String> {
         [self.endpoint_variable, "AWS_ENDPOINT_URL"]
             .into_iter()
@@ -121,6 +123,7 @@ impl Service {
     }
 
     /// The end of the host names of the region.
+    #[must_use]
     pub fn domain(&self) -> String {
         let suffixes = SUFFIXES.iter();
         let suffix = suffixes
@@ -171,6 +174,7 @@ impl Service {
     }
 
     /// A call in AWS's JSON protocol, of version `1.0` or `1.1`.
+    #[must_use]
     pub fn call(&self, version: &str, target: &str, body: &Value) -> Request {
         Request {
             method: Method::POST,

@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write as _};
 
 use bytes::Bytes;
-use records;
 use tokio::sync::mpsc;
 
 use super::cut::{Cut, Piece};

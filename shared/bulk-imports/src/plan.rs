@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 use database::{Database, Statement};
-use records;
 use telemetry::chain;
 use tokio::{sync::mpsc, task::spawn_blocking};
 

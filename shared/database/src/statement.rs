@@ -4,7 +4,6 @@ use sqlx::{
     Arguments, Encode, FromRow, PgConnection, Postgres, Type,
     postgres::{PgArguments, PgRow},
 };
-use telemetry;
 
 use super::DatabaseError;
 

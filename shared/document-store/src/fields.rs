@@ -44,6 +44,7 @@ impl Limit {
 pub(super) const NUL_REFUSED: &str = "holds a NUL character (U+0000), which Postgres cannot store";
 
 /// Says of a text with a NUL that it cannot be stored.
+#[must_use]
 pub fn nul(text: &str, field: &str) -> Option<FieldError> {
     text.contains('\0')
         .then(|| FieldError::new(field, NUL_REFUSED))

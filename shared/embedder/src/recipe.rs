@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use analysis;
-
 use super::Centring;
 
 /// The model, its centring, and the analysis of words: what two of them made cannot be compared. A database

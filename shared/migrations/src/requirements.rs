@@ -159,6 +159,7 @@ impl Server {
 }
 
 /// The first two numbers of a version such as `0.8.5`; what is no number counts as 0.
+#[must_use]
 pub fn major_minor(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))

@@ -60,7 +60,8 @@ pub(super) fn start(function: &str) -> bool {
             LevelFilter::OFF
         };
         *metadata.level() <= level
-    });
+    })
+    .with_max_level_hint(level);
     let json = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|it| it.eq_ignore_ascii_case("json"));
     let lines = fmt::layer().with_target(false);
     // A second start of the same process, which only tests make, keeps the first log.

@@ -199,6 +199,7 @@ impl Drop for Measuring {
 }
 
 /// The id of the request that is answered, under which the log has its lines.
+#[must_use]
 pub fn request_id() -> Option<String> {
     let id = |record: &Record| record.lock().request_id.clone();
     RECORD.try_with(id).ok()

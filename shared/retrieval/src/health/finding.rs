@@ -56,6 +56,7 @@ pub fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
 }
 
 /// There was nothing to look at.
+#[must_use]
 pub fn not_looked_at() -> Finding {
     (Status::Skipped, "not looked at".to_owned(), None)
 }
@@ -80,6 +81,7 @@ impl Check {
     }
 
     /// A part that was not looked at.
+    #[must_use]
     pub fn skipped(name: &'static str) -> Self {
         let (status, found, remedy) = not_looked_at();
         Self {
@@ -93,12 +95,14 @@ impl Check {
 }
 
 /// The status of all together: that of the worst.
+#[must_use]
 pub fn worst(checks: &[Check]) -> Status {
     let worst = checks.iter().map(|check| check.status).max();
     worst.unwrap_or(Status::Ok).max(Status::Ok)
 }
 
 /// An error as a finding, with its causes and what can be done about it.
+#[must_use]
 pub fn explain(error: &Error) -> Finding {
     let remedy = match error {
         Error::Database(DatabaseError::Unavailable { cause, .. }) => unavailable(*cause),
