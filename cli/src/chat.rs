@@ -8,7 +8,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use local::gateway::Logs;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use self::{
     conversation::{Conversation, show},
     input::{Input, Said},
 };
-use crate::{api, setup::Target, terminal::note};
+use crate::{api, filter::filter, setup::Target, terminal::note};
 
 /// Talk with the documents: answers from them, with sources.
 #[derive(Args)]
@@ -37,9 +37,10 @@ pub(crate) struct Chat {
     /// The greatest cosine distance of a source, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
-    /// Metadata that every source must contain, as a JSON object.
-    #[arg(long)]
-    filter: Option<String>,
+    /// What every source must match: a filter in JSON, or a condition such as lang=fr or year>=2022. Given several
+    /// times, all have to hold.
+    #[arg(long, value_name = "CONDITION")]
+    filter: Vec<String>,
     /// How sources are found: semantic, keyword or hybrid.
     #[arg(long)]
     mode: Option<String>,
@@ -103,9 +104,8 @@ impl Chat {
 
     fn options(&self) -> anyhow::Result<Value> {
         let mut options = json!({});
-        if let Some(filter) = &self.filter {
-            options["filter"] =
-                serde_json::from_str(filter).context("--filter must be a JSON object")?;
+        if let Some(filter) = filter(&self.filter)? {
+            options["filter"] = serde_json::from_str(filter.get())?;
         }
         for (name, value) in [
             ("limit", self.limit.map(Value::from)),

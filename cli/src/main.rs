@@ -5,6 +5,7 @@ mod bench;
 mod chat;
 mod doctor;
 mod eval;
+mod filter;
 mod import;
 mod layer;
 mod means;

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write as _};
 
-use anyhow::Context as _;
 use clap::Args;
 use retrieval::{Hit, SearchRequest, SearchState};
 use serde_json::Value;
 
 use crate::{
+    filter::filter,
     setup::Target,
     terminal::{self, Out, Style},
 };
@@ -20,15 +20,19 @@ pub(crate) struct Search {
     /// Hits wanted, 1 to 100.
     #[arg(long, short = 'n', default_value_t = 5)]
     limit: i64,
+    /// Hits that come before the first one, 0 to 1,000.
+    #[arg(long, default_value_t = 0)]
+    offset: i64,
     /// The greatest cosine distance of a hit, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
     /// The least relevance of a hit, 0 to 1: the estimated probability that it answers the question.
     #[arg(long, default_value_t = 0.0)]
     min_relevance: f64,
-    /// Metadata that every hit must contain, as a JSON object.
-    #[arg(long)]
-    filter: Option<String>,
+    /// What every hit's document must match: a filter in JSON, or a condition such as lang=fr or year>=2022. Given
+    /// several times, all have to hold.
+    #[arg(long, value_name = "CONDITION")]
+    filter: Vec<String>,
     /// How hits are found: semantic, keyword or hybrid.
     #[arg(long, default_value = "hybrid")]
     mode: String,
@@ -56,19 +60,20 @@ pub(crate) struct Search {
 
 impl Search {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let filter = self.filter.as_deref().map(serde_json::from_str).transpose();
         let request = SearchRequest {
             query: self.question,
             limit: Some(self.limit),
             max_distance: self.max_distance,
             min_relevance: Some(self.min_relevance),
-            filter: filter.context("--filter must be a JSON object")?,
+            filter: filter(&self.filter)?,
             mode: Some(self.mode),
             semantic_weight: self.semantic_weight,
             passages: Some(self.passages),
             expand: Some(self.expand),
             explain: Some(self.explain),
             rerank: Some(self.rerank),
+            offset: Some(self.offset),
+            ..SearchRequest::default()
         };
         let search = request.parse()?;
         let setup = self.target.prepare("").await?;
@@ -85,7 +90,7 @@ impl Search {
         if self.json {
             out.json(&response)?;
         } else {
-            for (rank, hit) in (1..).zip(&response.hits) {
+            for (rank, hit) in (self.offset + 1..).zip(&response.hits) {
                 print_hit(&mut out, rank, hit)?;
             }
             let took = response.took_ms;
@@ -104,7 +109,7 @@ impl Search {
 }
 
 /// Prints a hit in three lines: rank, title and measures; the passage's beginning; its metadata.
-fn print_hit(out: &mut Out, rank: usize, hit: &Hit) -> io::Result<()> {
+fn print_hit(out: &mut Out, rank: i64, hit: &Hit) -> io::Result<()> {
     let title = if hit.title.is_empty() {
         &hit.document_id
     } else {

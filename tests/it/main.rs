@@ -2,6 +2,7 @@
 
 mod authorizer;
 mod bench;
+mod changes;
 mod chat;
 mod chat_clients;
 mod chat_command;
@@ -18,6 +19,7 @@ mod documents;
 mod documents_in;
 mod embedder;
 mod faults;
+mod filters;
 mod gateway;
 mod health;
 mod iam;
@@ -34,6 +36,7 @@ mod ingest_refused;
 mod keywords;
 mod migrate;
 mod modes;
+mod pages;
 mod plan;
 mod quality;
 mod recipe;

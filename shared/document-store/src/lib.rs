@@ -2,14 +2,18 @@
 
 mod analysis_again;
 mod batch;
+mod change;
 mod compare;
 mod dates;
+mod etag;
 mod fields;
 mod hash;
 mod id;
 mod input;
 mod load;
 mod metadata;
+mod page;
+mod patch;
 mod prepared;
 mod read;
 mod retry;
@@ -19,15 +23,19 @@ mod upsert;
 pub use self::{
     analysis_again::analyse_again,
     batch::Batch,
+    change::{ChangeError, Changed, patch, patch_matching, replace},
     compare::Compared,
     dates::{Dates, dates},
-    fields::{Limit, nul},
+    etag::{Etag, Expected},
+    fields::{Count, Limit, MAX_METADATA_FIELDS, metadata_fields, nul},
     id::DocumentId,
     input::DocumentInput,
     load::load,
     metadata::Metadata,
+    page::{Page, PageQuery, PageRequest},
+    patch::{MetadataPatch, Patch, PatchRequest},
     prepared::{Passage, Prepared},
-    read::{Document, Page, PageQuery, PageRequest, delete, get},
+    read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     retry::Retry,
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, upsert},

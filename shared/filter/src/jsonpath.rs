@@ -67,7 +67,7 @@ impl Roots {
         format!("exists({} ? ({}))", self.path(parents), joined(conditions, "&&"))
     }
 
-    fn path(self, keys: &[String]) -> String {
+    pub(crate) fn path(self, keys: &[String]) -> String {
         keys.iter().fold(self.metadata.to_owned(), |path, key| path + "." + &quoted(key))
     }
 }

@@ -1,6 +1,8 @@
 //! A key of a filter: the way to a value in a document's metadata.
 
-use crate::{error::FilterError, json::Place};
+use json::FieldError;
+
+use crate::place::Place;
 
 /// Keys of objects, from the outside in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,7 +11,7 @@ pub(crate) struct Keys(pub(crate) Vec<String>);
 impl Keys {
     /// These keys and those that `written` leads through: a dot divides them, `\.` is a dot, `\\` a backslash, and
     /// `\$` at the beginning of a key a dollar sign. A backslash before anything else is itself.
-    pub(crate) fn joined(&self, written: &str, place: &Place<'_>) -> Result<Self, FilterError> {
+    pub(crate) fn joined(&self, written: &str, place: &Place<'_>) -> Result<Self, FieldError> {
         let mut keys = self.0.clone();
         let first = keys.len();
         let mut key = String::new();

@@ -15,21 +15,19 @@
 //! values, which [`Compiled`] carries as one JSON parameter.
 
 mod compile;
-mod error;
 mod expression;
 mod instant;
-mod json;
 mod jsonpath;
 mod keys;
 mod operands;
 mod own;
 mod parse;
+mod place;
 
-pub use self::{
-    compile::{Compiled, Period},
-    error::FilterError,
-};
-use self::{expression::Expression, json::Place};
+use json::FieldError;
+
+pub use self::compile::{Compiled, Period};
+use self::{expression::Expression, jsonpath::Roots, keys::Keys, place::Place};
 
 /// Conditions on a document: its metadata, and its own fields `$id`, `$title`, `$source`, `$created_at` and `$updated_at`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +45,8 @@ impl Filter {
     ///
     /// # Errors
     /// Names the first fault by its place, such as `filter.year.$gte`, and says what is allowed there.
-    pub fn parse(json: &str) -> Result<Self, FilterError> {
-        let place = Place::ROOT;
+    pub fn parse(json: &str) -> Result<Self, FieldError> {
+        let place = Place::field("filter");
         if json.len() > Self::MAX_BYTES {
             let detail = format!(
                 "has {} bytes as JSON; at most {} are allowed",
@@ -80,4 +78,14 @@ impl Filter {
     pub fn compile(&self) -> Compiled {
         Compiled::of(&self.0)
     }
+}
+
+/// The jsonpath of the values under a key of metadata, written as in a filter; of a list each of its elements. `field` is what
+/// holds the key in the request.
+///
+/// # Errors
+/// When it is no key.
+pub fn values_path(key: &str, field: &str) -> Result<String, FieldError> {
+    let keys = Keys::default().joined(key, &Place::field(field))?;
+    Ok(Roots::METADATA.path(&keys.0) + "[*]")
 }

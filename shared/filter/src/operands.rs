@@ -1,10 +1,11 @@
 //! What operators are given.
 
+use json::FieldError;
+
 use crate::{
-    error::FilterError,
     expression::{Bound, Comparison, Scalar},
     instant::Instant,
-    json::{Place, Value, read},
+    place::{Place, Value, read},
 };
 
 /// The comparison that an operator makes, if it makes one.
@@ -19,11 +20,11 @@ pub(crate) fn comparison(operator: &str) -> Option<Comparison> {
 }
 
 /// Says what a value is instead of what is `wanted`.
-pub(crate) fn expected(wanted: &str, value: &Value<'_>, place: &Place<'_>) -> FilterError {
+pub(crate) fn expected(wanted: &str, value: &Value<'_>, place: &Place<'_>) -> FieldError {
     place.error(format!("is {}, not {wanted}", value.kind()))
 }
 
-pub(crate) fn bound(json: &str, place: &Place<'_>) -> Result<Bound, FilterError> {
+pub(crate) fn bound(json: &str, place: &Place<'_>) -> Result<Bound, FieldError> {
     match read(json, place)? {
         Value::Number(number) => Ok(Bound::Number(number.to_owned())),
         Value::Text(text) => Ok(Instant::parse(&text).map_or(Bound::Text(text), Bound::Instant)),
@@ -31,14 +32,14 @@ pub(crate) fn bound(json: &str, place: &Place<'_>) -> Result<Bound, FilterError>
     }
 }
 
-pub(crate) fn truth(json: &str, place: &Place<'_>) -> Result<bool, FilterError> {
+pub(crate) fn truth(json: &str, place: &Place<'_>) -> Result<bool, FieldError> {
     match read(json, place)? {
         Value::Bool(value) => Ok(value),
         other => Err(expected("true or false", &other, place)),
     }
 }
 
-pub(crate) fn scalar(json: &str, place: &Place<'_>, wanted: &str) -> Result<Scalar, FilterError> {
+pub(crate) fn scalar(json: &str, place: &Place<'_>, wanted: &str) -> Result<Scalar, FieldError> {
     match read(json, place)? {
         Value::Null => Ok(Scalar::Null),
         Value::Bool(value) => Ok(Scalar::Bool(value)),
@@ -51,8 +52,8 @@ pub(crate) fn scalar(json: &str, place: &Place<'_>, wanted: &str) -> Result<Scal
 pub(crate) fn list<T>(
     json: &str,
     place: &Place<'_>,
-    read_one: impl Fn(&str, &Place<'_>) -> Result<T, FilterError>,
-) -> Result<Vec<T>, FilterError> {
+    read_one: impl Fn(&str, &Place<'_>) -> Result<T, FieldError>,
+) -> Result<Vec<T>, FieldError> {
     match read(json, place)? {
         Value::List(elements) => {
             let elements = elements.iter().enumerate();

@@ -1,10 +1,11 @@
 //! Conditions on the document's own fields.
 
+use json::FieldError;
+
 use crate::{
-    error::FilterError,
     expression::{Expression, Moment, Name, NameTest, Time},
     instant::Instant,
-    json::{Place, Value, read},
+    place::{Place, Value, read},
     operands::{self, expected},
     parse::{check_depth, unknown},
 };
@@ -15,7 +16,7 @@ const FIELDS: &str = "$and, $or, $not and the document's own $id, $title, $sourc
 /// The operators of these conditions, as messages list them.
 const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $and, $or and $not for it";
 
-type Parsed = Result<Expression, FilterError>;
+type Parsed = Result<Expression, FieldError>;
 
 /// A field that a document has beside its metadata.
 #[derive(Clone, Copy)]
@@ -122,7 +123,7 @@ impl Field {
 
 impl Name {
     /// Reads a text; an id may be written as the whole number that it was made of.
-    fn text(self, json: &str, place: &Place<'_>) -> Result<String, FilterError> {
+    fn text(self, json: &str, place: &Place<'_>) -> Result<String, FieldError> {
         match read(json, place)? {
             Value::Text(text) => Ok(text),
             Value::Number(number) if self == Self::Id && !number.contains(['.', 'e', 'E']) => Ok(number.to_owned()),
@@ -131,7 +132,7 @@ impl Name {
     }
 }
 
-fn instant(json: &str, place: &Place<'_>) -> Result<Instant, FilterError> {
+fn instant(json: &str, place: &Place<'_>) -> Result<Instant, FieldError> {
     const WANTED: &str = "an ISO date or time, such as \"2026-03-01\" or \"2026-03-01T10:30:00Z\"";
     match read(json, place)? {
         Value::Text(text) => {

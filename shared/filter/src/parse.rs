@@ -1,12 +1,12 @@
 //! From JSON to what it means; the first thing that means nothing is an error.
 
+use json::FieldError;
 use serde_json::value::RawValue;
 
 use crate::{
     Filter,
-    error::FilterError,
     expression::{Comparison, Element, Expression, Scalar, Test},
-    json::{Place, Value, read},
+    place::{Place, Value, read},
     keys::Keys,
     operands::{self, expected},
     own,
@@ -15,7 +15,7 @@ use crate::{
 /// The operators of a condition, as messages list them.
 const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains, $and, $or and $not";
 
-type Parsed = Result<Expression, FilterError>;
+type Parsed = Result<Expression, FieldError>;
 
 /// Reads a filter: the whole, or one within `$and`, `$or` and `$not`.
 pub(crate) fn filter(json: &str, place: Place<'_>) -> Parsed {
@@ -147,7 +147,7 @@ fn within(
     conditions.collect::<Result<_, _>>().map(Expression::All)
 }
 
-fn all_elements(elements: &[&RawValue], place: &Place<'_>, depth: usize) -> Result<Vec<Element>, FilterError> {
+fn all_elements(elements: &[&RawValue], place: &Place<'_>, depth: usize) -> Result<Vec<Element>, FieldError> {
     check_depth(depth, place)?;
     let elements = elements.iter().enumerate().map(|(index, element)| {
         let (json, place) = (element.get(), place.element(index));
@@ -165,7 +165,7 @@ fn each(
     json: &str,
     place: &Place<'_>,
     read_one: impl Fn(&str, &Place<'_>) -> Parsed,
-) -> Result<Vec<Expression>, FilterError> {
+) -> Result<Vec<Expression>, FieldError> {
     let filters = operands::list(json, place, read_one)?;
     if filters.is_empty() {
         return Err(place.error("is empty; at least one filter is expected"));
@@ -183,7 +183,7 @@ pub(crate) fn scalar(value: Value<'_>) -> Scalar {
     }
 }
 
-pub(crate) fn check_depth(depth: usize, place: &Place<'_>) -> Result<(), FilterError> {
+pub(crate) fn check_depth(depth: usize, place: &Place<'_>) -> Result<(), FieldError> {
     if depth > Filter::MAX_DEPTH {
         return Err(place.error(format!("is nested deeper than {} levels", Filter::MAX_DEPTH)));
     }

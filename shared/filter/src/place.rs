@@ -1,10 +1,8 @@
 //! JSON text, looked at one level at a time, so that numbers keep the digits that they were written with.
 
-use std::{
-    collections::HashSet,
-    fmt,
-};
+use std::{collections::HashSet, fmt};
 
+use json::FieldError;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -12,7 +10,6 @@ use serde::{
 use serde_json::value::RawValue;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-use crate::error::FilterError;
 
 /// The largest exponent of ten of a number, up or down, which is what metadata may hold.
 const MAX_EXPONENT: u32 = 400;
@@ -58,11 +55,13 @@ impl Value<'_> {
 }
 
 impl<'a> Place<'a> {
-    /// The filter itself.
-    pub(crate) const ROOT: Self = Self {
-        within: None,
-        step: Step::Key("filter"),
-    };
+    /// A field of a request.
+    pub(crate) fn field(name: &'a str) -> Self {
+        Self {
+            within: None,
+            step: Step::Key(name),
+        }
+    }
 
     pub(crate) fn key(&'a self, key: &'a str) -> Self {
         Self {
@@ -78,11 +77,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    pub(crate) fn error(&self, detail: impl Into<String>) -> FilterError {
-        FilterError {
-            path: self.to_string(),
-            detail: detail.into(),
-        }
+    pub(crate) fn error(&self, detail: impl Into<String>) -> FieldError {
+        FieldError::new(self.to_string(), detail)
     }
 }
 
@@ -98,7 +94,7 @@ impl fmt::Display for Place<'_> {
 }
 
 /// Reads one level of a value. Texts and keys come in Unicode's normal form C, as they are stored.
-pub(crate) fn read<'a>(json: &'a str, place: &Place<'_>) -> Result<Value<'a>, FilterError> {
+pub(crate) fn read<'a>(json: &'a str, place: &Place<'_>) -> Result<Value<'a>, FieldError> {
     let json = json.trim_ascii();
     match json.as_bytes().first() {
         Some(b'{') => {
@@ -128,18 +124,18 @@ pub(crate) fn read<'a>(json: &'a str, place: &Place<'_>) -> Result<Value<'a>, Fi
     }
 }
 
-fn parsed<'a, T: Deserialize<'a>>(json: &'a str, place: &Place<'_>) -> Result<T, FilterError> {
+fn parsed<'a, T: Deserialize<'a>>(json: &'a str, place: &Place<'_>) -> Result<T, FieldError> {
     serde_json::from_str(json).map_err(|error| place.error(format!("is not JSON: {error}")))
 }
 
-fn check_text(text: &str, place: &Place<'_>) -> Result<(), FilterError> {
+fn check_text(text: &str, place: &Place<'_>) -> Result<(), FieldError> {
     if text.contains('\0') {
         return Err(place.error("holds a NUL character (U+0000), which Postgres cannot store"));
     }
     Ok(())
 }
 
-fn check_number(number: &str, place: &Place<'_>) -> Result<(), FilterError> {
+fn check_number(number: &str, place: &Place<'_>) -> Result<(), FieldError> {
     let Some((_, exponent)) = number.split_once(['e', 'E']) else {
         return Ok(());
     };
