@@ -35,13 +35,21 @@ fn read(condition: &str) -> anyhow::Result<String> {
         return Ok(filter.get().to_owned());
     }
     let comparison = condition.char_indices().find_map(|(at, _)| {
-        let signed = |(sign, operator)| condition[at..].strip_prefix(sign).map(|value| (operator, value));
+        let signed = |(sign, operator)| {
+            condition[at..]
+                .strip_prefix(sign)
+                .map(|value| (operator, value))
+        };
         let (operator, value) = SIGNS.into_iter().find_map(signed)?;
         Some((condition[..at].trim(), operator, value.trim()))
     });
     let (key, operator, value) = comparison
         .filter(|(key, ..)| !key.is_empty())
-        .with_context(|| format!("--filter {condition} is neither a JSON object nor a condition such as year>=2022"))?;
+        .with_context(|| {
+            format!(
+                "--filter {condition} is neither a JSON object nor a condition such as year>=2022"
+            )
+        })?;
     // The digits of a number stay as they are.
     let value = match serde_json::from_str::<&RawValue>(value) {
         Ok(json) if !json.get().starts_with(['{', '[']) => json.get().to_owned(),
@@ -66,12 +74,20 @@ mod tests {
             (&["a.b<x=y"], r#"{"a.b":{"$lt":"x=y"}}"#),
             (&["day>2026-03-01"], r#"{"day":{"$gt":"2026-03-01"}}"#),
             (&["title="], r#"{"title":{"$eq":""}}"#),
-            (&["n=12345678901234567890123"], r#"{"n":{"$eq":12345678901234567890123}}"#),
+            (
+                &["n=12345678901234567890123"],
+                r#"{"n":{"$eq":12345678901234567890123}}"#,
+            ),
             (&[r#"{"a": [1]}"#], r#"{"a": [1]}"#),
-            (&["a=1", r#"{"b":2}"#], r#"{"$and":[{"a":{"$eq":1}},{"b":2}]}"#),
+            (
+                &["a=1", r#"{"b":2}"#],
+                r#"{"$and":[{"a":{"$eq":1}},{"b":2}]}"#,
+            ),
         ] {
             let conditions: Vec<String> = conditions.iter().map(|&text| text.to_owned()).collect();
-            let filter = filter(&conditions).expect("it is a filter").expect("it is there");
+            let filter = filter(&conditions)
+                .expect("it is a filter")
+                .expect("it is there");
             assert_eq!(filter.get(), json);
         }
         for wrong in ["year", "=7", "{\"a\":", ""] {

@@ -82,12 +82,21 @@ async fn a_wrong_type_an_unknown_field_and_a_missing_one_are_named() -> Outcome 
         (json!({ "query": "a", "explain": "yes" }), "explain"),
         (json!({ "query": "a", "offset": -1 }), "offset"),
         (json!({ "query": "a", "offset": 1_001 }), "offset"),
-        (json!({ "query": "a", "offset": 41, "limit": 10, "rerank": true }), "offset"),
+        (
+            json!({ "query": "a", "offset": 41, "limit": 10, "rerank": true }),
+            "offset",
+        ),
         (json!({ "query": "a", "count": "roughly" }), "count"),
         (json!({ "query": "a", "facets": vec!["a"; 11] }), "facets"),
-        (json!({ "query": "a", "facets": ["a", "b..c"] }), "facets[1]"),
+        (
+            json!({ "query": "a", "facets": ["a", "b..c"] }),
+            "facets[1]",
+        ),
         (json!({ "query": "a", "fields": ["titel"] }), "fields"),
-        (json!({ "query": "a", "metadata_fields": vec!["a"; 51] }), "metadata_fields"),
+        (
+            json!({ "query": "a", "metadata_fields": vec!["a"; 51] }),
+            "metadata_fields",
+        ),
         (json!({ "query": "a", "rerank": "yes" }), "rerank"),
         (
             json!({ "query": "a", "filter": { "clé": "\u{0}" } }),

@@ -1,9 +1,9 @@
 //! What may be asked of a chat.
 
+use document_store::Count;
 use json::{self, FieldError, Object};
 use language_model::Message;
 use retrieval::{Query, Search, SearchRequest};
-use document_store::Count;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::Error;

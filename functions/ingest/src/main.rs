@@ -59,12 +59,17 @@ async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
     let expected = http::if_match(request);
-    let outcomes = document_store::patch(&state.database, recipe, &id, &patch, &expected, embed).await?;
+    let outcomes =
+        document_store::patch(&state.database, recipe, &id, &patch, &expected, embed).await?;
     let outcome = only(outcomes)?;
     Ok(http::tagged(http::ok(&outcome)?, &outcome.etag))
 }
 
-async fn store(state: &IngestState, batch: Batch, expected: &Expected) -> Result<Vec<Outcome>, Error> {
+async fn store(
+    state: &IngestState,
+    batch: Batch,
+    expected: &Expected,
+) -> Result<Vec<Outcome>, Error> {
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
     document_store::replace(&state.database, recipe, batch, expected, embed).await

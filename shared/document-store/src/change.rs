@@ -67,19 +67,29 @@ where
     if *expected == Expected::Anything {
         return upsert(database, recipe, batch, embed).await;
     }
-    let ids: Vec<DocumentId> = batch.documents.iter().map(|document| document.id.clone()).collect();
+    let ids: Vec<DocumentId> = batch
+        .documents
+        .iter()
+        .map(|document| document.id.clone())
+        .collect();
     // Looked at first, so that nothing is embedded in vain.
     for id in &ids {
-        let statement = Statement::read("SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1")
-            .bind(id.as_str().to_owned());
+        let statement =
+            Statement::read("SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1")
+                .bind(id.as_str().to_owned());
         let hash: Option<(Vec<u8>,)> = database.fetch_optional(statement).await?;
         if !expected.allows(hash.as_ref().map(|(hash,)| hash.as_slice())) {
             return Err(ChangeError::Unexpected(id.as_str().to_owned()).into());
         }
     }
     let documents = batch.documents.into_iter().map(Prepared::new).collect();
-    let compared = Compared::with_stored(database, documents).await?.embedded(&embed).await?;
-    let written = compared.write_expected(database, recipe, &ids, expected).await?;
+    let compared = Compared::with_stored(database, documents)
+        .await?
+        .embedded(&embed)
+        .await?;
+    let written = compared
+        .write_expected(database, recipe, &ids, expected)
+        .await?;
     Ok(outcomes(ids, written, &compared))
 }
 
@@ -115,7 +125,10 @@ where
         let changed = patch.applied(document).map_err(invalid)?;
         let batch = Batch::parse_one(id.as_str(), changed).map_err(ChangeError::Invalid)?;
         let documents = batch.documents.into_iter().map(Prepared::new).collect();
-        let compared = Compared::with_stored(database, documents).await?.embedded(&embed).await?;
+        let compared = Compared::with_stored(database, documents)
+            .await?
+            .embedded(&embed)
+            .await?;
         let ids = vec![id.clone()];
         // What was merged with must still be there.
         let seen = Expected::OneOf(vec![seen]);
@@ -139,7 +152,9 @@ pub async fn patch_matching(
 ) -> Result<Changed, ChangeError> {
     if patch.changes_language() {
         let detail = "changes `language` or takes it away, by which a text is analysed: patch such documents one by one";
-        return Err(ChangeError::Invalid(vec![FieldError::new("metadata", detail)]));
+        return Err(ChangeError::Invalid(vec![FieldError::new(
+            "metadata", detail,
+        )]));
     }
     let (mut changed, mut after, mut retry) = (Changed::default(), None, Retry::default());
     loop {
@@ -194,7 +209,10 @@ async fn patch_some(
     .bind(AT_ONCE);
     let rows: Vec<Row> = transaction.fetch_all(statement).await?;
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    let last = rows.last().filter(|_| count == i64::from(AT_ONCE)).map(|row| row.id.clone());
+    let last = rows
+        .last()
+        .filter(|_| count == i64::from(AT_ONCE))
+        .map(|row| row.id.clone());
     let mut relabelled = Vec::new();
     for row in rows {
         relabelled.extend(row.patched(patch)?);
@@ -202,11 +220,16 @@ async fn patch_some(
     let updated = if relabelled.is_empty() {
         0
     } else {
-        let updated: Vec<(String,)> = transaction.fetch_all(relabel_statement(&relabelled)).await?;
+        let updated: Vec<(String,)> = transaction
+            .fetch_all(relabel_statement(&relabelled))
+            .await?;
         i64::try_from(updated.len()).unwrap_or(i64::MAX)
     };
     transaction.commit().await?;
-    let changed = Changed { matching: count, updated };
+    let changed = Changed {
+        matching: count,
+        updated,
+    };
     Ok(Portion { changed, last })
 }
 
@@ -265,8 +288,10 @@ impl Compared {
     ) -> Result<Vec<Outcome>, ChangeError> {
         let mut transaction = database.begin().await?;
         for id in ids {
-            let lock = Statement::read("SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1 FOR UPDATE")
-                .bind(id.as_str().to_owned());
+            let lock = Statement::read(
+                "SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1 FOR UPDATE",
+            )
+            .bind(id.as_str().to_owned());
             let rows: Vec<(Vec<u8>,)> = transaction.fetch_all(lock).await?;
             if !expected.allows(rows.first().map(|(hash,)| hash.as_slice())) {
                 return Err(ChangeError::Unexpected(id.as_str().to_owned()));
@@ -276,7 +301,10 @@ impl Compared {
             let id = ids.first().map(|id| id.as_str().to_owned());
             ChangeError::Unexpected(id.unwrap_or_default())
         };
-        let written = self.write_within(&mut transaction, recipe).await?.ok_or_else(unexpected)?;
+        let written = self
+            .write_within(&mut transaction, recipe)
+            .await?
+            .ok_or_else(unexpected)?;
         transaction.commit().await?;
         Ok(written)
     }

@@ -43,7 +43,12 @@ impl Expected {
         if header.trim() == "*" {
             return Self::Stored;
         }
-        Self::OneOf(header.split(',').filter_map(|tag| hash_of(tag.trim())).collect())
+        Self::OneOf(
+            header
+                .split(',')
+                .filter_map(|tag| hash_of(tag.trim()))
+                .collect(),
+        )
     }
 
     /// Whether a document with this hash, or none, may be changed.
@@ -51,7 +56,9 @@ impl Expected {
         match self {
             Self::Anything => true,
             Self::Stored => stored.is_some(),
-            Self::OneOf(hashes) => stored.is_some_and(|stored| hashes.iter().any(|hash| hash == stored)),
+            Self::OneOf(hashes) => {
+                stored.is_some_and(|stored| hashes.iter().any(|hash| hash == stored))
+            }
         }
     }
 
@@ -70,7 +77,9 @@ fn hash_of(tag: &str) -> Option<Vec<u8>> {
         return None;
     }
     let bytes = (0..digits.len()).step_by(2);
-    bytes.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok()).collect()
+    bytes
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok())
+        .collect()
 }
 
 #[cfg(test)]

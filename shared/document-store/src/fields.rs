@@ -53,13 +53,20 @@ pub const MAX_METADATA_FIELDS: usize = 50;
 pub fn metadata_fields(keys: Option<Vec<String>>) -> Result<Option<Vec<String>>, FieldError> {
     let Some(keys) = keys else { return Ok(None) };
     if keys.len() > MAX_METADATA_FIELDS {
-        let detail = format!("has {} keys; at most {MAX_METADATA_FIELDS} are allowed", keys.len());
+        let detail = format!(
+            "has {} keys; at most {MAX_METADATA_FIELDS} are allowed",
+            keys.len()
+        );
         return Err(FieldError::new("metadata_fields", detail));
     }
     if let Some(error) = keys.iter().find_map(|key| nul(key, "metadata_fields")) {
         return Err(error);
     }
-    Ok(Some(keys.iter().map(|key| normalised(key).into_owned()).collect()))
+    Ok(Some(
+        keys.iter()
+            .map(|key| normalised(key).into_owned())
+            .collect(),
+    ))
 }
 
 /// How the documents that match a filter are counted.

@@ -93,11 +93,18 @@ impl PageRequest {
     /// Names the first that is wrong.
     pub fn parse(self) -> Result<PageQuery, FieldError> {
         let limit = Limit::parse(self.limit, Limit::PAGE_DEFAULT)?;
-        let filter = self.filter.map(|filter| Filter::parse(filter.get())).transpose()?;
+        let filter = self
+            .filter
+            .map(|filter| Filter::parse(filter.get()))
+            .transpose()?;
         let filter = filter.map(|filter| filter.compile().to_json());
         let sort = Sort::parse(self.sort.as_deref())?;
         let order = sort.context(filter.as_deref());
-        let after = self.cursor.as_deref().map(|cursor| open_cursor(cursor, &order)).transpose()?;
+        let after = self
+            .cursor
+            .as_deref()
+            .map(|cursor| open_cursor(cursor, &order))
+            .transpose()?;
         Ok(PageQuery {
             after,
             limit,
@@ -151,7 +158,10 @@ impl PageQuery {
         let last = documents.last().filter(|_| more);
         let next_cursor = last.map(|(_, position)| seal_cursor(position, &order));
         Ok(Page {
-            documents: documents.into_iter().map(|(document, _)| document).collect(),
+            documents: documents
+                .into_iter()
+                .map(|(document, _)| document)
+                .collect(),
             next_cursor,
             total: total.map(|(documents, _)| documents),
             total_is_exact: total.map(|(_, is_exact)| is_exact),
@@ -166,7 +176,10 @@ impl<'r> FromRow<'r, PgRow> for Row {
             return Ok(Self::Total(row.try_get("total")?, row.try_get("is_exact")?));
         };
         let time: Option<i64> = row.try_get("sorted_at")?;
-        let position = Position { time: time.unwrap_or_default(), id };
+        let position = Position {
+            time: time.unwrap_or_default(),
+            id,
+        };
         Ok(Self::Document(Document::from_row(row)?, position))
     }
 }
@@ -184,7 +197,9 @@ impl Sort {
         match keys.into_iter().find(|key| key.name() == name) {
             Some(key) => Ok(Self { key, downward }),
             None => {
-                let detail = format!("is {text:?}; use id, created_at or updated_at, with - before it from the last one on");
+                let detail = format!(
+                    "is {text:?}; use id, created_at or updated_at, with - before it from the last one on"
+                );
                 Err(FieldError::new("sort", detail))
             }
         }
@@ -231,7 +246,12 @@ fn open_cursor(cursor: &str, order: &str) -> Result<Position, FieldError> {
         };
         (*sum == checksum(&position, order)).then_some(position)
     };
-    open().ok_or_else(|| FieldError::new("cursor", "is not a next_cursor of this listing, sort and filter"))
+    open().ok_or_else(|| {
+        FieldError::new(
+            "cursor",
+            "is not a next_cursor of this listing, sort and filter",
+        )
+    })
 }
 
 fn checksum(position: &Position, order: &str) -> [u8; CHECKSUM] {
@@ -252,7 +272,10 @@ mod tests {
 
     #[test]
     fn a_cursor_opens_only_unchanged_and_in_its_order() {
-        let position = Position { time: -7, id: "été/1".to_owned() };
+        let position = Position {
+            time: -7,
+            id: "été/1".to_owned(),
+        };
         let cursor = seal_cursor(&position, "id {}");
         assert_eq!(open_cursor(&cursor, "id {}"), Ok(position));
         assert!(open_cursor(&cursor, "-id {}").is_err());

@@ -41,11 +41,14 @@ impl PatchRequest {
             return Err(FieldError::new("content", detail));
         }
         if self.title.is_none() && self.metadata.is_none() {
-            return Err(FieldError::new("body", "has neither title nor metadata: nothing is to be changed"));
+            return Err(FieldError::new(
+                "body",
+                "has neither title nor metadata: nothing is to be changed",
+            ));
         }
         let title = self.title.map(|title| {
-            let title: Option<String> =
-                serde_json::from_str(title.get()).map_err(|_| FieldError::new("title", "is not a string"))?;
+            let title: Option<String> = serde_json::from_str(title.get())
+                .map_err(|_| FieldError::new("title", "is not a string"))?;
             Ok(title.unwrap_or_default())
         });
         let metadata = self.metadata.map(|patch| MetadataPatch::parse(&patch));
@@ -116,9 +119,13 @@ fn merged(target: Option<&str>, patch: &str) -> String {
     let Ok(changes) = serde_json::from_str::<Members<'_>>(patch) else {
         return patch.to_owned();
     };
-    let target: Members<'_> = target.and_then(|target| serde_json::from_str(target).ok()).unwrap_or_default();
-    let mut members: BTreeMap<String, String> =
-        target.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect();
+    let target: Members<'_> = target
+        .and_then(|target| serde_json::from_str(target).ok())
+        .unwrap_or_default();
+    let mut members: BTreeMap<String, String> = target
+        .into_iter()
+        .map(|(key, value)| (key, value.get().to_owned()))
+        .collect();
     for (key, change) in changes {
         if change.get() == "null" {
             members.remove(&key);
@@ -152,7 +159,11 @@ mod tests {
     fn patched(metadata: &str, patch: &str) -> String {
         let metadata = serde_json::from_str(metadata).expect(metadata);
         let patch = MetadataPatch::parse(serde_json::from_str(patch).expect(patch)).expect(patch);
-        patch.applied(&metadata).expect("it can be stored").as_json().to_owned()
+        patch
+            .applied(&metadata)
+            .expect("it can be stored")
+            .as_json()
+            .to_owned()
     }
 
     /// The examples of RFC 7396 whose target and patch are objects, and what keeps its digits.
@@ -165,11 +176,19 @@ mod tests {
             (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
             (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
             (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
-            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (
+                r#"{"a":{"b":"c"}}"#,
+                r#"{"a":{"b":"d","c":null}}"#,
+                r#"{"a":{"b":"d"}}"#,
+            ),
             (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
             (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"a":1,"e":null}"#),
             ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
-            (r#"{"a":[null]}"#, r#"{"b":[null]}"#, r#"{"a":[null],"b":[null]}"#),
+            (
+                r#"{"a":[null]}"#,
+                r#"{"b":[null]}"#,
+                r#"{"a":[null],"b":[null]}"#,
+            ),
             (
                 r#"{"n":18446744073709551616}"#,
                 r#"{"m":1.10}"#,

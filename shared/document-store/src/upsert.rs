@@ -314,7 +314,11 @@ impl ChunkColumns {
 }
 
 /// The outcomes in the order of `ids`, of which one that stands again is unchanged the second time.
-pub(super) fn outcomes(ids: Vec<DocumentId>, written: Vec<Outcome>, compared: &Compared) -> Vec<Outcome> {
+pub(super) fn outcomes(
+    ids: Vec<DocumentId>,
+    written: Vec<Outcome>,
+    compared: &Compared,
+) -> Vec<Outcome> {
     let mut written: HashMap<String, Outcome> = written
         .into_iter()
         .map(|outcome| (outcome.id.as_str().to_owned(), outcome))

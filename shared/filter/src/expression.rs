@@ -148,7 +148,11 @@ impl Expression {
                 if kept.iter().any(Self::is_false) {
                     return Self::FALSE;
                 }
-                if kept.len() == 1 { kept.remove(0) } else { Self::All(kept) }
+                if kept.len() == 1 {
+                    kept.remove(0)
+                } else {
+                    Self::All(kept)
+                }
             }
             Self::Any(parts) => {
                 let mut kept = Vec::new();
@@ -161,7 +165,11 @@ impl Expression {
                 if kept.iter().any(Self::is_true) {
                     return Self::TRUE;
                 }
-                if kept.len() == 1 { kept.remove(0) } else { Self::Any(kept) }
+                if kept.len() == 1 {
+                    kept.remove(0)
+                } else {
+                    Self::Any(kept)
+                }
             }
             Self::Not(inner) => match inner.simplified() {
                 Self::Not(inner) => *inner,
@@ -170,7 +178,13 @@ impl Expression {
                 inner => Self::not(inner),
             },
             Self::Name(_, NameTest::OneOf(texts)) if texts.is_empty() => Self::FALSE,
-            Self::Time(_, Moment { from: None, before: None }) => Self::TRUE,
+            Self::Time(
+                _,
+                Moment {
+                    from: None,
+                    before: None,
+                },
+            ) => Self::TRUE,
             other => other,
         }
     }
@@ -204,10 +218,22 @@ impl Moment {
         let (floor, exact) = instant.milliseconds();
         let ceiling = if exact { floor } else { floor + 1 };
         match comparison {
-            Comparison::AtLeast => Self { from: Some(ceiling), before: None },
-            Comparison::Greater => Self { from: Some(floor + 1), before: None },
-            Comparison::Less => Self { from: None, before: Some(ceiling) },
-            Comparison::AtMost => Self { from: None, before: Some(floor + 1) },
+            Comparison::AtLeast => Self {
+                from: Some(ceiling),
+                before: None,
+            },
+            Comparison::Greater => Self {
+                from: Some(floor + 1),
+                before: None,
+            },
+            Comparison::Less => Self {
+                from: None,
+                before: Some(ceiling),
+            },
+            Comparison::AtMost => Self {
+                from: None,
+                before: Some(floor + 1),
+            },
         }
     }
 
@@ -215,6 +241,9 @@ impl Moment {
     pub(crate) fn exactly(instant: Instant) -> Self {
         let (floor, exact) = instant.milliseconds();
         let before = if exact { floor + 1 } else { floor };
-        Self { from: Some(floor), before: Some(before) }
+        Self {
+            from: Some(floor),
+            before: Some(before),
+        }
     }
 }

@@ -13,7 +13,11 @@ impl Instant {
         let shape = text.as_bytes();
         let is_date = shape.len() >= 10
             && shape[..10].iter().enumerate().all(|(index, byte)| {
-                if matches!(index, 4 | 7) { *byte == b'-' } else { byte.is_ascii_digit() }
+                if matches!(index, 4 | 7) {
+                    *byte == b'-'
+                } else {
+                    byte.is_ascii_digit()
+                }
             });
         if !is_date {
             return None;
@@ -53,8 +57,12 @@ impl Instant {
     pub(crate) fn surely(self) -> (String, String) {
         let day = self.0.date_naive();
         // Beyond four digits of a year: before and after all digits.
-        let before = day.checked_sub_days(Days::new(1)).map(|day| day.to_string());
-        let after = day.checked_add_days(Days::new(2)).map(|day| day.to_string());
+        let before = day
+            .checked_sub_days(Days::new(1))
+            .map(|day| day.to_string());
+        let after = day
+            .checked_add_days(Days::new(2))
+            .map(|day| day.to_string());
         let four_digits = |day: &String| day.len() == 10;
         (
             before.filter(four_digits).unwrap_or_default(),

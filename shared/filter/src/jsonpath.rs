@@ -5,7 +5,9 @@
 //! `||` treat as false where it decides; `!` would not, so that it only stands before `exists`, which is true or false.
 
 use crate::{
-    expression::{Bound, Comparison, Element, Expression, Moment, Name, NameTest, Scalar, Test, Time},
+    expression::{
+        Bound, Comparison, Element, Expression, Moment, Name, NameTest, Scalar, Test, Time,
+    },
     instant::Instant,
     keys::Keys,
 };
@@ -22,7 +24,9 @@ impl Roots {
     pub(crate) const METADATA: Self = Self { metadata: "$" };
     /// The path is applied to an object that has the metadata beside `id`, `title`, `source`, `created_at` and
     /// `updated_at`, the times in milliseconds since 1970.
-    pub(crate) const DOCUMENT: Self = Self { metadata: "$.\"metadata\"" };
+    pub(crate) const DOCUMENT: Self = Self {
+        metadata: "$.\"metadata\"",
+    };
     /// An element of a list.
     const ELEMENT: Self = Self { metadata: "@" };
 
@@ -62,13 +66,24 @@ impl Roots {
             return "(1 == 0)".to_owned();
         };
         let list = format!("@.{}", quoted(key));
-        let conditions = ["(@.type() == \"object\")".to_owned(), format!("({list}.type() == \"array\")")];
-        let conditions = conditions.into_iter().chain(elements.iter().map(|element| held(&list, element)));
-        format!("exists({} ? ({}))", self.path(parents), joined(conditions, "&&"))
+        let conditions = [
+            "(@.type() == \"object\")".to_owned(),
+            format!("({list}.type() == \"array\")"),
+        ];
+        let conditions = conditions
+            .into_iter()
+            .chain(elements.iter().map(|element| held(&list, element)));
+        format!(
+            "exists({} ? ({}))",
+            self.path(parents),
+            joined(conditions, "&&")
+        )
     }
 
     pub(crate) fn path(self, keys: &[String]) -> String {
-        keys.iter().fold(self.metadata.to_owned(), |path, key| path + "." + &quoted(key))
+        keys.iter().fold(self.metadata.to_owned(), |path, key| {
+            path + "." + &quoted(key)
+        })
     }
 }
 
@@ -78,7 +93,8 @@ fn held(list: &str, element: &Element) -> String {
         Element::Scalar(scalar) => format!("({list} == {})", literal(scalar)),
         Element::List(elements) => {
             let conditions = elements.iter().map(|element| held("@", element));
-            let conditions = std::iter::once("(@.type() == \"array\")".to_owned()).chain(conditions);
+            let conditions =
+                std::iter::once("(@.type() == \"array\")".to_owned()).chain(conditions);
             format!("exists({list} ? ({}))", joined(conditions, "&&"))
         }
         Element::Object(expression) => {
@@ -86,7 +102,10 @@ fn held(list: &str, element: &Element) -> String {
                 "(@.type() == \"object\")".to_owned(),
                 Roots::ELEMENT.predicate(expression),
             ];
-            format!("exists({list} ? ({}))", joined(conditions.into_iter(), "&&"))
+            format!(
+                "exists({list} ? ({}))",
+                joined(conditions.into_iter(), "&&")
+            )
         }
     }
 }
@@ -99,10 +118,15 @@ fn name_test(name: Name, test: &NameTest) -> String {
     };
     match test {
         NameTest::OneOf(texts) if texts.is_empty() => "(1 == 0)".to_owned(),
-        NameTest::OneOf(texts) => {
-            joined(texts.iter().map(|text| format!("({path} == {})", quoted(text))), "||")
+        NameTest::OneOf(texts) => joined(
+            texts
+                .iter()
+                .map(|text| format!("({path} == {})", quoted(text))),
+            "||",
+        ),
+        NameTest::Compares(comparison, bound) => {
+            format!("({path} {} {})", comparison.sign(), quoted(bound))
         }
-        NameTest::Compares(comparison, bound) => format!("({path} {} {})", comparison.sign(), quoted(bound)),
         NameTest::Exists => format!("({path} != null)"),
     }
 }
@@ -129,13 +153,19 @@ fn time_of_text(comparison: Comparison, instant: Instant) -> String {
     let (before, after) = instant.surely();
     let (before, after) = (quoted(&before), quoted(&after));
     let (possible, certain) = match comparison {
-        Comparison::Greater | Comparison::AtLeast => (format!("@ >= {before}"), format!("@ >= {after}")),
+        Comparison::Greater | Comparison::AtLeast => {
+            (format!("@ >= {before}"), format!("@ >= {after}"))
+        }
         Comparison::Less | Comparison::AtMost => (format!("@ < {after}"), format!("@ < {before}")),
     };
     let written = quoted(&instant.written());
     let local = format!("{written}.datetime()");
-    let zoned = format!("{}.datetime()", quoted(&format!("{}+00:00", instant.written())));
-    let form = |template: &str, bound: &str| format!("(@.datetime({}) {sign} {bound})", quoted(template));
+    let zoned = format!(
+        "{}.datetime()",
+        quoted(&format!("{}+00:00", instant.written()))
+    );
+    let form =
+        |template: &str, bound: &str| format!("(@.datetime({}) {sign} {bound})", quoted(template));
     let unnamed = |bound: &str| format!("(@.datetime() {sign} {bound})");
 
     let utc = forms(&["HH24:MI", "HH24:MI:SS", "HH24:MI:SS.US"], &["\"Z\""]);
@@ -143,7 +173,9 @@ fn time_of_text(comparison: Comparison, instant: Instant) -> String {
     let plain = forms(&["HH24:MI"], &[""]);
     let plain = plain.iter().map(|template| form(template, &local));
     let offset = forms(&["HH24:MI"], &["TZH:TZM", "TZHTZM", "TZH"]);
-    let offset = offset.into_iter().chain(forms(&["HH24:MI:SS", "HH24:MI:SS.US"], &["TZHTZM"]));
+    let offset = offset
+        .into_iter()
+        .chain(forms(&["HH24:MI:SS", "HH24:MI:SS.US"], &["TZHTZM"]));
     let offset: Vec<String> = offset.map(|template| form(&template, &zoned)).collect();
 
     let read = [
@@ -202,7 +234,11 @@ fn joined(predicates: impl Iterator<Item = String>, operator: &str) -> String {
             [one] => one.clone(),
             many => {
                 let (left, right) = many.split_at(many.len() / 2);
-                format!("({} {operator} {})", half(left, operator), half(right, operator))
+                format!(
+                    "({} {operator} {})",
+                    half(left, operator),
+                    half(right, operator)
+                )
             }
         }
     }

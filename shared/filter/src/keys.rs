@@ -20,7 +20,11 @@ impl Keys {
         while let Some(character) = characters.next() {
             match character {
                 '\\' if at_start && characters.next_if_eq(&'$').is_some() => key.push('$'),
-                '\\' => key.push(characters.next_if(|next| matches!(next, '.' | '\\')).unwrap_or('\\')),
+                '\\' => key.push(
+                    characters
+                        .next_if(|next| matches!(next, '.' | '\\'))
+                        .unwrap_or('\\'),
+                ),
                 '.' => {
                     keys.push(std::mem::take(&mut key));
                     at_start = true;

@@ -23,6 +23,8 @@ mod operands;
 mod own;
 mod parse;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use json::FieldError;
 

@@ -28,7 +28,11 @@ pub(crate) fn bound(json: &str, place: &Place<'_>) -> Result<Bound, FieldError> 
     match read(json, place)? {
         Value::Number(number) => Ok(Bound::Number(number.to_owned())),
         Value::Text(text) => Ok(Instant::parse(&text).map_or(Bound::Text(text), Bound::Instant)),
-        other => Err(expected("a number or a text, such as a date", &other, place)),
+        other => Err(expected(
+            "a number or a text, such as a date",
+            &other,
+            place,
+        )),
     }
 }
 
@@ -57,7 +61,8 @@ pub(crate) fn list<T>(
     match read(json, place)? {
         Value::List(elements) => {
             let elements = elements.iter().enumerate();
-            let read = elements.map(|(index, element)| read_one(element.get(), &place.element(index)));
+            let read =
+                elements.map(|(index, element)| read_one(element.get(), &place.element(index)));
             read.collect()
         }
         other => Err(expected("a list", &other, place)),

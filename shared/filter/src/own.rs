@@ -5,16 +5,17 @@ use json::FieldError;
 use crate::{
     expression::{Expression, Moment, Name, NameTest, Time},
     instant::Instant,
-    place::{Place, Value, read},
     operands::{self, expected},
     parse::{check_depth, unknown},
+    place::{Place, Value, read},
 };
 
 /// What may stand beside the keys of metadata, as messages list it.
 const FIELDS: &str = "$and, $or, $not and the document's own $id, $title, $source, $created_at and $updated_at; \
                       a key of metadata that begins with $ is written with \\ before it";
 /// The operators of these conditions, as messages list them.
-const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $and, $or and $not for it";
+const OPERATORS: &str =
+    "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $and, $or and $not for it";
 
 type Parsed = Result<Expression, FieldError>;
 
@@ -63,10 +64,13 @@ impl Field {
     fn operator(self, operator: &str, json: &str, place: &Place<'_>, depth: usize) -> Parsed {
         if let Some(comparison) = operands::comparison(operator) {
             return Ok(match self {
-                Self::Name(name) => {
-                    Expression::Name(name, NameTest::Compares(comparison, name.text(json, place)?))
+                Self::Name(name) => Expression::Name(
+                    name,
+                    NameTest::Compares(comparison, name.text(json, place)?),
+                ),
+                Self::Time(time) => {
+                    Expression::Time(time, Moment::that(comparison, instant(json, place)?))
                 }
-                Self::Time(time) => Expression::Time(time, Moment::that(comparison, instant(json, place)?)),
             });
         }
         let same_field = |json: &str, place: &Place<'_>| self.condition(json, place, depth + 1);
@@ -77,7 +81,11 @@ impl Field {
             "$nin" => self.one_of(json, place).map(Expression::not),
             "$exists" => {
                 let exists = self.exists();
-                Ok(if operands::truth(json, place)? { exists } else { Expression::not(exists) })
+                Ok(if operands::truth(json, place)? {
+                    exists
+                } else {
+                    Expression::not(exists)
+                })
             }
             "$and" => operands::list(json, place, same_field).map(Expression::All),
             "$or" => operands::list(json, place, same_field).map(Expression::Any),
@@ -88,12 +96,17 @@ impl Field {
 
     fn equals(self, json: &str, place: &Place<'_>) -> Parsed {
         match (self, read(json, place)?) {
-            (Self::Name(Name::Title | Name::Source), Value::Null) => Ok(Expression::not(self.exists())),
+            (Self::Name(Name::Title | Name::Source), Value::Null) => {
+                Ok(Expression::not(self.exists()))
+            }
             (Self::Name(name), _) => {
                 let text = name.text(json, place)?;
                 Ok(Expression::Name(name, NameTest::OneOf(vec![text])))
             }
-            (Self::Time(time), _) => Ok(Expression::Time(time, Moment::exactly(instant(json, place)?))),
+            (Self::Time(time), _) => Ok(Expression::Time(
+                time,
+                Moment::exactly(instant(json, place)?),
+            )),
         }
     }
 
@@ -103,9 +116,8 @@ impl Field {
                 let texts = operands::list(json, place, |json, place| name.text(json, place))?;
                 Ok(Expression::Name(name, NameTest::OneOf(texts)))
             }
-            Self::Time(_) => {
-                operands::list(json, place, |json, place| self.equals(json, place)).map(Expression::Any)
-            }
+            Self::Time(_) => operands::list(json, place, |json, place| self.equals(json, place))
+                .map(Expression::Any),
         }
     }
 
@@ -113,9 +125,10 @@ impl Field {
     fn exists(self) -> Expression {
         match self {
             Self::Name(Name::Id) | Self::Time(_) => Expression::TRUE,
-            Self::Name(Name::Title) => {
-                Expression::not(Expression::Name(Name::Title, NameTest::OneOf(vec![String::new()])))
-            }
+            Self::Name(Name::Title) => Expression::not(Expression::Name(
+                Name::Title,
+                NameTest::OneOf(vec![String::new()]),
+            )),
             Self::Name(Name::Source) => Expression::Name(Name::Source, NameTest::Exists),
         }
     }
@@ -126,7 +139,9 @@ impl Name {
     fn text(self, json: &str, place: &Place<'_>) -> Result<String, FieldError> {
         match read(json, place)? {
             Value::Text(text) => Ok(text),
-            Value::Number(number) if self == Self::Id && !number.contains(['.', 'e', 'E']) => Ok(number.to_owned()),
+            Value::Number(number) if self == Self::Id && !number.contains(['.', 'e', 'E']) => {
+                Ok(number.to_owned())
+            }
             other => Err(expected("a text", &other, place)),
         }
     }

@@ -6,14 +6,15 @@ use serde_json::value::RawValue;
 use crate::{
     Filter,
     expression::{Comparison, Element, Expression, Scalar, Test},
-    place::{Place, Value, read},
     keys::Keys,
     operands::{self, expected},
     own,
+    place::{Place, Value, read},
 };
 
 /// The operators of a condition, as messages list them.
-const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains, $and, $or and $not";
+const OPERATORS: &str =
+    "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains, $and, $or and $not";
 
 type Parsed = Result<Expression, FieldError>;
 
@@ -31,11 +32,22 @@ fn filter_at(json: &str, place: &Place<'_>, depth: usize) -> Parsed {
     let conditions = members.iter().map(|(key, value)| {
         let (json, place) = (value.get(), place.key(key));
         match key.as_str() {
-            "$and" => each(json, &place, |json, place| filter_at(json, place, depth + 1)).map(Expression::All),
-            "$or" => each(json, &place, |json, place| filter_at(json, place, depth + 1)).map(Expression::Any),
+            "$and" => each(json, &place, |json, place| {
+                filter_at(json, place, depth + 1)
+            })
+            .map(Expression::All),
+            "$or" => each(json, &place, |json, place| {
+                filter_at(json, place, depth + 1)
+            })
+            .map(Expression::Any),
             "$not" => filter_at(json, &place, depth + 1).map(Expression::not),
             own if own.starts_with('$') => own::condition(own, json, &place, depth + 1),
-            key => condition(&Keys::default().joined(key, &place)?, json, &place, depth + 1),
+            key => condition(
+                &Keys::default().joined(key, &place)?,
+                json,
+                &place,
+                depth + 1,
+            ),
         }
     });
     conditions.collect::<Result<_, _>>().map(Expression::All)
@@ -68,7 +80,11 @@ const MIXED: &str = "is a key beside operators: the conditions on what is within
 fn operator(keys: &Keys, operator: &str, json: &str, place: &Place<'_>, depth: usize) -> Parsed {
     let on_same_keys = |json: &str, place: &Place<'_>| match read(json, place)? {
         Value::Object(_) => condition(keys, json, place, depth + 1),
-        other => Err(expected("an object of operators or conditions", &other, place)),
+        other => Err(expected(
+            "an object of operators or conditions",
+            &other,
+            place,
+        )),
     };
     if let Some(comparison) = operands::comparison(operator) {
         return compared(keys, comparison, json, place);
@@ -81,10 +97,18 @@ fn operator(keys: &Keys, operator: &str, json: &str, place: &Place<'_>, depth: u
         "$nin" => one_of(keys, json, place).map(Expression::not),
         "$exists" => {
             let exists = metadata(Test::Exists);
-            Ok(if operands::truth(json, place)? { exists } else { Expression::not(exists) })
+            Ok(if operands::truth(json, place)? {
+                exists
+            } else {
+                Expression::not(exists)
+            })
         }
         "$contains" => {
-            let element = operands::scalar(json, place, "one value that the list holds; several are joined by $and")?;
+            let element = operands::scalar(
+                json,
+                place,
+                "one value that the list holds; several are joined by $and",
+            )?;
             Ok(metadata(Test::Holds(vec![Element::Scalar(element)])))
         }
         "$and" => each(json, place, on_same_keys).map(Expression::All),
@@ -104,7 +128,10 @@ pub(crate) fn unknown(word: &str, known: &str) -> String {
 
 fn compared(keys: &Keys, comparison: Comparison, json: &str, place: &Place<'_>) -> Parsed {
     let bound = operands::bound(json, place)?;
-    Ok(Expression::Metadata(keys.clone(), Test::Compares(comparison, bound)))
+    Ok(Expression::Metadata(
+        keys.clone(),
+        Test::Compares(comparison, bound),
+    ))
 }
 
 fn one_of(keys: &Keys, json: &str, place: &Place<'_>) -> Parsed {
@@ -147,12 +174,18 @@ fn within(
     conditions.collect::<Result<_, _>>().map(Expression::All)
 }
 
-fn all_elements(elements: &[&RawValue], place: &Place<'_>, depth: usize) -> Result<Vec<Element>, FieldError> {
+fn all_elements(
+    elements: &[&RawValue],
+    place: &Place<'_>,
+    depth: usize,
+) -> Result<Vec<Element>, FieldError> {
     check_depth(depth, place)?;
     let elements = elements.iter().enumerate().map(|(index, element)| {
         let (json, place) = (element.get(), place.element(index));
         match read(json, &place)? {
-            Value::Object(_) => value(&Keys::default(), json, &place, depth + 1).map(Element::Object),
+            Value::Object(_) => {
+                value(&Keys::default(), json, &place, depth + 1).map(Element::Object)
+            }
             Value::List(elements) => all_elements(&elements, &place, depth + 1).map(Element::List),
             other => Ok(Element::Scalar(scalar(other))),
         }
@@ -185,7 +218,10 @@ pub(crate) fn scalar(value: Value<'_>) -> Scalar {
 
 pub(crate) fn check_depth(depth: usize, place: &Place<'_>) -> Result<(), FieldError> {
     if depth > Filter::MAX_DEPTH {
-        return Err(place.error(format!("is nested deeper than {} levels", Filter::MAX_DEPTH)));
+        return Err(place.error(format!(
+            "is nested deeper than {} levels",
+            Filter::MAX_DEPTH
+        )));
     }
     Ok(())
 }

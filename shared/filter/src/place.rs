@@ -10,7 +10,6 @@ use serde::{
 use serde_json::value::RawValue;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-
 /// The largest exponent of ten of a number, up or down, which is what metadata may hold.
 const MAX_EXPONENT: u32 = 400;
 

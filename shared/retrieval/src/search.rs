@@ -97,7 +97,10 @@ impl Search {
         let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(self.query.as_str())
             .into_iter()
             .unzip();
-        let filter = self.filter.as_ref().map(|filter| filter.compile().to_json());
+        let filter = self
+            .filter
+            .as_ref()
+            .map(|filter| filter.compile().to_json());
         let with_content = self.rerank || self.fields.has("content");
         let statement = Statement::read(concat!(
             "SELECT * FROM ",

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
-use json::{self, FieldError};
 use document_store::Expected;
+use json::{self, FieldError};
 use lambda_http::{
     Request, RequestExt as _,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH},

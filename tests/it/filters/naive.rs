@@ -18,17 +18,23 @@ pub(super) struct Document {
 
 /// Whether the document matches.
 pub(super) fn matches(filter: &Value, document: &Document) -> bool {
-    members(filter).iter().all(|(key, wanted)| match key.as_str() {
-        "$and" => elements(wanted).iter().all(|filter| matches(filter, document)),
-        "$or" => elements(wanted).iter().any(|filter| matches(filter, document)),
-        "$not" => !matches(wanted, document),
-        "$id" => holds(&[&Value::from(document.id.as_str())], wanted),
-        "$title" => title(&document.title, wanted),
-        "$source" => own(wanted, &no_source),
-        "$created_at" => time(document.created_at, wanted),
-        "$updated_at" => time(document.updated_at, wanted),
-        key => holds(&found(&[&document.metadata], key), wanted),
-    })
+    members(filter)
+        .iter()
+        .all(|(key, wanted)| match key.as_str() {
+            "$and" => elements(wanted)
+                .iter()
+                .all(|filter| matches(filter, document)),
+            "$or" => elements(wanted)
+                .iter()
+                .any(|filter| matches(filter, document)),
+            "$not" => !matches(wanted, document),
+            "$id" => holds(&[&Value::from(document.id.as_str())], wanted),
+            "$title" => title(&document.title, wanted),
+            "$source" => own(wanted, &no_source),
+            "$created_at" => time(document.created_at, wanted),
+            "$updated_at" => time(document.updated_at, wanted),
+            key => holds(&found(&[&document.metadata], key), wanted),
+        })
 }
 
 /// Whether what was found is as `wanted`.
@@ -43,16 +49,24 @@ fn holds(found_values: &[&Value], wanted: &Value) -> bool {
                 holds(&found(found_values, key), wanted)
             }
         }),
-        Value::Array(_) => found_values.iter().any(|value| value.as_array().is_some_and(|list| contains(list, wanted))),
+        Value::Array(_) => found_values
+            .iter()
+            .any(|value| value.as_array().is_some_and(|list| contains(list, wanted))),
         scalar => any(&|value| equal(value, scalar)),
     }
 }
 
 fn operator(found_values: &[&Value], operator: &str, wanted: &Value) -> bool {
     let compares = |test: &dyn Fn(Ordering) -> bool| {
-        alone(found_values).into_iter().any(|value| compare(value, wanted).is_some_and(test))
+        alone(found_values)
+            .into_iter()
+            .any(|value| compare(value, wanted).is_some_and(test))
     };
-    let one_of = || elements(wanted).iter().any(|wanted| holds(found_values, wanted));
+    let one_of = || {
+        elements(wanted)
+            .iter()
+            .any(|wanted| holds(found_values, wanted))
+    };
     match operator {
         "$eq" => holds(found_values, wanted),
         "$ne" => !holds(found_values, wanted),
@@ -64,8 +78,12 @@ fn operator(found_values: &[&Value], operator: &str, wanted: &Value) -> bool {
         "$nin" => !one_of(),
         "$exists" => found_values.is_empty() != (*wanted == Value::Bool(true)),
         "$contains" => holds(found_values, &Value::from(vec![wanted.clone()])),
-        "$and" => elements(wanted).iter().all(|wanted| holds(found_values, wanted)),
-        "$or" => elements(wanted).iter().any(|wanted| holds(found_values, wanted)),
+        "$and" => elements(wanted)
+            .iter()
+            .all(|wanted| holds(found_values, wanted)),
+        "$or" => elements(wanted)
+            .iter()
+            .any(|wanted| holds(found_values, wanted)),
         "$not" => !holds(found_values, wanted),
         other => panic!("{other} is no operator"),
     }
@@ -76,10 +94,12 @@ fn contains(list: &[Value], wanted: &Value) -> bool {
     elements(wanted).iter().all(|wanted| {
         list.iter().any(|element| match (element, wanted) {
             (Value::Array(list), Value::Array(_)) => contains(list, wanted),
-            (Value::Object(_), Value::Object(object)) => {
-                object.iter().all(|(key, wanted)| holds(&found(&[element], key), wanted))
+            (Value::Object(_), Value::Object(object)) => object
+                .iter()
+                .all(|(key, wanted)| holds(&found(&[element], key), wanted)),
+            (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => {
+                false
             }
-            (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => false,
             (element, wanted) => equal(element, wanted),
         })
     })
@@ -91,7 +111,10 @@ fn found<'a>(values: &[&'a Value], key: &str) -> Vec<&'a Value> {
     // The characters that stand for a dot and a dollar of the key's own.
     let hidden = key.replace(r"\.", "\u{1}").replace(r"\$", "$");
     for key in hidden.split('.').map(|key| key.replace('\u{1}', ".")) {
-        values = alone(&values).into_iter().filter_map(|value| value.get(&key)).collect();
+        values = alone(&values)
+            .into_iter()
+            .filter_map(|value| value.get(&key))
+            .collect();
     }
     values
 }
@@ -118,7 +141,9 @@ fn equal(one: &Value, other: &Value) -> bool {
 
 fn compare(value: &Value, bound: &Value) -> Option<Ordering> {
     match (value, bound) {
-        (Value::Number(value), Value::Number(bound)) => value.as_f64()?.partial_cmp(&bound.as_f64()?),
+        (Value::Number(value), Value::Number(bound)) => {
+            value.as_f64()?.partial_cmp(&bound.as_f64()?)
+        }
         (Value::String(value), Value::String(bound)) => match instant(bound) {
             Some(bound) => instant(value).map(|value| value.cmp(&bound)),
             None => Some(value.cmp(bound)),
@@ -130,7 +155,12 @@ fn compare(value: &Value, bound: &Value) -> Option<Ordering> {
 /// Microseconds since 1970.
 fn instant(text: &str) -> Option<i64> {
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        return (text.len() == 10).then(|| date.and_hms_opt(0, 0, 0).expect("midnight").and_utc().timestamp_micros());
+        return (text.len() == 10).then(|| {
+            date.and_hms_opt(0, 0, 0)
+                .expect("midnight")
+                .and_utc()
+                .timestamp_micros()
+        });
     }
     let text = text.replace(' ', "T");
     for format in ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"] {
@@ -183,8 +213,12 @@ fn time(milliseconds: i64, wanted: &Value) -> bool {
     own(wanted, &|operator, wanted| match operator {
         "$eq" => ordering(wanted).is_eq(),
         "$ne" => ordering(wanted).is_ne(),
-        "$in" => elements(wanted).iter().any(|wanted| ordering(wanted).is_eq()),
-        "$nin" => elements(wanted).iter().all(|wanted| ordering(wanted).is_ne()),
+        "$in" => elements(wanted)
+            .iter()
+            .any(|wanted| ordering(wanted).is_eq()),
+        "$nin" => elements(wanted)
+            .iter()
+            .all(|wanted| ordering(wanted).is_ne()),
         "$exists" => *wanted == Value::Bool(true),
         _ => compared(operator, ordering(wanted)),
     })
@@ -203,12 +237,16 @@ fn compared(operator: &str, ordering: Ordering) -> bool {
 /// A condition on a field of the document's own: one value, or operators.
 fn own(wanted: &Value, test: &dyn Fn(&str, &Value) -> bool) -> bool {
     match wanted {
-        Value::Object(operators) => operators.iter().all(|(operator, wanted)| match operator.as_str() {
-            "$and" => elements(wanted).iter().all(|wanted| own(wanted, test)),
-            "$or" => elements(wanted).iter().any(|wanted| own(wanted, test)),
-            "$not" => !own(wanted, test),
-            operator => test(operator, wanted),
-        }),
+        Value::Object(operators) => {
+            operators
+                .iter()
+                .all(|(operator, wanted)| match operator.as_str() {
+                    "$and" => elements(wanted).iter().all(|wanted| own(wanted, test)),
+                    "$or" => elements(wanted).iter().any(|wanted| own(wanted, test)),
+                    "$not" => !own(wanted, test),
+                    operator => test(operator, wanted),
+                })
+        }
         value => test("$eq", value),
     }
 }

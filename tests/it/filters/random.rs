@@ -18,7 +18,20 @@ const KEYS: [(&str, &str); 6] = [
     ("\u{e9} \"\\'", "\u{e9} \"\\'"),
 ];
 const TEXTS: [&str; 14] = [
-    "", "a", "b", "10", "1", "2024-01", "\u{1d11e}", "\u{ffee}", "$gt", "\" || true || \"", "a\\b", "true", "null", "2024",
+    "",
+    "a",
+    "b",
+    "10",
+    "1",
+    "2024-01",
+    "\u{1d11e}",
+    "\u{ffee}",
+    "$gt",
+    "\" || true || \"",
+    "a\\b",
+    "true",
+    "null",
+    "2024",
 ];
 const TIMES: [&str; 16] = [
     "2024-01-01",
@@ -80,14 +93,19 @@ pub(super) fn filter() -> impl Strategy<Value = Value> {
 
 fn metadata() -> impl Strategy<Value = Value> {
     let value = scalar().prop_recursive(3, 10, 3, |inner| {
-        prop_oneof![vec(inner.clone(), 0..3).prop_map(Value::from), object(inner)]
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Value::from),
+            object(inner)
+        ]
     });
     object(value)
 }
 
 fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     vec((select(&KEYS[..]), value), 0..4).prop_map(|members| {
-        let members = members.into_iter().map(|((key, _), value)| (key.to_owned(), value));
+        let members = members
+            .into_iter()
+            .map(|((key, _), value)| (key.to_owned(), value));
         Value::Object(members.collect())
     })
 }
@@ -103,13 +121,26 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 fn number() -> impl Strategy<Value = Value> {
-    select(vec![json!(-1), json!(0), json!(0.0), json!(1), json!(1.0), json!(2.5), json!(10), json!(1e30), json!(-1e-30)])
+    select(vec![
+        json!(-1),
+        json!(0),
+        json!(0.0),
+        json!(1),
+        json!(1.0),
+        json!(2.5),
+        json!(10),
+        json!(1e30),
+        json!(-1e-30),
+    ])
 }
 
 /// One key, or several that lead inwards.
 fn key() -> impl Strategy<Value = String> {
     vec(select(&KEYS[..]), 1..4).prop_map(|keys| {
-        keys.into_iter().map(|(_, written)| written).collect::<Vec<_>>().join(".")
+        keys.into_iter()
+            .map(|(_, written)| written)
+            .collect::<Vec<_>>()
+            .join(".")
     })
 }
 
@@ -117,7 +148,11 @@ fn condition() -> impl Strategy<Value = Value> {
     let operator = prop_oneof![
         (select(vec!["$eq", "$ne"]), plain()).boxed(),
         (select(vec!["$gt", "$gte", "$lt", "$lte"]), bound()).boxed(),
-        (select(vec!["$in", "$nin"]), vec(scalar(), 0..4).prop_map(Value::from)).boxed(),
+        (
+            select(vec!["$in", "$nin"]),
+            vec(scalar(), 0..4).prop_map(Value::from)
+        )
+            .boxed(),
         (Just("$exists"), any::<bool>().prop_map(Value::from)).boxed(),
         (Just("$contains"), scalar()).boxed(),
     ];
@@ -170,8 +205,16 @@ fn own_text(
 ) -> BoxedStrategy<Value> {
     let operator = prop_oneof![
         (select(vec!["$eq", "$ne"]), value.clone()).boxed(),
-        (select(vec!["$in", "$nin"]), vec(text.clone(), 0..3).prop_map(Value::from)).boxed(),
-        (select(vec!["$gt", "$gte", "$lt", "$lte"]), text.prop_map(Value::from)).boxed(),
+        (
+            select(vec!["$in", "$nin"]),
+            vec(text.clone(), 0..3).prop_map(Value::from)
+        )
+            .boxed(),
+        (
+            select(vec!["$gt", "$gte", "$lt", "$lte"]),
+            text.prop_map(Value::from)
+        )
+            .boxed(),
         (Just("$exists"), any::<bool>().prop_map(Value::from)).boxed(),
     ];
     own(field, value, operator.boxed())
@@ -180,8 +223,16 @@ fn own_text(
 fn own_time() -> BoxedStrategy<Value> {
     let time = || select(&TIMES[..]).prop_map(Value::from);
     let operator = prop_oneof![
-        (select(vec!["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]), time()).boxed(),
-        (select(vec!["$in", "$nin"]), vec(time(), 0..3).prop_map(Value::from)).boxed(),
+        (
+            select(vec!["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]),
+            time()
+        )
+            .boxed(),
+        (
+            select(vec!["$in", "$nin"]),
+            vec(time(), 0..3).prop_map(Value::from)
+        )
+            .boxed(),
     ];
     prop_oneof![
         own("$created_at", time().boxed(), operator.clone().boxed()),
@@ -197,7 +248,9 @@ fn own(
 ) -> BoxedStrategy<Value> {
     let operators = vec(operator, 1..3).prop_map(|operators| object_of(operators.into_iter()));
     let condition = prop_oneof![1 => value, 3 => operators.clone(), 1 => operators.prop_map(|inner| json!({ "$not": inner }))];
-    condition.prop_map(move |condition| json!({ field: condition })).boxed()
+    condition
+        .prop_map(move |condition| json!({ field: condition }))
+        .boxed()
 }
 
 fn object_of<'a>(members: impl Iterator<Item = (&'a str, Value)>) -> Value {

@@ -37,7 +37,8 @@ impl Fields {
         metadata: Option<Vec<String>>,
     ) -> Result<Self, FieldError> {
         let known = |name: &&String| {
-            Self::NAMES.contains(&name.as_str()) || ["document_id", "chunk"].contains(&name.as_str())
+            Self::NAMES.contains(&name.as_str())
+                || ["document_id", "chunk"].contains(&name.as_str())
         };
         if let Some(unknown) = names.iter().flatten().find(|name| !known(name)) {
             let detail = format!(

@@ -103,13 +103,25 @@ impl SearchRequest {
         let mode = noted(Mode::parse(self.mode.as_deref()), &mut errors);
         let passages = within("passages", self.passages, 1, 1..=Search::MAX_PASSAGES);
         let passages = noted(passages, &mut errors);
-        let expand = noted(within("expand", self.expand, 0, 0..=Search::MAX_EXPAND), &mut errors);
-        let offset = noted(within("offset", self.offset, 0, 0..=Search::MAX_OFFSET), &mut errors);
+        let expand = noted(
+            within("expand", self.expand, 0, 0..=Search::MAX_EXPAND),
+            &mut errors,
+        );
+        let offset = noted(
+            within("offset", self.offset, 0, 0..=Search::MAX_OFFSET),
+            &mut errors,
+        );
         let count = noted(Count::parse(self.count.as_deref()), &mut errors);
-        let filter = self.filter.map(|filter| Filter::parse(filter.get())).transpose();
+        let filter = self
+            .filter
+            .map(|filter| Filter::parse(filter.get()))
+            .transpose();
         let filter = noted(filter, &mut errors);
         let facets = noted(Facets::parse(self.facets.unwrap_or_default()), &mut errors);
-        let fields = noted(Fields::parse(self.fields, self.metadata_fields), &mut errors);
+        let fields = noted(
+            Fields::parse(self.fields, self.metadata_fields),
+            &mut errors,
+        );
         let rerank = self.rerank.unwrap_or_default();
         if let (Some(limit), Some(offset)) = (limit, offset) {
             errors.extend(beyond_reranked(rerank, limit, offset));
@@ -252,7 +264,8 @@ fn noted<T>(outcome: Result<T, FieldError>, errors: &mut Vec<FieldError>) -> Opt
 fn beyond_reranked(rerank: bool, limit: Limit, offset: i32) -> Option<FieldError> {
     let most = Search::RERANKED;
     (rerank && offset > 0 && offset + limit.get() > most).then(|| {
-        let detail = format!("is {offset}; with rerank, offset and limit together are at most {most}");
+        let detail =
+            format!("is {offset}; with rerank, offset and limit together are at most {most}");
         FieldError::new("offset", detail)
     })
 }
