@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::assets::{Cache, Model, download::sha256};
+use crate::{Cache, Model, download::sha256};
 
 /// Lambda's limit on a function and its layers, unpacked, in bytes:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. The functions' own binaries

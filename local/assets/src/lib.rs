@@ -6,28 +6,32 @@
 
 pub(crate) mod download;
 mod environment;
+pub mod layer;
 mod packages;
 mod pins;
+pub mod run;
 mod unpack;
 
-use std::env;
-use std::env::consts::{ARCH, OS};
-use std::ffi::OsString;
-use std::fmt;
-use std::fs::{self, File, Permissions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::str::FromStr;
+use std::{
+    env::{
+        self,
+        consts::{ARCH, OS},
+    },
+    ffi::OsString,
+    fmt,
+    fs::{self, File, Permissions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    str::FromStr,
+};
 
 use anyhow::{Context, bail};
-
-use crate::models;
 use pins::Wheel;
 use unpack::{create_open_folder, unpack};
 
-/// Part of the folder name of a converted model. Raise it when `local::models` writes other files,
+/// Part of the folder name of a converted model. Raise it when `models` writes other files,
 /// so that every cache converts again, and pin the new files in `layer.sha256`.
 const CONVERTER_REVISION: u32 = 5;
 
@@ -70,7 +74,7 @@ impl Cache {
     }
 
     /// Postgres 18.4 with pgvector 0.8.5: the folder that holds `bin/postgres`, `bin/initdb` and
-    /// `bin/psql`, for [`crate::postgres::Postgres`].
+    /// `bin/psql`, for [`servers::postgres::Postgres`].
     pub fn postgres(&self) -> anyhow::Result<PathBuf> {
         let wheel = pins::for_this_machine(pins::POSTGRES)?;
         let key = format!("postgres-18.4-pgvector-0.8.5-{OS}-{ARCH}");
@@ -136,7 +140,7 @@ impl Cache {
     }
 
     /// moto 5.2.5, a server that speaks as AWS's queues and buckets do: the folder with its Python
-    /// packages, for [`crate::aws::Server`].
+    /// packages, for [`servers::aws::Server`].
     pub fn moto(&self) -> anyhow::Result<PathBuf> {
         // Some of the packages are compiled for one version of Python.
         let python = packages::python_version(Command::new("python3"), "moto 5.2.5")?;

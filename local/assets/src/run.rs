@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 ///
 /// # Errors
 /// When it fails, with what it says of that.
-pub(crate) fn run(command: &mut Command) -> Result<String> {
+pub fn run(command: &mut Command) -> Result<String> {
     let name = format!("{command:?}");
     let output = command
         .stdin(Stdio::null())

@@ -9,8 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
-
-use crate::gateway::template::Template;
+use template::Template;
 
 /// The file that marks the workspace and names its functions.
 const TEMPLATE: &str = "template.yaml";

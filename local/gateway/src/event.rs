@@ -10,8 +10,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{HeaderMap, header, http::request::Parts};
 use serde::Serialize;
-
-use super::route::{Parameters, Route};
+use template::{Parameters, Route};
 
 /// The account of the examples in AWS's documentation; no real one is known here.
 const ACCOUNT: &str = "123456789012";

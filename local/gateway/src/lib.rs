@@ -7,6 +7,7 @@
 //!
 //! Where this gateway answers otherwise than AWS, it does so to tell a developer more: see `problem`.
 
+pub mod binaries;
 mod event;
 mod invocation;
 mod log;
@@ -17,13 +18,11 @@ mod queue;
 mod refusal;
 mod requests;
 mod response;
-mod route;
 mod runtime_api;
 mod sandbox;
 mod sandboxes;
 mod serve;
 mod stream;
-pub(crate) mod template;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -34,19 +33,20 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::Value;
+use servers::aws::Resources;
+use template::{Function, Routes, Template};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-pub use self::{invocation::FunctionError, log::Logs, origin::Origin, route::Route};
+pub use template::Route;
+
+pub use self::{invocation::FunctionError, log::Logs, origin::Origin};
 use self::{
     invocation::Outcome,
     log::Log,
     origin::Allowed,
     pool::{Pool, Settings},
     requests::Front,
-    route::Routes,
-    template::{Function, Template},
 };
-use crate::aws::Resources;
 
 /// How long [`Gateway::stop`] waits for clients to read their last answers before it cuts them off. It
 /// is longer than a sandbox may take to end.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use hyper::body::Bytes;
+use template::Function;
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
@@ -17,7 +18,6 @@ use super::{
     log::Log,
     sandbox,
     sandboxes::{Caller, Sandboxes, Verdict},
-    template::Function,
 };
 
 /// How a pool runs its function.

@@ -5,10 +5,11 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
+use servers::aws::{Resources, region};
+use template::EventSource;
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use super::{invocation::Outcome, pool::Pool, requests, template::EventSource};
-use crate::aws::{Resources, region};
+use super::{invocation::Outcome, pool::Pool, requests};
 
 /// How long an empty queue is left alone, and one that does not answer.
 const EMPTY: Duration = Duration::from_millis(250);

@@ -18,6 +18,7 @@ use hyper::{
     header::{ALLOW, EXPECT, HeaderValue},
     http::request::Parts,
 };
+use template::{Match, Routes, decoded};
 use tokio::time::timeout;
 
 use super::{
@@ -27,7 +28,6 @@ use super::{
     pool::Pool,
     problem::Problem,
     response,
-    route::{Match, Routes, decoded},
     stream::ClientBody,
 };
 

@@ -1,15 +1,10 @@
-//! The laptop stack.
+//! The servers of the laptop stack and of the tests, none of which outlives its owner.
+
 mod account;
-pub mod assets;
 pub mod aws;
-pub mod binaries;
-pub mod gateway;
 mod guardian;
-pub mod layer;
-pub mod models;
 pub mod nginx;
 pub mod pooler;
 mod ports;
 pub mod postgres;
-mod run;
 pub mod skip;

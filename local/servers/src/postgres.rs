@@ -8,21 +8,26 @@ mod cluster;
 mod processes;
 mod settings;
 
-use std::fs::File;
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    net::Ipv4Addr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
-
 use cluster::{Cluster, START_PATIENCE, random_name};
 use settings::Purpose;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
-use crate::guardian::{Guardian, Scratch};
-use crate::ports::free_port;
+use crate::{
+    guardian::{Guardian, Scratch},
+    ports::free_port,
+};
 
 /// How long an orderly stop may take; it writes everything in memory to disk.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
@@ -40,7 +45,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// Serves the database in the folder `data`, made on first use, with the programs of `install`
-    /// ([`crate::assets::Cache::postgres`]).
+    /// ([`assets::Cache::postgres`]).
     ///
     /// If a server already runs on that folder, the value is attached to it: it ends with its
     /// owner, not with this value.

@@ -2,19 +2,21 @@
 //!
 //! The first run fetches Postgres into the cache.
 
-use std::env;
-use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    env,
+    fs::{self, Permissions},
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, TcpStream},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use local::assets::Cache;
-use local::postgres::Postgres;
-use local::skip::skipped;
+use assets::Cache;
 use tempfile::TempDir;
+
+use servers::{postgres::Postgres, skip::skipped};
 
 async fn install() -> PathBuf {
     let fetch = || Cache::from_env().and_then(|cache| cache.postgres());

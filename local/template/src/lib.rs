@@ -1,11 +1,13 @@
 //! The functions and routes of a SAM template.
 
+mod route;
+
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Map, Value};
 
-use super::route::Route;
+pub use self::route::{Match, Parameters, Route, Routes, decoded};
 
 /// Lambda's time limit, in seconds, for a function whose template names none.
 const DEFAULT_TIMEOUT: u64 = 3;
@@ -19,59 +21,62 @@ const DEFAULT_BATCH: u64 = 10;
 
 /// What the laptop needs of a template.
 #[derive(Debug)]
-pub(crate) struct Template {
-    pub(crate) functions: Vec<Function>,
-    pub(crate) routes: Vec<Route>,
-    pub(crate) queues: Vec<Queue>,
+pub struct Template {
+    /// Its functions.
+    pub functions: Vec<Function>,
+    /// Its routes, and those of functions' own URLs.
+    pub routes: Vec<Route>,
+    /// Its queues.
+    pub queues: Vec<Queue>,
     /// The logical ids of the buckets.
-    pub(crate) buckets: Vec<String>,
+    pub buckets: Vec<String>,
 }
 
 /// One `AWS::SQS::Queue`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Queue {
+pub struct Queue {
     /// The logical id of the resource.
-    pub(crate) resource: String,
+    pub resource: String,
     /// How long a received message is hidden.
-    pub(crate) visibility: Duration,
+    pub visibility: Duration,
     /// The logical id of the dead-letter queue, and how often a message is received before it goes there.
-    pub(crate) redrive: Option<(String, u64)>,
+    pub redrive: Option<(String, u64)>,
 }
 
 /// A queue whose messages a function is invoked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EventSource {
+pub struct EventSource {
     /// The logical id of the queue.
-    pub(crate) queue: String,
+    pub queue: String,
     /// The most messages of an invocation.
-    pub(crate) batch: u64,
+    pub batch: u64,
     /// The most invocations at a time.
-    pub(crate) most: Option<u64>,
+    pub most: Option<u64>,
     /// Whether the function names the messages that failed.
-    pub(crate) reports_failures: bool,
+    pub reports_failures: bool,
 }
 
 /// One `AWS::Serverless::Function`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Function {
+pub struct Function {
     /// The logical id of the resource, such as `SearchFunction`.
-    pub(crate) resource: String,
+    pub resource: String,
     /// The cargo binary, such as `search`; the function's name on the laptop.
-    pub(crate) binary: String,
+    pub binary: String,
     /// How long one invocation may take.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// In MB. Only told to the function, not enforced.
-    pub(crate) memory: u64,
+    pub memory: u64,
     /// `Text` or `JSON`.
-    pub(crate) log_format: String,
+    pub log_format: String,
     /// The queue that invokes it.
-    pub(crate) source: Option<EventSource>,
+    pub source: Option<EventSource>,
 }
 
 impl Template {
     /// Reads a template; the tags of `CloudFormation` (`!Ref`, `!Sub`, `!If`) are skipped, except that a
     /// number may be a `!Ref` to a parameter with a default.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the template {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("in the template {}", path.display()))

@@ -35,23 +35,29 @@ enum Segment {
 }
 
 /// Path parameters in the order of the path.
-pub(super) type Parameters = Vec<(String, String)>;
+pub type Parameters = Vec<(String, String)>;
 
 /// What the routes say of a request.
 #[derive(Debug)]
-pub(super) enum Match<'a> {
+pub enum Match<'a> {
+    /// The route, and the parameters of the path.
     Found(&'a Route, Parameters),
     /// The path is known with these other methods.
     OtherMethods(Vec<&'a str>),
+    /// No route has this path.
     Unknown,
 }
 
 /// All routes, most specific first.
 #[derive(Debug)]
-pub(super) struct Routes(Vec<Route>);
+pub struct Routes(Vec<Route>);
 
 impl Route {
-    pub(super) fn new(method: &str, path: &str, function: &str) -> anyhow::Result<Self> {
+    /// The route of a method and a path, `/documents/{id}`, to a function.
+    ///
+    /// # Errors
+    /// When the path is not one of a route.
+    pub fn new(method: &str, path: &str, function: &str) -> anyhow::Result<Self> {
         let method = match method.to_uppercase().as_str() {
             "*" | "X-AMAZON-APIGATEWAY-ANY-METHOD" => "ANY".to_owned(),
             method => method.to_owned(),
@@ -84,7 +90,7 @@ impl Route {
 
     /// The route of a function's own URL. On AWS it has a host of its own and takes every path; here it
     /// is the path that bears the function's name.
-    pub(super) fn of_url(function: &str) -> anyhow::Result<Self> {
+    pub fn of_url(function: &str) -> anyhow::Result<Self> {
         Ok(Self {
             key: "$default".to_owned(),
             ..Self::new("ANY", &format!("/{function}"), function)?
@@ -92,7 +98,8 @@ impl Route {
     }
 
     /// The route key of API Gateway, such as `GET /documents/{id}`.
-    pub(super) fn key(&self) -> &str {
+    #[must_use]
+    pub fn key(&self) -> &str {
         &self.key
     }
 
@@ -101,7 +108,8 @@ impl Route {
     }
 
     /// Whether this is a function's own URL.
-    pub(super) fn is_url(&self) -> bool {
+    #[must_use]
+    pub fn is_url(&self) -> bool {
         self.key == "$default" && !self.is_default()
     }
 
@@ -135,7 +143,9 @@ impl Route {
 }
 
 impl Routes {
-    pub(super) fn new(mut routes: Vec<Route>) -> Self {
+    /// Puts the most specific routes first.
+    #[must_use]
+    pub fn new(mut routes: Vec<Route>) -> Self {
         // API Gateway prefers a full match to a greedy one, both to `$default`, and a method to ANY.
         routes.sort_by(|one, other| {
             let order = |route: &Route| {
@@ -152,13 +162,16 @@ impl Routes {
         Self(routes)
     }
 
-    pub(super) fn all(&self) -> &[Route] {
+    /// All routes, the most specific first.
+    #[must_use]
+    pub fn all(&self) -> &[Route] {
         &self.0
     }
 
     /// Finds the route of a request by its method and its decoded path. A slash too many at its end does no
     /// harm; API Gateway has no routes that end so.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Match<'_> {
+    #[must_use]
+    pub fn find(&self, method: &Method, path: &str) -> Match<'_> {
         match (self.matching(method, path), path.strip_suffix('/')) {
             (Match::Unknown, Some(shorter)) => self.matching(method, shorter),
             (found, _) => found,
@@ -166,7 +179,8 @@ impl Routes {
     }
 
     /// The methods that a decoded path takes.
-    pub(super) fn methods(&self, path: &str) -> Vec<&str> {
+    #[must_use]
+    pub fn methods(&self, path: &str) -> Vec<&str> {
         // No route takes a method of this name but those that take any.
         match self.find(&Method::CONNECT, path) {
             Match::Found(..) => vec!["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
@@ -196,7 +210,8 @@ impl Routes {
 }
 
 /// Percent-decodes; `None` if an escape is none, or the bytes are not UTF-8.
-pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
+#[must_use]
+pub fn decoded(text: &str) -> Option<Cow<'_, str>> {
     let mut escapes = text.split('%').skip(1);
     let are_whole = escapes.all(|escape| {
         let digits = escape.as_bytes().get(..2);

@@ -4,9 +4,9 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use hyper::Request;
 use serde_json::{Value, json};
+use template::{Match, Routes, decoded};
 
 use super::*;
-use crate::gateway::route::{Match, Routes, decoded};
 
 fn event(request: Request<&[u8]>) -> Value {
     let paths = [("GET", "/documents/{id+}"), ("POST", "/search")];

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use local::gateway::{Gateway, Logs, Options, STALL};
+use gateway::{Gateway, Logs, Options, STALL};
 use serde_json::json;
 
 use crate::harness::{FUNCTION, Harness, PATIENCE, arrived, eventually, is_alive, kill};

@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use local::gateway::{Gateway, Logs, Options, STALL};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use gateway::{Gateway, Logs, Options, STALL};
 
 /// Longer than anything here takes, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -104,7 +105,7 @@ pub(crate) fn examples() -> PathBuf {
     let examples = folder.join("examples");
     assert!(
         examples.join(FUNCTION).is_file(),
-        "no {FUNCTION} in {}: run `cargo build -p local --examples`, or all tests of the package",
+        "no {FUNCTION} in {}: run `cargo build -p gateway --examples`, or all tests of the package",
         examples.display()
     );
     examples

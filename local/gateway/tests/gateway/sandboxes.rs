@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::TcpStream, time::Duration};
 
 use futures_util::future::join_all;
-use local::gateway::FunctionError;
+use gateway::FunctionError;
 use serde_json::json;
 
 use crate::harness::{FUNCTION, Harness, eventually, examples, is_alive};

@@ -1,7 +1,8 @@
 //! Models of a few thousand weights, in the formats of the real ones.
 
-use crate::models::encoder::Shape;
 use safetensors::{Dtype, tensor::TensorView};
+
+use crate::encoder::Shape;
 
 pub(super) const TINY: Shape = Shape {
     hidden: 32,

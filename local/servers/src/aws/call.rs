@@ -19,7 +19,8 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 
 /// The region that the functions are told.
-pub(crate) fn region() -> String {
+#[must_use]
+pub fn region() -> String {
     env::var("AWS_REGION").unwrap_or_else(|_| "eu-west-1".to_owned())
 }
 

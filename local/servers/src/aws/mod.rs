@@ -6,22 +6,21 @@
 
 mod call;
 
-use std::fs::File;
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    net::Ipv4Addr,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::time::sleep;
+use template::{Queue, Template};
+use tokio::{net::TcpStream, time::sleep};
 
-use crate::gateway::template::{Queue, Template};
-use crate::guardian::Guardian;
-use crate::ports::free_port;
-
-pub(crate) use self::call::region;
+pub use self::call::region;
+use crate::{guardian::Guardian, ports::free_port};
 
 /// The account of moto's server.
 const ACCOUNT: &str = "123456789012";
@@ -63,7 +62,7 @@ impl Server {
         free_port()
     }
 
-    /// Starts the server of `install` ([`crate::assets::Cache::moto`]) on `port`, and waits until it answers.
+    /// Starts the server of `install` ([`assets::Cache::moto`]) on `port`, and waits until it answers.
     ///
     /// # Errors
     /// What it said if it ended instead.
@@ -227,7 +226,7 @@ impl Resources {
     }
 
     /// Deletes messages that were received, named by their receipt handles.
-    pub(crate) async fn delete(&self, resource: &str, receipts: &[&str]) -> anyhow::Result<()> {
+    pub async fn delete(&self, resource: &str, receipts: &[&str]) -> anyhow::Result<()> {
         let entries: Vec<Value> = (0..)
             .zip(receipts)
             .map(

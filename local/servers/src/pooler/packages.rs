@@ -9,8 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-
-use crate::{assets::Cache, run::run};
+use assets::{Cache, run::run};
 
 /// The keys of Debian's archive on every Debian; apt checks the packages against them, which no hash
 /// in this file could do for a release that is still corrected.

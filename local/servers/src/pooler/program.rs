@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use assets::run::run;
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use super::packages::{self, Unpacked};
-use crate::run::run;
 
 /// The first version that keeps its clients' named statements apart.
 const REMEMBERING: (u32, u32) = (1, 21);
