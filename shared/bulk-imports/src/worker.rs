@@ -1,4 +1,4 @@
-//! Whoever works on imports.
+//! The context of a worker.
 
 use database::Database;
 use document_store::Prepared;
@@ -6,22 +6,22 @@ use futures_util::future::BoxFuture;
 
 use super::Imports;
 
-/// Chunks and embeds documents; where an error's causes go is the log.
+/// Chunks and embeds documents. Causes of its errors are only logged.
 pub type Embed =
     dyn Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>> + Send + Sync;
 
-/// An error of the embedding.
+/// An error of embedding.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whoever works on imports, and with what.
+/// A worker and its resources.
 pub struct Worker<'a> {
-    /// Its name, which no other worker has: that of its invocation.
+    /// Its unique name: the request id of its invocation.
     pub name: &'a str,
-    /// Where documents and the state of imports are.
+    /// The database of documents and import state.
     pub database: &'a Database,
-    /// The queue and the objects.
+    /// Queue and object store.
     pub imports: &'a Imports,
-    /// The recipe of the embeddings.
+    /// The embedding recipe.
     pub recipe: &'a str,
     /// Chunks and embeds documents.
     pub embed: &'a Embed,
