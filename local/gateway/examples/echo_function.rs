@@ -1,6 +1,6 @@
-//! A function for the gateway's tests: it does what the query of a request tells it to, else it echoes the
-//! request. With `arrive` it leaves a file named after its process in that folder, and with `together` it
-//! waits until there are so many. With the variable `STREAMING` it answers with streams, with `BREAK_INIT` it does not start.
+//! A function for the gateway's tests: the request's query selects what it does; by default it echoes the
+//! request. With `arrive` it leaves a file named after its process in that folder; with `together` it waits
+//! until there are that many. With the variable `STREAMING` it streams its responses; with `BREAK_INIT` it fails to start.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
         let _ = writeln!(std::io::stderr(), "the test told me not to start");
         exit(3);
     }
-    // The gateway's tests see by the file this leaves that SIGTERM came.
+    // The tests see by this file that SIGTERM arrived.
     lambda_runtime::spawn_graceful_shutdown_handler(|| async {
         if let Some(folder) = std::env::var_os("GOODBYE_FOLDER") {
             let _ = File::create(Path::new(&folder).join(std::process::id().to_string()));
@@ -90,8 +90,8 @@ fn echo(request: &Request) -> Value {
     })
 }
 
-/// Streams `count` chunks of `size` bytes, one every `every` milliseconds, and notes each in the file
-/// `progress`; after the first it waits until there is a file `until`, and after `die` chunks it exits.
+/// Streams `count` chunks of `size` bytes, one every `every` milliseconds, and records each in the file
+/// `progress`; after the first it waits for the file `until`, and after `die` chunks it exits.
 async fn stream(request: Request) -> Result<Response<streaming::Body>, Error> {
     let query = query(&request);
     let number = |name: &str, default: usize| match query.get(name) {

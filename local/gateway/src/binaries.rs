@@ -1,4 +1,4 @@
-//! The function binaries that a gateway runs: where the workspace is, and how they are built.
+//! Builds the function binaries that a gateway runs.
 
 use std::{
     collections::BTreeMap,
@@ -11,12 +11,12 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use template::Template;
 
-/// The file that marks the workspace and names its functions.
+/// Marks the workspace and lists its functions.
 const TEMPLATE: &str = "template.yaml";
-/// Names a folder of ready binaries to use instead of building them.
+/// A folder of built binaries; set, nothing is built.
 const READY_BINARIES: &str = "RAPPEL_BINARIES";
 
-/// How cargo is to build.
+/// A cargo profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
     /// What `cargo build` and `cargo test` use.
@@ -25,13 +25,13 @@ pub enum Profile {
     Release,
 }
 
-/// The folder that holds `template.yaml`: the current one or one above it, else the workspace this
-/// program was compiled in.
+/// The folder that holds `template.yaml`: the current one or one of its ancestors, else the workspace
+/// this program was compiled in.
 ///
 /// # Errors
 /// Neither has a template.
 pub fn workspace() -> anyhow::Result<PathBuf> {
-    let here = std::env::current_dir().context("the current folder is gone")?;
+    let here = std::env::current_dir().context("cannot read the current folder")?;
     let compiled = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = here
         .ancestors()
@@ -40,31 +40,31 @@ pub fn workspace() -> anyhow::Result<PathBuf> {
     let folder = folder.with_context(|| {
         let (here, compiled) = (here.display(), compiled.display());
         format!(
-            "no {TEMPLATE} in {here}, in {compiled} or above them: run this within the workspace"
+            "no {TEMPLATE} in {here}, in {compiled} or above them: run this inside the workspace"
         )
     })?;
     Ok(folder.to_owned())
 }
 
-/// Builds every function of the workspace's template and returns the folder with the executables. A
-/// process builds each profile once; later calls, also from other threads, get the same folder.
+/// Builds every function of the template and returns the folder of the executables. A process builds each
+/// profile once; later calls, also from other threads, return the same folder.
 ///
 /// If `RAPPEL_BINARIES` is set, nothing is built and its folder is returned.
 ///
 /// # Errors
-/// cargo is missing or fails, or a function of the template has no binary afterwards.
+/// cargo is missing or fails, or a function of the template has no binary.
 pub fn build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     static BUILT: Mutex<BTreeMap<(PathBuf, Profile), PathBuf>> = Mutex::new(BTreeMap::new());
 
     if let Some(ready) = std::env::var_os(READY_BINARIES).map(PathBuf::from) {
         ensure!(
             ready.is_dir(),
-            "{READY_BINARIES} names {}, which is no folder",
+            "{READY_BINARIES} is {}, which is not a folder",
             ready.display()
         );
         return Ok(ready);
     }
-    // Held while cargo runs: who comes second waits for the result.
+    // Held while cargo runs, so that a second caller waits for the result.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (workspace.to_owned(), profile);
     if let Some(folder) = built.get(&key) {
@@ -77,8 +77,8 @@ pub fn build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
 
 fn cargo_build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     let template = Template::read(&workspace.join(TEMPLATE))?;
-    // All members, and not one package after the other: what `cargo run` or `cargo test` compiled for
-    // all of them is used again only if the same set resolves the same features.
+    // All members at once: only with the same set of packages, and so of features, does cargo reuse what
+    // `cargo run` or `cargo test` compiled.
     let mut command = cargo(workspace);
     command
         .args(["build", "--workspace", "--bins"])
@@ -106,8 +106,8 @@ fn cargo_build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
         if !binary.is_file() {
             let (name, resource) = (&function.binary, &function.resource);
             bail!(
-                "`cargo build` made no {}: `{resource}` in {TEMPLATE} names the binary `{name}`, which must \
-                 be one of the workspace's members",
+                "`cargo build` did not produce {}: `{resource}` in {TEMPLATE} names the binary `{name}`, which must \
+                 be a member of the workspace",
                 binary.display()
             );
         }
@@ -115,7 +115,7 @@ fn cargo_build(workspace: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The folder that cargo builds in, as its configuration and environment say.
+/// Cargo's target directory.
 fn target_directory(workspace: &Path) -> anyhow::Result<PathBuf> {
     let mut command = cargo(workspace);
     command.args([
@@ -134,21 +134,21 @@ fn target_directory(workspace: &Path) -> anyhow::Result<PathBuf> {
         "`cargo metadata` failed in {}",
         workspace.display()
     );
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("`cargo metadata` printed no JSON")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)
+        .context("the output of `cargo metadata` is not JSON")?;
     let folder = metadata["target_directory"].as_str();
     folder
         .map(PathBuf::from)
-        .context("`cargo metadata` names no target_directory")
+        .context("the output of `cargo metadata` has no target_directory")
 }
 
 fn cargo(workspace: &Path) -> Command {
-    // Under cargo, CARGO is the very one that runs us.
+    // Under cargo, CARGO is the cargo that runs us.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace);
     // `cargo run` and `cargo test` describe the package that they run in the environment. Build scripts
-    // that watch these variables (that of `ring` does) would run again, and what depends on them would
-    // be compiled anew, at every change between a build from here and one from the terminal.
+    // that watch these variables, as `ring`'s does, would run again and recompile its dependents whenever
+    // builds from here and from the terminal alternate.
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
         if [
@@ -189,7 +189,7 @@ edition = "2024"
     }
 
     #[test]
-    fn builds_what_the_template_names() {
+    fn builds_the_binaries_of_the_template() {
         if std::env::var_os(READY_BINARIES).is_some() {
             let _ = writeln!(
                 io::stderr(),

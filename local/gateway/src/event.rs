@@ -12,9 +12,9 @@ use hyper::{HeaderMap, header, http::request::Parts};
 use serde::Serialize;
 use template::{Parameters, Route};
 
-/// The account of the examples in AWS's documentation; no real one is known here.
+/// The account id of the examples in AWS' documentation.
 const ACCOUNT: &str = "123456789012";
-/// Headers that speak of a connection and not of a request.
+/// Hop-by-hop headers.
 const CONNECTION_HEADERS: [&str; 5] = [
     "connection",
     "keep-alive",
@@ -23,11 +23,11 @@ const CONNECTION_HEADERS: [&str; 5] = [
     "upgrade",
 ];
 
-/// A request with all that its event tells.
+/// A request with everything its event needs.
 pub(super) struct Received<'a> {
     pub(super) id: &'a str,
     pub(super) parts: &'a Parts,
-    /// The path as the route's kind of API passes it on.
+    /// The path in the form of the route's kind of API.
     pub(super) path: &'a str,
     pub(super) body: &'a [u8],
     pub(super) peer: IpAddr,
@@ -38,7 +38,7 @@ pub(super) struct Received<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Event<'a> {
+struct HttpEvent<'a> {
     version: &'static str,
     route_key: &'a str,
     raw_path: &'a str,
@@ -82,13 +82,13 @@ struct Http<'a> {
 }
 
 impl Received<'_> {
-    /// The event as JSON.
+    /// Serializes the event.
     pub(super) fn to_event(&self) -> serde_json::Result<Vec<u8>> {
         let headers = &self.parts.headers;
         let key = self.route.key();
         let query = self.parts.uri.query().unwrap_or_default();
         let (body, is_base64_encoded) = body(headers, self.body);
-        let event = Event {
+        let event = HttpEvent {
             version: "2.0",
             route_key: key,
             raw_path: self.path,
@@ -134,8 +134,8 @@ impl Received<'_> {
         }
     }
 
-    /// The request's headers, those of one name joined, and those that API Gateway adds. Cookies have a
-    /// field of their own.
+    /// The request's headers with those that API Gateway adds; repeated headers are joined. Cookies have
+    /// a separate field.
     fn event_headers(&self) -> BTreeMap<&str, Cow<'_, str>> {
         let headers = &self.parts.headers;
         let kept = headers.iter().filter(|(name, _)| {
@@ -158,7 +158,7 @@ impl Received<'_> {
     }
 }
 
-/// Pairs by name, the values of one name joined with commas in their order.
+/// Joins the values of each name with commas, in order.
 fn joined<'a, N: Ord>(pairs: impl Iterator<Item = (N, Cow<'a, str>)>) -> BTreeMap<N, Cow<'a, str>> {
     let mut all = BTreeMap::<N, Cow<'a, str>>::new();
     for (name, value) in pairs {
@@ -182,8 +182,8 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     cookies
 }
 
-/// The body's text and whether that is base64. Text that is not UTF-8 cannot be in JSON, so it is sent as
-/// binary whatever its type says.
+/// The body as text, and whether it is base64. Text that is not UTF-8 does not fit in JSON, so it is sent as
+/// binary whatever its content type.
 fn body<'a>(headers: &HeaderMap, body: &'a [u8]) -> (Option<Cow<'a, str>>, bool) {
     if body.is_empty() {
         return (None, false);
@@ -194,7 +194,7 @@ fn body<'a>(headers: &HeaderMap, body: &'a [u8]) -> (Option<Cow<'a, str>>, bool)
     }
 }
 
-/// Whether API Gateway sends a body of this content type as it is; a missing type counts as binary.
+/// Whether API Gateway sends a body of this content type as text; without a type it counts as binary.
 fn is_text(headers: &HeaderMap) -> bool {
     let value = headers
         .get(header::CONTENT_TYPE)
@@ -216,9 +216,9 @@ fn is_text(headers: &HeaderMap) -> bool {
         .contains(&essence.as_str())
 }
 
-/// The time as in access logs, such as `12/Mar/2020:19:03:58 +0000`.
+/// The time in the format of access logs: `12/Mar/2020:19:03:58 +0000`.
 fn common_log_time(time: SystemTime) -> String {
-    // The HTTP date has the same parts at fixed places: `Thu, 12 Mar 2020 19:03:58 GMT`.
+    // An HTTP date has the same parts at fixed offsets: `Thu, 12 Mar 2020 19:03:58 GMT`.
     let date = httpdate::fmt_http_date(time);
     format!(
         "{}/{}/{}:{} +0000",

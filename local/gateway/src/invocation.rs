@@ -1,4 +1,4 @@
-//! An event on its way to a sandbox, and what comes back.
+//! An invocation on its way to a sandbox, and its outcome.
 
 use std::{error::Error, fmt};
 
@@ -7,29 +7,29 @@ use tokio::sync::oneshot;
 
 use super::stream::FunctionStream;
 
-/// What became of an invocation.
+/// The outcome of an invocation.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// The JSON that the function returned.
+    /// The returned JSON.
     Response(Bytes),
-    /// The response that the function has begun to stream.
+    /// A streamed response.
     Stream(Response<FunctionStream>),
     Failed(FunctionError),
 }
 
-/// Why an invocation has no response.
+/// Why an invocation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionError {
     /// The function's binary.
     pub function: String,
-    /// As the function reported it, or Lambda's word for it, such as `Runtime.ExitError`.
+    /// As the function reported it, or Lambda's own, such as `Runtime.ExitError`.
     pub error_type: String,
     /// What happened.
     pub error_message: String,
     pub(super) kind: ErrorKind,
 }
 
-/// Which answer an error calls for.
+/// Selects the status of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorKind {
     Failed,
@@ -37,7 +37,7 @@ pub(super) enum ErrorKind {
     Busy,
 }
 
-/// An event with its deadline, as a sandbox gets it.
+/// An event with its deadline, as delivered to a sandbox.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) id: String,
@@ -46,7 +46,7 @@ pub(super) struct Event {
     pub(super) deadline: u128,
 }
 
-/// An event for which no sandbox has begun to work.
+/// An invocation that no sandbox has started.
 #[derive(Debug)]
 pub(super) struct Invocation {
     pub(super) id: String,
@@ -64,7 +64,7 @@ impl fmt::Display for FunctionError {
         } = self;
         write!(
             formatter,
-            "Function `{function}` has no answer ({error_type}): {error_message}."
+            "Function `{function}` failed ({error_type}): {error_message}."
         )
     }
 }

@@ -1,11 +1,11 @@
-//! API Gateway (HTTP API) and Lambda on a laptop: every route of the SAM template, answered by the real
+//! API Gateway (HTTP API) and Lambda on a laptop: serves every route of the SAM template with the real
 //! function binaries through the real Lambda Runtime API.
 //!
-//! A request travels `serve` (a connection) → `requests` (route, body, event) → `pool` (a sandbox for it)
-//! → `runtime_api` (the sandbox fetches the event and posts the answer) → `response` or `stream` (HTTP again).
-//! `sandbox` starts, watches and ends the process behind it. A message of a queue comes from `queue` to `pool`.
+//! A request passes `serve` (connection) → `requests` (route, body, event) → `pool` (choice of a sandbox)
+//! → `runtime_api` (the sandbox fetches the event and posts the response) → `response` or `stream` (HTTP).
+//! `sandbox` starts, watches and ends a process. Messages of a queue go from `queue` to `pool`.
 //!
-//! Where this gateway answers otherwise than AWS, it does so to tell a developer more: see `problem`.
+//! Where this gateway differs from AWS, it gives a developer more information: see `problem`.
 
 pub mod binaries;
 mod event;
@@ -45,67 +45,66 @@ use self::{
     log::Log,
     origin::Allowed,
     pool::{Pool, Settings},
-    requests::Front,
+    requests::Api,
 };
 
-/// How long [`Gateway::stop`] waits for clients to read their last answers before it cuts them off. It
-/// is longer than a sandbox may take to end.
+/// How long [`Gateway::stop`] waits for clients to read their last responses before it disconnects them:
+/// longer than a sandbox may take to exit.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
 
-/// The usual limit on a request that stalls: that of API Gateway on a whole integration, 30 seconds.
+/// The default limit on a stalled request: API Gateway's limit on a whole integration, 30 seconds.
 pub const STALL: Duration = Duration::from_secs(30);
 
-/// What a gateway serves, and with what.
+/// Settings of a gateway.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The SAM template, the one list of routes and functions.
+    /// The SAM template, which lists routes and functions.
     pub template: PathBuf,
-    /// The folder with the executables, each `<Binary>` as cargo names it or `<Resource>/bootstrap` as
+    /// The folder of the executables, each `<Binary>` as cargo names it or `<Resource>/bootstrap` as
     /// `sam build` does.
     pub binaries: PathBuf,
-    /// Environment variables of every sandbox, on top of the gateway's own environment and of what
-    /// Lambda sets.
+    /// Environment variables of every sandbox, in addition to the gateway's own and to those that Lambda
+    /// sets.
     pub environment: Vec<(String, String)>,
-    /// Where to listen; port 0 takes any free port.
+    /// The address to listen on; port 0 takes any free port.
     pub address: SocketAddr,
-    /// Web pages of other machines that may send requests, besides those of this machine.
+    /// Origins of other hosts whose pages may send requests.
     pub allow_origins: Vec<Origin>,
-    /// How long a request may stall before it is given up; [`STALL`] is usual.
+    /// Time without data after which a request is aborted; [`STALL`] is the default.
     pub stall: Duration,
-    /// The most sandboxes one function may have at once; at least 1.
+    /// Maximum number of sandboxes per function, at least 1.
     pub max_sandboxes: usize,
-    /// How long a sandbox may be idle before it is ended.
+    /// Idle time after which a sandbox is ended.
     pub idle: Duration,
-    /// Where the output of the sandboxes and the gateway's own messages go.
+    /// Where the sandboxes' output and the gateway's messages go.
     pub logs: Logs,
-    /// Where the template's queues are; without them no function is invoked by a queue. They need not be
-    /// there yet.
+    /// Where the template's queues are; `None` polls no queue. They need not exist yet.
     pub resources: Option<Resources>,
 }
 
-/// What a function returned to [`Gateway::invoke`].
+/// The result of [`Gateway::invoke`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Invocation {
-    /// The returned JSON. The body of a streamed response is a JSON string.
+pub struct InvokeResponse {
+    /// The returned JSON. A streamed body is a JSON string.
     pub payload: Value,
 }
 
-/// A running gateway. Dropping it ends its sandboxes too, but only [`Gateway::stop`] waits for that.
+/// A running gateway. Dropping it also ends its sandboxes, but only [`Gateway::stop`] waits for that.
 #[derive(Debug)]
 pub struct Gateway {
     address: SocketAddr,
-    front: Arc<Front>,
-    /// Every sandbox and every connection watches this; they end when it is sent to or dropped.
+    api: Arc<Api>,
+    /// Watched by every sandbox and connection; they end when it is sent to or dropped.
     stop: watch::Sender<()>,
-    /// The tasks that accept connections and poll queues; dropping them closes the port and all connections.
+    /// Tasks that accept connections and poll queues; dropping them closes the port and all connections.
     server: JoinSet<()>,
 }
 
 impl Gateway {
-    /// Reads the template, finds the binaries and listens. No sandbox is started before its first request.
+    /// Reads the template, finds the binaries and listens. Sandboxes start on demand.
     ///
     /// # Errors
-    /// An unreadable template, a missing binary, or an address that is taken.
+    /// An unreadable template, a missing binary, or an address in use.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let template = Template::read(&options.template)?;
         let log = Log::open(&options.logs)?;
@@ -121,7 +120,7 @@ impl Gateway {
 
         let (stop, stopped) = watch::channel(());
         let pools = pools(&template, &options, &log, &stopped)?;
-        let front = Arc::new(Front {
+        let api = Arc::new(Api {
             routes: Routes::new(template.routes),
             pools,
             allowed: Allowed {
@@ -133,7 +132,7 @@ impl Gateway {
 
         let mut server = JoinSet::new();
         if let Some(resources) = &options.resources {
-            for pool in &front.pools {
+            for pool in &api.pools {
                 poll(
                     &mut server,
                     pool,
@@ -143,20 +142,20 @@ impl Gateway {
                 );
             }
         }
-        let answering = Arc::clone(&front);
+        let answering = Arc::clone(&api);
         let answer = move |request, peer: SocketAddr| {
             requests::answer(Arc::clone(&answering), request, peer)
         };
         server.spawn(serve::serve(listener, Some(options.stall), answer, stopped));
         Ok(Self {
             address,
-            front,
+            api,
             stop,
             server,
         })
     }
 
-    /// The address to send requests to, such as `http://127.0.0.1:8080`, without a slash at its end.
+    /// The base URL, such as `http://127.0.0.1:8080`, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         let unspecified = self.address.ip().is_unspecified();
@@ -168,46 +167,46 @@ impl Gateway {
         format!("http://{}", SocketAddr::new(ip, self.address.port()))
     }
 
-    /// The routes of the template, most specific first.
+    /// The routes, most specific first.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
-        self.front.routes.all()
+        self.api.routes.all()
     }
 
-    /// Sends a raw event through a sandbox, for a function named by its binary or its template resource.
+    /// Invokes a function, given by its binary or its template resource, with a raw event.
     ///
     /// # Errors
-    /// [`FunctionError`] (to be found by `downcast_ref`) if the function failed, died, missed its deadline
-    /// or had no sandbox free; another error if no function has that name.
-    pub async fn invoke(&self, function: &str, event: Value) -> anyhow::Result<Invocation> {
-        let pool = self.front.pool(function).with_context(|| {
+    /// [`FunctionError`] (see `downcast_ref`) if the function failed, died, missed its deadline or had no free
+    /// sandbox; another error if there is no such function.
+    pub async fn invoke(&self, function: &str, event: Value) -> anyhow::Result<InvokeResponse> {
+        let pool = self.api.pool(function).with_context(|| {
             let names: Vec<_> = self
-                .front
+                .api
                 .pools
                 .iter()
                 .map(|pool| pool.function().binary.as_str())
                 .collect();
             format!(
-                "no function is named `{function}`; the template has {}",
+                "there is no function `{function}`; the template has {}",
                 names.join(", ")
             )
         })?;
         let event = serde_json::to_vec(&event).context("the event is not JSON")?;
         let payload = match pool.invoke(requests::request_id(), event.into()).await {
             Outcome::Response(payload) => serde_json::from_slice(&payload)
-                .with_context(|| format!("function `{function}` did not answer with JSON"))?,
+                .with_context(|| format!("function `{function}` did not return JSON"))?,
             Outcome::Stream(response) => {
                 Value::String(stream::read_to_end(response.into_body()).await?)
             }
             Outcome::Failed(error) => return Err(error.into()),
         };
-        Ok(Invocation { payload })
+        Ok(InvokeResponse { payload })
     }
 
-    /// The process ids of a function's sandboxes, for tests that harm them. Empty for an unknown function.
+    /// The process ids of a function's sandboxes, for fault tests. Empty for an unknown function.
     #[must_use]
     pub fn sandboxes(&self, function: &str) -> Vec<u32> {
-        self.front
+        self.api
             .pool(function)
             .map(|pool| pool.process_ids())
             .unwrap_or_default()
@@ -216,11 +215,11 @@ impl Gateway {
     /// Refuses new requests, ends every sandbox (SIGTERM, then SIGKILL after two seconds) and closes the
     /// port. When it returns, no process of this gateway is left.
     pub async fn stop(mut self) {
-        for pool in &self.front.pools {
+        for pool in &self.api.pools {
             pool.close();
         }
-        // Whoever watches has a receiver and drops it when it has ended; a client that does not read its
-        // last answer must not hold up the end.
+        // Each watcher holds a receiver and drops it when it has ended; a client that does not read its last
+        // response must not block that.
         self.stop.send_replace(());
         let _ = tokio::time::timeout(STOP_LIMIT, self.stop.closed()).await;
         self.server.shutdown().await;

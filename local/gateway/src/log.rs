@@ -1,4 +1,4 @@
-//! Where the gateway's messages and the sandboxes' output go.
+//! The output of the gateway and of its sandboxes.
 
 use std::{
     fs::File,
@@ -10,14 +10,14 @@ use std::{
 
 use anyhow::Context as _;
 
-/// Where the output of the sandboxes and the gateway's own messages go.
+/// Where the sandboxes' output and the gateway's messages go.
 #[derive(Debug, Clone)]
 pub enum Logs {
-    /// To the standard error of this process.
+    /// The standard error of this process.
     Inherit,
-    /// Nowhere.
+    /// Discarded.
     Discard,
-    /// To the end of this file, which is created if it is missing.
+    /// Appended to this file.
     File(PathBuf),
 }
 
@@ -43,9 +43,9 @@ impl Log {
         })
     }
 
-    /// Writes one line. A log that cannot be written must not fail a request, so errors are ignored.
+    /// Writes one line. Errors are ignored: a failing log must not fail a request.
     pub(super) fn line(&self, text: &str) {
-        // One write, so that lines of several sandboxes do not mix.
+        // A single write, so that lines of several sandboxes do not mix.
         let line = format!("{text}\n");
         let _ = match self {
             Self::Inherit => io::stderr().write_all(line.as_bytes()),
@@ -54,7 +54,7 @@ impl Log {
         };
     }
 
-    /// The standard output of a sandbox.
+    /// The standard output for a sandbox.
     pub(super) fn stdout(&self) -> io::Result<Stdio> {
         Ok(match self {
             Self::Inherit => io::stderr().into(),

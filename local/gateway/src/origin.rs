@@ -1,8 +1,8 @@
-//! Whom the gateway answers: programs of this machine, and the web pages that may ask.
+//! Access control: requests of programs of this machine, and of allowed web pages.
 //!
-//! Every web page can send requests to a port of the machine that shows it, with its `Origin`; and by a name
-//! that leads here (DNS rebinding) it can read the answers, with that name as the `Host`. API Gateway has
-//! names of its own and asks for signatures; here these two headers are what there is.
+//! Any web page can send requests to a port of the machine that shows it; its `Origin` identifies it. Through
+//! a host name that resolves to this machine (DNS rebinding) it can also read the responses; the `Host` header
+//! shows that name. API Gateway has its own host names and checks signatures; here these two headers must do.
 
 use std::{net::IpAddr, str::FromStr};
 
@@ -23,16 +23,16 @@ use hyper::{
 
 use super::{problem::Problem, stream::ClientBody};
 
-/// Where a web page comes from: `http://app.localhost:5173`.
+/// The origin of a web page: `http://app.localhost:5173`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
     authority: String,
 }
 
-/// Headers of an answer that a page may read, as the template has them.
+/// Response headers that a page may read, as in the template.
 const EXPOSED: &str = "apigw-requestid, retry-after, x-request-id";
-/// Seconds for which a browser may keep what a preflight said.
+/// Seconds for which a browser may cache a preflight.
 const MAX_AGE: &str = "600";
 
 impl FromStr for Origin {
@@ -44,7 +44,7 @@ impl FromStr for Origin {
         let scheme = uri.scheme_str().context(form)?;
         let authority = uri.authority().context(form)?;
         ensure!(uri.path() == "/" && uri.query().is_none(), form);
-        // Browsers leave the port of the scheme out.
+        // Browsers omit the scheme's default port.
         let port = if scheme == "https" { ":443" } else { ":80" };
         let authority = authority.as_str();
         Ok(Self {
@@ -63,20 +63,20 @@ impl Origin {
     }
 }
 
-/// What may be asked by whom.
+/// The allowed hosts and origins.
 #[derive(Debug, Default)]
 pub(super) struct Allowed {
-    /// Pages of other machines that may ask.
+    /// Allowed origins of other hosts.
     pub(super) origins: Vec<Origin>,
-    /// The address that the gateway listens on, if it is not one of this machine alone.
+    /// The address that the gateway listens on, unless it is a loopback address.
     pub(super) address: Option<IpAddr>,
 }
 
 impl Allowed {
-    /// The origin of the page that asks, if one does.
+    /// The request's origin, if it has one.
     ///
     /// # Errors
-    /// A host or a page that is neither of this machine nor allowed.
+    /// A host or an origin that is neither this machine nor allowed.
     pub(super) fn check(&self, parts: &Parts) -> Result<Option<HeaderValue>, Problem> {
         let host = match parts.uri.authority() {
             Some(authority) => authority.as_str(),
@@ -123,12 +123,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether a browser asks if a page's request would be answered.
+/// Whether this is a CORS preflight.
 pub(super) fn is_preflight(parts: &Parts) -> bool {
     parts.method == Method::OPTIONS && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to a preflight of an allowed page, for a path with these methods.
+/// The response to a preflight of an allowed page; `methods` are those of the path.
 pub(super) fn preflight(parts: &Parts, methods: &[&str]) -> Response<ClientBody> {
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -139,7 +139,7 @@ pub(super) fn preflight(parts: &Parts, methods: &[&str]) -> Response<ClientBody>
     if let Some(asked) = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
     }
-    // Of a page from elsewhere, which wants to reach a machine of the user's own network.
+    // Private network access: a public page wants to reach the user's own network.
     if parts
         .headers
         .contains_key("access-control-request-private-network")
@@ -151,7 +151,7 @@ pub(super) fn preflight(parts: &Parts, methods: &[&str]) -> Response<ClientBody>
     response
 }
 
-/// Lets the page read an answer.
+/// Lets the page read the response.
 pub(super) fn expose(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     let exposed = HeaderValue::from_static(EXPOSED);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_may_ask_and_nobody_else() {
+    fn only_this_machine_is_allowed_by_default() {
         let allowed = Allowed::default();
         for host in [
             "localhost",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_named_may_ask_by_its_name_too() {
+    fn an_allowed_page_may_use_its_own_host_name() {
         let allowed = Allowed {
             origins: vec!["https://App.example:443/".parse().expect("an origin")],
             address: None,

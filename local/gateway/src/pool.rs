@@ -1,4 +1,4 @@
-//! One function: its sandboxes, how they are run, and what is said when one fails.
+//! The sandboxes of one function: starts them on demand and reports their failures.
 
 use std::{
     path::PathBuf,
@@ -20,7 +20,7 @@ use super::{
     sandboxes::{Caller, Sandboxes, Verdict},
 };
 
-/// How a pool runs its function.
+/// Settings of a pool.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) executable: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Settings {
     pub(super) log: Log,
 }
 
-/// A function with its sandboxes.
+/// A function and its sandboxes.
 #[derive(Debug)]
 pub(super) struct Pool {
     function: Function,
@@ -41,17 +41,17 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct State {
     sandboxes: Sandboxes,
-    /// What new sandboxes watch; none once the pool is closed.
+    /// Given to new sandboxes; `None` once the pool is closed.
     stop: Option<watch::Receiver<()>>,
 }
 
-/// Where an invocation is after it was placed.
+/// Where an invocation was placed.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
-    InSandbox,
-    InLine,
-    /// The pool is closed; the caller hears that its invocation was dropped.
-    Nowhere,
+enum Placement {
+    Assigned,
+    Queued,
+    /// The pool is closed; dropping the invocation notifies its caller.
+    Dropped,
 }
 
 impl Pool {
@@ -79,8 +79,8 @@ impl Pool {
         self.lock().sandboxes.process_ids()
     }
 
-    /// Runs one event through a sandbox: an idle one, else a new one, else the first to be free within
-    /// the function's time limit. The invocation goes on if the caller does not wait for it.
+    /// Runs an event in an idle sandbox, else a new one, else the first to become free within the function's
+    /// time limit. The invocation continues if the caller stops waiting.
     pub(super) async fn invoke(self: &Arc<Self>, id: String, payload: Bytes) -> Outcome {
         let (reply, mut outcome) = oneshot::channel();
         let invocation = Invocation {
@@ -89,35 +89,35 @@ impl Pool {
             reply,
         };
         let place = self.place(&mut self.lock(), invocation);
-        if place == Place::InLine {
+        if place == Placement::Queued {
             let waited = tokio::time::timeout(self.function.timeout, &mut outcome).await;
             match waited {
                 Ok(outcome) => return outcome.unwrap_or_else(|_| self.stopping()),
                 Err(_) if self.lock().sandboxes.withdraw(&id) => return self.busy(),
-                // It left the line in time; from there on the sandbox's deadline holds.
+                // It left the queue in time; from here on the sandbox's deadline applies.
                 Err(_) => {}
             }
         }
         outcome.await.unwrap_or_else(|_| self.stopping())
     }
 
-    /// Takes no more invocations and gives up on those in line.
+    /// Accepts no more invocations and drops the queued ones.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.stop = None;
-        state.sandboxes.clear_line();
+        state.sandboxes.clear_queue();
     }
 
     pub(super) fn started(&self, sandbox: u64, process: Option<u32>) {
         self.lock().sandboxes.started(sandbox, process);
     }
 
-    /// A sandbox asks for its next event. The receiver fails for one that gets no more.
+    /// A sandbox requests its next event. The receiver fails if the sandbox is ending.
     pub(super) fn next(&self, sandbox: u64) -> oneshot::Receiver<Event> {
         let (asking, event) = oneshot::channel();
         let left = self.lock().sandboxes.ask(sandbox, asking);
         if let Some(caller) = left {
-            let message = "it asked for the next event without an answer to the last one";
+            let message = "it requested the next event without responding to the last one";
             let error = self.failed("Runtime.NoResponse", message.to_owned());
             let _ = caller.send(Outcome::Failed(error));
         }
@@ -134,7 +134,7 @@ impl Pool {
         self.lock().sandboxes.finish(sandbox, invocation);
     }
 
-    /// The init phase of a sandbox failed: whoever waits for it hears why.
+    /// The init phase of a sandbox failed: reports that to the waiting caller.
     pub(super) fn init_failed(&self, sandbox: u64, error: FunctionError) {
         let assigned = self.lock().sandboxes.take_assigned(sandbox);
         if let Some(invocation) = assigned {
@@ -142,33 +142,36 @@ impl Pool {
         }
     }
 
-    /// Judges a sandbox by its times; the caller of one that missed its deadline is told.
-    pub(super) fn judge(&self, sandbox: u64) -> Verdict {
-        let (verdict, caller) = self.lock().sandboxes.judge(sandbox, self.settings.idle);
+    /// Applies a sandbox's time limits; the caller of one that missed its deadline gets an error.
+    pub(super) fn apply_limits(&self, sandbox: u64) -> Verdict {
+        let (verdict, caller) = self
+            .lock()
+            .sandboxes
+            .apply_limits(sandbox, self.settings.idle);
         if let Some(caller) = caller {
             let _ = caller.send(Outcome::Failed(self.expired()));
         }
         verdict
     }
 
-    /// Until when a sandbox that has exited may still deliver what it wrote before.
+    /// Until when the last output of an exited sandbox may still be delivered.
     pub(super) fn deadline(&self, sandbox: u64) -> Option<Instant> {
         self.lock().sandboxes.deadline(sandbox)
     }
 
-    /// Forgets a sandbox that has ended; `why` is told to its caller. An event that it was to get and
-    /// never saw goes to another one, unless it could not even start.
-    pub(super) fn ended(self: &Arc<Self>, sandbox: u64, why: &str) {
+    /// Removes an exited sandbox; its caller gets `why` as error. An assigned event that it never fetched
+    /// goes to another sandbox, unless this one failed to start.
+    pub(super) fn exited(self: &Arc<Self>, sandbox: u64, why: &str) {
         let mut state = self.lock();
-        let Some(estate) = state.sandboxes.remove(sandbox) else {
+        let Some(removed) = state.sandboxes.remove(sandbox) else {
             return;
         };
         let exit = || Outcome::Failed(self.failed("Runtime.ExitError", why.to_owned()));
-        if let Some(caller) = estate.caller {
+        if let Some(caller) = removed.caller {
             let _ = caller.send(exit());
         }
-        match estate.unseen {
-            Some(invocation) if estate.was_ready => {
+        match removed.unseen {
+            Some(invocation) if removed.was_ready => {
                 self.place(&mut state, invocation);
             }
             Some(invocation) => {
@@ -176,9 +179,9 @@ impl Pool {
             }
             None => {}
         }
-        // Its place is free for whoever waits in line.
+        // A sandbox slot is free for a queued invocation.
         if state.sandboxes.len() < self.settings.max_sandboxes
-            && let Some(invocation) = state.sandboxes.first_in_line()
+            && let Some(invocation) = state.sandboxes.next_queued()
         {
             self.place(&mut state, invocation);
         }
@@ -189,24 +192,24 @@ impl Pool {
         self.error(ErrorKind::Failed, error_type, error_message)
     }
 
-    fn place(self: &Arc<Self>, state: &mut State, invocation: Invocation) -> Place {
+    fn place(self: &Arc<Self>, state: &mut State, invocation: Invocation) -> Placement {
         let Some(stop) = state.stop.clone() else {
-            return Place::Nowhere;
+            return Placement::Dropped;
         };
-        let Some(invocation) = state.sandboxes.give(invocation) else {
-            return Place::InSandbox;
+        let Some(invocation) = state.sandboxes.assign(invocation) else {
+            return Placement::Assigned;
         };
         if state.sandboxes.len() >= self.settings.max_sandboxes {
-            state.sandboxes.queue(invocation);
-            return Place::InLine;
+            state.sandboxes.enqueue(invocation);
+            return Placement::Queued;
         }
         let sandbox = state.sandboxes.add(invocation);
         tokio::spawn(sandbox::supervise(Arc::clone(self), sandbox, stop));
-        Place::InSandbox
+        Placement::Assigned
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that may panic runs under the lock, so the state is whole even if it is poisoned.
+        // Nothing panics under the lock, so the state is consistent even if poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

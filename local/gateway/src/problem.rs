@@ -1,9 +1,8 @@
-//! The gateway's own answers, as RFC 9457 problem documents.
+//! The gateway's own error responses, as RFC 9457 problem documents.
 //!
-//! API Gateway answers with `{"message": ...}` and tells less: a known path with another method is a 404
-//! there; a function that fails, dies or misses its limit is a 500 of an HTTP API. Here the status
-//! tells them apart. A function at its concurrency limit is a 503 in both, though Lambda says 429 to the
-//! API.
+//! API Gateway answers with `{"message": ...}` and less detail: a known path with another method is a 404,
+//! and a function that fails, dies or misses its limit is always a 500. Here the statuses differ. A function
+//! at its concurrency limit is a 503 in both, though Lambda itself reports 429.
 
 use std::time::Duration;
 
@@ -15,14 +14,14 @@ use hyper::{
 
 use super::stream::ClientBody;
 
-/// The media type of the documents.
+/// The media type.
 pub(super) const CONTENT: &str = "application/problem+json; charset=utf-8";
 
-/// A problem to answer a client with.
+/// A problem to respond with.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
-    /// The end of the problem's type, `urn:rappel:problem:<word>`.
+    /// The last part of the problem's type, `urn:rappel:problem:<word>`.
     word: &'static str,
     title: &'static str,
     detail: String,
@@ -42,7 +41,7 @@ impl Problem {
 
     pub(super) fn method_not_allowed(method: &str, allowed: &[&str]) -> Self {
         let allow = allowed.join(", ");
-        let detail = format!("This path does not take {method}; it takes {allow}.");
+        let detail = format!("The path does not support {method}; it supports {allow}.");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self {
             allow: Some(allow),
@@ -51,7 +50,7 @@ impl Problem {
     }
 
     pub(super) fn malformed_url() -> Self {
-        let detail = "The URL holds percent-escapes that are not UTF-8.".to_owned();
+        let detail = "The URL contains percent-escapes that are not UTF-8.".to_owned();
         Self::new(
             StatusCode::BAD_REQUEST,
             "malformed-url",
@@ -60,13 +59,13 @@ impl Problem {
         )
     }
 
-    /// What cannot be read as a request, with the status that says so.
+    /// The problem for an unreadable request with this status.
     pub(super) fn unreadable(status: StatusCode) -> Self {
         let (word, title, detail) = match status {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
                 "headers-too-large",
                 "The headers are too large",
-                "The request line and the headers are larger than the gateway reads.",
+                "The request line and headers exceed the gateway's limit.",
             ),
             StatusCode::URI_TOO_LONG => (
                 "url-too-long",
@@ -84,7 +83,7 @@ impl Problem {
 
     pub(super) fn stalled_body(limit: Duration) -> Self {
         let detail = format!(
-            "Nothing of the body came for {:.1} seconds.",
+            "No data of the request body arrived for {:.1} seconds.",
             limit.as_secs_f64()
         );
         Self::new(
@@ -109,19 +108,18 @@ impl Problem {
     }
 
     pub(super) fn foreign_origin(origin: &str) -> Self {
-        let detail = format!(
-            "The request comes from a page of {origin:?}; `rappel up --allow-origin` names pages that may send some."
-        );
+        let detail =
+            format!("The origin {origin:?} is not allowed; `rappel up --allow-origin` allows it.");
         Self::new(
             StatusCode::FORBIDDEN,
             "foreign-origin",
-            "The page may not ask",
+            "The origin is not allowed",
             detail,
         )
     }
 
     pub(super) fn unreadable_body() -> Self {
-        let detail = "The connection ended within the body.".to_owned();
+        let detail = "The connection closed before the end of the body.".to_owned();
         Self::new(
             StatusCode::BAD_REQUEST,
             "unreadable-body",
@@ -178,7 +176,7 @@ impl Problem {
         }
     }
 
-    /// The document, for the request called `id`.
+    /// The JSON document for the request with this id.
     pub(super) fn document(&self, id: &str) -> String {
         let document = serde_json::json!({
             "type": format!("urn:rappel:problem:{}", self.word),
@@ -196,7 +194,7 @@ impl Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
-        // What is left of such a body would be read as the next request.
+        // The rest of an unread body would be parsed as the next request.
         if self.status == StatusCode::REQUEST_TIMEOUT {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

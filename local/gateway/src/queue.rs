@@ -1,5 +1,5 @@
-//! What Lambda's event source mapping does: it takes messages off a queue, invokes the function with a
-//! batch of them, and deletes those that the function does not name as failed.
+//! Lambda's event source mapping: receives messages from a queue, invokes the function with batches of them,
+//! and deletes those that the function does not report as failed.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
 use std::{sync::Arc, time::Duration};
@@ -11,12 +11,12 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use super::{invocation::Outcome, pool::Pool, requests};
 
-/// How long an empty queue is left alone, and one that does not answer.
+/// Pause after an empty receive, and after a failed one.
 const EMPTY: Duration = Duration::from_millis(250);
 const AWAY: Duration = Duration::from_secs(1);
 
-/// Polls the queue of `source` for `pool` until `stop` is sent to or dropped, with `most` invocations at a
-/// time.
+/// Polls the queue of `source` for `pool` until `stop` is sent to or dropped, with at most `most` concurrent
+/// invocations.
 pub(super) async fn poll(
     source: EventSource,
     resources: Resources,
@@ -47,7 +47,7 @@ pub(super) async fn poll(
     }
 }
 
-/// Invokes the function with messages. Those that it does not settle come back by themselves.
+/// Invokes the function with messages. Undeleted ones become visible again.
 async fn deliver(source: EventSource, resources: Resources, pool: Arc<Pool>, messages: Vec<Value>) {
     let records: Vec<Value> = messages
         .iter()
@@ -68,12 +68,12 @@ async fn deliver(source: EventSource, resources: Resources, pool: Arc<Pool>, mes
         .collect();
     let receipts: Vec<&str> = settled.iter().map(String::as_str).collect();
     if !receipts.is_empty() {
-        // If it fails, the messages come back, as on AWS.
+        // If this fails, the messages are delivered again, as on AWS.
         let _ = resources.delete(&source.queue, &receipts).await;
     }
 }
 
-/// A message as the function gets it.
+/// The event record of a message.
 fn record(source: &EventSource, message: &Value) -> Value {
     json!({
         "messageId": message["MessageId"],
@@ -88,7 +88,7 @@ fn record(source: &EventSource, message: &Value) -> Value {
     })
 }
 
-/// The messages that the function names as failed; none if all of them did.
+/// The ids of the messages that failed; `None` if all did.
 fn failures(source: &EventSource, payload: &[u8]) -> Option<Vec<String>> {
     if !source.reports_failures {
         return Some(Vec::new());
@@ -99,7 +99,7 @@ fn failures(source: &EventSource, payload: &[u8]) -> Option<Vec<String>> {
         Value::Array(failures) => failures,
         _ => return None,
     };
-    // A failure without a known id means the whole batch.
+    // An unknown id means that the whole batch failed.
     failures
         .iter()
         .map(|failure| failure["itemIdentifier"].as_str().map(str::to_owned))
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_response_settles_what_it_does_not_name() {
+    fn messages_not_reported_as_failed_succeed() {
         let source = EventSource {
             queue: "Queue".to_owned(),
             batch: 10,

@@ -1,7 +1,7 @@
-//! What cannot be read as a request gets a problem document with an id, as everything else does.
+//! Problem documents with a request id for requests that hyper cannot parse.
 //!
-//! hyper answers it by itself, with a bare status and without a way to say more. It is the one answer that
-//! bears no request id, by which it is told from ours and replaced on its way out.
+//! hyper rejects them itself with a bare status, and has no hook for it. Such a response is recognised by its
+//! missing request id and replaced on its way out.
 
 use std::{
     io::{self, IoSlice},
@@ -17,11 +17,11 @@ use super::{
     requests,
 };
 
-/// A connection on which hyper's own refusals are replaced.
+/// A connection whose rejections by hyper are replaced.
 #[derive(Debug)]
 pub(super) struct Refusals<T> {
     connection: T,
-    /// What is left to write of a refusal.
+    /// The unwritten rest of a rejection.
     refusal: Option<io::Cursor<Vec<u8>>>,
 }
 
@@ -35,7 +35,7 @@ impl<T> Refusals<T> {
     }
 }
 
-/// The status of an answer that hyper made by itself: a short head without an id and a body.
+/// The status of a response that hyper made itself: a short head without request id and body.
 fn refused(written: &[u8]) -> Option<StatusCode> {
     const LONGEST: usize = 256;
     let head = written
@@ -85,7 +85,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Refusals<T> {
         ready!(self.poll_refusal(context))?;
         if let Some(status) = refused(bytes) {
             self.refusal = Some(io::Cursor::new(answer(status)));
-            // The rest of it goes out with the flush.
+            // The rest is written by the flush.
             return Poll::Ready(Ok(bytes.len()));
         }
         Pin::new(&mut self.connection).poll_write(context, bytes)
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_bare_refusal_is_one() {
+    fn only_a_bare_rejection_is_replaced() {
         let bare =
             b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
         assert_eq!(

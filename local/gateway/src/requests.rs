@@ -1,4 +1,4 @@
-//! From a client's request to its answer.
+//! From a client's request to its response.
 
 use std::{
     convert::Infallible,
@@ -31,29 +31,29 @@ use super::{
     stream::ClientBody,
 };
 
-/// Lambda's limit on the payload of a synchronous invocation, in bytes, counted here on the body.
+/// Lambda's limit on the payload of a synchronous invocation in bytes, applied here to the body.
 pub(super) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
-/// How long, and for how many bytes, the body of a refused request is read and thrown away.
+/// Limits of reading and discarding the body of a refused request.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 const DRAIN_BYTES: usize = 256 * 1024 * 1024;
 
-/// The header of the gateway's own answers, as functions have it.
+/// The header of the gateway's own responses, as in the functions.
 const REQUEST_ID: &str = "x-request-id";
-/// The header that API Gateway adds to the answers of functions.
+/// The header that API Gateway adds to responses of functions.
 const GATEWAY_ID: &str = "apigw-requestid";
 
-/// What every connection shares.
+/// State shared by all connections.
 #[derive(Debug)]
-pub(super) struct Front {
+pub(super) struct Api {
     pub(super) routes: Routes,
     pub(super) pools: Vec<Arc<Pool>>,
     pub(super) allowed: Allowed,
-    /// How long a body may stall.
+    /// Time limit for a stalled body.
     pub(super) stall: Duration,
 }
 
-impl Front {
-    /// The pool of a function, named by its binary or its template resource.
+impl Api {
+    /// The pool of a function, given by its binary or its template resource.
     pub(super) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
         self.pools
             .iter()
@@ -61,18 +61,18 @@ impl Front {
     }
 }
 
-/// Answers one request.
+/// Responds to one request.
 pub(super) async fn answer(
-    front: Arc<Front>,
+    api: Arc<Api>,
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<ClientBody> {
     let id = request_id();
-    // An id of hexadecimal digits and hyphens is a valid header value.
+    // Hexadecimal digits and hyphens are a valid header value.
     let id_header = HeaderValue::try_from(id.as_str()).ok();
     let (parts, body) = request.into_parts();
-    let (origin, outcome) = match front.allowed.check(&parts) {
-        Ok(origin) => (origin, dispatched(&front, &id, &parts, body, peer).await),
+    let (origin, outcome) = match api.allowed.check(&parts) {
+        Ok(origin) => (origin, dispatch(&api, &id, &parts, body, peer).await),
         Err(problem) => (None, Err(problem)),
     };
     let mut response = outcome.unwrap_or_else(|problem| problem.into_response(&id));
@@ -86,7 +86,7 @@ pub(super) async fn answer(
     response
 }
 
-/// A new id in the form of a UUID, unique within and across processes.
+/// A new UUID, unique within and across processes.
 pub(super) fn request_id() -> String {
     static PROCESS: LazyLock<u64> =
         LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
@@ -101,9 +101,9 @@ pub(super) fn request_id() -> String {
     )
 }
 
-/// Sends a request that may be asked to the function of its route.
-async fn dispatched(
-    front: &Front,
+/// Sends a permitted request to the function of its route.
+async fn dispatch(
+    api: &Api,
     id: &str,
     parts: &Parts,
     body: Incoming,
@@ -111,19 +111,19 @@ async fn dispatched(
 ) -> Result<Response<ClientBody>, Problem> {
     let received = parts.uri.path();
     let path = decoded(received).ok_or_else(Problem::malformed_url)?;
-    // Its parameters are read by the function, but an event's are decoded with replacement characters.
+    // The function reads `rawQueryString`; the event's parameters are decoded lossily.
     let query = parts.uri.query().unwrap_or_default();
     if !query.split(['&', '=']).all(|text| decoded(text).is_some()) {
         return Err(Problem::malformed_url());
     }
     if origin::is_preflight(parts) {
-        let methods = front.routes.methods(&path);
+        let methods = api.routes.methods(&path);
         if methods.is_empty() {
             return Err(Problem::unknown_path(&path));
         }
         return Ok(origin::preflight(parts, &methods));
     }
-    let (route, parameters) = match front.routes.find(&parts.method, &path) {
+    let (route, parameters) = match api.routes.find(&parts.method, &path) {
         Match::Found(route, parameters) => (route, parameters),
         Match::OtherMethods(methods) if parts.method == Method::OPTIONS => {
             return Ok(options(&methods));
@@ -133,7 +133,7 @@ async fn dispatched(
         }
         Match::Unknown => return Err(Problem::unknown_path(&path)),
     };
-    let body = read_body(&parts.headers, body, front.stall).await?;
+    let body = read_body(&parts.headers, body, api.stall).await?;
     let received = Received {
         id,
         parts,
@@ -144,19 +144,19 @@ async fn dispatched(
         route,
         parameters,
     };
-    let mut response = through_function(front, &received).await?;
+    let mut response = call_function(api, &received).await?;
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(GATEWAY_ID, id);
     }
     Ok(response)
 }
 
-async fn through_function(
-    front: &Front,
+async fn call_function(
+    api: &Api,
     received: &Received<'_>,
 ) -> Result<Response<ClientBody>, Problem> {
     let name = &received.route.function;
-    let Some(pool) = front.pool(name) else {
+    let Some(pool) = api.pool(name) else {
         return Err(Problem::function_failed(format!(
             "Function `{name}` has no binary."
         )));
@@ -164,13 +164,13 @@ async fn through_function(
     let failed = |why: String| Problem::function_failed(format!("Function `{name}` {why}."));
     let event = received
         .to_event()
-        .map_err(|error| failed(format!("has no event: {error}")))?;
+        .map_err(|error| failed(format!("cannot be invoked: {error}")))?;
     match pool.invoke(received.id.to_owned(), event.into()).await {
         Outcome::Response(payload) => {
             let response = response::from_payload(&payload);
             response
                 .map(|response| response.map(Either::Left))
-                .map_err(|why| failed(format!("answered {why}")))
+                .map_err(|why| failed(format!("responded {why}")))
         }
         Outcome::Stream(response) => Ok(response.map(Either::Right)),
         Outcome::Failed(error) => Err(problem(&error)),
@@ -186,7 +186,7 @@ fn problem(error: &FunctionError) -> Problem {
     }
 }
 
-/// What an OPTIONS request gets on a path whose routes do not name OPTIONS.
+/// The response to OPTIONS on a path whose routes do not define it.
 fn options(methods: &[&str]) -> Response<ClientBody> {
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -196,8 +196,7 @@ fn options(methods: &[&str]) -> Response<ClientBody> {
     response
 }
 
-/// Reads a body up to [`PAYLOAD_LIMIT`]; one that says it is longer is not read at all, and one that stalls
-/// for so long is given up.
+/// Reads a body up to [`PAYLOAD_LIMIT`]; a larger declared length is refused unread, and a stall aborts.
 async fn read_body(
     headers: &HeaderMap,
     mut body: Incoming,
@@ -219,9 +218,9 @@ async fn read_body(
             read.extend_from_slice(data);
         }
     }
-    // Closing the connection on a client that is still sending makes its kernel drop the answer. So what
-    // it sends is read and thrown away while the answer is on its way, within limits. A client that
-    // waits for a leave to send has not begun.
+    // If the connection closes while the client still sends, the client's kernel discards the response. So the
+    // body is read and discarded, within limits, while the response is sent. A client that expects
+    // `100 Continue` has not started to send.
     if !headers.contains_key(EXPECT) {
         tokio::spawn(timeout(DRAIN_TIME, drain(body)));
     }

@@ -1,4 +1,4 @@
-//! From a function's JSON to an HTTP response: payload format 2.0, or any other JSON as it is.
+//! Converts a function's JSON to an HTTP response: payload format 2.0, or any other JSON as the body.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use hyper::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
-/// Headers that the connection to the client decides, not the function.
+/// Headers set by the client's connection, not the function.
 const CONNECTION_HEADERS: [HeaderName; 4] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -20,7 +20,7 @@ const CONNECTION_HEADERS: [HeaderName; 4] = [
     header::UPGRADE,
 ];
 
-/// A response as a function writes it. The prelude of a stream has the same form, without a body.
+/// A response as written by a function. The prelude of a stream has the same form, without a body.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct FunctionResponse {
@@ -32,7 +32,7 @@ pub(super) struct FunctionResponse {
     is_base64_encoded: bool,
 }
 
-/// A header's value or values; AWS takes numbers and booleans for strings.
+/// A header's value or values; like AWS, accepts numbers and booleans as strings.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Header {
@@ -47,18 +47,18 @@ enum Scalar {
     Other(Value),
 }
 
-/// Turns what a function returned into a response. The error ends the sentence "The function answered".
+/// Converts the JSON a function returned. Errors complete the sentence "The function responded ...".
 pub(super) fn from_payload(payload: &Bytes) -> Result<Response<Full<Bytes>>, String> {
     match serde_json::from_slice::<FunctionResponse>(payload) {
         Ok(mut response) if response.status_code.is_some() => {
             let body = response.take_body()?;
             response.with_body(Full::new(body))
         }
-        Err(error) if has_status(payload) => Err(format!("oddly: {error}")),
-        // Any other JSON is the body itself.
+        Err(error) if has_status(payload) => Err(format!("with an invalid payload: {error}")),
+        // Any other JSON is the body.
         _ => {
             serde_json::from_slice::<IgnoredAny>(payload)
-                .map_err(|error| format!("no JSON: {error}"))?;
+                .map_err(|error| format!("with something other than JSON: {error}"))?;
             let mut response = Response::new(Full::new(payload.clone()));
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -68,7 +68,7 @@ pub(super) fn from_payload(payload: &Bytes) -> Result<Response<Full<Bytes>>, Str
 }
 
 impl FunctionResponse {
-    /// The HTTP response with this status, these headers and another body. The error ends the sentence "The function answered".
+    /// The HTTP response with this status, these headers and another body. Errors complete the sentence "The function responded ...".
     pub(super) fn with_body<B>(self, body: B) -> Result<Response<B>, String> {
         let code = self.status_code.unwrap_or(200);
         let status = StatusCode::from_u16(code)
@@ -81,7 +81,7 @@ impl FunctionResponse {
             append(headers, &name, value)?;
         }
         for (name, value) in self.headers.into_iter().flatten() {
-            // A name in both lists has its values in the other one.
+            // A name in both lists has its values in `multiValueHeaders`.
             if !headers.contains_key(&name) {
                 append(headers, &name, value)?;
             }

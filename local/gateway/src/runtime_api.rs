@@ -1,4 +1,4 @@
-//! The Lambda Runtime API and what a runtime needs of the Extensions API, for one sandbox.
+//! The Lambda Runtime API, and the part of the Extensions API that runtimes use, for one sandbox.
 
 use std::{future::pending, sync::Arc};
 
@@ -17,16 +17,16 @@ use super::{
     stream,
 };
 
-/// The version in the path of the Runtime API.
+/// The API version in the path of the Runtime API.
 const RUNTIME: &str = "/2018-06-01/runtime/";
-/// The version in the path of the Extensions API.
+/// The API version in the path of the Extensions API.
 const EXTENSION: &str = "/2020-01-01/extension/";
-/// By this header a runtime says that it streams its response.
+/// Set by a runtime that streams its response.
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
-/// One extension can register, so one identifier will do.
+/// Only one extension registers, so a constant identifier suffices.
 const EXTENSION_ID: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The error that a runtime reports; AWS's runtimes add a stack trace.
+/// An error reported by a runtime; AWS' runtimes add a stack trace.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ReportedError {
@@ -34,7 +34,7 @@ struct ReportedError {
     error_message: String,
 }
 
-/// Answers one request of a sandbox.
+/// Responds to one request of a sandbox.
 pub(super) async fn answer(
     pool: Arc<Pool>,
     sandbox: u64,
@@ -59,19 +59,21 @@ pub(super) async fn answer(
     }
     match path.strip_prefix(EXTENSION) {
         Some("register") if post => register(&pool, body).await,
-        // No extension is told of invocations; it hears of its end by SIGTERM.
+        // Extensions get no invocation events; they learn of the shutdown by SIGTERM.
         Some("event/next") => pending().await,
-        Some("init/error" | "exit/error") if post => refusal(StatusCode::ACCEPTED, "OK", "noted"),
+        Some("init/error" | "exit/error") if post => {
+            refusal(StatusCode::ACCEPTED, "OK", "accepted")
+        }
         _ => refusal(
             StatusCode::NOT_FOUND,
             "UnknownCall",
-            "the gateway does not know this call",
+            "the gateway does not implement this call",
         ),
     }
 }
 
 async fn next(pool: &Arc<Pool>, sandbox: u64) -> Response<Full<Bytes>> {
-    // A sandbox that gets no more events is about to end: an answer would only make it complain.
+    // This sandbox is about to end: a response would only make it log an error.
     let Ok(event) = pool.next(sandbox).await else {
         return pending().await;
     };
@@ -129,19 +131,19 @@ async fn response(
         Err(error) => {
             let failed = pool.failed(
                 "Runtime.BrokenResponse",
-                format!("its response broke off: {error}"),
+                format!("its response was cut off: {error}"),
             );
             let _ = caller.send(Outcome::Failed(failed));
             refusal(
                 StatusCode::BAD_REQUEST,
                 "BrokenResponse",
-                "the response broke off",
+                "the response was cut off",
             )
         }
     }
 }
 
-/// Passes a stream on to the caller; the answer to the function comes when all of it has passed.
+/// Passes a stream on to the caller; the function gets its response when the stream has passed.
 async fn streamed(
     pool: &Arc<Pool>,
     sandbox: u64,
@@ -155,8 +157,8 @@ async fn streamed(
     };
     let answer = match opened {
         Ok((response, passed)) => {
-            // If the caller is gone, this drops the stream, as does a caller that goes later. What the
-            // function still sends then meets a closed connection.
+            // If the caller is gone, now or later, the stream is dropped, and the function then writes to a closed
+            // connection.
             let _ = caller.send(Outcome::Stream(response));
             if passed.await.is_ok() {
                 accepted()
@@ -166,7 +168,7 @@ async fn streamed(
         }
         Err(why) => {
             let _ = caller.send(Outcome::Failed(
-                pool.failed("Runtime.BrokenResponse", format!("it answered {why}")),
+                pool.failed("Runtime.BrokenResponse", format!("it responded {why}")),
             ));
             refusal(StatusCode::BAD_REQUEST, "BrokenResponse", &why)
         }
@@ -200,7 +202,7 @@ async fn init_error(pool: &Arc<Pool>, sandbox: u64, body: Incoming) -> Response<
     accepted()
 }
 
-/// The error in a body, which a runtime may also leave empty.
+/// The error in a body, which may be empty.
 async fn reported(pool: &Pool, body: Incoming) -> FunctionError {
     let read = Limited::new(body, PAYLOAD_LIMIT).collect().await;
     let body = read
@@ -215,9 +217,9 @@ async fn reported(pool: &Pool, body: Incoming) -> FunctionError {
     pool.failed(error_type, error.error_message)
 }
 
-/// Registers the extension by which `lambda_runtime` asks for SIGTERM.
+/// Registers the extension through which `lambda_runtime` requests SIGTERM.
 async fn register(pool: &Pool, body: Incoming) -> Response<Full<Bytes>> {
-    // The events it asks for do not matter, but an unread body would cost the connection.
+    // The content does not matter, but an unread body would close the connection.
     let _ = Limited::new(body, PAYLOAD_LIMIT).collect().await;
     let document = serde_json::json!({
         "functionName": pool.function().binary,
@@ -239,12 +241,12 @@ fn accepted() -> Response<Full<Bytes>> {
     refusal(StatusCode::ACCEPTED, "OK", "noted")
 }
 
-/// Tells a runtime that nobody waits for its answer any more.
+/// Reports to a runtime that its invocation is over.
 fn stale() -> Response<Full<Bytes>> {
     refusal(
         StatusCode::GONE,
         "InvalidRequestID",
-        "nobody waits for this invocation any more",
+        "the invocation is over: its caller no longer waits",
     )
 }
 

@@ -1,4 +1,4 @@
-//! One sandbox: a process of a function's binary with a Runtime API of its own.
+//! One sandbox: a process of a function's binary with its own Runtime API.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,9 +20,9 @@ use tokio::{
 
 use super::{log::Log, pool::Pool, runtime_api, sandboxes::Verdict, serve::serve};
 
-/// How long a sandbox may take to exit after SIGTERM; Lambda gives two seconds to its shutdown phase.
+/// How long a sandbox may take to exit after SIGTERM; Lambda's shutdown phase has two seconds.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
-/// How long to wait for what an exited process has written: it is in the kernel's buffers already.
+/// How long to wait for the last output of an exited process: it is in the kernel's buffers already.
 const LEFTOVER_LIMIT: Duration = Duration::from_millis(250);
 
 /// Why a sandbox ended.
@@ -33,13 +33,13 @@ enum End {
     Stopped,
 }
 
-/// Starts a sandbox, watches it and ends it: when it exits by itself, misses a deadline, was idle for too
-/// long, or `stop` is sent to or dropped. Dropping this future kills the process.
+/// Starts a sandbox, watches it, and ends it when it exits, misses a deadline, is idle for too long, or
+/// `stop` is sent to or dropped. Dropping this future kills the process.
 pub(super) async fn supervise(pool: Arc<Pool>, id: u64, stop: watch::Receiver<()>) {
     let why = match run(&pool, id, stop).await {
         Ok(why) => why,
         Err(error) => {
-            let why = format!("its sandbox could not be run: {error:#}");
+            let why = format!("its sandbox cannot be run: {error:#}");
             pool.settings().log.line(&format!(
                 "gateway: function `{}`: {why}",
                 pool.function().binary
@@ -47,12 +47,12 @@ pub(super) async fn supervise(pool: Arc<Pool>, id: u64, stop: watch::Receiver<()
             why
         }
     };
-    pool.ended(id, &why);
+    pool.exited(id, &why);
 }
 
 async fn run(pool: &Arc<Pool>, id: u64, mut stop: watch::Receiver<()>) -> anyhow::Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-    let listener = listener.context("no port is free for its Runtime API")?;
+    let listener = listener.context("cannot listen for its Runtime API")?;
     let mut child = spawn(pool, listener.local_addr()?)?;
     let process = child.id();
     pool.started(id, process);
@@ -70,8 +70,8 @@ async fn run(pool: &Arc<Pool>, id: u64, mut stop: watch::Receiver<()>) -> anyhow
     reader.spawn(forward(stderr, pool.settings().log.clone()));
 
     let end = watch_over(pool, id, &mut child, &mut stop).await?;
-    // The process is gone, but an answer it wrote last may still be in the kernel's buffers, and a slow
-    // client may still be reading it.
+    // The process is gone, but its last response may still be in the kernel's buffers, or a slow client may
+    // still be reading it.
     drop(closing);
     let leftover = Instant::now() + LEFTOVER_LIMIT;
     let until = match end {
@@ -114,7 +114,7 @@ fn spawn(pool: &Pool, api: SocketAddr) -> anyhow::Result<Child> {
         .env("AWS_LAMBDA_RUNTIME_API", api.to_string())
         .env("LAMBDA_TASK_ROOT", folder)
         .env("_HANDLER", "bootstrap")
-        // A sandbox gets one event at a time, whatever the gateway's own environment says.
+        // A sandbox gets one event at a time, whatever the gateway's environment says.
         .env_remove("AWS_LAMBDA_MAX_CONCURRENCY")
         .envs(
             settings
@@ -123,14 +123,9 @@ fn spawn(pool: &Pool, api: SocketAddr) -> anyhow::Result<Child> {
                 .map(|(name, value)| (name, value)),
         )
         .stdin(Stdio::null())
-        .stdout(
-            settings
-                .log
-                .stdout()
-                .context("its log cannot be opened again")?,
-        )
+        .stdout(settings.log.stdout().context("cannot open its log")?)
         .stderr(Stdio::piped())
-        // Ctrl-C in a terminal goes to the terminal's process group; only the gateway is to get it.
+        // A terminal sends Ctrl-C to the whole process group; only the gateway should get it.
         .process_group(0)
         .kill_on_drop(true);
     command
@@ -152,7 +147,7 @@ async fn watch_over(
                 terminate(child).await?;
                 return Ok(End::Stopped);
             }
-            () = sleep_until(look) => match pool.judge(id) {
+            () = sleep_until(look) => match pool.apply_limits(id) {
                 Verdict::Fine(until) => look = until,
                 Verdict::Expired => {
                     signal(child, Signal::KILL);
@@ -168,7 +163,7 @@ async fn watch_over(
     }
 }
 
-/// SIGTERM, time to end in peace, SIGKILL.
+/// SIGTERM, a grace period, SIGKILL.
 async fn terminate(child: &mut Child) -> anyhow::Result<()> {
     signal(child, Signal::TERM);
     if timeout(SHUTDOWN_LIMIT, child.wait()).await.is_err() {
@@ -178,20 +173,20 @@ async fn terminate(child: &mut Child) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Signals a sandbox's process group, if the process has not been waited for: only until then is the
-/// number certain to be its own.
+/// Signals a sandbox's process group. Only while the process has not been waited for does the number
+/// certainly belong to it.
 fn signal(child: &Child, signal: Signal) {
     let process = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
     if let Some(group) = process {
-        // The one error is that the process has just exited.
+        // The only possible error: the process has just exited.
         let _ = kill_process_group(group, signal);
     }
 }
 
-/// Copies a sandbox's standard error to the log and returns the last line that says something.
+/// Copies a sandbox's standard error to the log and returns the last line that is not empty.
 async fn forward(stderr: ChildStderr, log: Log) -> String {
     let mut lines = BufReader::new(stderr).split(b'\n');
     let mut last = String::new();
@@ -205,7 +200,7 @@ async fn forward(stderr: ChildStderr, log: Log) -> String {
     last
 }
 
-/// Logs why a sandbox ended, unless that is nobody's concern, and returns it for its caller.
+/// The reason why a sandbox ended; unusual ones are logged.
 fn report(pool: &Pool, process: u32, end: &End, last_line: &str) -> String {
     let why = match end {
         End::Exited(status) => format!("its process exited ({status})"),
@@ -216,7 +211,7 @@ fn report(pool: &Pool, process: u32, end: &End, last_line: &str) -> String {
     let said = if last_line.is_empty() {
         String::new()
     } else {
-        format!("; it last said: {last_line}")
+        format!("; its last output: {last_line}")
     };
     let name = &pool.function().binary;
     pool.settings().log.line(&format!(

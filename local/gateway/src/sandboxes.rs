@@ -1,7 +1,6 @@
-//! The sandboxes of one function, as numbers: who is idle, who works on what, and who waits in line.
+//! The bookkeeping of one function's sandboxes: idle ones, current invocations, the queue.
 //!
-//! The processes and their connections are elsewhere, so nothing here waits and all of it can stand
-//! behind one lock.
+//! Processes and connections are elsewhere, so nothing here waits and everything fits behind one lock.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,32 +11,32 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::invocation::{Event, Invocation, Outcome};
 
-/// How long a sandbox may take to ask for its first event, on top of the function's own limit. Lambda
-/// gives 10 s to the init phase, and then one more try within the function's limit.
+/// Time limit until a sandbox requests its first event, in addition to the function's own. Lambda allows
+/// 10 s for the init phase, then retries it within the function's limit.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Where the outcome of an invocation is awaited.
+/// Receives the outcome of an invocation.
 pub(super) type Caller = oneshot::Sender<Outcome>;
 
-/// What is to be done with a sandbox now.
+/// What to do with a sandbox.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing before this time.
+    /// Nothing until this time.
     Fine(Instant),
     /// It missed a deadline: kill it.
     Expired,
-    /// It was idle for too long: end it.
+    /// Idle for too long: end it.
     Retired,
 }
 
-/// What a sandbox that has ended leaves behind.
+/// What a removed sandbox leaves behind.
 #[derive(Debug)]
-pub(super) struct Estate {
-    /// Who waits for what it worked on.
+pub(super) struct Removed {
+    /// The caller of its current invocation.
     pub(super) caller: Option<Caller>,
-    /// What it was to get and never saw.
+    /// An assigned invocation that it never fetched.
     pub(super) unseen: Option<Invocation>,
-    /// Whether it had ever asked for an event.
+    /// Whether it had completed its init phase.
     pub(super) was_ready: bool,
 }
 
@@ -47,46 +46,46 @@ pub(super) struct Sandboxes {
     /// The function's time limit.
     timeout: Duration,
     all: HashMap<u64, Sandbox>,
-    /// The most recently used last: it is used next, so that the others may be reaped.
+    /// Most recently used last: it is used next, so that the others can expire.
     idle: Vec<u64>,
-    line: VecDeque<Invocation>,
+    queued: VecDeque<Invocation>,
     next_id: u64,
 }
 
 #[derive(Debug, Default)]
 struct Sandbox {
     process: Option<u32>,
-    /// Whether it has asked for an event, so that its init phase is over.
+    /// Whether its init phase is over: it has requested an event.
     ready: bool,
     /// Whether it is being ended, so that it gets no more events.
     ending: bool,
     /// Set while it is idle.
     idle_since: Option<Instant>,
-    /// Set while it is not idle: until then it must have asked or answered.
+    /// Set while it is busy: the time by which it must request an event or respond.
     deadline: Option<Instant>,
-    /// What it gets when it asks for its next event.
+    /// The invocation that it gets on its next request.
     assigned: Option<Invocation>,
-    /// Its open request for the next event.
+    /// Its pending request for the next event.
     asking: Option<oneshot::Sender<Event>>,
     current: Option<Current>,
 }
 
-/// The invocation a sandbox works on.
+/// The current invocation of a sandbox.
 #[derive(Debug)]
 struct Current {
     id: String,
-    /// None once the caller has its answer, or the beginning of it.
+    /// `None` once the caller has the response, or its beginning.
     caller: Option<Caller>,
 }
 
 impl Sandboxes {
     pub(super) fn new(timeout: Duration) -> Self {
-        let (all, idle, line) = (HashMap::new(), Vec::new(), VecDeque::new());
+        let (all, idle, queued) = (HashMap::new(), Vec::new(), VecDeque::new());
         Self {
             timeout,
             all,
             idle,
-            line,
+            queued,
             next_id: 0,
         }
     }
@@ -102,7 +101,7 @@ impl Sandboxes {
             .collect()
     }
 
-    /// Adds a sandbox that is to start for an invocation, and returns its number.
+    /// Adds a sandbox to be started for an invocation, and returns its number.
     pub(super) fn add(&mut self, invocation: Invocation) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
@@ -124,8 +123,8 @@ impl Sandboxes {
         }
     }
 
-    /// Gives an invocation to an idle sandbox; it comes back if none is idle.
-    pub(super) fn give(&mut self, mut invocation: Invocation) -> Option<Invocation> {
+    /// Assigns an invocation to an idle sandbox; returns it if none is idle.
+    pub(super) fn assign(&mut self, mut invocation: Invocation) -> Option<Invocation> {
         while let Some(id) = self.idle.pop() {
             if let Some(sandbox) = self.all.get_mut(&id) {
                 invocation = sandbox.take(invocation, self.timeout)?;
@@ -134,36 +133,36 @@ impl Sandboxes {
         Some(invocation)
     }
 
-    /// Puts an invocation at the end of the line.
-    pub(super) fn queue(&mut self, invocation: Invocation) {
-        self.line.push_back(invocation);
+    /// Appends an invocation to the queue.
+    pub(super) fn enqueue(&mut self, invocation: Invocation) {
+        self.queued.push_back(invocation);
     }
 
-    /// Takes an invocation out of the line; false if it is no longer in it.
+    /// Removes an invocation from the queue; false if it is no longer there.
     pub(super) fn withdraw(&mut self, invocation: &str) -> bool {
-        let before = self.line.len();
-        self.line.retain(|waiting| waiting.id != invocation);
-        self.line.len() < before
+        let before = self.queued.len();
+        self.queued.retain(|waiting| waiting.id != invocation);
+        self.queued.len() < before
     }
 
-    /// Takes the first in line whose caller still waits.
-    pub(super) fn first_in_line(&mut self) -> Option<Invocation> {
-        std::iter::from_fn(|| self.line.pop_front()).find(|waiting| !waiting.reply.is_closed())
+    /// Removes the first queued invocation whose caller still waits.
+    pub(super) fn next_queued(&mut self) -> Option<Invocation> {
+        std::iter::from_fn(|| self.queued.pop_front()).find(|waiting| !waiting.reply.is_closed())
     }
 
-    pub(super) fn clear_line(&mut self) {
-        self.line.clear();
+    pub(super) fn clear_queue(&mut self) {
+        self.queued.clear();
     }
 
-    /// A sandbox asks for its next event, which is sent now or later, or never if it is to end. Returns
-    /// the caller of an invocation that it has left without an answer.
+    /// A sandbox requests its next event, which is sent now, later, or never if it is ending. Returns the
+    /// caller of an invocation that it left without a response.
     pub(super) fn ask(&mut self, id: u64, asking: oneshot::Sender<Event>) -> Option<Caller> {
         let sandbox = self.all.get_mut(&id).filter(|sandbox| !sandbox.ending)?;
         let left = sandbox.current.take().and_then(|current| current.caller);
         sandbox.ready = true;
         sandbox.asking = Some(asking);
         if let Some(invocation) = sandbox.assigned.take() {
-            // Whoever asks is there, so it cannot come back.
+            // The requester exists, so the invocation cannot come back.
             let _ = sandbox.take(invocation, self.timeout);
         } else if sandbox.idle_since.is_none() {
             self.release(id);
@@ -171,8 +170,8 @@ impl Sandboxes {
         left
     }
 
-    /// Who waits for an invocation that a sandbox answers now, if that is the one it works on. The
-    /// sandbox stays busy until [`Sandboxes::finish`].
+    /// Takes the caller of `invocation` if that is the sandbox's current one. The sandbox stays busy until
+    /// [`Sandboxes::finish`].
     pub(super) fn caller(&mut self, id: u64, invocation: &str) -> Option<Caller> {
         let current = self.all.get_mut(&id)?.current.as_mut()?;
         if current.id == invocation {
@@ -182,7 +181,7 @@ impl Sandboxes {
         }
     }
 
-    /// A sandbox has ended an invocation and may have another, even before it asks for it.
+    /// A sandbox has finished an invocation and may be assigned another, even before it requests it.
     pub(super) fn finish(&mut self, id: u64, invocation: &str) {
         let sandbox = self.all.get_mut(&id);
         if sandbox.is_some_and(|sandbox| {
@@ -195,15 +194,15 @@ impl Sandboxes {
         }
     }
 
-    /// Takes from a sandbox what it was to get next.
+    /// Takes a sandbox's assigned invocation.
     pub(super) fn take_assigned(&mut self, id: u64) -> Option<Invocation> {
         self.all.get_mut(&id)?.assigned.take()
     }
 
-    /// Judges a sandbox by its times; one that is not fine gets no more events, and the caller it worked
-    /// or was to work for is returned. An invocation that begins later has a deadline later than the time
-    /// of the next look, so nobody need be woken for every invocation.
-    pub(super) fn judge(&mut self, id: u64, idle: Duration) -> (Verdict, Option<Caller>) {
+    /// Applies a sandbox's time limits; one that is not fine gets no more events, and the caller of its current
+    /// or assigned invocation is returned. A later invocation has a deadline after the returned time, so nothing
+    /// needs to wake the watcher for each invocation.
+    pub(super) fn apply_limits(&mut self, id: u64, idle: Duration) -> (Verdict, Option<Caller>) {
         let now = Instant::now();
         let soon = now + self.timeout;
         let Some(sandbox) = self.all.get_mut(&id) else {
@@ -224,7 +223,7 @@ impl Sandboxes {
         (Verdict::Expired, current.or(assigned))
     }
 
-    /// The deadline of what a sandbox works on.
+    /// The deadline of the current invocation.
     pub(super) fn deadline(&self, id: u64) -> Option<Instant> {
         self.all
             .get(&id)
@@ -232,7 +231,7 @@ impl Sandboxes {
             .deadline
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<Estate> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Removed> {
         self.idle.retain(|idle| *idle != id);
         let Sandbox {
             current,
@@ -241,25 +240,25 @@ impl Sandboxes {
             ..
         } = self.all.remove(&id)?;
         let caller = current.and_then(|current| current.caller);
-        Some(Estate {
+        Some(Removed {
             caller,
             unseen: assigned,
             was_ready: ready,
         })
     }
 
-    /// A sandbox is free: it takes the first in line, or is idle.
+    /// Marks a sandbox as free: it gets the first queued invocation, or becomes idle.
     fn release(&mut self, id: u64) {
         if self.all.get(&id).is_none_or(|sandbox| sandbox.ending) {
             return;
         }
-        let next = self.first_in_line();
+        let next = self.next_queued();
         let Some(sandbox) = self.all.get_mut(&id) else {
             return;
         };
         if let Some(invocation) = next {
             if let Some(back) = sandbox.take(invocation, self.timeout) {
-                self.line.push_front(back);
+                self.queued.push_front(back);
             }
         } else {
             sandbox.deadline = None;
@@ -270,8 +269,8 @@ impl Sandboxes {
 }
 
 impl Sandbox {
-    /// Takes an invocation, which comes back if the connection that asked for one is gone. The sandbox
-    /// then has its time limit to ask again.
+    /// Delivers an invocation to the pending request; returns it if that connection is gone. The sandbox
+    /// then has its time limit to request again.
     fn take(&mut self, invocation: Invocation, timeout: Duration) -> Option<Invocation> {
         self.idle_since = None;
         self.deadline = Some(Instant::now() + timeout);

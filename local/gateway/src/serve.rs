@@ -17,12 +17,12 @@ use tokio::{
 
 use super::refusal::Refusals;
 
-/// How long to wait after a failed accept, which is most often a lack of file descriptors.
+/// Pause after a failed accept, usually a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers every request of every connection until `stop` is sent to or dropped; then closes the port and
-/// idle connections at once and returns when the requests under way are answered. Dropping the future
-/// closes everything. A head that is not read within `head` ends its connection.
+/// Serves all connections until `stop` is sent to or dropped; then closes the port and idle connections at
+/// once and returns when pending requests are answered. Dropping the future closes everything. A connection
+/// whose request head takes longer than `head` is closed.
 pub(super) async fn serve<A, F, B>(
     listener: TcpListener,
     head: Option<Duration>,
@@ -61,7 +61,7 @@ async fn connection<A, F, B>(
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
-    // Without it small answers wait for the peer's delayed acknowledgement; a failure costs only time.
+    // With Nagle's algorithm small responses wait for the peer's delayed acknowledgement. A failure only costs time.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let answer = answer(request, peer);
@@ -73,7 +73,7 @@ async fn connection<A, F, B>(
     }
     let stream = TokioIo::new(Refusals::new(stream));
     let mut connection = pin!(http.serve_connection(stream, service));
-    // A connection that ends with an error has no one left to tell.
+    // A failed connection has no peer to report to.
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stop.changed() => connection.as_mut().graceful_shutdown(),

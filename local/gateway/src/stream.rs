@@ -1,7 +1,7 @@
-//! Responses that a function streams: the body of its POST to the Runtime API is the client's body.
+//! Streamed responses: the body of a function's POST to the Runtime API becomes the client's body.
 //!
-//! Nothing is stored on the way: the function's bytes are read when the client's connection takes them, so
-//! a slow client makes the function wait.
+//! Nothing is buffered: the function's bytes are read as the client's connection takes them, so a slow client
+//! slows the function down.
 
 use std::{
     error::Error,
@@ -20,30 +20,30 @@ use tokio::sync::oneshot;
 
 use super::response::FunctionResponse;
 
-/// The content type of a stream that begins with its status and headers.
+/// The content type of a stream that begins with status and headers.
 const WITH_PRELUDE: &str = "application/vnd.awslambda.http-integration-response";
-/// What ends the prelude.
+/// Ends the prelude.
 const DELIMITER: [u8; 8] = [0; 8];
-/// The longest prelude, in bytes; API Gateway allows 10,240 bytes of response headers.
+/// Maximum length of the prelude, in bytes; API Gateway allows 10,240 bytes of response headers.
 const PRELUDE_LIMIT: usize = 64 * 1024;
-/// The trailer by which a function reports that it failed within its stream.
+/// The trailer in which a function reports a failure within its stream.
 const ERROR_TRAILER: &str = "lambda-runtime-function-error-type";
 
-/// An answer's body: known as a whole, or passed on as the function writes it.
+/// A response body: complete, or passed on as the function writes it.
 pub(super) type ClientBody = Either<Full<Bytes>, FunctionStream>;
 
 /// The rest of a function's POST, on its way to the client.
 #[derive(Debug)]
 pub(super) struct FunctionStream {
-    /// What came along with the prelude.
+    /// Body bytes that arrived with the prelude.
     first: Bytes,
     rest: Incoming,
-    /// Sent to when the whole stream has passed, dropped when the client has gone before.
+    /// Sent to when the whole stream has passed; dropped if the client disconnects earlier.
     passed: Option<oneshot::Sender<()>>,
 }
 
-/// Reads the prelude of a stream. The receiver resolves when the stream has passed, to an error if the
-/// client has gone before. The error ends the sentence "The function answered".
+/// Reads the prelude of a stream. The receiver resolves when the stream has passed, or fails if the client
+/// disconnects earlier. Errors complete the sentence "The function responded ...".
 pub(super) async fn open(
     headers: &HeaderMap,
     mut body: Incoming,
@@ -75,7 +75,7 @@ async fn prelude(body: &mut Incoming) -> Result<(FunctionResponse, Bytes), Strin
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| format!("with a broken stream: {error}"))?;
-        // The delimiter may begin in the bytes read before.
+        // The delimiter may begin in earlier bytes.
         let from = read.len().saturating_sub(DELIMITER.len() - 1);
         read.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
         let found = read[from..]
@@ -115,10 +115,10 @@ impl Body for FunctionStream {
             }
             Some(Ok(_)) => Poll::Ready(Some(Err("the function failed within its stream".into()))),
             Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
-            // A POST that was cut looks like one that ended, but nobody waits for its end any more.
+            // A POST that was cut off looks complete, but then its receiver is gone.
             None => match self.passed.take().map(|passed| passed.send(())) {
                 Some(Err(())) => {
-                    Poll::Ready(Some(Err("the function ended within its stream".into())))
+                    Poll::Ready(Some(Err("the function exited within its stream".into())))
                 }
                 _ => Poll::Ready(None),
             },

@@ -1,4 +1,4 @@
-//! Events compared with what AWS documents.
+//! Events compared with AWS' documentation.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -28,8 +28,8 @@ fn event(request: Request<&[u8]>) -> Value {
         route,
         parameters,
     };
-    let event = received.to_event().expect("an event is always JSON");
-    serde_json::from_slice(&event).expect("what was written as JSON is JSON")
+    let event = received.to_event().expect("an event serializes");
+    serde_json::from_slice(&event).expect("the event is JSON")
 }
 
 fn with_body(content_type: &str, body: &[u8]) -> (Value, Value) {
@@ -41,7 +41,7 @@ fn with_body(content_type: &str, body: &[u8]) -> (Value, Value) {
 }
 
 #[test]
-fn a_get_with_everything() {
+fn a_get_with_every_field() {
     let request =
         Request::get("/documents/caf%C3%A9%2F1?tag=a&tag=b%2Cc&q=l%27%C3%A9t%C3%A9+bleu&empty=")
             .header("Host", "127.0.0.1:8080")

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{FUNCTION, Harness, PATIENCE, arrived, eventually, is_alive, kill};
 
 #[tokio::test]
-async fn an_error_or_a_panic_costs_the_request_and_not_the_sandbox() {
+async fn an_error_or_a_panic_fails_the_request_and_keeps_the_sandbox() {
     let harness = Harness::start(20, |_| {}).await;
     let process = harness.process("/echo").await;
     for path in ["/echo?error=no+luck", "/echo?panic"] {
@@ -50,7 +50,7 @@ async fn a_sandbox_that_dies_at_work_is_a_502_at_once_and_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_sandbox_that_dies_idle_costs_nobody_anything() {
+async fn a_sandbox_that_dies_idle_fails_no_request() {
     let harness = Harness::start(20, |_| {}).await;
     let first = harness.process("/echo").await;
     kill(first);
@@ -60,7 +60,7 @@ async fn a_sandbox_that_dies_idle_costs_nobody_anything() {
 }
 
 #[tokio::test]
-async fn a_sandbox_that_does_not_start_is_a_502_and_its_last_words_are_logged() {
+async fn a_sandbox_that_does_not_start_is_a_502_and_its_last_output_is_logged() {
     let harness = Harness::start(20, |options| {
         options.environment = vec![("BREAK_INIT".to_owned(), "1".to_owned())];
     });
@@ -103,13 +103,13 @@ async fn a_client_that_goes_away_does_not_free_a_busy_sandbox() {
     let request = harness.client.get(harness.url("/echo?sleep=1000"));
     let gone = tokio::time::timeout(Duration::from_millis(200), request.send()).await;
     assert!(gone.is_err(), "the function sleeps for longer");
-    // It waits for the end of what the other client left behind; two at once would end the function.
+    // This request waits for the invocation of the other client; two at once would crash the function.
     assert_eq!(harness.process("/echo").await, process);
     harness.gateway.stop().await;
 }
 
 #[tokio::test]
-async fn a_missing_binary_is_named_at_the_start() {
+async fn a_missing_binary_is_reported_at_start() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let template = folder.path().join("template.yaml");
     std::fs::write(&template, include_str!("template.yaml"))

@@ -1,4 +1,4 @@
-//! A gateway over the test function, and eyes on its processes.
+//! A gateway around the test function, with access to its processes.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The binary of the test function.
 pub(crate) const FUNCTION: &str = "echo_function";
 
-/// A gateway with a folder for its template and its log.
+/// A gateway with a folder for its template and log.
 pub(crate) struct Harness {
     pub(crate) gateway: Gateway,
     pub(crate) client: reqwest::Client,
@@ -25,7 +25,7 @@ pub(crate) struct Harness {
 }
 
 impl Harness {
-    /// A gateway whose function has a time limit in seconds; `adapt` changes the other options.
+    /// Starts a gateway whose function has a time limit in seconds; `adapt` changes the other options.
     pub(crate) async fn start(timeout: u64, adapt: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let template = folder.path().join("template.yaml");
@@ -53,7 +53,7 @@ impl Harness {
         }
     }
 
-    /// The status of a GET, and its body if that is JSON.
+    /// The status of a GET, and its body if it is JSON.
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let response = self
             .client
@@ -65,7 +65,7 @@ impl Harness {
         (status, response.json().await.unwrap_or_default())
     }
 
-    /// The process that answers a request, which must succeed.
+    /// The process that served a request, which must succeed.
     pub(crate) async fn process(&self, path: &str) -> u32 {
         let (status, body) = self.get(path).await;
         assert_eq!(status, 200, "{body}");
@@ -75,7 +75,7 @@ impl Harness {
         u32::try_from(process).expect("a process id has 32 bits")
     }
 
-    /// A new folder, in which requests may leave a file when they arrive.
+    /// A new folder in which requests leave a file when they arrive.
     pub(crate) fn arrivals(&self, name: &str) -> PathBuf {
         let folder = self.folder.path().join(name);
         std::fs::create_dir(&folder).expect("the temporary folder is writable");
@@ -95,7 +95,7 @@ impl Harness {
     }
 }
 
-/// The folder of the examples, which `cargo test` builds next to the tests.
+/// The folder of the examples, which `cargo test` builds beside the tests.
 pub(crate) fn examples() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its executable");
     let folder = test
@@ -111,7 +111,7 @@ pub(crate) fn examples() -> PathBuf {
     examples
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let wait = async {
         while !is_so() {
@@ -124,7 +124,7 @@ pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
     );
 }
 
-/// How many requests have arrived that leave a file in `folder`.
+/// The number of requests that left a file in `folder`.
 pub(crate) fn arrived(folder: &Path) -> usize {
     std::fs::read_dir(folder)
         .expect("the folder is there")
@@ -146,9 +146,9 @@ fn pid(process: u32) -> Pid {
         .expect("a process id is positive")
 }
 
-/// A client without TLS needs a provider of it all the same.
+/// A reqwest client needs a TLS provider even without TLS.
 fn client() -> reqwest::Client {
-    // It fails where another test has installed it already.
+    // Fails if another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }

@@ -1,4 +1,4 @@
-//! The limits on payloads and on sandboxes.
+//! Limits on payloads and sandboxes.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,7 +12,7 @@ use crate::harness::Harness;
 /// Lambda's limit on a payload.
 const LIMIT: usize = 6 * 1024 * 1024;
 
-/// Sends a whole request before it reads anything, as simple clients do, and returns the answer.
+/// Sends the whole request before it reads anything, as simple clients do, and returns the response.
 fn write_then_read(harness: &Harness, head: &str, chunks: &[Vec<u8>]) -> String {
     let address = harness.gateway.url().replace("http://", "");
     let mut stream = TcpStream::connect(address).expect("the gateway listens");
@@ -22,17 +22,17 @@ fn write_then_read(harness: &Harness, head: &str, chunks: &[Vec<u8>]) -> String 
     for chunk in chunks {
         stream
             .write_all(chunk)
-            .expect("the gateway goes on reading the body that it refused");
+            .expect("the gateway keeps reading the refused body");
     }
     let mut answer = Vec::new();
     stream
         .read_to_end(&mut answer)
-        .expect("the gateway closes the connection in peace");
+        .expect("the gateway closes the connection orderly");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_over_the_limit_is_refused_and_the_client_can_read_why() {
+async fn an_oversized_body_is_refused_with_a_readable_reason() {
     let harness = Harness::start(20, |_| {}).await;
     let post = |size: usize| {
         harness
@@ -70,7 +70,7 @@ async fn a_body_over_the_limit_is_refused_and_the_client_can_read_why() {
 }
 
 #[tokio::test]
-async fn a_response_over_the_limit_is_a_502_and_the_sandbox_goes_on() {
+async fn an_oversized_response_is_a_502_and_keeps_the_sandbox() {
     let harness = Harness::start(20, |_| {}).await;
     let process = harness.process("/echo").await;
     let (status, body) = harness.get(&format!("/echo?size={LIMIT}")).await;
@@ -96,10 +96,10 @@ async fn a_response_over_the_limit_is_a_502_and_the_sandbox_goes_on() {
 }
 
 #[tokio::test]
-async fn who_waits_in_line_for_too_long_gets_a_503() {
+async fn a_request_queued_for_too_long_gets_a_503() {
     let harness = Harness::start(1, |options| options.max_sandboxes = 1).await;
-    // One occupies the one sandbox from before its init until after its time limit of a second; which one is
-    // not known.
+    // One occupies the only sandbox from before its init until after its time limit of a second; either can
+    // be it.
     let path = "/echo?sleep=60000";
     let (first, second) = tokio::join!(harness.get(path), harness.get(path));
     let mut outcomes = [first, second].map(|(status, body)| (status, body["type"].clone()));

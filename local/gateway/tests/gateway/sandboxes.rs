@@ -1,4 +1,4 @@
-//! Requests and events, and which sandbox gets them.
+//! Requests, events, and the sandboxes that get them.
 
 use std::{collections::BTreeSet, net::TcpStream, time::Duration};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::{FUNCTION, Harness, eventually, examples, is_alive};
 
 #[tokio::test]
-async fn a_request_reaches_the_function_and_its_answer_the_client() {
+async fn a_request_reaches_the_function_and_its_response_the_client() {
     let harness = Harness::start(20, |_| {}).await;
     let url = harness.url("/documents/caf%C3%A9%2Fa?q=l%27%C3%A9t%C3%A9&tag=x");
     let response = harness
@@ -95,7 +95,7 @@ async fn paths_and_methods_that_are_not_in_the_template() {
     assert_eq!(
         harness.sandboxes(),
         [0_u32; 0],
-        "no request was for the function"
+        "no request reached the function"
     );
 
     let keys: Vec<_> = harness
@@ -116,14 +116,14 @@ async fn paths_and_methods_that_are_not_in_the_template() {
     harness.gateway.stop().await;
 }
 
-/// The path of a request that is answered when there are `count` like it.
+/// The path of a request that is answered once `count` of them have arrived.
 fn together(harness: &Harness, count: usize) -> String {
     let folder = harness.arrivals("together");
     format!("/echo?arrive={}&together={count}", folder.display())
 }
 
 #[tokio::test]
-async fn one_request_after_the_other_is_one_sandbox() {
+async fn sequential_requests_share_one_sandbox() {
     let harness = Harness::start(20, |_| {}).await;
     let first = harness.process("/echo").await;
     for _ in 0..50 {
@@ -134,14 +134,14 @@ async fn one_request_after_the_other_is_one_sandbox() {
 }
 
 #[tokio::test]
-async fn requests_at_once_have_a_sandbox_each_up_to_the_limit() {
+async fn concurrent_requests_get_a_sandbox_each_up_to_the_limit() {
     let harness = Harness::start(20, |options| options.max_sandboxes = 3).await;
     let path = together(&harness, 3);
     let together = join_all((0..3).map(|_| harness.process(&path))).await;
     assert_eq!(
         BTreeSet::from_iter(together).len(),
         3,
-        "each slept in a process of its own"
+        "each slept in its own process"
     );
 
     let crowd = join_all((0..12).map(|_| harness.process("/echo?sleep=20"))).await;
@@ -149,7 +149,7 @@ async fn requests_at_once_have_a_sandbox_each_up_to_the_limit() {
     assert_eq!(known.len(), 3);
     assert!(
         crowd.iter().all(|process| known.contains(process)),
-        "the others waited in line"
+        "the others were queued"
     );
     harness.gateway.stop().await;
 }
@@ -239,7 +239,7 @@ async fn dropping_the_gateway_ends_its_sandboxes_too() {
 }
 
 #[tokio::test]
-async fn binaries_may_lie_as_sam_build_leaves_them() {
+async fn binaries_are_found_in_the_layout_of_sam_build() {
     let built = tempfile::tempdir().expect("a temporary folder can be made");
     let function = built.path().join("EchoFunction");
     std::fs::create_dir(&function).expect("the temporary folder is writable");

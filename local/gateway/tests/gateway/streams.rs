@@ -1,4 +1,4 @@
-//! Responses that are passed on as the function writes them.
+//! Streamed responses.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -28,14 +28,14 @@ async fn send(harness: &Harness, path: &str) -> reqwest::Response {
     response
 }
 
-/// How many chunks the function has sent.
+/// The number of chunks that the function has sent.
 fn sent(progress: &Path) -> u64 {
     fs::metadata(progress)
         .map(|file| file.len())
         .unwrap_or_default()
 }
 
-/// Waits until the function sends no more for a while, and returns how many chunks it sent.
+/// Waits until the function stops sending, and returns the number of chunks it sent.
 async fn standstill(progress: &Path) -> u64 {
     let wait = async {
         loop {
@@ -48,7 +48,7 @@ async fn standstill(progress: &Path) -> u64 {
     };
     tokio::time::timeout(PATIENCE, wait)
         .await
-        .expect("the function never stood still")
+        .expect("the function never stopped sending")
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_slow_reader_makes_the_function_wait() {
     let stood = standstill(&progress).await;
     assert!(
         stood < 200,
-        "{stood} MB were taken from the function though nobody read them"
+        "{stood} MB were read from the function though the client read nothing"
     );
     let mut length = 0;
     while let Some(chunk) = response.chunk().await.expect("the stream is whole") {
@@ -118,14 +118,11 @@ async fn a_client_that_goes_away_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_function_that_dies_within_its_stream_cuts_the_connection() {
+async fn a_function_that_dies_within_its_stream_closes_the_connection() {
     let harness = streaming().await;
     let response = send(&harness, "/echo?count=5&die=2&every=50").await;
     response.bytes().await.expect_err("the stream is not whole");
-    eventually("the sandbox is forgotten", || {
-        harness.sandboxes().is_empty()
-    })
-    .await;
+    eventually("the sandbox is removed", || harness.sandboxes().is_empty()).await;
     let again = send(&harness, "/echo?count=2").await;
     assert_eq!(again.bytes().await.expect("the stream is whole").len(), 12);
     harness.gateway.stop().await;

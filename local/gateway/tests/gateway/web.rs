@@ -1,4 +1,4 @@
-//! What the web sends: requests that are none, that stall, that come from pages of strangers.
+//! Malformed requests, stalled requests, and requests of web pages.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Harness;
 
-/// What the gateway answers to bytes, until it closes the connection: status, headers and document.
+/// The response to raw bytes until the connection closes: status, headers and document.
 async fn answer(harness: &Harness, sent: Vec<u8>) -> (u16, String, Value) {
     let address = harness.gateway.url().replace("http://", "");
     let exchange = move || {
@@ -19,7 +19,7 @@ async fn answer(harness: &Harness, sent: Vec<u8>) -> (u16, String, Value) {
         let mut answer = Vec::new();
         stream
             .read_to_end(&mut answer)
-            .expect("the gateway closes the connection in peace");
+            .expect("the gateway closes the connection orderly");
         String::from_utf8(answer).expect("the answer is text")
     };
     let answer = tokio::task::spawn_blocking(exchange)
@@ -59,7 +59,7 @@ fn assert_problem((status, head, document): &(u16, String, Value), expected: u16
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_gets_a_problem_document_too() {
+async fn a_malformed_request_gets_a_problem_document() {
     let harness = Harness::start(20, |_| {}).await;
     let wrong = answer(&harness, b"HELLO\r\n\r\n".to_vec()).await;
     assert_problem(&wrong, 400, "malformed-request");
@@ -93,7 +93,7 @@ async fn what_is_no_request_gets_a_problem_document_too() {
     );
     assert_problem(&answer(&harness, long.into()).await, 414, "url-too-long");
 
-    // After a request that was one, on the same connection.
+    // Also after a valid request on the same connection.
     let two = "GET /nowhere HTTP/1.1\r\nhost: localhost\r\n\r\nHELLO\r\n\r\n";
     let (status, _, _) = answer(&harness, two.into()).await;
     assert_eq!(status, 404);
@@ -101,7 +101,7 @@ async fn what_is_no_request_gets_a_problem_document_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_stalls_is_ended() {
+async fn a_stalled_request_is_aborted() {
     let harness = Harness::start(20, |options| options.stall = Duration::from_millis(300)).await;
     let head = "POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n";
     let stalled = answer(&harness, format!("{head}12345").into()).await;
@@ -114,7 +114,7 @@ async fn a_request_that_stalls_is_ended() {
         "no function got half a body"
     );
 
-    // A head that stalls has nobody to answer to.
+    // A stalled head gets no response.
     let address = harness.gateway.url().replace("http://", "");
     let closed = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).expect("the gateway listens");
@@ -126,12 +126,12 @@ async fn a_request_that_stalls_is_ended() {
     closed
         .await
         .expect("it ends")
-        .expect("the connection is closed in peace");
+        .expect("the connection is closed orderly");
     harness.gateway.stop().await;
 }
 
 #[tokio::test]
-async fn a_url_that_is_no_text_reaches_no_function() {
+async fn a_url_that_is_not_utf8_reaches_no_function() {
     let harness = Harness::start(20, |_| {}).await;
     for path in [
         "/documents/%E9tang",
@@ -159,7 +159,7 @@ async fn a_url_that_is_no_text_reaches_no_function() {
 }
 
 #[tokio::test]
-async fn a_slash_too_many_finds_the_route() {
+async fn a_trailing_slash_finds_the_route() {
     let harness = Harness::start(20, |_| {}).await;
     let (status, _) = harness.get("/echo/").await;
     assert_eq!(status, 200);
@@ -172,7 +172,7 @@ async fn a_slash_too_many_finds_the_route() {
 }
 
 #[tokio::test]
-async fn pages_of_strangers_reach_no_function() {
+async fn unknown_origins_reach_no_function() {
     let harness = Harness::start(20, |_| {}).await;
     for (host, origin, word) in [
         ("evil.example", None, "foreign-host"),
@@ -218,7 +218,7 @@ async fn pages_of_strangers_reach_no_function() {
 }
 
 #[tokio::test]
-async fn pages_of_this_machine_and_of_a_named_origin_may_ask() {
+async fn pages_of_this_machine_and_of_allowed_origins_are_served() {
     let harness = Harness::start(20, |options| {
         options.allow_origins = vec!["https://app.example".parse().expect("an origin")];
     })
@@ -257,7 +257,7 @@ async fn pages_of_this_machine_and_of_a_named_origin_may_ask() {
         assert_eq!(found.status(), 200);
         assert_eq!(found.headers()["access-control-allow-origin"], origin);
         assert_eq!(found.headers()["vary"], "origin");
-        // A refusal can be read, too.
+        // The page can also read errors.
         let missing = harness
             .client
             .get(harness.url("/nowhere"))
