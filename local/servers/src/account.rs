@@ -1,4 +1,4 @@
-//! The user a server runs as: ourselves, or `nobody` if we are root, which Postgres and `PgBouncer` refuse.
+//! The user a server runs as: the current one, or `nobody` for root, which Postgres and `PgBouncer` refuse.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-/// The id of the user and of the group `nobody`; initdb wants one that is in the passwd file.
+/// The user and group id of `nobody`; initdb requires an entry in the passwd file.
 const NOBODY: u32 = if cfg!(target_os = "macos") {
     u32::MAX - 1
 } else {
@@ -31,8 +31,8 @@ impl Account {
         }
     }
 
-    /// `program` under this account, with an environment of its own: the `PG...` variables and the
-    /// locale of the user must not change what the server does.
+    /// `program` under this account with a clean environment: the user's `PG...` variables and locale must not
+    /// affect the server.
     pub(crate) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command
@@ -40,20 +40,20 @@ impl Account {
             .env("PATH", "/usr/bin:/bin")
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
-            // Our own folder may be closed to the account.
+            // The account may not be able to enter the current folder.
             .current_dir("/");
         self.enter(&mut command);
         command
     }
 
-    /// Has `command` run under this account.
+    /// Makes `command` run under this account.
     pub(crate) fn enter(self, command: &mut Command) {
         if self == Self::Nobody {
             command.uid(NOBODY).gid(NOBODY);
         }
     }
 
-    /// Gives `path` to this account.
+    /// Changes the owner of `path` to this account.
     pub(crate) fn own(self, path: &Path) -> anyhow::Result<()> {
         if self == Self::Ourselves {
             return Ok(());
@@ -62,14 +62,14 @@ impl Account {
             .with_context(|| format!("cannot give {} to user {NOBODY}", path.display()))
     }
 
-    /// Fails, and says what to do, unless this account may enter `folder` and all above it.
+    /// Fails with advice unless this account can enter `folder` and its ancestors.
     pub(crate) fn check_reach(self, folder: &Path) -> anyhow::Result<()> {
         if self == Self::Ourselves {
             return Ok(());
         }
         for ancestor in folder.ancestors() {
             let metadata = fs::metadata(ancestor)
-                .with_context(|| format!("cannot look at {}", ancestor.display()))?;
+                .with_context(|| format!("cannot inspect {}", ancestor.display()))?;
             let enter = match metadata.uid() {
                 NOBODY => 0o100,
                 _ => 0o001,

@@ -1,7 +1,7 @@
-//! The shell processes that clean up after us, however we end.
+//! Shell processes that clean up after this process, however it ends.
 //!
-//! Linux could kill a child with its parent (`PR_SET_PDEATHSIG`), but only through `unsafe` code,
-//! without an orderly shutdown, and not on macOS. A pipe is closed by every kernel.
+//! On Linux, `PR_SET_PDEATHSIG` could kill a child with its parent, but only through `unsafe` code and without
+//! an orderly shutdown. Every kernel closes a pipe.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -12,18 +12,18 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a dropped guardian may take before we leave it alone: a shutdown of a database of the
-/// laptop's size takes a tenth of a second.
+/// How long dropping a guardian may wait: a shutdown of a database of the laptop's size takes a tenth of a
+/// second.
 const DROP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A running shell that acts once its standard input closes. Dropping it makes it act, and waits
-/// for its end.
+/// A running shell that acts once its standard input closes. Dropping it closes the input and waits until it
+/// exits.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     shell: Child,
 }
 
-/// A temporary folder, deleted when the value is dropped or its process ends in any other way.
+/// A temporary folder, deleted when the value is dropped or its process ends in any way.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     pub(crate) path: PathBuf,
@@ -31,8 +31,8 @@ pub(crate) struct Scratch {
 }
 
 impl Guardian {
-    /// Runs `program`, writing to `log`, until it ends or `signal` ends it. `shell` is `/bin/sh` with the
-    /// account and the environment that the program gets.
+    /// Runs `program`, logging to `log`, until it exits or `signal` ends it. `shell` is `/bin/sh` with the
+    /// program's account and environment.
     pub(crate) fn run(
         mut shell: Command,
         signal: &str,
@@ -50,26 +50,26 @@ impl Guardian {
         Self::spawn(shell)
     }
 
-    /// The status of the program if it has ended.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    /// The program's exit status, if it has exited.
+    pub(crate) fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
         self.shell.try_wait()
     }
 
-    /// Makes the guardian act, without waiting for it.
+    /// Makes the guardian act, without waiting.
     pub(crate) fn release(&mut self) {
         drop(self.shell.stdin.take());
     }
 
     fn spawn(mut shell: Command) -> io::Result<Self> {
-        // Ctrl-C in a terminal goes to a whole process group; the owner decides the order in which
-        // things stop, so its guardians are not in its group.
+        // A terminal sends Ctrl-C to the whole process group; the owner decides in which order things stop, so its
+        // guardians are in other groups.
         let shell = shell.stdin(Stdio::piped()).process_group(0).spawn()?;
         Ok(Self { shell })
     }
 }
 
 impl Scratch {
-    /// A new folder `name` among the temporary files, which only we may enter.
+    /// A new private folder `name` among the temporary files.
     pub(crate) fn new(name: &str) -> io::Result<Self> {
         let path = std::path::absolute(std::env::temp_dir())?.join(name);
         let mut shell = Command::new("/bin/sh");
@@ -79,7 +79,7 @@ impl Scratch {
             .current_dir("/")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // The sweeper comes first, so that at no moment there is a folder without one.
+        // The sweeper starts first, so that no folder exists without one.
         let sweeper = Guardian::spawn(shell)?;
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self {
@@ -93,7 +93,7 @@ impl Drop for Guardian {
     fn drop(&mut self) {
         self.release();
         let deadline = Instant::now() + DROP_PATIENCE;
-        while matches!(self.ended(), Ok(None)) && Instant::now() < deadline {
+        while matches!(self.exit_status(), Ok(None)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
     }

@@ -1,4 +1,4 @@
-//! The servers of the laptop stack and of the tests, none of which outlives its owner.
+//! The servers of the laptop stack and the tests; each ends with its owner.
 
 mod account;
 pub mod aws;

@@ -1,4 +1,4 @@
-//! nginx before the API, with its defaults, to see how streams fare behind it.
+//! nginx with default settings as a reverse proxy, to test streams behind it.
 
 use std::{
     fs,
@@ -16,22 +16,22 @@ use crate::{pooler::packages, ports::free_port};
 /// How long it may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Debian's release whose nginx it is.
+/// The Debian release whose nginx is used.
 const RELEASE: &str = "bookworm";
 
-/// A running nginx on a port of 127.0.0.1; it ends when this is dropped.
+/// A running nginx on a port of 127.0.0.1; dropping it ends it.
 pub struct Nginx {
     process: Child,
     port: u16,
-    /// Its settings, logs and buffers.
+    /// Its configuration, logs and buffers.
     _folder: TempDir,
 }
 
 impl Nginx {
-    /// Starts it as a proxy before `url`, with nothing set that it does not need.
+    /// Starts it as a reverse proxy for `url`, with only the required settings.
     ///
     /// # Errors
-    /// When Debian's package cannot be fetched, or it does not start.
+    /// When Debian's package cannot be fetched, or nginx does not start.
     pub async fn before(url: &str) -> Result<Self> {
         let program = spawn_blocking(|| packages::unpack("nginx", RELEASE));
         let program = program.await.context("fetching nginx panicked")??;
@@ -68,7 +68,7 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// Where it is, without a slash at the end.
+    /// Its URL without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -80,8 +80,8 @@ impl Nginx {
             .await
             .is_err()
         {
-            let ended = self.process.try_wait().context("looking at nginx")?;
-            ensure!(ended.is_none(), "nginx ended at once: {ended:?}");
+            let exited = self.process.try_wait().context("waiting for nginx")?;
+            ensure!(exited.is_none(), "nginx exited at once: {exited:?}");
             ensure!(Instant::now() < deadline, "nginx does not listen");
             sleep(Duration::from_millis(20)).await;
         }
@@ -91,7 +91,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // One that has ended already is what is wanted.
+        // An error means that it has exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! `PgBouncer` and pgpool-II before a server, to see how Rappel fares behind them.
+//! `PgBouncer` and pgpool-II in front of a server, to test connections through poolers.
 
 pub(crate) mod packages;
 mod pgpool;
@@ -24,37 +24,37 @@ use crate::{account::Account, ports::free_port, skip::skipped};
 /// How long it may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A running `PgBouncer` on a port of 127.0.0.1; it ends when this is dropped.
+/// A running `PgBouncer` on a port of 127.0.0.1; dropping it ends it.
 pub struct PgBouncer {
     process: Child,
     port: u16,
     server: Url,
-    /// Its settings, the users, and the certificates.
+    /// Its configuration, users and certificates.
     _folder: TempDir,
 }
 
-/// How a `PgBouncer` is set up.
+/// Settings of a `PgBouncer`.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `session` or `transaction`.
     pub mode: &'static str,
-    /// Server connections for each user and database.
+    /// Server connections per user and database.
     pub servers: usize,
-    /// Connections of clients.
+    /// Client connections.
     pub clients: usize,
-    /// A certificate and its key in PEM: clients have to use TLS.
+    /// A certificate and its key in PEM; set, clients must use TLS.
     pub certificate: Option<(String, String)>,
 }
 
 impl PgBouncer {
-    /// Starts it before the server of `server_url`, whichever version there is. `None`, with the reason
-    /// printed, where there is none to be had.
+    /// Starts any version in front of the server of `server_url`. `None` if no version is available; prints the
+    /// reason.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn before(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let Some(program) = Program::all().await?.first() else {
-            skipped("there is no PgBouncer")?;
+            skipped("no PgBouncer is available")?;
             return Ok(None);
         };
         Self::start(program, server_url, settings, "")
@@ -62,8 +62,8 @@ impl PgBouncer {
             .map(Some)
     }
 
-    /// One of every version that there is, one that remembers its clients' named statements and one that
-    /// does not; those that there are not are named in what is printed.
+    /// One of each available version: one that supports prepared statements and one that does not. Prints the
+    /// missing ones.
     ///
     /// # Errors
     /// When one does not start.
@@ -73,20 +73,21 @@ impl PgBouncer {
             started.push(Self::start(program, server_url, settings, "").await?);
         }
         if started.is_empty() {
-            skipped("there is no PgBouncer")?;
+            skipped("no PgBouncer is available")?;
         }
         Ok(started)
     }
 
-    /// One that remembers its clients' named statements, as 1.21 and later can. `None`, with the reason
-    /// printed, where there is none to be had.
+    /// One that supports prepared statements (1.21 or later). `None` if it is not available; prints the reason.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn remembering(server_url: &str, settings: &Settings) -> Result<Option<Self>> {
         let mut programs = Program::all().await?.iter();
         let Some(program) = programs.find(|program| program.remembers()) else {
-            skipped("there is no PgBouncer that remembers named statements, 1.21 or later")?;
+            skipped(
+                "no PgBouncer with support for prepared statements (1.21 or later) is available",
+            )?;
             return Ok(None);
         };
         let more = "max_prepared_statements = 200\n";
@@ -95,8 +96,8 @@ impl PgBouncer {
             .map(Some)
     }
 
-    /// One of every version that there is, which takes the startup options that it would refuse and drops
-    /// them, as widespread advice has it.
+    /// One of each available version, which ignores the startup options that it would reject, as commonly
+    /// advised.
     ///
     /// # Errors
     /// When one does not start.
@@ -107,7 +108,7 @@ impl PgBouncer {
             started.push(Self::start(program, server_url, settings, more).await?);
         }
         if started.is_empty() {
-            skipped("there is no PgBouncer")?;
+            skipped("no PgBouncer is available")?;
         }
         Ok(started)
     }
@@ -131,13 +132,13 @@ impl PgBouncer {
         Ok(pgbouncer)
     }
 
-    /// The port on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL of the server's database through it, without `sslmode`.
+    /// The URL of the server's database through the pooler, without `sslmode`.
     ///
     /// # Errors
     /// When the server's URL has no host.
@@ -146,14 +147,14 @@ impl PgBouncer {
     }
 }
 
-/// `server` as it is reached through `port` of 127.0.0.1, without `sslmode`.
+/// The URL of `server` through `port` of 127.0.0.1, without `sslmode`.
 fn through(server: &Url, port: u16) -> Result<String> {
     let mut url = server.clone();
     url.set_host(Some("127.0.0.1"))
-        .context("the server's URL has a host")?;
+        .context("the server's URL has no host")?;
     url.set_port(Some(port))
         .ok()
-        .context("the server's URL has a host")?;
+        .context("the server's URL has no host")?;
     url.set_query(None);
     Ok(url.into())
 }
@@ -176,7 +177,7 @@ async fn listening(port: u16, name: &str) -> Result<()> {
 
 impl Drop for PgBouncer {
     fn drop(&mut self) {
-        // It has nothing to save; the one error is that it has ended already.
+        // It has nothing to save; an error means that it has exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -195,7 +196,7 @@ fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> R
         "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {path}/users\npool_mode = {mode}\n\
          default_pool_size = {servers}\nmax_client_conn = {clients}\n{more}",
-        server.host_str().context("the server's URL has a host")?,
+        server.host_str().context("the server's URL has no host")?,
         server.port().unwrap_or(5432),
     );
     let mut files = vec![(

@@ -6,9 +6,8 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::bail;
 
-/// A port that nobody listens on, from below the range from which the system takes the ports of
-/// outgoing connections (32,768 on Linux, 49,152 on macOS): there, a client that retries while the
-/// server is down can be given the server's own port, and keep it.
+/// A free port below the range of ephemeral ports (from 32,768 on Linux, 49,152 on macOS): in that range, a
+/// client that retries while the server is down can be assigned the server's port as its own.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     let mut random = File::open("/dev/urandom")?;
     for _ in 0..100 {

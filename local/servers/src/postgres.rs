@@ -1,8 +1,8 @@
-//! An embedded Postgres server as a value: it runs while the value lives, and never longer than
-//! the process that owns it, however that ends.
+//! An embedded Postgres server that runs while its value lives, and never longer than the process that owns
+//! it, however that ends.
 //!
-//! The server listens on a port of 127.0.0.1, for the superuser `rappel` with a random password.
-//! Beside the data folder `DATA` are `DATA.log` (the server's log) and `DATA.password`.
+//! It listens on a port of 127.0.0.1, for the superuser `rappel` with a random password. Beside the data folder
+//! `DATA` are `DATA.log` (the server's log) and `DATA.password`.
 
 mod cluster;
 mod processes;
@@ -29,14 +29,14 @@ use crate::{
     ports::free_port,
 };
 
-/// How long an orderly stop may take; it writes everything in memory to disk.
+/// Time limit of an orderly stop, which writes everything in memory to disk.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running server. Dropping it stops the server and waits for that, unless it was only attached
-/// to; [`Postgres::stop`] does the same without blocking the thread, and tells of failures.
+/// A running server. Dropping it stops the server and waits, unless it is only attached; [`Postgres::stop`] does
+/// the same without blocking the thread, and reports failures.
 #[derive(Debug)]
 pub struct Postgres {
-    // Fields are dropped in this order: the server ends before its folder goes.
+    // Fields are dropped in this order: the server before its folder.
     guardian: Option<Guardian>,
     cluster: Cluster,
     port: u16,
@@ -44,11 +44,11 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Serves the database in the folder `data`, made on first use, with the programs of `install`
+    /// Serves the database in the folder `data`, created on first use, with the programs of `install`
     /// ([`assets::Cache::postgres`]).
     ///
-    /// If a server already runs on that folder, the value is attached to it: it ends with its
-    /// owner, not with this value.
+    /// If a server already runs on that folder, the value attaches to it: it ends with its owner, not with this
+    /// value.
     pub async fn open(install: &Path, data: &Path) -> anyhow::Result<Self> {
         let cluster = Cluster::new(install, data, Purpose::Keep)?;
         let deadline = Instant::now() + START_PATIENCE;
@@ -72,24 +72,24 @@ impl Postgres {
             let data = cluster.data.display();
             ensure!(
                 Instant::now() < deadline,
-                "the server of {data} neither answered nor ended in {START_PATIENCE:?}; its process \
+                "the server of {data} neither responded nor exited in {START_PATIENCE:?}; its process \
                  is in the first line of {data}/postmaster.pid"
             );
             sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// A server for tests, with an empty database in a temporary folder that goes with it. It
-    /// writes nothing safely, and starts in less than a second.
+    /// A server for tests with an empty database in a temporary folder. It has fsync off and starts in less than
+    /// a second.
     pub async fn throwaway(install: &Path) -> anyhow::Result<Self> {
         let name = format!("rappel-postgres-{}", random_name()?);
         let folder = Scratch::new(&name)
-            .context("cannot make a temporary folder; TMPDIR names its place")?;
+            .context("cannot create a temporary folder; TMPDIR sets its location")?;
         let data = folder.path.join("data");
         let cluster = Cluster::new(install, &data, Purpose::Throwaway(folder))?;
         let log = cluster
             .try_lock()?
-            .context("another process locked a folder of our own")?;
+            .context("another process locked the temporary folder")?;
         Self::start(cluster, log).await
     }
 
@@ -100,7 +100,7 @@ impl Postgres {
         format!("postgres://rappel:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    /// The TCP port on 127.0.0.1; it stays the same over [`Postgres::restart`].
+    /// The TCP port on 127.0.0.1; constant over [`Postgres::restart`].
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -112,21 +112,21 @@ impl Postgres {
         &self.cluster.data
     }
 
-    /// Whether the server belongs to another process, which alone decides how long it runs.
+    /// Whether another process owns the server and decides how long it runs.
     #[must_use]
     pub fn is_attached(&self) -> bool {
         self.guardian.is_none()
     }
 
-    /// Disconnects the clients, stops the server, and returns when it has ended. A server that was
-    /// attached to goes on.
+    /// Disconnects clients and stops the server; returns when it has exited. An attached server keeps
+    /// running.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let Some(guardian) = &mut self.guardian else {
             return Ok(());
         };
         guardian.release();
         let deadline = Instant::now() + STOP_PATIENCE;
-        while guardian.ended()?.is_none() {
+        while guardian.exit_status()?.is_none() {
             let data = self.cluster.data.display();
             ensure!(
                 Instant::now() < deadline,
@@ -137,10 +137,9 @@ impl Postgres {
         Ok(())
     }
 
-    /// For tests of faults: ends every process of the server with SIGKILL, as a power cut would,
-    /// and returns when they are gone. Clients see their connections closed without a word, and
-    /// new ones refused, until [`Postgres::restart`]. As after any such end, a System V segment of
-    /// 56 bytes stays until the data is served again.
+    /// For fault tests: ends every process of the server with SIGKILL, like a power cut, and returns when they
+    /// are gone. Connections of clients are closed, and new ones refused, until [`Postgres::restart`]. As after any
+    /// such end, a System V segment of 56 bytes stays until the data is served again.
     pub async fn kill(&self) -> anyhow::Result<()> {
         let postmaster = self
             .cluster
@@ -151,8 +150,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// For tests of faults: starts the server again on the same port and data, after killing it if
-    /// it runs. Fails for a server that was attached to.
+    /// For fault tests: starts the server again on the same port and data, after killing it if it runs. Fails
+    /// for an attached server.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         if self.is_attached() {
             bail!(
@@ -181,9 +180,9 @@ impl Postgres {
     }
 }
 
-/// Whether a Postgres server answers on `port`.
+/// Whether a Postgres server responds on `port`.
 async fn answers(port: u16) -> bool {
-    // SSLRequest, to which a server replies with one letter before it asks who we are.
+    // A server replies to SSLRequest with one byte before any login.
     const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
     let ask = async {
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;

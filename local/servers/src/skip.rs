@@ -1,4 +1,4 @@
-//! What cannot be done on a machine that lacks something: no `PgBouncer`, no network namespaces, no IPv6.
+//! Skips tests that need something the machine lacks: `PgBouncer`, network namespaces, IPv6.
 
 use std::{
     env,
@@ -7,19 +7,18 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// The variable that makes whatever is skipped a failure. `.ci/run` sets it: a test that was skipped has
-/// proved nothing.
+/// Set, a skip is a failure. `.ci/run` sets it: a skipped test proves nothing.
 pub const VARIABLE: &str = "RAPPEL_NO_SKIPS";
 
-/// Says that something is skipped, and why.
+/// Prints that something is skipped, and why.
 ///
 /// # Errors
-/// When nothing may be skipped: [`VARIABLE`] is set.
+/// When [`VARIABLE`] is set.
 pub fn skipped(reason: &str) -> Result<()> {
     if env::var_os(VARIABLE).is_some_and(|value| !value.is_empty()) {
         bail!("skipped, though {VARIABLE} is set: {reason}");
     }
-    // A closed stderr is no reason to stop.
+    // A closed stderr is not an error.
     let _ = writeln!(io::stderr(), "skipped: {reason}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The embedded server: it starts, answers, keeps what it must, and leaves nothing behind.
+//! The embedded server: starts, responds, keeps persistent data, leaves nothing else behind.
 //!
 //! The first run fetches Postgres into the cache.
 
@@ -46,7 +46,7 @@ fn sql(install: &Path, url: &str, statement: &str) -> Result<String, String> {
     }
 }
 
-/// A folder that the server's account may enter; temporary folders are closed to others.
+/// A folder that the server's account may enter; temporary folders are private.
 fn open_folder() -> TempDir {
     let folder = TempDir::new().expect("temporary folder");
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("open the folder");
@@ -63,8 +63,8 @@ fn processes_of(folder: &Path) -> Vec<String> {
         .args(["-A", "-ww", "-o", "pid=,args="])
         .output();
     let Ok(output) = output else {
-        // Without ps, processes cannot be listed; the port still tells of a living server.
-        println!("ps is missing: only the port is looked at");
+        // Without ps, processes cannot be listed; the port still shows a running server.
+        println!("ps is missing: only the port is checked");
         return Vec::new();
     };
     let list = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -90,7 +90,7 @@ async fn a_throwaway_answers_and_leaves_nothing() {
     assert_eq!(
         sql(&install, &url, french).expect("text search"),
         "'l':1,4 'à':3 'école':5 'été':2",
-        "letters beyond ASCII are letters with a case, and the typographic apostrophe is none"
+        "letters beyond ASCII have a case, and the typographic apostrophe is not a letter"
     );
     let wrong = url.replace("rappel:", "rappel:wrong");
     let refusal = sql(&install, &wrong, "select 1").expect_err("a wrong password");
@@ -155,7 +155,7 @@ async fn a_second_open_attaches() {
     let install = install().await;
     let folder = open_folder();
     let data = folder.path().join("data");
-    // Both at once: one makes the database, the other waits for it.
+    // At the same time: one creates the database, the other waits for it.
     let (first, second) = tokio::join!(
         Postgres::open(&install, &data),
         Postgres::open(&install, &data)
@@ -171,7 +171,7 @@ async fn a_second_open_attaches() {
     attached
         .restart()
         .await
-        .expect_err("the server is not its own");
+        .expect_err("another process owns the server");
 
     drop(attached);
     assert_eq!(
@@ -212,7 +212,7 @@ async fn a_killed_server_starts_again() {
     );
 
     server.kill().await.expect("killed");
-    // A process id of another living process, as after a restart of the machine.
+    // The id of another running process, as after a reboot.
     let pid_file = data.join("postmaster.pid");
     let stale = fs::read_to_string(&pid_file).expect("a stale file");
     let (_, rest) = stale.split_once('\n').expect("several lines");
@@ -245,7 +245,7 @@ async fn a_killed_throwaway_leaves_no_folder() {
 }
 
 #[tokio::test]
-async fn what_went_wrong_is_in_the_error() {
+async fn the_error_contains_the_log_of_the_server() {
     let install = install().await;
     let folder = open_folder();
     let data = folder.path().join("data");
@@ -265,7 +265,7 @@ async fn what_went_wrong_is_in_the_error() {
 }
 
 #[tokio::test]
-async fn root_is_told_which_folder_is_closed() {
+async fn the_error_names_the_folder_that_nobody_may_enter() {
     let folder = open_folder();
     if folder.path().metadata().expect("the folder").uid() != 0 {
         skipped("not root, so the server runs as this user, and no folder is closed")
@@ -289,10 +289,10 @@ async fn root_is_told_which_folder_is_closed() {
 const VICTIM: &str = "RAPPEL_TEST_VICTIM";
 
 #[tokio::test]
-#[ignore = "it is the owner that another test starts and kills"]
+#[ignore = "the owner process that another test starts and kills"]
 async fn victim() {
     if env::var_os(VICTIM).is_none() {
-        println!("it does nothing by itself");
+        println!("does nothing on its own");
         return;
     }
     let install = install().await;
@@ -317,7 +317,7 @@ async fn an_owner_who_is_killed_takes_its_server_along() {
         .lines()
         .map(|line| line.expect("text"))
         .find(|line| line.starts_with("victim "))
-        .expect("the owner tells of its server");
+        .expect("the owner prints its server");
     let mut words = line.split(' ').skip(1);
     let port = words.next().expect("a port").parse().expect("a number");
     let data = PathBuf::from(words.next().expect("a folder"));

@@ -1,4 +1,4 @@
-//! Requests to moto's server, which believes whoever asks.
+//! Requests to moto's server, which checks no signatures.
 
 use std::env;
 
@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// What stays as it is in a path.
+/// Characters that are not escaped in a path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -18,13 +18,13 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// The region that the functions are told.
+/// The AWS region that the functions get.
 #[must_use]
 pub fn region() -> String {
     env::var("AWS_REGION").unwrap_or_else(|_| "eu-west-1".to_owned())
 }
 
-/// A call in AWS's JSON protocol.
+/// A call in AWS' JSON protocol.
 pub(super) async fn json(endpoint: &str, target: &str, body: &Value) -> anyhow::Result<Value> {
     let request = Request::post("/")
         .header("x-amz-target", target)
@@ -33,16 +33,16 @@ pub(super) async fn json(endpoint: &str, target: &str, body: &Value) -> anyhow::
     let answer = send(endpoint, &scope, request, body.to_string().into())
         .await
         .with_context(|| format!("in {target}"))?;
-    serde_json::from_slice(&answer).with_context(|| format!("{target} was not answered with JSON"))
+    serde_json::from_slice(&answer).with_context(|| format!("the response to {target} is not JSON"))
 }
 
-/// Writes an object, `bucket/key`, or makes a bucket.
+/// Writes an object, `bucket/key`, or creates a bucket.
 pub(super) async fn put(endpoint: &str, path: &str, content: Vec<u8>) -> anyhow::Result<()> {
     let request = Request::builder()
         .method(Method::PUT)
         .uri(format!("/{}", utf8_percent_encode(path, PATH)))
         .header(header::CONTENT_TYPE, "application/octet-stream");
-    // Only there a bucket is made without naming its region; every region may read it.
+    // Only in us-east-1 is a bucket created without naming its region; every region can read it.
     send(endpoint, "us-east-1/s3", request, content.into())
         .await
         .with_context(|| format!("in PUT /{path}"))
@@ -56,7 +56,7 @@ async fn send(
     body: Bytes,
 ) -> anyhow::Result<Bytes> {
     let host = endpoint.trim_start_matches("http://");
-    // By the scope of the credential the server knows which service is meant; nobody checks the signature.
+    // moto derives the service from the credential scope; it does not check the signature.
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential=local/20260101/{scope}/aws4_request, SignedHeaders=host, Signature=0"
     );
@@ -66,7 +66,7 @@ async fn send(
         .body(Full::new(body))?;
     let stream = TcpStream::connect(host)
         .await
-        .with_context(|| format!("nobody answers at {endpoint}"))?;
+        .with_context(|| format!("no response from {endpoint}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await?;

@@ -1,8 +1,6 @@
-//! AWS's queues and buckets on this machine: moto's server, which speaks as they do and forgets everything
-//! when it ends.
+//! SQS and S3 on this machine: moto's server, which keeps everything in memory.
 //!
-//! The queues and buckets are those of the template, under a prefix, so that several gateways may share a
-//! server.
+//! Queues and buckets are those of the template, under a prefix, so that several gateways may share a server.
 
 mod call;
 
@@ -22,39 +20,39 @@ use tokio::{net::TcpStream, time::sleep};
 pub use self::call::region;
 use crate::{guardian::Guardian, ports::free_port};
 
-/// The account of moto's server.
+/// moto's account id.
 const ACCOUNT: &str = "123456789012";
 
-/// How long the server may take to answer: a second, on a machine with nothing else to do.
+/// How long the server may take to start: a second on an idle machine.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running server. Dropping it ends it; it ends with this process, however that ends.
+/// A running server. It ends when dropped, and with this process however that ends.
 #[derive(Debug)]
 pub struct Server {
     _guardian: Guardian,
     port: u16,
 }
 
-/// The queues and buckets of one gateway: where they are and how they are named.
+/// The queues and buckets of one gateway.
 #[derive(Clone, Debug)]
 pub struct Resources {
-    /// The server's address, without a slash at the end.
+    /// The server's URL without a trailing slash.
     pub endpoint: String,
-    /// What stands before the template's names: lower-case letters, digits and hyphens.
+    /// The prefix of resource names: lower-case letters, digits and hyphens.
     pub prefix: String,
 }
 
-/// What is to be other than the template says, for tests that cannot wait.
+/// Overrides of the template's values, for tests with short times.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overrides {
-    /// How long a received message is hidden.
+    /// The queues' visibility timeout.
     pub visibility: Option<Duration>,
-    /// How often a message is received before it goes to the dead-letter queue.
+    /// Receives before a message moves to the dead-letter queue.
     pub max_receives: Option<u64>,
 }
 
 impl Server {
-    /// A port of 127.0.0.1 for [`Server::start`].
+    /// A free port of 127.0.0.1 for [`Server::start`].
     ///
     /// # Errors
     /// When none is free.
@@ -62,10 +60,10 @@ impl Server {
         free_port()
     }
 
-    /// Starts the server of `install` ([`assets::Cache::moto`]) on `port`, and waits until it answers.
+    /// Starts the server of `install` ([`assets::Cache::moto`]) on `port` and waits until it responds.
     ///
     /// # Errors
-    /// What it said if it ended instead.
+    /// Its output if it exited instead.
     pub async fn start(install: &Path, port: u16) -> anyhow::Result<Self> {
         let log = tempfile::tempfile().context("cannot make a temporary file")?;
         let mut shell = Command::new("/bin/sh");
@@ -95,12 +93,12 @@ impl Server {
             .await
             .is_err()
         {
-            if guardian.ended()?.is_some() {
-                anyhow::bail!("moto ended: {}", last_lines(log));
+            if guardian.exit_status()?.is_some() {
+                anyhow::bail!("moto exited: {}", last_lines(log));
             }
             ensure!(
                 Instant::now() < deadline,
-                "moto did not answer in {START_PATIENCE:?}: {}",
+                "moto did not respond in {START_PATIENCE:?}: {}",
                 last_lines(log)
             );
             sleep(Duration::from_millis(20)).await;
@@ -111,21 +109,21 @@ impl Server {
         })
     }
 
-    /// Its address, without a slash at the end.
+    /// Its URL without a trailing slash.
     #[must_use]
     pub fn endpoint(&self) -> String {
         endpoint(self.port)
     }
 }
 
-/// The address of a server on `port`.
+/// The URL of a server on `port`.
 #[must_use]
 pub fn endpoint(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
 impl Resources {
-    /// The address of the queue that the template calls `resource`.
+    /// The URL of the queue that the template calls `resource`.
     #[must_use]
     pub fn queue_url(&self, resource: &str) -> String {
         format!("{}/{ACCOUNT}/{}", self.endpoint, self.name(resource))
@@ -137,8 +135,8 @@ impl Resources {
         self.name(resource).to_lowercase()
     }
 
-    /// What leads a function here: AWS's own variables. Whoever has credentials of AWS keeps them, since
-    /// other services than these are asked at AWS.
+    /// AWS' environment variables that direct a function here. Existing AWS credentials are kept, because other
+    /// services are still requested from AWS.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut variables = vec![
@@ -153,13 +151,13 @@ impl Resources {
         variables
     }
 
-    /// Makes the queues and buckets of `template`.
+    /// Creates the queues and buckets of `template`.
     ///
     /// # Errors
-    /// When the template cannot be read, or the server refuses.
+    /// When the template cannot be read, or the server rejects a request.
     pub async fn create(&self, template: &Path, overrides: Overrides) -> anyhow::Result<()> {
         let template = Template::read(template)?;
-        // A queue must be there before another one names it as its dead-letter queue.
+        // A dead-letter queue must exist before the queue that uses it.
         let (redriven, last): (Vec<_>, Vec<_>) = template
             .queues
             .iter()
@@ -176,28 +174,28 @@ impl Resources {
     /// Sends a message to the queue that the template calls `resource`.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server rejects the request.
     pub async fn send(&self, resource: &str, body: &str) -> anyhow::Result<()> {
         let body = json!({ "QueueUrl": self.queue_url(resource), "MessageBody": body });
         self.sqs("SendMessage", &body).await.map(drop)
     }
 
-    /// Writes an object to the bucket that the template calls `resource`, and answers its address,
+    /// Writes an object to the bucket that the template calls `resource`, and returns its URL,
     /// `s3://bucket/key`.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server rejects the request.
     pub async fn put(&self, resource: &str, key: &str, content: Vec<u8>) -> anyhow::Result<String> {
         let path = format!("{}/{key}", self.bucket(resource));
         call::put(&self.endpoint, &path, content).await?;
         Ok(format!("s3://{path}"))
     }
 
-    /// Takes up to `most` messages off the queue that the template calls `resource`, which are hidden for
+    /// Receives up to `most` messages from the queue that the template calls `resource`; they are invisible for
     /// its visibility timeout.
     ///
     /// # Errors
-    /// When the server is away or refuses.
+    /// When the server is unavailable or rejects the request.
     pub async fn receive(&self, resource: &str, most: u64) -> anyhow::Result<Vec<Value>> {
         let body = json!({
             "QueueUrl": self.queue_url(resource),
@@ -211,10 +209,10 @@ impl Resources {
         })
     }
 
-    /// How many messages wait in the queue that the template calls `resource`, hidden ones included.
+    /// The number of messages in the queue that the template calls `resource`, invisible ones included.
     ///
     /// # Errors
-    /// When the server is away or refuses.
+    /// When the server is unavailable or rejects the request.
     pub async fn waiting(&self, resource: &str) -> anyhow::Result<u64> {
         let body = json!({ "QueueUrl": self.queue_url(resource), "AttributeNames": ["All"] });
         let answer = self.sqs("GetQueueAttributes", &body).await?;
@@ -222,10 +220,10 @@ impl Resources {
         let kinds = ["", "NotVisible", "Delayed"];
         let numbers = kinds.map(|kind| number(&format!("ApproximateNumberOfMessages{kind}")));
         let sum: Option<u64> = numbers.into_iter().sum();
-        sum.context("the queue does not say how many messages it has")
+        sum.context("the queue's attributes have no message counts")
     }
 
-    /// Deletes messages that were received, named by their receipt handles.
+    /// Deletes received messages by their receipt handles.
     pub async fn delete(&self, resource: &str, receipts: &[&str]) -> anyhow::Result<()> {
         let entries: Vec<Value> = (0..)
             .zip(receipts)
@@ -264,7 +262,7 @@ impl Resources {
 fn last_lines(mut log: File) -> String {
     use std::io::{Read as _, Seek as _};
     let mut text = String::new();
-    // What cannot be read is not shown.
+    // An unreadable log is shown as empty.
     let _ = log.rewind().and_then(|()| log.read_to_string(&mut text));
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(8)..].join("\n")

@@ -1,4 +1,4 @@
-//! Programs from Debian's packages, of this machine's release or another one, without installing them.
+//! Runs programs from Debian packages, of this release or another one, without installing them.
 
 use std::{
     collections::HashMap,
@@ -11,21 +11,21 @@ use std::{
 use anyhow::{Context, Result};
 use assets::{Cache, run::run};
 
-/// The keys of Debian's archive on every Debian; apt checks the packages against them, which no hash
-/// in this file could do for a release that is still corrected.
+/// The keys of Debian's archive. apt verifies packages against them; pinned hashes would not work for a release
+/// that still gets updates.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// A package and every library that it needs, down to the C library: a program of a newer release than
-/// the machine's does not start with the machine's own.
+/// A package with all its libraries, the C library included: a program of a newer release does not start with
+/// the machine's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Unpacked {
     root: PathBuf,
-    /// Starts programs with the libraries.
+    /// The dynamic loader, which starts programs with these libraries.
     loader: PathBuf,
 }
 
 impl Unpacked {
-    /// A file of the packages, named as if they were installed.
+    /// A file of the packages, by its installed path.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -48,7 +48,7 @@ impl Unpacked {
             .flatten()
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.to_string_lossy().contains("/ld-linux"))
-            .with_context(|| format!("no loader of programs is in {}", root.display()))?;
+            .with_context(|| format!("there is no dynamic loader in {}", root.display()))?;
         Ok(Self { root, loader })
     }
 }
@@ -74,7 +74,7 @@ fn library_folders(root: &Path) -> [PathBuf; 2] {
     ["lib", "usr/lib"].map(|folder| root.join(folder).join(&triplet))
 }
 
-/// Downloads the package with its libraries to `work`, and answers the folder of their files.
+/// Downloads the package with its libraries to `work`, and returns the folder of their files.
 fn fetch(name: &str, release: &str, work: &Path) -> Result<PathBuf> {
     let apt = Apt::of(release, work)?;
     run(&mut apt.command("apt-get", &["update"]))?;
@@ -94,7 +94,7 @@ fn fetch(name: &str, release: &str, work: &Path) -> Result<PathBuf> {
     Ok(root)
 }
 
-/// apt with lists of its own, so that it knows a release that the machine does not have.
+/// apt with private package lists, so that it knows a release other than the machine's.
 struct Apt<'a> {
     work: &'a Path,
 }
@@ -117,7 +117,7 @@ impl<'a> Apt<'a> {
         for (option, file) in [
             ("Dir::Etc::sourcelist", "sources.list"),
             ("Dir::State", "state"),
-            // What the machine has installed may be of another release, or of its corrections.
+            // The installed packages may be of another release or have updates.
             ("Dir::State::status", "installed"),
             ("Dir::Cache", "cache"),
         ] {
@@ -138,11 +138,11 @@ impl<'a> Apt<'a> {
         command
     }
 
-    /// The package, and every library that it needs, under the names that the release gives them.
+    /// The package and all its libraries, under the release's names.
     fn with_libraries(&self, package: &str) -> Result<Vec<String>> {
         let mut ask = self.command("apt-cache", &["depends", "--recurse", "--important"]);
         let depends = run(ask.arg(package))?;
-        // A package's own line, and below it those of what it depends on.
+        // A package's own line, followed by those of its dependencies.
         let mut needs: HashMap<&str, Vec<&str>> = HashMap::new();
         let mut current = package;
         for line in depends.lines() {
@@ -170,7 +170,7 @@ impl<'a> Apt<'a> {
     }
 }
 
-/// Where this machine gets Debian's packages from.
+/// The machine's mirror of Debian's packages.
 fn mirror() -> Result<String> {
     let ask = || {
         run(Command::new("apt-get").args([
@@ -184,10 +184,10 @@ fn mirror() -> Result<String> {
     };
     let mut known = ask()?;
     if known.is_empty() {
-        // A fresh container knows no packages yet; only root may ask for the list.
+        // A fresh container has no package lists; only root may update them.
         run(Command::new("apt-get").arg("update"))?;
         known = ask()?;
     }
     let first = known.lines().next().map(str::to_owned);
-    first.context("this machine has no source of Debian's packages")
+    first.context("this machine has no apt source for Debian")
 }

@@ -1,4 +1,4 @@
-//! pgpool-II before a server.
+//! pgpool-II in front of a server.
 
 use std::{
     fs,
@@ -16,30 +16,30 @@ use url::Url;
 use super::{listening, packages, through};
 use crate::{account::Account, ports::free_port, skip::skipped};
 
-/// The release of Debian whose package is taken: pgpool-II 4.3.
+/// The Debian release whose package is used: pgpool-II 4.3.
 const RELEASE: &str = "bookworm";
 
-/// A running pgpool-II on a port of 127.0.0.1; it ends, with all its processes, when this is dropped.
+/// A running pgpool-II on a port of 127.0.0.1; dropping it ends all its processes.
 pub struct Pgpool {
     process: Child,
     port: u16,
     server: Url,
-    /// Its settings, the users, and its sockets.
+    /// Its configuration, users and sockets.
     _folder: TempDir,
 }
 
-/// How a pgpool-II is set up.
+/// Settings of a pgpool-II.
 #[derive(Clone, Copy, Debug)]
 pub struct PgpoolSettings {
-    /// Clients at a time: `num_init_children`.
+    /// Concurrent clients: `num_init_children`.
     pub clients: usize,
-    /// Seconds after which it ends a client that says nothing; 0 for never.
+    /// Idle seconds after which it disconnects a client; 0 for never.
     pub client_idle_limit: u32,
 }
 
 impl Pgpool {
-    /// Starts it before the server of `server_url`. `None`, with the reason printed, where its package is
-    /// not to be had.
+    /// Starts it in front of the server of `server_url`. `None` if its package is not available; prints the
+    /// reason.
     ///
     /// # Errors
     /// When it does not start.
@@ -48,7 +48,7 @@ impl Pgpool {
         let unpacked = match spawn_blocking(unpack).await.context("unpacking panicked")? {
             Ok(unpacked) => unpacked,
             Err(error) => {
-                skipped(&format!("there is no pgpool-II: {error:#}"))?;
+                skipped(&format!("pgpool-II is not available: {error:#}"))?;
                 return Ok(None);
             }
         };
@@ -78,7 +78,7 @@ impl Pgpool {
         Ok(Some(pgpool))
     }
 
-    /// The URL of the server's database through it, without `sslmode`.
+    /// The URL of the server's database through the pooler, without `sslmode`.
     ///
     /// # Errors
     /// When the server's URL has no host.
@@ -89,7 +89,7 @@ impl Pgpool {
 
 impl Drop for Pgpool {
     fn drop(&mut self) {
-        // Fast shutdown: it ends its children; killed, it would leave them behind.
+        // Fast shutdown ends its children; SIGKILL would leave them behind.
         let _ = kill_process(Pid::from_child(&self.process), Signal::INT);
         let _ = self.process.wait();
     }
@@ -111,7 +111,7 @@ fn write_settings(server: &Url, port: u16, settings: PgpoolSettings) -> Result<T
          wd_ipc_socket_dir = '{path}'\npid_file_name = '{path}/pid'\nlogdir = '{path}'\n\
          enable_pool_hba = on\npool_passwd = '{path}/pool_passwd'\n\
          num_init_children = {clients}\nmax_pool = 1\nclient_idle_limit = {client_idle_limit}\n",
-        host = server.host_str().context("the server's URL has a host")?,
+        host = server.host_str().context("the server's URL has no host")?,
         server_port = server.port().unwrap_or(5432),
         listen = Ipv4Addr::LOCALHOST,
         pcp = free_port()?,

@@ -1,4 +1,4 @@
-//! Which programs there are.
+//! Finds the available versions of `PgBouncer`.
 
 use std::{
     io::{self, Write as _},
@@ -12,13 +12,13 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use super::packages::{self, Unpacked};
 
-/// The first version that keeps its clients' named statements apart.
+/// The first version with support for prepared statements (`max_prepared_statements`).
 const REMEMBERING: (u32, u32) = (1, 21);
 
-/// Releases of Debian, with a `PgBouncer` before that version (1.18) and one after it (1.24).
+/// Debian releases with a `PgBouncer` before that version (1.18) and after it (1.24).
 const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 
-/// A program, and what was fetched with it.
+/// An executable, and its package if it was fetched.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     executable: PathBuf,
@@ -28,20 +28,24 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The programs of this machine, looked for once: the installed one first, and as far as Debian's
-    /// packages can be fetched, one that remembers named statements and one that does not.
+    /// The available programs, looked up once: the installed one first, and as far as Debian's packages can be
+    /// fetched, one with support for prepared statements and one without.
     pub(super) async fn all() -> Result<&'static [Self]> {
         static ALL: OnceCell<Vec<Program>> = OnceCell::const_new();
-        let look = || async { spawn_blocking(look).await.context("looking panicked")? };
+        let look = || async {
+            spawn_blocking(look)
+                .await
+                .context("looking for PgBouncer panicked")?
+        };
         Ok(ALL.get_or_try_init(look).await?)
     }
 
-    /// Whether it keeps its clients' named statements apart.
+    /// Whether it supports prepared statements.
     pub(super) fn remembers(&self) -> bool {
         self.version >= REMEMBERING
     }
 
-    /// To be given arguments.
+    /// The command, without arguments.
     pub(super) fn command(&self) -> Command {
         match &self.unpacked {
             Some(unpacked) => unpacked.command(&self.executable),
@@ -55,7 +59,7 @@ impl Program {
             unpacked,
             version: (0, 0),
         };
-        // "PgBouncer 1.18.0" and its libraries.
+        // The output is "PgBouncer 1.18.0" followed by its libraries.
         let said = run(program.command().arg("--version"))?;
         let mut numbers = said
             .split_whitespace()
@@ -66,7 +70,7 @@ impl Program {
         program.version = numbers
             .next()
             .zip(numbers.next())
-            .with_context(|| format!("PgBouncer does not tell its version but {said:?}"))?;
+            .with_context(|| format!("cannot parse PgBouncer's version from {said:?}"))?;
         Ok(program)
     }
 
@@ -91,7 +95,7 @@ fn look() -> Result<Vec<Program>> {
         match Program::of_release(release) {
             Ok(program) => programs.push(program),
             Err(error) => note(&format!(
-                "no PgBouncer of Debian's {release} can be fetched: {error:#}"
+                "cannot fetch PgBouncer of Debian {release}: {error:#}"
             )),
         }
     }
@@ -110,8 +114,8 @@ fn installed() -> Option<PathBuf> {
     .find(|executable| executable.is_file())
 }
 
-/// Says on stderr what there is not.
+/// Prints a message to stderr.
 pub(super) fn note(message: &str) {
-    // Nothing is lost if nobody reads it.
+    // A closed stderr is not an error.
     let _ = writeln!(io::stderr(), "{message}");
 }

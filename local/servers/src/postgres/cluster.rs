@@ -1,4 +1,4 @@
-//! A data folder on disk: how it is made, locked, and served.
+//! A data folder on disk: created, locked, served.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -15,11 +15,11 @@ use super::settings::{self, Purpose};
 use crate::account::Account;
 use crate::guardian::Guardian;
 
-/// How long a server may take to accept connections: replaying the log of a bulk load that was
-/// killed takes a minute at most.
+/// How long a server may take to accept connections: WAL replay of a killed bulk load takes a minute at
+/// most.
 pub(super) const START_PATIENCE: Duration = Duration::from_mins(2);
 
-/// A data folder, its neighbours `DATA.log` and `DATA.password`, and the programs that serve it.
+/// A data folder, its neighbours `DATA.log` and `DATA.password`, and the programs to serve it.
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) install: PathBuf,
@@ -28,17 +28,17 @@ pub(super) struct Cluster {
     account: Account,
 }
 
-/// What a running server says of itself in `postmaster.pid`.
+/// The contents of `postmaster.pid`.
 #[derive(Debug)]
 pub(super) struct Postmaster {
     pub(super) process: i32,
     pub(super) port: u16,
-    /// Whether it accepts connections, or is starting or stopping.
+    /// Whether it accepts connections, as opposed to starting or stopping.
     pub(super) ready: bool,
 }
 
 impl Cluster {
-    /// Makes the folders that are missing, but no database yet.
+    /// Creates missing folders, but no database yet.
     pub(super) fn new(install: &Path, data: &Path, purpose: Purpose) -> anyhow::Result<Self> {
         let account = Account::current();
         let data = std::path::absolute(data)?;
@@ -60,10 +60,10 @@ impl Cluster {
         })
     }
 
-    /// The server's log, locked, if no process serves the folder.
+    /// Opens and locks the server's log; `None` if a process serves the folder.
     ///
-    /// The lock is on the open file, which every process of the server inherits: it falls when the
-    /// last of them has ended, in whatever way. A process id in a file could not tell that.
+    /// The lock belongs to the open file, which every process of the server inherits, so it is released when the
+    /// last of them exits in any way. A process id in a file could not ensure that.
     pub(super) fn try_lock(&self) -> anyhow::Result<Option<File>> {
         let path = self.neighbour("log");
         let open = File::options()
@@ -82,10 +82,10 @@ impl Cluster {
         }
     }
 
-    /// What `postmaster.pid` says, if there is one and it is complete.
+    /// Parses `postmaster.pid`, if it exists and is complete.
     pub(super) fn postmaster(&self) -> Option<Postmaster> {
-        // Its lines: process, data folder, start time, port, socket folder, address, shared memory
-        // key, status padded with spaces (miscadmin.h of Postgres).
+        // Its lines: process, data folder, start time, port, socket folder, address, shared memory key, status
+        // padded with spaces (miscadmin.h of Postgres).
         let content = fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
         let lines: Vec<_> = content.lines().map(str::trim).collect();
         Some(Postmaster {
@@ -95,7 +95,7 @@ impl Cluster {
         })
     }
 
-    /// The superuser's password, made on first use.
+    /// The superuser's password, created on first use.
     pub(super) fn password(&self) -> anyhow::Result<String> {
         let path = self.neighbour("password");
         match fs::read_to_string(&path) {
@@ -115,7 +115,7 @@ impl Cluster {
             .mode(0o600)
             .open(&path)?;
         writeln!(file, "{password}")?;
-        // initdb, under the account, reads it.
+        // initdb reads it, as the server's account.
         self.account.own(&path)?;
         Ok(password)
     }
@@ -131,7 +131,7 @@ impl Cluster {
         })
     }
 
-    /// Waits until every process of the server has ended.
+    /// Waits until every process of the server has exited.
     pub(super) async fn wait_until_free(&self, patience: Duration) -> anyhow::Result<File> {
         let deadline = Instant::now() + patience;
         loop {
@@ -141,7 +141,7 @@ impl Cluster {
             let data = self.data.display();
             ensure!(
                 Instant::now() < deadline,
-                "the server of {data} is still there after {patience:?}"
+                "the server of {data} still runs after {patience:?}"
             );
             sleep(Duration::from_millis(5)).await;
         }
@@ -152,8 +152,8 @@ impl Cluster {
         if !self.has_database() {
             self.initialise(&log).await?;
         }
-        // No process serves the folder, so this one was left by a killed server; after a restart
-        // of the machine its process id may be that of any process.
+        // No process serves the folder, so a killed server left this file; after a reboot its process id may be
+        // that of any process.
         match fs::remove_file(self.data.join("postmaster.pid")) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
             _ => (),
@@ -168,8 +168,8 @@ impl Cluster {
     async fn wait_until_ready(&self, guardian: &mut Guardian) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_PATIENCE;
         while !self.postmaster().is_some_and(|postmaster| postmaster.ready) {
-            if let Some(status) = guardian.ended()? {
-                bail!("the server ended by itself ({status})");
+            if let Some(status) = guardian.exit_status()? {
+                bail!("the server exited ({status})");
             }
             ensure!(
                 Instant::now() < deadline,
@@ -180,8 +180,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes the database beside its place and moves it there, so that an interruption cannot
-    /// leave half of one.
+    /// Creates the database in a temporary folder and moves it into place, so that an interruption does not
+    /// leave a partial one.
     async fn initialise(&self, log: &File) -> anyhow::Result<()> {
         let fresh = self.neighbour("new");
         if fresh.exists() {
@@ -197,25 +197,22 @@ impl Cluster {
         arguments.push(format!("--pgdata={}", fresh.display()));
         let mut guardian = self.guard("initdb", &arguments, log.try_clone()?)?;
         let status = loop {
-            match guardian.ended()? {
+            match guardian.exit_status()? {
                 Some(status) => break status,
                 None => sleep(Duration::from_millis(5)).await,
             }
         };
-        ensure!(
-            status.success(),
-            "initdb could not make a database ({status})"
-        );
+        ensure!(status.success(), "initdb failed ({status})");
         fs::rename(&fresh, &self.data).with_context(|| {
             let data = self.data.display();
             format!("cannot put a new database in {data}: it must be empty or a database")
         })
     }
 
-    /// Runs a program of Postgres until it or its owner ends.
+    /// Runs a program of Postgres until it exits or its owner ends.
     fn guard(&self, program: &str, arguments: &[String], log: File) -> anyhow::Result<Guardian> {
-        // Postgres's fast shutdown disconnects clients and writes everything to disk; its
-        // immediate one is for data that nobody will read.
+        // Fast shutdown disconnects clients and writes everything to disk; immediate shutdown is for data that
+        // nobody will read.
         let signal = match &self.purpose {
             Purpose::Keep => "INT",
             Purpose::Throwaway(_) => "QUIT",
@@ -231,7 +228,7 @@ impl Cluster {
         .with_context(|| format!("cannot run /bin/sh to start {}", program.display()))
     }
 
-    /// The log's last lines, from the byte `start` on.
+    /// The log's last lines after the byte `start`.
     fn log_since(&self, start: u64) -> String {
         let read = || {
             let mut log = File::open(self.neighbour("log"))?;
@@ -240,7 +237,7 @@ impl Cluster {
             log.read_to_end(&mut bytes)?;
             Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
         };
-        let log = read().unwrap_or_else(|error| format!("(it cannot be read: {error})"));
+        let log = read().unwrap_or_else(|error| format!("(cannot read it: {error})"));
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
@@ -258,7 +255,7 @@ impl Cluster {
     }
 }
 
-/// 144 random bits as 24 characters that need no escape in a URL or a path.
+/// 144 random bits as 24 characters that are safe in a URL or path.
 pub(super) fn random_name() -> io::Result<String> {
     let mut random = [0; 18];
     File::open("/dev/urandom")?.read_exact(&mut random)?;

@@ -8,10 +8,10 @@ use anyhow::Context;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Sends SIGKILL to the process `server` and to all its children at once: no process of Postgres
-/// has a chance to tell a client, to write, or to clean up.
+/// Sends SIGKILL to the process `server` and all its children at once: none can notify a client, write, or clean
+/// up.
 pub(super) fn kill_tree(server: i32) -> anyhow::Result<()> {
-    // A stopped server starts no child that would be missed.
+    // A stopped server starts no further children.
     signal(server, Signal::STOP)?;
     let children = children(server);
     signal(server, Signal::KILL)?;
@@ -21,7 +21,7 @@ pub(super) fn kill_tree(server: i32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A process that has already ended is no error.
+/// An exited process is not an error.
 fn signal(process: i32, signal: Signal) -> anyhow::Result<()> {
     let pid = Pid::from_raw(process).context("a process id is positive")?;
     match kill_process(pid, signal) {
@@ -30,7 +30,7 @@ fn signal(process: i32, signal: Signal) -> anyhow::Result<()> {
     }
 }
 
-/// The processes that `parent` started; those of Postgres start none in turn.
+/// The child processes of `parent`; those of Postgres have none.
 fn children(parent: i32) -> anyhow::Result<Vec<i32>> {
     if !Path::new("/proc/self/stat").exists() {
         let output = Command::new("pgrep")
@@ -53,8 +53,8 @@ fn children(parent: i32) -> anyhow::Result<Vec<i32>> {
         else {
             continue;
         };
-        // A process that ends while we look has no file any more. The second field is the name in
-        // parentheses, which may hold anything; the state and the parent follow.
+        // The file of an exited process is gone. The second field is the name in parentheses, which may contain
+        // anything; the state and the parent follow.
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
         if fields.split_whitespace().nth(1) == Some(&parent.to_string()) {
