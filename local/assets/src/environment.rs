@@ -1,4 +1,4 @@
-//! Python programs, each list of packages in an environment of its own in the cache.
+//! Virtual environments of Python programs, one per list of packages, in the cache.
 
 use std::{
     fs,
@@ -14,12 +14,12 @@ use super::{Cache, lock, unpack::create_open_folder};
 use crate::run::run;
 
 impl Cache {
-    /// The folder of a Python environment, which is made and filled unless it is there; its programs are
-    /// in `bin`. It is named `name` and after what is in it: other packages make another one. `requirements` pins
-    /// every package by its version and the hashes of its files; `label` is what the user reads.
+    /// The folder of a virtual environment, created unless it exists; its programs are in `bin`. Its folder is
+    /// named by `name` and a hash of its packages. `requirements` pins every package by version and hashes;
+    /// `label` is shown to the user.
     ///
     /// # Errors
-    /// When `python` cannot make an environment, or pip cannot fetch a package with its pinned hash.
+    /// When `python` cannot create an environment, or pip cannot fetch a package with its pinned hash.
     pub fn environment(
         &self,
         name: &str,
@@ -34,7 +34,7 @@ impl Cache {
         create_open_folder(&self.root)
             .with_context(|| format!("making {}", self.root.display()))?;
         let _lock = lock(&self.root.join(format!("{key}.lock")), label)?;
-        // Written last: programs name the folder they were installed in, so it cannot be moved into place.
+        // A marker written last: an environment contains its own path, so it cannot be moved into place.
         let complete = root.join("complete");
         if complete.is_file() {
             return Ok(root);
@@ -44,7 +44,9 @@ impl Cache {
             .args(["-m", "venv", "--clear"])
             .arg(&root))
         .with_context(|| {
-            format!("{python} cannot make an environment; on Debian, install {python}-venv")
+            format!(
+                "{python} cannot create a virtual environment; on Debian, install {python}-venv"
+            )
         })?;
         let list = root.join("requirements.txt");
         fs::write(&list, requirements).context("writing the requirements")?;

@@ -1,4 +1,4 @@
-//! The Lambda layer: ONNX Runtime and a model, laid out as the functions find them below `/opt`.
+//! The Lambda layer: ONNX Runtime and a model, in the layout that the functions expect below `/opt`.
 
 use std::{
     collections::BTreeMap,
@@ -13,18 +13,18 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::{Cache, Model, download::sha256};
 
-/// Lambda's limit on a function and its layers, unpacked, in bytes:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. The functions' own binaries
-/// have a tenth of it.
+/// Lambda's limit on a function with its layers, unpacked, in bytes:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. A tenth of it is kept for the
+/// functions' binaries.
 pub const LIMIT: u64 = 250 * 1024 * 1024 / 10 * 9;
 
 /// The SHA-256 of every file of a layer with a built-in model.
 const PINS: &str = include_str!("layer.sha256");
 
-/// Compares a model with its package's engine; of no use in a function.
+/// Used to verify a converted model; functions do not need it.
 const REFERENCE: &str = "reference.json";
 
-/// The processors that Lambda has.
+/// The processor architectures of Lambda.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
     /// Intel and AMD.
@@ -36,19 +36,19 @@ pub enum Architecture {
 /// A file of the layer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Below `/opt`, such as `lib/libonnxruntime.so`.
+    /// The path below `/opt`, such as `lib/libonnxruntime.so`.
     pub path: String,
-    /// Its size.
+    /// In bytes.
     pub bytes: u64,
     /// In lower-case hexadecimal.
     pub sha256: String,
 }
 
-/// Lays ONNX Runtime and the model in the folder `model` into `folder`, as `lib/` and `model/`. Of a
-/// `built_in` model every file must be the pinned one. What else is in the folder stays.
+/// Copies ONNX Runtime and the model in the folder `model` into `folder`, as `lib/` and `model/`. Each file of
+/// a `built_in` model must match its pin. Other files in the folder are kept.
 ///
 /// # Errors
-/// A file cannot be fetched or written, is not the pinned one, or the layer is over [`LIMIT`].
+/// A file cannot be fetched or written, does not match its pin, or the layer exceeds [`LIMIT`].
 pub fn lay(
     cache: &Cache,
     architecture: Architecture,
@@ -75,12 +75,12 @@ pub fn lay(
     let bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
     ensure!(
         bytes <= LIMIT,
-        "the layer has {bytes} bytes; {LIMIT} are allowed, so that a function fits in beside it"
+        "the layer has {bytes} bytes; the limit is {LIMIT}, which leaves space for a function"
     );
     Ok(entries)
 }
 
-/// The files of a model's folder that a function reads, in the order of their names.
+/// The model files that a function reads, sorted by name.
 fn files(model: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(model).with_context(|| format!("reading {}", model.display()))? {
@@ -100,14 +100,14 @@ fn copy(from: &Path, folder: &Path, path: &str, pin: Option<&str>) -> anyhow::Re
             fs::create_dir_all(parent)?;
         }
         let bytes = fs::copy(from, &to)?;
-        // Lambda runs functions as a user of its own.
+        // Lambda runs functions as another user.
         fs::set_permissions(&to, Permissions::from_mode(0o644))?;
         Ok::<_, std::io::Error>((bytes, sha256(&to)?))
     };
     let (bytes, sha256) = write().with_context(|| format!("cannot write {}", to.display()))?;
     if let Some(pin) = pin.filter(|pin| *pin != sha256) {
         bail!(
-            "{} is not the pinned file: its SHA-256 is {sha256}, layer.sha256 has {pin}",
+            "{} does not match its pin: its SHA-256 is {sha256}, layer.sha256 has {pin}",
             from.display()
         );
     }
@@ -118,7 +118,7 @@ fn copy(from: &Path, folder: &Path, path: &str, pin: Option<&str>) -> anyhow::Re
     })
 }
 
-/// Hashes by the names that follow them, in the form of `sha256sum`.
+/// Hashes by file name, parsed from the format of `sha256sum`.
 fn pins() -> BTreeMap<&'static str, &'static str> {
     let lines = PINS.lines().filter_map(|line| line.split_once("  "));
     lines.map(|(hash, name)| (name, hash)).collect()
@@ -133,7 +133,7 @@ impl Architecture {
     }
 }
 
-/// As Lambda writes it.
+/// Lambda's name.
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -150,7 +150,7 @@ impl FromStr for Architecture {
         match name {
             "x86_64" => Ok(Self::X86_64),
             "arm64" => Ok(Self::Arm64),
-            _ => bail!("Lambda has no processors called `{name}`; there are `x86_64` and `arm64`"),
+            _ => bail!("unknown architecture `{name}`; Lambda has `x86_64` and `arm64`"),
         }
     }
 }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_is_not_the_pinned_one_is_refused() {
+    fn a_library_that_does_not_match_its_pin_is_rejected() {
         let folder = TempDir::new().expect("temporary folder");
         write(folder.path(), "model/manifest.json", "{}");
         let error = lay(
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_laid_without_its_reference() {
+    fn a_layer_leaves_out_the_reference_embeddings() {
         let folder = TempDir::new().expect("temporary folder");
         for name in ["model.onnx", "manifest.json", "reference.json"] {
             write(folder.path(), name, "{}");

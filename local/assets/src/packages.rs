@@ -1,4 +1,4 @@
-//! Python packages in a folder, through the user's own package client.
+//! Installs Python packages into a folder through the user's own pip.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use anyhow::bail;
 
 use super::download::{ADVICE, cannot_run, last_lines, without_pip};
 
-/// The version of `python` as in `python3.11`.
+/// The version of `python` in the form `python3.11`.
 pub(super) fn python_version(mut python: Command, label: &str) -> anyhow::Result<String> {
     let program = python.get_program().to_string_lossy().into_owned();
     let script = "import sys; print(f'python{sys.version_info[0]}.{sys.version_info[1]}')";
@@ -22,8 +22,8 @@ pub(super) fn python_version(mut python: Command, label: &str) -> anyhow::Result
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Installs Python packages into `content` with `python -m pip install`. `requirements` pins each by its
-/// version and hashes, which pip checks; `folder` is for the files that are needed meanwhile.
+/// Installs Python packages into `content` with `python -m pip install`. `requirements` pins each by version
+/// and hashes, which pip verifies; `folder` is for temporary files.
 pub(super) fn install(
     python: Command,
     label: &str,
@@ -35,7 +35,7 @@ pub(super) fn install(
     let list = folder.join("requirements.txt");
     fs::write(&list, requirements)?;
     if !io::stderr().is_terminal() {
-        // Nothing is lost if nobody reads it.
+        // A closed stderr must not stop the installation.
         let _ = writeln!(io::stderr(), "fetching {label}");
     }
     let mut pip = python;

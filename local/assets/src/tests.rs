@@ -27,7 +27,7 @@ fn the_root_follows_the_environment() {
 }
 
 #[test]
-fn a_hit_fetches_and_writes_nothing() {
+fn a_cache_hit_fetches_and_writes_nothing() {
     let folder = TempDir::new().expect("temporary folder");
     let cache = Cache::at(folder.path());
     for key in ["onnxruntime-1.32.0", "postgres-18.4-pgvector-0.8.5"] {

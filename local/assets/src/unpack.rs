@@ -1,4 +1,4 @@
-//! Taking the few files we need out of a zip archive.
+//! Extracts the required files from a zip archive.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use zip::ZipArchive;
 
-/// Unpacks from `archive` into the folder `into` every file for which `place` gives a relative
-/// path. Fails if there is none, since the layout of the archive is then not the one we know.
+/// Extracts every file for which `place` returns a relative path into the folder `into`. Fails if there is
+/// none, because then the archive has an unknown layout.
 pub(super) fn unpack(
     archive: &Path,
     into: &Path,
@@ -27,7 +27,7 @@ pub(super) fn unpack(
         };
         if entry.enclosed_name().is_none() {
             bail!(
-                "{} holds a file outside of itself: {name}",
+                "{} contains a path outside the archive: {name}",
                 archive.display()
             );
         }
@@ -39,8 +39,8 @@ pub(super) fn unpack(
                 path.display()
             )
         })?;
-        // The file mode of the umask would do, were it not for a root with umask 077: the embedded
-        // Postgres runs as another user, who must be able to read and execute its files.
+        // The umask does not do: root may have umask 077, and the embedded Postgres runs as another user, who must
+        // be able to read and execute its files.
         let executable = entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0);
         let mode = if executable { 0o755 } else { 0o644 };
         fs::set_permissions(&path, Permissions::from_mode(mode))?;
@@ -48,13 +48,13 @@ pub(super) fn unpack(
     }
     ensure!(
         unpacked > 0,
-        "{} holds none of the files that are needed",
+        "{} contains none of the required files",
         archive.display()
     );
     Ok(())
 }
 
-/// Makes `folder` and its missing parents, open to every user whatever the umask says.
+/// Creates `folder` and its missing parents, accessible to every user whatever the umask.
 pub(super) fn create_open_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

@@ -9,22 +9,22 @@ use serde_json::{Map, Value};
 
 pub use self::route::{Match, Parameters, Route, Routes, decoded};
 
-/// Lambda's time limit, in seconds, for a function whose template names none.
+/// Lambda's default timeout, in seconds.
 const DEFAULT_TIMEOUT: u64 = 3;
-/// Lambda's memory size, in MB, for a function whose template names none.
+/// Lambda's default memory size, in MB.
 const DEFAULT_MEMORY: u64 = 128;
 
-/// How long SQS hides a received message if its queue names no time, in seconds.
+/// SQS' default visibility timeout, in seconds.
 const DEFAULT_VISIBILITY: u64 = 30;
-/// Messages of a batch if an event source names no number.
+/// The default batch size of an event source mapping.
 const DEFAULT_BATCH: u64 = 10;
 
-/// What the laptop needs of a template.
+/// The parts of a template that the laptop needs.
 #[derive(Debug)]
 pub struct Template {
     /// Its functions.
     pub functions: Vec<Function>,
-    /// Its routes, and those of functions' own URLs.
+    /// Its routes, function URLs included.
     pub routes: Vec<Route>,
     /// Its queues.
     pub queues: Vec<Queue>,
@@ -37,22 +37,22 @@ pub struct Template {
 pub struct Queue {
     /// The logical id of the resource.
     pub resource: String,
-    /// How long a received message is hidden.
+    /// The visibility timeout.
     pub visibility: Duration,
-    /// The logical id of the dead-letter queue, and how often a message is received before it goes there.
+    /// The logical id of the dead-letter queue, and its `maxReceiveCount`.
     pub redrive: Option<(String, u64)>,
 }
 
-/// A queue whose messages a function is invoked with.
+/// An SQS event source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventSource {
     /// The logical id of the queue.
     pub queue: String,
-    /// The most messages of an invocation.
+    /// Maximum number of messages per invocation.
     pub batch: u64,
-    /// The most invocations at a time.
+    /// Maximum number of concurrent invocations.
     pub most: Option<u64>,
-    /// Whether the function names the messages that failed.
+    /// Whether the function reports failed messages individually (`ReportBatchItemFailures`).
     pub reports_failures: bool,
 }
 
@@ -63,9 +63,9 @@ pub struct Function {
     pub resource: String,
     /// The cargo binary, such as `search`; the function's name on the laptop.
     pub binary: String,
-    /// How long one invocation may take.
+    /// The timeout of one invocation.
     pub timeout: Duration,
-    /// In MB. Only told to the function, not enforced.
+    /// In MB. Passed to the function, not enforced.
     pub memory: u64,
     /// `Text` or `JSON`.
     pub log_format: String,
@@ -74,8 +74,8 @@ pub struct Function {
 }
 
 impl Template {
-    /// Reads a template; the tags of `CloudFormation` (`!Ref`, `!Sub`, `!If`) are skipped, except that a
-    /// number may be a `!Ref` to a parameter with a default.
+    /// Reads a template. `CloudFormation` tags (`!Ref`, `!Sub`, `!If`) are ignored, except that a number may be a
+    /// `!Ref` to a parameter with a default.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the template {}", path.display()))?;
@@ -154,14 +154,14 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
 
 fn binary(function: &Value) -> anyhow::Result<&str> {
     text(function, "/Metadata/BuildProperties/Binary")
-        .context("it names no `Metadata.BuildProperties.Binary`")
+        .context("`Metadata.BuildProperties.Binary` is missing")
 }
 
 fn text<'a>(resource: &'a Value, path: &str) -> Option<&'a str> {
     resource.pointer(path).and_then(Value::as_str)
 }
 
-/// The queue of a function's first event of type SQS.
+/// The event source of a function: its first event of type SQS.
 fn event_source(document: &Value, resource: &Value) -> Option<EventSource> {
     let events = resource.pointer("/Properties/Events")?.as_object()?;
     let properties = &events.values().find(|event| event["Type"] == "SQS")?["Properties"];
@@ -187,25 +187,25 @@ fn queue(document: &Value, name: &str, resource: &Value) -> Queue {
     }
 }
 
-/// The resource that `!GetAtt Queue.Arn` names: the tag is gone, its operand is left.
+/// The resource in `!GetAtt Queue.Arn`: the parser drops the tag and keeps the operand.
 fn logical_id(value: &Value) -> Option<String> {
     value.as_str()?.split('.').next().map(str::to_owned)
 }
 
-/// A number, or the default of the parameter that a `!Ref` names: the tag is gone, its operand is left.
+/// A number, or the default of the parameter in a `!Ref`: the parser drops the tag and keeps the operand.
 fn number(document: &Value, value: &Value) -> Option<u64> {
     let literal = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     literal(value).or_else(|| literal(&document["Parameters"][value.as_str()?]["Default"]))
 }
 
-/// A route that is a resource of its own. It leads to an integration (`!Sub integrations/${Id}`), and that
-/// to a function (`!GetAtt Id.Arn`).
+/// A route with its own resource. Its target is an integration (`!Sub integrations/${Id}`), whose target is a
+/// function (`!GetAtt Id.Arn`).
 fn api_route(resources: &Map<String, Value>, route: &Value) -> anyhow::Result<Route> {
     let integration = text(route, "/Properties/Target")
         .and_then(|target| target.strip_prefix("integrations/${")?.strip_suffix('}'))
         .and_then(|id| resources.get(id))
         .context("its `Target` is not `!Sub integrations/${Id}` of an integration")?;
-    // Of an `!If` between an alias and the function, the function is the last.
+    // In an `!If` with an alias and the function, the function comes last.
     let uri = integration.pointer("/Properties/IntegrationUri");
     let uri = uri.and_then(|uri| uri.as_array().map_or(Some(uri), |choices| choices.last()));
     let function = uri
@@ -217,7 +217,7 @@ fn api_route(resources: &Map<String, Value>, route: &Value) -> anyhow::Result<Ro
     Route::new(method, path, binary(function)?)
 }
 
-/// The routes that a function names itself: its own URL, and its events.
+/// The routes that a function defines: its function URL and its events.
 fn routes(binary: &str, resource: &Value) -> anyhow::Result<Vec<Route>> {
     let properties = &resource["Properties"];
     let url = &properties["FunctionUrlConfig"];

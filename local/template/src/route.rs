@@ -1,9 +1,9 @@
-//! Routes and the choice among them.
+//! Routes and route selection.
 //!
-//! An HTTP API decodes the path before it matches it, so `%2F` separates as `/` does; `{name+}` alone takes
-//! both, and an event's `rawPath` and `pathParameters` are decoded, once. A URL of a function leaves its path
-//! as it was received. (AWS documents the decoding of parameters; the order was seen by others:
-//! middleapi/standard-server#93, Worklytics/psoxy#827.) AWS cuts a path at a decoded `?`, which is not imitated.
+//! An HTTP API decodes the path before matching, so `%2F` separates like `/`; only `{name+}` matches either, and an
+//! event's `rawPath` and `pathParameters` are decoded once. A function URL keeps the path as received. (AWS
+//! documents the decoding of parameters; others observed the order: middleapi/standard-server#93,
+//! Worklytics/psoxy#827.) AWS also cuts a path at a decoded `?`, which is not imitated.
 
 use std::{borrow::Cow, cmp::Reverse};
 
@@ -14,21 +14,21 @@ use percent_encoding::percent_decode_str;
 /// One route of the template.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// In capitals, or `ANY`.
+    /// Upper case, or `ANY`.
     pub method: String,
-    /// As in the template, such as `/documents/{id}`; `$default` catches what no other route does.
+    /// As in the template, such as `/documents/{id}`; `$default` matches what no other route does.
     pub path: String,
-    /// The binary of the function that answers.
+    /// The binary of its function.
     pub function: String,
     key: String,
     segments: Vec<Segment>,
 }
 
-/// What a segment of a path must be.
+/// A path segment of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
     Literal(String),
-    /// `{name}`: one segment that is not empty.
+    /// `{name}`: one segment, not empty.
     Parameter(String),
     /// `{name+}`: the rest of the path, at least one character.
     Greedy(String),
@@ -37,14 +37,14 @@ enum Segment {
 /// Path parameters in the order of the path.
 pub type Parameters = Vec<(String, String)>;
 
-/// What the routes say of a request.
+/// The result of matching a request.
 #[derive(Debug)]
 pub enum Match<'a> {
-    /// The route, and the parameters of the path.
+    /// The route and its path parameters.
     Found(&'a Route, Parameters),
-    /// The path is known with these other methods.
+    /// The path exists with these other methods.
     OtherMethods(Vec<&'a str>),
-    /// No route has this path.
+    /// No route matches the path.
     Unknown,
 }
 
@@ -53,10 +53,10 @@ pub enum Match<'a> {
 pub struct Routes(Vec<Route>);
 
 impl Route {
-    /// The route of a method and a path, `/documents/{id}`, to a function.
+    /// A route from a method and a path such as `/documents/{id}` to a function.
     ///
     /// # Errors
-    /// When the path is not one of a route.
+    /// The path is invalid.
     pub fn new(method: &str, path: &str, function: &str) -> anyhow::Result<Self> {
         let method = match method.to_uppercase().as_str() {
             "*" | "X-AMAZON-APIGATEWAY-ANY-METHOD" => "ANY".to_owned(),
@@ -88,8 +88,8 @@ impl Route {
         })
     }
 
-    /// The route of a function's own URL. On AWS it has a host of its own and takes every path; here it
-    /// is the path that bears the function's name.
+    /// The route of a function URL. On AWS it has its own host and takes every path; here its path is the
+    /// function's name.
     pub fn of_url(function: &str) -> anyhow::Result<Self> {
         Ok(Self {
             key: "$default".to_owned(),
@@ -107,13 +107,13 @@ impl Route {
         self.segments.is_empty()
     }
 
-    /// Whether this is a function's own URL.
+    /// Whether this is a function URL.
     #[must_use]
     pub fn is_url(&self) -> bool {
         self.key == "$default" && !self.is_default()
     }
 
-    /// The parameters of a decoded path, if it has this route's form.
+    /// The parameters of a decoded path, if it matches.
     fn parameters(&self, path: &str) -> Option<Parameters> {
         let mut parameters = Vec::new();
         if self.is_default() {
@@ -168,8 +168,8 @@ impl Routes {
         &self.0
     }
 
-    /// Finds the route of a request by its method and its decoded path. A slash too many at its end does no
-    /// harm; API Gateway has no routes that end so.
+    /// Finds the route for a method and a decoded path. A trailing slash is ignored; API Gateway has no routes
+    /// that end with one.
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> Match<'_> {
         match (self.matching(method, path), path.strip_suffix('/')) {
@@ -178,10 +178,10 @@ impl Routes {
         }
     }
 
-    /// The methods that a decoded path takes.
+    /// The methods of a decoded path.
     #[must_use]
     pub fn methods(&self, path: &str) -> Vec<&str> {
-        // No route takes a method of this name but those that take any.
+        // An empty method only matches routes of any method.
         match self.find(&Method::CONNECT, path) {
             Match::Found(..) => vec!["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             Match::OtherMethods(methods) => methods,
@@ -209,7 +209,7 @@ impl Routes {
     }
 }
 
-/// Percent-decodes; `None` if an escape is none, or the bytes are not UTF-8.
+/// Percent-decodes; `None` if an escape is invalid or the result is not UTF-8.
 #[must_use]
 pub fn decoded(text: &str) -> Option<Cow<'_, str>> {
     let mut escapes = text.split('%').skip(1);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_too_many_at_the_end_is_passed_over() {
+    fn a_trailing_slash_is_ignored() {
         let routes = routes(&[
             ("GET", "/documents"),
             ("POST", "/documents"),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_not_decoded() {
+    fn invalid_escapes_are_not_decoded() {
         assert_eq!(
             decoded("/caf%C3%A9%2Fa+b%20c").as_deref(),
             Some("/café/a+b c")

@@ -1,4 +1,4 @@
-//! What is read of a template, and what is refused.
+//! Valid and invalid templates.
 
 use super::*;
 
@@ -57,7 +57,7 @@ Outputs:
 "#;
 
 #[test]
-fn reads_functions_and_routes_past_the_tags_of_cloudformation() {
+fn reads_functions_and_routes_and_ignores_cloudformation_tags() {
     let template = Template::parse(TEMPLATE).expect("the template is complete");
     let search = template
         .functions
@@ -117,7 +117,7 @@ fn reads_functions_and_routes_past_the_tags_of_cloudformation() {
 }
 
 #[test]
-fn a_route_that_leads_nowhere_is_refused_by_name() {
+fn a_route_without_a_function_is_rejected_by_name() {
     let text = TEMPLATE.replace("!GetAtt SearchFunction.Arn", "!GetAtt Nobody.Arn");
     let error = Template::parse(&text).expect_err("there is no such function");
     let message = format!("{error:#}");
@@ -128,7 +128,7 @@ fn a_route_that_leads_nowhere_is_refused_by_name() {
 }
 
 #[test]
-fn a_function_without_a_binary_is_refused_by_name() {
+fn a_function_without_a_binary_is_rejected_by_name() {
     let text = "Resources: { Odd: { Type: 'AWS::Serverless::Function' } }";
     let error = Template::parse(text).expect_err("there is no binary");
     let message = format!("{error:#}");
