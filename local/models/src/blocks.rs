@@ -1,9 +1,9 @@
-//! Matrices whose weights are whole numbers of 4 or 8 bits, with one scale for each block of a row.
+//! Matrices with integer weights of 4 or 8 bits and one scale per block of a row.
 
 use anyhow::{Result, ensure};
 
-/// Weights that share a scale: 32, as in the `Q4_0` format, and the block that keeps 8-bit weights
-/// closest to the original ones at little cost in size.
+/// Weights per scale: 32, as in `Q4_0`, and the block size that keeps 8-bit weights closest to the original at little
+/// cost in size.
 pub(super) const BLOCK: usize = 32;
 
 /// Bytes of a `Q4_0` block: a half-precision scale, then two weights in each byte.
@@ -19,7 +19,7 @@ pub(super) struct BlockMatrix {
     pub(super) bits: usize,
     /// `rows * columns * bits / 8` bytes.
     pub(super) values: Vec<u8>,
-    /// One scale for each block: `rows * columns / BLOCK`.
+    /// One scale per block: `rows * columns / BLOCK`.
     pub(super) scales: Vec<f32>,
 }
 
@@ -27,7 +27,7 @@ impl BlockMatrix {
     /// Quantises row-major floats to 8 bits, symmetrically: the largest weight of a block becomes
     /// 127 steps, so the error of a weight is at most half a step.
     ///
-    /// Fails if a row is not a whole number of blocks or if a weight is not finite.
+    /// Fails if a row is not a multiple of the block size, or a weight is not finite.
     pub(super) fn quantise(weights: &[f32], rows: usize, columns: usize) -> Result<Self> {
         check_dimensions(rows, columns)?;
         ensure!(
@@ -58,10 +58,10 @@ impl BlockMatrix {
         })
     }
 
-    /// Reads a matrix of `Q4_0` blocks. Values and scales are carried over unchanged; only the order
-    /// of the values inside a block differs.
+    /// Reads a matrix of `Q4_0` blocks. Values and scales are unchanged; only the order of values within a block
+    /// differs.
     ///
-    /// Fails if the number of bytes is not what the dimensions need or if a scale is not finite.
+    /// Fails if the number of bytes does not match the dimensions, or a scale is not finite.
     pub(super) fn from_q4_0(bytes: &[u8], rows: usize, columns: usize) -> Result<Self> {
         check_dimensions(rows, columns)?;
         let blocks = rows * columns / BLOCK;
@@ -93,7 +93,7 @@ impl BlockMatrix {
 
     /// The weights as floats, row by row.
     ///
-    /// Fails unless they are of 4 bits.
+    /// Fails unless they have 4 bits.
     pub(super) fn to_floats(&self) -> Result<Vec<f32>> {
         ensure!(
             self.bits == 4,
@@ -110,7 +110,7 @@ impl BlockMatrix {
             .collect())
     }
 
-    /// Puts the rows of `below` under the rows of this matrix.
+    /// Appends the rows of `below`.
     ///
     /// Fails if the two differ in columns or bits.
     pub(super) fn append_rows(&mut self, below: &Self) -> Result<()> {
@@ -137,7 +137,7 @@ fn check_dimensions(rows: usize, columns: usize) -> Result<()> {
     Ok(())
 }
 
-/// The stored value of a weight given in steps from -127 to 127: 128 stands for zero.
+/// The stored value of a weight in steps from -127 to 127: 128 represents zero.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_are_not_finite_are_refused() {
+    fn weights_that_are_not_finite_are_rejected() {
         let mut weights = [0.5; BLOCK];
         weights[3] = f32::NAN;
         assert!(BlockMatrix::quantise(&weights, 1, BLOCK).is_err());

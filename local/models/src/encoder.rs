@@ -1,7 +1,7 @@
-//! The graph both models share: a BERT encoder with quantised weights.
+//! The graph of both models: a BERT encoder with quantised weights.
 //!
-//! Weights stay quantised in memory and in the computation (see [`products`](super::products)).
-//! Each model says how each of its products is computed.
+//! Weights stay quantised in memory and in the computation (see [`products`](super::products)), in the kind of product
+//! that each model chooses.
 
 use super::{
     blocks::{BLOCK, BlockMatrix},
@@ -15,27 +15,27 @@ use std::path::Path;
 /// The sizes of an encoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Shape {
-    /// Length of a token's vector, and of an embedding.
+    /// Length of a token vector and of an embedding.
     pub(super) hidden: usize,
     pub(super) layers: usize,
     pub(super) heads: usize,
-    /// Length of the vector inside the feed-forward part of a layer.
+    /// Length of a layer's feed-forward vector.
     pub(super) feed_forward: usize,
     /// Rows of the word table.
     pub(super) vocabulary: usize,
-    /// The longest text, in tokens.
+    /// Maximum number of tokens.
     pub(super) positions: usize,
-    /// Added to the variance by layer normalisation.
+    /// Epsilon of layer normalisation.
     pub(super) epsilon: f32,
 }
 
-/// Scale and shift of a layer normalisation: `hidden` numbers each.
+/// Scale and shift of a layer normalisation, `hidden` numbers each.
 pub(super) struct Norm {
     pub(super) scale: Vec<f32>,
     pub(super) shift: Vec<f32>,
 }
 
-/// What turns token ids into the input of the first layer.
+/// The weights that turn token ids into the first layer's input.
 pub(super) struct Embeddings {
     /// `vocabulary` x `hidden`.
     pub(super) words: BlockMatrix,
@@ -46,7 +46,7 @@ pub(super) struct Embeddings {
 
 /// The weights of one layer.
 pub(super) struct Layer {
-    /// Query, key and value stacked: one multiplication quantises their common input once.
+    /// Query, key and value stacked, so that their common input is quantised once.
     pub(super) query_key_value: Dense,
     pub(super) attention_output: Dense,
     pub(super) attention_norm: Norm,
@@ -55,8 +55,8 @@ pub(super) struct Layer {
     pub(super) output_norm: Norm,
 }
 
-/// Adds the first vector of `types` to each row of `positions`: a text to embed is one segment, so
-/// the token type is always 0, and the graph needs neither that input nor the addition.
+/// Adds the first vector of `types` to each row of `positions`: a text is one segment, so its token type is always 0,
+/// and the graph needs neither that input nor the addition.
 pub(super) fn add_to_rows(mut positions: Vec<f32>, types: &[f32], hidden: usize) -> Vec<f32> {
     for row in positions.chunks_exact_mut(hidden) {
         for (position, token_type) in row.iter_mut().zip(types) {
@@ -69,7 +69,7 @@ pub(super) fn add_to_rows(mut positions: Vec<f32>, types: &[f32], hidden: usize)
 /// Writes `model.onnx` and `model.data` to `folder`. Inputs `input_ids` and `attention_mask`
 /// (`[batch, sequence]`, 64-bit), output `last_hidden_state` (`[batch, sequence, hidden]`, 32-bit).
 ///
-/// `layers` is read one layer at a time, so that only one is in memory.
+/// Only one layer is in memory at a time.
 pub(super) fn write(
     folder: &Path,
     name: &str,
@@ -108,9 +108,8 @@ pub(super) fn write(
     graph.finish()
 }
 
-/// Writes what every layer reads: the mask as attention wants it, the shapes between which a layer
-/// changes (one row a token for products, batches of texts for attention), and the constants of
-/// quantisation.
+/// Writes what all layers use: the attention mask, the shapes between which a layer switches (a row per token for
+/// products, batches of texts for attention), and the constants of quantisation.
 fn write_constants(graph: &mut GraphBuilder, shape: &Shape) -> Result<()> {
     graph.standard(
         "Cast",
@@ -129,7 +128,7 @@ fn write_constants(graph: &mut GraphBuilder, shape: &Shape) -> Result<()> {
             vec![AttributeProto::int("axis", 0)],
         );
     }
-    // One row for each token of all texts.
+    // One row per token of all texts.
     graph.shape("rows", &[-1, int64(shape.hidden)])?;
     graph.standard("ReduceProd", &["batches"], &["tokens"], vec![]);
     write_quantisation(graph, "tokens")
@@ -172,7 +171,7 @@ fn write_embeddings(
     Ok(())
 }
 
-/// Looks up the vectors of the tokens; only the rows that a text uses are dequantised.
+/// Looks up token vectors; only the rows used are dequantised.
 fn write_words(graph: &mut GraphBuilder, words: &BlockMatrix) -> Result<()> {
     let row_bytes = words.columns * words.bits / 8;
     graph.bytes("words.values", &[words.rows, row_bytes], &words.values)?;
@@ -239,10 +238,10 @@ fn write_layer(
     write_sum_norm(graph, shape, dense, &attended, &layer.output_norm, output)
 }
 
-/// Normalises the sum of a product, its bias, and the input of the part that ends here.
+/// Normalises the sum of a product, its bias, and the residual input.
 ///
-/// ONNX Runtime has one operator for all of it, `SkipLayerNormalization`, but on a CPU that takes
-/// seven times as long as these three.
+/// ONNX Runtime has a single operator for this, `SkipLayerNormalization`, but on a CPU it takes seven times as long as
+/// these three.
 fn write_sum_norm(
     graph: &mut GraphBuilder,
     shape: &Shape,

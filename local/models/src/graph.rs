@@ -1,4 +1,4 @@
-//! Building an ONNX model: nodes in memory, large weights straight to the external data file.
+//! Builds an ONNX model: nodes in memory, large weights directly in the external data file.
 
 use super::onnx::{
     AttributeProto, DimensionProto, EXTERNAL, FLOAT, GraphProto, INT8, INT64, ModelProto,
@@ -16,19 +16,19 @@ use std::{
 const MODEL_FILE: &str = "model.onnx";
 const DATA_FILE: &str = "model.data";
 
-/// Weights of at least this many bytes go to the external file, the default of the ONNX tools.
+/// Minimum size of external weights in bytes, the default of the ONNX tools.
 const EXTERNAL_FROM: usize = 1024;
 
-/// Where an external weight may begin. ONNX asks for the page size, so that a runtime can map each
-/// weight by itself instead of copying it.
+/// Alignment of external weights: ONNX requires the page size, so that a runtime can map each weight instead of copying
+/// it.
 const ALIGNMENT: u64 = 4096;
 
-/// ONNX file format 8 and operator set 17: the oldest that hold every operator used, so that any
-/// ONNX Runtime that has the contributed operators reads the file.
+/// ONNX file format 8 and operator set 17: the oldest with every operator used, so that any ONNX Runtime with the
+/// contributed operators reads the file.
 const IR_VERSION: i64 = 8;
 const OPSET_VERSION: i64 = 17;
 
-/// The operator set of ONNX Runtime's own ("contributed") operators.
+/// ONNX Runtime's contributed operators.
 const CONTRIB_DOMAIN: &str = "com.microsoft";
 
 /// A size as ONNX stores it.
@@ -36,7 +36,7 @@ pub(super) fn int64(size: usize) -> i64 {
     i64::try_from(size).expect("Rust allows no allocation above i64::MAX bytes")
 }
 
-/// The size of one dimension of a graph input or output.
+/// A dimension of a graph input or output.
 pub(super) enum Dimension {
     /// The same in every call.
     Fixed(usize),
@@ -44,7 +44,7 @@ pub(super) enum Dimension {
     Free(&'static str),
 }
 
-/// A graph being built. Every weight is named by the caller and written once.
+/// A graph under construction. Every weight is named by the caller and written once.
 pub(super) struct GraphBuilder {
     folder: PathBuf,
     graph: GraphProto,
@@ -53,7 +53,7 @@ pub(super) struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// Starts a model in `folder`, which must not hold one yet.
+    /// Starts a model in `folder`, which must not contain one.
     pub(super) fn create(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(DATA_FILE);
         let file =
@@ -110,8 +110,7 @@ impl GraphBuilder {
         self.shape(name, &values)
     }
 
-    /// Adds a one-dimensional constant of sizes, of which one may be -1: whatever is left. Returns
-    /// its name.
+    /// Adds a one-dimensional constant of sizes, one of which may be -1, the remainder. Returns its name.
     pub(super) fn shape(&mut self, name: impl Into<String>, sizes: &[i64]) -> Result<String> {
         let bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
         self.weight(name.into(), INT64, &[sizes.len()], &bytes)
@@ -128,7 +127,7 @@ impl GraphBuilder {
         self.node("", operator, inputs, outputs, attributes);
     }
 
-    /// Adds an operator of ONNX Runtime's own set.
+    /// Adds a contributed operator of ONNX Runtime.
     pub(super) fn contrib(
         &mut self,
         operator: &str,
@@ -221,7 +220,7 @@ impl GraphBuilder {
         self.graph.node.push(NodeProto {
             input: owned(inputs),
             output: owned(outputs),
-            // Node names only serve ONNX Runtime's messages; a node's outputs name it uniquely.
+            // Node names only appear in ONNX Runtime's messages; the outputs identify a node.
             name: Some(outputs.join(",")),
             op_type: Some(operator.to_owned()),
             attribute: attributes,

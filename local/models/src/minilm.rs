@@ -1,4 +1,4 @@
-//! Reading all-MiniLM-L6-v2 from the safetensors file its authors publish, and quantising it.
+//! Reads all-MiniLM-L6-v2 from its published safetensors file and quantises it.
 
 use super::{
     blocks::BlockMatrix,
@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::{fs, path::Path};
 
-/// The sizes of all-MiniLM-L6-v2, as its published configuration gives them.
+/// The sizes of all-MiniLM-L6-v2 from its published configuration.
 pub(super) const SHAPE: Shape = Shape {
     hidden: 384,
     layers: 6,
@@ -21,23 +21,23 @@ pub(super) const SHAPE: Shape = Shape {
     epsilon: 1e-12,
 };
 
-/// The weights, read by name when they are asked for.
+/// The weights, read by name on demand.
 pub(super) struct Weights<'a> {
     tensors: SafeTensors<'a>,
     shape: Shape,
 }
 
 impl<'a> Weights<'a> {
-    /// Reads the header of a safetensors file; `expected` tells the sizes its tensors must have.
+    /// Reads the header of a safetensors file; `expected` has the required sizes.
     pub(super) fn read(bytes: &'a [u8], expected: &Shape) -> Result<Self> {
         Ok(Self {
             tensors: SafeTensors::deserialize(bytes)
-                .context("it is not a whole safetensors file")?,
+                .context("it is not a complete safetensors file")?,
             shape: *expected,
         })
     }
 
-    /// The word table, the positions and their normalisation.
+    /// The word table, the position table and their normalisation.
     pub(super) fn embeddings(&self) -> Result<Embeddings> {
         let Shape {
             hidden,
@@ -57,7 +57,7 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// The layers in order, each read and quantised when it is asked for.
+    /// The layers in order, each read and quantised on demand.
     pub(super) fn layers(&self) -> impl Iterator<Item = Result<Layer>> {
         (0..self.shape.layers).map(|index| self.layer(index))
     }
@@ -75,7 +75,7 @@ impl<'a> Weights<'a> {
                 bias: self.floats(&name(&format!("{part}.bias")), &[outputs])?,
             })
         };
-        // In bytes, this model's embeddings come down to a cosine of 0.996.
+        // With byte products, this model's embeddings drop to a cosine of 0.996.
         Ok(Layer {
             query_key_value: dense("attention.self.query", hidden, hidden)?
                 .stack([
@@ -108,14 +108,14 @@ impl<'a> Weights<'a> {
         let tensor = self
             .tensors
             .tensor(name)
-            .with_context(|| format!("it has no tensor {name}"))?;
+            .with_context(|| format!("it lacks the tensor {name}"))?;
         ensure!(
             tensor.dtype() == Dtype::F32 && tensor.shape() == shape,
             "its tensor {name} is {:?} {:?}, not F32 {shape:?}: it is another model",
             tensor.dtype(),
             tensor.shape()
         );
-        // The header's size, and so the alignment of the values, is the file's choice.
+        // The file decides the header's size and thereby the alignment of values.
         let (values, _) = tensor.data().as_chunks::<4>();
         Ok(values
             .iter()
@@ -124,10 +124,10 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Copies the published `tokenizer.json` to `folder` without its truncation to 128 tokens and its
-/// padding to as many: both are left to whoever loads it, who knows the model's limit.
+/// Copies the published `tokenizer.json` to `folder` without its truncation to 128 tokens and its padding: the loader
+/// knows the model's limit.
 ///
-/// Fails unless it is a word-piece tokenizer with a piece for each of the `vocabulary` word vectors.
+/// Fails unless it is a word-piece tokenizer with `vocabulary` pieces.
 pub(super) fn write_tokenizer(source: &[u8], vocabulary: usize, folder: &Path) -> Result<()> {
     let mut tokenizer: Value = serde_json::from_slice(source).context("it is not JSON")?;
     let model = &tokenizer["model"];

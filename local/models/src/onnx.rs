@@ -1,6 +1,5 @@
-//! The ONNX protobuf messages a converted model needs, written by hand: with so few of them a
-//! `protoc` at build time would cost more than it saves. Field numbers are those of `onnx.proto`;
-//! the fields left out are optional there.
+//! The required ONNX protobuf messages, hand-written: for so few, a `protoc` at build time costs more than it saves.
+//! Field numbers are those of `onnx.proto`; the omitted fields are optional.
 //!
 //! Scalars are `Option` because ONNX is proto2: a field set to zero differs from an absent one.
 
@@ -39,7 +38,7 @@ pub(super) struct OperatorSetIdProto {
     pub(super) version: Option<i64>,
 }
 
-/// Nodes in topological order, the weights they read, and what goes in and out.
+/// Nodes in topological order, their weights, and inputs and outputs.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
@@ -118,7 +117,7 @@ impl AttributeProto {
     }
 }
 
-/// A weight: its values in `raw_data`, or the place of its values in another file.
+/// A weight: its values in `raw_data`, or their location in another file.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
@@ -135,7 +134,7 @@ pub(super) struct TensorProto {
     pub(super) data_location: Option<i32>,
 }
 
-/// A key and its value, as `external_data` lists them.
+/// A key and value of `external_data`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct StringStringEntryProto {
     #[prost(string, optional, tag = "1")]
@@ -176,8 +175,8 @@ pub(super) struct TensorShapeProto {
     pub(super) dim: Vec<DimensionProto>,
 }
 
-/// `TensorShapeProto.Dimension`: a size, or the name of a size known only when the model runs. The
-/// two are a `oneof`, which is the same on the wire as two optional fields of which one is set.
+/// `TensorShapeProto.Dimension`: a size, or the name of a size known at run time. They are a `oneof`, which is encoded
+/// like two optional fields of which one is set.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct DimensionProto {
     #[prost(int64, optional, tag = "1")]

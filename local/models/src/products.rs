@@ -1,8 +1,8 @@
-//! Linear maps in the graph: products of activations and quantised weights.
+//! Linear maps: products of activations and quantised weights.
 //!
-//! There are two kinds: block by block (`MatMulNBits`), and with one scale a token and one an output
-//! (`MatMulIntegerToFloat`), which takes a quarter to half of the time on a CPU and is less exact.
-//! Neither looks beyond a token, so that a text's embedding does not depend on the batch it is in.
+//! There are two kinds: by block (`MatMulNBits`), and with one scale per token and one per output
+//! (`MatMulIntegerToFloat`), which takes a quarter to half of the time on a CPU and is less exact. Both compute each
+//! token separately, so that a text's embedding does not depend on its batch.
 
 use super::{
     blocks::{BLOCK, BlockMatrix},
@@ -15,39 +15,39 @@ use anyhow::Result;
 /// `MatMulNBits` with this accuracy level multiplies 8-bit activations, its fastest way on a CPU.
 const INT8_ACTIVATIONS: i64 = 4;
 
-/// The byte that stands for zero where activations are bytes.
+/// The byte that represents zero in activations.
 const MIDDLE: u8 = 128;
 
 /// Steps from [`MIDDLE`] to the largest activation of a token.
 const LARGEST_STEP: f32 = 127.0;
 
-/// The byte that stands for zero where activations are outputs of GELU. What it leaves above itself
-/// is 223 steps instead of 127; below, steps of [`GELU_DEPTH`] / [`LOW`] do.
+/// The byte that represents zero in outputs of GELU: it leaves 223 steps above instead of 127; below, steps of
+/// [`GELU_DEPTH`] / [`LOW`] suffice.
 const LOW: u8 = 32;
 
-/// No output of GELU is below minus this: its minimum, at -0.7518, is -0.16997.
+/// Outputs of GELU are never below minus this: its minimum, at -0.7518, is -0.16997.
 const GELU_DEPTH: f32 = 0.17;
 
-/// The weights of a linear map, stored as its multiplication wants them.
+/// The weights of a linear map in the form of its product.
 pub(super) enum Weights {
     Blocks(BlockMatrix),
     Bytes(ByteMatrix, Input),
 }
 
-/// What is known of the values that are multiplied in bytes. It makes the steps between them smaller.
+/// What is known about the inputs of a byte product; it allows smaller steps.
 #[derive(Clone, Copy)]
 pub(super) enum Input {
     /// Nothing.
     Any,
-    /// These columns are larger than the others whatever the text. A token's largest value decides its
-    /// steps, so these columns are halved, and their weights doubled.
+    /// These columns are larger than the others in any text. A token's largest value determines its steps, so these columns
+    /// are halved and their weights doubled.
     Outliers(&'static [usize]),
-    /// They are outputs of GELU.
+    /// Outputs of GELU.
     Activated,
 }
 
 impl Input {
-    /// What the values of a column are multiplied by before they become bytes.
+    /// The factor of a column's values before quantisation.
     fn factor(self, column: usize) -> f32 {
         match self {
             Self::Outliers(columns) if columns.contains(&column) => 0.5,
@@ -56,14 +56,14 @@ impl Input {
     }
 }
 
-/// A linear map: one row of weights and one bias for each output.
+/// A linear map: a row of weights and a bias per output.
 pub(super) struct Dense<W = Weights> {
     pub(super) weights: W,
     pub(super) bias: Vec<f32>,
 }
 
 impl Dense<BlockMatrix> {
-    /// Joins maps of the same input into one, whose output is theirs one after another.
+    /// Joins maps of the same input into one with concatenated outputs.
     pub(super) fn stack(mut self, others: [Self; 2]) -> Result<Self> {
         for other in others {
             self.weights.append_rows(&other.weights)?;
@@ -72,7 +72,7 @@ impl Dense<BlockMatrix> {
         Ok(self)
     }
 
-    /// The map, to be multiplied block by block.
+    /// The map with block products.
     pub(super) fn in_blocks(self) -> Dense {
         Dense {
             weights: Weights::Blocks(self.weights),
@@ -80,9 +80,9 @@ impl Dense<BlockMatrix> {
         }
     }
 
-    /// The map, to be multiplied in bytes.
+    /// The map with byte products.
     ///
-    /// Fails unless the blocks are of 4 bits, which bytes hold with little loss.
+    /// Fails unless the blocks have 4 bits, which bytes represent with little loss.
     pub(super) fn in_bytes(self, input: Input) -> Result<Dense> {
         let BlockMatrix { rows, columns, .. } = self.weights;
         let mut weights = self.weights.to_floats()?;
@@ -98,8 +98,7 @@ impl Dense<BlockMatrix> {
     }
 }
 
-/// Writes the constants of products of bytes. `tokens` is the graph's number of tokens, the rows of
-/// every product.
+/// Writes the constants of byte products. `tokens` is the graph's number of tokens, the rows of every product.
 pub(super) fn write_quantisation(graph: &mut GraphBuilder, tokens: &str) -> Result<()> {
     graph.shape("list", &[-1])?;
     graph.floats("one", &[], &[1.0])?;
@@ -113,8 +112,8 @@ pub(super) fn write_quantisation(graph: &mut GraphBuilder, tokens: &str) -> Resu
     Ok(())
 }
 
-/// Multiplies by the weights of `dense` and returns the names of the product and of the bias, which
-/// the operator that reads the product adds itself.
+/// Multiplies by the weights of `dense` and returns the names of the product and of the bias, which the operator that
+/// reads the product adds.
 pub(super) fn write_matmul(
     graph: &mut GraphBuilder,
     input: &str,
@@ -129,7 +128,7 @@ pub(super) fn write_matmul(
     Ok((name.to_owned(), bias))
 }
 
-/// Multiplies by a matrix of blocks; the operator quantises its input block by block as well.
+/// Multiplies by a block matrix; the operator also quantises its input by block.
 fn write_block_matmul(
     graph: &mut GraphBuilder,
     input: &str,
@@ -162,8 +161,8 @@ fn write_block_matmul(
     Ok(())
 }
 
-/// Multiplies by a matrix of bytes in whole numbers. A token's vector becomes bytes first, and the
-/// product is brought back to the token's scale afterwards.
+/// Multiplies by a byte matrix in integers. A token's vector is quantised first, and the product is scaled back
+/// afterwards.
 fn write_byte_matmul(
     graph: &mut GraphBuilder,
     input: &str,
@@ -191,7 +190,7 @@ fn write_byte_matmul(
     };
 
     let (token_steps, bytes, product) = (part("token_steps"), part("bytes"), part("product"));
-    // One number a token; `QuantizeLinear` wants a list of them, `Mul` a column.
+    // One number per token; `QuantizeLinear` needs a vector, `Mul` a column.
     graph.standard("Reshape", &[&steps, "list"], &[&token_steps], vec![]);
     graph.standard(
         "QuantizeLinear",
@@ -209,8 +208,7 @@ fn write_byte_matmul(
     Ok(())
 }
 
-/// Computes each token's step, so that its largest value, whatever the sign, is 127 of them from
-/// zero; returns the zero point.
+/// Computes each token's step, so that its largest absolute value is 127 steps; returns the zero point.
 fn write_steps(graph: &mut GraphBuilder, input: &str, steps: &str) -> &'static str {
     let (sizes, largest) = (format!("{steps}.sizes"), format!("{steps}.largest"));
     graph.standard("Abs", &[input], &[&sizes], vec![]);
@@ -219,8 +217,8 @@ fn write_steps(graph: &mut GraphBuilder, input: &str, steps: &str) -> &'static s
     "middle"
 }
 
-/// Computes each token's step of outputs of GELU: its largest value is 223 of them from zero, unless
-/// they would be too small for the least that GELU gives. Returns the zero point.
+/// Computes each token's step for outputs of GELU: its largest value is 223 steps, unless the steps would be too small
+/// for GELU's minimum. Returns the zero point.
 fn write_activated_steps(graph: &mut GraphBuilder, input: &str, steps: &str) -> &'static str {
     let (largest, above) = (format!("{steps}.largest"), format!("{steps}.above"));
     write_largest(graph, input, &largest);
@@ -229,13 +227,13 @@ fn write_activated_steps(graph: &mut GraphBuilder, input: &str, steps: &str) -> 
     "low"
 }
 
-/// Finds the largest value of each token.
+/// Computes the largest value of each token.
 fn write_largest(graph: &mut GraphBuilder, input: &str, largest: &str) {
     let axes = vec![AttributeProto::ints("axes", &[1])];
     graph.standard("ReduceMax", &[input], &[largest], axes);
 }
 
-/// The name of a zero point that is repeated for each token.
+/// The name of a zero point repeated for each token.
 fn each(zero: &str) -> String {
     format!("each_{zero}")
 }

@@ -1,4 +1,4 @@
-//! Conversion of tiny models, and refusal of damaged ones.
+//! Conversion of tiny models, and rejection of damaged ones.
 
 mod tiny;
 
@@ -29,7 +29,7 @@ fn read_graph(folder: &Path) -> GraphProto {
     model.graph.expect("the model has a graph")
 }
 
-/// The bytes of a weight, wherever they are, after checks of their place and length.
+/// The bytes of a weight, wherever they are, after checking their location and length.
 fn weight_bytes(tensor: &TensorProto, data: &[u8]) -> Vec<u8> {
     let count: i64 = tensor.dims.iter().product();
     let size = match tensor.data_type {
@@ -97,7 +97,7 @@ fn a_packed_model_becomes_a_connected_graph_with_its_weights() {
     for tensor in &graph.initializer {
         weight_bytes(tensor, &data);
     }
-    // All weights are alike. Column 15 holds outliers: it is halved, and its weights are doubled.
+    // All weights are equal. Column 15 has outliers: it is halved, and its weights are doubled.
     let attention = weight_bytes(tensor("layer1.qkv.values"), &data);
     let largest: Vec<u8> = attention
         .chunks(96)
@@ -115,7 +115,7 @@ fn a_packed_model_becomes_a_connected_graph_with_its_weights() {
     check_zero_points(&graph);
 }
 
-/// Bytes are made with the zero point that their product is told.
+/// Products use the zero point with which their bytes were quantised.
 fn check_zero_points(graph: &GraphProto) {
     let mut products = 0;
     for product in &graph.node {
@@ -151,7 +151,7 @@ fn a_vocabulary_becomes_a_tokenizer() {
 }
 
 #[test]
-fn a_damaged_packed_model_is_refused_with_the_reason() {
+fn a_damaged_packed_model_is_rejected_with_the_reason() {
     let good = packed_model();
     let error = |bytes: &[u8]| {
         let folder = TempDir::new().expect("a temporary folder");
@@ -194,7 +194,7 @@ fn a_safetensors_model_is_quantised_block_by_block() {
 }
 
 #[test]
-fn a_safetensors_file_of_another_model_is_refused() {
+fn a_safetensors_file_of_another_model_is_rejected() {
     let bytes = safetensors_model();
     let read = |shape: &Shape| {
         let model = minilm::Weights::read(&bytes, shape)?;
@@ -208,12 +208,12 @@ fn a_safetensors_file_of_another_model_is_refused() {
     };
     assert!(message(&wider).contains("word_embeddings.weight is F32 [40, 32]"));
     let deeper = Shape { layers: 3, ..TINY };
-    assert!(message(&deeper).contains("no tensor encoder.layer.2."));
+    assert!(message(&deeper).contains("lacks the tensor encoder.layer.2."));
     assert!(minilm::Weights::read(&bytes[..bytes.len() - 1], &TINY).is_err());
 }
 
 #[test]
-fn a_folder_in_use_is_refused() {
+fn a_folder_in_use_is_rejected() {
     let folder = TempDir::new().expect("a temporary folder");
     check_folder(folder.path()).expect("the folder is empty");
     fs::write(folder.path().join("manifest.json"), "{}").expect("the folder can be written");

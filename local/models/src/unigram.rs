@@ -1,5 +1,5 @@
-//! Writing a `SentencePiece` unigram vocabulary: as a `tokenizer.json` of Hugging Face's tokenizers, and once more
-//! in a form that needs no parsing.
+//! Writes a `SentencePiece` unigram vocabulary as `tokenizer.json` of Hugging Face's tokenizers, and in a form that needs
+//! no parsing.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -11,14 +11,13 @@ use std::{
     path::Path,
 };
 
-/// Takes the place of the fullwidth tilde during normalisation: a character for private use, which
-/// no normalisation touches.
+/// Replaces the fullwidth tilde during normalisation: a private-use character that no normalisation touches.
 const TILDE_STAND_IN: &str = "\u{e000}";
 
-/// Marks the beginning of a word in a piece.
+/// Marks the beginning of a word.
 const WORD_MARK: &str = "▁";
 
-/// The pieces of text a unigram tokenizer knows; a piece's index is its token id.
+/// The pieces of a unigram tokenizer; a piece's index is its token id.
 pub(super) struct Vocabulary<'a> {
     pub(super) pieces: Vec<&'a str>,
     /// The logarithm of each piece's probability.
@@ -28,7 +27,7 @@ pub(super) struct Vocabulary<'a> {
 }
 
 impl<'a> Vocabulary<'a> {
-    /// Fails if a piece occurs twice, a piece has no score, or a special id is not a piece's.
+    /// Fails for a duplicate piece, a missing score, or a special id that is out of range.
     pub(super) fn new(pieces: Vec<&'a str>, scores: Vec<f32>, special: [usize; 4]) -> Result<Self> {
         ensure!(
             pieces.len() == scores.len() && scores.iter().all(|score| score.is_finite()),
@@ -50,8 +49,7 @@ impl<'a> Vocabulary<'a> {
         })
     }
 
-    /// Writes `tokenizer.json` and `unigram.bin` to `folder`. Truncation and padding are left to whoever
-    /// loads them.
+    /// Writes `tokenizer.json` and `unigram.bin` to `folder`, without truncation and padding, which the loader sets.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         write(folder, "tokenizer.json", |file| {
             Ok(serde_json::to_writer(file, &self.tokenizer())?)
@@ -59,10 +57,10 @@ impl<'a> Vocabulary<'a> {
         write(folder, "unigram.bin", |file| self.write_prepared(file))
     }
 
-    /// The embedder reads this form where it finds it, since parsing `tokenizer.json` takes longer than
-    /// all the rest of a cold start. All numbers are little-endian: `UNIGRAM1`; the number of pieces, the id
-    /// of the unknown piece, the lengths of the two last parts, four bytes each; the score of each piece as
-    /// a double; `tokenizer.json` without its model; a map of the pieces to their ids, as `fst` writes it.
+    /// The embedder prefers this form, because parsing `tokenizer.json` takes longer than the rest of a cold start.
+    /// Little-endian: `UNIGRAM1`; the number of pieces, the id of the unknown piece, the lengths of the last two parts,
+    /// four bytes each; the score of each piece as a double; `tokenizer.json` without its model; a map of pieces to ids in
+    /// the format of `fst`.
     fn write_prepared(&self, file: &mut impl Write) -> Result<()> {
         let [_, _, _, unknown] = self.special;
         let pipeline = serde_json::to_vec(&TokenizerFile {
@@ -120,7 +118,7 @@ impl<'a> Vocabulary<'a> {
             .collect()
     }
 
-    /// Puts a text between the begin and end tokens.
+    /// Surrounds a text with the begin and end tokens.
     fn post_processor(&self) -> Value {
         let [begin, end, ..] = self.special;
         let special = |id: usize| json!({"SpecialToken": {"id": self.pieces[id], "type_id": 0}});
@@ -136,7 +134,7 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-/// The parts of `tokenizer.json`; the vocabulary is borrowed, being most of it.
+/// The parts of `tokenizer.json`; borrows the vocabulary, which is most of it.
 #[derive(Serialize)]
 struct TokenizerFile<'a> {
     version: &'static str,
@@ -156,11 +154,11 @@ struct Unigram<'a> {
     r#type: &'static str,
     unk_id: usize,
     byte_fallback: bool,
-    /// Double precision, because the tokenizers compute in it: a score keeps its exact value.
+    /// Double precision, as in the tokenizers, keeps the exact score.
     vocab: Vec<(&'a str, f64)>,
 }
 
-/// Makes the file `name` in `folder`.
+/// Creates the file `name` in `folder`.
 fn write(
     folder: &Path,
     name: &str,
