@@ -39,7 +39,7 @@ const LANES: [&str; 4] = [
     "tokenizer | statement",
 ];
 
-/// The two lanes of a start, which run side by side.
+/// The two parallel lanes of a start.
 pub(super) fn steps(results: &Results) -> Option<Figure> {
     let (_, steps) = results
         .steps

@@ -1,4 +1,4 @@
-//! The index, imports, and prices.
+//! Index, imports, prices.
 
 use super::{Figure, colour_of, milliseconds};
 use crate::{
