@@ -23,7 +23,7 @@ use serde_json::Value;
 use self::{source::Source, tally::Tally};
 use crate::{
     setup::{SchemaArgs, Setup, Target},
-    stop::{Ended, Interrupted, Stop},
+    stop::{Interrupted, Reported, Stop},
     terminal::{self, note},
 };
 
@@ -78,9 +78,9 @@ impl Import {
         self.tell(&imported)?;
         stopped?;
         match (imported.interrupted, imported.tally.status()) {
-            (Some(interrupted), _) => Err(Ended(interrupted.status()).into()),
+            (Some(interrupted), _) => Err(Reported(interrupted.status()).into()),
             (None, 0) => Ok(()),
-            (None, status) => Err(Ended(status).into()),
+            (None, status) => Err(Reported(status).into()),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
     terminal::note,
 };
 
-/// Bring the database schema up to date.
+/// Migrate the database schema.
 #[derive(Args)]
 pub(crate) struct Migrate {
     #[command(flatten)]

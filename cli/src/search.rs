@@ -17,34 +17,34 @@ use crate::{
 pub(crate) struct Search {
     /// The question.
     question: String,
-    /// Hits wanted, 1 to 100.
+    /// Number of hits, 1 to 100.
     #[arg(long, short = 'n', default_value_t = 5)]
     limit: i64,
-    /// The greatest cosine distance of a hit, 0 to 2.
+    /// The maximum cosine distance of a hit, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
-    /// The least relevance of a hit, 0 to 1: the estimated probability that it answers the question.
+    /// The minimum relevance of a hit, 0 to 1: the estimated probability that it answers the question.
     #[arg(long, default_value_t = 0.0)]
     min_relevance: f64,
     /// Metadata that every hit must contain, as a JSON object.
     #[arg(long)]
     filter: Option<String>,
-    /// How hits are found: semantic, keyword or hybrid.
+    /// The search mode: semantic, keyword or hybrid.
     #[arg(long, default_value = "hybrid")]
     mode: String,
-    /// The share of meaning in a hybrid score, 0 to 1; the rest is the words'.
+    /// The weight of semantic similarity in a hybrid score, 0 to 1; the rest is that of keywords.
     #[arg(long, value_name = "SHARE")]
     semantic_weight: Option<f64>,
-    /// The most hits of one document, 1 to 10; neighbouring passages are merged.
+    /// Maximum number of hits per document, 1 to 10; neighbouring passages are merged.
     #[arg(long, default_value_t = 1)]
     passages: i64,
-    /// Neighbouring chunks on either side to show with each hit, 0 to 10.
+    /// Neighbouring chunks to show on either side of each hit, 0 to 10.
     #[arg(long, default_value_t = 0)]
     expand: i64,
-    /// Say how each score came about (with --json).
+    /// Explain each score (with --json).
     #[arg(long, requires = "json")]
     explain: bool,
-    /// Let a cross-encoder, whose folder `RERANKER_DIR` names, order the best candidates anew.
+    /// Rerank the best candidates with the cross-encoder in the folder `RERANKER_DIR`.
     #[arg(long)]
     rerank: bool,
     /// Print the response as JSON.
@@ -103,7 +103,7 @@ impl Search {
     }
 }
 
-/// Prints a hit in three lines: rank, title and measures; the passage's beginning; its metadata.
+/// Prints a hit in three lines: rank, title and scores; the passage's beginning; its metadata.
 fn print_hit(out: &mut Out, rank: usize, hit: &Hit) -> io::Result<()> {
     let title = if hit.title.is_empty() {
         &hit.document_id

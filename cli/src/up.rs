@@ -22,20 +22,20 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Serve the API on this machine, with sample documents to try it on.
+/// Serve the API on this machine, with sample documents.
 #[derive(Args)]
 pub(crate) struct Up {
     /// The port to serve on.
     #[arg(long, default_value_t = 8000)]
     port: u16,
-    /// Import no sample documents; they are imported only into an empty database anyway.
+    /// Skip the sample documents, which are only imported into an empty database.
     #[arg(long)]
     no_samples: bool,
-    /// A web page that may send requests, such as `https://app.example`, besides those of this machine; may be
-    /// given several times.
+    /// The origin of a web page that may send requests, such as `https://app.example`, besides those of this machine;
+    /// repeatable.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<Origin>,
-    /// The folder whose files `POST /imports` may read, as `file:///path`; without it, none.
+    /// The folder whose files `POST /imports` may read, as `file:///path`; by default none.
     #[arg(long, value_name = "FOLDER")]
     import_root: Option<PathBuf>,
     #[command(flatten)]
@@ -44,10 +44,10 @@ pub(crate) struct Up {
     target: Target,
 }
 
-/// What the first search asks.
+/// The question of the first search.
 const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
-/// The sample that answers it.
+/// The sample document that answers it.
 const ANSWERING: &str = "sante-brulure";
 
 /// 60 documents in French and English, written for this project.
@@ -85,8 +85,7 @@ impl Up {
     }
 }
 
-/// Serves until it is told to stop. The queue is started only when everything else is there: its server
-/// takes a second, and on its first start a download.
+/// Serves until stopped. The queue starts last: its server takes a second, and on its first start a download.
 async fn serve(
     gateway: &Gateway,
     no_samples: bool,
@@ -139,11 +138,11 @@ async fn import_samples(client: &reqwest::Client, url: &str) -> anyhow::Result<(
     Ok(())
 }
 
-/// Whether the question is one that the documents answer: of other documents than the samples nobody knows.
+/// Whether the sample that answers the question is loaded.
 async fn has_samples(client: &reqwest::Client, url: &str) -> anyhow::Result<bool> {
     let answering = client.head(format!("{url}/documents/{ANSWERING}"));
     let response = answering.send().await;
-    let response = response.context("the gateway does not answer")?;
+    let response = response.context("the gateway does not respond")?;
     Ok(response.status().is_success())
 }
 
@@ -193,7 +192,7 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says of the language model, if one is set, whether it answers, and if not which setting would mend that.
+/// Checks the language model, if one is configured, and prints the finding.
 async fn ask_language_model() {
     let check = match LanguageModelConfig::from_env() {
         Ok(None) => return,
@@ -206,14 +205,14 @@ async fn ask_language_model() {
     }
 }
 
-/// Sends a request and reads its JSON; any other answer than success is an error.
+/// Sends a request and reads its JSON; any status but success is an error.
 async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
     let response = request
         .send()
         .await
-        .context("the gateway does not answer")?;
+        .context("the gateway does not respond")?;
     let status = response.status();
     let body = response.text().await?;
-    ensure!(status.is_success(), "the API answered {status}: {body}");
+    ensure!(status.is_success(), "the API responded {status}: {body}");
     Ok(serde_json::from_str(&body)?)
 }

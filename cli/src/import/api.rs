@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    stop::Ended,
+    stop::Reported,
     terminal::{self, note},
 };
 
@@ -43,7 +43,7 @@ pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
     ensure!(import["state"] != "failed", "the import failed");
     match import["documents"]["failed"].as_u64() {
         Some(0) | None => Ok(()),
-        Some(_) => Err(Ended(3).into()),
+        Some(_) => Err(Reported(3).into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was tried on some questions, and what the best of it is worth on others.
+//! The settings tried on some questions, and the quality of the best on others.
 
 use std::{
     collections::BTreeMap,
@@ -25,15 +25,15 @@ pub(crate) struct Report {
     pub(crate) reported_on: Sample,
     pub(crate) default: Configuration,
     pub(crate) tuned: Configuration,
-    /// nDCG@10 of the tuned settings less that of the default ones, on the questions for reporting.
+    /// nDCG@10 of the tuned settings minus the defaults, on the questions for reporting.
     pub(crate) comparison: Comparison,
-    /// Whether the tuned settings are better by more than chance.
+    /// Whether the tuned settings are significantly better.
     pub(crate) is_better: bool,
-    /// The variables to set: those of the tuned settings if they are better, else of the default.
+    /// The variables to set: of the tuned settings if they are better, else of the defaults.
     pub(crate) environment: BTreeMap<&'static str, String>,
 }
 
-/// Which questions a part of the work used.
+/// The questions used for a step.
 #[derive(Serialize)]
 pub(crate) struct Sample {
     /// The folder of the corpus.
@@ -44,7 +44,7 @@ pub(crate) struct Sample {
     pub(crate) part: &'static str,
 }
 
-/// Settings with what they achieve in mode `hybrid`.
+/// Settings with their measures in mode `hybrid`.
 #[derive(Serialize)]
 pub(crate) struct Configuration {
     pub(crate) settings: Settings,
@@ -52,8 +52,7 @@ pub(crate) struct Configuration {
 }
 
 impl Report {
-    /// Compares the tuned settings with the default ones; `(chosen_on, reported_on)` are the
-    /// questions behind either.
+    /// Compares tuned and default settings; `(chosen_on, reported_on)` describe the questions used.
     pub(crate) fn new(
         model: String,
         (chosen_on, reported_on): (Sample, Sample),
@@ -95,7 +94,7 @@ impl Report {
         write_head(out, "settings")?;
         write_row(out, "default", &self.default.measures)?;
         write_row(out, "tuned", &self.tuned.measures)?;
-        writeln!(out, "\nnDCG@10 less that of the default settings")?;
+        writeln!(out, "\nnDCG@10 minus that of the default settings")?;
         write_comparison(out, "tuned", &self.comparison)?;
         write_method(out)?;
         writeln!(out)?;
@@ -136,7 +135,7 @@ impl Report {
         )?;
         for effort in &self.efforts {
             let mark = if effort.effort == self.tuned.settings.effort {
-                "  least that suffices"
+                "  lowest that suffices"
             } else {
                 ""
             };
@@ -158,7 +157,7 @@ impl Report {
         } else {
             writeln!(
                 out,
-                "warning: the tuned settings are not better by more than chance (p below {SIGNIFICANT}): \
+                "warning: the tuned settings are not significantly better (p below {SIGNIFICANT}): \
                  keep the defaults, which are:"
             )?;
         }
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn better_settings_are_to_be_set() {
+    fn better_settings_are_recommended() {
         let printed = printed(0.1);
         assert!(
             printed.contains("The tuned settings are better"),
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_gain_the_defaults_are_to_be_kept() {
+    fn without_a_gain_the_defaults_are_recommended() {
         let printed = printed(0.0);
         assert!(printed.contains("warning: "), "{printed}");
         let default = Settings::default().semantic_weight;

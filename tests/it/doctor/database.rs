@@ -20,7 +20,7 @@ async fn a_database_that_is_well_passes_every_check() -> Outcome {
     for (part, word) in [
         ("addresses", "IPv4 127.0.0.1; no IPv6"),
         ("tls", "sslmode=disable: not encrypted, on this machine"),
-        ("pooler", "each connection has a server process of its own"),
+        ("pooler", "each connection has its own server process"),
         ("server", "PostgreSQL 1"),
         (
             "settings",
