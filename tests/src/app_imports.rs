@@ -1,4 +1,4 @@
-//! The product with a queue and a bucket, and the imports that it is sent.
+//! The product with a queue and a bucket, for import tests.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::{
 };
 
 impl App {
-    /// Starts the product with a queue and a bucket of its own.
+    /// Starts the product with a private queue and bucket.
     ///
     /// # Errors
-    /// Says which part did not start.
+    /// Names the part that did not start.
     pub async fn with_imports(pace: Pace) -> Result<(Self, Imports)> {
         let imports = Imports::new(pace).await?;
         Ok((Self::importing(&imports, false).await?, imports))
     }
 
-    /// The same on a Postgres of its own, which the test may kill.
+    /// The same on a private Postgres, which the test may kill.
     ///
     /// # Errors
-    /// Says which part did not start.
-    pub async fn alone_with_imports(pace: Pace) -> Result<(Self, Imports)> {
+    /// Names the part that did not start.
+    pub async fn with_own_server_and_imports(pace: Pace) -> Result<(Self, Imports)> {
         let imports = Imports::new(pace).await?;
         Ok((Self::importing(&imports, true).await?, imports))
     }
 
-    /// Posts an import and answers its id.
+    /// Posts an import and returns its id.
     ///
     /// # Errors
     /// When it is not accepted.
@@ -57,11 +57,11 @@ impl App {
         self.get(&format!("/imports/{id}"), &[]).await?.success(200)
     }
 
-    /// The state of an import once it has ended.
+    /// The state of an import once it has finished.
     ///
     /// # Errors
     /// When it does not end in four minutes.
-    pub async fn ended(&self, id: &str) -> Result<Value> {
+    pub async fn finished(&self, id: &str) -> Result<Value> {
         let mut last = Value::Null;
         let watch = async {
             loop {
@@ -73,17 +73,17 @@ impl App {
             }
         };
         let watched = timeout(HANG, watch).await;
-        watched.with_context(|| format!("the import does not end: {last}"))??;
+        watched.with_context(|| format!("the import does not finish: {last}"))??;
         Ok(last)
     }
 
-    /// Starts the product with an empty, migrated database and the queue and bucket of `imports`, on the
-    /// shared server or on one of its own, which the test may kill.
+    /// Starts the product with an empty, migrated database and the queue and bucket of `imports`, on the shared
+    /// server or on a private one, which the test may kill.
     ///
     /// # Errors
-    /// Says which part did not start.
-    async fn importing(imports: &Imports, alone: bool) -> Result<Self> {
-        let server = if alone {
+    /// Names the part that did not start.
+    async fn importing(imports: &Imports, own_server: bool) -> Result<Self> {
+        let server = if own_server {
             cluster::own().await?
         } else {
             cluster::shared().await?

@@ -1,4 +1,4 @@
-//! An HTTP endpoint outside the product, which answers as a test says and keeps what it was asked.
+//! An HTTP endpoint outside the product that responds as a test defines and records requests.
 
 use std::{
     collections::BTreeMap,
@@ -13,27 +13,27 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A port that answers, as long as this value lives.
+/// An endpoint on a port, until dropped.
 pub struct Endpoint {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     accepting: JoinHandle<()>,
 }
 
-/// A request that it got.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Its path.
     pub path: String,
-    /// Its headers, by names in small letters.
+    /// Its headers, names in lower case.
     pub headers: BTreeMap<String, String>,
     /// Its body.
     pub body: Vec<u8>,
 }
 
 impl Endpoint {
-    /// Opens a port whose requests get the status and the body that `answer` says; without one they wait
-    /// until the asker leaves.
+    /// Listens on a port; each request gets the status and body that `answer` returns. For `None`, no response is sent
+    /// until the client disconnects.
     ///
     /// # Errors
     /// When no port is free.
@@ -50,7 +50,7 @@ impl Endpoint {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (keeping, answer) = (Arc::clone(&keeping), Arc::clone(&answer));
-                // A connection that breaks is the other end's matter.
+                // A broken connection is an error of the client only.
                 tokio::spawn(async move { serve(stream, &keeping, &*answer).await.ok() });
             }
         });
@@ -61,7 +61,7 @@ impl Endpoint {
         })
     }
 
-    /// Where it is, without a slash at the end.
+    /// Its URL without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

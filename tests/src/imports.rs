@@ -1,4 +1,4 @@
-//! Imports on a queue: moto's server, and what stories do with its queue and its bucket.
+//! Imports through a queue: moto's server with its queue and bucket.
 
 use std::{
     fs,
@@ -19,21 +19,20 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{Assets, eventually};
 
-/// An import of a story that takes longer hangs.
+/// Longer than any import of a story.
 pub(crate) const HANG: Duration = Duration::from_mins(4);
 
-/// The template's names.
+/// Logical ids in the template.
 const QUEUE: &str = "ImportQueue";
 const DEAD_LETTERS: &str = "ImportDeadLetters";
 const BUCKET: &str = "ImportBucket";
 
-/// How soon a worker that is silent counts as dead, and how often a message is delivered: on AWS two
-/// minutes, and five times.
+/// The lease and the number of deliveries: on AWS two minutes, and five.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// The lease.
     pub lease: Duration,
-    /// How long a message is hidden until its worker says how long.
+    /// The initial visibility timeout of a message.
     pub visibility: Duration,
     /// Deliveries.
     pub max_receives: u64,
@@ -41,11 +40,11 @@ pub struct Pace {
     pub timeout: u64,
 }
 
-/// The queue and the bucket of one app.
+/// The queue and bucket of one app.
 pub struct Imports {
     resources: Resources,
     pace: Pace,
-    /// The template, with the test's time limit.
+    /// The template, with the test's timeout.
     template: NamedTempFile,
     _server: Arc<Server>,
 }
@@ -87,34 +86,34 @@ impl Imports {
         })
     }
 
-    /// Puts an object into the bucket and answers its address.
+    /// Puts an object into the bucket and returns its URL.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server rejects it.
     pub async fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> Result<String> {
         self.resources.put(BUCKET, key, content.into()).await
     }
 
-    /// The address that an object of the bucket would have.
+    /// The URL of an object of the bucket.
     #[must_use]
     pub fn address(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.resources.bucket(BUCKET))
     }
 
-    /// Sends a message to the queue, as if it were delivered twice.
+    /// Sends a message to the queue, like a duplicate delivery.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server rejects it.
     pub async fn send(&self, message: &Value) -> Result<()> {
         self.resources.send(QUEUE, &message.to_string()).await
     }
 
-    /// The bodies of the messages that were given up, once there is one.
+    /// The bodies in the dead-letter queue, once there is one.
     ///
     /// # Errors
-    /// When none comes.
+    /// When there is none.
     pub async fn dead_letters(&self) -> Result<Vec<Value>> {
-        let messages = eventually("a message is given up", async || {
+        let messages = eventually("a message is in the dead-letter queue", async || {
             let messages = self.resources.receive(DEAD_LETTERS, 10).await?;
             Ok((!messages.is_empty()).then_some(messages))
         })
@@ -126,10 +125,10 @@ impl Imports {
         messages.iter().map(body).collect()
     }
 
-    /// Waits until the queue has no message left, hidden or not.
+    /// Waits until the queue is empty, invisible messages included.
     ///
     /// # Errors
-    /// When it still has one after a long time.
+    /// When it is not empty after a long time.
     pub async fn emptied(&self) -> Result<()> {
         eventually("the queue is empty", async || {
             let waiting = self.resources.waiting(QUEUE).await?;
@@ -138,10 +137,10 @@ impl Imports {
         .await
     }
 
-    /// How many messages were given up.
+    /// The number of messages in the dead-letter queue.
     ///
     /// # Errors
-    /// When the server is away.
+    /// When the server is unavailable.
     pub async fn given_up(&self) -> Result<u64> {
         self.resources.waiting(DEAD_LETTERS).await
     }
@@ -173,12 +172,14 @@ impl Imports {
     }
 }
 
-/// The template with another time limit of the worker.
+/// The template with another timeout of the worker.
 fn with_timeout(template: &Path, seconds: u64) -> Result<NamedTempFile> {
     const WORKER: &str = "Binary: import-worker\n";
     const TIMEOUT: &str = "Timeout: 900\n";
     let text = fs::read_to_string(template).context("reading the template")?;
-    let (before, worker) = text.split_once(WORKER).context("it has the worker")?;
+    let (before, worker) = text
+        .split_once(WORKER)
+        .context("the template has no import worker")?;
     ensure!(worker.contains(TIMEOUT), "the worker has {TIMEOUT}");
     let worker = worker.replacen(TIMEOUT, &format!("Timeout: {seconds}\n"), 1);
     let file = NamedTempFile::new().context("making a temporary file")?;
@@ -186,7 +187,7 @@ fn with_timeout(template: &Path, seconds: u64) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The server that all tests of this process share; only they hold it.
+/// The server shared by the tests of this process, which own it.
 async fn server() -> Result<Arc<Server>> {
     static SHARED: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
     let mut shared = SHARED.lock().await;

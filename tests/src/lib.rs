@@ -1,7 +1,7 @@
-//! What the integration tests stand on: a throwaway Postgres, the built functions behind the
-//! laptop's gateway, and a second Postgres client that knows nothing of ours.
+//! The harness of the integration tests: a throwaway Postgres, the built functions behind the laptop's gateway, and an
+//! independent Postgres client.
 //!
-//! The stories themselves are in `it/`, and those of a deploy in `deploy/`.
+//! The stories are in `it/`, those of a deploy in `deploy/`.
 
 mod account;
 mod answer;
