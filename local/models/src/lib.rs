@@ -66,7 +66,7 @@ pub fn convert_minilm(weights: &Path, tokenizer: &Path, out: &Path) -> Result<()
     check_folder(out)?;
     let bytes = read(weights)?;
     let convert = || {
-        let model = minilm::Weights::read(&bytes, &minilm::SHAPE)?;
+        let model = minilm::Safetensors::read(&bytes, &minilm::SHAPE)?;
         encoder::write(
             out,
             MINILM.name,

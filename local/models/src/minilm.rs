@@ -22,12 +22,12 @@ pub(super) const SHAPE: Shape = Shape {
 };
 
 /// The weights, read by name on demand.
-pub(super) struct Weights<'a> {
+pub(super) struct Safetensors<'a> {
     tensors: SafeTensors<'a>,
     shape: Shape,
 }
 
-impl<'a> Weights<'a> {
+impl<'a> Safetensors<'a> {
     /// Reads the header of a safetensors file; `expected` has the required sizes.
     pub(super) fn read(bytes: &'a [u8], expected: &Shape) -> Result<Self> {
         Ok(Self {

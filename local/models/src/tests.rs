@@ -181,7 +181,7 @@ fn a_damaged_packed_model_is_rejected_with_the_reason() {
 #[test]
 fn a_safetensors_model_is_quantised_block_by_block() {
     let bytes = safetensors_model();
-    let model = minilm::Weights::read(&bytes, &TINY).expect("the file is whole");
+    let model = minilm::Safetensors::read(&bytes, &TINY).expect("the file is whole");
     let folder = TempDir::new().expect("a temporary folder");
     let embeddings = model.embeddings().expect("the tensors are there");
     encoder::write(folder.path(), "tiny", &TINY, &embeddings, model.layers())
@@ -197,7 +197,7 @@ fn a_safetensors_model_is_quantised_block_by_block() {
 fn a_safetensors_file_of_another_model_is_rejected() {
     let bytes = safetensors_model();
     let read = |shape: &Shape| {
-        let model = minilm::Weights::read(&bytes, shape)?;
+        let model = minilm::Safetensors::read(&bytes, shape)?;
         model.embeddings()?;
         model.layers().collect::<Result<Vec<_>>>()
     };
@@ -209,7 +209,7 @@ fn a_safetensors_file_of_another_model_is_rejected() {
     assert!(message(&wider).contains("word_embeddings.weight is F32 [40, 32]"));
     let deeper = Shape { layers: 3, ..TINY };
     assert!(message(&deeper).contains("lacks the tensor encoder.layer.2."));
-    assert!(minilm::Weights::read(&bytes[..bytes.len() - 1], &TINY).is_err());
+    assert!(minilm::Safetensors::read(&bytes[..bytes.len() - 1], &TINY).is_err());
 }
 
 #[test]
