@@ -24,7 +24,7 @@ use retrieval::{
 
 pub(crate) use self::endpoint::examine as examine_endpoint;
 use self::{
-    examination::{PARTS, Report, Settings, examine},
+    examination::{Examination, FunctionSettings, PARTS, examine},
     sizing::Demand,
 };
 use crate::{
@@ -86,13 +86,13 @@ fn usual_sandboxes(setup: &Setup) -> u32 {
 }
 
 /// A function's default settings, which the checks use.
-fn as_a_function(setup: &Setup) -> anyhow::Result<Settings> {
+fn as_a_function(setup: &Setup) -> anyhow::Result<FunctionSettings> {
     let mut database = setup.database.clone();
     "rappel-doctor".clone_into(&mut database.application_name);
     database.connections = 1;
     database.acquire_timeout = Duration::from_secs(2);
     database.statement_timeout = Duration::from_secs(10);
-    Ok(Settings {
+    Ok(FunctionSettings {
         database,
         model: setup.model.clone(),
         search: SearchConfig::default(),
@@ -100,7 +100,7 @@ fn as_a_function(setup: &Setup) -> anyhow::Result<Settings> {
     })
 }
 
-fn print(out: &mut Out, report: &Report) -> io::Result<()> {
+fn print(out: &mut Out, report: &Examination) -> io::Result<()> {
     let names = report.checks.iter().map(|check| check.name.len());
     let width = names.max().unwrap_or_default();
     for check in &report.checks {
@@ -108,7 +108,7 @@ fn print(out: &mut Out, report: &Report) -> io::Result<()> {
     }
     let parts: Vec<String> = [
         (Status::Failed, "failed"),
-        (Status::Warning, "warning"),
+        (Status::Warning, "with warnings"),
         (Status::Ok, "ok"),
         (Status::Skipped, "skipped"),
     ]
@@ -136,7 +136,7 @@ fn print_check(out: &mut Out, check: &Check, width: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn count(report: &Report, status: Status) -> usize {
+fn count(report: &Examination, status: Status) -> usize {
     let checks = report.checks.iter();
     checks.filter(|check| check.status == status).count()
 }

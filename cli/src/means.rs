@@ -25,10 +25,10 @@ use crate::{setup::Target, terminal::note};
 pub(crate) struct Means {
     /// A group and a file of passages: JSON lines with title and text; also .gz and .xz.
     #[arg(long, value_name = "GROUP=FILE", required = true)]
-    passages: Vec<Sample>,
+    passages: Vec<GroupFile>,
     /// A group and a file of questions: JSON lines with text.
     #[arg(long, value_name = "GROUP=FILE", required = true)]
-    questions: Vec<Sample>,
+    questions: Vec<GroupFile>,
     /// Number of texts embedded per file, spread over it.
     #[arg(long, value_name = "N", default_value = "2000")]
     most: NonZeroUsize,
@@ -41,14 +41,14 @@ pub(crate) struct Means {
 
 /// A file and its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Sample {
+struct GroupFile {
     group: String,
     file: PathBuf,
 }
 
 /// A line of a file.
 #[derive(Deserialize)]
-struct Record {
+struct TextRecord {
     #[serde(default)]
     title: String,
     #[serde(alias = "content", alias = "question")]
@@ -94,7 +94,7 @@ impl Means {
     }
 }
 
-impl FromStr for Sample {
+impl FromStr for GroupFile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -109,7 +109,7 @@ impl FromStr for Sample {
     }
 }
 
-impl Sample {
+impl GroupFile {
     /// At most this many of the file's texts, spread over the whole file.
     fn texts(&self, most: NonZeroUsize) -> anyhow::Result<Vec<Text>> {
         let file = self.file.display();
@@ -118,7 +118,7 @@ impl Sample {
         for (number, line) in (1..).zip(records::open(opened)?.lines()) {
             let line = line.with_context(|| format!("cannot read {file}"))?;
             if !line.trim().is_empty() {
-                let record: Record = serde_json::from_str(&line)
+                let record: TextRecord = serde_json::from_str(&line)
                     .with_context(|| format!("{file}, line {number}"))?;
                 texts.push((record.title, record.text));
             }
@@ -207,13 +207,13 @@ mod tests {
 
     #[test]
     fn a_sample_is_a_group_and_a_file() {
-        let sample: Sample = "fr=a=b.jsonl".parse().expect("a sample");
+        let sample: GroupFile = "fr=a=b.jsonl".parse().expect("a sample");
         assert_eq!(
             (sample.group.as_str(), sample.file.to_str()),
             ("fr", Some("a=b.jsonl"))
         );
         for wrong in ["corpus.jsonl", "=corpus.jsonl", "fr="] {
-            assert!(wrong.parse::<Sample>().is_err(), "{wrong}");
+            assert!(wrong.parse::<GroupFile>().is_err(), "{wrong}");
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct FitRelevance {
     /// A group and a folder with corpus.jsonl (or .gz, .xz), queries.jsonl and qrels.tsv. Sets of one group cover the
     /// same topics.
     #[arg(long = "set", value_name = "GROUP=FOLDER", required = true)]
-    sets: Vec<Source>,
+    sets: Vec<GroupSet>,
     /// Number of questions per set, spread over it.
     #[arg(long, value_name = "N", default_value = "400")]
     questions: NonZeroUsize,
@@ -46,7 +46,7 @@ pub(crate) struct FitRelevance {
 }
 
 #[derive(Clone, Debug)]
-struct Source {
+struct GroupSet {
     group: String,
     folder: PathBuf,
 }
@@ -64,7 +64,7 @@ struct Example {
 
 /// The fitted coefficients and their quality on the questions not used for fitting.
 #[derive(Serialize)]
-struct Report {
+struct FitReport {
     /// The entry of the model's manifest.
     relevance: Relevance,
     auc: f64,
@@ -102,7 +102,7 @@ impl FitRelevance {
         );
         balance(&mut fitting);
         let relevance = fit(&fitting, self.coverage);
-        let report = Report::of(relevance, &reporting);
+        let report = FitReport::of(relevance, &reporting);
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
         Ok(())
     }
@@ -110,7 +110,7 @@ impl FitRelevance {
     async fn examples(
         &self,
         set: &JudgedSet,
-        source: &Source,
+        source: &GroupSet,
         own: bool,
     ) -> anyhow::Result<Vec<Example>> {
         let questions = source.files()?.questions(None)?;
@@ -136,7 +136,7 @@ impl FitRelevance {
     }
 }
 
-impl FromStr for Source {
+impl FromStr for GroupSet {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -150,7 +150,7 @@ impl FromStr for Source {
     }
 }
 
-impl Source {
+impl GroupSet {
     fn files(&self) -> anyhow::Result<Files> {
         let there =
             |name: &str| Some(self.folder.join(name)).filter(|path: &PathBuf| Path::exists(path));
@@ -167,7 +167,7 @@ impl Source {
     }
 }
 
-impl Report {
+impl FitReport {
     fn of(relevance: Relevance, examples: &[Example]) -> Self {
         let value = |example: &Example| relevance.of(1.0 - example.similarity, example.coverage);
         let of = |answerable: bool| -> Vec<f64> {
@@ -262,7 +262,7 @@ mod tests {
             (found.similarity - truth.similarity).abs() < 0.6,
             "{found:?}"
         );
-        let report = Report::of(found, &examples);
+        let report = FitReport::of(found, &examples);
         assert!(
             report.calibration.expected_error < 0.02,
             "{:?}",

@@ -22,7 +22,7 @@ use super::{
 
 /// The settings to check: those of a function that searches and chats.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct FunctionSettings {
     pub(crate) database: DatabaseConfig,
     pub(crate) model: ModelConfig,
     pub(crate) search: SearchConfig,
@@ -31,7 +31,7 @@ pub(crate) struct Settings {
 
 /// The result of all checks.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct Examination {
     /// The worst status.
     pub(crate) status: Status,
     /// The checks in the order of [`PARTS`].
@@ -67,7 +67,7 @@ pub(crate) const PARTS: [&str; 19] = [
 /// Checks the path to the database of `settings`, the database, and a search on it, and whether the server has
 /// enough connections for `demand`. Opens at most three connections at a time and closes all of them. Must run
 /// inside a Tokio runtime.
-pub(crate) async fn examine(settings: &Settings, demand: Demand) -> Report {
+pub(crate) async fn examine(settings: &FunctionSettings, demand: Demand) -> Examination {
     let mut checks = vec![endpoint::examine(settings.language_model.as_ref()).await];
     let sizing = look(settings, demand, &mut checks).await;
     for name in PARTS {
@@ -77,7 +77,7 @@ pub(crate) async fn examine(settings: &Settings, demand: Demand) -> Report {
     }
     let position = |name| PARTS.iter().position(|part| *part == name);
     checks.sort_by_key(|check| position(check.name));
-    Report {
+    Examination {
         status: worst(&checks),
         checks,
         sizing,
@@ -85,7 +85,11 @@ pub(crate) async fn examine(settings: &Settings, demand: Demand) -> Report {
 }
 
 /// Runs the checks; those that depend on a failed connection are left out.
-async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> Option<Sizing> {
+async fn look(
+    settings: &FunctionSettings,
+    demand: Demand,
+    checks: &mut Vec<Check>,
+) -> Option<Sizing> {
     let probe = match Probe::new(&settings.database) {
         Ok(probe) => probe,
         Err(error) => {
@@ -132,14 +136,14 @@ async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> O
     sizing
 }
 
-fn state(settings: &Settings) -> Result<SearchState, Error> {
+fn state(settings: &FunctionSettings) -> Result<SearchState, Error> {
     let database = Database::new(&settings.database)?;
     SearchState::new(database, settings.model.clone(), settings.search)
         .map_err(|error| Error::internal(&error))
 }
 
 async fn behind_database(
-    settings: &Settings,
+    settings: &FunctionSettings,
     state: &SearchState,
     probe: &Probe,
     (demand, pooler): (Demand, sizing::PoolerLimits),

@@ -20,7 +20,7 @@ pub(super) struct Examined {
 
 /// The observed behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
+enum Observed {
     /// Proven: no pooler.
     Direct,
     /// No sign of a pooler, but no proof either.
@@ -49,20 +49,20 @@ pub(super) async fn examine(probe: &Probe) -> Result<Option<Examined>, DatabaseE
     let (seen, evidence) = match &pgpool {
         // It may keep server connections of disconnected clients: observations vary between runs, but none of them
         // is a shared transaction.
-        Some(pgpool) => (Seen::Session, pgpool.to_string()),
+        Some(pgpool) => (Observed::Session, pgpool.to_string()),
         None => observe(probe, &mut ours).await?,
     };
     ours.close().await;
     Ok(Some(Examined {
         finding: judge(probe.pooler(), seen, &evidence),
         limits: PoolerLimits {
-            pooled: seen == Seen::Transaction,
+            pooled: seen == Observed::Transaction,
             clients: pgpool.and_then(|pgpool| pgpool.clients),
         },
     }))
 }
 
-fn judge(configured: Option<Pooler>, seen: Seen, evidence: &str) -> Finding {
+fn judge(configured: Option<Pooler>, seen: Observed, evidence: &str) -> Finding {
     match configured {
         Some(configured) => compare(configured, seen, evidence),
         None => ok(automatic(seen, evidence)),
@@ -70,44 +70,50 @@ fn judge(configured: Option<Pooler>, seen: Seen, evidence: &str) -> Finding {
 }
 
 /// The finding under `auto`, where a setting only improves speed.
-fn automatic(seen: Seen, evidence: &str) -> String {
+fn automatic(seen: Observed, evidence: &str) -> String {
     let unnamed = "statements are unnamed in transactions, four round trips each";
     let look = "saves a probe per connection";
     match seen {
-        Seen::Direct => format!("no pooler: {evidence}; statements are named, one round trip each"),
-        Seen::Unproven => format!(
+        Observed::Direct => {
+            format!("no pooler: {evidence}; statements are named, one round trip each")
+        }
+        Observed::Unproven => format!(
             "no sign of a pooler, but no proof that there is none: {evidence}; {unnamed}: if there is none, \
              DATABASE_POOLER=direct saves three"
         ),
-        Seen::Session => format!("{evidence}; {unnamed}; DATABASE_POOLER=session {look}"),
-        Seen::Transaction => format!("{evidence}; {unnamed}; DATABASE_POOLER=transaction {look}"),
+        Observed::Session => format!("{evidence}; {unnamed}; DATABASE_POOLER=session {look}"),
+        Observed::Transaction => {
+            format!("{evidence}; {unnamed}; DATABASE_POOLER=transaction {look}")
+        }
     }
 }
 
-fn compare(configured: Pooler, seen: Seen, evidence: &str) -> Finding {
+fn compare(configured: Pooler, seen: Observed, evidence: &str) -> Finding {
     let found = format!("{} as configured; {evidence}", name(configured));
     let differs = format!("{} is configured, but {evidence}", name(configured));
     let saves = "DATABASE_POOLER=direct saves 3 round trips per statement";
     match (configured, seen) {
-        (Pooler::Direct, Seen::Direct)
-        | (Pooler::Session, Seen::Session)
-        | (Pooler::Transaction, Seen::Transaction) => ok(found),
-        (_, Seen::Transaction) => failed(differs, TRANSACTION_REMEDY),
-        (Pooler::Direct, Seen::Session) => warning(
+        (Pooler::Direct, Observed::Direct)
+        | (Pooler::Session, Observed::Session)
+        | (Pooler::Transaction, Observed::Transaction) => ok(found),
+        (_, Observed::Transaction) => failed(differs, TRANSACTION_REMEDY),
+        (Pooler::Direct, Observed::Session) => warning(
             differs,
             "set DATABASE_POOLER=session, or transaction, which works through every pooler",
         ),
-        (Pooler::Direct, Seen::Unproven) => ok(format!(
+        (Pooler::Direct, Observed::Unproven) => ok(format!(
             "no sign of a pooler, as configured: {evidence}; statements are named since \
              DATABASE_POOLER=direct says that there is none"
         )),
-        (Pooler::Session, Seen::Direct) => warning(differs, format!("{saves}: set it")),
-        (Pooler::Session, Seen::Unproven) => ok(format!("{found}: if there is no pooler, {saves}")),
+        (Pooler::Session, Observed::Direct) => warning(differs, format!("{saves}: set it")),
+        (Pooler::Session, Observed::Unproven) => {
+            ok(format!("{found}: if there is no pooler, {saves}"))
+        }
         // Observation cannot exclude a pooler that had no reason to switch, and this mode works with everything.
-        (Pooler::Transaction, Seen::Direct | Seen::Unproven) => ok(format!(
+        (Pooler::Transaction, Observed::Direct | Observed::Unproven) => ok(format!(
             "transaction mode is configured, which works everywhere; {evidence}: if there is no pooler, {saves}"
         )),
-        (Pooler::Transaction, Seen::Session) => ok(format!(
+        (Pooler::Transaction, Observed::Session) => ok(format!(
             "transaction mode is configured, which works everywhere; {evidence}"
         )),
     }
@@ -124,9 +130,9 @@ fn name(pooler: Pooler) -> &'static str {
 async fn observe(
     probe: &Probe,
     ours: &mut ProbeConnection,
-) -> Result<(Seen, String), DatabaseError> {
+) -> Result<(Observed, String), DatabaseError> {
     if let Some(evidence) = shares(probe, ours).await? {
-        return Ok((Seen::Transaction, evidence));
+        return Ok((Observed::Transaction, evidence));
     }
     let proof = match probe.prove().await {
         Ok(standing) => standing.proof,
@@ -140,14 +146,14 @@ async fn observe(
     let evidence = proof.evidence();
     Ok(match proof {
         Proof::ClientAddress => (
-            Seen::Direct,
+            Observed::Direct,
             format!("each connection has its own server process: {evidence}"),
         ),
         Proof::StartupOptions | Proof::Unknown | Proof::NotAsked => {
-            (Seen::Unproven, evidence.to_owned())
+            (Observed::Unproven, evidence.to_owned())
         }
         Proof::Disproved => (
-            Seen::Session,
+            Observed::Session,
             format!(
                 "{evidence}, and no server process serves two clients at a time, as behind a session-mode pooler"
             ),
@@ -244,18 +250,24 @@ mod tests {
     #[test]
     fn only_a_setting_that_risks_other_clients_statements_fails() {
         let status = |configured, seen| compare(configured, seen, "evidence").0;
-        assert_eq!(status(Pooler::Direct, Seen::Direct), Status::Ok);
-        assert_eq!(status(Pooler::Direct, Seen::Unproven), Status::Ok);
-        assert_eq!(status(Pooler::Direct, Seen::Session), Status::Warning);
-        assert_eq!(status(Pooler::Direct, Seen::Transaction), Status::Failed);
-        assert_eq!(status(Pooler::Session, Seen::Direct), Status::Warning);
-        assert_eq!(status(Pooler::Session, Seen::Session), Status::Ok);
-        assert_eq!(status(Pooler::Session, Seen::Transaction), Status::Failed);
+        assert_eq!(status(Pooler::Direct, Observed::Direct), Status::Ok);
+        assert_eq!(status(Pooler::Direct, Observed::Unproven), Status::Ok);
+        assert_eq!(status(Pooler::Direct, Observed::Session), Status::Warning);
+        assert_eq!(
+            status(Pooler::Direct, Observed::Transaction),
+            Status::Failed
+        );
+        assert_eq!(status(Pooler::Session, Observed::Direct), Status::Warning);
+        assert_eq!(status(Pooler::Session, Observed::Session), Status::Ok);
+        assert_eq!(
+            status(Pooler::Session, Observed::Transaction),
+            Status::Failed
+        );
         for seen in [
-            Seen::Direct,
-            Seen::Unproven,
-            Seen::Session,
-            Seen::Transaction,
+            Observed::Direct,
+            Observed::Unproven,
+            Observed::Session,
+            Observed::Transaction,
         ] {
             assert_eq!(status(Pooler::Transaction, seen), Status::Ok);
             assert_eq!(judge(None, seen, "evidence").0, Status::Ok);

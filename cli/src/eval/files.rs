@@ -50,7 +50,7 @@ type Judgements = HashMap<String, HashMap<String, u32>>;
 
 /// A line of a file of questions.
 #[derive(Deserialize)]
-struct Record {
+struct QuestionRecord {
     #[serde(alias = "_id")]
     id: String,
     #[serde(alias = "question")]
@@ -99,7 +99,7 @@ impl Files {
 
 /// The unanswerable questions in a file.
 pub(crate) fn unanswerable(path: &Path) -> anyhow::Result<Vec<Question>> {
-    let question = |record: Record| Question {
+    let question = |record: QuestionRecord| Question {
         id: record.id,
         text: record.text,
         judged: HashMap::new(),
@@ -172,7 +172,7 @@ fn judgements(text: &str) -> anyhow::Result<Judgements> {
     Ok(judgements)
 }
 
-fn records(text: &str) -> anyhow::Result<Vec<Record>> {
+fn records(text: &str) -> anyhow::Result<Vec<QuestionRecord>> {
     filled_lines(text)
         .map(|(number, line)| {
             serde_json::from_str(line).map_err(|error| anyhow!("line {number}: {error}"))

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// A [`SearchConfig`] as command line options, and printable.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Settings {
-    /// Candidates of the vector index (ef_search), 1 to 1000: more of them miss fewer neighbours.
+    /// Candidates of the vector index (`ef_search`), 1 to 1000: more of them miss fewer neighbours.
     #[arg(long, default_value_t = SearchConfig::EFFORT, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub(crate) effort: i32,
     /// The weight of semantic similarity in a hybrid score, 0 to 1; the rest is that of keywords.

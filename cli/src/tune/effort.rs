@@ -1,4 +1,4 @@
-//! The effort (ef_search) that the vector index needs. Ranking quality hardly shows it, because missed neighbours
+//! The effort (`ef_search`) that the vector index needs. Ranking quality hardly shows it, because missed neighbours
 //! are seldom the relevant ones; recall of neighbours does.
 
 use anyhow::Context as _;

@@ -13,7 +13,7 @@ use retrieval::Mode;
 
 use self::{
     climb::{Tried, climb},
-    report::{Configuration, Report, Sample},
+    report::{Configuration, QuestionSample, Tuning},
 };
 use crate::{
     eval::{
@@ -84,7 +84,7 @@ impl Tune {
         }
         let reporting = set.embed(reporting).await?;
         let files = report_files.as_ref().unwrap_or(&self.files);
-        let report = Report::new(
+        let report = Tuning::new(
             set.model().to_owned(),
             (chosen_on, describe(files, &set, &reporting, reporting_part)),
             tried,
@@ -104,7 +104,7 @@ impl Tune {
         })
     }
 
-    fn print(&self, report: &Report) -> anyhow::Result<()> {
+    fn print(&self, report: &Tuning) -> anyhow::Result<()> {
         let mut out = terminal::out();
         if self.json {
             out.json(report)?;
@@ -145,8 +145,8 @@ async fn configuration(
     })
 }
 
-fn describe(files: &Files, set: &JudgedSet, asked: &[Asked], part: &'static str) -> Sample {
-    Sample {
+fn describe(files: &Files, set: &JudgedSet, asked: &[Asked], part: &'static str) -> QuestionSample {
+    QuestionSample {
         corpus: files.corpus_name(),
         documents: set.documents,
         questions: asked.len(),

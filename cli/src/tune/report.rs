@@ -17,12 +17,12 @@ use crate::eval::{
 
 /// The outcome of `rappel tune`.
 #[derive(Serialize)]
-pub(crate) struct Report {
+pub(crate) struct Tuning {
     pub(crate) model: String,
-    pub(crate) chosen_on: Sample,
+    pub(crate) chosen_on: QuestionSample,
     pub(crate) tried: Vec<Tried>,
     pub(crate) efforts: Vec<Found>,
-    pub(crate) reported_on: Sample,
+    pub(crate) reported_on: QuestionSample,
     pub(crate) default: Configuration,
     pub(crate) tuned: Configuration,
     /// nDCG@10 of the tuned settings minus the defaults, on the questions for reporting.
@@ -35,7 +35,7 @@ pub(crate) struct Report {
 
 /// The questions used for a step.
 #[derive(Serialize)]
-pub(crate) struct Sample {
+pub(crate) struct QuestionSample {
     /// The folder of the corpus.
     pub(crate) corpus: String,
     pub(crate) documents: i64,
@@ -51,11 +51,11 @@ pub(crate) struct Configuration {
     pub(crate) measures: Measures,
 }
 
-impl Report {
+impl Tuning {
     /// Compares tuned and default settings; `(chosen_on, reported_on)` describe the questions used.
     pub(crate) fn new(
         model: String,
-        (chosen_on, reported_on): (Sample, Sample),
+        (chosen_on, reported_on): (QuestionSample, QuestionSample),
         tried: Vec<Tried>,
         efforts: Vec<Found>,
         default: Configuration,
@@ -167,7 +167,7 @@ impl Report {
     }
 }
 
-impl Sample {
+impl QuestionSample {
     fn write(&self, out: &mut impl Write, verb: &str) -> io::Result<()> {
         let Self {
             corpus,
@@ -209,13 +209,13 @@ mod tests {
             semantic_weight: 0.5,
             ..Settings::default()
         };
-        let part = |part| Sample {
+        let part = |part| QuestionSample {
             corpus: "corpus".to_owned(),
             documents: 3,
             questions: 20,
             part,
         };
-        let report = Report::new(
+        let report = Tuning::new(
             "model".to_owned(),
             (part("first half"), part("second half")),
             vec![Tried {
