@@ -160,7 +160,7 @@ async fn carry(
     Ok(())
 }
 
-/// Forwards the server's responses and records each ReadyForQuery.
+/// Forwards the server's responses and records each `ReadyForQuery`.
 async fn answers(
     mut server: impl AsyncRead + Unpin,
     client: &mut (impl AsyncWrite + Unpin),
