@@ -16,13 +16,13 @@ use tokio::{
 /// An endpoint on a port, until dropped.
 pub struct Endpoint {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
     accepting: JoinHandle<()>,
 }
 
 /// A recorded request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ReceivedRequest {
     /// Its path.
     pub path: String,
     /// Its headers, names in lower case.
@@ -38,7 +38,7 @@ impl Endpoint {
     /// # Errors
     /// When no port is free.
     pub async fn answering(
-        answer: impl Fn(&Asked) -> Option<(u16, String)> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Option<(u16, String)> + Send + Sync + 'static,
     ) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -69,7 +69,7 @@ impl Endpoint {
 
     /// The requests so far.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ReceivedRequest> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.clone()
     }
@@ -83,8 +83,8 @@ impl Drop for Endpoint {
 
 async fn serve(
     stream: TcpStream,
-    keeping: &Mutex<Vec<Asked>>,
-    answer: &(impl Fn(&Asked) -> Option<(u16, String)> + ?Sized),
+    keeping: &Mutex<Vec<ReceivedRequest>>,
+    answer: &(impl Fn(&ReceivedRequest) -> Option<(u16, String)> + ?Sized),
 ) -> Result<()> {
     let mut stream = BufReader::new(stream);
     let asked = read(&mut stream).await?;
@@ -109,7 +109,7 @@ async fn serve(
     Ok(())
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Result<Asked> {
+async fn read(stream: &mut BufReader<TcpStream>) -> Result<ReceivedRequest> {
     let mut line = String::new();
     stream.read_line(&mut line).await?;
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -125,7 +125,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Result<Asked> {
     let length = headers.get("content-length").map_or(Ok(0), |it| it.parse());
     let mut body = vec![0; length?];
     stream.read_exact(&mut body).await?;
-    Ok(Asked {
+    Ok(ReceivedRequest {
         path,
         headers,
         body,

@@ -214,12 +214,12 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
         }
         Reply::HangUp => writing.shutdown().await?,
         Reply::Stream(steps) => {
-            let told = tokio::select! {
-                told = tell(&mut writing, steps, shared) => told,
+            let sent = tokio::select! {
+                sent = tell(&mut writing, steps, shared) => sent,
                 // The connection serves one request: any further byte or its end means that the client left.
                 _ = reading.read_u8() => Err(anyhow::anyhow!("the reader left")),
             };
-            if told.is_err() {
+            if sent.is_err() {
                 shared.left.send_modify(|left| *left += 1);
             }
         }

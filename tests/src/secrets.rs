@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::endpoint::{Asked, Endpoint};
+use crate::endpoint::{Endpoint, ReceivedRequest};
 
 /// Secrets and parameters by ARN.
 pub struct Secrets {
@@ -60,7 +60,7 @@ impl Secrets {
     }
 }
 
-fn answer(kept: &BTreeMap<String, String>, asked: &Asked) -> (u16, String) {
+fn answer(kept: &BTreeMap<String, String>, asked: &ReceivedRequest) -> (u16, String) {
     let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let target = asked.headers.get("x-amz-target").map(String::as_str);
     let signed = asked

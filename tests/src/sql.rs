@@ -93,7 +93,7 @@ impl Drop for Sql {
 
 /// Creates an empty database on the server whose database `postgres` is at `server`.
 ///
-/// A throwaway server has synchronous_commit off; here it is on as on a real one, because tests kill the server and
+/// A throwaway server has `synchronous_commit` off; here it is on as on a real one, because tests kill the server and
 /// count what is left.
 pub(crate) async fn create_database(server: &str, name: &str) -> Result<()> {
     let server = Sql::connect(server).await?;
