@@ -64,6 +64,8 @@ pub(crate) struct Function {
     pub(crate) memory: u64,
     /// `Text` or `JSON`.
     pub(crate) log_format: String,
+    /// Whether its URL streams answers, each made for the one who asked and nobody else.
+    pub(crate) streams: bool,
     /// The queue that invokes it.
     pub(crate) source: Option<EventSource>,
 }
@@ -143,6 +145,8 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
             .and_then(Value::as_str)
             .unwrap_or("Text")
             .to_owned(),
+        streams: property("FunctionUrlConfig/InvokeMode")
+            .is_some_and(|mode| mode == "RESPONSE_STREAM"),
         source: event_source(document, resource),
     })
 }
