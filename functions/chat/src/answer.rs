@@ -67,6 +67,9 @@ pub(crate) struct Whole {
     done: Done,
 }
 
+/// How long a reader waits for the sources without an event that says what for: what people take for an
+/// interruption. <https://www.nngroup.com/articles/response-times-3-important-limits/>
+const NOTICE: Duration = Duration::from_secs(1);
 /// What is left of the function's time when an answer is given up, to say so.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Bytes of the longest answer in one piece: Lambda passes on 6 MB, and no model means to write as much.
@@ -121,8 +124,7 @@ impl Answer {
                 Stage::Asked(chat) => {
                     let retrieved = database::within(clock.deadline, Retrieved::by(&state, *chat));
                     let mut retrieved = Box::pin(retrieved);
-                    // Whoever waits for longer than the longest silence is told what for.
-                    let patience = state.chat_config().heartbeat;
+                    let patience = state.chat_config().heartbeat.min(NOTICE);
                     let found = match timeout(patience, &mut retrieved).await {
                         Ok(found) => found?,
                         Err(_) => {
