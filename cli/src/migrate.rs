@@ -1,7 +1,6 @@
 //! `rappel migrate`.
 
 use clap::Args;
-use shared::migrations;
 
 use crate::{
     setup::{SchemaArgs, Target},

@@ -10,13 +10,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use language_model::LanguageModelConfig;
 use local::{
     aws::Resources,
     gateway::{Gateway, Logs, Options, Route, STALL},
 };
 use reqwest::Client;
 use serde_json::{Value, json};
-use shared::config::LanguageModelConfig;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
@@ -181,7 +181,7 @@ impl App {
         })
         .await
         .context("starting the gateway")?;
-        let client = shared::client::builder()
+        let client = http_client::builder()
             .timeout(HANG)
             .no_proxy()
             .build()

@@ -1,11 +1,9 @@
 //! How much of a conversation and of its sources the model reads.
 
-use shared::{
-    Error, State,
-    language_model::{Message, Role, alternating},
-};
+use language_model::{Message, Role, alternating};
+use shared::Error;
 
-use crate::{prompt::Prompt, request::Chat};
+use crate::{prompt::Prompt, request::Chat, state::ChatState};
 
 /// Tokens that are left for history and sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +57,12 @@ impl Room {
 ///
 /// The last exchange is always kept, cut in the middle if it is too long. The history then begins with a
 /// question, and its turns alternate, as many models demand.
-pub(crate) async fn trim(state: &State, chat: &mut Chat, prompt: &Prompt) -> Result<usize, Error> {
-    let config = state.chat_config();
+pub(crate) async fn trim(
+    state: &ChatState,
+    chat: &mut Chat,
+    prompt: &Prompt,
+) -> Result<usize, Error> {
+    let config = &state.config;
     let mut history = alternating(&chat.history, true);
     let begins = history.iter().position(|turn| turn.role == Role::User);
     history.drain(..begins.unwrap_or(history.len()));
@@ -71,7 +73,7 @@ pub(crate) async fn trim(state: &State, chat: &mut Chat, prompt: &Prompt) -> Res
     }
     let mut texts = vec![prompt.fixed()];
     texts.extend(history.iter().map(|turn| turn.content.clone()));
-    let counts = state.count_tokens(texts).await?;
+    let counts = state.search.embedder.count_tokens(texts).await?;
     let (fixed, counts) = counts
         .split_first()
         .map_or((0, &[][..]), |(first, rest)| (*first, rest));
