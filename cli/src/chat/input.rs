@@ -69,12 +69,11 @@ impl Input {
     /// # Errors
     /// When the terminal fails.
     pub(super) async fn say(&mut self) -> anyhow::Result<Said> {
-        let mut typing = match self.typing.take() {
-            Some(typing) => typing,
-            None => {
-                let editor = self.editor.take().map_or_else(editor, Ok)?;
-                spawn_blocking(move || typed(editor))
-            }
+        let mut typing = if let Some(typing) = self.typing.take() {
+            typing
+        } else {
+            let editor = self.editor.take().map_or_else(editor, Ok)?;
+            spawn_blocking(move || typed(editor))
         };
         let (editor, line) = tokio::select! {
             typed = &mut typing => typed?,

@@ -13,7 +13,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::{
     citations::Citations,
     done::{Clock, Done, sum},
-    fixed::nothing_found,
+    fixed::without_sources,
     request::{Chat, Choice},
     retrieved::Retrieved,
     state::ChatState,
@@ -139,7 +139,7 @@ impl Answer {
             let (query, sources) = found.told()?;
             yield Part::Sources(query, sources);
             if !found.asked() {
-                let text = nothing_found(found.question()).to_owned();
+                let text = without_sources(found.question()).to_owned();
                 yield Part::Delta(text);
                 yield Part::Done(Done::new("no_sources".to_owned(), found.usage, &citations, clock));
                 return;
