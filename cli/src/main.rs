@@ -110,7 +110,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Import(import) => import.run(&stop).await,
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
-        Action::Chat(chat) => stop.or(chat.run()).await,
+        Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Eval(eval) => stop.or(eval.run()).await,
         Action::Tune(tune) => stop.or(tune.run()).await,
         Action::Means(means) => stop.or(means.run()).await,

@@ -78,7 +78,13 @@ impl Conversation {
                 }
                 // `error` is the name of older versions.
                 "failure" | "error" => {
-                    show("\n")?;
+                    if self
+                        .open
+                        .as_ref()
+                        .is_some_and(|(_, answer)| !answer.is_empty())
+                    {
+                        show("\n")?;
+                    }
                     return Err(failure(&data, "the answer failed", id));
                 }
                 _ => {}

@@ -69,6 +69,8 @@ pub struct Function {
     pub memory: u64,
     /// `Text` or `JSON`.
     pub log_format: String,
+    /// Whether its URL streams answers, each made for the one who asked and nobody else.
+    pub streams: bool,
     /// The queue that invokes it.
     pub source: Option<EventSource>,
 }
@@ -148,6 +150,8 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
             .and_then(Value::as_str)
             .unwrap_or("Text")
             .to_owned(),
+        streams: property("FunctionUrlConfig/InvokeMode")
+            .is_some_and(|mode| mode == "RESPONSE_STREAM"),
         source: event_source(document, resource),
     })
 }

@@ -69,6 +69,7 @@ fn reads_functions_and_routes_past_the_tags_of_cloudformation() {
         timeout: Duration::from_secs(29),
         memory: 1769,
         log_format: "JSON".to_owned(),
+        streams: false,
         source: Some(EventSource {
             queue: "Queue".to_owned(),
             batch: 10,
@@ -93,6 +94,12 @@ fn reads_functions_and_routes_past_the_tags_of_cloudformation() {
     found.sort_by_key(|queue| std::cmp::Reverse(queue.visibility));
     assert_eq!(found, queues);
     assert_eq!(template.buckets, ["Pieces"]);
+    let streams = template
+        .functions
+        .iter()
+        .filter(|function| function.streams);
+    let streams: Vec<_> = streams.map(|function| function.binary.as_str()).collect();
+    assert_eq!(streams, ["chat"]);
     let migrate = template
         .functions
         .iter()
