@@ -473,7 +473,7 @@ $$;
 -- Leases changes to a worker, the oldest first and those of the walk last. A key that failed waits, unless its row has changed
 -- since. `attempts` counts this one.
 CREATE FUNCTION claim_changes(worker_name text, lease double precision, most integer)
-RETURNS TABLE (source_id integer, source_name text, key text, version text, attempts integer)
+RETURNS TABLE (source_id integer, source_name text, key text, version text, attempts integer, had_failed boolean)
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH due AS MATERIALIZED (
         SELECT c.source_id, c.key, c.version
@@ -495,9 +495,9 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
             SET version = excluded.version, worker = excluded.worker, until = excluded.until,
                 attempts = CASE WHEN a.version = excluded.version THEN a.attempts + 1 ELSE 1 END
             WHERE a.until < now() OR (a.worker IS NULL AND a.version <> excluded.version)
-        RETURNING a.source_id, a.key, a.version, a.attempts
+        RETURNING a.source_id, a.key, a.version, a.attempts, a.reason
     )
-    SELECT l.source_id, s.name, l.key, l.version::text, l.attempts
+    SELECT l.source_id, s.name, l.key, l.version::text, l.attempts, l.reason IS NOT NULL
     FROM leased AS l JOIN rappel.sources AS s ON s.id = l.source_id
     ORDER BY l.source_id, l.key
 $$;
@@ -582,6 +582,16 @@ BEGIN
     END IF;
 
     IF it.phase = 'rows' THEN
+        IF it.position IS NULL THEN
+            -- Keys that are too long to be looked for: the walk notes them again if their rows are still there.
+            WITH gone AS (
+                SELECT c.key FROM rappel.source_changes AS c
+                WHERE c.source_id = it.id AND c.key LIKE '#%' FOR UPDATE SKIP LOCKED
+            ), forgotten AS (
+                DELETE FROM rappel.source_attempts AS a USING gone AS g WHERE a.source_id = it.id AND a.key = g.key
+            )
+            DELETE FROM rappel.source_changes AS c USING gone AS g WHERE c.source_id = it.id AND c.key = g.key;
+        END IF;
         query := format('SELECT ARRAY(SELECT %s FROM %I.%I %s ORDER BY %s LIMIT $2)',
             key_of_row(it.key_columns, it.key_types), it.schema_name, it.table_name,
             CASE WHEN it.position IS NOT NULL THEN format('WHERE (%s) > (%s)',
@@ -687,8 +697,10 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT count(*) FROM failed
 $$;
 
--- Gives back what a worker has leased and not begun. If its source cannot be read, `failed_source` and `why` say so.
-CREATE FUNCTION release_changes(worker_name text, failed_source integer, why text) RETURNS bigint
+-- Gives back what a worker has leased and not begun, but one that is spared. If a source cannot be read, `failed_source` and `why` say so.
+CREATE FUNCTION release_changes(
+    worker_name text, spared_source integer, spared_key text, failed_source integer, why text
+) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH failed AS (
         UPDATE rappel.sources AS s SET failure = why, failed_at = now()
@@ -696,15 +708,35 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     ), kept AS (
         UPDATE rappel.source_attempts AS a
         SET worker = NULL, until = now(), attempts = a.attempts - 1
-        WHERE a.worker = worker_name AND a.reason IS NOT NULL
-          AND (failed_source IS NULL OR a.source_id = failed_source)
+        WHERE a.worker = worker_name AND (a.source_id, a.key) IS DISTINCT FROM (spared_source, spared_key) AND (a.reason IS NOT NULL OR a.attempts > 1)
     ), released AS (
         DELETE FROM rappel.source_attempts AS a
-        WHERE a.worker = worker_name AND a.reason IS NULL
-          AND (failed_source IS NULL OR a.source_id = failed_source)
+        WHERE a.worker = worker_name AND (a.source_id, a.key) IS DISTINCT FROM (spared_source, spared_key) AND a.reason IS NULL AND a.attempts <= 1
         RETURNING a.key
     )
     SELECT count(*) FROM released
+$$;
+
+-- Keeps the leases of a worker that is still at work.
+CREATE FUNCTION renew_changes(worker_name text, lease double precision) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH renewed AS (
+        UPDATE rappel.source_attempts AS a SET until = now() + lease * interval '1 second'
+        WHERE a.worker = worker_name
+        RETURNING a.key
+    )
+    SELECT count(*) FROM renewed
+$$;
+
+-- The table was read: whatever kept it from being read is over.
+CREATE FUNCTION source_was_read(source integer) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH mended AS (
+        UPDATE rappel.sources AS s SET failure = NULL, failed_at = NULL
+        WHERE s.id = source AND s.failure IS NOT NULL AND s.failed_at <> 'infinity'
+        RETURNING s.id
+    )
+    SELECT count(*) FROM mended
 $$;
 
 -- A time as answers have it.
@@ -716,13 +748,13 @@ $$;
 -- The state of the source with this name, or of all.
 CREATE FUNCTION source_state(wanted text)
 RETURNS TABLE (
-    source_id integer, name text, definition jsonb, key_columns text[], phase text, walked bigint, failure text, failed_at text,
+    source_id integer, name text, definition jsonb, phase text, walked bigint, failure text,
     skipped bigint, skipped_at text, skipped_why text, created_at text, updated_at text, filled_at text,
     rows_estimate bigint, documents bigint, pending bigint, failed bigint, lag double precision, walking double precision,
     always boolean
 )
 LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-    SELECT s.id, s.name, s.definition, s.key_columns, s.phase, s.walked, s.failure, utc(nullif(s.failed_at, 'infinity')),
+    SELECT s.id, s.name, s.definition - 'watched' || jsonb_build_object('id', s.key_columns), s.phase, s.walked, s.failure,
            s.skipped, utc(s.skipped_at), s.skipped_why, utc(s.created_at), utc(s.updated_at), utc(s.filled_at),
            coalesce((SELECT sum(greatest(c.reltuples, 0))::bigint
                      FROM pg_partition_tree(s.relation) AS t JOIN pg_class AS c ON c.oid = t.relid WHERE t.isleaf),
@@ -744,4 +776,18 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     ) AS c
     WHERE wanted IS NULL OR s.name = wanted
     ORDER BY s.name
+$$;
+
+-- How many rows the table of a source has; null if it cannot be read.
+CREATE FUNCTION count_source_rows(source integer) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    total bigint;
+BEGIN
+    EXECUTE (SELECT format('SELECT count(*) FROM %I.%I', s.schema_name, s.table_name) FROM rappel.sources AS s WHERE s.id = source)
+    INTO total;
+    RETURN total;
+EXCEPTION WHEN undefined_table OR invalid_schema_name OR insufficient_privilege OR query_canceled THEN
+    RETURN NULL;
+END
 $$;
