@@ -1,7 +1,8 @@
 //! Invoked by a schedule: keeps documents equal to the rows of the tables that are followed.
 
 use std::{
-    sync::Arc,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -70,6 +71,9 @@ async fn handle(
         config: &config,
     };
     let synced = database::within(deadline, followed_tables::work(&worker, deadline)).await?;
+    if synced.settled + synced.failed == 0 {
+        telemetry::idle();
+    }
     tell(&synced.sources);
     Ok(Answer {
         settled: synced.settled,
@@ -80,6 +84,8 @@ async fn handle(
 
 /// The numbers that alarms watch, and a line for each source that needs somebody.
 fn tell(sources: &[Source]) {
+    /// What this sandbox has told of each source.
+    static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     if sources.is_empty() {
         return;
     }
@@ -94,9 +100,13 @@ fn tell(sources: &[Source]) {
         "Count",
         sources.iter().filter(stopped).count() as f64,
     );
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.retain(|name, _| sources.iter().any(|source| source.name == *name && stopped(&source)));
     for source in sources.iter().filter(stopped) {
         let cause = source.failure.as_deref().unwrap_or_default();
-        tracing::warn!(source = source.name, cause, "a table cannot be followed");
+        if told.insert(source.name.clone(), cause.to_owned()).as_deref() != Some(cause) {
+            tracing::warn!(source = source.name, cause, "a table cannot be followed");
+        }
     }
 }
 

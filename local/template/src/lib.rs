@@ -71,6 +71,8 @@ pub struct Function {
     pub log_format: String,
     /// The queue that invokes it.
     pub source: Option<EventSource>,
+    /// Whether a schedule invokes it.
+    pub scheduled: bool,
 }
 
 impl Template {
@@ -149,6 +151,7 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
             .unwrap_or("Text")
             .to_owned(),
         source: event_source(document, resource),
+        scheduled: is_scheduled(resource),
     })
 }
 
@@ -159,6 +162,13 @@ fn binary(function: &Value) -> anyhow::Result<&str> {
 
 fn text<'a>(resource: &'a Value, path: &str) -> Option<&'a str> {
     resource.pointer(path).and_then(Value::as_str)
+}
+
+/// Whether a function has an event of a schedule, whatever its state.
+fn is_scheduled(resource: &Value) -> bool {
+    let events = resource.pointer("/Properties/Events").and_then(Value::as_object);
+    let mut events = events.into_iter().flat_map(Map::values);
+    events.any(|event| event["Type"] == "Schedule" || event["Type"] == "ScheduleV2")
 }
 
 /// The queue of a function's first event of type SQS.

@@ -115,6 +115,9 @@ impl Format {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
+        if entry.idle && !entry.is_failure() && !matches!(self, Self::Json { metrics: true }) {
+            return;
+        }
         let metrics = Metrics::of(entry);
         match self {
             Self::Text => write_text(function, entry, &metrics),

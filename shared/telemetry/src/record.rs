@@ -57,6 +57,8 @@ pub(super) struct Entry {
     pub(super) broke: bool,
     pub(super) took: [Option<Duration>; Part::ALL.len()],
     pub(super) rows: usize,
+    /// Whether nothing was done: its line is of no use but for metrics.
+    pub(super) idle: bool,
     /// Numbers that a function measures itself: name, unit of `CloudWatch`, value.
     pub(super) gauges: Vec<(&'static str, &'static str, f64)>,
     pub(super) pooler: Option<&'static str>,
@@ -127,6 +129,7 @@ impl Record {
             broke: false,
             took: [None; Part::ALL.len()],
             rows: 0,
+            idle: false,
             gauges: Vec::new(),
             pooler: None,
             pooler_proof: None,
@@ -212,6 +215,11 @@ pub fn request_id() -> Option<String> {
 /// Notes rows that the database answered with.
 pub fn rows(count: usize) {
     note(|entry| entry.rows += count);
+}
+
+/// Notes that there was nothing to do: a function that is invoked each second on a laptop says only that it did something.
+pub fn idle() {
+    note(|entry| entry.idle = true);
 }
 
 /// Notes a number that the function measures itself, under its name, with a unit of `CloudWatch`.
