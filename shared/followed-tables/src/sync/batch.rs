@@ -7,8 +7,8 @@ use document_store::{Compared, Prepared, Retry, delete_within};
 use telemetry::chain;
 
 use super::{
-    Worker,
     changes::{Change, Changes},
+    worker::Worker,
 };
 use crate::document::{Row, document_id};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use database::{Database, DatabaseError, Statement, Transaction};
 use sqlx::FromRow;
 
-use super::Worker;
+use super::worker::Worker;
 use crate::document::Row;
 
 /// A key that a worker has leased.

@@ -2,39 +2,19 @@
 
 mod batch;
 mod changes;
+mod worker;
 
 use std::time::{Duration, Instant};
 
-use database::{Database, DatabaseError};
-use document_store::Prepared;
-use futures_util::future::BoxFuture;
+use database::DatabaseError;
 
 use self::{
     batch::{Batch, Stored},
     changes::{Change, Changes},
 };
-use super::{Source, SyncConfig, sources};
+use super::{Source, sources};
 
-/// Chunks and embeds documents; where an error's causes go is the log.
-pub type Embed =
-    dyn Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>> + Send + Sync;
-
-/// An error of the embedding.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Whoever keeps documents equal to rows, and with what.
-pub struct Worker<'a> {
-    /// Its name, which no other worker has: that of its invocation.
-    pub name: &'a str,
-    /// Where tables and documents are.
-    pub database: &'a Database,
-    /// The recipe of the embeddings.
-    pub recipe: &'a str,
-    /// Chunks and embeds documents.
-    pub embed: &'a Embed,
-    /// Its settings.
-    pub config: &'a SyncConfig,
-}
+pub use self::worker::{BoxError, Embed, Worker};
 
 /// What a run of a worker came to.
 #[derive(Debug, Default)]
