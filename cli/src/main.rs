@@ -5,6 +5,7 @@ mod bench;
 mod chat;
 mod doctor;
 mod eval;
+mod follow;
 mod import;
 mod layer;
 mod means;
@@ -14,6 +15,7 @@ mod queue;
 mod relevance;
 mod search;
 mod setup;
+mod sources;
 mod stop;
 mod terminal;
 mod tune;
@@ -47,6 +49,10 @@ enum Action {
     Migrate(migrate::Migrate),
     /// Load documents: a file straight into the database, or an object through an API's queue.
     Import(import::Import),
+    /// Follow a table: its rows are documents from now on.
+    Follow(follow::Follow),
+    /// Look after the tables that are followed.
+    Sources(sources::Sources),
     /// Ask a question.
     Search(search::Search),
     /// Talk with the documents.
@@ -109,6 +115,8 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Up(up) => up.run(&stop).await,
         Action::Import(import) => import.run(&stop).await,
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
+        Action::Follow(follow) => stop.or(follow.run()).await,
+        Action::Sources(sources) => stop.or(sources.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Eval(eval) => stop.or(eval.run()).await,

@@ -79,7 +79,9 @@ impl Up {
         let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place), origins);
         let gateway = stop.or(gateway).await?;
         let queue = place.serve(setup.database.clone());
-        let served = serve(&gateway, self.no_samples, start, queue, stop).await;
+        // One that was given may hold a password.
+        let database = setup.embedded.then_some(setup.database.url.as_str());
+        let served = serve(&gateway, self.no_samples, (start, database), queue, stop).await;
         gateway.stop().await;
         served
     }
@@ -90,7 +92,7 @@ impl Up {
 async fn serve(
     gateway: &Gateway,
     no_samples: bool,
-    start: Instant,
+    (start, database): (Instant, Option<&str>),
     queue: impl Future<Output = Option<Server>> + Send + 'static,
     stop: &Stop,
 ) -> anyhow::Result<()> {
@@ -106,7 +108,7 @@ async fn serve(
         Ok(())
     };
     stop.or(show).await?;
-    print_routes(gateway, start.elapsed())?;
+    print_routes(gateway, start.elapsed(), database)?;
     let queue = tokio::spawn(queue);
     let asking = tokio::spawn(ask_language_model());
     stop.requested().await;
@@ -172,7 +174,11 @@ async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
+fn print_routes(
+    gateway: &Gateway,
+    took: Duration,
+    database: Option<&str>,
+) -> anyhow::Result<()> {
     let url = gateway.url();
     let mut out = terminal::out();
     writeln!(
@@ -182,6 +188,12 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
     )?;
     for route in gateway.routes() {
         writeln!(out, "  {:<6} {url}{}", route.method, route.path)?;
+    }
+    if let Some(database) = database {
+        writeln!(
+            out,
+            "\nThe database, for psql and `rappel follow NAME --database-url URL`:\n  {database}"
+        )?;
     }
     writeln!(
         out,

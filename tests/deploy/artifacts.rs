@@ -19,7 +19,7 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 11] = [
     "Authorizer",
     "Search",
     "Chat",
@@ -27,6 +27,8 @@ const FUNCTIONS: [&str; 9] = [
     "Documents",
     "Imports",
     "ImportWorker",
+    "Sources",
+    "Sync",
     "Health",
     "Migrate",
 ];

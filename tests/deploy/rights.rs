@@ -174,6 +174,8 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
         "Ingest",
         "Migrate",
         "Search",
+        "Sources",
+        "Sync",
     ]
     .map(|function| {
         let mut rights = everybody.clone();

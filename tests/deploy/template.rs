@@ -165,9 +165,10 @@ async fn reserved_sandboxes_are_those_of_the_sizing_sum() -> Outcome {
     let reserved = reserved(&stack);
     assert_eq!(reserved["Migrate"], "1");
     assert_eq!(reserved["ImportWorker"], "4", "ImportConcurrency");
+    assert_eq!(reserved["Sync"], "2");
     let of_requests = reserved.values().filter(|count| *count == "20").count();
     assert_eq!(
-        of_requests, 6,
+        of_requests, 7,
         "as the parameter's description says: {reserved:?}"
     );
     Ok(())

@@ -21,6 +21,7 @@ mod response;
 mod runtime_api;
 mod sandbox;
 mod sandboxes;
+mod schedule;
 mod serve;
 mod stream;
 
@@ -81,6 +82,9 @@ pub struct Options {
     /// Where the template's queues are; without them no function is invoked by a queue. They need not be
     /// there yet.
     pub resources: Option<Resources>,
+    /// The pause between two invocations of a function with a schedule, whatever its template says; without it, no schedule
+    /// invokes a function.
+    pub scheduled: Option<Duration>,
 }
 
 /// What a function returned to [`Gateway::invoke`].
@@ -141,6 +145,11 @@ impl Gateway {
                     options.max_sandboxes,
                     &stopped,
                 );
+            }
+        }
+        if let Some(pause) = options.scheduled {
+            for pool in front.pools.iter().filter(|pool| pool.function().scheduled) {
+                server.spawn(schedule::invoke(Arc::clone(pool), pause, stopped.clone()));
             }
         }
         let answering = Arc::clone(&front);

@@ -73,6 +73,8 @@ pub struct Function {
     pub streams: bool,
     /// The queue that invokes it.
     pub source: Option<EventSource>,
+    /// Whether a schedule invokes it.
+    pub scheduled: bool,
 }
 
 impl Template {
@@ -153,6 +155,7 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
         streams: property("FunctionUrlConfig/InvokeMode")
             .is_some_and(|mode| mode == "RESPONSE_STREAM"),
         source: event_source(document, resource),
+        scheduled: is_scheduled(resource),
     })
 }
 
@@ -163,6 +166,13 @@ fn binary(function: &Value) -> anyhow::Result<&str> {
 
 fn text<'a>(resource: &'a Value, path: &str) -> Option<&'a str> {
     resource.pointer(path).and_then(Value::as_str)
+}
+
+/// Whether a function has an event of a schedule, whatever its state.
+fn is_scheduled(resource: &Value) -> bool {
+    let events = resource.pointer("/Properties/Events").and_then(Value::as_object);
+    let mut events = events.into_iter().flat_map(Map::values);
+    events.any(|event| event["Type"] == "Schedule" || event["Type"] == "ScheduleV2")
 }
 
 /// The queue of a function's first event of type SQS.

@@ -76,6 +76,7 @@ fn reads_functions_and_routes_past_the_tags_of_cloudformation() {
             most: None,
             reports_failures: false,
         }),
+        scheduled: false,
     };
     assert_eq!(search, Some(&expected));
     let queues = [

@@ -4,6 +4,7 @@ mod analysis_again;
 mod batch;
 mod compare;
 mod dates;
+mod delete;
 mod fields;
 mod hash;
 mod id;
@@ -21,6 +22,7 @@ pub use self::{
     batch::Batch,
     compare::Compared,
     dates::{Dates, dates},
+    delete::delete_within,
     fields::{Limit, nul},
     id::DocumentId,
     input::DocumentInput,
