@@ -7,6 +7,7 @@ mod doctor;
 mod eval;
 mod import;
 mod layer;
+mod mcp;
 mod means;
 mod metrics;
 mod migrate;
@@ -51,6 +52,8 @@ enum Action {
     Search(search::Search),
     /// Talk with the documents.
     Chat(chat::Chat),
+    /// Serve the documents to a program that speaks the Model Context Protocol.
+    Mcp(mcp::Mcp),
     /// Measure the quality of the search on a judged set.
     Eval(eval::Eval),
     /// Find the settings of the search that suit a judged set.
@@ -111,6 +114,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
+        Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => stop.or(eval.run()).await,
         Action::Tune(tune) => stop.or(tune.run()).await,
         Action::Means(means) => stop.or(means.run()).await,

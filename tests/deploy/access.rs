@@ -73,7 +73,8 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
         let looks = ["GET ", "HEAD "]
             .iter()
             .any(|method| key.starts_with(method));
-        let reads = key == "POST /search" || (looks && !key.contains("/imports"));
+        let asks = ["POST /search", "POST /mcp", "DELETE /mcp"].contains(&key);
+        let reads = asks || (looks && !key.contains("/imports"));
         let scope = if reads { "rappel/read" } else { "rappel/write" };
         assert_eq!(route["AuthorizationScopes"], json!([scope]), "{key}");
     }

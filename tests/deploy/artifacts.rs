@@ -19,7 +19,7 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "Authorizer",
     "Search",
     "Chat",
@@ -28,6 +28,7 @@ const FUNCTIONS: [&str; 9] = [
     "Imports",
     "ImportWorker",
     "Health",
+    "Mcp",
     "Migrate",
 ];
 

@@ -16,7 +16,7 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 16] = [
+const SHARED: [&str; 17] = [
     "analysis",
     "aws",
     "bulk_imports",
@@ -26,6 +26,7 @@ const SHARED: [&str; 16] = [
     "http_client",
     "json",
     "language_model",
+    "mcp_server",
     "migrations",
     "records",
     "retrieval",
