@@ -43,6 +43,7 @@ mod plan;
 mod quality;
 mod recipe;
 mod relevance;
+mod remote;
 mod rerank;
 mod search;
 mod search_refused;

@@ -26,15 +26,15 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(url: String, options: Value) -> anyhow::Result<Self> {
-        Ok(Self {
-            client: http_client::builder().build()?,
+    pub(super) fn new(client: reqwest::Client, url: String, options: Value) -> Self {
+        Self {
+            client,
             url,
             options,
             messages: Vec::new(),
             sources: Value::Null,
             open: None,
-        })
+        }
     }
 
     /// Asks a question, shows the answer while it is made and the sources it cites after it. What the answer

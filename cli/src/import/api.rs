@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
+    remote::{Key, address},
     stop::Ended,
     terminal::{self, note},
 };
@@ -27,10 +28,10 @@ const FAILED_LOOKS: u32 = 60;
 const SHOWN: usize = 20;
 
 /// Posts the import and watches it; an import that failed is an error.
-pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
-    let api = api.trim_end_matches('/');
-    let client = http_client::builder().build()?;
-    let body = json!({ "source": address(source)? });
+pub(super) async fn run(api: &str, key: &Key, source: &Path) -> anyhow::Result<()> {
+    let api = address(api);
+    let client = key.client()?;
+    let body = json!({ "source": source_address(source)? });
     let request = client.post(format!("{api}/imports")).json(&body);
     let import = match ask(request).await {
         Ok(import) => import,
@@ -48,7 +49,7 @@ pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
 }
 
 /// `s3://bucket/key` as it is, and a file of this machine as the laptop's API reads it.
-fn address(source: &Path) -> anyhow::Result<String> {
+fn source_address(source: &Path) -> anyhow::Result<String> {
     let text = source.to_str().context("the source's name is not UTF-8")?;
     if text.starts_with("s3://") {
         return Ok(text.to_owned());
