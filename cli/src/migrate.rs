@@ -24,7 +24,7 @@ impl Migrate {
         setup.build_index().await?;
         note(&format!(
             "the schema is at version {}, for {}",
-            migrations::version(),
+            schema::version(),
             setup.manifest.name
         ));
         setup.stop().await

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local::assets::Cache;
+use assets::Cache;
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::OnceCell, task::spawn_blocking};
 
 /// Environments with the clients.

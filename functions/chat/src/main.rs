@@ -7,6 +7,7 @@ mod citations;
 mod condense;
 mod config;
 mod conversation;
+mod cut;
 mod done;
 mod event;
 mod fence;

@@ -22,6 +22,7 @@ mod source;
 mod state;
 mod status;
 mod work;
+mod worker;
 
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ pub use self::{
     config::ImportConfig,
     error::ImportError,
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
-    work::{BoxError, Delivery, Embed, Verdict, Worker, work},
+    work::{Delivery, Verdict, work},
+    worker::{BoxError, Embed, Worker},
 };
 use self::{
     message::Message,

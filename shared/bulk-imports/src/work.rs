@@ -6,13 +6,11 @@ use std::{
 };
 
 use aws::AwsError;
-use database::Database;
-use document_store::Prepared;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::{Either, select};
 use telemetry::chain;
 
 use super::{
-    Imports,
+    Imports, Worker,
     attempt::{Attempt, WorkError},
     in_flight::{InFlight, lock, renew},
     message::Message,
@@ -38,27 +36,6 @@ pub enum Verdict {
     Delete,
     /// Deliver it again, or give it up if that was the last time.
     Retry,
-}
-
-/// Chunks and embeds documents; where an error's causes go is the log.
-pub type Embed =
-    dyn Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>> + Send + Sync;
-
-/// An error of the embedding.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Whoever works on imports, and with what.
-pub struct Worker<'a> {
-    /// Its name, which no other worker has: that of its invocation.
-    pub name: &'a str,
-    /// Where documents and the state of imports are.
-    pub database: &'a Database,
-    /// The queue and the objects.
-    pub imports: &'a Imports,
-    /// The recipe of the embeddings.
-    pub recipe: &'a str,
-    /// Chunks and embeds documents.
-    pub embed: &'a Embed,
 }
 
 /// The time before the end of an invocation in which nothing new is begun.

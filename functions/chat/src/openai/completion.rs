@@ -11,7 +11,7 @@ use shared::{
     http::{self, Request, StreamedResponse},
 };
 
-use super::{CHAT, models, now, refusal::Refusal};
+use super::{CHAT, chunk::event, models, now, refusal::Refusal};
 use crate::{
     answer::{Answer, Part},
     config::CallerParameter,
@@ -93,13 +93,6 @@ pub(super) async fn answer(
         let whole = Box::pin(completion.whole(answer)).await?;
         Ok(http::whole(http::ok(&whole)?))
     }
-}
-
-/// One event of a stream; it has no name.
-pub(super) fn event(data: &impl Serialize) -> String {
-    // JSON has no line breaks of its own, so the data is one line.
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("data: {data}\n\n")
 }
 
 impl Completion {

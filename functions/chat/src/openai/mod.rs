@@ -1,6 +1,7 @@
 //! `OpenAI`'s protocol, which clients and front ends speak already: <https://platform.openai.com/docs/api-reference>.
 //! Behind one base URL, `…/v1`, are the chat, the embedding model and the list of both.
 
+mod chunk;
 mod completion;
 mod embeddings;
 mod models;

@@ -8,6 +8,8 @@ use shared::{
     problem::Problem,
 };
 
+use super::chunk::event;
+
 /// A request that is not answered.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -56,7 +58,7 @@ impl Refusal {
 
     /// The event of a stream that fails after its beginning.
     pub(super) fn to_event(&self) -> String {
-        super::completion::event(&Body { error: &self.error })
+        event(&Body { error: &self.error })
     }
 
     pub(super) fn into_response(self) -> Response {
