@@ -295,3 +295,27 @@ async fn without_a_language_model_there_are_embeddings_alone() -> Outcome {
     refusal(&text, 415, "unsupported_media_type")?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_retriever_finds_documents_for_langchain() -> Outcome {
+    let (app, _model) = town(vec![], &[]).await?;
+    let documentation = include_str!("../../docs/clients.md");
+    let (_, recipe) = documentation
+        .split_once("```python retriever\n")
+        .context("a recipe")?;
+    let (recipe, _) = recipe.split_once("```").context("its end")?;
+    let script = format!(
+        "{recipe}\nimport json, sys\nretriever = RappelRetriever(url=sys.argv[1], limit=1)\n\
+         print(json.dumps([[found.id, found.page_content, found.metadata] for found in retriever.invoke({QUESTION:?})]))"
+    );
+    let clients = Clients::installed().await?;
+    let read: Value = serde_json::from_str(&clients.python(&script, &app.url(), &[]).await?)?;
+    let found = read[0].as_array().context("a document")?;
+    assert_eq!(
+        (&found[0], &found[2]["title"], &found[2]["url"]),
+        (&json!("plage"), &json!("Plage"), &json!(BEACH))
+    );
+    assert_eq!(found[1], "La plage ferme à 22 heures en été.");
+    assert!(found[2]["relevance"].as_f64() > Some(0.2), "{read}");
+    Ok(())
+}

@@ -43,7 +43,7 @@ async def use(client):
     try:
         await client.call_tool("delete", {})
     except MCPError as error:
-        read["unknown_tool"] = error.error.message
+        read["unknown_tool"] = error.message
     resources = (await client.list_resources()).resources
     read["resources"] = [[str(resource.uri), resource.title] for resource in resources]
     read["resource"] = (await client.read_resource(resources[-1].uri)).contents[0].text
@@ -51,7 +51,7 @@ async def use(client):
     try:
         await client.read_resource("rappel://documents/nobody")
     except MCPError as error:
-        read["unknown_resource"] = error.error.code
+        read["unknown_resource"] = error.code
     return read
 
 
