@@ -92,7 +92,7 @@ impl Chat {
 
     async fn talk(&self, api: &str, stop: &Stop) -> anyhow::Result<Talk> {
         let url = format!("{}/chat", api.trim_end_matches('/'));
-        let mut conversation = Conversation::new(self.key.client()?, url, self.options()?);
+        let mut conversation = Conversation::new(self.key.api()?, url, self.options()?);
         if let Some(question) = &self.question {
             return answered(&mut conversation, question).await;
         }

@@ -4,11 +4,11 @@ use std::{io::Write as _, time::Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    remote::{Answer, Key, address},
+    remote::{Answer, Api, Key, address},
     terminal::{self, Out, Style},
 };
 
@@ -27,8 +27,8 @@ pub(crate) struct Check {
 
 /// The document that is stored, under an id that no other has.
 struct Probe {
-    client: Client,
-    api: String,
+    api: Api,
+    url: String,
     id: String,
     out: Out,
 }
@@ -38,16 +38,16 @@ const QUESTION: &str = "When does the lighthouse keeper wind the clock?";
 
 impl Check {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let api = address(&self.api);
+        let url = address(&self.api);
         let chat = match &self.chat_url {
-            Some(url) => address(url),
-            None => format!("{api}/chat"),
+            Some(chat) => address(chat),
+            None => format!("{url}/chat"),
         };
         let mut probe = Probe {
-            client: self.key.client()?,
+            api: self.key.api()?,
             id: format!("rappel-check-{:016x}", fastrand::u64(..)),
             out: terminal::out(),
-            api,
+            url,
         };
         let stored = probe.store().await;
         let checked = match stored {
@@ -64,7 +64,7 @@ impl Probe {
     async fn store(&mut self) -> anyhow::Result<()> {
         let document = json!({ "title": "Check", "content": CONTENT, "metadata": { "rappel_check": self.id } });
         let begun = Instant::now();
-        let url = format!("{}/documents/{}", self.api, self.id);
+        let url = format!("{}/documents/{}", self.url, self.id);
         let stored = self.send(Method::PUT, &url, &document).await;
         let stored = stored?.success().context("storing a document")?;
         self.tell("stored", begun, &format!("{} passage", stored["chunks"]))
@@ -74,7 +74,7 @@ impl Probe {
         let filter = json!({ "rappel_check": self.id });
         let begun = Instant::now();
         let search = json!({ "query": QUESTION, "limit": 1, "filter": filter });
-        let url = format!("{}/search", self.api);
+        let url = format!("{}/search", self.url);
         let found = self.send(Method::POST, &url, &search).await;
         let found = found?.success().context("searching for it")?;
         let hit = &found["hits"][0];
@@ -110,7 +110,7 @@ impl Probe {
 
     async fn remove(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let url = format!("{}/documents/{}", self.api, self.id);
+        let url = format!("{}/documents/{}", self.url, self.id);
         let removed = self.send(Method::DELETE, &url, &Value::Null).await?;
         if removed.status == StatusCode::NOT_FOUND {
             return Ok(());
@@ -121,11 +121,11 @@ impl Probe {
     }
 
     async fn send(&self, method: Method, url: &str, body: &Value) -> anyhow::Result<Answer> {
-        let mut request = self.client.request(method, url);
+        let mut request = self.api.request(method, url);
         if !body.is_null() {
             request = request.json(body);
         }
-        Answer::to(request, url).await
+        Answer::of(&self.api, request, url).await
     }
 
     fn tell(&mut self, done: &str, begun: Instant, more: &str) -> anyhow::Result<()> {

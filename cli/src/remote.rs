@@ -1,17 +1,20 @@
 //! An API that is served already, on this machine or on AWS.
 
 use anyhow::{Context as _, bail};
+use aws::{AwsError, Request as Signable, Service};
+use bytes::Bytes;
 use clap::Args;
 use reqwest::{
-    Client, RequestBuilder, StatusCode,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 use serde_json::Value;
 
 /// What opens an API.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Key {
-    /// A token that the API asks for, sent as `Authorization: Bearer`; requests are not signed for IAM.
+    /// A token that the API asks for, sent as `Authorization: Bearer`. Without one, requests to an API on AWS are signed with
+    /// the credentials of `AWS_ACCESS_KEY_ID` and its like, if these are set.
     #[arg(
         long,
         visible_alias = "token",
@@ -20,6 +23,13 @@ pub(crate) struct Key {
         value_name = "TOKEN"
     )]
     key: Option<String>,
+}
+
+/// Sends requests to an API with what opens it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+    bearer: Option<HeaderValue>,
 }
 
 /// What an API answered.
@@ -33,16 +43,81 @@ pub(crate) struct Answer {
 
 impl Key {
     /// A client that shows the key with each request.
-    pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let mut headers = HeaderMap::new();
-        if let Some(key) = &self.key {
+    pub(crate) fn api(&self) -> anyhow::Result<Api> {
+        let bearer = self.key.as_ref().map(|key| {
             let value = HeaderValue::try_from(format!("Bearer {key}"));
             let mut value = value.context("--key holds characters that no header takes")?;
             value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        Ok(http_client::builder().default_headers(headers).build()?)
+            anyhow::Ok(value)
+        });
+        Ok(Api {
+            client: http_client::builder().build()?,
+            bearer: bearer.transpose()?,
+        })
     }
+}
+
+impl Api {
+    /// A request that is not sent yet.
+    pub(crate) fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends a request with the key, or signed.
+    ///
+    /// # Errors
+    /// When it cannot be made or signed, or no answer comes.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let mut request = request.build()?;
+        let signature = match &self.bearer {
+            Some(bearer) => vec![(AUTHORIZATION, bearer.clone())],
+            None => signature(&request)?,
+        };
+        request.headers_mut().extend(signature);
+        Ok(self.client.execute(request).await?)
+    }
+}
+
+/// The headers by which API Gateway or Lambda knows who asks; none elsewhere, or without credentials.
+fn signature(request: &reqwest::Request) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
+    let Some(service) = service(request.url()) else {
+        return Ok(Vec::new());
+    };
+    let body = request.body().and_then(|body| body.as_bytes());
+    let signable = Signable {
+        method: request.method().clone(),
+        url: request.url().to_string(),
+        headers: Vec::new(),
+        body: Bytes::copy_from_slice(body.unwrap_or_default()),
+    };
+    let headers = match service.signature(&signable) {
+        Ok(headers) => headers,
+        // The API may be open; if it is not, it says so.
+        Err(AwsError::Credentials(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let headers = headers.into_iter().map(|(name, value)| {
+        let mut value = HeaderValue::try_from(value)?;
+        value.set_sensitive(true);
+        Ok((HeaderName::try_from(name)?, value))
+    });
+    headers.collect()
+}
+
+/// The service that an address of AWS belongs to: an API of API Gateway, or the URL of a function.
+fn service(url: &Url) -> Option<Service> {
+    let mut labels = url.host_str()?.split('.').skip(1);
+    let (name, region, domain) = (labels.next()?, labels.next()?, labels.next()?);
+    let name = match (name, domain) {
+        ("execute-api", "amazonaws") => "execute-api",
+        ("lambda-url", "on") => "lambda",
+        _ => return None,
+    };
+    Some(Service {
+        name,
+        endpoint_variable: "AWS_ENDPOINT_URL",
+        region: region.to_owned(),
+    })
 }
 
 /// The address of an API without a slash at its end; `127.0.0.1:8000` stands for `http://127.0.0.1:8000`.
@@ -56,13 +131,13 @@ pub(crate) fn address(api: &str) -> String {
 }
 
 impl Answer {
-    /// Sends a request to `api`.
+    /// Sends a request to `url`.
     ///
     /// # Errors
     /// When nobody answers.
-    pub(crate) async fn to(request: RequestBuilder, api: &str) -> anyhow::Result<Self> {
-        let response = request.send().await;
-        let response = response.with_context(|| format!("nobody answers at {api}"))?;
+    pub(crate) async fn of(api: &Api, request: RequestBuilder, url: &str) -> anyhow::Result<Self> {
+        let response = api.send(request).await;
+        let response = response.with_context(|| format!("nobody answers at {url}"))?;
         let status = response.status();
         let id = response.headers().get("x-request-id");
         let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
@@ -92,7 +167,7 @@ impl Answer {
         };
         let hint = match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                "; give a token with --key (an API with IAM takes signed requests alone)"
+                "; give a token with --key, or AWS's credentials in the environment"
             }
             _ => "",
         };
@@ -100,5 +175,39 @@ impl Answer {
             bail!("{said}{hint}");
         }
         bail!("{said}{hint} (request {})", self.request_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_aws_names_its_service_and_region() {
+        for (url, expected) in [
+            (
+                "https://a1.execute-api.eu-west-3.amazonaws.com/search",
+                Some(("execute-api", "eu-west-3")),
+            ),
+            (
+                "https://a1.execute-api.cn-north-1.amazonaws.com.cn/live",
+                Some(("execute-api", "cn-north-1")),
+            ),
+            (
+                "https://a1.lambda-url.eu-west-3.on.aws/chat",
+                Some(("lambda", "eu-west-3")),
+            ),
+            ("https://execute-api.example.org/search", None),
+            ("https://a1.execute-api.eu-west-3.example.org", None),
+            ("http://127.0.0.1:8000/search", None),
+            ("http://localhost", None),
+        ] {
+            let url: Url = url.parse().expect("it is a URL");
+            let service = service(&url);
+            let found = service
+                .as_ref()
+                .map(|service| (service.name, service.region.as_str()));
+            assert_eq!(found, expected, "{url}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::Args;
+use reqwest::Method;
 use retrieval::{SearchRequest, SearchState};
 use serde_json::{Value, json};
 
@@ -100,7 +101,7 @@ impl Search {
     }
 
     /// Asks an API.
-    async fn ask(&self, api: &str) -> anyhow::Result<()> {
+    async fn ask(&self, url: &str) -> anyhow::Result<()> {
         let filter = self.filter.as_deref().map(serde_json::from_str::<Value>);
         let filter = filter.transpose();
         let request = json!({
@@ -116,12 +117,10 @@ impl Search {
             "explain": self.explain,
             "rerank": self.rerank,
         });
-        let request = self
-            .key
-            .client()?
-            .post(format!("{api}/search"))
-            .json(&request);
-        let response = Answer::to(request, api).await?.success()?;
+        let api = self.key.api()?;
+        let posted = api.request(Method::POST, &format!("{url}/search"));
+        let response = Answer::of(&api, posted.json(&request), url).await?;
+        let response = response.success()?;
         if self.json {
             Ok(terminal::out().json(&response)?)
         } else {

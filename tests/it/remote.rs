@@ -87,6 +87,40 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_a_request_to_aws_is_signed() -> Outcome {
+    // It stands for a proxy, through which every address leads here.
+    let replies = [(); 2].map(|()| Reply::Status(200, None, json!({ "hits": [], "took_ms": {} })));
+    let proxy = LanguageModel::replying(replies).await?;
+    let api = "http://a1b2.execute-api.eu-west-3.amazonaws.com";
+    for credentials in [true, false] {
+        let mut command = rappel(None, &["search", "plage", "--api", api]).await?;
+        command
+            .env("http_proxy", proxy.url())
+            .env_remove("no_proxy");
+        command.env_remove("AWS_ACCESS_KEY_ID");
+        if credentials {
+            command.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+            command
+                .env("AWS_SECRET_ACCESS_KEY", "secret")
+                .env("AWS_SESSION_TOKEN", "session");
+        }
+        Printed::by(&mut command).await?.answer()?;
+    }
+    let [signed, unsigned] = &proxy.asked()[..] else {
+        anyhow::bail!("two requests: {:?}", proxy.asked());
+    };
+    let authorization = signed.authorization.as_deref().context("a signature")?;
+    let scope = authorization.contains("/eu-west-3/execute-api/aws4_request");
+    assert!(
+        authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") && scope,
+        "{authorization}"
+    );
+    assert_eq!(signed.headers["x-amz-security-token"], "session");
+    assert_eq!(unsigned.authorization, None, "it may be open");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_is_checked_and_left_as_it_was() -> Outcome {
     let reply = Reply::text(&["At nine [1]."]);
     let (app, _model) = app_with([reply], &[]).await?;
