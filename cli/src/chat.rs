@@ -17,7 +17,13 @@ use self::{
     conversation::{Conversation, show},
     input::{Input, Said},
 };
-use crate::{api, setup::Target, stop::Stop, terminal::note};
+use crate::{
+    api,
+    remote::{Key, address},
+    setup::Target,
+    stop::Stop,
+    terminal::note,
+};
 
 /// Talk with the documents: answers from them, with sources.
 #[derive(Args)]
@@ -28,6 +34,8 @@ pub(crate) struct Chat {
     /// long as the conversation lasts.
     #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
+    #[command(flatten)]
+    key: Key,
     /// Sources wanted, 1 to 20.
     #[arg(long, short = 'n')]
     limit: Option<i64>,
@@ -59,7 +67,7 @@ const COMMANDS: &str = "/sources lists what the last answer was made from, /new 
 impl Chat {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return self.talk(&with_scheme(api), stop).await.map(drop);
+            return self.talk(&address(api), stop).await.map(drop);
         }
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
@@ -84,7 +92,7 @@ impl Chat {
 
     async fn talk(&self, api: &str, stop: &Stop) -> anyhow::Result<Talk> {
         let url = format!("{}/chat", api.trim_end_matches('/'));
-        let mut conversation = Conversation::new(url, self.options()?)?;
+        let mut conversation = Conversation::new(self.key.api()?, url, self.options()?);
         if let Some(question) = &self.question {
             return answered(&mut conversation, question).await;
         }
@@ -175,14 +183,5 @@ async fn asked(conversation: &mut Conversation, question: &str) -> anyhow::Resul
             note(&format!("error: {error:#}"));
             Ok(false)
         }
-    }
-}
-
-/// `127.0.0.1:8000` as `http://127.0.0.1:8000`.
-fn with_scheme(api: &str) -> String {
-    if api.contains("://") {
-        api.to_owned()
-    } else {
-        format!("http://{api}")
     }
 }

@@ -3,18 +3,22 @@
 mod api;
 mod bench;
 mod chat;
+mod check;
 mod doctor;
 mod eval;
 mod follow;
 mod import;
 mod layer;
+mod mcp;
 mod means;
 mod metrics;
 mod migrate;
 mod queue;
 mod relevance;
+mod remote;
 mod search;
 mod setup;
+mod shell;
 mod sources;
 mod stop;
 mod terminal;
@@ -28,7 +32,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use database::DatabaseError;
 
 use self::stop::{Ended, Interrupted, Stop};
@@ -57,6 +61,10 @@ enum Action {
     Search(search::Search),
     /// Talk with the documents.
     Chat(chat::Chat),
+    /// Try an API after a deploy: one document in, found, chatted about, and removed.
+    Check(check::Check),
+    /// Serve the documents to a program that speaks the Model Context Protocol.
+    Mcp(mcp::Mcp),
     /// Measure the quality of the search on a judged set.
     Eval(eval::Eval),
     /// Find the settings of the search that suit a judged set.
@@ -71,6 +79,10 @@ enum Action {
     Doctor(doctor::Doctor),
     /// Lay the files of the Lambda layer into a folder; `sam build` calls this.
     Layer(layer::Layer),
+    /// Print what a shell completes `rappel` with.
+    Completions(shell::Completions),
+    /// Print the manual page.
+    Man(shell::Manual),
 }
 
 fn main() -> ExitCode {
@@ -119,6 +131,10 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Sources(sources) => stop.or(sources.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
+        Action::Check(check) => Box::pin(stop.or(check.run())).await,
+        Action::Completions(completions) => completions.run(Cli::command()),
+        Action::Man(_) => shell::Manual::run::<Cli>(),
+        Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => stop.or(eval.run()).await,
         Action::Tune(tune) => stop.or(tune.run()).await,
         Action::Means(means) => stop.or(means.run()).await,

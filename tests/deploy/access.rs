@@ -15,10 +15,7 @@ const TOKENS: [(&str, &str); 3] = [
 ];
 
 /// Who may invoke a function by default: API Gateway for the routes, and EventBridge for the schedule of Sync.
-const SERVICES: [&str; 2] = [
-    r#""apigateway.amazonaws.com""#,
-    r#""events.amazonaws.com""#,
-];
+const SERVICES: [&str; 2] = [r#""apigateway.amazonaws.com""#, r#""events.amazonaws.com""#];
 
 /// The properties of the routes, by their keys.
 fn routes(stack: &Stack) -> Result<BTreeMap<&str, &Value>> {
@@ -77,7 +74,8 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
             .iter()
             .any(|method| key.starts_with(method));
         let of_writers = key.contains("/imports") || key.contains("/sources");
-        let reads = key == "POST /search" || (looks && !of_writers);
+        let asks = ["POST /search", "POST /mcp", "DELETE /mcp"].contains(&key);
+        let reads = asks || (looks && !of_writers);
         let scope = if reads { "rappel/read" } else { "rappel/write" };
         assert_eq!(route["AuthorizationScopes"], json!([scope]), "{key}");
     }

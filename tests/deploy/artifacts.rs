@@ -19,7 +19,7 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 11] = [
+const FUNCTIONS: [&str; 12] = [
     "Authorizer",
     "Search",
     "Chat",
@@ -30,6 +30,7 @@ const FUNCTIONS: [&str; 11] = [
     "Sources",
     "Sync",
     "Health",
+    "Mcp",
     "Migrate",
 ];
 

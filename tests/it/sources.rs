@@ -130,11 +130,18 @@ async fn a_change_of_metadata_alone_embeds_nothing_and_a_hit_is_of_the_row() -> 
     app.synced("articles").await?;
     let chunks = "SELECT count(*) FROM rappel.chunks AS c WHERE c.xmin::text = $1";
     let before = sql
-        .texts("SELECT xmin::text FROM rappel.chunks WHERE document_id = 'articles/4'", &[])
+        .texts(
+            "SELECT xmin::text FROM rappel.chunks WHERE document_id = 'articles/4'",
+            &[],
+        )
         .await?;
-    sql.run("UPDATE articles SET author = 'grace' WHERE id = 4").await?;
+    sql.run("UPDATE articles SET author = 'grace' WHERE id = 4")
+        .await?;
     app.synced("articles").await?;
-    assert!(sql.number(chunks, &[&before[0]]).await? > 0, "the same chunks");
+    assert!(
+        sql.number(chunks, &[&before[0]]).await? > 0,
+        "the same chunks"
+    );
     let hits = app
         .hits(json!({ "query": "body of article 4", "filter": { "author": "grace" } }))
         .await?;
@@ -187,12 +194,17 @@ async fn keys_may_be_composite_and_several_sources_may_follow_one_table() -> Out
     // One goes with its documents, the other stays.
     app.delete("/sources/pages").await?.success(200)?;
     app.invoke("sync", json!({})).await?;
-    app.get("/sources/pages", &[]).await?.problem(404, "not-found")?;
+    app.get("/sources/pages", &[])
+        .await?
+        .problem(404, "not-found")?;
     documents_equal(&sql, "pages", "SELECT '', '', '', '{}'::jsonb WHERE false").await?;
-    sql.run("UPDATE pages SET \"Text\" = 'still followed'").await?;
+    sql.run("UPDATE pages SET \"Text\" = 'still followed'")
+        .await?;
     app.synced("french").await?;
     documents_equal(&sql, "french", &expected("french", "lang = 'fr'")).await?;
-    app.delete("/sources/french?keep=true").await?.success(200)?;
+    app.delete("/sources/french?keep=true")
+        .await?
+        .success(200)?;
     documents_equal(&sql, "french", &expected("french", "lang = 'fr'")).await?;
     let left = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'pages'::regclass
         UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'source\\_%' AND pronamespace = 'rappel'::regnamespace";
@@ -249,14 +261,17 @@ async fn a_long_first_fill_goes_on_where_it_was() -> Outcome {
     app.follow("words", json!({ "table": "words", "content": "body" }))
         .await?;
     app.synced("words").await?;
-    let expected = "SELECT 'words/' || word, '', body, '{}'::jsonb FROM words WHERE body IS NOT NULL";
+    let expected =
+        "SELECT 'words/' || word, '', body, '{}'::jsonb FROM words WHERE body IS NOT NULL";
     documents_equal(&sql, "words", expected).await?;
 
     // A resync mends what others did to the documents, and embeds nothing else.
     app.delete("/documents/words/w100").await?.success(204)?;
     let source = app.source("words").await?;
     assert_eq!(source["documents"], 24, "{source}");
-    app.post("/sources/words/resync", json!({})).await?.success(202)?;
+    app.post("/sources/words/resync", json!({}))
+        .await?
+        .success(202)?;
     app.synced("words").await?;
     documents_equal(&sql, "words", expected).await
 }

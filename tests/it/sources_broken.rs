@@ -19,10 +19,17 @@ async fn a_row_that_is_no_document_is_listed_with_its_reason_and_tried_again() -
     sql.run("UPDATE articles SET title = repeat('MARKER ', 200) WHERE id = 3")
         .await?;
     let source = app.synced("articles").await?;
-    assert_eq!((&source["pending"], &source["failed"]), (&json!(1), &json!(1)), "{source}");
+    assert_eq!(
+        (&source["pending"], &source["failed"]),
+        (&json!(1), &json!(1)),
+        "{source}"
+    );
     let failure = &source["failures"][0];
     assert_eq!(failure["key"], "[3]", "{source}");
-    assert_eq!(failure["reason"], "title: has 1400 characters; the limit is 1000");
+    assert_eq!(
+        failure["reason"],
+        "title: has 1400 characters; the limit is 1000"
+    );
     assert_eq!(source["lag_seconds"], 0.0, "it waits for its row: {source}");
     assert!(!source.to_string().contains("MARKER"), "{source}");
     assert!(!app.logged()?.contains("MARKER"), "no text is logged");
@@ -45,11 +52,16 @@ async fn an_expression_that_fails_on_a_row_fails_that_row_alone() -> Outcome {
     let sql = app.sql().await?;
     sql.run(ARTICLES).await?;
     sql.run("UPDATE articles SET views = id - 4").await?;
-    let divided = json!({ "table": "articles", "content": "body", "metadata": { "share": "100 / views" } });
+    let divided =
+        json!({ "table": "articles", "content": "body", "metadata": { "share": "100 / views" } });
     app.follow("articles", divided).await?;
     let source = app.synced("articles").await?;
     assert_eq!(source["failures"][0]["key"], "[4]", "{source}");
-    assert_eq!((&source["failed"], &source["documents"]), (&json!(1), &json!(7)), "{source}");
+    assert_eq!(
+        (&source["failed"], &source["documents"]),
+        (&json!(1), &json!(7)),
+        "{source}"
+    );
     Ok(())
 }
 
@@ -68,12 +80,16 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
 
     // The triggers compare a column that is not there any more.
     sql.run("ALTER TABLE articles DROP COLUMN title").await?;
-    sql.run("UPDATE articles SET body = 'written all the same'").await?;
+    sql.run("UPDATE articles SET body = 'written all the same'")
+        .await?;
     app.invoke("sync", json!({})).await?;
     let source = app.source("articles").await?;
     assert_eq!(source["state"], "failed", "{source}");
     let failure = source["failure"].as_str().unwrap_or_default();
-    assert!(failure.contains("column \"title\" does not exist"), "{source}");
+    assert!(
+        failure.contains("column \"title\" does not exist"),
+        "{source}"
+    );
     assert_eq!(source["skipped"]["sqlstate"], "42703", "{source}");
     sql.run("UPDATE notes SET note = 'another note'").await?;
     app.synced("notes").await?;
@@ -89,8 +105,10 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
     documents_equal(&sql, "articles", &untitled).await?;
 
     // The table is made anew, without the triggers.
-    sql.run("ALTER TABLE notes RENAME TO old_notes; CREATE TABLE notes (id int PRIMARY KEY, note text)")
-        .await?;
+    sql.run(
+        "ALTER TABLE notes RENAME TO old_notes; CREATE TABLE notes (id int PRIMARY KEY, note text)",
+    )
+    .await?;
     app.invoke("sync", json!({})).await?;
     let source = app.source("notes").await?;
     let failure = source["failure"].as_str().unwrap_or_default();

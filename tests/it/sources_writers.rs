@@ -19,8 +19,7 @@ const TABLE: &str = "
     CREATE TABLE posts (id int PRIMARY KEY, body text NOT NULL, kind text NOT NULL DEFAULT 'post', views int NOT NULL DEFAULT 0);
     INSERT INTO posts SELECT i, 'post ' || i FROM generate_series(1, 60) AS i;
 ";
-const DOCUMENTS: &str =
-    "SELECT 'posts/' || id, '', body, jsonb_build_object('kind', kind) FROM posts WHERE kind <> 'draft'";
+const DOCUMENTS: &str = "SELECT 'posts/' || id, '', body, jsonb_build_object('kind', kind) FROM posts WHERE kind <> 'draft'";
 
 /// Keys that are in use.
 const KEYS: u64 = 90;
@@ -128,8 +127,7 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     app.invoke("migrate", json!({})).await?;
     let sql = app.sql().await?;
     sql.run(TABLE).await?;
-    let definition =
-        json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" });
+    let definition = json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" });
     app.follow("posts", definition).await?;
 
     let seed = u64::from(std::process::id());
@@ -141,7 +139,13 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     let killer = tokio::spawn(kill_at_random(Arc::clone(&app), Arc::clone(&stop), seed));
     let url = app.database_url().to_owned();
     let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| tokio::spawn(write(url.clone(), seed + 1 + writer, transactions / WRITERS)))
+        .map(|writer| {
+            tokio::spawn(write(
+                url.clone(),
+                seed + 1 + writer,
+                transactions / WRITERS,
+            ))
+        })
         .collect();
     for writer in writers {
         writer.await??;
@@ -156,6 +160,9 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
 
     let source = app.synced("posts").await?;
     assert_eq!(source["failed"], 0, "{source}");
-    assert!(source["skipped"].is_null(), "every change was noted: {source}");
+    assert!(
+        source["skipped"].is_null(),
+        "every change was noted: {source}"
+    );
     documents_equal(&sql, "posts", DOCUMENTS).await
 }

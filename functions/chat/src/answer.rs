@@ -57,13 +57,13 @@ pub(crate) enum Part {
 /// An answer in one piece.
 #[derive(Debug, Serialize)]
 pub(crate) struct Whole {
-    answer: String,
+    pub(crate) answer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<String>,
-    query: String,
-    sources: Box<RawValue>,
+    pub(crate) query: String,
+    pub(crate) sources: Box<RawValue>,
     #[serde(flatten)]
-    done: Done,
+    pub(crate) done: Done,
 }
 
 /// How long a reader waits for the sources without an event that says what for: what people take for an

@@ -45,6 +45,16 @@ Resources:
   SearchIntegration:
     Type: AWS::ApiGatewayV2::Integration
     Properties: { IntegrationUri: !GetAtt SearchFunction.Arn }
+  ChatApi:
+    Type: AWS::Serverless::Api
+    Condition: InVpc
+    Properties:
+      DefinitionBody:
+        paths:
+          /chat: &chat
+            post:
+              x-amazon-apigateway-integration: { uri: !Sub ["arn:${Function}", { Function: !GetAtt ChatFunction.Arn }] }
+          /v1/models/{id+}: *chat
   Queue:
     Type: AWS::SQS::Queue
     Properties:
@@ -118,6 +128,7 @@ fn reads_functions_and_routes_past_the_tags_of_cloudformation() {
     routes.sort_unstable();
     let expected = [
         ("$default", "/chat", "chat"),
+        ("$default", "/v1/models/{id+}", "chat"),
         ("GET /search", "/search", "search"),
         ("POST /search", "/search", "search"),
     ];

@@ -1,5 +1,6 @@
 //! Documents: what a caller sends, what is stored, what is read back.
 
+mod address;
 mod analysis_again;
 mod batch;
 mod compare;
@@ -9,6 +10,7 @@ mod fields;
 mod hash;
 mod id;
 mod input;
+mod keys;
 mod load;
 mod metadata;
 mod prepared;
@@ -18,6 +20,7 @@ mod text;
 mod upsert;
 
 pub use self::{
+    address::address,
     analysis_again::analyse_again,
     batch::Batch,
     compare::Compared,
@@ -26,6 +29,7 @@ pub use self::{
     fields::{Limit, nul},
     id::DocumentId,
     input::DocumentInput,
+    keys::{MetadataKey, metadata_keys},
     load::load,
     metadata::Metadata,
     prepared::{Passage, Prepared},

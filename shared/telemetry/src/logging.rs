@@ -27,6 +27,7 @@ const SHARED: [&str; 17] = [
     "http_client",
     "json",
     "language_model",
+    "mcp_server",
     "migrations",
     "records",
     "retrieval",

@@ -162,7 +162,7 @@ impl Record {
     }
 
     /// Waits for work that belongs to the invocation.
-    pub(super) async fn around<F: Future>(&self, work: F) -> F::Output {
+    pub async fn around<F: Future>(&self, work: F) -> F::Output {
         use tracing::Instrument as _;
         RECORD
             .scope(self.clone(), work)
