@@ -8,7 +8,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use gateway::Logs;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use self::{
 };
 use crate::{
     api,
+    filter::filter,
     remote::{Key, address},
     setup::Target,
     stop::Stop,
@@ -45,9 +46,10 @@ pub(crate) struct Chat {
     /// The greatest cosine distance of a source, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
-    /// Metadata that every source must contain, as a JSON object.
-    #[arg(long)]
-    filter: Option<String>,
+    /// What every source must match: a filter in JSON, or a condition such as lang=fr or year>=2022. Given several
+    /// times, all have to hold.
+    #[arg(long, value_name = "CONDITION")]
+    filter: Vec<String>,
     /// How sources are found: semantic, keyword or hybrid.
     #[arg(long)]
     mode: Option<String>,
@@ -113,9 +115,8 @@ impl Chat {
 
     fn options(&self) -> anyhow::Result<Value> {
         let mut options = json!({});
-        if let Some(filter) = &self.filter {
-            options["filter"] =
-                serde_json::from_str(filter).context("--filter must be a JSON object")?;
+        if let Some(filter) = filter(&self.filter)? {
+            options["filter"] = serde_json::from_str(filter.get())?;
         }
         for (name, value) in [
             ("limit", self.limit.map(Value::from)),

@@ -6,6 +6,7 @@ mod chat;
 mod check;
 mod doctor;
 mod eval;
+mod filter;
 mod follow;
 mod import;
 mod layer;

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write as _};
 
-use anyhow::Context as _;
 use clap::Args;
 use reqwest::Method;
 use retrieval::{SearchRequest, SearchState};
 use serde_json::{Value, json};
 
 use crate::{
+    filter::filter,
     remote::{Answer, Key, address},
     setup::Target,
     terminal::{self, Out, Style},
@@ -22,15 +22,19 @@ pub(crate) struct Search {
     /// Hits wanted, 1 to 100.
     #[arg(long, short = 'n', default_value_t = 5)]
     limit: i64,
+    /// Hits that come before the first one, 0 to 1,000.
+    #[arg(long, default_value_t = 0)]
+    offset: i64,
     /// The greatest cosine distance of a hit, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
     /// The least relevance of a hit, 0 to 1: the estimated probability that it answers the question.
     #[arg(long, default_value_t = 0.0)]
     min_relevance: f64,
-    /// Metadata that every hit must contain, as a JSON object.
-    #[arg(long)]
-    filter: Option<String>,
+    /// What every hit's document must match: a filter in JSON, or a condition such as lang=fr or year>=2022. Given
+    /// several times, all have to hold.
+    #[arg(long, value_name = "CONDITION")]
+    filter: Vec<String>,
     /// How hits are found: semantic, keyword or hybrid.
     #[arg(long, default_value = "hybrid")]
     mode: String,
@@ -66,19 +70,20 @@ impl Search {
         if let Some(api) = &self.api {
             return self.ask(&address(api)).await;
         }
-        let filter = self.filter.as_deref().map(serde_json::from_str).transpose();
         let request = SearchRequest {
             query: self.question,
             limit: Some(self.limit),
             max_distance: self.max_distance,
             min_relevance: Some(self.min_relevance),
-            filter: filter.context("--filter must be a JSON object")?,
+            filter: filter(&self.filter)?,
             mode: Some(self.mode),
             semantic_weight: self.semantic_weight,
             passages: Some(self.passages),
             expand: Some(self.expand),
             explain: Some(self.explain),
             rerank: Some(self.rerank),
+            offset: Some(self.offset),
+            ..SearchRequest::default()
         };
         let search = request.parse()?;
         let setup = self.target.prepare("").await?;
@@ -94,7 +99,7 @@ impl Search {
         if self.json {
             terminal::out().json(&response)?;
         } else {
-            print(&serde_json::to_value(&response)?)?;
+            print(self.offset, &serde_json::to_value(&response)?)?;
         }
         state.database.close().await;
         setup.stop().await
@@ -102,20 +107,19 @@ impl Search {
 
     /// Asks an API.
     async fn ask(&self, url: &str) -> anyhow::Result<()> {
-        let filter = self.filter.as_deref().map(serde_json::from_str::<Value>);
-        let filter = filter.transpose();
         let request = json!({
             "query": self.question,
             "limit": self.limit,
             "max_distance": self.max_distance,
             "min_relevance": self.min_relevance,
-            "filter": filter.context("--filter must be a JSON object")?,
+            "filter": filter(&self.filter)?,
             "mode": self.mode,
             "semantic_weight": self.semantic_weight,
             "passages": self.passages,
             "expand": self.expand,
             "explain": self.explain,
             "rerank": self.rerank,
+            "offset": self.offset,
         });
         let api = self.key.api()?;
         let posted = api.request(Method::POST, &format!("{url}/search"));
@@ -124,15 +128,16 @@ impl Search {
         if self.json {
             Ok(terminal::out().json(&response)?)
         } else {
-            Ok(print(&response)?)
+            Ok(print(self.offset, &response)?)
         }
     }
 }
 
-fn print(response: &Value) -> io::Result<()> {
+/// Prints hits, of which `offset` come before the first one.
+fn print(offset: i64, response: &Value) -> io::Result<()> {
     let mut out = terminal::out();
     let hits = response["hits"].as_array().into_iter().flatten();
-    for (rank, hit) in (1..).zip(hits) {
+    for (rank, hit) in (offset + 1..).zip(hits) {
         print_hit(&mut out, rank, hit)?;
     }
     let took = |part: &str| response["took_ms"][part].as_f64();
@@ -147,7 +152,7 @@ fn print(response: &Value) -> io::Result<()> {
 }
 
 /// Prints a hit in three lines: rank, title and measures; the passage's beginning; its metadata.
-fn print_hit(out: &mut Out, rank: usize, hit: &Value) -> io::Result<()> {
+fn print_hit(out: &mut Out, rank: i64, hit: &Value) -> io::Result<()> {
     let text = |field: &str| hit[field].as_str().unwrap_or_default();
     let number = |field: &str| hit[field].as_f64().unwrap_or_default();
     let id = text("document_id");

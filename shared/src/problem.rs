@@ -93,6 +93,12 @@ impl From<&Error> for Problem {
             Error::NoDocument(_) | Error::NoImport(_) | Error::NoSource(_) => {
                 Self::new(404, "not-found", "Not found", &error.to_string())
             }
+            Error::Unexpected(_) => Self::new(
+                412,
+                "precondition-failed",
+                "The document has changed",
+                &error.to_string(),
+            ),
             Error::Queue(_) => Self::new(
                 503,
                 "queue-unavailable",

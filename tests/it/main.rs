@@ -2,6 +2,7 @@
 
 mod authorizer;
 mod bench;
+mod changes;
 mod chat;
 mod chat_clients;
 mod chat_command;
@@ -21,6 +22,7 @@ mod documents;
 mod documents_in;
 mod embedder;
 mod faults;
+mod filters;
 mod gateway;
 mod health;
 mod iam;
@@ -39,6 +41,7 @@ mod mcp;
 mod migrate;
 mod modes;
 mod openai;
+mod pages;
 mod plan;
 mod quality;
 mod recipe;

@@ -2,11 +2,12 @@
 
 mod completion;
 
-use document_store::Metadata;
+use document_store::Count;
 use json::{self, FieldError, Object};
 use language_model::Message;
 use retrieval::{Query, Search, SearchRequest};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use shared::Error;
 
 use crate::{
@@ -32,7 +33,7 @@ pub(crate) struct ChatRequest {
     max_distance: Option<f64>,
     /// As in a search, but the setting's if absent.
     min_relevance: Option<f64>,
-    filter: Option<Metadata>,
+    filter: Option<Box<RawValue>>,
     mode: Option<String>,
     semantic_weight: Option<f64>,
     /// As in a search, but [`Chat::PASSAGES`] if absent.
@@ -175,6 +176,8 @@ impl ChatRequest {
             expand: self.expand,
             explain: None,
             rerank: self.rerank,
+            count: Some(Count::None.name().to_owned()),
+            ..SearchRequest::default()
         }
     }
 

@@ -12,7 +12,7 @@ pub use self::{
     config::SearchConfig,
     embedding::embed,
     models::{LazyEmbedder, LazyReranker},
-    search::{Hit, Mode, Query, Search, SearchRequest, SearchResponse, Took},
+    search::{Fields, Hit, Mode, Query, Search, SearchRequest, SearchResponse, Summary, Took},
     state::{IngestState, SearchState},
     texts::Embedded,
 };

@@ -16,13 +16,14 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 17] = [
+const SHARED: [&str; 19] = [
     "analysis",
     "aws",
     "bulk_imports",
     "database",
     "document_store",
     "embedder",
+    "filter",
     "followed_tables",
     "http_client",
     "json",

@@ -1,15 +1,11 @@
 //! A chat as clients of `OpenAI`'s API ask for it: <https://platform.openai.com/docs/api-reference/chat/create>.
 
-use document_store::Metadata;
+use serde_json::{value::RawValue, Value};
 use json::{FieldError, Object};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::ChatRequest;
-use crate::{
-    config::{CallerParameter, ChatConfig},
-    conversation::Turn,
-};
+use crate::{config::{CallerParameter, ChatConfig}, conversation::Turn};
 
 /// A request to `POST /v1/chat/completions`. Clients send many fields more, of which none changes what an answer from
 /// sources is: they are ignored.
@@ -38,7 +34,7 @@ pub(crate) struct CompletionRequest {
     limit: Option<i64>,
     max_distance: Option<f64>,
     min_relevance: Option<f64>,
-    filter: Option<Metadata>,
+    filter: Option<Box<RawValue>>,
     mode: Option<String>,
     semantic_weight: Option<f64>,
     #[serde(default, deserialize_with = "json::whole")]
