@@ -72,10 +72,15 @@ impl Follow {
             writeln!(out, "{}", summary(&source))?;
         }
         for warning in source["warnings"].as_array().into_iter().flatten() {
-            note(&format!("warning: {}", warning.as_str().unwrap_or_default()));
+            note(&format!(
+                "warning: {}",
+                warning.as_str().unwrap_or_default()
+            ));
         }
         if !self.wait && !self.json {
-            note("the function sync, or `rappel up` on this database, makes its documents; --wait waits for them");
+            note(
+                "the function sync, or `rappel up` on this database, makes its documents; --wait waits for them",
+            );
         }
         match source["failed"].as_i64() {
             Some(0) | None => Ok(()),
@@ -87,7 +92,10 @@ impl Follow {
         let mut metadata = BTreeMap::new();
         for given in &self.metadata {
             if let Some((name, expression)) = given.split_once('=') {
-                ensure!(!name.is_empty(), "--metadata is {given:?}, which has no name before the =");
+                ensure!(
+                    !name.is_empty(),
+                    "--metadata is {given:?}, which has no name before the ="
+                );
                 metadata.insert(name.to_owned(), expression.to_owned());
                 continue;
             }
@@ -117,7 +125,9 @@ async fn watch(access: &Access, name: &str) -> anyhow::Result<Value> {
         match source["state"].as_str() {
             Some("failed") => bail!(
                 "the table cannot be followed: {}",
-                source["failure"].as_str().context("a failure has a reason")?
+                source["failure"]
+                    .as_str()
+                    .context("a failure has a reason")?
             ),
             Some("following") if number("/pending") == number("/failed") => {
                 bar.finish_and_clear();

@@ -187,9 +187,7 @@ impl Access {
 
     async fn remove(&self, name: &str, keep: bool) -> anyhow::Result<Vec<String>> {
         match self {
-            Self::Database(_, database) => {
-                Ok(followed_tables::remove(database, name, keep).await?)
-            }
+            Self::Database(_, database) => Ok(followed_tables::remove(database, name, keep).await?),
             Self::Api(client, api) => {
                 let url = format!("{api}/sources/{name}?keep={keep}");
                 let removed = ask(client.delete(url)).await?;
@@ -236,7 +234,10 @@ async fn ask(request: RequestBuilder) -> anyhow::Result<Value> {
     let body = response.text().await?;
     let json: Value = serde_json::from_str(&body).unwrap_or_default();
     if !status.is_success() {
-        bail!("the API answered {status}: {}", json["detail"].as_str().unwrap_or(&body));
+        bail!(
+            "the API answered {status}: {}",
+            json["detail"].as_str().unwrap_or(&body)
+        );
     }
     Ok(json)
 }

@@ -174,11 +174,7 @@ async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-fn print_routes(
-    gateway: &Gateway,
-    took: Duration,
-    database: Option<&str>,
-) -> anyhow::Result<()> {
+fn print_routes(gateway: &Gateway, took: Duration, database: Option<&str>) -> anyhow::Result<()> {
     let url = gateway.url();
     let mut out = terminal::out();
     writeln!(

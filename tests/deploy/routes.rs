@@ -41,7 +41,10 @@ async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome
         let (method, path) = route.split_once(' ').context("a method and a path")?;
         let method = if method == "ANY" { "POST" } else { method };
         let method: Method = method.parse().context("a method")?;
-        let path = path.replace("{id}", "nobody").replace("{id+}", "no/body").replace("{name}", "nobody");
+        let path = path
+            .replace("{id}", "nobody")
+            .replace("{id+}", "no/body")
+            .replace("{name}", "nobody");
         let answer = app
             .send(method, &path, "application/json", b"{}".to_vec())
             .await?;

@@ -46,7 +46,7 @@ async fn pending(sql: &Sql) -> anyhow::Result<i64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_changes_a_table_changes_its_documents() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     let source = app.follow("articles", definition()).await?;
     assert_eq!(source["state"], "walking", "{source}");
@@ -97,7 +97,7 @@ async fn whatever_changes_a_table_changes_its_documents() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outbox_has_each_key_once_and_none_for_what_no_document_shows() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
@@ -124,17 +124,24 @@ async fn the_outbox_has_each_key_once_and_none_for_what_no_document_shows() -> O
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_metadata_alone_embeds_nothing_and_a_hit_is_of_the_row() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
     let chunks = "SELECT count(*) FROM rappel.chunks AS c WHERE c.xmin::text = $1";
     let before = sql
-        .texts("SELECT xmin::text FROM rappel.chunks WHERE document_id = 'articles/4'", &[])
+        .texts(
+            "SELECT xmin::text FROM rappel.chunks WHERE document_id = 'articles/4'",
+            &[],
+        )
         .await?;
-    sql.run("UPDATE articles SET author = 'grace' WHERE id = 4").await?;
+    sql.run("UPDATE articles SET author = 'grace' WHERE id = 4")
+        .await?;
     app.synced("articles").await?;
-    assert!(sql.number(chunks, &[&before[0]]).await? > 0, "the same chunks");
+    assert!(
+        sql.number(chunks, &[&before[0]]).await? > 0,
+        "the same chunks"
+    );
     let hits = app
         .hits(json!({ "query": "body of article 4", "filter": { "author": "grace" } }))
         .await?;
@@ -145,7 +152,7 @@ async fn a_change_of_metadata_alone_embeds_nothing_and_a_hit_is_of_the_row() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_may_be_composite_and_several_sources_may_follow_one_table() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(
         "CREATE TABLE pages (site uuid, path varchar(80), \"Text\" text NOT NULL, lang text, PRIMARY KEY (site, path));
          INSERT INTO pages VALUES
@@ -187,12 +194,17 @@ async fn keys_may_be_composite_and_several_sources_may_follow_one_table() -> Out
     // One goes with its documents, the other stays.
     app.delete("/sources/pages").await?.success(200)?;
     app.invoke("sync", json!({})).await?;
-    app.get("/sources/pages", &[]).await?.problem(404, "not-found")?;
+    app.get("/sources/pages", &[])
+        .await?
+        .problem(404, "not-found")?;
     documents_equal(&sql, "pages", "SELECT '', '', '', '{}'::jsonb WHERE false").await?;
-    sql.run("UPDATE pages SET \"Text\" = 'still followed'").await?;
+    sql.run("UPDATE pages SET \"Text\" = 'still followed'")
+        .await?;
     app.synced("french").await?;
     documents_equal(&sql, "french", &expected("french", "lang = 'fr'")).await?;
-    app.delete("/sources/french?keep=true").await?.success(200)?;
+    app.delete("/sources/french?keep=true")
+        .await?
+        .success(200)?;
     documents_equal(&sql, "french", &expected("french", "lang = 'fr'")).await?;
     let left = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'pages'::regclass
         UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'source\\_%' AND pronamespace = 'rappel'::regnamespace";
@@ -203,7 +215,7 @@ async fn keys_may_be_composite_and_several_sources_may_follow_one_table() -> Out
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_are_followed_whichever_way_they_change() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(
         "CREATE TABLE events (id bigint, at timestamptz, body text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
          CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
@@ -239,7 +251,7 @@ async fn partitions_are_followed_whichever_way_they_change() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_first_fill_goes_on_where_it_was() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(
         "CREATE TABLE words (word text PRIMARY KEY, body text);
          INSERT INTO words SELECT 'w' || i, NULL FROM generate_series(1, 2500) AS i;
@@ -249,14 +261,17 @@ async fn a_long_first_fill_goes_on_where_it_was() -> Outcome {
     app.follow("words", json!({ "table": "words", "content": "body" }))
         .await?;
     app.synced("words").await?;
-    let expected = "SELECT 'words/' || word, '', body, '{}'::jsonb FROM words WHERE body IS NOT NULL";
+    let expected =
+        "SELECT 'words/' || word, '', body, '{}'::jsonb FROM words WHERE body IS NOT NULL";
     documents_equal(&sql, "words", expected).await?;
 
     // A resync mends what others did to the documents, and embeds nothing else.
     app.delete("/documents/words/w100").await?.success(204)?;
     let source = app.source("words").await?;
     assert_eq!(source["documents"], 24, "{source}");
-    app.post("/sources/words/resync", json!({})).await?.success(202)?;
+    app.post("/sources/words/resync", json!({}))
+        .await?
+        .success(202)?;
     app.synced("words").await?;
     documents_equal(&sql, "words", expected).await
 }

@@ -12,17 +12,24 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_no_document_is_listed_with_its_reason_and_tried_again() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
     sql.run("UPDATE articles SET title = repeat('MARKER ', 200) WHERE id = 3")
         .await?;
     let source = app.synced("articles").await?;
-    assert_eq!((&source["pending"], &source["failed"]), (&json!(1), &json!(1)), "{source}");
+    assert_eq!(
+        (&source["pending"], &source["failed"]),
+        (&json!(1), &json!(1)),
+        "{source}"
+    );
     let failure = &source["failures"][0];
     assert_eq!(failure["key"], "[3]", "{source}");
-    assert_eq!(failure["reason"], "title: has 1400 characters; the limit is 1000");
+    assert_eq!(
+        failure["reason"],
+        "title: has 1400 characters; the limit is 1000"
+    );
     assert_eq!(source["lag_seconds"], 0.0, "it waits for its row: {source}");
     assert!(!source.to_string().contains("MARKER"), "{source}");
     assert!(!app.logged()?.contains("MARKER"), "no text is logged");
@@ -42,21 +49,26 @@ async fn a_row_that_is_no_document_is_listed_with_its_reason_and_tried_again() -
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expression_that_fails_on_a_row_fails_that_row_alone() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run("UPDATE articles SET views = id - 4").await?;
-    let divided = json!({ "table": "articles", "content": "body", "metadata": { "share": "100 / views" } });
+    let divided =
+        json!({ "table": "articles", "content": "body", "metadata": { "share": "100 / views" } });
     app.follow("articles", divided).await?;
     let source = app.synced("articles").await?;
     assert_eq!(source["failures"][0]["key"], "[4]", "{source}");
-    assert_eq!((&source["failed"], &source["documents"]), (&json!(1), &json!(7)), "{source}");
+    assert_eq!(
+        (&source["failed"], &source["documents"]),
+        (&json!(1), &json!(7)),
+        "{source}"
+    );
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run("CREATE TABLE notes (id int PRIMARY KEY, note text); INSERT INTO notes VALUES (1, 'a note')")
         .await?;
@@ -68,12 +80,16 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
 
     // The triggers compare a column that is not there any more.
     sql.run("ALTER TABLE articles DROP COLUMN title").await?;
-    sql.run("UPDATE articles SET body = 'written all the same'").await?;
+    sql.run("UPDATE articles SET body = 'written all the same'")
+        .await?;
     app.invoke("sync", json!({})).await?;
     let source = app.source("articles").await?;
     assert_eq!(source["state"], "failed", "{source}");
     let failure = source["failure"].as_str().unwrap_or_default();
-    assert!(failure.contains("column \"title\" does not exist"), "{source}");
+    assert!(
+        failure.contains("column \"title\" does not exist"),
+        "{source}"
+    );
     assert_eq!(source["skipped"]["sqlstate"], "42703", "{source}");
     sql.run("UPDATE notes SET note = 'another note'").await?;
     app.synced("notes").await?;
@@ -89,8 +105,10 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
     documents_equal(&sql, "articles", &untitled).await?;
 
     // The table is made anew, without the triggers.
-    sql.run("ALTER TABLE notes RENAME TO old_notes; CREATE TABLE notes (id int PRIMARY KEY, note text)")
-        .await?;
+    sql.run(
+        "ALTER TABLE notes RENAME TO old_notes; CREATE TABLE notes (id int PRIMARY KEY, note text)",
+    )
+    .await?;
     app.invoke("sync", json!({})).await?;
     let source = app.source("notes").await?;
     let failure = source["failure"].as_str().unwrap_or_default();
@@ -111,7 +129,7 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_that_were_disabled_are_noticed_and_made_up_for() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
@@ -132,7 +150,7 @@ async fn triggers_that_were_disabled_are_noticed_and_made_up_for() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_cannot_be_noted_fails_nobody_and_is_made_up_for() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;

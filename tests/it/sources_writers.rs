@@ -19,8 +19,7 @@ const TABLE: &str = "
     CREATE TABLE posts (id int PRIMARY KEY, body text NOT NULL, kind text NOT NULL DEFAULT 'post', views int NOT NULL DEFAULT 0);
     INSERT INTO posts SELECT i, 'post ' || i FROM generate_series(1, 60) AS i;
 ";
-const DOCUMENTS: &str =
-    "SELECT 'posts/' || id, '', body, jsonb_build_object('kind', kind) FROM posts WHERE kind <> 'draft'";
+const DOCUMENTS: &str = "SELECT 'posts/' || id, '', body, jsonb_build_object('kind', kind) FROM posts WHERE kind <> 'draft'";
 
 /// Keys that are in use.
 const KEYS: u64 = 90;
@@ -78,6 +77,7 @@ impl Random {
 /// Plays `count` transactions; none may fail but for a key that another writer took.
 async fn write(url: String, seed: u64, count: u64) -> Result<()> {
     let sql = Sql::connect(&url).await?;
+    sql.run("SET search_path = public").await?;
     let mut random = Random(seed);
     for number in 0..count {
         let transaction = if number % 400 == 399 {
@@ -126,10 +126,9 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     let (app, ()) = App::through(lease).await?;
     let app = Arc::new(app);
     app.invoke("migrate", json!({})).await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(TABLE).await?;
-    let definition =
-        json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" });
+    let definition = json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" });
     app.follow("posts", definition).await?;
 
     let seed = u64::from(std::process::id());
@@ -141,7 +140,13 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     let killer = tokio::spawn(kill_at_random(Arc::clone(&app), Arc::clone(&stop), seed));
     let url = app.database_url().to_owned();
     let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| tokio::spawn(write(url.clone(), seed + 1 + writer, transactions / WRITERS)))
+        .map(|writer| {
+            tokio::spawn(write(
+                url.clone(),
+                seed + 1 + writer,
+                transactions / WRITERS,
+            ))
+        })
         .collect();
     for writer in writers {
         writer.await??;
@@ -154,8 +159,15 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     println!("{transactions} transactions, {kills} workers killed");
     assert!(kills > 2, "{kills} workers were killed");
 
+    for _ in 0..2 {
+        // A sandbox that was killed while it was idle.
+        let _ = app.invoke("sync", json!({})).await;
+    }
     let source = app.synced("posts").await?;
     assert_eq!(source["failed"], 0, "{source}");
-    assert!(source["skipped"].is_null(), "every change was noted: {source}");
+    assert!(
+        source["skipped"].is_null(),
+        "every change was noted: {source}"
+    );
     documents_equal(&sql, "posts", DOCUMENTS).await
 }

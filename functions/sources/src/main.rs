@@ -3,7 +3,10 @@
 
 use database::Database;
 use followed_tables::{SourceDefinition, SourceError};
-use lambda_http::{RequestExt as _, http::{Method, StatusCode}};
+use lambda_http::{
+    RequestExt as _,
+    http::{Method, StatusCode},
+};
 use serde::Serialize;
 use settings::optional;
 use shared::{
@@ -74,7 +77,9 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             let followed = followed_tables::follow(database, &name, &definition)
                 .await
                 .map_err(told)?;
-            let source = followed_tables::source(database, &name).await.map_err(told)?;
+            let source = followed_tables::source(database, &name)
+                .await
+                .map_err(told)?;
             if followed.created {
                 http::created(&source)
             } else {
@@ -82,8 +87,12 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             }
         }
         Method::POST => {
-            followed_tables::resync(database, &name).await.map_err(told)?;
-            let source = followed_tables::source(database, &name).await.map_err(told)?;
+            followed_tables::resync(database, &name)
+                .await
+                .map_err(told)?;
+            let source = followed_tables::source(database, &name)
+                .await
+                .map_err(told)?;
             http::respond(StatusCode::ACCEPTED, &source)
         }
         Method::DELETE => {
@@ -95,7 +104,11 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
                 .map_err(told)?;
             http::ok(&Removed { left_to_owner })
         }
-        _ => http::ok(&followed_tables::source(database, &name).await.map_err(told)?),
+        _ => http::ok(
+            &followed_tables::source(database, &name)
+                .await
+                .map_err(told)?,
+        ),
     }
 }
 

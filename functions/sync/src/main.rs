@@ -32,8 +32,7 @@ struct Answer {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::start("sync")?;
-    let (state, config) = start()
-        .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let (state, config) = start().inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     let last = state.clone();
     // What is being worked on is given to another worker when its lease is over.
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
@@ -101,10 +100,18 @@ fn tell(sources: &[Source]) {
         sources.iter().filter(stopped).count() as f64,
     );
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    told.retain(|name, _| sources.iter().any(|source| source.name == *name && stopped(&source)));
+    told.retain(|name, _| {
+        sources
+            .iter()
+            .any(|source| source.name == *name && stopped(&source))
+    });
     for source in sources.iter().filter(stopped) {
         let cause = source.failure.as_deref().unwrap_or_default();
-        if told.insert(source.name.clone(), cause.to_owned()).as_deref() != Some(cause) {
+        if told
+            .insert(source.name.clone(), cause.to_owned())
+            .as_deref()
+            != Some(cause)
+        {
             tracing::warn!(source = source.name, cause, "a table cannot be followed");
         }
     }

@@ -166,7 +166,9 @@ fn text<'a>(resource: &'a Value, path: &str) -> Option<&'a str> {
 
 /// Whether a function has an event of a schedule, whatever its state.
 fn is_scheduled(resource: &Value) -> bool {
-    let events = resource.pointer("/Properties/Events").and_then(Value::as_object);
+    let events = resource
+        .pointer("/Properties/Events")
+        .and_then(Value::as_object);
     let mut events = events.into_iter().flat_map(Map::values);
     events.any(|event| event["Type"] == "Schedule" || event["Type"] == "ScheduleV2")
 }

@@ -133,9 +133,8 @@ mod tests {
     #[test]
     fn metadata_is_a_list_of_columns_or_an_object_of_expressions() {
         let list = read(r#"{"table":"t","content":"c","metadata":["author","year"]}"#);
-        let object = read(
-            r#"{"table":"t","content":"c","metadata":{"author":"author","year":"year"}}"#,
-        );
+        let object =
+            read(r#"{"table":"t","content":"c","metadata":{"author":"author","year":"year"}}"#);
         assert_eq!(list, object);
         for wrong in ["7", "\"a\"", "[1]", "{\"a\":1}"] {
             let json = format!(r#"{{"table":"t","content":"c","metadata":{wrong}}}"#);

@@ -125,7 +125,9 @@ mod tests {
         };
         let number = r#"{"n": 12345678901234567890.125}"#;
         assert!(row("a", number).document("s/1").is_ok());
-        let reason = row(&"t".repeat(1_001), "{}").document("s/1").expect_err("too long");
+        let reason = row(&"t".repeat(1_001), "{}")
+            .document("s/1")
+            .expect_err("too long");
         assert!(reason.contains("title: has 1001 characters"), "{reason}");
         assert!(!reason.contains("secret"), "{reason}");
         assert!(row("a", "{}").document("s/e\u{301}").is_err());

@@ -42,8 +42,9 @@ BEGIN
     relation := it.oid;
     wrong := CASE
         WHEN relation IS NULL THEN format('there is no table %I.%I in this database', parts[1], parts[2])
-        WHEN parts[1] = 'rappel' OR parts[1] ~ '^(rappel_|pg_)' OR parts[1] = 'information_schema'
-            THEN 'is a table of the system, which cannot be followed'
+        WHEN parts[1] = 'rappel' THEN format(
+            'is in Rappel''s own schema, where nothing is followed: ALTER TABLE rappel.%I SET SCHEMA public moves it', parts[2])
+        WHEN parts[1] ~ '^(rappel_|pg_)' OR parts[1] = 'information_schema' THEN 'is a table of the system, which cannot be followed'
         WHEN it.relkind NOT IN ('r', 'p') THEN 'is not a table: views and foreign tables have no triggers that tell of each change'
         WHEN it.relpersistence <> 'p' THEN 'is temporary or unlogged: its rows may vanish unseen'
         WHEN it.relkind = 'r' AND it.has_children THEN 'has tables that inherit from it; partitions can be followed, these cannot'

@@ -182,8 +182,16 @@ impl Metrics {
             rows: part(Part::Database).map(|_| entry.rows),
             errors: entry.is_failure().into(),
             cold_starts: entry.cold_start.into(),
-            gauges: entry.gauges.iter().map(|&(name, _, value)| (name, value)).collect(),
-            units: entry.gauges.iter().map(|&(name, unit, _)| Metric { name, unit }).collect(),
+            gauges: entry
+                .gauges
+                .iter()
+                .map(|&(name, _, value)| (name, value))
+                .collect(),
+            units: entry
+                .gauges
+                .iter()
+                .map(|&(name, unit, _)| Metric { name, unit })
+                .collect(),
         }
     }
 

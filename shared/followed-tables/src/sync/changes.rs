@@ -61,7 +61,9 @@ impl<'a> Changes<'a> {
 
     /// Looks what no key tells of, and answers how many sources there are.
     pub(super) async fn watch(&self) -> Result<i64, DatabaseError> {
-        Ok(number!(self, "watch_sources", "()").await?.unwrap_or_default())
+        Ok(number!(self, "watch_sources", "()")
+            .await?
+            .unwrap_or_default())
     }
 
     /// Leases up to `most` keys.
@@ -117,7 +119,13 @@ impl<'a> Changes<'a> {
                 return done;
             }
             let lease = self.lease.as_secs_f64();
-            let renewed = number!(self, "renew_changes", "($1, $2)", self.worker.to_owned(), lease);
+            let renewed = number!(
+                self,
+                "renew_changes",
+                "($1, $2)",
+                self.worker.to_owned(),
+                lease
+            );
             if let Err(error) = renewed.await {
                 // The lease that may be lost is looked at before anything is stored.
                 tracing::warn!(cause = %telemetry::chain(&error), "leases could not be renewed");

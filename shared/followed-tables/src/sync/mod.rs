@@ -112,7 +112,9 @@ impl Run<'_> {
         let mut rest = leased;
         while let Some(first) = rest.first() {
             let source = first.source_id;
-            let (batch, others) = rest.into_iter().partition(|change| change.source_id == source);
+            let (batch, others) = rest
+                .into_iter()
+                .partition(|change| change.source_id == source);
             rest = others;
             self.together(batch).await?;
         }
