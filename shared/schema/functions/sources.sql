@@ -228,9 +228,10 @@ BEGIN
     noted := 'ON CONFLICT (source_id, key) DO UPDATE
                   SET version = excluded.version, changed_at = least(c.changed_at, excluded.changed_at)
                   WHERE c.version <> excluded.version';
+    -- A full join is never a nested loop: the plan that the first row got serves a million.
     EXECUTE format($sql$
         CREATE OR REPLACE FUNCTION rappel.%1$I() RETURNS trigger
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $body$
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
         BEGIN
             IF TG_OP = 'TRUNCATE' THEN
                 INSERT INTO rappel.source_events (source_id, why) VALUES (%2$s, 'truncate');
