@@ -23,7 +23,7 @@ pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {
     Profile::Release
 };
 
-/// The pause of the worker of followed tables, which EventBridge invokes each minute.
+/// The pause of the worker of followed tables, which `EventBridge` invokes each minute.
 const SCHEDULED: Duration = Duration::from_secs(1);
 
 /// Builds the functions and serves them on `port` of this machine, or on any free one if it is 0; with

@@ -70,7 +70,7 @@ pub(crate) struct Way {
 
 /// A way that was opened.
 pub(crate) enum Access {
-    Database(Box<Setup>, Database),
+    Database(Box<(Setup, Database)>),
     Api(Client, String),
 }
 
@@ -119,13 +119,14 @@ impl Way {
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let database = Database::new(&setup.database)?;
-        Ok(Access::Database(Box::new(setup), database))
+        Ok(Access::Database(Box::new((setup, database))))
     }
 }
 
 impl Access {
     pub(crate) async fn close(self) -> anyhow::Result<()> {
-        if let Self::Database(setup, database) = self {
+        if let Self::Database(opened) = self {
+            let (setup, database) = *opened;
             database.close().await;
             setup.stop().await?;
         }
@@ -138,8 +139,8 @@ impl Access {
         definition: &SourceDefinition,
     ) -> anyhow::Result<Value> {
         match self {
-            Self::Database(_, database) => {
-                followed_tables::follow(database, name, definition).await?;
+            Self::Database(opened) => {
+                followed_tables::follow(&opened.1, name, definition).await?;
                 self.source(name).await
             }
             Self::Api(client, api) => {
@@ -150,8 +151,8 @@ impl Access {
 
     pub(crate) async fn source(&self, name: &str) -> anyhow::Result<Value> {
         match self {
-            Self::Database(_, database) => Ok(serde_json::to_value(
-                followed_tables::source(database, name).await?,
+            Self::Database(opened) => Ok(serde_json::to_value(
+                followed_tables::source(&opened.1, name).await?,
             )?),
             Self::Api(client, api) => ask(client.get(format!("{api}/sources/{name}"))).await,
         }
@@ -159,8 +160,8 @@ impl Access {
 
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
         match self {
-            Self::Database(_, database) => {
-                let sources = followed_tables::sources(database).await?;
+            Self::Database(opened) => {
+                let sources = followed_tables::sources(&opened.1).await?;
                 Ok(sources
                     .iter()
                     .map(serde_json::to_value)
@@ -175,8 +176,8 @@ impl Access {
 
     async fn resync(&self, name: &str) -> anyhow::Result<Value> {
         match self {
-            Self::Database(_, database) => {
-                followed_tables::resync(database, name).await?;
+            Self::Database(opened) => {
+                followed_tables::resync(&opened.1, name).await?;
                 self.source(name).await
             }
             Self::Api(client, api) => {
@@ -187,7 +188,7 @@ impl Access {
 
     async fn remove(&self, name: &str, keep: bool) -> anyhow::Result<Vec<String>> {
         match self {
-            Self::Database(_, database) => Ok(followed_tables::remove(database, name, keep).await?),
+            Self::Database(opened) => Ok(followed_tables::remove(&opened.1, name, keep).await?),
             Self::Api(client, api) => {
                 let url = format!("{api}/sources/{name}?keep={keep}");
                 let removed = ask(client.delete(url)).await?;

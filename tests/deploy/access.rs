@@ -14,7 +14,7 @@ const TOKENS: [(&str, &str); 3] = [
     ("JwtAudience", "rappel"),
 ];
 
-/// Who may invoke a function by default: API Gateway for the routes, and EventBridge for the schedule of Sync.
+/// Who may invoke a function by default: API Gateway for the routes, and `EventBridge` for the schedule of Sync.
 const SERVICES: [&str; 2] = [r#""apigateway.amazonaws.com""#, r#""events.amazonaws.com""#];
 
 /// The properties of the routes, by their keys.

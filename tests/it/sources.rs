@@ -46,7 +46,7 @@ async fn pending(sql: &Sql) -> anyhow::Result<i64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_changes_a_table_changes_its_documents() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     let source = app.follow("articles", definition()).await?;
     assert_eq!(source["state"], "walking", "{source}");
@@ -97,7 +97,7 @@ async fn whatever_changes_a_table_changes_its_documents() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outbox_has_each_key_once_and_none_for_what_no_document_shows() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
@@ -124,7 +124,7 @@ async fn the_outbox_has_each_key_once_and_none_for_what_no_document_shows() -> O
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_metadata_alone_embeds_nothing_and_a_hit_is_of_the_row() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
@@ -152,7 +152,7 @@ async fn a_change_of_metadata_alone_embeds_nothing_and_a_hit_is_of_the_row() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_may_be_composite_and_several_sources_may_follow_one_table() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(
         "CREATE TABLE pages (site uuid, path varchar(80), \"Text\" text NOT NULL, lang text, PRIMARY KEY (site, path));
          INSERT INTO pages VALUES
@@ -215,7 +215,7 @@ async fn keys_may_be_composite_and_several_sources_may_follow_one_table() -> Out
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_are_followed_whichever_way_they_change() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(
         "CREATE TABLE events (id bigint, at timestamptz, body text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
          CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
@@ -251,7 +251,7 @@ async fn partitions_are_followed_whichever_way_they_change() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_first_fill_goes_on_where_it_was() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(
         "CREATE TABLE words (word text PRIMARY KEY, body text);
          INSERT INTO words SELECT 'w' || i, NULL FROM generate_series(1, 2500) AS i;

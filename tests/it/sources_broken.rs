@@ -12,7 +12,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_no_document_is_listed_with_its_reason_and_tried_again() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
@@ -49,7 +49,7 @@ async fn a_row_that_is_no_document_is_listed_with_its_reason_and_tried_again() -
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expression_that_fails_on_a_row_fails_that_row_alone() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run("UPDATE articles SET views = id - 4").await?;
     let divided =
@@ -68,7 +68,7 @@ async fn an_expression_that_fails_on_a_row_fails_that_row_alone() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run("CREATE TABLE notes (id int PRIMARY KEY, note text); INSERT INTO notes VALUES (1, 'a note')")
         .await?;
@@ -129,7 +129,7 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_that_were_disabled_are_noticed_and_made_up_for() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;
@@ -150,7 +150,7 @@ async fn triggers_that_were_disabled_are_noticed_and_made_up_for() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_cannot_be_noted_fails_nobody_and_is_made_up_for() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     app.synced("articles").await?;

@@ -13,7 +13,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run(
         "CREATE TABLE bare (id int, body text);
@@ -45,6 +45,16 @@ async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
         ),
         (
             json!({ "table": "rappel.documents" }),
+            "table",
+            "own schema",
+        ),
+        (
+            json!({ "table": "pg_class" }),
+            "table",
+            "no table public.pg_class",
+        ),
+        (
+            json!({ "table": "pg_catalog.pg_class" }),
             "table",
             "of the system",
         ),
@@ -132,7 +142,7 @@ async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_expression_calls_changes_nothing() -> Outcome {
     let app = App::start().await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     sql.run(
         "CREATE FUNCTION sly(text) RETURNS text LANGUAGE plpgsql AS
@@ -179,7 +189,7 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
     };
     let (app, ()) = App::through(logins).await?;
     app.invoke("migrate", json!({})).await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(&format!("CREATE SCHEMA shop AUTHORIZATION {owner}"))
         .await?;
     let owned = Sql::connect(&login(app.database_url(), &owner)?).await?;
@@ -257,7 +267,7 @@ async fn tables_are_followed_through_a_transaction_pooler() -> Outcome {
         return Ok(());
     }
     app.invoke("migrate", json!({})).await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
     app.follow("articles", definition()).await?;
     sql.run("UPDATE articles SET body = 'through a pooler' WHERE id = 1; DELETE FROM articles WHERE id = 2")

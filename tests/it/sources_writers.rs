@@ -77,6 +77,7 @@ impl Random {
 /// Plays `count` transactions; none may fail but for a key that another writer took.
 async fn write(url: String, seed: u64, count: u64) -> Result<()> {
     let sql = Sql::connect(&url).await?;
+    sql.run("SET search_path = public").await?;
     let mut random = Random(seed);
     for number in 0..count {
         let transaction = if number % 400 == 399 {
@@ -125,7 +126,7 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     let (app, ()) = App::through(lease).await?;
     let app = Arc::new(app);
     app.invoke("migrate", json!({})).await?;
-    let sql = app.sql().await?;
+    let sql = app.user_sql().await?;
     sql.run(TABLE).await?;
     let definition = json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" });
     app.follow("posts", definition).await?;
@@ -158,6 +159,10 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     println!("{transactions} transactions, {kills} workers killed");
     assert!(kills > 2, "{kills} workers were killed");
 
+    for _ in 0..2 {
+        // A sandbox that was killed while it was idle.
+        let _ = app.invoke("sync", json!({})).await;
+    }
     let source = app.synced("posts").await?;
     assert_eq!(source["failed"], 0, "{source}");
     assert!(

@@ -16,6 +16,16 @@ impl App {
         answer.success(status)
     }
 
+    /// A connection as a user has it, whose tables are in the schema `public`: the tests' login has the name of Rappel's schema.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn user_sql(&self) -> Result<Sql> {
+        let sql = self.sql().await?;
+        sql.run("SET search_path = public").await?;
+        Ok(sql)
+    }
+
     /// The state of a source.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What EventBridge does: it invokes a function again and again. Here the next invocation waits for the last one.
+//! What `EventBridge` does: it invokes a function again and again. Here the next invocation waits for the last one.
 
 use std::{sync::Arc, time::Duration};
 

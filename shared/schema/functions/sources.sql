@@ -42,8 +42,9 @@ BEGIN
     relation := it.oid;
     wrong := CASE
         WHEN relation IS NULL THEN format('there is no table %I.%I in this database', parts[1], parts[2])
-        WHEN parts[1] = 'rappel' OR parts[1] ~ '^(rappel_|pg_)' OR parts[1] = 'information_schema'
-            THEN 'is a table of the system, which cannot be followed'
+        WHEN parts[1] = 'rappel' THEN format(
+            'is in Rappel''s own schema, where nothing is followed: ALTER TABLE rappel.%I SET SCHEMA public moves it', parts[2])
+        WHEN parts[1] ~ '^(rappel_|pg_)' OR parts[1] = 'information_schema' THEN 'is a table of the system, which cannot be followed'
         WHEN it.relkind NOT IN ('r', 'p') THEN 'is not a table: views and foreign tables have no triggers that tell of each change'
         WHEN it.relpersistence <> 'p' THEN 'is temporary or unlogged: its rows may vanish unseen'
         WHEN it.relkind = 'r' AND it.has_children THEN 'has tables that inherit from it; partitions can be followed, these cannot'
@@ -227,9 +228,10 @@ BEGIN
     noted := 'ON CONFLICT (source_id, key) DO UPDATE
                   SET version = excluded.version, changed_at = least(c.changed_at, excluded.changed_at)
                   WHERE c.version <> excluded.version';
+    -- A full join is never a nested loop: the plan that the first row got serves a million.
     EXECUTE format($sql$
         CREATE OR REPLACE FUNCTION rappel.%1$I() RETURNS trigger
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $body$
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
         BEGIN
             IF TG_OP = 'TRUNCATE' THEN
                 INSERT INTO rappel.source_events (source_id, why) VALUES (%2$s, 'truncate');

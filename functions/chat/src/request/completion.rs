@@ -1,11 +1,14 @@
 //! A chat as clients of `OpenAI`'s API ask for it: <https://platform.openai.com/docs/api-reference/chat/create>.
 
-use serde_json::{value::RawValue, Value};
 use json::{FieldError, Object};
 use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
 
 use super::ChatRequest;
-use crate::{config::{CallerParameter, ChatConfig}, conversation::Turn};
+use crate::{
+    config::{CallerParameter, ChatConfig},
+    conversation::Turn,
+};
 
 /// A request to `POST /v1/chat/completions`. Clients send many fields more, of which none changes what an answer from
 /// sources is: they are ignored.
