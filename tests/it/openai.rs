@@ -63,7 +63,14 @@ fn refusal(answer: &Answer, status: u16, code: &str) -> Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_of_python_and_langchain_chat_and_embed() -> Outcome {
     let cut = Reply::Stream(vec![Step::Text("À 22"), Step::Cut]);
-    let replies = vec![said(), said(), said(), said(), cut, Reply::HangUp];
+    let replies = vec![
+        said(),
+        said(),
+        said(),
+        said(),
+        cut,
+        Reply::Status(401, None, json!({})),
+    ];
     let (app, model) = town(replies, &[]).await?;
     let clients = Clients::installed().await?;
     let script = include_str!("clients/completions.py");
@@ -96,7 +103,7 @@ async fn the_sdk_of_python_and_langchain_chat_and_embed() -> Outcome {
             "model": ["NotFoundError", "model_not_found", "model"],
             "messages": ["BadRequestError", "invalid_request", "messages"],
             "stream": ["APIError", "language_model_cut", null],
-            "whole": ["InternalServerError", "language_model_unreachable", null],
+            "whole": ["InternalServerError", "language_model_key", null],
             "tokens": ["BadRequestError", "invalid_request", "input"],
         })
     );

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Collected, Full};
-use lambda_http::{Body, http::Method};
+use lambda_http::{
+    Body,
+    http::{HeaderValue, Method, header::CONTENT_TYPE},
+};
 use mcp_server::DocumentServer;
 use retrieval::SearchState;
 use rmcp::transport::streamable_http_server::{
@@ -40,7 +43,13 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
     let sessions = Arc::new(NeverSessionManager::default());
     let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
     let request = request.map(|body| Full::new(Bytes::from(body.to_vec())));
-    let (head, body) = service.handle(request).await.into_parts();
+    let (mut head, body) = service.handle(request).await.into_parts();
+    // As all answers have it: not every client takes JSON for UTF-8.
+    if let Some(media_type) = head.headers.get_mut(CONTENT_TYPE)
+        && media_type == "application/json"
+    {
+        *media_type = HeaderValue::from_static("application/json; charset=utf-8");
+    }
     let body = body
         .collect()
         .await
