@@ -10,13 +10,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use database::{Database, Statement};
+use embedder::ModelConfig;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::{
-    config::ModelConfig,
-    database::{Database, Statement},
-};
 use tokio::process::Command;
 
 use crate::{

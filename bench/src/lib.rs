@@ -32,11 +32,9 @@ pub mod warm;
 
 use std::{path::PathBuf, str::FromStr};
 
+use ::database::DatabaseConfig;
 use anyhow::bail;
-use shared::{
-    config::{DatabaseConfig, ModelConfig},
-    embedder::Manifest,
-};
+use embedder::{Manifest, ModelConfig};
 
 /// What the report calls Rappel's own search function.
 pub const RAPPEL: &str = "Rappel";

@@ -101,7 +101,7 @@ impl Peer {
             .with("PEER_MODEL", model)
             .with("PEER_SEARCH", search)
             .with("PEER_POOL", pool)
-            .with("PEER_FUNCTION", shared::function!("search"))
+            .with("PEER_FUNCTION", schema::function!("search"))
             .with("PEER_RECIPE", recipe)
             .with("LAMBDA_TASK_ROOT", self.code.display().to_string())
     }

@@ -1,7 +1,7 @@
 //! Questions that a corpus can answer, drawn from it: the same ones in every run.
 
 use anyhow::{Result, ensure};
-use shared::database::{Database, Statement};
+use database::{Database, Statement};
 
 /// Words of a question: with e5's tokenizer some 14 tokens, as questions of people have.
 const WORDS: usize = 9;

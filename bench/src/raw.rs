@@ -3,8 +3,8 @@
 use std::{path::Path, thread, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow};
+use embedder::{Kind, Manifest, batches};
 use ort::{environment::Environment, session::Session, value::Tensor};
-use shared::embedder::{Kind, Manifest, batches};
 use tokenizers::Tokenizer;
 
 /// What is asked where any question will do.

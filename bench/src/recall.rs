@@ -3,14 +3,11 @@
 use std::{collections::HashMap, time::Instant};
 
 use anyhow::Result;
+use database::{Database, Statement};
+use embedder::Manifest;
 use indicatif::ProgressBar;
+use retrieval::{SearchConfig, SearchRequest};
 use serde::Serialize;
-use shared::{
-    config::SearchConfig,
-    database::{Database, Statement},
-    embedder::Manifest,
-    search::SearchRequest,
-};
 
 use crate::statistics::Summary;
 
@@ -53,7 +50,7 @@ pub(crate) async fn truths(
     for embedding in embeddings {
         let statement = Statement::read(concat!(
             "SELECT document_id, distance FROM ",
-            shared::function!("nearest_of_all"),
+            schema::function!("nearest_of_all"),
             "($1, $2::integer)"
         ))
         .bind(embedding.clone())

@@ -208,7 +208,7 @@ impl Results {
     }
 
     fn recall_at_10(&self) -> Option<Ratio> {
-        let effort = shared::config::SearchConfig::EFFORT;
+        let effort = retrieval::SearchConfig::EFFORT;
         let recall = self.recall.iter().find(|recall| recall.effort == effort)?;
         Some(Ratio {
             name: "recall@10 against exact search".to_owned(),

@@ -4,15 +4,12 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use database::Database;
+use embedder::Manifest;
 use indicatif::ProgressBar;
+use migrations::{self, Index, IndexConfig};
+use retrieval::{SearchConfig, SearchRequest};
 use serde::Serialize;
-use shared::{
-    config::{IndexConfig, SearchConfig},
-    database::Database,
-    embedder::Manifest,
-    migrations::{self, Index},
-    search::SearchRequest,
-};
 
 use crate::{
     database::{Scratch, number},

@@ -3,18 +3,15 @@
 use std::{fs, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
+use database::Database;
+use embedder::{Embedder, Kind};
 use futures_util::future::try_join_all;
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
 use local::pooler::{self, PgBouncer};
+use retrieval::{SearchConfig, SearchRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared::{
-    config::SearchConfig,
-    database::Database,
-    embedder::{Embedder, Kind},
-    search::SearchRequest,
-};
 
 use crate::{
     database::{MARKS, Scratch},

@@ -1,5 +1,14 @@
 //! `rappel doctor`: what is wrong between here and an answered search, and what to do about it.
 
+mod endpoint;
+mod examination;
+mod index_build;
+mod network;
+mod plan;
+mod pooler;
+mod server;
+mod sizing;
+
 use std::{
     io::{self, Write as _},
     time::Duration,
@@ -7,11 +16,17 @@ use std::{
 
 use anyhow::ensure;
 use clap::Args;
-use shared::{
-    config::LanguageModelConfig,
-    doctor::{self, Check, Demand, PARTS, Report, Status},
+use language_model::LanguageModelConfig;
+use retrieval::{
+    SearchConfig,
+    health::{Status, finding::Check},
 };
 
+pub(crate) use self::endpoint::examine as examine_endpoint;
+use self::{
+    examination::{PARTS, Report, Settings, examine},
+    sizing::Demand,
+};
 use crate::{
     setup::{Setup, Target, threads},
     terminal::{self, Out, Style},
@@ -47,7 +62,7 @@ impl Doctor {
             sandboxes: self.sandboxes.unwrap_or_else(|| usual_sandboxes(&setup)),
             connections_per_sandbox: self.connections,
         };
-        let report = doctor::examine(&as_a_function(&setup)?, demand).await;
+        let report = examine(&as_a_function(&setup)?, demand).await;
         let mut out = terminal::out();
         if self.json {
             out.json(&report)?;
@@ -71,14 +86,18 @@ fn usual_sandboxes(setup: &Setup) -> u32 {
 }
 
 /// The settings that a function has by default: what is in force for them is what is looked at.
-fn as_a_function(setup: &Setup) -> anyhow::Result<shared::Config> {
-    let mut config = setup.config();
-    config.language_model = LanguageModelConfig::from_env()?;
-    "rappel-doctor".clone_into(&mut config.database.application_name);
-    config.database.connections = 1;
-    config.database.acquire_timeout = Duration::from_secs(2);
-    config.database.statement_timeout = Duration::from_secs(10);
-    Ok(config)
+fn as_a_function(setup: &Setup) -> anyhow::Result<Settings> {
+    let mut database = setup.database.clone();
+    "rappel-doctor".clone_into(&mut database.application_name);
+    database.connections = 1;
+    database.acquire_timeout = Duration::from_secs(2);
+    database.statement_timeout = Duration::from_secs(10);
+    Ok(Settings {
+        database,
+        model: setup.model.clone(),
+        search: SearchConfig::default(),
+        language_model: LanguageModelConfig::from_env()?,
+    })
 }
 
 fn print(out: &mut Out, report: &Report) -> io::Result<()> {

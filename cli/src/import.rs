@@ -16,12 +16,9 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
+use database::{Database, DatabaseError, Statement};
 use indicatif::ProgressBar;
 use serde_json::Value;
-use shared::{
-    database::{Database, DatabaseError, Statement},
-    migrations,
-};
 
 use self::{source::Source, tally::Tally};
 use crate::{

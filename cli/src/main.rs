@@ -27,7 +27,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use shared::database::DatabaseError;
+use database::DatabaseError;
 
 use self::stop::{Ended, Interrupted, Stop};
 
@@ -89,7 +89,7 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// An error in the words of the command: where functions have a variable, it has an option.
 fn told(error: &anyhow::Error) -> String {
-    let text = shared::chain(error.as_ref()).replace("MODEL_DIR", "--model");
+    let text = telemetry::chain(error.as_ref()).replace("MODEL_DIR", "--model");
     let is_mismatch = error.chain().any(|cause| {
         let database = match cause.downcast_ref() {
             Some(shared::Error::Database(error)) => Some(error),

@@ -11,12 +11,9 @@ use std::{
 
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
+use embedder::{Centring, Embedder, Kind, titled};
 use indicatif::ProgressBar;
 use serde::Deserialize;
-use shared::{
-    embedder::{Centring, Embedder, Kind, titled},
-    records,
-};
 
 use crate::{setup::Target, terminal::note};
 

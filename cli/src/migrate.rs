@@ -1,7 +1,6 @@
 //! `rappel migrate`.
 
 use clap::Args;
-use shared::migrations;
 
 use crate::{
     setup::{SchemaArgs, Target},
@@ -25,7 +24,7 @@ impl Migrate {
         setup.build_index().await?;
         note(&format!(
             "the schema is at version {}, for {}",
-            migrations::version(),
+            schema::version(),
             setup.manifest.name
         ));
         setup.stop().await

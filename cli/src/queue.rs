@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use database::{Database, DatabaseConfig};
 use local::{
     assets::Cache,
     aws::{self, Overrides, Resources, Server},
     binaries,
 };
-use shared::{config::DatabaseConfig, database::Database, imports};
 
 use crate::terminal::note;
 
@@ -86,7 +86,7 @@ impl Place {
             .await?;
         let database = Database::new(database)?;
         let queue = self.resources.queue_url(QUEUE);
-        for message in imports::reopen(&database, &queue, MAX_RECEIVES).await? {
+        for message in bulk_imports::reopen(&database, &queue, MAX_RECEIVES).await? {
             self.resources.send(QUEUE, &message).await?;
         }
         database.close().await;

@@ -9,8 +9,9 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use embedder::Relevance;
+use retrieval::{Mode, SearchConfig};
 use serde::Serialize;
-use shared::{config::SearchConfig, embedder::Relevance, search::Mode};
 
 use crate::{
     eval::{

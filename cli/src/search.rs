@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::Args;
+use retrieval::{Hit, SearchRequest, SearchState};
 use serde_json::Value;
-use shared::search::{Hit, SearchRequest};
 
 use crate::{
     setup::Target,
@@ -74,7 +74,13 @@ impl Search {
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let state = setup.state()?;
-        let response = search.run(&state).await?;
+        let SearchState {
+            database,
+            embedder,
+            reranker,
+            config,
+        } = &state;
+        let response = search.run(database, embedder, reranker, config).await?;
         let mut out = terminal::out();
         if self.json {
             out.json(&response)?;
@@ -92,7 +98,7 @@ impl Search {
                 took.embed, took.database
             )?;
         }
-        state.database().close().await;
+        state.database.close().await;
         setup.stop().await
     }
 }

@@ -9,20 +9,14 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use database::{AddressFamily, Database, DatabaseConfig, PoolerSetting};
+use embedder::{self, Embedder, Manifest, ModelConfig};
 use local::{
     assets::{Cache, Model},
     postgres::Postgres,
 };
-use shared::{
-    Config, State,
-    config::{
-        AddressFamily, ChatConfig, DatabaseConfig, IndexConfig, Memory, ModelConfig, PoolerSetting,
-        SearchConfig,
-    },
-    database::Database,
-    embedder::{self, Embedder, Manifest},
-    migrations::{self, Index},
-};
+use migrations::{self, Index, IndexConfig, Memory};
+use retrieval::{SearchConfig, SearchState};
 
 use crate::terminal::note;
 
@@ -163,22 +157,14 @@ impl Target {
 }
 
 impl Setup {
-    /// A function's settings on this database and model.
-    pub(crate) fn config(&self) -> Config {
-        Config {
-            database: self.database.clone(),
-            model: Some(self.model.clone()),
-            reranker: self.model.reranker(),
-            search: SearchConfig::default(),
-            language_model: None,
-            chat: ChatConfig::default(),
-            imports: None,
-        }
-    }
-
     /// A function's state on this database and model.
-    pub(crate) fn state(&self) -> anyhow::Result<State> {
-        Ok(State::new(self.config())?)
+    pub(crate) fn state(&self) -> anyhow::Result<SearchState> {
+        let database = Database::new(&self.database)?;
+        Ok(SearchState::new(
+            database,
+            self.model.clone(),
+            SearchConfig::default(),
+        )?)
     }
 
     /// Stops the embedded Postgres, if this process started it.

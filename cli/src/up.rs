@@ -8,15 +8,15 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use language_model::LanguageModelConfig;
 use local::{
     aws::Server,
     gateway::{Gateway, Logs, Origin},
 };
 use serde_json::{Value, json};
-use shared::{config::LanguageModelConfig, doctor};
 
 use crate::{
-    api,
+    api, doctor,
     queue::Place,
     search::excerpt,
     setup::{SchemaArgs, Setup, Target},
@@ -96,7 +96,7 @@ async fn serve(
     queue: impl Future<Output = Option<Server>> + Send + 'static,
     stop: &Stop,
 ) -> anyhow::Result<()> {
-    let client = shared::client::builder().build()?;
+    let client = http_client::builder().build()?;
     let url = gateway.url();
     let show = async {
         if !no_samples && is_empty(&client, &url).await? {
@@ -199,7 +199,7 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
 async fn ask_language_model() {
     let check = match LanguageModelConfig::from_env() {
         Ok(None) => return,
-        Ok(Some(config)) => doctor::language_model(Some(&config)).await,
+        Ok(Some(config)) => doctor::examine_endpoint(Some(&config)).await,
         Err(error) => return note(&format!("warning: {error}")),
     };
     match check.remedy {

@@ -6,7 +6,6 @@ mod program;
 
 use std::{
     fs,
-    io::{self, Write as _},
     net::Ipv4Addr,
     path::Path,
     process::{Child, Stdio},
@@ -181,12 +180,6 @@ impl Drop for PgBouncer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Says on stderr what there is not.
-fn note(message: &str) {
-    // Nothing is lost if nobody reads it.
-    let _ = writeln!(io::stderr(), "{message}");
 }
 
 fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> Result<TempDir> {

@@ -2,12 +2,13 @@
 
 use std::any::Any;
 
+use aws::AwsError;
+use bulk_imports::ImportError;
+use database::DatabaseError;
+use json::{FieldError, JsonError};
+use language_model::LanguageModelError;
+use telemetry::chain;
 use tokio::task::JoinError;
-
-use crate::{
-    aws::AwsError, cause, database::DatabaseError, embedder::EmbedderError,
-    language_model::LanguageModelError, reranker::RerankerError,
-};
 
 /// Why a request failed. [`crate::problem`] says what the client is told of it.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +69,6 @@ pub enum Error {
     /// The database is away or refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The embedding failed.
-    #[error(transparent)]
-    Embedder(#[from] EmbedderError),
-    /// The reranking failed.
-    #[error(transparent)]
-    Reranker(#[from] RerankerError),
     /// There is no language model, or it did not answer to the end.
     #[error(transparent)]
     LanguageModel(#[from] LanguageModelError),
@@ -82,31 +77,17 @@ pub enum Error {
     Internal(String),
 }
 
-/// One field of a request that is not as it must be.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
-#[error("{field}: {detail}")]
-pub struct FieldError {
-    /// The field's path: `limit`, `documents[2].title`.
-    pub field: String,
-    /// What is wrong, with the limit.
-    pub detail: String,
-}
-
-impl FieldError {
-    /// Says of `field` that `detail`.
-    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            detail: detail.into(),
-        }
-    }
-}
-
 impl Error {
+    /// An error that a client can do nothing about; its causes are for the log.
+    #[must_use]
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Internal(chain(error))
+    }
+
     /// What a panic is for a client.
     #[must_use]
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
-        Self::Internal(cause::of_panic(panic))
+        Self::Internal(telemetry::of_panic(panic))
     }
 
     /// What a task that did not come to its end is for a client.
@@ -134,5 +115,32 @@ impl Error {
 impl From<FieldError> for Error {
     fn from(error: FieldError) -> Self {
         Self::Invalid(vec![error])
+    }
+}
+
+impl From<Vec<FieldError>> for Error {
+    fn from(errors: Vec<FieldError>) -> Self {
+        Self::Invalid(errors)
+    }
+}
+
+impl From<JsonError> for Error {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Malformed(detail) => Self::MalformedJson(detail),
+            JsonError::Shape(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImportError> for Error {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Invalid(error) => error.into(),
+            ImportError::Unknown(id) => Self::NoImport(id),
+            ImportError::Queue(error) => Self::Queue(error),
+            ImportError::Storage(cause) => Self::Storage(cause),
+            ImportError::Database(error) => error.into(),
+        }
     }
 }

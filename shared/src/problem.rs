@@ -2,9 +2,11 @@
 
 mod language_model;
 
+use database::DatabaseError;
+use json::FieldError;
 use serde::Serialize;
 
-use crate::{Error, database::DatabaseError, error::FieldError};
+use crate::Error;
 
 /// The body of an error response, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -107,7 +109,7 @@ impl From<&Error> for Problem {
             .retry(5),
             Error::Database(cause) => Self::of_database(cause),
             Error::LanguageModel(cause) => Self::of_language_model(cause),
-            Error::Embedder(_) | Error::Reranker(_) | Error::Internal(_) => Self::internal(),
+            Error::Internal(_) => Self::internal(),
         }
     }
 }

@@ -13,16 +13,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use database::{AddressFamily, Database, DatabaseConfig, DatabaseError, PoolerSetting, Statement};
+use embedder::Manifest;
 use futures_util::future::join_all;
-use local::pooler::{PgBouncer, Settings};
-use local::{assets::Cache, postgres::Postgres};
-use shared::{
-    config::{AddressFamily, DatabaseConfig, IndexConfig, PoolerSetting, SearchConfig},
-    database::{Database, DatabaseError, Statement},
-    embedder::Manifest,
-    migrations,
-    search::SearchRequest,
+use local::{
+    assets::Cache,
+    pooler::{PgBouncer, Settings},
+    postgres::Postgres,
 };
+use migrations::{self, IndexConfig};
+use retrieval::{SearchConfig, SearchRequest};
 use sqlx::Connection as _;
 use tests::{Sql, tls::Authority};
 

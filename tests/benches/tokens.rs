@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Error, Result, ensure};
-use shared::{config::ModelConfig, embedder::Embedder};
+use embedder::{Embedder, ModelConfig};
 use tests::Assets;
 use tokenizers::{Tokenizer, TruncationParams};
 

@@ -1,6 +1,6 @@
 //! The way to the database: poolers, broken networks, refusals, TLS, addresses, shutdown.
 //!
-//! Most stories are told by the engine alone, `shared::database`; where a story is about requests, by
+//! Most stories are told by the engine alone, `database`; where a story is about requests, by
 //! the built functions. Times are printed, never asserted: `--nocapture` shows them.
 
 mod causes;
@@ -22,13 +22,11 @@ mod waking;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use reqwest::Url;
-use shared::{
-    Error,
-    config::{AddressFamily, DatabaseConfig, PoolerSetting},
-    database::{Cause, Database, DatabaseError, Statement},
-    problem::Problem,
+use database::{
+    AddressFamily, Cause, Database, DatabaseConfig, DatabaseError, PoolerSetting, Statement,
 };
+use reqwest::Url;
+use shared::{Error, problem::Problem};
 use tests::App;
 use tokio::time::timeout;
 

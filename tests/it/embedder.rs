@@ -1,9 +1,6 @@
 //! The model itself, loaded as the functions load it and compared with the engine it came from.
 
-use shared::{
-    config::ModelConfig,
-    embedder::{Chunk, Embedder, Kind, cosine, fidelity},
-};
+use embedder::{Chunk, Embedder, Kind, ModelConfig, cosine, fidelity};
 use tests::{Assets, sample, samples};
 use tokenizers::{Tokenizer, TruncationParams};
 use tokio::task::spawn_blocking;

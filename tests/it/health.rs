@@ -138,7 +138,7 @@ async fn a_schema_that_is_behind_is_red_only_where_searches_fail() -> Outcome {
     let body = health_and_search_agree(&app).await?;
     assert_eq!(complaints(&body)?, [("migrations", "warning")]);
 
-    sql.run(concat!("DROP FUNCTION ", shared::function!("search")))
+    sql.run(concat!("DROP FUNCTION ", schema::function!("search")))
         .await?;
     let body = health_and_search_agree(&app).await?;
     assert_eq!(

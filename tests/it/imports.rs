@@ -5,7 +5,6 @@ use std::io::Write as _;
 use anyhow::Result;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-use shared::function;
 use tests::{App, Pace};
 
 use crate::Outcome;
@@ -179,12 +178,12 @@ async fn what_a_lost_queue_left_of_a_compressed_object_is_imported_all_the_same(
         .await?;
     let reopened = concat!(
         "SELECT ",
-        function!("reopen_imports"),
+        schema::function!("reopen_imports"),
         "(queue, 3) FROM rappel.imports"
     );
     let elsewhere = concat!(
         "SELECT ",
-        function!("reopen_imports"),
+        schema::function!("reopen_imports"),
         "('123456789012/another', 3)"
     );
     assert!(sql.texts(elsewhere, &[]).await?.is_empty());

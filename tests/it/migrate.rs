@@ -223,9 +223,7 @@ async fn the_extension_may_be_in_any_schema_and_no_function_depends_on_the_calle
     let unpinned = "SELECT p.proname::text FROM pg_proc AS p
         WHERE p.pronamespace IN ('rappel'::regnamespace, to_regnamespace($1)) AND p.prosqlbody IS NULL
           AND NOT coalesce(p.proconfig::text LIKE '%search_path=%pg_temp%', false)";
-    let unpinned = sql
-        .texts(unpinned, &[&shared::migrations::FUNCTIONS])
-        .await?;
+    let unpinned = sql.texts(unpinned, &[&migrations::FUNCTIONS]).await?;
     assert!(unpinned.is_empty(), "{unpinned:?}");
 
     // Moved, it is followed.
@@ -354,7 +352,7 @@ async fn another_login_migrates_and_the_functions_role_gets_what_it_needs_and_no
     sql.run(&format!(
         "GRANT USAGE ON SCHEMA rappel TO {reader}; GRANT SELECT ON ALL TABLES IN SCHEMA rappel TO {reader};
          DROP SCHEMA {} CASCADE",
-        shared::migrations::FUNCTIONS
+        migrations::FUNCTIONS
     ))
     .await?;
     app.invoke("migrate", json!({})).await?;

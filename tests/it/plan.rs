@@ -40,7 +40,7 @@ async fn store_synthetic(sql: &Sql) -> anyhow::Result<()> {
 async fn set_as_the_search_does(sql: &Sql) -> anyhow::Result<()> {
     let settings = concat!(
         "SELECT unnest(proconfig) FROM pg_proc WHERE oid = to_regproc('",
-        shared::function!("search"),
+        schema::function!("search"),
         "')"
     );
     let settings = sql.texts(settings, &[]).await?;

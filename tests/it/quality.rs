@@ -140,7 +140,7 @@ async fn the_index_finds_the_true_neighbours() -> Outcome {
     // Each passage asks for its own neighbours, by the index alone and by reading everything.
     let nearest = concat!(
         "SELECT n.document_id || '/' || n.ordinal FROM rappel.chunks AS c, ",
-        shared::function!("nearest"),
+        schema::function!("nearest"),
         "(c.embedding, 10) AS n WHERE c.document_id = $1"
     );
     let mut found = 0;

@@ -1,11 +1,8 @@
 //! What a database is made with: never two recipes at once, and an older one becomes this build's.
 
 use anyhow::Context as _;
+use embedder::{Embedder, Kind, ModelConfig, cosine, titled};
 use serde_json::{Value, json};
-use shared::{
-    config::ModelConfig,
-    embedder::{Embedder, Kind, cosine, titled},
-};
 use tests::{App, Assets, Sql};
 use tokio::task::spawn_blocking;
 

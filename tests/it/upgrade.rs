@@ -8,8 +8,8 @@ use std::sync::{
 };
 
 use anyhow::Context;
+use embedder::Manifest;
 use serde_json::json;
-use shared::embedder::Manifest;
 use tests::{App, Assets, Sql};
 
 use crate::Outcome;

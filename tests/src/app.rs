@@ -10,17 +10,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use language_model::LanguageModelConfig;
 use local::{
     aws::Resources,
     gateway::{Gateway, Logs, Options, Route, STALL},
 };
 use reqwest::Client;
 use serde_json::{Value, json};
-use shared::config::LanguageModelConfig;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    Assets, Built, Imports, Sql,
+    Assets, Built, Sql,
     cluster::{self, Server},
     sql,
 };
@@ -108,24 +108,6 @@ impl App {
         app.migrated().await
     }
 
-    /// Starts the product with an empty, migrated database and the queue and bucket of `imports`, on the
-    /// shared server or on one of its own, which the test may kill.
-    ///
-    /// # Errors
-    /// Says which part did not start.
-    pub(crate) async fn importing(imports: &Imports, alone: bool) -> Result<Self> {
-        let server = if alone {
-            cluster::own().await?
-        } else {
-            cluster::shared().await?
-        };
-        let queue = Some((imports.resources(), imports.template()));
-        let reach = async |_: &str| Ok(((), imports.environment()));
-        let assets = Assets::prepared().await?;
-        let (app, ()) = Self::reached(assets, server, 2, queue, reach).await?;
-        app.migrated().await
-    }
-
     async fn on(server: Server, sandboxes: usize) -> Result<Self> {
         let assets = Assets::prepared().await?;
         let no_way = async |_: &str| Ok(((), Vec::new()));
@@ -133,7 +115,7 @@ impl App {
         Ok(app)
     }
 
-    async fn reached<W>(
+    pub(crate) async fn reached<W>(
         assets: &Assets,
         server: Server,
         sandboxes: usize,
@@ -181,7 +163,7 @@ impl App {
         })
         .await
         .context("starting the gateway")?;
-        let client = shared::client::builder()
+        let client = http_client::builder()
             .timeout(HANG)
             .no_proxy()
             .build()
@@ -198,7 +180,7 @@ impl App {
         Ok((app, way))
     }
 
-    async fn migrated(self) -> Result<Self> {
+    pub(crate) async fn migrated(self) -> Result<Self> {
         self.invoke("migrate", json!({}))
             .await
             .context("migrating the database")?;

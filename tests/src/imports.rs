@@ -15,18 +15,14 @@ use local::{
     assets::Cache,
     aws::{Overrides, Resources, Server},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::NamedTempFile;
-use tokio::{
-    sync::Mutex,
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Mutex, task::spawn_blocking};
 
-use crate::{App, Assets, eventually};
+use crate::{Assets, eventually};
 
 /// An import of a story that takes longer hangs.
-const HANG: Duration = Duration::from_mins(4);
+pub(crate) const HANG: Duration = Duration::from_mins(4);
 
 /// The template's names.
 const QUEUE: &str = "ImportQueue";
@@ -67,75 +63,8 @@ impl Default for Pace {
     }
 }
 
-impl App {
-    /// Starts the product with a queue and a bucket of its own.
-    ///
-    /// # Errors
-    /// Says which part did not start.
-    pub async fn with_imports(pace: Pace) -> Result<(Self, Imports)> {
-        let imports = Imports::new(pace).await?;
-        Ok((Self::importing(&imports, false).await?, imports))
-    }
-
-    /// The same on a Postgres of its own, which the test may kill.
-    ///
-    /// # Errors
-    /// Says which part did not start.
-    pub async fn alone_with_imports(pace: Pace) -> Result<(Self, Imports)> {
-        let imports = Imports::new(pace).await?;
-        Ok((Self::importing(&imports, true).await?, imports))
-    }
-
-    /// Posts an import and answers its id.
-    ///
-    /// # Errors
-    /// When it is not accepted.
-    pub async fn import(&self, source: &str) -> Result<String> {
-        let import = self
-            .post("/imports", json!({ "source": source }))
-            .await?
-            .success(202)?;
-        ensure!(
-            import["source"] == source,
-            "the answer names the source: {import}"
-        );
-        Ok(import["id"]
-            .as_str()
-            .context("the answer has the id")?
-            .to_owned())
-    }
-
-    /// The state of an import.
-    ///
-    /// # Errors
-    /// When there is no such import.
-    pub async fn import_state(&self, id: &str) -> Result<Value> {
-        self.get(&format!("/imports/{id}"), &[]).await?.success(200)
-    }
-
-    /// The state of an import once it has ended.
-    ///
-    /// # Errors
-    /// When it does not end in four minutes.
-    pub async fn ended(&self, id: &str) -> Result<Value> {
-        let mut last = Value::Null;
-        let watch = async {
-            loop {
-                last = self.import_state(id).await?;
-                if last["state"] == "done" || last["state"] == "failed" {
-                    return anyhow::Ok(());
-                }
-                sleep(Duration::from_millis(100)).await;
-            }
-        };
-        let watched = timeout(HANG, watch).await;
-        watched.with_context(|| format!("the import does not end: {last}"))??;
-        Ok(last)
-    }
-}
-
 impl Imports {
-    async fn new(pace: Pace) -> Result<Self> {
+    pub(crate) async fn new(pace: Pace) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let server = server().await?;
         let resources = Resources {

@@ -6,6 +6,7 @@
 mod account;
 mod answer;
 mod app;
+mod app_imports;
 mod assets;
 mod built;
 pub mod cloudformation;

@@ -17,10 +17,7 @@ use std::{
 };
 
 use bench::raw::{self, Tokens};
-use shared::{
-    config::ModelConfig,
-    embedder::{Embedder, Kind, Manifest},
-};
+use embedder::{Embedder, Kind, Manifest, ModelConfig};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -4,10 +4,7 @@ pub(crate) mod tls;
 mod wire;
 
 use anyhow::{Context as _, Result, ensure};
-use shared::{
-    config::DatabaseConfig,
-    database::{Database, Statement},
-};
+use database::{Database, DatabaseConfig, Statement};
 use url::Url;
 
 /// A database of the benchmark's own on the server of another one; [`Scratch::drop`] removes it.

@@ -10,12 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use embedder::{Embedder, Kind, ModelConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 use local::assets::Cache;
-use shared::{
-    config::ModelConfig,
-    embedder::{Embedder, Kind},
-};
 use tempfile::TempDir;
 
 use crate::{

@@ -18,6 +18,9 @@ use tokio::{
     task::JoinSet,
 };
 
+/// What a function may take to start or to answer before it counts as hung.
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
+
 /// A function's question for its next event: when it came, and where the event goes.
 pub(super) type Asked = (Instant, oneshot::Sender<Event>);
 
@@ -109,7 +112,7 @@ async fn next(calls: &Calls) -> Response<Full<Bytes>> {
     let Ok(event) = event.await else {
         return pending().await;
     };
-    let deadline = std::time::SystemTime::now() + super::PATIENCE;
+    let deadline = std::time::SystemTime::now() + PATIENCE;
     let deadline = deadline
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()

@@ -21,11 +21,8 @@ use tokio::{
     time::timeout,
 };
 
-use self::api::{Answered, Asked, Event};
+use self::api::{Answered, Asked, Event, PATIENCE};
 use crate::process::{Usage, peak_memory};
-
-/// What a function may take to start or to answer before it counts as hung.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A function that can be started: what Lambda finds in its package and its settings.
 #[derive(Clone, Debug)]

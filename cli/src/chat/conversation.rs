@@ -28,7 +28,7 @@ pub(super) struct Conversation {
 impl Conversation {
     pub(super) fn new(url: String, options: Value) -> anyhow::Result<Self> {
         Ok(Self {
-            client: shared::client::builder().build()?,
+            client: http_client::builder().build()?,
             url,
             options,
             messages: Vec::new(),

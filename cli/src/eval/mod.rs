@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
-use shared::search::Mode;
+use retrieval::Mode;
 
 use self::{
     files::{Files, Half},

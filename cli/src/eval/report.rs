@@ -8,8 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use retrieval::Mode;
 use serde::{Deserialize, Serialize};
-use shared::search::Mode;
 
 use super::{
     files::{Half, Question},

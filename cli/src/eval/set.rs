@@ -3,15 +3,12 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, ensure};
+use database::Statement;
+use embedder::Kind;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::ProgressBar;
-use shared::{
-    State,
-    config::SearchConfig,
-    database::Statement,
-    embedder::Kind,
-    search::{Mode, SearchRequest},
-};
+use retrieval::{Mode, SearchConfig, SearchRequest, SearchState};
+use shared::State as _;
 
 use super::files::{Files, Question};
 use crate::{
@@ -26,7 +23,7 @@ pub(crate) struct JudgedSet {
     /// Documents of the database.
     pub(crate) documents: i64,
     setup: Setup,
-    state: State,
+    state: SearchState,
     rerank: bool,
 }
 
@@ -65,9 +62,9 @@ impl JudgedSet {
             setup
         };
         let state = setup.state()?;
-        state.warm().await?;
+        state.warm().await.map_err(anyhow::Error::from_boxed)?;
         let count = Statement::read("SELECT count(*) FROM rappel.documents");
-        let count: Option<(i64,)> = state.database().fetch_optional(count).await?;
+        let count: Option<(i64,)> = state.database.fetch_optional(count).await?;
         Ok(Self {
             documents: count.map_or(0, |(count,)| count),
             setup,
@@ -91,7 +88,7 @@ impl JudgedSet {
 
     /// The same, with a cross-encoder that orders every search's candidates anew.
     pub(crate) fn reranking(self) -> anyhow::Result<Self> {
-        self.state.require_reranker()?;
+        self.state.reranker.require()?;
         Ok(Self {
             rerank: true,
             ..self
@@ -110,7 +107,7 @@ impl JudgedSet {
         for question in questions {
             let start = Instant::now();
             let text = question.text.clone();
-            let embedding = self.state.embed_one(Kind::Query, text).await?;
+            let embedding = self.state.embedder.embed_one(Kind::Query, text).await?;
             asked.push(Asked {
                 question,
                 embedding,
@@ -164,7 +161,7 @@ impl JudgedSet {
 
     /// Closes the connections, and stops the server if this process started it.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
-        self.state.database().close().await;
+        self.state.database.close().await;
         self.setup.stop().await
     }
 
@@ -188,7 +185,7 @@ impl JudgedSet {
         let start = Instant::now();
         let hits = search
             .find(
-                self.state.database(),
+                &self.state.database,
                 &self.setup.manifest,
                 embedding,
                 config,
@@ -196,7 +193,7 @@ impl JudgedSet {
             .await?;
         let database_ms = milliseconds_since(start);
         let start = Instant::now();
-        let hits = search.reranked(&self.state, hits).await?;
+        let hits = search.reranked(&self.state.reranker, hits).await?;
         Ok(Answer {
             best: hits.first().map(|hit| (hit.distance, hit.coverage)),
             relevance: hits.iter().map(|hit| hit.relevance).collect(),

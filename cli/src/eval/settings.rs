@@ -3,8 +3,8 @@
 use std::{fmt, ops::RangeInclusive};
 
 use clap::Args;
+use retrieval::SearchConfig;
 use serde::Serialize;
-use shared::config::SearchConfig;
 
 /// A [`SearchConfig`] that can be given on the command line and printed.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Serialize)]

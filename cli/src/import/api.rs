@@ -29,7 +29,7 @@ const SHOWN: usize = 20;
 /// Posts the import and watches it; an import that failed is an error.
 pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
     let api = api.trim_end_matches('/');
-    let client = shared::client::builder().build()?;
+    let client = http_client::builder().build()?;
     let body = json!({ "source": address(source)? });
     let request = client.post(format!("{api}/imports")).json(&body);
     let import = match ask(request).await {

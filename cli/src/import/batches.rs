@@ -8,10 +8,8 @@ use std::{
 };
 
 use anyhow::bail;
-use shared::{
-    documents::{LINE_LIMIT, Prepared},
-    records::Line,
-};
+use document_store::Prepared;
+use records::{LINE_LIMIT, Line};
 use tokio::sync::mpsc;
 
 use super::{

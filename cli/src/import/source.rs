@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use shared::records::{self, Lines};
+use records::{self, Lines};
 
 /// The lines of a file, and how much of it has been read.
 pub(super) struct Source {

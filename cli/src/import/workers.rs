@@ -5,13 +5,10 @@ use std::{
     time::Duration,
 };
 
+use database::Database;
+use document_store::{self, Compared, Prepared};
+use embedder::{Embedder, ModelConfig};
 use indicatif::ProgressBar;
-use shared::{
-    config::ModelConfig,
-    database::Database,
-    documents::{self, Compared, Prepared},
-    embedder::Embedder,
-};
 use tokio::{
     sync::{Mutex, mpsc},
     task::{JoinSet, spawn_blocking},
@@ -113,7 +110,7 @@ impl Worker {
         loop {
             compared = compared.embedded(|new| self.embed(new)).await?;
             let (stored, chunks) = (compared.to_store(), compared.chunks());
-            if documents::load(&self.database, model, &mut compared).await? {
+            if document_store::load(&self.database, model, &mut compared).await? {
                 self.count(stored, chunks, compared.unchanged());
                 self.stored.add(batch.number, compared.unchanged_ids());
                 return Ok(());
@@ -125,7 +122,7 @@ impl Worker {
     async fn embed(&self, mut documents: Vec<Prepared>) -> anyhow::Result<Vec<Prepared>> {
         let embedder = Arc::clone(&self.embedder);
         let embed = move || {
-            Prepared::embed(&embedder, &mut documents)?;
+            retrieval::embed(&embedder, &mut documents)?;
             anyhow::Ok(documents)
         };
         spawn_blocking(embed).await?

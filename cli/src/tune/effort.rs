@@ -2,8 +2,8 @@
 //! seldom the relevant ones; the share of neighbours that are found does.
 
 use anyhow::Context as _;
+use retrieval::Mode;
 use serde::Serialize;
-use shared::search::Mode;
 
 use crate::eval::{
     set::{Answer, Asked, JudgedSet},

@@ -10,7 +10,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
-use shared::search::Mode;
+use retrieval::Mode;
 
 use self::{
     climb::{Tried, climb},

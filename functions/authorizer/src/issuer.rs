@@ -53,7 +53,7 @@ impl Issuer {
         let issuer = issuer.trim_end_matches('/');
         Ok(Self {
             configuration: format!("{issuer}/.well-known/openid-configuration"),
-            client: shared::client::builder().timeout(TIME_LIMIT).build()?,
+            client: http_client::builder().timeout(TIME_LIMIT).build()?,
             kept: Mutex::new(None),
         })
     }

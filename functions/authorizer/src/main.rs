@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use serde::{Deserialize, Serialize};
-use shared::telemetry::{self, Telemetry};
+use telemetry::{self, Telemetry};
 
 use crate::{
     issuer::Issuer,

@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
+use language_model::{Ask, Class, LanguageModelError};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::{
-    Error, State, database,
-    language_model::{Ask, Class, LanguageModelError},
-};
+use shared::Error;
 use tokio::time::{timeout, timeout_at};
 
 use crate::{
@@ -17,12 +15,13 @@ use crate::{
     done::{Clock, Done, sum},
     fixed::nothing_found,
     request::{Chat, Choice},
-    retrieval::Retrieved,
+    retrieved::Retrieved,
+    state::ChatState,
 };
 
 /// An answer whose text is not begun.
 pub(crate) struct Answer {
-    pub(crate) state: State,
+    pub(crate) state: ChatState,
     stage: Stage,
     clock: Clock,
     /// Whether the model's thoughts are parts too.
@@ -78,7 +77,7 @@ impl Answer {
     /// # Errors
     /// When the search fails.
     pub(crate) async fn prepare(
-        state: State,
+        state: ChatState,
         chat: Chat,
         deadline: Instant,
     ) -> Result<Self, Error> {
@@ -90,7 +89,7 @@ impl Answer {
         };
         let (reasoning, choice) = (chat.reasoning, chat.choice.clone());
         let longest = (!chat.stream).then_some(LONGEST);
-        let reached = if chat.stream && chat.needs_rewriting(state.chat_config()) {
+        let reached = if chat.stream && chat.needs_rewriting(&state.config) {
             Stage::Asked(Box::new(chat))
         } else {
             let found = Retrieved::by(&state, chat).await?;
@@ -122,7 +121,7 @@ impl Answer {
                     let retrieved = database::within(clock.deadline, Retrieved::by(&state, *chat));
                     let mut retrieved = Box::pin(retrieved);
                     // Whoever waits for longer than the longest silence is told what for.
-                    let patience = state.chat_config().heartbeat;
+                    let patience = state.config.heartbeat;
                     let found = match timeout(patience, &mut retrieved).await {
                         Ok(found) => found?,
                         Err(_) => {

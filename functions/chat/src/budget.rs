@@ -1,11 +1,9 @@
 //! How much of a conversation and of its sources the model reads.
 
-use shared::{
-    Error, State,
-    language_model::{Message, Role, alternating},
-};
+use language_model::{Message, Role, alternating};
+use shared::Error;
 
-use crate::{prompt::Prompt, request::Chat};
+use crate::{cut::share, prompt::Prompt, request::Chat, state::ChatState};
 
 /// Tokens that are left for history and sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +57,12 @@ impl Room {
 ///
 /// The last exchange is always kept, cut in the middle if it is too long. The history then begins with a
 /// question, and its turns alternate, as many models demand.
-pub(crate) async fn trim(state: &State, chat: &mut Chat, prompt: &Prompt) -> Result<usize, Error> {
-    let config = state.chat_config();
+pub(crate) async fn trim(
+    state: &ChatState,
+    chat: &mut Chat,
+    prompt: &Prompt,
+) -> Result<usize, Error> {
+    let config = &state.config;
     let mut history = alternating(&chat.history, true);
     let begins = history.iter().position(|turn| turn.role == Role::User);
     history.drain(..begins.unwrap_or(history.len()));
@@ -71,7 +73,7 @@ pub(crate) async fn trim(state: &State, chat: &mut Chat, prompt: &Prompt) -> Res
     }
     let mut texts = vec![prompt.fixed()];
     texts.extend(history.iter().map(|turn| turn.content.clone()));
-    let counts = state.count_tokens(texts).await?;
+    let counts = state.search.embedder.count_tokens(texts).await?;
     let (fixed, counts) = counts
         .split_first()
         .map_or((0, &[][..]), |(first, rest)| (*first, rest));
@@ -122,12 +124,6 @@ fn shorten(turn: &mut Message, tokens: usize, limit: usize) {
     if tokens > limit {
         turn.content = cut_in_the_middle(&turn.content, share(&turn.content, tokens, limit));
     }
-}
-
-/// Characters of the share of a text that has `limit` of its `tokens` tokens, or somewhat less.
-pub(crate) fn share(text: &str, tokens: usize, limit: usize) -> usize {
-    let characters = text.chars().count();
-    characters.saturating_mul(limit) / tokens.max(1) * 9 / 10
 }
 
 /// The beginning and the end of a text that is longer than so many characters.

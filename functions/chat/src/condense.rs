@@ -1,25 +1,24 @@
 //! A question that follows others, made to stand alone, so that it can be searched for.
 
-use shared::{
-    Error, State,
-    language_model::{Ask, LanguageModelError, Usage, without_thoughts},
-    search::Query,
-};
+use language_model::{Ask, LanguageModelError, Usage, without_thoughts};
+use retrieval::Query;
+use shared::Error;
 use tokio::time::timeout;
 
 use crate::{
     prompt,
     request::{Chat, query},
+    state::ChatState,
 };
 
 /// Puts the question as it stands alone into the search, and gives it back with what that cost. If the model
 /// fails at it, the question is searched for as it was asked: an answer from poorer sources is better
 /// than none, and if the model is really away the answer itself will tell.
 pub(crate) async fn condensed(
-    state: &State,
+    state: &ChatState,
     chat: &mut Chat,
 ) -> Result<(Option<String>, Option<Usage>), Error> {
-    let config = state.chat_config();
+    let config = &state.config;
     if !chat.needs_rewriting(config) {
         return Ok((None, None));
     }

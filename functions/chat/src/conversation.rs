@@ -1,11 +1,9 @@
 //! What was said, as callers and the clients of other APIs send it.
 
+use json::FieldError;
+use language_model::{Message, Role, without_thoughts};
 use serde::Deserialize;
 use serde_json::Value;
-use shared::{
-    error::FieldError,
-    language_model::{Message, Role, without_thoughts},
-};
 
 use crate::citations::Citations;
 

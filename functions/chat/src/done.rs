@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use language_model::Usage;
 use serde::Serialize;
-use shared::{language_model::Usage, took::ms};
+use telemetry::ms;
 
 use crate::citations::{Citation, Citations};
 

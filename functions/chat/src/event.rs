@@ -30,7 +30,7 @@ struct Text {
 /// a problem document, where it fails. `retrieval` comes before them if the sources take long, and
 /// `reasoning` between them if it was asked for.
 pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'static {
-    let heartbeat = answer.state.chat_config().heartbeat;
+    let heartbeat = answer.state.config.heartbeat;
     let waits = answer.waits();
     let parts = AssertUnwindSafe(answer.parts()).catch_unwind();
     let parts = parts.map(|part| part.unwrap_or_else(|panic| Err(Error::panicked(&*panic))));

@@ -1,11 +1,11 @@
 //! What the model is told of a source beside its title: metadata and dates that the caller names.
 
+use document_store::{self, Dates};
+use json::FieldError;
 use serde_json::Value;
-use shared::{
-    Error, State,
-    documents::{self, Dates},
-    error::FieldError,
-};
+use shared::Error;
+
+use crate::state::ChatState;
 
 /// Names of fields that can be attributes of a tag.
 #[derive(Clone, Debug, Default)]
@@ -53,11 +53,15 @@ impl SourceFields {
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn dates(&self, state: &State, ids: Vec<String>) -> Result<Vec<Dates>, Error> {
+    pub(crate) async fn dates(
+        &self,
+        state: &ChatState,
+        ids: Vec<String>,
+    ) -> Result<Vec<Dates>, Error> {
         if ids.is_empty() || !self.0.iter().any(|name| name.starts_with('$')) {
             return Ok(Vec::new());
         }
-        Ok(documents::dates(state.database(), ids).await?)
+        Ok(document_store::dates(&state.search.database, ids).await?)
     }
 
     /// Names and values that a document has.

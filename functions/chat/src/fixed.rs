@@ -1,6 +1,6 @@
 //! What is said without asking the language model, in the question's language.
 
-use shared::analysis::Language;
+use analysis::Language;
 
 /// That no document has the answer; in English if the question does not tell its language or it is another.
 pub(crate) fn nothing_found(question: &str) -> &'static str {

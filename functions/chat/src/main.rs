@@ -4,7 +4,9 @@ mod answer;
 mod budget;
 mod citations;
 mod condense;
+mod config;
 mod conversation;
+mod cut;
 mod done;
 mod event;
 mod fence;
@@ -12,26 +14,26 @@ mod fields;
 mod fixed;
 mod prompt;
 mod request;
-mod retrieval;
+mod retrieved;
 mod sources;
+mod state;
 
 use lambda_http::http::Method;
 use shared::{
-    Error, State,
-    config::Needs,
+    Error,
     http::{self, Request, StreamedResponse},
 };
 
-use crate::{answer::Answer, request::ChatRequest};
+use crate::{answer::Answer, request::ChatRequest, state::ChatState};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    http::serve_streams("chat", Needs::LanguageModel, handle).await
+    http::serve_streams("chat", handle).await
 }
 
 /// Whatever can be refused is refused before the first byte; from then on an error is an event. The sources of
 /// a question that has to be rewritten are found after it.
-async fn handle(state: State, request: Request) -> Result<StreamedResponse, Error> {
+async fn handle(state: ChatState, request: Request) -> Result<StreamedResponse, Error> {
     // A REST API passes on what a browser asks first; `shared::http` adds what its page may do.
     if request.method() == Method::OPTIONS {
         return Ok(http::whole(http::empty()));
@@ -45,7 +47,7 @@ async fn handle(state: State, request: Request) -> Result<StreamedResponse, Erro
         });
     }
     state.language_model()?;
-    let chat = http::json::<ChatRequest>(&request)?.parse(state.chat_config())?;
+    let chat = http::json::<ChatRequest>(&request)?.parse(&state.config)?;
     let streamed = chat.stream;
     // On the heap, as below: what waits for searches and models within is large.
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(&request))).await?;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use shared::language_model::{Message, Role};
+use language_model::{Message, Role};
 
 use crate::{
     fence::{Fence, harmless},

@@ -1,17 +1,14 @@
 //! What may be asked of a chat.
 
+use document_store::Metadata;
+use json::{self, FieldError, Object};
+use language_model::Message;
+use retrieval::{Query, Search, SearchRequest};
 use serde::Deserialize;
-use shared::{
-    Error,
-    config::{CallerParameter, ChatConfig},
-    documents::Metadata,
-    error::FieldError,
-    json::{self, Object},
-    language_model::Message,
-    search::{Query, Search, SearchRequest},
-};
+use shared::Error;
 
 use crate::{
+    config::{CallerParameter, ChatConfig},
     conversation::{Conversation, Turn},
     fields::SourceFields,
 };

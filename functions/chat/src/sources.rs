@@ -1,9 +1,10 @@
 //! The passages that an answer may cite.
 
+use retrieval::Hit;
 use serde::Serialize;
-use shared::{Error, State, search::Hit};
+use shared::Error;
 
-use crate::{budget::share, fence::Fence, fields::SourceFields, request::Chat};
+use crate::{cut::share, fence::Fence, fields::SourceFields, request::Chat, state::ChatState};
 
 /// A passage with the number by which it is cited.
 #[derive(Debug, Serialize)]
@@ -27,7 +28,7 @@ const PIECE: usize = 80;
 /// more, the longest are cut to one length; only if hardly anything would be left of them, the last are left
 /// out. The first one is there in any case.
 pub(crate) async fn within(
-    state: &State,
+    state: &ChatState,
     hits: Vec<Hit>,
     tokens: usize,
     chat: &Chat,
@@ -35,6 +36,8 @@ pub(crate) async fn within(
     let mut sources = numbered(state, hits, &chat.source_fields).await?;
     let fence = Fence::new();
     let counts = state
+        .search
+        .embedder
         .count_tokens(sources.iter().map(|source| source.fenced(&fence)).collect())
         .await?;
     let mut kept = sources.len();
@@ -67,7 +70,7 @@ fn longest(lengths: &[usize], total: usize) -> usize {
 }
 
 async fn numbered(
-    state: &State,
+    state: &ChatState,
     hits: Vec<Hit>,
     fields: &SourceFields,
 ) -> Result<Vec<Source>, Error> {

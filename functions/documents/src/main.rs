@@ -1,19 +1,18 @@
 //! `GET /documents`, `GET /documents/{id}` and `DELETE /documents/{id}`: no model inside.
 
+use document_store::{DocumentId, PageQuery, PageRequest};
 use lambda_http::{RequestExt as _, http::Method};
 use shared::{
-    Error, State,
-    config::Needs,
-    documents::{self, DocumentId, PageRequest},
+    DatabaseState, Error, State as _,
     http::{self, Parameters, Request, Response},
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    http::serve("documents", Needs::DatabaseOnly, handle).await
+    http::serve("documents", handle).await
 }
 
-async fn handle(state: State, request: Request) -> Result<Response, Error> {
+async fn handle(state: DatabaseState, request: Request) -> Result<Response, Error> {
     // Of `/documents/` an HTTP API makes an empty id.
     let id = request
         .path_parameters_ref()
@@ -23,16 +22,19 @@ async fn handle(state: State, request: Request) -> Result<Response, Error> {
     }
     let id = DocumentId::parse(&http::path_parameter(&request, "id")?, "id")?;
     if request.method() == Method::DELETE {
-        return if documents::delete(state.database(), &id).await? {
+        return if document_store::delete(state.database(), &id).await? {
             Ok(http::empty())
         } else {
             Err(Error::NoDocument(id.as_str().to_owned()))
         };
     }
-    http::ok(&documents::get(state.database(), &id).await?)
+    match document_store::get(state.database(), &id).await? {
+        Some(document) => http::ok(&document),
+        None => Err(Error::NoDocument(id.as_str().to_owned())),
+    }
 }
 
-fn page(request: &Request) -> Result<PageRequest, Error> {
+fn page(request: &Request) -> Result<PageQuery, Error> {
     let mut parameters = Parameters::of(request);
     let page = PageRequest {
         cursor: parameters.text("cursor"),
@@ -40,5 +42,5 @@ fn page(request: &Request) -> Result<PageRequest, Error> {
         filter: parameters.json("filter", "a JSON object"),
     };
     parameters.finish()?;
-    Ok(page)
+    Ok(page.parse()?)
 }

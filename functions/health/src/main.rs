@@ -1,19 +1,21 @@
 //! `GET /health`, and `GET /health?deep=true` for the whole way that a search takes.
 
 use lambda_http::http::StatusCode;
-use shared::{
-    Error, State,
-    config::Needs,
+use retrieval::{
+    SearchState,
     health::{self, Status},
+};
+use shared::{
+    Error,
     http::{self, Parameters, Request, Response},
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    http::serve("health", Needs::Embedder, handle).await
+    http::serve("health", handle).await
 }
 
-async fn handle(state: State, request: Request) -> Result<Response, Error> {
+async fn handle(state: SearchState, request: Request) -> Result<Response, Error> {
     let mut parameters = Parameters::of(&request);
     let deep = parameters.parsed("deep", "true or false").unwrap_or(false);
     parameters.finish()?;

@@ -1,16 +1,17 @@
 //! Invoked by the queue of imports: embeds and stores the documents that its messages name.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use bulk_imports::{BoxError, Delivery, ImportConfig, Imports, Verdict, Worker};
+use futures_util::future::BoxFuture;
 use lambda_runtime::{Context, Error, LambdaEvent, Runtime, service_fn};
-use shared::{
-    State,
-    config::Needs,
-    database,
-    imports::{self, Delivery, Verdict},
-    telemetry::{self, Telemetry},
-};
+use retrieval::IngestState;
+use shared::State as _;
+use telemetry::{self, Telemetry};
 
 /// Lambda's own limit of an invocation.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
@@ -18,38 +19,53 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::start("import-worker")?;
-    let state = State::from_env("import-worker", Needs::EmbedderAndQueue)
-        .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
-    state
-        .warm()
+    let (state, imports) = start()
         .await
         .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     let last = state.clone();
     // What is being worked on comes back when its lease is over.
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
-        last.database().close().await;
+        last.database.close().await;
     })
     .await;
-    let handle = service_fn(move |event| telemetry::outcome(handle(state.clone(), event)));
+    let handle = service_fn(move |event| {
+        telemetry::outcome(handle(state.clone(), Arc::clone(&imports), event))
+    });
     telemetry.run(Runtime::new(handle)).await
 }
 
+async fn start() -> Result<(IngestState, Arc<Imports>), Error> {
+    let state = IngestState::from_env("import-worker")?;
+    let imports = Imports::new(ImportConfig::from_env()?)?;
+    state.warm().await?;
+    Ok((state, Arc::new(imports)))
+}
+
 /// Says which messages are to be delivered again; the queue forgets the others.
-async fn handle(state: State, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    let imports = state.imports()?;
+async fn handle(
+    state: IngestState,
+    imports: Arc<Imports>,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Error> {
     let (records, deadline) = (event.payload.records, deadline(&event.context));
     let deliveries: Vec<Delivery> = records.iter().map(delivery).collect();
-    let work = imports::work(
-        &state,
-        imports,
-        &event.context.request_id,
-        &deliveries,
-        deadline,
-    );
+    let embedder = state.embedder.clone();
+    let embed = move |documents| -> BoxFuture<'static, Result<_, BoxError>> {
+        let embedder = embedder.clone();
+        Box::pin(async move { Ok(embedder.embed_documents(documents).await?) })
+    };
+    let worker = Worker {
+        name: &event.context.request_id,
+        database: &state.database,
+        imports: &imports,
+        recipe: state.embedder.manifest().recipe(),
+        embed: &embed,
+    };
+    let work = bulk_imports::work(&worker, &deliveries, deadline);
     let verdicts = database::within(deadline, work).await;
     let mut response = SqsBatchResponse::default();
     for (record, verdict) in records.into_iter().zip(verdicts) {
-        if verdict == Verdict::Again {
+        if verdict == Verdict::Retry {
             response.add_failure(record.message_id.unwrap_or_default());
         }
     }

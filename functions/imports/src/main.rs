@@ -1,23 +1,49 @@
 //! `POST /imports` and `GET /imports/{id}`: accepts bulk imports and says how far they are; no model inside.
 
+use std::sync::Arc;
+
+use bulk_imports::{ImportConfig, ImportRequest, Imports};
+use database::Database;
 use lambda_http::{
     RequestExt as _,
     http::{Method, StatusCode},
 };
 use shared::{
-    Error, State,
-    config::Needs,
+    DatabaseState, Error, State,
     http::{self, Request, Response},
-    imports::ImportRequest,
 };
+
+/// What this function keeps between requests.
+#[derive(Clone)]
+struct ImportsState {
+    database: DatabaseState,
+    imports: Arc<Imports>,
+}
+
+impl State for ImportsState {
+    fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
+        Ok(Self {
+            database: DatabaseState::from_env(function)?,
+            imports: Arc::new(Imports::new(ImportConfig::from_env()?)?),
+        })
+    }
+
+    async fn warm(&self) -> Result<(), lambda_http::Error> {
+        self.database.warm().await
+    }
+
+    fn database(&self) -> &Database {
+        self.database.database()
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    http::serve("imports", Needs::Queue, handle).await
+    http::serve("imports", handle).await
 }
 
-async fn handle(state: State, request: Request) -> Result<Response, Error> {
-    let imports = state.imports()?;
+async fn handle(state: ImportsState, request: Request) -> Result<Response, Error> {
+    let imports = &state.imports;
     if request.method() == Method::POST {
         let body: ImportRequest = http::json(&request)?;
         // The request's id is unique, and the log has it.

@@ -1,11 +1,11 @@
 //! `POST /documents` and `PUT /documents/{id}`: chunks, embeds and stores, and answers when it is durable.
 
+use document_store::{Batch, DocumentInput, Outcome, Status};
 use lambda_http::http::Method;
+use retrieval::IngestState;
 use serde::{Deserialize, Serialize};
 use shared::{
-    Error, State,
-    config::Needs,
-    documents::{self, Batch, DocumentInput, Outcome, Status},
+    Error,
     http::{self, Request, Response},
 };
 
@@ -24,10 +24,10 @@ struct IngestResponse {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    http::serve("ingest", Needs::Embedder, handle).await
+    http::serve("ingest", handle).await
 }
 
-async fn handle(state: State, request: Request) -> Result<Response, Error> {
+async fn handle(state: IngestState, request: Request) -> Result<Response, Error> {
     if request.method() == Method::PUT {
         return put(&state, &request).await;
     }
@@ -36,7 +36,7 @@ async fn handle(state: State, request: Request) -> Result<Response, Error> {
     http::ok(&IngestResponse { documents })
 }
 
-async fn put(state: &State, request: &Request) -> Result<Response, Error> {
+async fn put(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
     let outcomes = store(state, Batch::parse_one(&id, http::json(request)?)?).await?;
     let outcome = outcomes
@@ -49,10 +49,10 @@ async fn put(state: &State, request: &Request) -> Result<Response, Error> {
     }
 }
 
-async fn store(state: &State, batch: Batch) -> Result<Vec<Outcome>, Error> {
-    let model = state.manifest()?.recipe();
-    documents::upsert(state.database(), model, batch, |documents| {
-        state.embed_documents(documents)
+async fn store(state: &IngestState, batch: Batch) -> Result<Vec<Outcome>, Error> {
+    let recipe = state.embedder.manifest().recipe();
+    document_store::upsert(&state.database, recipe, batch, |documents| {
+        state.embedder.embed_documents(documents)
     })
     .await
 }

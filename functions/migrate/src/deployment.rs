@@ -111,7 +111,7 @@ impl Deployment {
     }
 
     async fn send(&self, answer: &Value) -> Result<(), Error> {
-        let client = shared::client::builder().timeout(LONGEST_TRY).build()?;
+        let client = http_client::builder().timeout(LONGEST_TRY).build()?;
         let mut tries = 0;
         loop {
             tries += 1;

@@ -8,7 +8,7 @@ use std::{env, process::ExitCode, sync::Arc};
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use serde_json::{Value, to_value};
-use shared::telemetry::{self, Telemetry};
+use telemetry::{self, Telemetry};
 
 use crate::{deployment::Deployment, state::State};
 

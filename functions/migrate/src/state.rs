@@ -5,13 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use database::{Cause, Database, DatabaseConfig, DatabaseError};
+use embedder::{Manifest, ModelConfig};
 use lambda_runtime::{Error, tracing};
-use shared::{
-    config::{DatabaseConfig, IndexConfig, ModelConfig, SearchConfig},
-    database::{Cause, Database, DatabaseError},
-    embedder::Manifest,
-    migrations::{self, Index, Report},
-};
+use migrations::{self, Index, IndexConfig, Report};
+use retrieval::SearchConfig;
 use tokio::time::sleep;
 
 /// The database that is brought up to date, and the model that its schema is for.

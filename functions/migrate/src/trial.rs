@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
+use embedder::{Embedder, ModelConfig};
 use lambda_runtime::tracing;
-use shared::{config::ModelConfig, embedder::Embedder};
 use tokio::{process::Command, time::timeout};
 
 /// The argument with which this program tries the model and ends.

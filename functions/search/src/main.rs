@@ -1,26 +1,31 @@
 //! `POST /search` and `GET /search`: embeds the question, one round trip to the database.
 
 use lambda_http::http::Method;
+use retrieval::{SearchRequest, SearchState};
 use shared::{
-    Error, State,
-    config::Needs,
+    Error,
     http::{self, Parameters, Request, Response},
-    search::SearchRequest,
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    http::serve("search", Needs::Embedder, handle).await
+    http::serve("search", handle).await
 }
 
-async fn handle(state: State, request: Request) -> Result<Response, Error> {
+async fn handle(state: SearchState, request: Request) -> Result<Response, Error> {
     let search = if request.method() == Method::GET {
         let search = parameters(&request)?.parse();
         search.map_err(|error| error.blaming("query", "q"))?
     } else {
         http::json::<SearchRequest>(&request)?.parse()?
     };
-    http::ok(&search.run(&state).await?)
+    let SearchState {
+        database,
+        embedder,
+        reranker,
+        config,
+    } = &state;
+    http::ok(&search.run(database, embedder, reranker, config).await?)
 }
 
 /// The request as a browser or curl writes it; `filter` is JSON.

@@ -21,7 +21,7 @@ use hyper::{
     },
 };
 
-use super::{problem::Problem, requests::ClientBody};
+use super::{problem::Problem, stream::ClientBody};
 
 /// Where a web page comes from: `http://app.localhost:5173`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue},
 };
 
-use super::requests::ClientBody;
+use super::stream::ClientBody;
 
 /// The media type of the documents.
 pub(super) const CONTENT: &str = "application/problem+json; charset=utf-8";

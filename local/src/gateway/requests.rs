@@ -28,7 +28,7 @@ use super::{
     problem::Problem,
     response,
     route::{Match, Routes, decoded},
-    stream::FunctionStream,
+    stream::ClientBody,
 };
 
 /// Lambda's limit on the payload of a synchronous invocation, in bytes, counted here on the body.
@@ -41,9 +41,6 @@ const DRAIN_BYTES: usize = 256 * 1024 * 1024;
 const REQUEST_ID: &str = "x-request-id";
 /// The header that API Gateway adds to the answers of functions.
 const GATEWAY_ID: &str = "apigw-requestid";
-
-/// An answer's body: known as a whole, or passed on as the function writes it.
-pub(super) type ClientBody = Either<Full<Bytes>, FunctionStream>;
 
 /// What every connection shares.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::{
     HeaderMap, Response,
     body::{Body, Bytes, Frame, Incoming},
@@ -28,6 +28,9 @@ const DELIMITER: [u8; 8] = [0; 8];
 const PRELUDE_LIMIT: usize = 64 * 1024;
 /// The trailer by which a function reports that it failed within its stream.
 const ERROR_TRAILER: &str = "lambda-runtime-function-error-type";
+
+/// An answer's body: known as a whole, or passed on as the function writes it.
+pub(super) type ClientBody = Either<Full<Bytes>, FunctionStream>;
 
 /// The rest of a function's POST, on its way to the client.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Which programs there are.
 
 use std::{
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -8,10 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
-use super::{
-    note,
-    packages::{self, Unpacked},
-};
+use super::packages::{self, Unpacked};
 use crate::run::run;
 
 /// The first version that keeps its clients' named statements apart.
@@ -110,4 +108,10 @@ fn installed() -> Option<PathBuf> {
     .into_iter()
     .map(|folder| Path::new(folder).join("pgbouncer"))
     .find(|executable| executable.is_file())
+}
+
+/// Says on stderr what there is not.
+pub(super) fn note(message: &str) {
+    // Nothing is lost if nobody reads it.
+    let _ = writeln!(io::stderr(), "{message}");
 }

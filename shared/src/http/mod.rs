@@ -14,9 +14,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use database;
 use futures_util::FutureExt as _;
 use lambda_http::{RequestExt as _, http::Method, request::RequestContext, service_fn};
-use once_cell::sync::OnceCell;
+use telemetry::{self, Telemetry};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
@@ -24,12 +25,7 @@ pub use self::{
     response::{created, empty, ok, report, respond},
     stream::{StreamedBody, StreamedResponse, events, whole},
 };
-use crate::{
-    Error, State,
-    config::Needs,
-    database,
-    telemetry::{self, Telemetry},
-};
+use crate::{Error, State};
 
 /// A request as Lambda hands it over.
 pub use lambda_http::Request;
@@ -44,9 +40,6 @@ pub const BODY_LIMIT: usize = 6 * 1024 * 1024;
 /// kills it 500 ms after SIGTERM.
 const DELIVERY: Duration = Duration::from_millis(100);
 
-/// What the sandbox keeps between invocations, built once.
-static STATE: OnceCell<State> = OnceCell::new();
-
 /// Lambda's own limit of an invocation.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
@@ -54,17 +47,14 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 ///
 /// # Errors
 /// When a setting is missing or wrong, or the database was embedded by another model.
-pub async fn serve<H, F>(
-    function: &'static str,
-    needs: Needs,
-    handle: H,
-) -> Result<(), lambda_http::Error>
+pub async fn serve<S, H, F>(function: &'static str, handle: H) -> Result<(), lambda_http::Error>
 where
-    H: Fn(State, Request) -> F + Send + 'static,
+    S: State,
+    H: Fn(S, Request) -> F + Send + 'static,
     F: Future<Output = Result<Response, Error>> + Send + 'static,
 {
     let telemetry = Telemetry::start(function)?;
-    let running = Running::start(function, needs).await?;
+    let running = Running::<S>::start(function).await?;
     let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
         let bare = request.method() == Method::HEAD;
@@ -86,17 +76,17 @@ where
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn serve_streams<H, F>(
+pub async fn serve_streams<S, H, F>(
     function: &'static str,
-    needs: Needs,
     handle: H,
 ) -> Result<(), lambda_http::Error>
 where
-    H: Fn(State, Request) -> F + Send + 'static,
+    S: State,
+    H: Fn(S, Request) -> F + Send + 'static,
     F: Future<Output = Result<StreamedResponse, Error>> + Send + 'static,
 {
     let telemetry = Telemetry::start(function)?;
-    let running = Running::start(function, needs).await?;
+    let running = Running::<S>::start(function).await?;
     let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
         let page = cors::Page::of(&request);
@@ -119,24 +109,25 @@ where
 }
 
 /// A function between its Init and its end.
-struct Running {
-    state: State,
+struct Running<S> {
+    state: S,
     /// Read-locked by each request that is not answered yet.
     in_flight: Arc<RwLock<()>>,
 }
 
-impl Running {
-    async fn start(function: &'static str, needs: Needs) -> Result<Self, lambda_http::Error> {
-        let state = STATE
-            .get_or_try_init(|| State::from_env(function, needs))
-            .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
-        state
-            .warm()
+impl<S: State> Running<S> {
+    async fn start(function: &'static str) -> Result<Self, lambda_http::Error> {
+        let started = async {
+            let state = S::from_env(function)?;
+            state.warm().await?;
+            Ok::<_, lambda_http::Error>(state)
+        };
+        let state = started
             .await
             .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
         Ok(Self {
             state: state.clone(),
-            in_flight: close_on_shutdown(state.clone()).await,
+            in_flight: close_on_shutdown(state).await,
         })
     }
 
@@ -145,9 +136,9 @@ impl Running {
         &self,
         mut request: Request,
         handle: &H,
-    ) -> impl Future<Output = (Result<R, Error>, OwnedRwLockReadGuard<()>)> + use<H, F, R>
+    ) -> impl Future<Output = (Result<R, Error>, OwnedRwLockReadGuard<()>)> + use<S, H, F, R>
     where
-        H: Fn(State, Request) -> F,
+        H: Fn(S, Request) -> F,
         F: Future<Output = Result<R, Error>>,
     {
         let guard = Arc::clone(&self.in_flight).read_owned();
@@ -192,7 +183,7 @@ fn route_key(request: &Request) -> String {
 }
 
 /// On SIGTERM: waits for the request in flight, closes the pool, ends the process with 0.
-async fn close_on_shutdown(state: State) -> Arc<RwLock<()>> {
+async fn close_on_shutdown(state: impl State) -> Arc<RwLock<()>> {
     let in_flight = Arc::new(RwLock::new(()));
     let last = Arc::clone(&in_flight);
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use json::{self, FieldError};
 use lambda_http::{
     Request, RequestExt as _,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
@@ -10,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use super::BODY_LIMIT;
-use crate::{Error, error::FieldError, json};
+use crate::Error;
 
 /// Reads the body as a JSON object.
 ///
@@ -40,7 +41,7 @@ pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
         Some(coding) if !coding.trim().eq_ignore_ascii_case("identity") => {
             Err(Error::UnsupportedEncoding(coding))
         }
-        _ => json::from_slice(body),
+        _ => Ok(json::from_slice(body)?),
     }
 }
 

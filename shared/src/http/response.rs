@@ -1,13 +1,15 @@
 //! What a function answers.
 
+use document_store::ANSWER_LIMIT;
 use lambda_http::{
     Body,
     http::{HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
+use telemetry::{self, chain};
 
 use super::Response;
-use crate::{Error, cause::chain, documents::ANSWER_LIMIT, problem::Problem, telemetry};
+use crate::{Error, problem::Problem};
 
 /// The media type of answers. JSON is UTF-8 by its own standard, but not every client goes by that.
 const JSON: &str = "application/json; charset=utf-8";

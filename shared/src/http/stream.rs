@@ -11,9 +11,9 @@ use futures_util::{Stream, StreamExt as _};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use lambda_http::http::{HeaderName, HeaderValue, header};
+use telemetry::Record;
 
 use super::Response;
-use crate::telemetry::Record;
 
 /// A body that is sent while it is made. It cannot fail: once the status is sent, an error is something
 /// that the body says.

@@ -1,7 +1,8 @@
 //! What a client is told of a language model that does not answer, and whoever runs it what to set.
 
+use language_model::{Class, Empty, LanguageModelError, Obstacle, Refusal};
+
 use super::Problem;
-use crate::language_model::{Class, Empty, LanguageModelError, Obstacle, Refusal};
 
 impl Problem {
     pub(super) fn of_language_model(error: &LanguageModelError) -> Self {

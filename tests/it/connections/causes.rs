@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use anyhow::Context as _;
-use shared::database::Cause;
+use database::Cause;
 use tests::{App, Sql, proxy::with_port};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 

@@ -2,11 +2,8 @@
 
 use std::{net::Ipv6Addr, time::Instant};
 
+use database::{AddressFamily, Cause, Database};
 use local::skip::skipped;
-use shared::{
-    config::AddressFamily,
-    database::{Cause, Database},
-};
 use tests::{
     App,
     proxy::{Proxy, with_port},

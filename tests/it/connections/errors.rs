@@ -1,10 +1,7 @@
 //! Errors with which a server or a pooler ends a connection, or says that it has no server.
 
 use anyhow::Context as _;
-use shared::{
-    config::PoolerSetting,
-    database::{Cause, Database, DatabaseError, Statement},
-};
+use database::{Cause, Database, DatabaseError, PoolerSetting, Statement};
 use tests::{
     App,
     proxy::{Fault, Proxy, error, with_port},

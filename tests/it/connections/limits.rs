@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use database::{Database, DatabaseError, Statement, within};
 use serde_json::json;
-use shared::database::{Database, DatabaseError, Statement, within};
 use tests::App;
 use tokio::time::timeout;
 

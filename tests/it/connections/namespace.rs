@@ -12,11 +12,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use database::{AddressFamily, Cause, Database};
 use local::{assets::Cache, postgres::Postgres, skip::skipped};
-use shared::{
-    config::AddressFamily,
-    database::{Cause, Database},
-};
 use tests::proxy::{Proxy, with_port};
 use tokio::{net::TcpSocket, task::spawn_blocking, time::sleep};
 

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use database::{Database, PoolerSetting, Statement};
 use futures_util::future::join;
 use serde_json::json;
-use shared::{
-    config::PoolerSetting,
-    database::{Database, Statement},
-};
 use tests::{
     App, Sql, document_path,
     proxy::{Fault, Proxy, with_port},

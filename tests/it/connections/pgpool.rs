@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use database::{Database, Pooler, PoolerSetting};
 use local::pooler::{Pgpool, PgpoolSettings};
 use serde_json::json;
-use shared::{
-    config::PoolerSetting,
-    database::{Database, Pooler},
-};
 use tests::App;
 use tokio::time::sleep;
 

@@ -1,13 +1,10 @@
 //! `PgBouncer` between the functions and the server.
 
 use anyhow::{Context as _, Result, ensure};
+use database::{Cause, Database, Pooler, PoolerSetting, Statement};
 use futures_util::future::try_join_all;
 use local::pooler::{PgBouncer, Settings};
 use serde_json::json;
-use shared::{
-    config::PoolerSetting,
-    database::{Cause, Database, Pooler, Statement},
-};
 use tests::App;
 
 use super::{Outcome, cause, echo, settings};

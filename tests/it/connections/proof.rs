@@ -1,11 +1,8 @@
 //! Named statements are sent only where it is proven that no pooler shares the server connection.
 
 use anyhow::{Context as _, Result};
+use database::{Cause, Database, DatabaseError, Pooler, PoolerSetting, Proof, Standing, Statement};
 use local::pooler::{PgBouncer, Settings};
-use shared::{
-    config::PoolerSetting,
-    database::{Cause, Database, DatabaseError, Pooler, Proof, Standing, Statement},
-};
 use tests::{
     App,
     proxy::{Proxy, with_port},

@@ -3,11 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use database::{Database, DatabaseError, PoolerSetting, Statement, within};
 use futures_util::future::try_join_all;
-use shared::{
-    config::PoolerSetting,
-    database::{Database, DatabaseError, Statement, within},
-};
 use tests::{
     App,
     proxy::{Fault, Proxy, with_port},

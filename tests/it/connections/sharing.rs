@@ -3,13 +3,10 @@
 use std::time::Instant;
 
 use anyhow::ensure;
+use database::{Database, PoolerSetting, Statement};
 use futures_util::future::try_join_all;
 use local::pooler::PgBouncer;
 use serde_json::json;
-use shared::{
-    config::PoolerSetting,
-    database::{Database, Statement},
-};
 use tests::{App, Sql, document_path, proxy::with_port, sharing::SharingPooler};
 
 use super::{Outcome, proof::transaction_mode, server_port, settings};

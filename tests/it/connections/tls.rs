@@ -3,11 +3,8 @@
 //! The embedded Postgres has no TLS; `PgBouncer`, with the same library and the same protocol, has.
 
 use anyhow::Result;
+use database::{Cause, Database, PoolerSetting};
 use local::pooler::{PgBouncer, Settings};
-use shared::{
-    config::PoolerSetting,
-    database::{Cause, Database},
-};
 use tests::{App, tls::Authority};
 
 use super::{Outcome, cause, echo, settings};

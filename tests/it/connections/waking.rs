@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use shared::database::{Cause, Database, DatabaseError};
+use database::{Cause, Database, DatabaseError};
 use tests::{
     App,
     proxy::{Proxy, with_port},

@@ -1,0 +1,32 @@
+//! Whether the language model answers.
+
+use language_model::{LanguageModel, LanguageModelConfig, LanguageModelError};
+use retrieval::health::finding::{Check, Finding, failed, ok};
+use shared::{Error, problem::Problem};
+use telemetry::chain;
+
+/// Asks the language model of these settings for a word.
+pub(crate) async fn examine(config: Option<&LanguageModelConfig>) -> Check {
+    Check::run("language-model", async {
+        Ok(Box::pin(finding(config)).await)
+    })
+    .await
+}
+
+async fn finding(config: Option<&LanguageModelConfig>) -> Finding {
+    let Some(config) = config else {
+        return ok("none is set: /chat answers 501");
+    };
+    match asked(config).await {
+        Ok(()) => ok(format!("{} answers", config.model)),
+        Err(error) => {
+            let error = Error::from(error);
+            let problem = Problem::from(&error);
+            failed(chain(&error), problem.detail)
+        }
+    }
+}
+
+async fn asked(config: &LanguageModelConfig) -> Result<(), LanguageModelError> {
+    LanguageModel::new(config)?.probe().await
+}

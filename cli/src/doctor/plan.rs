@@ -1,0 +1,65 @@
+//! Whether the planner uses the index for a search.
+
+use database::Statement;
+use migrations::INDEX;
+use retrieval::{
+    SearchConfig, SearchState,
+    health::finding::{Finding, ok, warning},
+};
+use shared::Error;
+
+/// Up to so many chunks an exact search takes 15 ms at most (312,000 take 171 to 310), and the planner
+/// may well prefer it.
+const FEW: i64 = 20_000;
+
+/// The candidates that a search of ten hits asks the index for, as in `search`.
+const CANDIDATES: i32 = 30;
+
+/// Plans `nearest` with the settings that `search` has, its path among them, in a transaction whose settings
+/// end with it.
+pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
+    let mut transaction = state.database.begin().await?;
+    let adopt = Statement::read(concat!(
+        "SELECT set_config(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), true)
+         FROM pg_proc, unnest(proconfig) AS setting
+         WHERE oid = to_regproc('",
+        schema::function!("search"),
+        "')",
+    ));
+    transaction.fetch_all::<(String,)>(adopt).await?;
+    // The settings of pgvector, whose schema is in the path now, take effect once its library is loaded.
+    let load = Statement::read("SELECT vector_dims('[1]'::vector)");
+    transaction.fetch_all::<(i32,)>(load).await?;
+    let effort = state.config.effort.unwrap_or(SearchConfig::EFFORT);
+    let effort =
+        Statement::read("SELECT set_config('hnsw.ef_search', $1, true)").bind(effort.to_string());
+    transaction.fetch_all::<(String,)>(effort).await?;
+
+    let explain = Statement::read("EXPLAIN SELECT * FROM nearest($1::real[]::halfvec, $2)")
+        .bind(vec![0.1_f32; state.embedder.manifest().dimensions])
+        .bind(CANDIDATES);
+    let plan: Vec<(String,)> = transaction.fetch_all(explain).await?;
+    let count = Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS c")
+        .bind(FEW + 1);
+    let chunks: Vec<(i64,)> = transaction.fetch_all(count).await?;
+    transaction.commit().await?;
+
+    let uses_index = plan
+        .iter()
+        .any(|(line,)| line.contains(&format!("using {INDEX}")));
+    let chunks = chunks.first().map_or(0, |row| row.0);
+    Ok(if uses_index {
+        ok(format!("a search walks {INDEX}"))
+    } else if chunks <= FEW {
+        ok(format!(
+            "a search reads every chunk, which is right for so few ({chunks})"
+        ))
+    } else {
+        warning(
+            format!(
+                "a search reads every one of more than {FEW} chunks instead of walking {INDEX}"
+            ),
+            "if the index is valid, run ANALYZE rappel.chunks",
+        )
+    })
+}

@@ -1,0 +1,108 @@
+//! What is found for a question, and what the model is told of it.
+
+use language_model::{Message, Usage};
+use retrieval::SearchState;
+use serde_json::value::{RawValue, to_raw_value};
+use shared::Error;
+
+use crate::{
+    budget,
+    condense::condensed,
+    prompt::Prompt,
+    request::Chat,
+    sources::{self, Source},
+    state::ChatState,
+};
+
+/// A question whose sources are found.
+#[derive(Debug)]
+pub(crate) struct Retrieved {
+    question: String,
+    /// What was searched for.
+    query: String,
+    history: Vec<Message>,
+    prompt: Prompt,
+    sources: Vec<Source>,
+    /// How many of the sources the model reads.
+    read: usize,
+    /// Neighbours of the chunks that were found, on either side.
+    expand: usize,
+    /// Whether the model is asked.
+    asked: bool,
+    /// What was spent before the answer.
+    pub(crate) usage: Option<Usage>,
+}
+
+impl Retrieved {
+    /// Rewrites a question that follows others, and finds its sources.
+    ///
+    /// # Errors
+    /// When the search fails.
+    pub(crate) async fn by(state: &ChatState, mut chat: Chat) -> Result<Self, Error> {
+        let wishes = std::mem::take(&mut chat.wishes);
+        let prompt = Prompt::new(&chat.instructions, wishes, chat.named_question.clone());
+        let room = budget::trim(state, &mut chat, &prompt).await?;
+        let (rewritten, usage) = condensed(state, &mut chat).await?;
+        let SearchState {
+            database,
+            embedder,
+            reranker,
+            config,
+        } = &state.search;
+        let search = chat.search.clone();
+        let found = search.run(database, embedder, reranker, config).await?;
+        let asked = !found.hits.is_empty() || !chat.require_sources;
+        let sources = sources::within(state, found.hits, room, &chat).await?;
+        Ok(Self {
+            question: chat.question,
+            query: rewritten.unwrap_or(chat.named_question),
+            history: chat.history,
+            prompt,
+            read: sources.len(),
+            expand: chat.expand,
+            sources,
+            asked,
+            usage,
+        })
+    }
+
+    /// Whether the model is asked at all.
+    pub(crate) fn asked(&self) -> bool {
+        self.asked
+    }
+
+    pub(crate) fn question(&self) -> &str {
+        &self.question
+    }
+
+    /// How many sources may be cited.
+    pub(crate) fn count(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// What was searched for, and the sources as the reader is told of them.
+    ///
+    /// # Errors
+    /// When they cannot be serialised, which is a bug.
+    pub(crate) fn told(&self) -> Result<(String, Box<RawValue>), Error> {
+        let sources = to_raw_value(&self.sources)
+            .map_err(|error| Error::Internal(format!("serialising sources: {error}")))?;
+        Ok((self.query.clone(), sources))
+    }
+
+    /// What the model is asked.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.prompt
+            .messages(&self.history, &self.sources[..self.read])
+    }
+
+    /// Leaves about half of it: the nearest sources, and the last exchange.
+    pub(crate) fn shorten(&mut self) {
+        match self.sources.first_mut() {
+            Some(only) if self.read == 1 => only.shorten(2, 1, self.expand),
+            _ => self.read /= 2,
+        }
+        let before = self.history.len().saturating_sub(2);
+        self.history.drain(..before);
+    }
+}

@@ -1,0 +1,331 @@
+//! Codes: what people write with signs, digits or capitals and mean as one thing.
+//!
+//! A code is searched as a whole, by a key without its signs, and by its parts: `ZX-4471-B`, `zx4471b` and
+//! `ZX 4471 B` have the key `zx4471b` and the parts `zx` and `4471`.
+
+use super::{
+    elision::{bare, elided},
+    language::Languages,
+    normal::without_accents,
+    numbers::{has_digit, is_number, number},
+    scanner::Scanner,
+    token::Role,
+};
+
+/// Pronouns that French and Portuguese hang on a verb: `dit-elle`, `fazê-lo`. With them, no hyphen makes a word.
+const CLITICS: [&str; 33] = [
+    "ce", "ci", "elle", "elles", "en", "il", "ils", "je", "la", "las", "le", "les", "leur", "lhe",
+    "lhes", "lo", "los", "lui", "là", "me", "moi", "même", "mêmes", "nos", "nous", "on", "se", "t",
+    "te", "toi", "tu", "vous", "y",
+];
+
+/// The endings of files' names, which are no part of the name that people remember.
+const EXTENSIONS: [&str; 48] = [
+    "7z", "avi", "bak", "bmp", "c", "conf", "cpp", "cs", "csv", "doc", "docx", "eml", "epub",
+    "gif", "gz", "htm", "html", "java", "jpeg", "jpg", "js", "json", "log", "md", "mov", "mp3",
+    "mp4", "msg", "odp", "ods", "odt", "pdf", "png", "ppt", "pptx", "py", "rs", "rtf", "sql",
+    "svg", "tar", "tif", "tiff", "ts", "txt", "xls", "xlsx", "zip",
+];
+
+impl Scanner<'_> {
+    /// `covid-19`, `1914-1918`, `l110-1`, `week-end`: words that hyphens join. The whole and its parts are
+    /// searched, except those of an article, which mean nothing alone.
+    pub(super) fn compound(&mut self, at: usize) -> Option<usize> {
+        let end = self.end_of_hyphenated(at);
+        if end == at {
+            return None;
+        }
+        let whole = self.slice(at, end);
+        if self.are_numbers(at, end) {
+            self.push_code(Role::Form, whole.replace('/', "-"));
+            // Long ones are written in other groups as well: ISBN, account numbers.
+            let digits: String = whole.chars().filter(char::is_ascii_digit).collect();
+            if digits.len() > 8 {
+                self.push_code(Role::Form, digits);
+            }
+        } else if has_digit(whole) || whole.contains('_') || extension(whole).is_some() {
+            if self.hyphenated_article(at, end) {
+                return Some(end + 1);
+            }
+            self.push_key(Role::Form, key(whole));
+        } else {
+            self.joined(at, end);
+        }
+        for part in at..=end {
+            if self.word(part).chars().nth(1).is_some() {
+                self.single(part);
+            } else if has_digit(whole) {
+                // A single letter or digit of it is found everywhere: it is asked for only if it stands alone.
+                self.push_text(Role::Indexed, self.word(part));
+            }
+        }
+        Some(end + 1)
+    }
+
+    /// `week-end` as `weekend`, `habi-` at the end of a line and `tation` on the next as `habitation`.
+    fn joined(&mut self, at: usize, end: usize) {
+        let last = self.word(end);
+        if end - at > 4
+            || CLITICS.contains(&last)
+            || (at + 1..end).any(|part| self.word(part) == "t")
+        {
+            return;
+        }
+        let mut joined = String::new();
+        for part in at..=end {
+            let mut word = self.word(part);
+            while let Some((_, noun)) = elided(word) {
+                word = noun;
+            }
+            joined.push_str(&bare(word));
+        }
+        if joined.chars().all(char::is_alphabetic) {
+            self.push_text(Role::Form, &joined);
+        }
+    }
+
+    /// A word with digits in it, or a file's name: its key and its parts.
+    pub(super) fn code(&mut self, word: &str) {
+        // A version is the same with and without its letter.
+        let word = match word.strip_prefix('v') {
+            Some(version)
+                if version.starts_with(|first: char| first.is_ascii_digit())
+                    && version.contains('.') =>
+            {
+                version
+            }
+            _ => word,
+        };
+        let parts = parts(word);
+        if let [part] = parts[..]
+            && part.len() == word.len()
+        {
+            self.push_code(Role::Counted, number(word));
+            self.push_compact_date(word);
+            return;
+        }
+        let is_long = |part: &&str| part.contains('.') || part.chars().nth(2).is_some();
+        let are_telling =
+            word.contains(['_', '-']) || extension(word).is_some() || parts.iter().any(is_long);
+        self.push_key(
+            if are_telling {
+                Role::Form
+            } else {
+                Role::Counted
+            },
+            key(word),
+        );
+        if are_telling {
+            // The few letters and digits of a code are those of many; after a name, they are its version.
+            let is_apart = word.contains(['_', '-', '.']);
+            let is_named = parts
+                .iter()
+                .any(|part| !has_digit(part) && part.chars().nth(2).is_some());
+            for part in parts {
+                let least = match (has_digit(part), is_named, is_apart) {
+                    (true, true, _) => 1,
+                    (_, _, true) => 2,
+                    _ => 3,
+                };
+                if part.chars().count() < least {
+                    self.push_text(Role::Indexed, part);
+                } else if has_digit(part) {
+                    self.push_code(Role::Counted, number(part));
+                    self.push_compact_date(part);
+                } else {
+                    self.push_text(Role::Counted, part);
+                }
+            }
+        }
+    }
+
+    /// `asp.net`, `nom_de_champ`, `rapport.pdf`: the words between dots, each longer than a letter.
+    pub(super) fn dotted(&mut self, parts: &[&str]) {
+        let (last, before) = parts.split_last().unwrap_or((&"", &[]));
+        let is_file = EXTENSIONS.contains(last) && before.len() > 1;
+        self.push_key(
+            Role::Form,
+            if is_file {
+                before.concat()
+            } else {
+                parts.concat()
+            },
+        );
+        for part in parts {
+            self.push_text(Role::Counted, part);
+        }
+    }
+
+    /// A key of letters is what others write as one word.
+    pub(super) fn push_key(&mut self, role: Role, key: String) {
+        if key.chars().all(char::is_alphabetic) {
+            self.push_text(role, &key);
+        } else {
+            self.push_code(role, key);
+        }
+    }
+
+    /// `FR76 3000 4000 0312`, `SW1A 1AA`, `ISO 9001`, `R & D`: words of capitals and digits, whose key is searched
+    /// besides each of them.
+    pub(super) fn spaced_code(&mut self, at: usize) {
+        if self.is_inside(at) || self.word(at).len() > 6 {
+            return;
+        }
+        if let Some(key) = self.ampersand(at) {
+            self.push_spaced(at + 1, key);
+            return;
+        }
+        let end = self.end_of_code(at);
+        let whole = self.slice(at, end);
+        let starts = whole.starts_with(|first: char| first.is_ascii_alphabetic());
+        let is_mixed = has_digit(whole) && whole.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if whole.contains(' ') && is_mixed && (starts || end > at + 1) {
+            self.push_spaced(end, key(whole));
+        } else {
+            self.lower_case_code(at);
+        }
+    }
+
+    /// In questions, not all write a code's capitals: `zx 4471 b`.
+    fn lower_case_code(&mut self, at: usize) {
+        let is_blank = |gap: &str| gap == " ";
+        let is_letters = |word: &str, most| {
+            word.len() <= most
+                && word.bytes().all(|byte| byte.is_ascii_lowercase())
+                && !Languages::has_stop_word(word)
+        };
+        let Some(digits) = self
+            .next_after(at, is_blank)
+            .filter(|next| is_number(next) && next.len() > 1)
+        else {
+            return;
+        };
+        let letters = self.word(at);
+        if is_letters(letters, 4) {
+            self.push_code(Role::Asked, format!("{letters}{digits}"));
+            if let Some(last) = self
+                .next_after(at + 1, is_blank)
+                .filter(|next| is_letters(next, 2))
+            {
+                self.push_code(Role::Asked, format!("{letters}{digits}{last}"));
+            }
+        }
+    }
+
+    fn ampersand(&self, at: usize) -> Option<String> {
+        let next = self.next_after(at, |gap| matches!(gap, "&" | " & "))?;
+        let are_short = self.word(at).len() < 5 && next.len() < 5;
+        (are_short && !has_digit(next))
+            .then(|| without_accents(&format!("{}&{next}", self.word(at))))
+    }
+
+    /// The last of the words from here on that may be parts of one code.
+    fn end_of_code(&self, at: usize) -> usize {
+        let is_part = |at: usize| {
+            let word = self.word(at);
+            // The last group of an account number may be long.
+            let is_short = word.len() < 5 || (word.len() < 7 && is_number(word));
+            is_short
+                && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && (self.words[at].upper || has_digit(word))
+        };
+        let mut end = at;
+        while is_part(end)
+            && end < at + 9
+            && self
+                .next_after(end, |gap| matches!(gap, " " | "-" | "/"))
+                .is_some()
+            && is_part(end + 1)
+        {
+            end += 1;
+        }
+        end
+    }
+
+    /// The last word of those that single hyphens join to this one, or slashes if all are numbers. A line may end
+    /// after the hyphen of words.
+    pub(super) fn end_of_hyphenated(&self, at: usize) -> usize {
+        let mut end = at;
+        while end + 1 < self.words.len() {
+            let are_numbers = || self.are_numbers(at, end + 1);
+            let are_words = || !has_digit(self.slice(at, end + 1)) && !self.words[end + 1].capitals;
+            let is_joined = match self.gap(end) {
+                "-" => true,
+                "/" => are_numbers(),
+                "-\n" => are_words(),
+                _ => false,
+            };
+            if !is_joined {
+                break;
+            }
+            end += 1;
+        }
+        end
+    }
+
+    pub(super) fn are_numbers(&self, first: usize, last: usize) -> bool {
+        (first..=last).all(|at| is_number(self.word(at)))
+    }
+}
+
+/// What a code is searched by as a whole: its letters and digits, and the dots between digits; without a file's
+/// extension.
+pub(super) fn key(code: &str) -> String {
+    let name = extension(code).map_or(code, |extension| &code[..code.len() - extension.len() - 1]);
+    let name = without_accents(name);
+    let mut key = String::with_capacity(name.len());
+    let mut rest = name.chars().peekable();
+    while let Some(character) = rest.next() {
+        let is_point = character == '.'
+            && key.ends_with(|last: char| last.is_ascii_digit())
+            && rest.peek().is_some_and(char::is_ascii_digit);
+        if is_point || character.is_alphanumeric() {
+            key.push(character);
+        }
+    }
+    key
+}
+
+/// A file's extension, if it has one that is known.
+fn extension(name: &str) -> Option<&str> {
+    let (before, extension) = name.rsplit_once('.')?;
+    (!before.is_empty() && EXTENSIONS.contains(&extension)).then_some(extension)
+}
+
+/// The runs of letters and the numbers with their dots, in order.
+fn parts(code: &str) -> Vec<&str> {
+    let kind = |character: char| match character {
+        '0'..='9' => 2,
+        '.' | ',' => 3,
+        other if other.is_alphanumeric() || is_mark(other) => 1,
+        _ => 0,
+    };
+    let mut parts = Vec::new();
+    let mut rest = code;
+    while let Some(first) = rest.chars().next() {
+        let wanted = kind(first);
+        let mut end = rest
+            .find(|character| kind(character) != wanted)
+            .unwrap_or(rest.len());
+        if wanted == 2 {
+            // A dot with digits around it belongs to the number.
+            while let Some(after) = rest[end..].strip_prefix(['.', ','])
+                && after.starts_with(|next: char| next.is_ascii_digit())
+            {
+                let digits = after
+                    .find(|character: char| !character.is_ascii_digit())
+                    .unwrap_or(after.len());
+                end += 1 + digits;
+            }
+        }
+        if wanted == 1 || wanted == 2 {
+            parts.push(&rest[..end]);
+        }
+        rest = &rest[end..];
+    }
+    parts
+}
+
+fn is_mark(character: char) -> bool {
+    unicode_normalization::char::is_combining_mark(character)
+}

@@ -1,0 +1,220 @@
+//! A text to the terms that BM25 counts.
+//!
+//! A passage is analysed in its language, and a question in its own. Where a text does not tell its language, its
+//! words are stemmed by each that it may be in, so that the two find each other. What is written in several ways,
+//! such as a telephone number or a file's name, is indexed in all forms that a question may have, so that a question
+//! needs to ask for few.
+
+mod addresses;
+mod articles;
+mod codes;
+mod dates;
+mod elision;
+mod guess;
+mod language;
+mod languages;
+mod normal;
+mod numbers;
+mod quantities;
+mod scanner;
+mod scripts;
+mod stems;
+mod telephones;
+mod token;
+mod tokens;
+mod votes;
+
+use std::collections::BTreeMap;
+
+use normal::without_accents;
+use stems::stem;
+
+pub use language::{Candidates, Guess, Language};
+
+use self::{
+    token::{Placed, Role, Token},
+    tokens::tokens,
+};
+
+/// The version of this analysis. Terms are stored: passages analysed by another version have to be analysed again, so it
+/// changes whenever the terms of any text do.
+pub const VERSION: u32 = 2;
+
+/// The most characters of a term: a longer one, such as an address or encoded data, ends in a hash of the whole.
+pub const MAX_TERM_CHARACTERS: usize = 64;
+
+/// The most words of a question whose neighbours are also looked up as one word. In sentences, that found less in our
+/// measurements: the rare texts with the joined spelling went before better ones.
+const FEW_WORDS: usize = 3;
+
+/// The terms of a passage.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Terms {
+    /// The distinct terms in the order of their bytes, each with its number of occurrences; more than
+    /// [`i16::MAX`] of them, the most that Postgres' `smallint` holds, count as that many.
+    pub frequencies: Vec<(String, i16)>,
+    /// The number of occurrences of all words; the forms of a word count once.
+    pub length: i32,
+}
+
+/// The terms of a passage and of its document's title; `document` is what the whole document tells of its language.
+///
+/// The title counts in every passage: without it, BM25 found much less in our measurements.
+#[must_use]
+pub fn passage(title: &str, content: &str, document: Guess) -> Terms {
+    let (title, text) = (tokens(title), tokens(content));
+    let guess = Guess::from_tokens(&text, content).with(document);
+    let mut frequencies: BTreeMap<String, i16> = BTreeMap::new();
+    let mut length = 0_i32;
+    for tokens in [&title, &text] {
+        for word in words(tokens) {
+            let mut forms = Vec::new();
+            for placed in word.iter().filter(|placed| placed.role != Role::Asked) {
+                let found = forms.len();
+                terms(&placed.token, guess, &mut forms);
+                length = length
+                    .saturating_add(i32::from(placed.role.is_counted() && forms.len() > found));
+            }
+            forms.sort_unstable();
+            forms.dedup();
+            for form in forms {
+                let frequency = frequencies.entry(form).or_default();
+                *frequency = frequency.saturating_add(1);
+            }
+        }
+    }
+    Terms {
+        frequencies: frequencies.into_iter().collect(),
+        length,
+    }
+}
+
+/// The distinct terms of a question, in the order of their bytes, each with the number of the question's word that it
+/// stands for: terms with one number are forms of one word, of which a passage needs one.
+///
+/// There are none in a question of stop words and punctuation only.
+#[must_use]
+pub fn query_terms(text: &str) -> Vec<(String, i32)> {
+    let mut terms: BTreeMap<String, i32> = BTreeMap::new();
+    for (word, forms) in (0..).zip(query_words(text)) {
+        for form in forms {
+            terms.entry(form).or_insert(word);
+        }
+    }
+    terms.into_iter().collect()
+}
+
+/// The words of a question in their order, each with the terms that it is asked by.
+fn query_words(text: &str) -> Vec<Vec<String>> {
+    let tokens = tokens(text);
+    let guess = Guess::from_tokens(&tokens, text);
+    let joins = words(&tokens).count() <= FEW_WORDS;
+    let mut asked = Vec::new();
+    // The word before, if it may be the first half of a longer one.
+    let mut before: Option<(usize, &str)> = None;
+    for word in words(&tokens) {
+        let mut forms = Vec::new();
+        for placed in word.iter().filter(|placed| placed.role != Role::Indexed) {
+            terms(&placed.token, guess, &mut forms);
+        }
+        let this = half(word).filter(|_| joins && !forms.is_empty());
+        if let (Some((place, first)), Some((second, number))) = (before, this)
+            && let Some(previous) = asked.last_mut()
+            && place + 1 == number
+        {
+            let text = format!("{first}{second}");
+            terms(
+                &Token::Word {
+                    text,
+                    acronym: false,
+                },
+                guess,
+                previous,
+            );
+        }
+        before = this.map(|(text, number)| (number, text));
+        if !forms.is_empty() {
+            asked.push(forms);
+        }
+    }
+    for forms in &mut asked {
+        forms.sort_unstable();
+        forms.dedup();
+    }
+    asked
+}
+
+/// The tokens of each word.
+fn words(tokens: &[Placed]) -> impl Iterator<Item = &[Placed]> {
+    tokens.chunk_by(|one, other| one.word == other.word)
+}
+
+/// A word that may be half of a longer one that others write together: `week end`. And its number.
+fn half(word: &[Placed]) -> Option<(&str, usize)> {
+    match word {
+        [
+            Placed {
+                token:
+                    Token::Word {
+                        text,
+                        acronym: false,
+                    },
+                role: Role::Counted,
+                word,
+            },
+        ] if text.len() > 2 => Some((text, *word)),
+        _ => None,
+    }
+}
+
+/// Adds what a token is counted as; nothing if it is a stop word, or accents without a letter.
+fn terms(token: &Token, guess: Guess, terms: &mut Vec<String>) {
+    let mut add = |term: String| {
+        // The empty term stands for any in the database.
+        if !term.is_empty() {
+            terms.push(cut(term));
+        }
+    };
+    match token {
+        Token::Elision(_) => {}
+        Token::Code(code) => add(without_accents(code)),
+        Token::Word { text, acronym } if guess.is_stop_word(text) => {
+            if *acronym {
+                add(without_accents(text));
+            }
+        }
+        Token::Word { text, .. } => match guess {
+            Guess::Sure(language) => add(stem(text, Some(language))),
+            // No language of those that Rappel knows is written in other letters.
+            _ if !text.starts_with(|first| first < '\u{370}') => add(stem(text, None)),
+            Guess::Other => add(stem(text, None)),
+            Guess::Unsure(_) => {
+                let bare = stem(text, None);
+                let mut stems: Vec<String> = guess
+                    .languages()
+                    .iter()
+                    .map(|language| stem(text, Some(language)))
+                    .collect();
+                stems.push(bare);
+                stems.sort_unstable();
+                stems.dedup();
+                stems.into_iter().for_each(add);
+            }
+        },
+    }
+}
+
+/// The term, or if it is too long, its beginning and a hash of the whole (64-bit FNV-1a).
+fn cut(term: String) -> String {
+    if term.len() <= MAX_TERM_CHARACTERS || term.chars().nth(MAX_TERM_CHARACTERS).is_none() {
+        return term;
+    }
+    let hash = term.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let beginning: String = term.chars().take(MAX_TERM_CHARACTERS - 17).collect();
+    format!("{beginning}~{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Numbers in their spellings.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The words of UAX 29, but lists of numbers without spaces as their numbers: `8,8-1,9`.
+pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
+    let mut words = Vec::with_capacity(text.len() / 6);
+    for (start, word) in text.unicode_word_indices() {
+        // A mark on a blank makes a word with the blank.
+        let skipped = word.find(char::is_alphanumeric).unwrap_or(0);
+        let (start, word) = (start + skipped, &word[skipped..]);
+        let commas = word.matches(',').count();
+        if commas == 0 {
+            words.push((start, word));
+            continue;
+        }
+        let hyphenated =
+            text[..start].ends_with('-') || text[start + word.len()..].starts_with('-');
+        if hyphenated || (commas > 1 && !is_grouped(word) && grouped_decimal(word).is_none()) {
+            let mut at = start;
+            for part in word.split(',') {
+                words.push((at, part));
+                at += part.len() + 1;
+            }
+        } else {
+            words.push((start, word));
+        }
+    }
+    words
+}
+
+/// One spelling of a number: `1,5` is `1.5`, `12,000` and `12.000` are `12000`, and `1.234,56`, `1,234.56` and
+/// `1'234.56` are `1234.56`.
+pub(super) fn number(word: &str) -> String {
+    if is_grouped(word) {
+        word.replace([',', '.', '\''], "")
+    } else if let Some((whole, fraction)) = grouped_decimal(word) {
+        format!("{}.{fraction}", whole.replace([',', '.', '\''], ""))
+    } else {
+        word.replace(',', ".").replace('\'', "")
+    }
+}
+
+pub(super) fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+pub(super) fn has_digit(word: &str) -> bool {
+    if word.is_ascii() {
+        word.bytes().any(|byte| byte.is_ascii_digit())
+    } else {
+        word.chars().any(char::is_numeric)
+    }
+}
+
+/// Whether commas, dots or apostrophes only group the digits of a number by thousands.
+fn is_grouped(word: &str) -> bool {
+    let mut groups = word.split([',', '.', '\'']);
+    groups
+        .next()
+        .is_some_and(|first| is_number(first) && first.len() <= 3 && !first.starts_with('0'))
+        && groups.all(|group| group.len() == 3 && is_number(group))
+}
+
+/// The whole and the fraction of a number whose thousands are grouped by one sign and whose fraction begins with
+/// another.
+fn grouped_decimal(word: &str) -> Option<(&str, &str)> {
+    let point = word.rfind([',', '.'])?;
+    let (whole, fraction) = (&word[..point], &word[point + 1..]);
+    let sign = word[point..].chars().next()?;
+    let is_apart = whole.contains([',', '.', '\'']) && !whole.contains(sign);
+    (is_apart && is_grouped(whole) && is_number(fraction)).then_some((whole, fraction))
+}

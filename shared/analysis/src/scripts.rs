@@ -1,0 +1,75 @@
+//! Scripts that put no blanks between words.
+
+use std::sync::LazyLock;
+
+use icu_segmenter::{WordSegmenter, WordSegmenterBorrowed, options::WordBreakInvariantOptions};
+
+use super::token::Role;
+
+/// A script whose words are told apart by other means than blanks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Script {
+    /// Chinese characters, in any language.
+    Han,
+    /// The Japanese signs of grammar.
+    Hiragana,
+    /// The Japanese signs of foreign words.
+    Katakana,
+    /// Thai, Lao, Khmer and Burmese.
+    Dictionary,
+}
+
+impl Script {
+    /// The script of the first character of a word, if it is one of these.
+    pub(super) fn of(word: &str) -> Option<Self> {
+        let first = word.chars().next().filter(|first| !first.is_ascii())?;
+        match first {
+            '\u{3041}'..='\u{309f}' => Some(Self::Hiragana),
+            '\u{30a0}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' => Some(Self::Katakana),
+            '\u{3005}'..='\u{3007}'
+            | '\u{3400}'..='\u{4dbf}'
+            | '\u{4e00}'..='\u{9fff}'
+            | '\u{f900}'..='\u{faff}'
+            | '\u{20000}'..='\u{3ffff}' => Some(Self::Han),
+            '\u{e00}'..='\u{eff}'
+            | '\u{1000}'..='\u{109f}'
+            | '\u{1780}'..='\u{17ff}'
+            | '\u{aa60}'..='\u{aa7f}' => Some(Self::Dictionary),
+            _ => None,
+        }
+    }
+}
+
+static WORDS: LazyLock<WordSegmenterBorrowed<'static>> =
+    LazyLock::new(|| WordSegmenter::new_dictionary(WordBreakInvariantOptions::default()));
+
+/// What a run of one script is searched by.
+///
+/// Chinese and Japanese by each two characters that stand together, as words are found within longer ones that way
+/// and no dictionary has to agree with itself; a character alone is found in any word. The others by the words of a
+/// dictionary.
+pub(super) fn segments(run: &str, script: Script) -> Vec<(String, Role)> {
+    if script == Script::Dictionary {
+        let words = WORDS.segment_str(run).collect::<Vec<_>>();
+        return words
+            .windows(2)
+            .map(|bounds| (run[bounds[0]..bounds[1]].to_owned(), Role::Counted))
+            .collect();
+    }
+    let characters: Vec<char> = run.chars().collect();
+    let mut segments = Vec::with_capacity(characters.len() * 2);
+    for pair in characters.windows(2) {
+        segments.push((String::from_iter(pair), Role::Counted));
+    }
+    match (script, &characters[..]) {
+        (Script::Hiragana, [_]) => {}
+        (_, [one]) => segments.push((one.to_string(), Role::Counted)),
+        (Script::Han, _) => segments.extend(
+            characters
+                .iter()
+                .map(|one| (one.to_string(), Role::Indexed)),
+        ),
+        _ => {}
+    }
+    segments
+}

@@ -1,0 +1,175 @@
+//! Telephone numbers, however they are grouped, with and without the code of their country.
+
+use super::{numbers::is_number, scanner::Scanner, token::Role};
+
+/// The digits that all ways to write a number share at their end: no country's numbers have fewer.
+const SHARED: usize = 7;
+
+/// Country codes of two digits (ITU-T E.164); those that begin with 1 or 7 have one, all others three.
+const CODES_OF_TWO: [&str; 43] = [
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95",
+];
+
+/// Digits in groups, as telephone numbers are written.
+struct Groups<'t> {
+    parts: Vec<&'t str>,
+    digits: String,
+    /// The number of the last word.
+    end: usize,
+    /// Whether a plus, or the zeros that stand for it, precede the code of the country.
+    is_international: bool,
+    /// Whether brackets set the code of an area apart.
+    has_area: bool,
+}
+
+impl<'t> Scanner<'t> {
+    /// `01 99 00 12 34`, `01.99.00.12.34`, `+33 1 99 00 12 34`, `(555) 010-1234`, `0199001234`.
+    ///
+    /// It is searched by its digits without the code of its country and the zero before that of its area, which is
+    /// only dialled within the country, and by its last digits, which are there in any way of writing.
+    pub(super) fn telephone(&mut self, at: usize) -> Option<usize> {
+        if at < self.no_number_before
+            || !self
+                .word(at)
+                .starts_with(|first: char| first.is_ascii_digit())
+        {
+            return None;
+        }
+        let number = self.groups(at)?;
+        let end = number.end;
+        if number.is_certain() {
+            let national = number.national();
+            self.push_code(Role::Form, shared(&national).to_owned());
+            if national != number.digits {
+                self.push_code(Role::Indexed, number.digits);
+            }
+            self.push_code(Role::Counted, national);
+            return Some(end + 1);
+        }
+        if number.is_likely() {
+            // Its groups are searched as well: it may be a row of numbers.
+            if number.digits.len() < 13 {
+                self.push_code(Role::Indexed, shared(&number.digits).to_owned());
+            }
+            if number.digits.len() > 10 && !number.digits.starts_with('0') {
+                let national = without_country(&number.digits).to_owned();
+                self.push_code(Role::Form, national);
+            }
+            self.no_number_before = number.end + 1;
+            self.push_spaced(number.end, number.digits);
+        }
+        None
+    }
+
+    /// The groups of digits from a word on; nothing if these are too many for one number.
+    fn groups(&self, at: usize) -> Option<Groups<'t>> {
+        let before = self.before(at);
+        let mut groups = Vec::new();
+        let mut digits = String::new();
+        let mut end = at;
+        let mut has_area =
+            before.ends_with('(') && self.text[self.words[at].end..].starts_with(')');
+        loop {
+            for group in self.word(end).split('.') {
+                if !is_number(group) {
+                    return None;
+                }
+                groups.push(group);
+                digits.push_str(group);
+            }
+            let pairs = digits.len() == 10
+                && digits.starts_with('0')
+                && groups.iter().all(|group| group.len() == 2);
+            let is_gap = |gap: &str| {
+                matches!(
+                    gap,
+                    " " | "-" | "." | "/" | ")" | ") " | " (" | "(" | ")-" | "-(" | " - "
+                )
+            };
+            if pairs || !self.next_after(end, is_gap).is_some_and(is_digits) {
+                break;
+            }
+            has_area |= self.gap(end).contains('(');
+            end += 1;
+        }
+        if !(SHARED..=19).contains(&digits.len()) {
+            return None;
+        }
+        Some(Groups {
+            is_international: before.ends_with('+')
+                || before.ends_with("+(")
+                || (digits.starts_with("00") && digits.len() > 10),
+            has_area,
+            parts: groups,
+            digits,
+            end,
+        })
+    }
+}
+
+impl Groups<'_> {
+    /// Whether nothing else is written like this.
+    fn is_certain(&self) -> bool {
+        let length = self.digits.len();
+        let lengths: Vec<usize> = self.parts.iter().map(|group| group.len()).collect();
+        let is_american =
+            matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]) && !self.digits.starts_with('0');
+        let is_national = self.digits.starts_with('0') && (9..=12).contains(&length);
+        (self.is_international && (8..=17).contains(&length))
+            || (self.has_area && (8..=12).contains(&length))
+            || is_american
+            || is_national
+    }
+
+    /// Whether it may be a telephone number, or another number that is written in groups.
+    fn is_likely(&self) -> bool {
+        let is_year = |group: &&&str| {
+            group.len() == 4 && (group.starts_with("19") || group.starts_with("20"))
+        };
+        let groups = self.parts.len();
+        let are_thousands = self.parts[1..].iter().all(|group| group.len() == 3);
+        // Books' and persons' numbers have groups of one digit.
+        let short = self.parts.iter().filter(|group| group.len() < 2).count();
+        let are_long = short < 2 || (short == 2 && self.digits.len() > 9);
+        self.digits.len() >= 8
+            && self.parts.iter().filter(is_year).count() < 2
+            && are_long
+            && (groups > 2 || (groups == 2 && self.parts.iter().all(|group| group.len() > 3)))
+            && !(are_thousands && self.digits.len() > 9)
+    }
+
+    /// The digits that are dialled within the country, without the zero before the code of the area.
+    fn national(&self) -> String {
+        let digits = self.digits.as_str();
+        let digits = if self.is_international {
+            without_country(digits.trim_start_matches('0'))
+        } else if digits.len() == 11 && digits.starts_with(['1', '7', '8']) {
+            // North America and Russia dial a digit before the area's code.
+            &digits[1..]
+        } else {
+            digits
+        };
+        digits.trim_start_matches('0').to_owned()
+    }
+}
+
+fn without_country(digits: &str) -> &str {
+    let length = match digits.as_bytes() {
+        [b'1' | b'7', ..] => 1,
+        [_, _, ..] if CODES_OF_TWO.contains(&&digits[..2]) || digits.starts_with("98") => 2,
+        _ => 3,
+    };
+    digits.get(length..).unwrap_or(digits)
+}
+
+/// The last digits of a number.
+fn shared(digits: &str) -> &str {
+    &digits[digits.len().saturating_sub(SHARED)..]
+}
+
+/// Digits, perhaps with dots between them.
+fn is_digits(word: &str) -> bool {
+    word.split('.').all(is_number)
+}

@@ -1,0 +1,30 @@
+//! A text to the words, numbers and codes that it is searched by.
+
+use super::{
+    scanner::{Scanner, Text},
+    token::Placed,
+};
+
+/// The tokens of a text in their order.
+pub(super) fn tokens(text: &str) -> Vec<Placed> {
+    let text = Text::of(text);
+    let mut scanner = Scanner::new(&text);
+    let mut at = 0;
+    while at < scanner.words.len() {
+        if at >= scanner.one_word_before {
+            scanner.word += 1;
+        }
+        scanner.spaced_code(at);
+        at = scanner
+            .unspaced(at)
+            .or_else(|| scanner.address(at))
+            .or_else(|| scanner.written_date(at))
+            .or_else(|| scanner.article(at))
+            .or_else(|| scanner.date(at))
+            .or_else(|| scanner.telephone(at))
+            .or_else(|| scanner.quantity(at))
+            .or_else(|| scanner.compound(at))
+            .unwrap_or_else(|| scanner.single(at));
+    }
+    scanner.tokens
+}

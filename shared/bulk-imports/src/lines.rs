@@ -1,0 +1,215 @@
+//! The lines of a range of an object, read piece by piece: memory stays bounded whatever its size.
+
+use std::ops::Range;
+
+use aws::s3::S3;
+use records::{LINE_LIMIT, without_end};
+
+use super::source::{ReadError, Source};
+
+/// Bytes that are asked for at a time.
+const WINDOW: u64 = 1024 * 1024;
+
+/// Bytes beyond the end of a range that are asked for with it: most last lines end there.
+const BEYOND: u64 = 64 * 1024;
+
+/// An object of which lines are read.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) source: Source,
+    /// The version that it must have; none for a piece, which nobody else writes.
+    pub(super) etag: Option<String>,
+    pub(super) bytes: u64,
+}
+
+/// The lines that begin within a range.
+pub(super) struct Lines<'a> {
+    s3: &'a S3,
+    object: &'a Object,
+    /// No line that begins here or later is one of the range's.
+    last: u64,
+    /// What was read of the object, from `start` on.
+    buffer: Vec<u8>,
+    start: u64,
+}
+
+/// A line that is not empty.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Its bytes in the object, with the line break.
+    pub(super) range: Range<u64>,
+    /// Without the line break; none if it is longer than [`LINE_LIMIT`].
+    pub(super) text: Option<Vec<u8>>,
+}
+
+impl<'a> Lines<'a> {
+    /// Goes to the first line that begins in `range`.
+    pub(super) async fn open(
+        s3: &'a S3,
+        object: &'a Object,
+        range: Range<u64>,
+    ) -> Result<Self, ReadError> {
+        let mut lines = Self {
+            s3,
+            object,
+            last: range.end.min(object.bytes),
+            buffer: Vec::new(),
+            start: range.start,
+        };
+        if range.start > 0 {
+            // A line begins here if another one ends just before.
+            lines.start -= 1;
+            lines.skip_line().await?;
+        }
+        Ok(lines)
+    }
+
+    /// The next line, empty or not.
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, ReadError> {
+        if self.start >= self.last {
+            return Ok(None);
+        }
+        let start = self.start;
+        let mut searched = 0;
+        loop {
+            let found = self.buffer[searched..]
+                .iter()
+                .position(|byte| *byte == b'\n');
+            if let Some(length) = found.map(|found| searched + found) {
+                let text = self.take(length + 1);
+                return Ok(Some(self.line(start, text)));
+            }
+            searched = self.buffer.len();
+            // The end of a line has two bytes on Windows.
+            if searched > LINE_LIMIT + 1 {
+                self.skip_line().await?;
+                return Ok(Some(Line {
+                    range: start..self.start,
+                    text: None,
+                }));
+            }
+            if !self.fill().await? {
+                let text = self.take(searched);
+                return Ok(Some(self.line(start, text)));
+            }
+        }
+    }
+
+    fn line(&self, start: u64, mut text: Vec<u8>) -> Line {
+        without_end(&mut text);
+        Line {
+            range: start..self.start,
+            text: (text.len() <= LINE_LIMIT).then_some(text),
+        }
+    }
+
+    /// Goes to the next line, or to where it would be none of the range's.
+    async fn skip_line(&mut self) -> Result<(), ReadError> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                self.take(end + 1);
+                return Ok(());
+            }
+            self.take(self.buffer.len());
+            if self.start >= self.last || !self.fill().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: usize) -> Vec<u8> {
+        self.start += bytes as u64;
+        self.buffer.drain(..bytes).collect()
+    }
+
+    /// Reads more of the object; false at its end.
+    async fn fill(&mut self) -> Result<bool, ReadError> {
+        let from = self.start + self.buffer.len() as u64;
+        let wanted = (self.last + BEYOND)
+            .saturating_sub(from)
+            .clamp(BEYOND, WINDOW);
+        let range = from..(from + wanted).min(self.object.bytes);
+        if range.is_empty() {
+            return Ok(false);
+        }
+        let etag = self.object.etag.as_deref();
+        let bytes = self.object.source.read(self.s3, &range, etag).await?;
+        if bytes.len() as u64 != range.end - range.start {
+            return Err(ReadError::Changed);
+        }
+        self.buffer.extend_from_slice(&bytes);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    async fn read(text: &[u8], ranges: &[u64]) -> Vec<(u64, Option<usize>)> {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+        file.write_all(text).expect("it can be written");
+        let object = Object {
+            source: Source::File(file.path().to_owned()),
+            etag: None,
+            bytes: text.len() as u64,
+        };
+        let s3 = S3::new(
+            http_client::builder().build().expect("a client"),
+            String::new(),
+        );
+        let mut found = Vec::new();
+        for range in ranges.windows(2) {
+            let mut lines = Lines::open(&s3, &object, range[0]..range[1])
+                .await
+                .expect("the file is there");
+            while let Some(line) = lines.next().await.expect("the file is there") {
+                found.push((line.range.start, line.text.map(|text| text.len())));
+            }
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn however_an_object_is_cut_each_line_is_read_once() {
+        let text = b"one\ntwo\n\nfour is longer\nfive";
+        let whole = read(text, &[0, text.len() as u64]).await;
+        assert_eq!(
+            whole,
+            [
+                (0, Some(3)),
+                (4, Some(3)),
+                (8, Some(0)),
+                (9, Some(14)),
+                (24, Some(4))
+            ]
+        );
+        for stride in 1..text.len() {
+            let mut cuts: Vec<u64> = (0..text.len())
+                .step_by(stride)
+                .map(|cut| cut as u64)
+                .collect();
+            cuts.push(text.len() as u64);
+            assert_eq!(read(text, &cuts).await, whole, "cut every {stride} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_beyond_the_limit_is_told_and_skipped_by_every_range() {
+        let mut text = b"a\n".to_vec();
+        text.resize(LINE_LIMIT + 3, b'x');
+        text.extend_from_slice(b"\nb\nc");
+        let last = text.len() as u64;
+        let expected = [
+            (0, Some(1)),
+            (2, None),
+            (last - 3, Some(1)),
+            (last - 1, Some(1)),
+        ];
+        assert_eq!(read(&text, &[0, last]).await, expected);
+        let cuts: Vec<u64> = (0..last).step_by(1_000_000).chain([last]).collect();
+        assert_eq!(read(&text, &cuts).await, expected);
+    }
+}

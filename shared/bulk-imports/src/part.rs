@@ -1,0 +1,341 @@
+//! A part: its lines are read, checked, embedded and stored, batch by batch.
+//!
+//! A batch and the note of how far the part is are one transaction: whenever the worker dies, what is
+//! stored is what is noted.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use database::DatabaseError;
+use document_store::{Compared, Prepared, Retry};
+use records::LINE_LIMIT;
+use telemetry::chain;
+
+use super::{
+    Worker,
+    attempt::{Attempt, WorkError, not_stored, reason},
+    ids::{self, Duplicate},
+    lines::{Line, Lines},
+    state::{Claim, LineOutcome, Part},
+};
+
+/// Documents, and bytes of lines, that are embedded and stored together. What a worker that dies has to
+/// do again is one of these.
+const BATCH: usize = 32;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// A line that was read, and what is to be done with it.
+struct Entry {
+    position: i64,
+    end: i64,
+    /// Its number in the part.
+    line: i64,
+    content: Content,
+}
+
+impl Entry {
+    fn document(&self) -> Option<Prepared> {
+        match &self.content {
+            Content::Document(document) => Some((**document).clone()),
+            _ => None,
+        }
+    }
+}
+
+enum Content {
+    Document(Box<Prepared>),
+    /// It is the same document as a later line.
+    Repeated,
+    /// A later line has its id and is another document.
+    Replaced(String),
+    /// It is no document.
+    Refused(String),
+    /// It is a document that is to be tried alone.
+    Alone {
+        id: String,
+        reason: String,
+    },
+}
+
+/// Works on a part until it is done or `until` has come. What it has done is in `part`.
+pub(super) async fn work(
+    worker: &Worker<'_>,
+    claim: &Claim,
+    part: &mut Part,
+    until: Instant,
+) -> Result<Attempt, WorkError> {
+    let (object, base) = part.place.object(&worker.imports.config.bucket);
+    let range = (part.position - base).unsigned_abs()..(part.place.last - base).unsigned_abs();
+    let mut lines = Lines::open(&worker.imports.s3, &object, range).await?;
+    // A worker died with the batch that begins here. One by one, at most one of its documents is in the
+    // way; the next worker leaves that one to a message of its own.
+    let mut careful = if part.attempts > 1 { BATCH } else { 0 };
+    let mut suspect = part.attempts > 2;
+    let mut longest = Duration::ZERO;
+    let mut store = Store {
+        worker,
+        claim,
+        part,
+    };
+    loop {
+        let begun = Instant::now();
+        if begun + longest * 2 > until {
+            return Ok(Attempt::Unfinished);
+        }
+        let size = if careful > 0 { 1 } else { BATCH };
+        careful = careful.saturating_sub(1);
+        let mut entries = read(&mut lines, base, size, store.part.lines).await?;
+        without_replaced(&mut entries);
+        if entries.is_empty() {
+            return Ok(Attempt::Done);
+        }
+        if std::mem::take(&mut suspect) {
+            set_apart(&mut entries, "a worker died with it, or with a neighbour");
+        }
+        store.batch(entries).await?;
+        longest = longest.max(begun.elapsed());
+    }
+}
+
+/// Reads the next lines.
+async fn read(
+    lines: &mut Lines<'_>,
+    base: i64,
+    size: usize,
+    before: i64,
+) -> Result<Vec<Entry>, WorkError> {
+    let mut entries = Vec::with_capacity(size);
+    let (mut bytes, mut number) = (0, before);
+    while entries.len() < size && bytes < BATCH_BYTES {
+        let Some(line) = lines.next().await? else {
+            break;
+        };
+        number += 1;
+        bytes += line.text.as_ref().map_or(0, Vec::len);
+        let place = |at: u64| base + i64::try_from(at).unwrap_or(i64::MAX);
+        entries.push(Entry {
+            position: place(line.range.start),
+            end: place(line.range.end),
+            line: number,
+            content: content(&line),
+        });
+    }
+    Ok(entries)
+}
+
+fn content(line: &Line) -> Content {
+    let Some(text) = &line.text else {
+        return Content::Refused(format!("is longer than {LINE_LIMIT} bytes"));
+    };
+    // Some editors begin files with this mark.
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    if text.trim_ascii().is_empty() {
+        return Content::Refused(String::new());
+    }
+    match Prepared::read(text) {
+        Ok(document) => Content::Document(Box::new(document)),
+        Err(reason) => Content::Refused(reason),
+    }
+}
+
+/// Leaves of the documents with one id the last one.
+fn without_replaced(entries: &mut [Entry]) {
+    let mut last: Vec<Prepared> = Vec::new();
+    for entry in entries.iter_mut().rev() {
+        let Content::Document(document) = &entry.content else {
+            continue;
+        };
+        match last.iter().find(|later| later.id() == document.id()) {
+            Some(later) if later.hash() == document.hash() => entry.content = Content::Repeated,
+            Some(_) => entry.content = Content::Replaced(document.id().to_owned()),
+            None => last.push((**document).clone()),
+        }
+    }
+}
+
+fn set_apart(entries: &mut [Entry], reason: &str) {
+    for entry in entries {
+        if let Content::Document(document) = &entry.content {
+            entry.content = Content::Alone {
+                id: document.id().to_owned(),
+                reason: reason.to_owned(),
+            };
+        }
+    }
+}
+
+/// Stores the lines of a part.
+struct Store<'a> {
+    worker: &'a Worker<'a>,
+    claim: &'a Claim,
+    part: &'a mut Part,
+}
+
+impl Store<'_> {
+    /// Stores a batch; if one of its documents is in the way of the others, that one is set apart.
+    async fn batch(&mut self, entries: Vec<Entry>) -> Result<(), WorkError> {
+        let mut reason = match self.together(&entries).await? {
+            Stored::Yes => return Ok(()),
+            Stored::No(reason) => reason,
+        };
+        let alone = entries.len() == 1;
+        for entry in entries {
+            let mut entry = [entry];
+            if !alone {
+                match self.together(&entry).await? {
+                    Stored::Yes => continue,
+                    Stored::No(why) => reason = why,
+                }
+            }
+            set_apart(&mut entry, &reason);
+            if let Stored::No(reason) = self.together(&entry).await? {
+                return Err(WorkError::failed("a line cannot be noted", reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores entries that follow each other, with the note that they are done: all or nothing.
+    async fn together(&mut self, entries: &[Entry]) -> Result<Stored, WorkError> {
+        let (mut compared, mut seen) = (None, false);
+        let mut retry = Retry::default();
+        loop {
+            let documents: Vec<Prepared> = entries.iter().filter_map(Entry::document).collect();
+            let prepared = match prepare(self.worker, documents, compared.take()).await? {
+                Ok(prepared) => prepared,
+                Err(reason) => return Ok(Stored::No(reason)),
+            };
+            match self.write(entries, &prepared, seen).await {
+                Ok(Written::Yes(done)) => {
+                    *self.part = done;
+                    return Ok(Stored::Yes);
+                }
+                Ok(Written::LeaseLost) => return Err(WorkError::LeaseLost),
+                Ok(Written::Changed) => compared = Some(prepared.with_all_texts()),
+                Ok(Written::Unseen) => seen = true,
+                Err(error) if retry.again(&error).await => compared = Some(prepared),
+                Err(error) if error.may_blame_values() => {
+                    return Ok(Stored::No(not_stored(&error)));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        entries: &[Entry],
+        compared: &Compared,
+        seen: bool,
+    ) -> Result<Written, DatabaseError> {
+        let mut transaction = self.worker.database.begin().await?;
+        let lines: Vec<(i64, Prepared)> = entries
+            .iter()
+            .filter_map(|entry| Some((entry.position, entry.document()?)))
+            .collect();
+        let duplicates = ids::claim(&mut transaction, &self.claim.message.import, &lines).await?;
+        let is_later = |id: &&str| duplicates.get(*id) == Some(&Duplicate::Later);
+        let unchanged = compared.unchanged_ids().filter(is_later).count();
+        if unchanged > 0 && !seen {
+            // The earlier line was stored after the documents were compared.
+            return Ok(Written::Unseen);
+        }
+        let earlier: HashSet<&str> = duplicates
+            .iter()
+            .filter(|(_, meeting)| **meeting == Duplicate::Earlier)
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let left = compared.without(&earlier);
+        if left
+            .write_within(&mut transaction, self.worker.recipe)
+            .await?
+            .is_none()
+        {
+            return Ok(Written::Changed);
+        }
+        let rows = rows(entries, &duplicates);
+        let mut done = self.part.clone();
+        if let Some(last) = entries.last() {
+            (done.position, done.lines) = (last.end, last.line);
+        }
+        let is_repeated = |entry: &&Entry| matches!(entry.content, Content::Repeated);
+        // A line that replaces one of another batch is stored in its place, and counts once.
+        done.stored += count(left.to_store()) - count(duplicates.len() - earlier.len() - unchanged);
+        done.unchanged +=
+            count(left.unchanged() + entries.iter().filter(is_repeated).count()) - count(unchanged);
+        done.refused += count(rows.iter().filter(|row| row.outcome == "refused").count());
+        if !self.claim.advance(&mut transaction, &done, &rows).await? {
+            // Dropped, the transaction takes back what it stored.
+            return Ok(Written::LeaseLost);
+        }
+        transaction.commit().await?;
+        Ok(Written::Yes(done))
+    }
+}
+
+/// What writing a batch came to.
+enum Written {
+    /// It is stored, and this is how far the part is.
+    Yes(Part),
+    /// Another worker has the part.
+    LeaseLost,
+    /// Another writer changed a document that only needs other metadata.
+    Changed,
+    /// Another worker stored a document of the same id from an earlier line.
+    Unseen,
+}
+
+/// Whether a batch was stored, or what one of its documents, or their number, was in the way of.
+enum Stored {
+    Yes,
+    No(String),
+}
+
+/// Compares documents with what is stored, unless they are `compared` already, and embeds those that need it; or
+/// answers why one of them cannot be embedded.
+pub(super) async fn prepare(
+    worker: &Worker<'_>,
+    documents: Vec<Prepared>,
+    compared: Option<Compared>,
+) -> Result<Result<Compared, String>, WorkError> {
+    let compared = match compared {
+        Some(compared) => compared,
+        None if documents.is_empty() => Compared::default(),
+        None => Compared::with_stored(worker.database, documents).await?,
+    };
+    let embedded = compared.embedded(worker.embed).await;
+    Ok(embedded.map_err(|error| {
+        tracing::warn!(cause = %chain(&*error), "documents of an import cannot be embedded");
+        "it cannot be embedded; the log has the cause".to_owned()
+    }))
+}
+
+fn rows(entries: &[Entry], duplicates: &HashMap<String, Duplicate>) -> Vec<LineOutcome> {
+    let row = |entry: &Entry| {
+        let (outcome, document_id, text) = match &entry.content {
+            Content::Refused(text) if !text.is_empty() => ("refused", None, text.as_str()),
+            Content::Alone { id, reason } => ("retrying", Some(id.clone()), reason.as_str()),
+            Content::Replaced(id) => ("refused", Some(id.clone()), Duplicate::Earlier.reason()),
+            Content::Document(document) => {
+                let meeting = duplicates.get(document.id())?;
+                ("refused", Some(document.id().to_owned()), meeting.reason())
+            }
+            Content::Repeated | Content::Refused(_) => return None,
+        };
+        Some(LineOutcome {
+            position: entry.position,
+            length: i32::try_from(entry.end - entry.position).unwrap_or(i32::MAX),
+            line: entry.line,
+            document_id,
+            outcome,
+            reason: reason(text),
+        })
+    };
+    entries.iter().filter_map(row).collect()
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

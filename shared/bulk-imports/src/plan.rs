@@ -1,0 +1,223 @@
+//! The plan: an object is cut into parts, and each gets a message.
+//!
+//! It may be killed anywhere and run again: the same cuts are made, and a message too many finds its part
+//! taken or done.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use bytes::Bytes;
+use database::{Database, Statement};
+use telemetry::chain;
+use tokio::{sync::mpsc, task::spawn_blocking};
+
+use super::{
+    Imports,
+    attempt::WorkError,
+    convert::{Fetched, convert},
+    cut::Piece,
+    lines::Object,
+    message::Message,
+    source::ReadError,
+    state::{Claim, Part},
+};
+
+/// Bytes of a part: some hundred documents, half a minute of embedding.
+const STRIDE: i64 = 512 * 1024;
+
+/// Parts of the largest plan; beyond, the parts grow.
+const MOST_PARTS: i64 = 10_000;
+
+/// Bytes that are asked for at a time of an object that is converted.
+const WINDOW: u64 = 4 * 1024 * 1024;
+
+/// Cuts the object of `part`, the plan, and sends a message for each part that is not done.
+pub(super) async fn plan(
+    imports: &Imports,
+    database: &Database,
+    claim: &Claim,
+    part: &Part,
+    until: Instant,
+) -> Result<(), WorkError> {
+    let (object, _) = part.place.object(&imports.config.bucket);
+    let head = 0..object.bytes.min(records::HEAD as u64);
+    let etag = object.etag.as_deref();
+    let first = object.source.read(&imports.s3, &head, etag).await?;
+    if !records::is_lines(&first) {
+        let mut pieces = Pieces::new(imports, database, &claim.message).await?;
+        return cut(imports, &object, &mut pieces, until).await;
+    }
+    let bytes = i64::try_from(object.bytes).unwrap_or(i64::MAX);
+    let stride = STRIDE.max(bytes / MOST_PARTS + 1);
+    let statement = Statement::upsert(
+        "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, position)
+         SELECT $1, n::integer + 1, n * $3, least((n + 1) * $3, $2), n * $3
+         FROM generate_series(0::bigint, ($2 - 1) / $3) AS n
+         ON CONFLICT DO NOTHING
+         RETURNING p.part",
+    )
+    .bind(claim.message.import.clone())
+    .bind(bytes)
+    .bind(stride);
+    database.fetch_all::<(i32,)>(statement).await?;
+    let messages: Vec<String> = unfinished(database, &claim.message.import)
+        .await?
+        .into_iter()
+        .map(|(part,)| claim.message.of_part(part).json())
+        .collect();
+    imports.send(&messages).await
+}
+
+/// The parts that are not done, but the plan.
+async fn unfinished(database: &Database, import: &str) -> Result<Vec<(i32,)>, WorkError> {
+    let statement = Statement::read(
+        "SELECT part FROM rappel.import_parts
+         WHERE import_id = $1 AND part > 0 AND finished_at IS NULL
+         ORDER BY part",
+    )
+    .bind(import.to_owned());
+    Ok(database.fetch_all(statement).await?)
+}
+
+/// Cuts an object that is compressed, or no lines of JSON, into pieces of these.
+async fn cut(
+    imports: &Imports,
+    object: &Object,
+    pieces: &mut Pieces<'_>,
+    until: Instant,
+) -> Result<(), WorkError> {
+    // Decompressing takes a core: the lease is renewed beside it. At most a window waits on either side.
+    let (windows, source) = mpsc::channel(1);
+    let (made, mut waiting) = mpsc::channel(1);
+    let converting = spawn_blocking(move || convert(Fetched::new(source), &made));
+    let store = async {
+        while let Some(piece) = waiting.recv().await {
+            pieces.add(piece).await?;
+        }
+        Ok(())
+    };
+    futures_util::try_join!(fetch(imports, object, windows, until), store)?;
+    match converting.await {
+        Ok(Ok(())) => pieces.send().await,
+        Ok(Err(refused)) => Err(WorkError::Import(refused)),
+        Err(panic) => Err(WorkError::failed(
+            "the object could not be converted",
+            panic.to_string(),
+        )),
+    }
+}
+
+/// Reads an object from its beginning to its end, or until nobody takes more of it.
+async fn fetch(
+    imports: &Imports,
+    object: &Object,
+    windows: mpsc::Sender<Bytes>,
+    until: Instant,
+) -> Result<(), WorkError> {
+    let mut position = 0;
+    while position < object.bytes {
+        let range = position..(position + WINDOW).min(object.bytes);
+        position = range.end;
+        let etag = object.etag.as_deref();
+        let bytes = object.source.read(&imports.s3, &range, etag).await?;
+        if bytes.len() as u64 != range.end - range.start {
+            return Err(ReadError::Changed.into());
+        }
+        if windows.send(bytes).await.is_err() {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(WorkError::Failed {
+                reason: "there was no time to read all of the object",
+                cause: None,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The pieces of an object that was converted, in their bucket and their rows.
+struct Pieces<'a> {
+    imports: &'a Imports,
+    database: &'a Database,
+    message: &'a Message,
+    /// Those that an earlier plan cut, by their parts: from where to where, and whether they are done.
+    earlier: BTreeMap<i32, ((i64, i64), bool)>,
+    next: i32,
+    messages: Vec<String>,
+}
+
+impl<'a> Pieces<'a> {
+    async fn new(
+        imports: &'a Imports,
+        database: &'a Database,
+        message: &'a Message,
+    ) -> Result<Self, WorkError> {
+        let statement = Statement::read(
+            "SELECT part, first, last, finished_at IS NOT NULL FROM rappel.import_parts
+             WHERE import_id = $1 AND part > 0",
+        )
+        .bind(message.import.clone());
+        let earlier: Vec<(i32, i64, i64, bool)> = database.fetch_all(statement).await?;
+        Ok(Self {
+            imports,
+            database,
+            message,
+            earlier: earlier
+                .into_iter()
+                .map(|(part, first, last, done)| (part, ((first, last), done)))
+                .collect(),
+            next: 1,
+            messages: Vec::new(),
+        })
+    }
+
+    /// Writes a piece and its row; work on it may begin before the plan is whole. One that an earlier plan
+    /// wrote and that is not done is written again: its bucket may have been another one.
+    async fn add(&mut self, piece: Piece) -> Result<(), WorkError> {
+        let part = self.next;
+        self.next += 1;
+        let last = piece.first + i64::try_from(piece.text.len()).unwrap_or_default();
+        match self.earlier.get(&part) {
+            // What the earlier parts have stored would not be what is missing.
+            Some((place, _)) if *place != (piece.first, last) => {
+                return Err(WorkError::Import(
+                    "another version of Rappel began to cut the object: post it again, and what is stored is \
+                     found unchanged"
+                        .to_owned(),
+                ));
+            }
+            Some((_, true)) => return Ok(()),
+            Some(_) | None => {}
+        }
+        let key = format!("imports/{}/{part:06}.jsonl", self.message.import);
+        self.imports
+            .s3
+            .write(&self.imports.config.bucket, &key, Bytes::from(piece.text))
+            .await
+            .map_err(|error| {
+                WorkError::failed("the bucket of imports took no piece", chain(&error))
+            })?;
+        let statement = Statement::upsert(
+            "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
+             VALUES ($1, $2, $3, $4, $5, $3)
+             ON CONFLICT DO NOTHING
+             RETURNING p.part",
+        )
+        .bind(self.message.import.clone())
+        .bind(part)
+        .bind(piece.first)
+        .bind(last)
+        .bind(key);
+        self.database.fetch_all::<(i32,)>(statement).await?;
+        self.messages.push(self.message.of_part(part).json());
+        if self.messages.len() == 10 {
+            self.send().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self) -> Result<(), WorkError> {
+        let messages = std::mem::take(&mut self.messages);
+        self.imports.send(&messages).await
+    }
+}

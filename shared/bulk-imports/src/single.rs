@@ -1,0 +1,91 @@
+//! A document that could not be stored with its neighbours, on a message of its own.
+
+use database::DatabaseError;
+use document_store::{Compared, Prepared, Retry};
+
+use super::{
+    Worker,
+    attempt::{Attempt, WorkError, not_stored},
+    part::prepare,
+    state::{Claim, SingleLine},
+};
+
+/// Tries to store the document of `line`. After the last failure the reason is written down.
+pub(super) async fn work(
+    worker: &Worker<'_>,
+    claim: &Claim,
+    line: &SingleLine,
+    is_last: bool,
+) -> Result<Attempt, WorkError> {
+    let position = claim.message.position.unwrap_or_default();
+    let (object, base) = line.place.object(&worker.imports.config.bucket);
+    let start = (position - base).unsigned_abs();
+    let range = start..start + u64::from(line.length.unsigned_abs());
+    let etag = object.etag.as_deref();
+    let text = object.source.read(&worker.imports.s3, &range, etag).await?;
+    let document = Prepared::read(text.strip_suffix(b"\n").unwrap_or(&text))
+        .map_err(|cause| WorkError::failed("its line is not a document", cause))?;
+    let failure = match prepare(worker, vec![document], None).await? {
+        Ok(compared) => {
+            let mut retry = Retry::default();
+            let stored = loop {
+                match store(worker, claim, position, &compared).await {
+                    Err(error) if retry.again(&error).await => {}
+                    outcome => break outcome,
+                }
+            };
+            match stored {
+                Ok(true) => return Ok(Attempt::Done),
+                // Another writer was faster; the next time what it stored is known.
+                Ok(false) => return Ok(Attempt::Retry),
+                Err(error) if error.may_blame_values() => not_stored(&error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(failure) => failure,
+    };
+    tracing::warn!(
+        import = claim.message.import,
+        part = claim.message.part,
+        position,
+        is_last,
+        "a document failed alone"
+    );
+    if !is_last {
+        return Ok(Attempt::Retry);
+    }
+    let statement = claim.settle(position, "failed", Some(failure));
+    worker.database.fetch_all::<(i64,)>(statement).await?;
+    Ok(Attempt::DeadLetter)
+}
+
+/// Stores the document and its outcome: both or none. False if another writer changed the document meanwhile.
+async fn store(
+    worker: &Worker<'_>,
+    claim: &Claim,
+    position: i64,
+    compared: &Compared,
+) -> Result<bool, DatabaseError> {
+    let mut transaction = worker.database.begin().await?;
+    if compared
+        .write_within(&mut transaction, worker.recipe)
+        .await?
+        .is_none()
+    {
+        return Ok(false);
+    }
+    let outcome = if compared.to_store() == 0 {
+        "unchanged"
+    } else {
+        "stored"
+    };
+    let settled = transaction
+        .fetch_all::<(i64,)>(claim.settle(position, outcome, None))
+        .await?;
+    if settled.is_empty() {
+        // Another delivery of the message was faster; dropped, the transaction takes back what it stored.
+        return Ok(true);
+    }
+    transaction.commit().await?;
+    Ok(true)
+}

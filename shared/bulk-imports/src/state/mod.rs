@@ -1,0 +1,92 @@
+//! The state of an import in the database: parts and lines, each claimed by one worker at a time under a lease.
+
+mod lines;
+mod parts;
+
+use std::{path::Path, time::Duration};
+
+use database::Statement;
+use sqlx::FromRow;
+
+pub(crate) use self::{
+    lines::{LineOutcome, SingleLine},
+    parts::Part,
+};
+use super::{lines::Object, message::Message, source::Source};
+
+/// What taking a piece of work came to.
+#[derive(Debug)]
+pub(crate) enum Claimed<T> {
+    /// It is this worker's, until its lease is over.
+    Yes(T),
+    /// Another worker has it, for this time at most.
+    Leased(Duration),
+    /// It is done or given up, or its import is.
+    Over,
+}
+
+/// Where the bytes of a part are.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Place {
+    source: String,
+    etag: String,
+    bytes: i64,
+    first: i64,
+    pub(crate) last: i64,
+    piece: Option<String>,
+}
+
+/// Whoever works on the rows of one piece of work.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) message: Message,
+    pub(crate) worker: String,
+    pub(crate) lease: Duration,
+    /// How often the message has been delivered.
+    pub(crate) receives: i32,
+}
+
+impl Place {
+    /// The object to read, and where its first byte is among those of the import.
+    pub(crate) fn object(&self, bucket: &str) -> (Object, i64) {
+        let Some(key) = &self.piece else {
+            // It was checked when the import was accepted.
+            let source = Source::parse(&self.source, Some(Path::new("/")))
+                .unwrap_or_else(|_| Source::File(self.source.clone().into()));
+            let object = Object {
+                source,
+                etag: Some(self.etag.clone()),
+                bytes: self.bytes.unsigned_abs(),
+            };
+            return (object, 0);
+        };
+        let source = Source::S3 {
+            bucket: bucket.to_owned(),
+            key: key.clone(),
+        };
+        let object = Object {
+            source,
+            etag: None,
+            bytes: (self.last - self.first).unsigned_abs(),
+        };
+        (object, self.first)
+    }
+}
+
+impl Claim {
+    fn bind(&self, statement: Statement) -> Statement {
+        statement
+            .bind(self.message.import.clone())
+            .bind(self.message.part)
+            .bind(self.worker.clone())
+            .bind(self.lease.as_secs_f64())
+    }
+}
+
+/// What a piece of work is that could not be taken: held for some seconds, or over.
+pub(crate) fn not_claimed<T>(held: Option<(f64,)>) -> Claimed<T> {
+    match held {
+        Some((seconds,)) => Claimed::Leased(Duration::from_secs_f64(seconds.max(0.0))),
+        None => Claimed::Over,
+    }
+}

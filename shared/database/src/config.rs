@@ -1,0 +1,175 @@
+//! How the database is reached.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use settings::{ConfigError, chosen, milliseconds, number, optional, required};
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:port/database?sslmode=...`, or a reference to it: see
+    /// [`aws::secret::Secret`].
+    pub url: String,
+    /// What takes the place of the URL's user and password: a JSON object with `username` and `password`,
+    /// or a reference to it.
+    pub credentials: Option<String>,
+    /// What stands between the function and the server.
+    pub pooler: PoolerSetting,
+    /// The addresses of the host that may be dialled.
+    pub address_family: AddressFamily,
+    /// What the server shows in `pg_stat_activity.application_name`.
+    pub application_name: String,
+    /// Connections of the pool: the number of requests that the sandbox serves at a time.
+    pub connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long a request waits for a database that has to wake, as a paused Aurora or a sleeping Neon does;
+    /// zero if it never sleeps. A connection is tried again until then.
+    pub wake_timeout: Duration,
+    /// How long the server works on a statement.
+    pub statement_timeout: Duration,
+}
+
+/// The URL and the credentials hold a password, so they are never printed.
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseConfig")
+            .field("pooler", &self.pooler)
+            .field("application_name", &self.application_name)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pooler between the function and the server, as the user sets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolerSetting {
+    /// Decided by the URL: see [`crate::Pooler::of`].
+    #[default]
+    Auto,
+    /// No pooler.
+    Direct,
+    /// A pooler that keeps one server connection for a client connection.
+    Session,
+    /// A pooler that may change the server connection after every transaction.
+    Transaction,
+}
+
+/// The addresses of a host that may be dialled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// All of them.
+    #[default]
+    Auto,
+    /// Those of IPv4 alone.
+    Ipv4,
+    /// Those of IPv6 alone.
+    Ipv6,
+}
+
+impl DatabaseConfig {
+    /// Reads `DATABASE_URL` and the settings around it.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn from_env(function: &str) -> Result<Self, ConfigError> {
+        let url = required(
+            "DATABASE_URL",
+            "the Postgres to search, for example postgres://user:password@host:5432/database, or the ARN of a \
+             secret or a parameter that holds its URL",
+        )?;
+        Ok(Self {
+            url,
+            credentials: optional("DATABASE_CREDENTIALS"),
+            pooler: chosen("DATABASE_POOLER")?,
+            address_family: chosen("DATABASE_ADDRESS_FAMILY")?,
+            application_name: format!("rappel-{function}"),
+            // Set by Lambda where one sandbox serves several requests at a time.
+            connections: number(
+                "AWS_LAMBDA_MAX_CONCURRENCY",
+                1,
+                "must be a whole number above 0",
+                |n| *n > 0,
+            )?,
+            acquire_timeout: milliseconds("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
+            wake_timeout: number(
+                "DATABASE_WAKE_TIMEOUT_MS",
+                0,
+                "must be a whole number of milliseconds, 0 for a database that never sleeps",
+                |_: &u64| true,
+            )
+            .map(Duration::from_millis)?,
+            statement_timeout: milliseconds("DATABASE_STATEMENT_TIMEOUT_MS", 10_000)?,
+        })
+    }
+}
+
+impl DatabaseConfig {
+    /// The same database with the login of `MIGRATION_DATABASE_URL`, which may change the schema where the functions'
+    /// may not; `None` if it is not set. `MIGRATION_DATABASE_CREDENTIALS` is to it what `DATABASE_CREDENTIALS` is to
+    /// `DATABASE_URL`.
+    #[must_use]
+    pub fn for_migration(&self) -> Option<Self> {
+        Some(Self {
+            url: optional("MIGRATION_DATABASE_URL")?,
+            credentials: optional("MIGRATION_DATABASE_CREDENTIALS"),
+            ..self.clone()
+        })
+    }
+}
+
+impl FromStr for PoolerSetting {
+    type Err = ConfigError;
+
+    fn from_str(value: &str) -> Result<Self, ConfigError> {
+        match value {
+            "auto" => Ok(Self::Auto),
+            "direct" => Ok(Self::Direct),
+            "session" => Ok(Self::Session),
+            "transaction" => Ok(Self::Transaction),
+            _ => Err(ConfigError::Invalid {
+                variable: "DATABASE_POOLER",
+                value: value.to_owned(),
+                expected: "must be auto, direct, session or transaction",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for PoolerSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Direct => "direct",
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+        })
+    }
+}
+
+impl fmt::Display for AddressFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        })
+    }
+}
+
+impl FromStr for AddressFamily {
+    type Err = ConfigError;
+
+    fn from_str(value: &str) -> Result<Self, ConfigError> {
+        match value {
+            "auto" => Ok(Self::Auto),
+            "ipv4" => Ok(Self::Ipv4),
+            "ipv6" => Ok(Self::Ipv6),
+            _ => Err(ConfigError::Invalid {
+                variable: "DATABASE_ADDRESS_FAMILY",
+                value: value.to_owned(),
+                expected: "must be auto, ipv4 or ipv6",
+            }),
+        }
+    }
+}

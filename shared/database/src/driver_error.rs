@@ -1,0 +1,51 @@
+//! An error of the driver, in words for a log.
+
+use std::{error::Error, fmt};
+
+/// An error of the driver, or of the server, which the driver passes on.
+#[derive(Debug)]
+pub struct DriverError(sqlx::Error);
+
+impl DriverError {
+    /// The SQLSTATE of an error of the server.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<String> {
+        Some(self.0.as_database_error()?.code()?.into_owned())
+    }
+
+    /// Whether a row with the same key exists already.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        self.0
+            .as_database_error()
+            .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    }
+}
+
+impl From<sqlx::Error> for DriverError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// Of an error of the server, its message and its SQLSTATE: sqlx adds the line of Postgres' own source.
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_database_error() {
+            Some(error) => match error.code() {
+                Some(code) => write!(f, "{} (SQLSTATE {code})", error.message()),
+                None => f.write_str(error.message()),
+            },
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl Error for DriverError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.0.as_database_error() {
+            Some(_) => None,
+            None => self.0.source(),
+        }
+    }
+}

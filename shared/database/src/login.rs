@@ -1,0 +1,153 @@
+//! Who logs in where: the settings say it, or AWS keeps it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws::secret::Secret;
+use once_cell::sync::OnceCell;
+use reqwest::Client;
+use serde::Deserialize;
+use telemetry::chain;
+use tokio::time::timeout;
+
+use super::{Cause, DatabaseError, token};
+use crate::DatabaseConfig;
+
+pub(super) const URL: &str = "DATABASE_URL";
+const CREDENTIALS: &str = "DATABASE_CREDENTIALS";
+
+/// Where the URL and the credentials are kept.
+#[derive(Debug)]
+pub(super) struct Source {
+    url: Secret,
+    credentials: Option<Kept>,
+    /// Built when AWS is first asked: it reads the authorities of the system.
+    client: OnceCell<Client>,
+}
+
+/// Where the credentials are from.
+#[derive(Debug)]
+enum Kept {
+    Secret(Secret),
+    /// A token of IAM is made each time.
+    Iam,
+}
+
+/// The URL, and what takes the place of its user and password. Two of them are compared to tell
+/// whether a password has been rotated.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Login {
+    pub(super) url: Arc<str>,
+    credentials: Option<Arc<str>>,
+}
+
+/// The JSON of a secret that RDS or a rotation of Secrets Manager keeps; its other fields are left alone.
+#[derive(Deserialize)]
+pub(super) struct Credentials {
+    pub(super) username: String,
+    pub(super) password: String,
+}
+
+impl Source {
+    /// Reads the settings, without I/O.
+    ///
+    /// # Errors
+    /// When a reference cannot be followed.
+    pub(super) fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
+        let parse = |variable, setting: &str| {
+            Secret::parse(setting).map_err(|error| unusable(variable, &error))
+        };
+        Ok(Self {
+            url: parse(URL, &config.url)?,
+            credentials: match config.credentials.as_deref() {
+                Some(token::IAM) => Some(Kept::Iam),
+                Some(credentials) => Some(Kept::Secret(parse(CREDENTIALS, credentials)?)),
+                None => None,
+            },
+            client: OnceCell::new(),
+        })
+    }
+
+    /// The login, if the settings themselves say it.
+    pub(super) fn given(&self) -> Option<Login> {
+        Some(Login {
+            url: self.url.given()?,
+            credentials: match &self.credentials {
+                Some(Kept::Secret(credentials)) => Some(credentials.given()?),
+                Some(Kept::Iam) => return None,
+                None => None,
+            },
+        })
+    }
+
+    /// The login as AWS keeps it now.
+    ///
+    /// # Errors
+    /// [`Cause::Secret`] when AWS does not give it within `limit`.
+    pub(super) async fn fetch(&self, limit: Duration) -> Result<Login, DatabaseError> {
+        let client = self.client.get_or_try_init(|| {
+            // As for the language model: an idle connection would not survive a freeze.
+            let client = http_client::builder().pool_max_idle_per_host(0).build();
+            client.map_err(|error| unfetched(URL, &chain(&error)))
+        })?;
+        let fetch = async |variable, secret: &Secret| {
+            let fetched = secret.fetch(client).await;
+            fetched.map_err(|error| unfetched(variable, &error))
+        };
+        let credentials = async {
+            match &self.credentials {
+                Some(Kept::Secret(credentials)) => fetch(CREDENTIALS, credentials).await.map(Some),
+                Some(Kept::Iam) | None => Ok(None),
+            }
+        };
+        let both = async { tokio::try_join!(fetch(URL, &self.url), credentials) };
+        let (url, mut credentials) = timeout(limit, both).await.unwrap_or_else(|_| {
+            let late = format!("AWS did not answer within {} ms", limit.as_millis());
+            Err(unfetched(URL, &late))
+        })?;
+        if let Some(Kept::Iam) = self.credentials {
+            let token = token::credentials(&url).map_err(|why| unfetched(CREDENTIALS, &why))?;
+            credentials = Some(token.into());
+        }
+        Ok(Login { url, credentials })
+    }
+}
+
+impl Login {
+    /// The user and the password that take the place of the URL's, if there are any.
+    ///
+    /// # Errors
+    /// [`Cause::Settings`] when they are not written as RDS does.
+    pub(super) fn credentials(&self) -> Result<Option<Credentials>, DatabaseError> {
+        let Some(text) = &self.credentials else {
+            return Ok(None);
+        };
+        // serde_json's message may quote the password.
+        let credentials = serde_json::from_str(text).map_err(|_| {
+            let expected = "it is no JSON object with the texts `username` and `password`";
+            unusable(CREDENTIALS, &expected)
+        })?;
+        Ok(Some(credentials))
+    }
+}
+
+/// It holds a password, so it is never printed.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login")
+    }
+}
+
+/// An error of what `variable` says, which trying again does not mend.
+pub(super) fn unusable(variable: &str, what: &dyn fmt::Display) -> DatabaseError {
+    DatabaseError::Unavailable {
+        cause: Cause::Settings,
+        detail: format!("{variable}: {what}"),
+    }
+}
+
+fn unfetched(variable: &str, why: &dyn fmt::Display) -> DatabaseError {
+    DatabaseError::Unavailable {
+        cause: Cause::Secret,
+        detail: format!("{variable}: {why}"),
+    }
+}

@@ -1,0 +1,113 @@
+//! How a connection is asked for.
+
+use std::{env, fs};
+
+use sqlx::{
+    ConnectOptions as _,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+
+use super::{
+    DatabaseError, Pooler, encoding,
+    login::{self, Credentials, Login},
+    roots,
+};
+use crate::DatabaseConfig;
+
+/// Reads the URL and adds what every connection of ours has; startup options, which a pooler may refuse,
+/// are none of it.
+pub(super) fn of(
+    config: &DatabaseConfig,
+    login: &Login,
+) -> Result<(PgConnectOptions, Pooler), DatabaseError> {
+    if login.url.starts_with('{') {
+        return Err(wrong(
+            "it is JSON: name the field that holds the URL after #, or, of a secret with `username` and \
+             `password`, put the ARN into DATABASE_CREDENTIALS",
+        ));
+    }
+    if encoding::is_cut(&login.url) {
+        return Err(wrong(encoding::REMEDY));
+    }
+    let mut options: PgConnectOptions = login
+        .url
+        .parse()
+        .map_err(|error: sqlx::Error| wrong(&format!("{error}; {}", encoding::REMEDY)))?;
+    if let Some(Credentials { username, password }) = login.credentials()? {
+        options = options.username(&username).password(&password);
+    }
+    let options = with_certificates(options, &login.url)?;
+    let pooler = Pooler::of(config.pooler, &options);
+    // The URL's brackets around an IPv6 address are no part of it, for the resolver and for TLS.
+    let host = options.get_host().trim_matches(['[', ']']).to_owned();
+    let options = options
+        .host(&host)
+        .application_name(&config.application_name)
+        // PgBouncer refuses this startup parameter, and nothing here reads a float as text.
+        .extra_float_digits(None)
+        .disable_statement_logging();
+    Ok((options, pooler))
+}
+
+/// Reads the certificates that the URL names by their paths, or holds in PEM. sqlx would read them at
+/// each connection, take none from the URL itself, and not say of a missing file which one it is.
+fn with_certificates(
+    mut options: PgConnectOptions,
+    url: &str,
+) -> Result<PgConnectOptions, DatabaseError> {
+    // A host of Amazon RDS needs Amazon's own authorities; PGSSLROOTCERT, which sqlx has read, may name
+    // newer ones.
+    if roots::is_amazon_rds(options.get_host()) && env::var_os("PGSSLROOTCERT").is_none() {
+        options = options.ssl_root_cert_from_pem(roots::AMAZON_RDS.to_vec());
+    }
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        options = match &*name {
+            // libpq's word for the authorities that everybody trusts, which sqlx has built in.
+            "sslrootcert" if value == "system" => options.ssl_root_cert_from_pem(Vec::new()),
+            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => {
+                let pem = match &*value {
+                    "rds" => roots::AMAZON_RDS.to_vec(),
+                    _ => pem(&name, &value)?,
+                };
+                let options = options.ssl_root_cert_from_pem(pem);
+                // As libpq does: an authority that is given but not asked would be a false comfort.
+                match options.get_ssl_mode() {
+                    PgSslMode::Require => options.ssl_mode(PgSslMode::VerifyCa),
+                    _ => options,
+                }
+            }
+            "sslcert" | "ssl-cert" => options.ssl_client_cert_from_pem(pem(&name, &value)?),
+            "sslkey" | "ssl-key" => options.ssl_client_key_from_pem(pem(&name, &value)?),
+            _ => options,
+        };
+    }
+    Ok(options)
+}
+
+/// The PEM that is `value`, or that is in the file `value`. What may be a key is not told.
+fn pem(name: &str, value: &str) -> Result<Vec<u8>, DatabaseError> {
+    const BEGIN: &str = "-----BEGIN";
+    if value.trim_start().starts_with(BEGIN) {
+        return Ok(value.as_bytes().to_vec());
+    }
+    let file = if name.ends_with("key") {
+        "a file"
+    } else {
+        value
+    };
+    let content = fs::read_to_string(value).map_err(|error| {
+        wrong(&format!(
+            "{name} names {file}, which cannot be read: {error}"
+        ))
+    })?;
+    if content.contains(BEGIN) {
+        Ok(content.into_bytes())
+    } else {
+        Err(wrong(&format!("{name} names {file}, which holds no PEM")))
+    }
+}
+
+fn wrong(what: &str) -> DatabaseError {
+    login::unusable(login::URL, &what)
+}

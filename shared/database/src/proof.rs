@@ -1,0 +1,158 @@
+//! Whether a connection leads to a server process that no other client shares.
+//!
+//! Named statements are safe there alone: sqlx numbers them (`sqlx_s_1`, …), so two clients that a
+//! transaction-mode pooler puts on one server connection would execute each other's.
+//!
+//! Each connection starts with an option that nobody can guess, and its first message asks for what
+//! the server process knows of itself. Weighed, and what each is worth:
+//!
+//! - *The option is there, in a process as young as the connection.* Something that drops startup
+//!   options, or lends a process that it had before, is a pooler: that disproves `direct`. A pooler
+//!   that starts a process for the client which happens to come first passes.
+//! - *The server sees the address and the port of our own socket.* Whatever ends the connection and
+//!   begins another one has a socket of its own, so this proves that nothing is in between. NAT and
+//!   load balancers of TCP change the address without being poolers: there it stays unproven.
+//! - *`BackendKeyData` names the process that answers.* Not used: the driver keeps it to itself, within
+//!   TLS nobody else can read it, and some poolers pass on the one of the server.
+
+use std::time::Duration;
+
+use sqlx::{FromRow, PgConnection};
+
+use super::{DatabaseError, backend::Backend};
+
+/// The setting that carries the option. A name with a dot needs no declaration on the server.
+pub(super) const OPTION: &str = "rappel.connection";
+
+/// How much older than the connection a server process may look: clocks are adjusted.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// What is known of what stands between a connection and its server process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The server sees the address of our own socket: nothing is in between.
+    ClientAddress,
+    /// The startup options arrived in a new server process, but the server sees another client
+    /// address, or none: NAT, a load balancer or a Unix socket. Enough if `DATABASE_POOLER=direct`.
+    StartupOptions,
+    /// The startup options did not arrive: a pooler is in between.
+    Disproved,
+    /// The server does not tell.
+    Unknown,
+    /// Nothing was asked: the setting or the address names a pooler.
+    NotAsked,
+}
+
+/// What a server process says of itself.
+#[derive(FromRow)]
+struct Answer {
+    option: Option<String>,
+    /// Seconds since it was started, by the server's clock.
+    age: f64,
+    client_address: Option<String>,
+    client_port: Option<i32>,
+    pid: i32,
+    started: String,
+}
+
+impl Proof {
+    /// The word for logs and health: `client-address`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClientAddress => "client-address",
+            Self::StartupOptions => "startup-options",
+            Self::Disproved => "disproved",
+            Self::Unknown => "unknown",
+            Self::NotAsked => "not-asked",
+        }
+    }
+
+    /// What was seen, in words.
+    #[must_use]
+    pub fn evidence(self) -> &'static str {
+        match self {
+            Self::ClientAddress => {
+                "the server sees the address and port of the client's own socket, and its startup options"
+            }
+            Self::StartupOptions => {
+                "the startup options reach a server process of the connection's own, but the server sees \
+                 another client address (NAT, a load balancer or a Unix socket)"
+            }
+            Self::Disproved => "the startup options do not reach the server process",
+            Self::Unknown => "the server does not tell what it knows of the connection",
+            Self::NotAsked => "DATABASE_POOLER or the address names a pooler",
+        }
+    }
+}
+
+/// Asks the server process at the other end, in one round trip and without preparing anything.
+/// `option` is what the connection was started with `elapsed` ago or less; `is_ours` says whether a
+/// socket of ours has an address and port.
+///
+/// # Errors
+/// When the connection is lost.
+pub(super) async fn of(
+    connection: &mut PgConnection,
+    option: &str,
+    elapsed: impl Fn() -> Duration,
+    is_ours: impl Fn(&str, u16) -> bool,
+) -> Result<(Proof, Option<Backend>), DatabaseError> {
+    let asked = sqlx::raw_sql(
+        "SELECT current_setting('rappel.connection', true) AS option,
+                extract(epoch FROM clock_timestamp() - backend_start)::float8 AS age,
+                host(inet_client_addr()) AS client_address, inet_client_port() AS client_port,
+                pid, backend_start::text AS started
+         FROM pg_stat_get_activity(pg_backend_pid())",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(DatabaseError::running);
+    let rows = match asked {
+        Err(lost @ DatabaseError::Lost(_)) => return Err(lost),
+        Err(error) => {
+            tracing::warn!(%error, "the server does not tell whether a pooler is in between");
+            return Ok((Proof::Unknown, None));
+        }
+        Ok(rows) => rows,
+    };
+    let Some(answer) = rows.first().and_then(|row| Answer::from_row(row).ok()) else {
+        return Ok((Proof::Unknown, None));
+    };
+    let limit = elapsed() + SLACK;
+    if answer.option.as_deref() != Some(option) || answer.age > limit.as_secs_f64() {
+        return Ok((Proof::Disproved, None));
+    }
+    let port = answer.client_port.and_then(|port| u16::try_from(port).ok());
+    let ours = answer
+        .client_address
+        .as_deref()
+        .zip(port)
+        .is_some_and(|(address, port)| is_ours(address, port));
+    let proof = if ours {
+        Proof::ClientAddress
+    } else {
+        Proof::StartupOptions
+    };
+    let backend = Backend {
+        pid: answer.pid,
+        started: answer.started,
+    };
+    Ok((proof, Some(backend)))
+}
+
+/// Whether a pooler refuses a connection for its startup options: `PgBouncer` of all versions, RDS Proxy,
+/// and whoever does not know ours.
+pub(super) fn refuses_options(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    [
+        "startup parameter",
+        "startup option",
+        "command-line options",
+        OPTION,
+    ]
+    .iter()
+    .any(|words| error.message().contains(words))
+}

@@ -1,0 +1,112 @@
+//! A statement with its arguments, which can be sent again.
+
+use sqlx::{
+    Arguments, Encode, FromRow, PgConnection, Postgres, Type,
+    postgres::{PgArguments, PgRow},
+};
+
+use super::DatabaseError;
+
+/// A statement and its arguments. What may be done with it after a lost connection is decided where
+/// it is written: a [`read`](Self::read) and an [`upsert`](Self::upsert) may run twice, a
+/// [`write`](Self::write) may not.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    sql: &'static str,
+    arguments: PgArguments,
+    effect: Effect,
+}
+
+/// What running a statement once more would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing: it changes nothing.
+    None,
+    /// Nothing more: it leaves the same rows again.
+    Same,
+    /// Something else than running it once.
+    Another,
+}
+
+impl Statement {
+    /// A statement that changes nothing.
+    #[must_use]
+    pub fn read(sql: &'static str) -> Self {
+        Self {
+            sql,
+            arguments: PgArguments::default(),
+            effect: Effect::None,
+        }
+    }
+
+    /// A statement that leaves the same rows whether it runs once or twice.
+    #[must_use]
+    pub fn upsert(sql: &'static str) -> Self {
+        Self {
+            effect: Effect::Same,
+            ..Self::read(sql)
+        }
+    }
+
+    /// A statement that must not run twice.
+    #[must_use]
+    pub fn write(sql: &'static str) -> Self {
+        Self {
+            effect: Effect::Another,
+            ..Self::read(sql)
+        }
+    }
+
+    /// Binds the next argument.
+    ///
+    /// # Panics
+    /// When a value cannot be encoded, which only arrays of more than 2^31 elements cannot.
+    #[must_use]
+    pub fn bind<'q, T>(mut self, value: T) -> Self
+    where
+        T: Encode<'q, Postgres> + Type<Postgres> + 'q,
+    {
+        self.arguments
+            .add(value)
+            .expect("arguments of Rappel's own statements are encodable");
+        self
+    }
+
+    pub(super) fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Runs it as a named statement, which the server connection remembers.
+    pub(super) async fn fetch_all<T>(
+        self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<T>, DatabaseError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let rows = sqlx::query_as_with::<_, T, _>(self.sql, self.arguments)
+            .fetch_all(connection)
+            .await
+            .map_err(DatabaseError::running)?;
+        telemetry::rows(rows.len());
+        Ok(rows)
+    }
+
+    /// Runs it as an unnamed statement. Only [`super::Transaction`] calls this: outside a
+    /// transaction a pooler may answer an unnamed statement with another client's rows.
+    pub(super) async fn fetch_all_unnamed<T>(
+        self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<T>, DatabaseError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let rows = sqlx::query_as_with::<_, T, _>(self.sql, self.arguments)
+            .persistent(false)
+            .fetch_all(connection)
+            .await
+            .map_err(DatabaseError::running)?;
+        telemetry::rows(rows.len());
+        Ok(rows)
+    }
+}

@@ -1,0 +1,48 @@
+//! A login of IAM: a token in place of a password, signed here, without a question to AWS.
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.IAMDBAuth.Connecting.html>
+
+use std::{env, time::Duration};
+
+use aws::Service;
+use serde_json::json;
+use sqlx::postgres::PgConnectOptions;
+
+/// What the setting is in place of a secret's ARN.
+pub(super) const IAM: &str = "iam";
+
+/// RDS takes no token that is older.
+const LIFETIME: Duration = Duration::from_mins(15);
+
+/// The login of the URL's user, in the form of a secret of RDS.
+///
+/// # Errors
+/// Says what is missing.
+pub(super) fn credentials(url: &str) -> Result<String, String> {
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|error: sqlx::Error| error.to_string())?;
+    let region = env::var("AWS_REGION").ok();
+    let service = Service {
+        name: "rds-db",
+        // It is nowhere asked for.
+        endpoint_variable: "",
+        region: region.ok_or("AWS_REGION is not set, without which no token can be signed")?,
+    };
+    let (host, port, user) = (
+        options.get_host(),
+        options.get_port(),
+        options.get_username(),
+    );
+    let who = form_urlencoded::Serializer::new(String::new())
+        .append_pair("Action", "connect")
+        .append_pair("DBUser", user)
+        .finish();
+    let url = format!("https://{host}:{port}/?{who}");
+    let signed = service.presigned(&url, LIFETIME);
+    let signed = signed.map_err(|error| error.to_string())?;
+    let signature = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(signed)
+        .finish();
+    let token = format!("{host}:{port}/?{who}&{signature}");
+    Ok(json!({ "username": user, "password": token }).to_string())
+}

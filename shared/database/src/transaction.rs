@@ -1,0 +1,148 @@
+//! Several statements that take effect together.
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow};
+use tokio::{runtime::Handle, time::timeout};
+
+use super::{DatabaseError, Statement, backend::Backend, deadline, pool::Lease};
+
+/// The time that a rollback may take before its connection is given up instead.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
+
+/// A transaction on a connection of the pool. Its statements are unnamed, so it works through every
+/// pooler. Dropped without [`commit`](Self::commit), it is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    /// `None` when the connection was lost.
+    lease: Option<Lease>,
+    statement_timeout: Duration,
+}
+
+impl Transaction {
+    /// Begins, with its settings in the same message: one round trip. They end with the transaction,
+    /// so they cannot leak to a pooler's next client.
+    pub(super) async fn begin(
+        mut lease: Lease,
+        statement_timeout: Duration,
+    ) -> Result<Self, DatabaseError> {
+        let begin = format!(
+            "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL jit = off",
+            statement_timeout.as_millis()
+        );
+        let limit = if lease.is_doubtful() {
+            statement_timeout.min(deadline::FIRST_ANSWER)
+        } else {
+            statement_timeout
+        };
+        match deadline::answered(limit, script(&mut lease, &begin)).await {
+            Ok(()) => Ok(Self {
+                lease: Some(lease),
+                statement_timeout,
+            }),
+            Err(error) => lease.settle(Err(error)),
+        }
+    }
+
+    /// Runs a statement and reads all its rows.
+    pub async fn fetch_all<T>(&mut self, statement: Statement) -> Result<Vec<T>, DatabaseError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let limit = self.statement_timeout;
+        let fetch = statement.fetch_all_unnamed(self.lease()?.connection());
+        let outcome = deadline::answered(limit, fetch).await;
+        self.judge(outcome)
+    }
+
+    /// Runs a script of several statements without arguments. It may take as long as the server lets
+    /// it: a script can lift the server's limit for all that follows in the transaction.
+    pub async fn run_script(&mut self, sql: &str) -> Result<(), DatabaseError> {
+        let outcome = script(self.lease()?, sql).await;
+        self.judge(outcome)
+    }
+
+    /// Sends `rows`, in the format that `copy` names, to the table and columns of `copy`.
+    pub async fn copy_in(&mut self, copy: &'static str, rows: &[u8]) -> Result<u64, DatabaseError> {
+        let limit = self.statement_timeout;
+        let lease = self.lease()?;
+        let send = async {
+            let mut sink = lease.connection().copy_in_raw(copy).await?;
+            // The driver sends a piece as one message, which the server holds in memory whole.
+            for piece in rows.chunks(64 * 1024) {
+                sink.send(piece).await?;
+            }
+            sink.finish().await
+        };
+        let send = async { send.await.map_err(DatabaseError::running) };
+        let outcome = deadline::answered(limit, send).await;
+        self.judge(outcome)
+    }
+
+    /// Makes everything since the beginning durable.
+    pub async fn commit(mut self) -> Result<(), DatabaseError> {
+        let limit = self.statement_timeout;
+        let outcome = deadline::answered(limit, script(self.lease()?, "COMMIT")).await;
+        self.judge(outcome)?;
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        Ok(())
+    }
+
+    /// The server process that works on it, where no pooler is in between.
+    pub(super) fn backend(&self) -> Option<&Backend> {
+        self.lease.as_ref()?.backend()
+    }
+
+    fn lease(&mut self) -> Result<&mut Lease, DatabaseError> {
+        self.lease.as_mut().ok_or_else(|| {
+            DatabaseError::Lost(sqlx::Error::Io(io::ErrorKind::NotConnected.into()).into())
+        })
+    }
+
+    /// Gives up a connection that is of no use any more; with one to a demoted server, those like it.
+    fn judge<T>(&mut self, outcome: Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+        match &outcome {
+            Err(DatabaseError::ReadOnly(_)) => {
+                if let Some(lease) = self.lease.take() {
+                    lease.condemn();
+                }
+            }
+            Err(error) if error.ends_connection() => self.lease = None,
+            _ => {}
+        }
+        outcome
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let (Some(mut lease), Ok(runtime)) = (self.lease.take(), Handle::try_current()) else {
+            return;
+        };
+        // The connection stays lent until the server has rolled back: its next user must not find
+        // the transaction open.
+        runtime.spawn(async move {
+            let begun = SystemTime::now();
+            let rolled_back = timeout(ROLLBACK_LIMIT, script(&mut lease, "ROLLBACK")).await;
+            // The sandbox may have been frozen meanwhile: then the answer is old, and so is the connection.
+            if let Ok(Ok(())) = rolled_back
+                && !deadline::has_passed(ROLLBACK_LIMIT, begun)
+            {
+                lease.give_back();
+            }
+        });
+    }
+}
+
+async fn script(lease: &mut Lease, sql: &str) -> Result<(), DatabaseError> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(lease.connection())
+        .await
+        .map(drop)
+        .map_err(DatabaseError::running)
+}

@@ -1,0 +1,198 @@
+//! The limits that documents keep.
+
+use std::collections::HashMap;
+
+use json::FieldError;
+
+use super::{
+    fields::nul,
+    hash,
+    id::DocumentId,
+    input::DocumentInput,
+    metadata::Metadata,
+    text::{ANSWER_LIMIT, answered, blank},
+};
+
+/// Documents that can be stored: every limit holds, and every id is there.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub(super) documents: Vec<CheckedDocument>,
+}
+
+/// A document whose fields all hold.
+#[derive(Clone, Debug)]
+pub(super) struct CheckedDocument {
+    pub(super) id: DocumentId,
+    pub(super) title: String,
+    pub(super) content: String,
+    pub(super) metadata: Metadata,
+    pub(super) hash: Vec<u8>,
+}
+
+impl Batch {
+    /// Documents of the largest batch.
+    pub const MAX_DOCUMENTS: usize = 100;
+    /// Characters of the longest title.
+    pub const MAX_TITLE_CHARACTERS: usize = 1_000;
+
+    /// Checks the documents of a request body's `documents`.
+    ///
+    /// # Errors
+    /// One entry a field: `documents[2].title`.
+    pub fn parse(documents: Vec<DocumentInput>) -> Result<Self, Vec<FieldError>> {
+        if !(1..=Self::MAX_DOCUMENTS).contains(&documents.len()) {
+            let detail = format!(
+                "has {} documents; 1 to {} are allowed",
+                documents.len(),
+                Self::MAX_DOCUMENTS
+            );
+            return Err(vec![FieldError::new("documents", detail)]);
+        }
+        let mut errors = Vec::new();
+        let mut checked = Vec::with_capacity(documents.len());
+        for (index, document) in documents.into_iter().enumerate() {
+            let path = format!("documents[{index}].");
+            errors.extend(document.unknown(&path));
+            match CheckedDocument::parse(document, &path) {
+                Ok(document) => checked.push(document),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if errors.is_empty() {
+            errors = contradictions(&checked);
+        }
+        if errors.is_empty() {
+            Ok(Self { documents: checked })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Checks a single document whose id is `id`, which came as a part of the path.
+    ///
+    /// # Errors
+    /// One entry a field.
+    pub fn parse_one(id: &str, mut document: DocumentInput) -> Result<Self, Vec<FieldError>> {
+        let id = DocumentId::parse(id, "id").map_err(|error| vec![error])?;
+        if let Some(other) = document.id.take()
+            && DocumentId::parse(&other, "id").as_ref() != Ok(&id)
+        {
+            let detail = format!("is {other:?}, but the path says {:?}", id.as_str());
+            return Err(vec![FieldError::new("id", detail)]);
+        }
+        let mut errors: Vec<FieldError> = document.unknown("").collect();
+        match CheckedDocument::with_id(Some(Ok(id)), document, "") {
+            Ok(document) if errors.is_empty() => Ok(Self {
+                documents: vec![document],
+            }),
+            Ok(_) => Err(errors),
+            Err(found) => {
+                errors.extend(found);
+                Err(errors)
+            }
+        }
+    }
+}
+
+impl CheckedDocument {
+    /// What is stored as the hash of the text.
+    pub(super) fn text_hash(&self) -> Vec<u8> {
+        self.text_hash_with(&self.hash)
+    }
+
+    /// The same of a document with this text that has another hash as a whole.
+    pub(super) fn text_hash_with(&self, document: &[u8]) -> Vec<u8> {
+        let language = self.metadata.language();
+        hash::text(&self.title, &self.content, language.as_deref(), document)
+    }
+
+    /// Checks a document whose id, if it has one, is its own.
+    pub(super) fn parse(mut input: DocumentInput, path: &str) -> Result<Self, Vec<FieldError>> {
+        let id = input.id.take();
+        let id = id.map(|id| DocumentId::parse_new(&id, &format!("{path}id")));
+        Self::with_id(id, input, path)
+    }
+
+    fn with_id(
+        id: Option<Result<DocumentId, FieldError>>,
+        input: DocumentInput,
+        path: &str,
+    ) -> Result<Self, Vec<FieldError>> {
+        let field = |name: &str| format!("{path}{name}");
+        let title = input.title.unwrap_or_default();
+        let metadata = input.metadata.unwrap_or_default();
+        let mut errors = Vec::new();
+        errors.extend(long(&title, &field("title")));
+        errors.extend(nul(&title, &field("title")));
+        errors.extend(metadata.unstorable(&field("metadata")));
+        let Some(content) = input.content else {
+            errors.push(FieldError::new(field("content"), "is missing"));
+            errors.extend(id.and_then(Result::err));
+            return Err(errors);
+        };
+        errors.extend(
+            nul(&content, &field("content")).or_else(|| blank(&content, &field("content"))),
+        );
+        let hash = hash::document(&title, &content, &metadata);
+        let id = id.unwrap_or_else(|| DocumentId::parse(&hash::hex(&hash), &field("id")));
+        let id = id.map_err(|error| errors.push(error)).ok();
+        errors.extend(unanswerable(&title, &content, &metadata, &field("content")));
+        match id {
+            Some(id) if errors.is_empty() => Ok(Self {
+                id,
+                title,
+                content,
+                metadata,
+                hash,
+            }),
+            _ => Err(errors),
+        }
+    }
+}
+
+fn long(title: &str, field: &str) -> Option<FieldError> {
+    let characters = title.chars().count();
+    let detail = || {
+        format!(
+            "has {characters} characters; the limit is {}",
+            Batch::MAX_TITLE_CHARACTERS
+        )
+    };
+    (characters > Batch::MAX_TITLE_CHARACTERS).then(|| FieldError::new(field, detail()))
+}
+
+/// Says of a document that no answer can hold that it could not be read back.
+fn unanswerable(
+    title: &str,
+    content: &str,
+    metadata: &Metadata,
+    field: &str,
+) -> Option<FieldError> {
+    /// The id, the times and the names of the fields.
+    const REST: usize = 4 * 1024;
+    // Postgres writes a blank after each comma and colon of the metadata.
+    let bytes = answered(title) + answered(content) + 2 * answered(metadata.as_json()) + REST;
+    let detail = || {
+        format!(
+            "makes a document of {bytes} bytes as an answer, where quotation marks, backslashes and line breaks are \
+             escaped; at most {ANSWER_LIMIT} are allowed: divide it"
+        )
+    };
+    (bytes > ANSWER_LIMIT).then(|| FieldError::new(field, detail()))
+}
+
+/// Names each document whose id an earlier one has with other content: which of them should win
+/// cannot be told. The same document twice is harmless.
+fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
+    let mut first: HashMap<&DocumentId, usize> = HashMap::new();
+    let mut errors = Vec::new();
+    for (index, document) in documents.iter().enumerate() {
+        let earlier = *first.entry(&document.id).or_insert(index);
+        if documents[earlier].hash != document.hash {
+            let detail =
+                format!("is also the id of documents[{earlier}], which is another document");
+            errors.push(FieldError::new(format!("documents[{index}].id"), detail));
+        }
+    }
+    errors
+}

@@ -1,0 +1,193 @@
+//! Documents beside what is stored under their ids: what has to be done with each.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
+
+use database::{Database, DatabaseError, Statement};
+
+use super::{batch::CheckedDocument, prepared::Prepared};
+
+/// Documents of different ids, in the order of their ids: whoever writes in this order waits for no writer that
+/// waits for it.
+#[derive(Clone, Debug, Default)]
+pub struct Compared {
+    /// Those whose id is not stored yet.
+    pub(super) new: Vec<Prepared>,
+    /// Those that are stored with another text.
+    pub(super) changed: Vec<Prepared>,
+    /// Those that are stored with the same text and other metadata: nothing has to be embedded.
+    pub(super) relabelled: Vec<Relabelled>,
+    /// Those that are stored as they are, with their numbers of chunks.
+    pub(super) unchanged: HashMap<String, i64>,
+    /// How many of the new ones have been loaded.
+    pub(super) loaded: usize,
+    /// How many were left out because a later one has their id and is another document.
+    replaced: usize,
+    /// How many were left out because a later one is the same.
+    repeated: usize,
+}
+
+/// A document whose metadata alone has changed.
+#[derive(Clone, Debug)]
+pub(super) struct Relabelled {
+    pub(super) document: CheckedDocument,
+    /// The hash of what is stored.
+    pub(super) stored: Vec<u8>,
+    pub(super) chunks: i64,
+}
+
+/// A stored document, as far as one to be stored has to be compared with it.
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: String,
+    content_hash: Vec<u8>,
+    text_hash: Option<Vec<u8>>,
+    chunks: i64,
+}
+
+impl Compared {
+    /// Looks up what of `documents` is stored already: one round trip. Of two documents with one id
+    /// the later one counts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn with_stored(
+        database: &Database,
+        documents: Vec<Prepared>,
+    ) -> Result<Self, DatabaseError> {
+        let mut compared = Self::default();
+        let mut last: BTreeMap<String, Prepared> = BTreeMap::new();
+        for prepared in documents {
+            let hash = prepared.document.hash.clone();
+            if let Some(earlier) = last.insert(prepared.id().to_owned(), prepared) {
+                if earlier.document.hash == hash {
+                    compared.repeated += 1;
+                } else {
+                    compared.replaced += 1;
+                }
+            }
+        }
+        let mut stored = stored(database, last.values()).await?;
+        for (id, prepared) in last {
+            let Some(row) = stored.remove(&id) else {
+                compared.new.push(prepared);
+                continue;
+            };
+            if row.content_hash == prepared.document.hash {
+                compared.unchanged.insert(id, row.chunks);
+            } else if row.has_text_of(&prepared.document) {
+                compared.relabelled.push(Relabelled {
+                    document: prepared.document,
+                    stored: row.content_hash,
+                    chunks: row.chunks,
+                });
+            } else {
+                compared.changed.push(prepared);
+            }
+        }
+        Ok(compared)
+    }
+
+    /// Has `embed` chunk and embed the documents that need it.
+    ///
+    /// # Errors
+    /// Those of `embed`.
+    pub async fn embedded<F, E>(mut self, embed: impl FnOnce(Vec<Prepared>) -> F) -> Result<Self, E>
+    where
+        F: Future<Output = Result<Vec<Prepared>, E>>,
+    {
+        let is_bare = |prepared: &mut Prepared| prepared.chunks.is_empty();
+        let mut bare: Vec<Prepared> = self.new.extract_if(.., is_bare).collect();
+        let new = bare.len();
+        bare.extend(self.changed.extract_if(.., is_bare));
+        if !bare.is_empty() {
+            let mut embedded = embed(bare).await?;
+            self.changed.extend(embedded.split_off(new));
+            self.new.extend(embedded);
+            self.new.sort_by(|a, b| a.id().cmp(b.id()));
+            self.changed.sort_by(|a, b| a.id().cmp(b.id()));
+        }
+        Ok(self)
+    }
+
+    /// The same without trust in the texts that are stored: others write the same documents.
+    #[must_use]
+    pub fn with_all_texts(mut self) -> Self {
+        let relabelled = self.relabelled.drain(..);
+        self.changed
+            .extend(relabelled.map(|relabelled| Prepared::new(relabelled.document)));
+        self
+    }
+
+    /// The same without the documents `ids`.
+    #[must_use]
+    pub fn without(&self, ids: &HashSet<&str>) -> Cow<'_, Self> {
+        if ids.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut left = self.clone();
+        left.new.retain(|prepared| !ids.contains(prepared.id()));
+        left.changed.retain(|prepared| !ids.contains(prepared.id()));
+        left.relabelled
+            .retain(|relabelled| !ids.contains(relabelled.document.id.as_str()));
+        left.unchanged.retain(|id, _| !ids.contains(id.as_str()));
+        Cow::Owned(left)
+    }
+
+    /// How many documents are stored anew or changed.
+    #[must_use]
+    pub fn to_store(&self) -> usize {
+        self.loaded + self.new.len() + self.changed.len() + self.relabelled.len()
+    }
+
+    /// How many are stored as they are.
+    #[must_use]
+    pub fn unchanged(&self) -> usize {
+        self.unchanged.len() + self.repeated
+    }
+
+    /// The ids of those that are stored as they are.
+    pub fn unchanged_ids(&self) -> impl Iterator<Item = &str> {
+        self.unchanged.keys().map(String::as_str)
+    }
+
+    /// How many gave way to a later one with their id.
+    #[must_use]
+    pub fn replaced(&self) -> usize {
+        self.replaced
+    }
+
+    /// How many chunks were embedded.
+    #[must_use]
+    pub fn chunks(&self) -> usize {
+        let embedded = self.new.iter().chain(&self.changed);
+        embedded.map(|prepared| prepared.chunks.len()).sum()
+    }
+}
+
+impl Stored {
+    fn has_text_of(&self, document: &CheckedDocument) -> bool {
+        self.text_hash
+            .as_ref()
+            .is_some_and(|hash| *hash == document.text_hash_with(&self.content_hash))
+    }
+}
+
+/// Reads what is stored under the ids of `documents`.
+async fn stored(
+    database: &Database,
+    documents: impl Iterator<Item = &Prepared>,
+) -> Result<HashMap<String, Stored>, DatabaseError> {
+    let ids: Vec<String> = documents.map(|prepared| prepared.id().to_owned()).collect();
+    let statement = Statement::read(
+        "SELECT d.id, d.content_hash, d.text_hash,
+                (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks
+         FROM rappel.documents AS d
+         WHERE d.id = ANY ($1)",
+    )
+    .bind(ids);
+    let rows: Vec<Stored> = database.fetch_all(statement).await?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+}

@@ -1,0 +1,143 @@
+//! A document's id.
+
+use std::borrow::Cow;
+
+use json::FieldError;
+use serde::Serialize;
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
+use super::fields::nul;
+
+/// A document's id, chosen by the caller: 1 to [`DocumentId::MAX_CHARACTERS`] characters in Unicode's normal
+/// form C, so that two ids that look alike to everybody are one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct DocumentId(String);
+
+impl DocumentId {
+    /// Characters of the longest id; an index entry must fit a third of a page.
+    pub const MAX_CHARACTERS: usize = 256;
+
+    /// Refuses an empty or too long id, and one with a NUL. An id that came as a part of a path has survived
+    /// the way there, whatever is in it.
+    ///
+    /// # Errors
+    /// Names `field` and the limit.
+    pub fn parse(id: &str, field: &str) -> Result<Self, FieldError> {
+        let id = normalised(id);
+        let characters = id.chars().count();
+        if let Some(error) = nul(&id, field) {
+            return Err(error);
+        }
+        if (1..=Self::MAX_CHARACTERS).contains(&characters) {
+            return Ok(Self(id.into_owned()));
+        }
+        let detail = format!(
+            "has {characters} characters; 1 to {} are allowed",
+            Self::MAX_CHARACTERS
+        );
+        Err(FieldError::new(field, detail))
+    }
+
+    /// Refuses an id as well by which the document could not be asked for: API Gateway decodes a path before it
+    /// looks for the route and hands it over.
+    ///
+    /// # Errors
+    /// Names `field` and what in the id is in the way.
+    pub fn parse_new(id: &str, field: &str) -> Result<Self, FieldError> {
+        let id = Self::parse(id, field)?;
+        match id.unreachable() {
+            None => Ok(id),
+            Some(part) => {
+                let detail = format!(
+                    "is {:?}: with {part} a document cannot be asked for by its path, because API Gateway \
+                     decodes it",
+                    id.0
+                );
+                Err(FieldError::new(field, detail))
+            }
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part of an id that a path loses on its way.
+    fn unreachable(&self) -> Option<&'static str> {
+        let id = self.0.as_str();
+        let is_escape = |position: usize| {
+            let digits = id.as_bytes().get(position + 1..position + 3);
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        };
+        if id.contains('?') {
+            Some("a question mark")
+        } else if id.contains('#') {
+            Some("a #")
+        } else if id
+            .match_indices('%')
+            .any(|(position, _)| is_escape(position))
+        {
+            Some("a % before two hexadecimal digits")
+        } else if id.split('/').any(|step| step == "." || step == "..") {
+            Some("a step . or ..")
+        } else if id.ends_with('/') {
+            Some("a slash at its end")
+        } else {
+            None
+        }
+    }
+}
+
+/// A text in Unicode's normal form C.
+pub(super) fn normalised(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_no_path_can_carry_is_refused_where_it_is_new() {
+        for id in [
+            "a?b", "a#b", "100%25", "x%2fy", ".", "..", "a/../b", "./a", "a/.", "folder/",
+        ] {
+            assert!(DocumentId::parse(id, "id").is_ok(), "{id}");
+            let error = DocumentId::parse_new(id, "id").expect_err(id);
+            assert_eq!(error.field, "id");
+            assert!(error.detail.contains("API Gateway"), "{error}");
+        }
+        for id in [
+            "a/b/été.md",
+            "100 % sûr",
+            "50%",
+            "a%2",
+            "...",
+            "a..b",
+            ".profile",
+            "a+b&c=d",
+            "é\n\"",
+            "/a",
+        ] {
+            assert!(DocumentId::parse_new(id, "id").is_ok(), "{id}");
+        }
+    }
+
+    #[test]
+    fn two_ids_that_look_alike_are_one() {
+        let composed = DocumentId::parse("caf\u{e9}", "id");
+        assert_eq!(composed, DocumentId::parse("cafe\u{301}", "id"));
+        let longest = "e\u{301}".repeat(DocumentId::MAX_CHARACTERS);
+        assert!(
+            DocumentId::parse(&longest, "id").is_ok(),
+            "counted as stored"
+        );
+        assert!(DocumentId::parse(&(longest + "e"), "id").is_err());
+    }
+}

@@ -1,0 +1,121 @@
+//! What a text must be like to be worth storing, and to be read back.
+
+use std::borrow::Cow;
+
+use json::FieldError;
+
+/// Bytes of the largest body that is answered: Lambda's 6 MB, less what is around it. Beyond, Lambda would
+/// answer with an error of its own.
+pub const ANSWER_LIMIT: usize = 6 * 1024 * 1024 - 16 * 1024;
+
+/// Letters by their category that nobody sees: they fill a place in Hangul.
+const FILLERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+
+/// Says of a text without a letter or digit that nothing is in it to search. The embedding of one is near
+/// everything.
+pub(super) fn blank(text: &str, field: &str) -> Option<FieldError> {
+    let is_read = |character: char| character.is_alphanumeric() && !FILLERS.contains(&character);
+    (!text.chars().any(is_read)).then(|| FieldError::new(field, "has no letters or digits"))
+}
+
+/// Bytes that a text takes in an answer: it is written as JSON, and the body travels as a string within JSON.
+pub(super) fn answered(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' => 4,
+            b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 3,
+            0x00..0x20 => 7,
+            _ => 1,
+        })
+        .sum()
+}
+
+/// White space that is passed on as it is: beyond, it is neither an indent nor a column.
+const MOST_BLANKS: usize = 16;
+
+/// A text for readers, whose long runs of white space are a blank or, if lines end there, a line or a paragraph. A
+/// model's tokenizer counts such a run as next to nothing, a language model's does not.
+#[must_use]
+pub fn collapsed(text: &str) -> Cow<'_, str> {
+    let mut collapsed = String::new();
+    let mut copied = 0;
+    let mut rest = text;
+    while let Some(start) = rest.find(char::is_whitespace) {
+        let run = &rest[start..];
+        let end = run.find(|character: char| !character.is_whitespace());
+        let run = &run[..end.unwrap_or(run.len())];
+        let place = text.len() - rest.len() + start;
+        if run.chars().nth(MOST_BLANKS).is_some() {
+            collapsed.push_str(&text[copied..place]);
+            collapsed.push_str(match run.matches('\n').count() {
+                0 => " ",
+                1 => "\n",
+                _ => "\n\n",
+            });
+            copied = place + run.len();
+        }
+        rest = &text[place + run.len()..];
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    collapsed.push_str(&text[copied..]);
+    Cow::Owned(collapsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_to_read_has_a_letter_or_a_digit_of_any_script() {
+        for text in [
+            "",
+            " \t\n",
+            "—",
+            "!?",
+            "\u{200b}",
+            "\u{feff}\u{feff}",
+            "| --- | --- |",
+            "\u{1}\u{2}",
+            "\u{ad}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{fe0f}",
+            "🙂",
+            "***",
+            "\u{301}",
+        ] {
+            assert!(blank(text, "content").is_some(), "{text:?}");
+        }
+        for text in ["a", "- 7", "é", "東", "٣", "½", "🙂 ok", "한", "हि"] {
+            assert!(blank(text, "content").is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_runs_of_white_space_are_shortened_and_indents_stay() {
+        let long = " ".repeat(300);
+        for (text, short) in [
+            ("a b\n    c".to_owned(), "a b\n    c"),
+            (format!("a{long}b"), "a b"),
+            (format!("a{long}\n{long}b{long}"), "a\nb "),
+            (format!("\n{long}\n\n\u{a0}a\tb"), "\n\na\tb"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(collapsed(&text), short);
+        }
+    }
+
+    #[test]
+    fn what_a_text_takes_in_an_answer_is_known_beforehand() {
+        let text: String = (0..0x180_u32)
+            .filter_map(char::from_u32)
+            .chain("\u{2028}🙂".chars())
+            .collect();
+        let json = serde_json::to_string(&text).expect("a text is JSON");
+        let twice = serde_json::to_string(&json).expect("a text is JSON");
+        // Two quotation marks around it, of which the inner ones are escaped.
+        assert_eq!(answered(&text), twice.len() - 2 - 4);
+    }
+}

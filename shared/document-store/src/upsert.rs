@@ -1,0 +1,327 @@
+//! Documents in: what is new is prepared and stored.
+
+use std::collections::HashMap;
+
+use database::{Database, DatabaseError, Statement, Transaction};
+use serde::Serialize;
+
+use super::{
+    batch::{Batch, CheckedDocument},
+    compare::{Compared, Relabelled},
+    id::DocumentId,
+    prepared::{Prepared, PreparedChunk},
+    retry::Retry,
+};
+
+/// What became of one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// The document's id.
+    pub id: DocumentId,
+    /// What was done.
+    pub status: Status,
+    /// How many chunks it has now.
+    pub chunks: i64,
+}
+
+/// What an upsert did with a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// No document had this id.
+    Created,
+    /// The document was another one, and was replaced.
+    Updated,
+    /// The document was the same already; nothing was embedded.
+    Unchanged,
+}
+
+/// Stores a batch: what is stored with the same hash is left alone, what has other metadata alone gets them, the
+/// rest is chunked and embedded by `embed`. Outcomes are in the order of the batch.
+///
+/// Round trips: 1 when nothing changed, 2 when texts changed or metadata alone, 5 for both in one batch.
+///
+/// # Errors
+/// When the embedding or the database fails; then nothing of the batch is stored.
+pub async fn upsert<F, R, E>(
+    database: &Database,
+    model: &str,
+    batch: Batch,
+    embed: F,
+) -> Result<Vec<Outcome>, E>
+where
+    F: Fn(Vec<Prepared>) -> R,
+    R: Future<Output = Result<Vec<Prepared>, E>>,
+    E: From<DatabaseError>,
+{
+    let documents: Vec<Prepared> = batch.documents.into_iter().map(Prepared::new).collect();
+    let ids: Vec<DocumentId> = documents
+        .iter()
+        .map(|prepared| prepared.document.id.clone())
+        .collect();
+    let mut compared = Compared::with_stored(database, documents).await?;
+    loop {
+        compared = compared.embedded(&embed).await?;
+        match compared.write_retrying(database, model).await? {
+            Some(written) => return Ok(outcomes(ids, written, &compared)),
+            None => compared = compared.with_all_texts(),
+        }
+    }
+}
+
+impl Compared {
+    /// Stores the documents, all or nothing. `None` if another writer changed one of those meanwhile that only need
+    /// other metadata; then nothing was stored.
+    async fn write(
+        &self,
+        database: &Database,
+        model: &str,
+    ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
+        let embedded: Vec<&Prepared> = self.new.iter().chain(&self.changed).collect();
+        if self.relabelled.is_empty() {
+            return write(database, model, &embedded, self.new.len())
+                .await
+                .map(Some);
+        }
+        if embedded.is_empty() {
+            let updated = database
+                .fetch_all(relabel_statement(&self.relabelled))
+                .await?;
+            return Ok(self.relabelled(&updated));
+        }
+        let mut transaction = database.begin().await?;
+        let written = self.write_within(&mut transaction, model).await?;
+        if written.is_some() {
+            transaction.commit().await?;
+        }
+        Ok(written)
+    }
+
+    /// The same, again if another transaction is in the way.
+    pub(super) async fn write_retrying(
+        &self,
+        database: &Database,
+        model: &str,
+    ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.write(database, model).await {
+                Err(error) if retry.again(&error).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The same as a part of `transaction`, which must not be committed after `None`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn write_within(
+        &self,
+        transaction: &mut Transaction,
+        model: &str,
+    ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
+        let embedded: Vec<&Prepared> = self.new.iter().chain(&self.changed).collect();
+        let mut outcomes = Vec::new();
+        if !embedded.is_empty() {
+            let rows = transaction
+                .fetch_all(upsert_statement(model, &embedded))
+                .await?;
+            outcomes = embedded_outcomes(&embedded, rows);
+        }
+        if !self.relabelled.is_empty() {
+            let updated = transaction
+                .fetch_all(relabel_statement(&self.relabelled))
+                .await?;
+            match self.relabelled(&updated) {
+                Some(relabelled) => outcomes.extend(relabelled),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(outcomes))
+    }
+
+    /// What became of the documents with other metadata, if all of them were `updated`.
+    fn relabelled(&self, updated: &[(String,)]) -> Option<Vec<Outcome>> {
+        let outcome = |relabelled: &Relabelled| Outcome {
+            id: relabelled.document.id.clone(),
+            status: Status::Updated,
+            chunks: relabelled.chunks,
+        };
+        let all = updated.len() == self.relabelled.len();
+        all.then(|| self.relabelled.iter().map(outcome).collect())
+    }
+}
+
+/// Stores embedded documents in one statement and says of each whether it is new. If the statement was sent again
+/// after its connection was lost, the first try may have stored what the second one found: of those that were not
+/// there before (the first `new` of `documents`) each is new.
+pub(super) async fn write(
+    database: &Database,
+    model: &str,
+    documents: &[&Prepared],
+    new: usize,
+) -> Result<Vec<Outcome>, DatabaseError> {
+    if documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (rows, repeated) = database
+        .fetch_again(upsert_statement(model, documents))
+        .await?;
+    let mut outcomes = embedded_outcomes(documents, rows);
+    if repeated {
+        for outcome in outcomes.iter_mut().take(new) {
+            outcome.status = Status::Created;
+        }
+    }
+    Ok(outcomes)
+}
+
+fn embedded_outcomes(documents: &[&Prepared], rows: Vec<(String, bool)>) -> Vec<Outcome> {
+    let created: HashMap<String, bool> = rows.into_iter().collect();
+    let outcome = |prepared: &&Prepared| Outcome {
+        id: prepared.document.id.clone(),
+        status: if created.get(prepared.id()) == Some(&true) {
+            Status::Created
+        } else {
+            Status::Updated
+        },
+        chunks: i64::try_from(prepared.chunks.len()).unwrap_or(i64::MAX),
+    };
+    documents.iter().map(outcome).collect()
+}
+
+/// Gives documents other metadata whose text is stored already: all of them, or none if another writer has changed
+/// one since they were compared.
+fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
+    let texts = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
+        relabelled
+            .iter()
+            .map(|relabelled| value(&relabelled.document).to_owned())
+            .collect()
+    };
+    let hashes = |value: fn(&Relabelled) -> Vec<u8>| -> Vec<Vec<u8>> {
+        relabelled.iter().map(value).collect()
+    };
+    // Rows are locked in the order of their ids, as everywhere.
+    Statement::upsert(
+        "WITH wanted AS MATERIALIZED (
+             SELECT d.id, u.metadata, u.hash, u.text_hash
+             FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
+                  AS u (id, metadata, hash, text_hash, stored)
+             JOIN rappel.documents AS d ON d.id = u.id AND d.content_hash IN (u.stored, u.hash)
+             ORDER BY d.id
+             FOR UPDATE OF d
+         )
+         UPDATE rappel.documents AS d
+         SET metadata = w.metadata::jsonb, content_hash = w.hash, text_hash = w.text_hash, updated_at = now()
+         FROM wanted AS w
+         WHERE d.id = w.id AND (SELECT count(*) FROM wanted) = cardinality($1)
+         RETURNING d.id",
+    )
+    .bind(texts(|document| document.id.as_str()))
+    .bind(texts(|document| document.metadata.as_json()))
+    .bind(hashes(|relabelled| relabelled.document.hash.clone()))
+    .bind(hashes(|relabelled| relabelled.document.text_hash()))
+    .bind(hashes(|relabelled| relabelled.stored.clone()))
+}
+
+fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
+    let column = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
+        documents
+            .iter()
+            .map(|prepared| value(&prepared.document).to_owned())
+            .collect()
+    };
+    let hashes = |value: fn(&CheckedDocument) -> Vec<u8>| -> Vec<Vec<u8>> {
+        documents
+            .iter()
+            .map(|prepared| value(&prepared.document))
+            .collect()
+    };
+    let mut chunks = ChunkColumns::default();
+    for (position, prepared) in (1..).zip(documents) {
+        for (ordinal, chunk) in (0..).zip(&prepared.chunks) {
+            chunks.push(position, ordinal, chunk);
+        }
+    }
+    let statement = Statement::upsert(concat!(
+        "SELECT document_id, created FROM ",
+        schema::function!("upsert"),
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+    ))
+    .bind(model.to_owned())
+    .bind(column(|document| document.id.as_str()))
+    .bind(column(|document| &document.title))
+    .bind(column(|document| &document.content))
+    .bind(column(|document| document.metadata.as_json()))
+    .bind(hashes(|document| document.hash.clone()))
+    .bind(hashes(CheckedDocument::text_hash));
+    chunks.bind(statement)
+}
+
+/// The chunks of all documents of a batch, column by column, as `upsert` takes them.
+#[derive(Default)]
+struct ChunkColumns {
+    documents: Vec<i32>,
+    ordinals: Vec<i32>,
+    starts: Vec<i32>,
+    headings: Vec<String>,
+    contents: Vec<String>,
+    embeddings: Vec<f32>,
+    lengths: Vec<i32>,
+    distinct: Vec<i32>,
+    terms: Vec<String>,
+    frequencies: Vec<i16>,
+}
+
+impl ChunkColumns {
+    fn push(&mut self, document: i32, ordinal: i32, chunk: &PreparedChunk) {
+        self.documents.push(document);
+        self.ordinals.push(ordinal);
+        self.starts.push(chunk.start);
+        self.headings.push(chunk.heading.clone());
+        self.contents.push(chunk.content.clone());
+        self.embeddings.extend_from_slice(&chunk.embedding);
+        self.lengths.push(chunk.terms.length);
+        self.distinct
+            .push(i32::try_from(chunk.terms.frequencies.len()).unwrap_or(i32::MAX));
+        for (term, frequency) in &chunk.terms.frequencies {
+            self.terms.push(term.clone());
+            self.frequencies.push(*frequency);
+        }
+    }
+
+    fn bind(self, statement: Statement) -> Statement {
+        statement
+            .bind(self.documents)
+            .bind(self.ordinals)
+            .bind(self.starts)
+            .bind(self.headings)
+            .bind(self.contents)
+            .bind(self.embeddings)
+            .bind(self.lengths)
+            .bind(self.distinct)
+            .bind(self.terms)
+            .bind(self.frequencies)
+    }
+}
+
+/// The outcomes in the order of `ids`, of which one that stands again is unchanged the second time.
+fn outcomes(ids: Vec<DocumentId>, written: Vec<Outcome>, compared: &Compared) -> Vec<Outcome> {
+    let mut written: HashMap<String, Outcome> = written
+        .into_iter()
+        .map(|outcome| (outcome.id.as_str().to_owned(), outcome))
+        .collect();
+    let mut chunks = compared.unchanged.clone();
+    let outcome = |id: DocumentId| {
+        let outcome = written.remove(id.as_str()).unwrap_or_else(|| Outcome {
+            chunks: chunks.get(id.as_str()).copied().unwrap_or_default(),
+            status: Status::Unchanged,
+            id,
+        });
+        chunks.insert(outcome.id.as_str().to_owned(), outcome.chunks);
+        outcome
+    };
+    ids.into_iter().map(outcome).collect()
+}

@@ -1,0 +1,67 @@
+//! How likely a passage answers a question.
+
+use serde::{Deserialize, Serialize};
+
+/// A logistic function of what is known of a question and a passage. `rappel relevance` fits its coefficients on judged
+/// sets, for one model each: another model's distances are spread otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relevance {
+    /// What the others are added to.
+    pub intercept: f64,
+    /// What the cosine of the embeddings is multiplied by.
+    pub similarity: f64,
+    /// What the share of the question's words that the passage has, 0 to 1, is multiplied by.
+    pub coverage: f64,
+}
+
+impl Default for Relevance {
+    /// Those of all-MiniLM-L6-v2, whose cosines spread as those of most models do that nothing else is known of.
+    fn default() -> Self {
+        Self {
+            intercept: -5.6,
+            similarity: 10.0,
+            coverage: 4.4,
+        }
+    }
+}
+
+impl Relevance {
+    /// Next to no relevance, whatever the passage.
+    pub const NONE: Self = Self {
+        intercept: -100.0,
+        similarity: 0.0,
+        coverage: 0.0,
+    };
+
+    /// The probability, 0 to 1.
+    #[must_use]
+    pub fn of(&self, distance: f64, coverage: f64) -> f64 {
+        let logit = self.intercept + self.similarity * (1.0 - distance) + self.coverage * coverage;
+        1.0 / (1.0 + (-logit).exp())
+    }
+
+    /// The coefficients as `search` takes them.
+    #[must_use]
+    pub fn coefficients(&self) -> Vec<f64> {
+        vec![self.intercept, self.similarity, self.coverage]
+    }
+
+    pub(super) fn check(self) -> Result<Self, String> {
+        // Postgres cannot raise e to more than some 700.
+        let small = |x: f64| x.abs() <= 100.0;
+        let usable = small(self.intercept)
+            && small(self.similarity)
+            && small(self.coverage)
+            && self.similarity >= 0.0
+            && self.coverage >= 0.0;
+        if usable {
+            Ok(self)
+        } else {
+            Err(
+                "relevance must have an intercept from -100 to 100 and coefficients from 0 to 100"
+                    .to_owned(),
+            )
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What differs between endpoints that all speak the protocol of `OpenAI`, and how a refusal tells it.
+
+use serde_json::Value;
+
+use super::{
+    error::Class,
+    message::{Message, alternating},
+    refusal::Said,
+};
+use crate::Preset;
+
+/// What an endpoint takes. It begins with the preset's and is corrected by what the endpoint refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing of its own that an endpoint takes or does not"
+)]
+pub(super) struct Dialect {
+    /// Whether there is a role for rules; if not, they begin the user's first turn.
+    pub(super) system_role: bool,
+    /// Whether the count of tokens may be asked for.
+    pub(super) stream_options: bool,
+    /// Whether the limit of an answer is `max_completion_tokens` instead of `max_tokens`.
+    pub(super) completion_tokens: bool,
+    /// Whether a temperature may be given.
+    pub(super) temperature: bool,
+}
+
+impl Dialect {
+    /// What is known of a kind of endpoints.
+    pub(super) fn of(preset: Preset) -> Self {
+        Self {
+            system_role: true,
+            stream_options: preset.stream_options(),
+            completion_tokens: preset.completion_tokens(),
+            temperature: true,
+        }
+    }
+
+    /// The messages as the endpoint takes them: turns that alternate.
+    pub(super) fn messages(self, messages: &[Message]) -> Vec<Message> {
+        alternating(messages, self.system_role)
+    }
+
+    /// The field with the limit of an answer.
+    pub(super) fn limit(self) -> &'static str {
+        if self.completion_tokens {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        }
+    }
+
+    /// What to try after a refusal of `body`; `None` if the way of asking is not at fault.
+    pub(super) fn after(self, said: &Said, body: &Value) -> Option<Self> {
+        let class = said.refusal.class;
+        let status = said.refusal.status.unwrap_or_default();
+        let about_request = matches!(class, Class::Parameter | Class::Other);
+        if !about_request || !matches!(status, 400 | 422 | 500) {
+            return None;
+        }
+        let sent = |field: &str| body.get(field).is_some();
+        let mut other = self;
+        if self.stream_options && sent("stream_options") && said.mentions(&["stream_options"]) {
+            other.stream_options = false;
+        } else if sent(self.limit()) && said.mentions(&["max_tokens", "max_completion_tokens"]) {
+            other.completion_tokens = !self.completion_tokens;
+        } else if self.temperature && sent("temperature") && said.mentions(&["temperature"]) {
+            other.temperature = false;
+        } else if self.system_role && said.mentions(&STRICT_TEMPLATE) {
+            other.system_role = false;
+        } else if class == Class::Other && status != 500 {
+            other.stream_options = false;
+            other.system_role = false;
+        }
+        (other != self).then_some(other)
+    }
+}
+
+/// What templates say that know no role `system`, or count it among the turns.
+const STRICT_TEMPLATE: [&str; 7] = [
+    "system role",
+    "role system",
+    "role 'system'",
+    "system message",
+    "must alternate",
+    "only user and assistant roles",
+    "developer instruction is not enabled",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn after(dialect: Dialect, message: &str) -> Option<Dialect> {
+        let error = json!({ "error": { "message": message } });
+        let body = json!({ "stream_options": {}, "max_tokens": 1, "temperature": 1 });
+        dialect.after(&Said::new(Some(400), &error, None), &body)
+    }
+
+    #[test]
+    fn a_refusal_that_names_what_it_does_not_take_is_understood() {
+        let usual = Dialect::of(Preset::Other);
+        let without = |change: fn(&mut Dialect)| {
+            let mut dialect = usual;
+            change(&mut dialect);
+            Some(dialect)
+        };
+        for (message, expected) in [
+            (
+                "stream_options: Extra inputs are not permitted",
+                without(|it| it.stream_options = false),
+            ),
+            (
+                "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
+                without(|it| it.completion_tokens = true),
+            ),
+            (
+                "Unsupported value: 'temperature' does not support 0",
+                without(|it| it.temperature = false),
+            ),
+            (
+                "System role not supported",
+                without(|it| it.system_role = false),
+            ),
+            (
+                "Conversation roles must alternate user/assistant/user/...",
+                without(|it| it.system_role = false),
+            ),
+            ("Unsupported parameter: 'top_k'", None),
+            (
+                "Bad request",
+                without(|it| {
+                    it.system_role = false;
+                    it.stream_options = false;
+                }),
+            ),
+        ] {
+            assert_eq!(after(usual, message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_is_tried() {
+        let plainest = Dialect {
+            system_role: false,
+            stream_options: false,
+            ..Dialect::of(Preset::Other)
+        };
+        assert_eq!(after(plainest, "Bad request"), None);
+        assert_eq!(after(plainest, "System role not supported"), None);
+    }
+}

@@ -1,0 +1,275 @@
+//! A language model behind an OpenAI-compatible endpoint: messages in, a stream of text out.
+//!
+//! Nothing runs on a task of its own and nothing is queued beyond one piece of the endpoint's body: it is
+//! read when the stream is asked for more, and dropping the stream closes the connection, which ends the
+//! generation.
+
+mod chunk;
+mod config;
+mod dialect;
+mod error;
+mod events;
+mod message;
+mod preset;
+mod refusal;
+mod request;
+mod thoughts;
+
+use std::{sync::Arc, time::Duration};
+
+use async_stream::try_stream;
+use futures_util::{Stream, StreamExt as _};
+use telemetry::chain;
+use tokio::time::{Instant, timeout_at};
+
+use self::{
+    chunk::Chunk,
+    events::{Events, is_end},
+    request::Endpoint,
+    thoughts::Thoughts,
+};
+pub use self::{
+    chunk::{Delta, Usage},
+    config::LanguageModelConfig,
+    error::{Class, Empty, LanguageModelError, Obstacle, Refusal, Unreachable},
+    message::{Message, Role, alternating},
+    preset::Preset,
+    request::Ask,
+};
+
+/// The language model of a function.
+#[derive(Debug)]
+pub struct LanguageModel {
+    endpoint: Arc<Endpoint>,
+    timeout: Duration,
+    context_tokens: usize,
+    answer_tokens: Option<usize>,
+}
+
+/// How long the count of tokens may follow after the end of the text.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Characters of the longest text that is asked for as a whole.
+const WHOLE: usize = 64 * 1024;
+
+impl LanguageModel {
+    /// Prepares the client, without I/O.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, or the key is a reference that cannot be followed here.
+    pub fn new(config: &LanguageModelConfig) -> Result<Self, LanguageModelError> {
+        Ok(Self {
+            endpoint: Arc::new(Endpoint::new(config)?),
+            timeout: config.timeout,
+            context_tokens: config.context_tokens,
+            answer_tokens: config.answer_tokens(),
+        })
+    }
+
+    /// Tokens that the model reads and writes together at most.
+    #[must_use]
+    pub fn context_tokens(&self) -> usize {
+        self.context_tokens
+    }
+
+    /// The most tokens of an answer, if the settings limit it.
+    #[must_use]
+    pub fn answer_tokens(&self) -> Option<usize> {
+        self.answer_tokens
+    }
+
+    /// Streams the answer to a conversation. An endpoint that is busy or fails is asked again, with a
+    /// growing pause, until it has begun to answer; after that nothing is asked twice.
+    ///
+    /// # Errors
+    /// The stream ends with the first error. Without one there was some text; and its last delta has a
+    /// `finish_reason`, unless the endpoint said nothing but that it is done.
+    pub fn stream(
+        &self,
+        ask: Ask,
+    ) -> impl Stream<Item = Result<Delta, LanguageModelError>> + Send + use<> {
+        let endpoint = Arc::clone(&self.endpoint);
+        let limit = self.timeout;
+        try_stream! {
+            let silent = |_| LanguageModelError::Silent(limit);
+            let mut until = Instant::now() + limit;
+            let mut response = timeout_at(until, endpoint.open(&ask, until)).await.map_err(silent)??;
+            let mut events = Events::default();
+            let mut answer = Answer::default();
+            loop {
+                while let Some(data) = events.next() {
+                    if is_end(&data) {
+                        answer.ended = true;
+                        break;
+                    }
+                    let finished = answer.finished();
+                    let delta = answer.take(&data)?;
+                    if answer.finished() && !finished {
+                        until = Instant::now() + LAST_WORDS.min(limit);
+                    }
+                    yield delta;
+                }
+                if answer.ended {
+                    break;
+                }
+                match timeout_at(until, response.chunk()).await {
+                    // Whatever comes, a comment for example, is a sign of life.
+                    Ok(Ok(Some(bytes))) => {
+                        if !answer.finished() {
+                            until = Instant::now() + limit;
+                        }
+                        let pushed = events.push(&bytes);
+                        if pushed.is_err() && answer.finished() {
+                            break;
+                        }
+                        pushed?;
+                    }
+                    // After its reason to finish nothing is missing but the count of tokens.
+                    _ if answer.finished() => break,
+                    Ok(Ok(None)) => {
+                        events.end()?;
+                        while let Some(data) = events.next() {
+                            answer.ended |= is_end(&data);
+                            if !answer.ended {
+                                yield answer.take(&data)?;
+                            }
+                        }
+                        answer.closed()?;
+                        break;
+                    }
+                    Ok(Err(error)) => Err(LanguageModelError::Cut(chain(&error.without_url())))?,
+                    Err(_) => Err(LanguageModelError::Silent(limit))?,
+                }
+            }
+            let rest = answer.rest()?;
+            if rest != Delta::default() {
+                yield rest;
+            }
+        }
+    }
+
+    /// The whole answer to a conversation, which is short; a longer one is cut.
+    ///
+    /// # Errors
+    /// As [`Self::stream`].
+    pub async fn complete(&self, ask: Ask) -> Result<(String, Option<Usage>), LanguageModelError> {
+        let mut stream = std::pin::pin!(self.stream(ask));
+        let (mut text, mut usage) = (String::new(), None);
+        while let Some(delta) = stream.next().await {
+            let delta = delta?;
+            text.push_str(&delta.text);
+            usage = delta.usage.or(usage);
+            if text.len() > WHOLE {
+                break;
+            }
+        }
+        Ok((text, usage))
+    }
+
+    /// Asks the endpoint for a word, to find out whether it answers.
+    ///
+    /// # Errors
+    /// What would keep a chat from being answered.
+    pub async fn probe(&self) -> Result<(), LanguageModelError> {
+        let ask = Ask {
+            messages: vec![Message::new(Role::User, "Answer with one word: yes.")],
+            ..Ask::default()
+        };
+        let mut stream = std::pin::pin!(self.stream(ask));
+        // The first piece is enough, and the rest of it is not paid for.
+        stream.next().await.transpose().map(drop)
+    }
+}
+
+/// The text without what a model thinks, in whatever way it says so.
+#[must_use]
+pub fn without_thoughts(text: &str) -> String {
+    let (answer, _) = Thoughts::apart(text);
+    // Templates that open the thoughts leave only their end to the model.
+    match answer.rsplit_once("</think>") {
+        Some((_, answer)) => answer.trim_start().to_owned(),
+        None => answer,
+    }
+}
+
+/// What is known of an answer so far.
+#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something else that an event may have told"
+)]
+struct Answer {
+    thoughts: Thoughts,
+    /// Events so far.
+    events: usize,
+    /// Whether there was text.
+    said: bool,
+    refusal: bool,
+    tool_call: bool,
+    finish_reason: Option<String>,
+    /// Whether the endpoint said that nothing follows.
+    ended: bool,
+}
+
+impl Answer {
+    /// Reads an event. After its reason to finish nothing can fail an answer.
+    fn take(&mut self, data: &str) -> Result<Delta, LanguageModelError> {
+        let chunk = match Chunk::parse(data) {
+            Err(_) if self.finished() => Chunk::default(),
+            chunk => chunk?,
+        };
+        self.events += 1;
+        self.refusal |= chunk.refusal;
+        self.tool_call |= chunk.tool_call;
+        let mut delta = chunk.delta;
+        let (text, thought) = self.thoughts.pass(&delta.text);
+        delta.text = text;
+        delta.reasoning.push_str(&thought);
+        self.said |= !delta.text.trim().is_empty();
+        if chunk.whole {
+            delta.finish_reason = delta.finish_reason.or_else(|| Some("stop".to_owned()));
+        }
+        if self.refusal && delta.finish_reason.is_some() {
+            delta.finish_reason = Some("refusal".to_owned());
+        }
+        self.finish_reason = delta.finish_reason.clone().or(self.finish_reason.take());
+        Ok(delta)
+    }
+
+    fn finished(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
+    /// The connection was closed. In the middle of an answer that may look like its end.
+    fn closed(&self) -> Result<(), LanguageModelError> {
+        if self.finished() || self.ended {
+            Ok(())
+        } else if self.events == 0 {
+            let detail = "it ended without an event".to_owned();
+            Err(LanguageModelError::Unreadable(detail))
+        } else {
+            let detail = "it ended without a reason to finish".to_owned();
+            Err(LanguageModelError::Cut(detail))
+        }
+    }
+
+    /// What was held back, at the end of the answer, which must have a word.
+    fn rest(&mut self) -> Result<Delta, LanguageModelError> {
+        let text = self.thoughts.rest();
+        if self.said || !text.trim().is_empty() {
+            return Ok(Delta {
+                text,
+                ..Delta::default()
+            });
+        }
+        Err(LanguageModelError::Empty(
+            match self.finish_reason.as_deref() {
+                _ if self.tool_call => Empty::ToolCall,
+                Some("tool_calls" | "function_call") => Empty::ToolCall,
+                Some("content_filter" | "refusal" | "safety" | "SAFETY") => Empty::Filtered,
+                Some("length" | "max_tokens" | "MAX_TOKENS") => Empty::Exhausted,
+                _ => Empty::Silent,
+            },
+        ))
+    }
+}

@@ -1,0 +1,307 @@
+//! The request to the endpoint, made again while it is busy or takes it in another form only.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use aws::secret::Secret;
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode,
+    header::{ACCEPT_ENCODING, HeaderMap, RETRY_AFTER},
+};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::{
+    LanguageModelError,
+    dialect::Dialect,
+    error::{Class, Obstacle, Unreachable},
+    message::Message,
+    refusal::Said,
+};
+use crate::LanguageModelConfig;
+
+/// What is asked of a model, where it differs from the settings.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// Another model of the same endpoint.
+    pub model: Option<String>,
+    /// The most tokens of the answer, thoughts included.
+    pub max_tokens: Option<u32>,
+    /// 0 for the likeliest words, 1 or more for others too.
+    pub temperature: Option<f64>,
+}
+
+/// Attempts beyond the first one.
+const RETRIES: u32 = 3;
+/// The longest pause before the first of them; each further one may be twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How long the endpoint may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The most that is read of an error's body.
+const ERROR_BYTES: usize = 64 * 1024;
+/// How long an error's body may take.
+const ERROR_TIME: Duration = Duration::from_secs(2);
+
+/// Where requests go, and what is in all of them.
+pub(super) struct Endpoint {
+    client: Client,
+    url: String,
+    model: String,
+    key: Option<Secret>,
+    key_header: Option<&'static str>,
+    headers: HeaderMap,
+    parameters: Map<String, Value>,
+    /// How it wants to be asked, as far as is known.
+    dialect: Mutex<Dialect>,
+}
+
+/// An attempt that failed.
+struct Failure {
+    error: LanguageModelError,
+    again: Again,
+    /// What the endpoint said, if it said something.
+    said: Option<Said>,
+}
+
+/// Whether another attempt makes sense: after this pause, if one is given.
+enum Again {
+    No,
+    Soon,
+    After(Duration),
+}
+
+impl Endpoint {
+    pub(super) fn new(config: &LanguageModelConfig) -> Result<Self, LanguageModelError> {
+        let client = http_client::builder()
+            .connect_timeout(CONNECT)
+            // An idle connection would not survive a freeze, and whether it did shows only after a
+            // request was lost on it. A new one is a tenth of the time to the first token.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| LanguageModelError::Unreachable(Unreachable::by(error)))?;
+        Ok(Self {
+            client,
+            url: config.url(),
+            model: config.model.clone(),
+            key: config.api_key.as_deref().map(Secret::parse).transpose()?,
+            key_header: config.preset.key_header(),
+            headers: config.headers.clone(),
+            parameters: config.parameters.clone(),
+            dialect: Mutex::new(Dialect::of(config.preset)),
+        })
+    }
+
+    /// Asks until the endpoint begins to answer, or for good refuses to; not again if the pause before it
+    /// would last beyond `until`. A refusal of the request's form is answered by another form, which is
+    /// remembered if it is taken.
+    pub(super) async fn open(
+        &self,
+        ask: &Ask,
+        until: Instant,
+    ) -> Result<Response, LanguageModelError> {
+        let mut dialect = *self.dialect.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut longest, mut attempts) = (FIRST_PAUSE, 0);
+        // What is told if no form is taken: the first refusal is about the form that was wanted.
+        let mut refused = None;
+        loop {
+            let body = self.body(ask, dialect);
+            let failure = match self.attempt(&body).await {
+                Ok(response) => {
+                    *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
+                    return Ok(response);
+                }
+                Err(failure) => failure,
+            };
+            let other = failure
+                .said
+                .as_ref()
+                .and_then(|said| dialect.after(said, &body));
+            if let Some(other) = other {
+                tracing::warn!(cause = %failure.error, ?other, "the language model is asked in another form");
+                dialect = other;
+                refused.get_or_insert(failure.error);
+                continue;
+            }
+            // Sandboxes that were refused together must not come back together.
+            let backoff = longest.mul_f64(fastrand::f64().midpoint(1.0));
+            let pause = match failure.again {
+                Again::No => None,
+                Again::Soon => Some(backoff),
+                Again::After(pause) => Some(pause.max(backoff)),
+            };
+            attempts += 1;
+            let time = |pause: &Duration| attempts <= RETRIES && Instant::now() + *pause < until;
+            let Some(pause) = pause.filter(time) else {
+                return Err(refused.unwrap_or(failure.error));
+            };
+            tracing::warn!(cause = %failure.error, ?pause, "the language model is asked again");
+            tokio::time::sleep(pause).await;
+            longest *= 2;
+        }
+    }
+
+    /// The body of a request. The configured parameters have the last word over everything but what this
+    /// request asks for, and `null` takes a field out in any case.
+    fn body(&self, ask: &Ask, dialect: Dialect) -> Value {
+        let mut body = json!({
+            "model": self.model,
+            "messages": dialect.messages(&ask.messages),
+            "stream": true,
+        });
+        if dialect.stream_options {
+            body["stream_options"] = json!({ "include_usage": true });
+        }
+        for (name, value) in &self.parameters {
+            body[name] = value.clone();
+        }
+        let mut put = |name: &str, value: Value| {
+            if !self.parameters.get(name).is_some_and(Value::is_null) {
+                body[name] = value;
+            }
+        };
+        if let Some(model) = &ask.model {
+            put("model", json!(model));
+        }
+        if let Some(temperature) = ask.temperature.filter(|_| dialect.temperature) {
+            put("temperature", json!(temperature));
+        }
+        if let Some(tokens) = ask.max_tokens {
+            for other in ["max_tokens", "max_completion_tokens"] {
+                put(other, Value::Null);
+            }
+            put(dialect.limit(), json!(tokens));
+        }
+        if let Some(fields) = body.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+        body
+    }
+
+    async fn attempt(&self, body: &Value) -> Result<Response, Failure> {
+        let response = self.send(body).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let after = retry_after(&response);
+        let said = Said::new(Some(status.as_u16()), &error_body(response).await, after);
+        let again = match said.refusal.class {
+            Class::Busy => after.map_or(Again::Soon, Again::After),
+            Class::Other if status.is_server_error() => after.map_or(Again::Soon, Again::After),
+            _ => Again::No,
+        };
+        Err(Failure {
+            error: LanguageModelError::Refused(said.refusal.clone()),
+            again,
+            said: Some(said),
+        })
+    }
+
+    /// Sends a request, and once more if its key has been replaced since it was fetched.
+    async fn send(&self, body: &Value) -> Result<Response, Failure> {
+        let request = self.client.post(&self.url).json(body);
+        // Compressed, a stream would wait for the compressor. Some proxies compress it all the same.
+        let request = request.header(ACCEPT_ENCODING, "identity");
+        let Some(secret) = &self.key else {
+            return sent(request.headers(self.headers.clone())).await;
+        };
+        let key = secret
+            .value(&self.client)
+            .await
+            .map_err(LanguageModelError::from)?;
+        let again = request.try_clone();
+        let response = sent(self.with_key(request, &key)).await?;
+        let refused = response.status() == StatusCode::UNAUTHORIZED;
+        let replaced = refused
+            && secret
+                .replaced(&self.client, &key)
+                .await
+                .map_err(LanguageModelError::from)?;
+        match again {
+            Some(again) if replaced => {
+                let key = secret
+                    .value(&self.client)
+                    .await
+                    .map_err(LanguageModelError::from)?;
+                sent(self.with_key(again, &key)).await
+            }
+            _ => Ok(response),
+        }
+    }
+
+    fn with_key(&self, request: RequestBuilder, key: &str) -> RequestBuilder {
+        let request = match self.key_header {
+            Some(header) => request.header(header, key),
+            None => request.bearer_auth(key),
+        };
+        // Headers of the setting replace those of the same name.
+        request.headers(self.headers.clone())
+    }
+}
+
+/// Keys and headers are secrets, so they are never printed.
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<LanguageModelError> for Failure {
+    fn from(error: LanguageModelError) -> Self {
+        Self {
+            error,
+            again: Again::No,
+            said: None,
+        }
+    }
+}
+
+async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
+    request.send().await.map_err(|error| {
+        let unreachable = Unreachable::by(error);
+        let again = match unreachable.obstacle {
+            Obstacle::Refused | Obstacle::Timeout | Obstacle::Connection => Again::Soon,
+            // These stay as they are.
+            Obstacle::Dns | Obstacle::Tls | Obstacle::Request => Again::No,
+        };
+        Failure {
+            again,
+            error: LanguageModelError::Unreachable(unreachable),
+            said: None,
+        }
+    })
+}
+
+/// Seconds, or a date in the form of HTTP: <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        date.duration_since(SystemTime::now()).unwrap_or_default()
+    };
+    // Nobody waits for longer, and a time must not overflow.
+    Some(wait.min(Duration::from_hours(24)))
+}
+
+/// An error's body as far as it can be read, in time and as JSON.
+async fn error_body(mut response: Response) -> Value {
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(bytes)) = response.chunk().await {
+            body.extend_from_slice(&bytes);
+            if body.len() > ERROR_BYTES {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(ERROR_TIME, read).await;
+    serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)))
+}

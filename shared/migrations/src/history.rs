@@ -1,0 +1,164 @@
+//! The migrations that a database has applied, compared with those of this program.
+
+use database::{DatabaseError, Statement, Transaction};
+use embedder::Manifest;
+use schema::{MIGRATIONS, Migration, version};
+
+/// The rows of `rappel.migrations`, in order.
+pub(super) struct History(Vec<Applied>);
+
+#[derive(sqlx::FromRow)]
+struct Applied {
+    version: i32,
+    name: String,
+    /// Absent in what releases applied before checksums were recorded.
+    checksum: Option<String>,
+}
+
+impl History {
+    /// Reads it; a database without the table has applied nothing.
+    pub(super) async fn read(transaction: &mut Transaction) -> Result<Self, DatabaseError> {
+        let table = Statement::read("SELECT to_regclass('rappel.migrations') IS NOT NULL");
+        let there: Vec<(bool,)> = transaction.fetch_all(table).await?;
+        if there != [(true,)] {
+            return Ok(Self(Vec::new()));
+        }
+        // As JSON, since the table has the column only from the first recorded checksum on.
+        let rows = Statement::read(
+            "SELECT m.version, m.name, to_jsonb(m) ->> 'checksum' AS checksum
+             FROM rappel.migrations AS m ORDER BY m.version",
+        );
+        Ok(Self(transaction.fetch_all(rows).await?))
+    }
+
+    /// The number of the last migration; 0 before the first.
+    pub(super) fn version(&self) -> i32 {
+        self.0.last().map_or(0, |applied| applied.version)
+    }
+
+    /// Names of those that a newer program has applied.
+    pub(super) fn newer(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .filter(|applied| applied.version > version())
+            .map(|applied| applied.name.clone())
+            .collect()
+    }
+
+    /// The migrations that are still to be applied, in order. What the database has applied beyond the last one of
+    /// this program is of a newer one, which only added to it.
+    pub(super) fn pending(&self) -> Result<Vec<&'static Migration>, DatabaseError> {
+        let baseline = MIGRATIONS.first().map_or(0, |migration| migration.version);
+        if (1..baseline).contains(&self.version()) {
+            return Err(refused(format!(
+                "the schema is at version {}, which is older than this program can bring up to date: migrate with \
+                 the last release before checksums first, which leaves version {baseline}",
+                self.version()
+            )));
+        }
+        for applied in &self.0 {
+            let ours = migration(applied.version);
+            let adopted = applied.version == baseline && applied.checksum.is_none();
+            match ours {
+                _ if applied.version < baseline || applied.version > version() || adopted => {}
+                Some(ours) if applied.checksum.as_deref() == Some(ours.checksum) => {}
+                Some(ours) => {
+                    return Err(refused(format!(
+                        "the database has applied the migration {} with another text than this program's {}: \
+                         a migration must never be edited once it has been applied. Use the program that the \
+                         database was migrated with",
+                        applied.name, ours.name
+                    )));
+                }
+                None => {
+                    return Err(refused(format!(
+                        "the database has applied the migration {}, which this program does not have: use the \
+                         program that the database was migrated with",
+                        applied.name
+                    )));
+                }
+            }
+        }
+        let is_pending = |migration: &&Migration| {
+            !self
+                .0
+                .iter()
+                .any(|applied| applied.version == migration.version)
+        };
+        Ok(MIGRATIONS.iter().filter(is_pending).collect())
+    }
+
+    /// Applies and records `pending`.
+    pub(super) async fn apply(
+        &mut self,
+        transaction: &mut Transaction,
+        pending: &[&'static Migration],
+        manifest: &Manifest,
+    ) -> Result<(), DatabaseError> {
+        if self.version() > 0 && !pending.is_empty() {
+            transaction.run_script(LOCK).await?;
+        }
+        transaction.run_script(PREPARE).await?;
+        self.adopt_baseline(transaction).await?;
+        for migration in pending {
+            let sql = migration
+                .sql
+                .replace("{dimensions}", &manifest.dimensions.to_string());
+            transaction.run_script(&sql).await?;
+            let record = Statement::write(
+                "INSERT INTO rappel.migrations (version, name, checksum) VALUES ($1, $2, $3)
+                 RETURNING version, name, checksum",
+            )
+            .bind(migration.version)
+            .bind(migration.name)
+            .bind(migration.checksum);
+            self.0
+                .extend(transaction.fetch_all::<Applied>(record).await?);
+        }
+        self.0.sort_by_key(|applied| applied.version);
+        Ok(())
+    }
+
+    /// Lets the first migration stand for those of a database whose releases recorded no checksums.
+    async fn adopt_baseline(&self, transaction: &mut Transaction) -> Result<(), DatabaseError> {
+        let Some(baseline) = MIGRATIONS.first() else {
+            return Ok(());
+        };
+        let adopt = Statement::write(
+            "WITH earlier AS (DELETE FROM rappel.migrations WHERE version < $1)
+             UPDATE rappel.migrations SET name = $2, checksum = $3 WHERE version = $1 AND checksum IS NULL
+             RETURNING version",
+        )
+        .bind(baseline.version)
+        .bind(baseline.name)
+        .bind(baseline.checksum);
+        transaction.fetch_all::<(i32,)>(adopt).await.map(drop)
+    }
+}
+
+/// Takes the tables in the order in which searches and writes come to them. A migration that altered `chunks` first and
+/// `model` then would wait for a search that waits for it, and Postgres would end one of the two.
+const LOCK: &str = "
+    LOCK TABLE rappel.model, rappel.documents, rappel.chunks, rappel.chunk_terms, rappel.term_statistics, rappel.imports
+    IN ACCESS EXCLUSIVE MODE
+";
+
+/// The table that the history is kept in. A database of the releases that recorded no checksums has it without them.
+const PREPARE: &str = "
+    CREATE TABLE IF NOT EXISTS rappel.migrations (
+        version    integer PRIMARY KEY,
+        name       text NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now()
+    );
+    ALTER TABLE rappel.migrations ADD COLUMN IF NOT EXISTS checksum text;
+";
+
+fn migration(version: i32) -> Option<&'static Migration> {
+    MIGRATIONS
+        .iter()
+        .find(|migration| migration.version == version)
+}
+
+fn refused(message: String) -> DatabaseError {
+    DatabaseError::Migration(message)
+}

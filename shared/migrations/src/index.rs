@@ -1,0 +1,200 @@
+//! The index that searches use. It is built apart from the migrations, since Postgres builds an
+//! index without blocking writers only outside a transaction. A search without it is slow, not wrong: a build that
+//! fails is reported, and fails nothing else.
+
+use std::time::Duration;
+
+use database::{Database, DatabaseError, Statement};
+use serde::Serialize;
+use telemetry::chain;
+
+use crate::IndexConfig;
+
+/// Its name.
+pub const INDEX: &str = "chunks_embedding_hnsw";
+
+/// Questions that the index is measured with: a share of their 1,000 neighbours is exact to one in a hundred.
+const QUESTIONS: u32 = 100;
+
+/// How often another process that builds the index is looked at.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What came of a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum Index {
+    /// Searches use it.
+    Valid,
+    /// It could not be built; searches compare every chunk.
+    Missing {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The index as it is in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// Searches use it.
+    Valid,
+    /// It is not valid, and somebody works on it.
+    Building,
+    /// A build did not end.
+    Invalid,
+    /// It is not there.
+    Missing,
+}
+
+/// Builds the index unless it is there. One that a killed build left invalid is dropped first; one
+/// that another process is building is waited for. Nothing is locked while waiting: a transaction
+/// that waits for a lock holds a snapshot, for which `CREATE INDEX CONCURRENTLY` would wait in turn.
+///
+/// A build for which the server lacks memory or disk, or during which it was lost, is repeated without what makes it
+/// demanding: with the server's `maintenance_work_mem`, and alone, since parallel workers share memory that a
+/// container has little of.
+///
+/// # Errors
+/// When the database cannot be asked for the state of the index. A build that fails is no error.
+pub async fn build_index(
+    database: &Database,
+    config: &IndexConfig,
+) -> Result<Index, DatabaseError> {
+    let mut frugal = false;
+    loop {
+        let outcome = match index_state(database).await? {
+            IndexState::Valid => return Ok(Index::Valid),
+            IndexState::Building => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            IndexState::Invalid => drop_index(database).await,
+            IndexState::Missing => create(database, config, frugal).await,
+        };
+        match outcome {
+            Ok(()) => {}
+            // Another process was faster or in the way: the state says what came of it.
+            Err(error) if is_race(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) if !frugal && asks_too_much(&error) => {
+                tracing::warn!(%error, "the index is built once more, without parallel workers");
+                frugal = true;
+            }
+            Err(error) => {
+                let reason = chain(&error);
+                tracing::error!(
+                    reason,
+                    "the index could not be built: searches compare every chunk"
+                );
+                return Ok(Index::Missing { reason });
+            }
+        }
+    }
+}
+
+/// Drops the index, so that a bulk load into an empty table does not build it row by row.
+///
+/// # Errors
+/// Whatever the database says; [`DatabaseError::Forbidden`] if it belongs to another role.
+pub async fn drop_index(database: &Database) -> Result<(), DatabaseError> {
+    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS rappel.{INDEX}");
+    database.run_unlimited(&[], &drop).await
+}
+
+/// Measures the index, unless that was done, and stores the effort with which it finds `recall`, 0.5 to 1, of the nearest
+/// passages: searches use it that have no effort of their own. For 340,000 passages it takes half a minute.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn measure_recall(database: &Database, recall: f64) -> Result<(), DatabaseError> {
+    let measure = format!(
+        concat!("SELECT ", schema::function!("measure_recall"), "({}, {})"),
+        recall, QUESTIONS
+    );
+    let mut transaction = database.begin().await?;
+    transaction
+        .run_script("SET LOCAL statement_timeout = 0")
+        .await?;
+    transaction.run_script(&measure).await?;
+    transaction.commit().await
+}
+
+/// Asks for the state of the index.
+///
+/// A build is told by the lock that it holds on the table from beginning to end: the progress of another role's
+/// statement is hidden from this one, its locks are not. Vacuuming takes the same lock, and has to be waited for too.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn index_state(database: &Database) -> Result<IndexState, DatabaseError> {
+    let statement = Statement::read(
+        "SELECT i.indisvalid AND i.indisready,
+                EXISTS (
+                    SELECT FROM pg_locks AS l
+                    WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.granted
+                      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                      AND l.mode = 'ShareUpdateExclusiveLock'
+                )
+         FROM pg_index AS i
+         JOIN pg_class AS c ON c.oid = i.indexrelid
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'rappel' AND c.relname = 'chunks_embedding_hnsw'",
+    );
+    let found: Option<(bool, bool)> = database.fetch_optional(statement).await?;
+    Ok(match found {
+        Some((true, _)) => IndexState::Valid,
+        Some((false, true)) => IndexState::Building,
+        Some((false, false)) => IndexState::Invalid,
+        None => IndexState::Missing,
+    })
+}
+
+async fn create(
+    database: &Database,
+    config: &IndexConfig,
+    frugal: bool,
+) -> Result<(), DatabaseError> {
+    let operators = operators(database).await?;
+    let create = format!(
+        "CREATE INDEX CONCURRENTLY {INDEX} ON rappel.chunks USING hnsw (embedding {operators})"
+    );
+    let memory = config
+        .memory
+        .as_ref()
+        .map(|memory| format!("SET maintenance_work_mem = '{}'", memory.as_str()));
+    let settings: Vec<&str> = if frugal {
+        vec!["SET max_parallel_maintenance_workers = 0"]
+    } else {
+        memory.as_deref().into_iter().collect()
+    };
+    database.run_unlimited(&settings, &create).await
+}
+
+/// The operator class of the index, with the schema that the extension is in.
+async fn operators(database: &Database) -> Result<String, DatabaseError> {
+    let statement = Statement::read(
+        "SELECT format('%I.halfvec_cosine_ops', n.nspname)
+         FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+         WHERE e.extname = 'vector'",
+    );
+    let found: Option<(String,)> = database.fetch_optional(statement).await?;
+    found
+        .map(|(operators,)| operators)
+        .ok_or_else(|| DatabaseError::NotMigrated("there is no pgvector".to_owned()))
+}
+
+/// Insufficient resources (`disk_full`, `out_of_memory`), or a server process that was killed.
+fn asks_too_much(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Lost(_))
+        || code(error).is_some_and(|code| code.starts_with("53"))
+}
+
+/// `duplicate_table`, `unique_violation` (of the catalog), `deadlock_detected`.
+fn is_race(error: &DatabaseError) -> bool {
+    matches!(code(error).as_deref(), Some("42P07" | "23505" | "40P01"))
+}
+
+fn code(error: &DatabaseError) -> Option<String> {
+    let (DatabaseError::Statement(error) | DatabaseError::Overloaded(error)) = error else {
+        return None;
+    };
+    error.sqlstate()
+}

@@ -1,0 +1,70 @@
+//! What the functions' role may do, where it is not the one that changes the schema.
+
+use database::{Database, DatabaseError, Statement};
+
+use super::FUNCTIONS;
+
+/// Tables that functions write. A test holds these lists to the tables that there are.
+const WRITTEN: &[&str] = &[
+    "documents",
+    "chunks",
+    "chunk_terms",
+    "term_statistics",
+    "imports",
+    "import_parts",
+    "import_lines",
+    "import_ids",
+];
+
+/// Tables that functions only read.
+const READ: &[&str] = &["model", "migrations", "functions"];
+
+/// The role that a login has on the server, which behind a pooler is not always the one in its URL.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn role(database: &Database) -> Result<String, DatabaseError> {
+    let statement = Statement::read("SELECT current_user::text");
+    let role: Option<(String,)> = database.fetch_optional(statement).await?;
+    Ok(role.map(|(role,)| role).unwrap_or_default())
+}
+
+/// Grants `role` what the functions need, and no more: to read and write documents and imports, to read everything
+/// else, and to call the functions of this build. A role that may act for the owner of the tables needs nothing.
+///
+/// # Errors
+/// [`DatabaseError::Forbidden`] if this login may not grant, or whatever the database says.
+pub async fn grant(database: &Database, role: &str) -> Result<(), DatabaseError> {
+    let mut transaction = database.begin().await?;
+    let grants = Statement::read(
+        "WITH grantee AS (
+             SELECT r.oid, quote_ident(r.rolname) AS name FROM pg_roles AS r WHERE r.rolname = $1
+         )
+         SELECT format(g.sql, grantee.name)
+         FROM grantee, LATERAL (
+             SELECT 1 AS place, format('GRANT USAGE ON SCHEMA rappel, %I TO %%s', $2::text) AS sql
+             UNION ALL
+             SELECT 2, format('GRANT SELECT, INSERT, UPDATE, DELETE ON rappel.%I TO %%s', w) FROM unnest($3) AS w
+             UNION ALL
+             SELECT 3, format('GRANT SELECT ON rappel.%I TO %%s', r) FROM unnest($4) AS r
+             UNION ALL
+             SELECT 4, format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO %%s', $2::text)
+             UNION ALL
+             SELECT 5, format('GRANT USAGE ON SCHEMA %I TO %%s', n.nspname)
+             FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+             WHERE e.extname = 'vector' AND NOT has_schema_privilege(grantee.oid, n.oid, 'USAGE')
+         ) AS g
+         WHERE NOT pg_has_role(grantee.oid, (
+             SELECT c.relowner FROM pg_class AS c WHERE c.oid = 'rappel.documents'::regclass
+         ), 'USAGE')
+         ORDER BY g.place",
+    )
+    .bind(role.to_owned())
+    .bind(FUNCTIONS)
+    .bind(WRITTEN)
+    .bind(READ);
+    for (grant,) in transaction.fetch_all::<(String,)>(grants).await? {
+        transaction.run_script(&grant).await?;
+    }
+    transaction.commit().await
+}

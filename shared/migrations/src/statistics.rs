@@ -1,0 +1,35 @@
+//! Tidies the statistics of terms.
+
+use database::{Database, DatabaseError};
+
+/// Brings the stripes of each term together and drops what counts nothing: what many writers at a time, and documents
+/// that are gone, have left. Stripes that another transaction holds are left to the next time. Sums stay as they are.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn tidy_statistics(database: &Database) -> Result<(), DatabaseError> {
+    let mut transaction = database.begin().await?;
+    transaction
+        .run_script("SET LOCAL statement_timeout = 0")
+        .await?;
+    transaction.run_script(TIDY).await?;
+    transaction.commit().await
+}
+
+const TIDY: &str = "
+    WITH taken AS MATERIALIZED (
+        SELECT s.term, s.stripe, s.chunks, s.occurrences
+        FROM rappel.term_statistics AS s
+        WHERE (s.chunks = 0 AND s.occurrences = 0) OR EXISTS (
+            SELECT FROM rappel.term_statistics AS o WHERE o.term = s.term AND o.stripe <> s.stripe
+        )
+        FOR UPDATE SKIP LOCKED
+    ), dropped AS (
+        DELETE FROM rappel.term_statistics AS s USING taken AS t WHERE s.term = t.term AND s.stripe = t.stripe
+    )
+    INSERT INTO rappel.term_statistics (term, stripe, chunks, occurrences)
+    SELECT t.term, (random() * 2147483647)::integer, sum(t.chunks), sum(t.occurrences)
+    FROM taken AS t
+    GROUP BY t.term
+    HAVING sum(t.chunks) <> 0 OR sum(t.occurrences) <> 0
+";

@@ -1,0 +1,81 @@
+//! How searches rank, unless a request says otherwise.
+
+use std::ops::RangeInclusive;
+
+use settings::{ConfigError, number, optional_number};
+
+/// The ranking of searches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SearchConfig {
+    /// `hnsw.ef_search`, 1 to 1,000; none for what the last measurement found to reach `recall`.
+    pub effort: Option<i32>,
+    /// The share of the true nearest passages that the index is to find, 0.5 to 1: what `effort` is measured for after
+    /// each build of the index.
+    pub recall: f64,
+    /// The share of the semantic score in a hybrid one, 0 to 1.
+    pub semantic_weight: f64,
+    /// BM25's k1, 0 to 10: how much a further occurrence of a word still counts.
+    pub k1: f64,
+    /// BM25's b, 0 to 1: how much a long passage counts for less.
+    pub b: f64,
+}
+
+impl Default for SearchConfig {
+    /// `semantic_weight`: docs/relevance.md says how it was chosen. `k1` and `b`: see `rappel tune`.
+    fn default() -> Self {
+        Self {
+            effort: None,
+            recall: 0.95,
+            semantic_weight: 0.65,
+            k1: 1.2,
+            b: 0.75,
+        }
+    }
+}
+
+impl SearchConfig {
+    /// The effort where none is set and none was measured.
+    pub const EFFORT: i32 = 200;
+
+    /// What a weight may be.
+    pub const WEIGHTS: RangeInclusive<f64> = 0.0..=1.0;
+
+    /// Reads `SEARCH_EFFORT` and the settings around it.
+    ///
+    /// # Errors
+    /// Names the first variable that is wrong.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let default = Self::default();
+        Ok(Self {
+            effort: optional_number(
+                "SEARCH_EFFORT",
+                "must be a whole number from 1 to 1000",
+                |n| (1..=1000).contains(n),
+            )?,
+            recall: number(
+                "SEARCH_RECALL",
+                default.recall,
+                "must be a number from 0.5 to 1",
+                |n| (0.5..=1.0).contains(n),
+            )?,
+            semantic_weight: number(
+                "SEARCH_SEMANTIC_WEIGHT",
+                default.semantic_weight,
+                "must be a number from 0 to 1",
+                |n| Self::WEIGHTS.contains(n),
+            )?,
+            k1: number(
+                "SEARCH_BM25_K1",
+                default.k1,
+                "must be a number from 0 to 10",
+                |n| (0.0..=10.0).contains(n),
+            )?,
+            b: number(
+                "SEARCH_BM25_B",
+                default.b,
+                "must be a number from 0 to 1",
+                |n| Self::WEIGHTS.contains(n),
+            )?,
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Whether a search would work now, part by part.
+
+pub mod finding;
+pub mod parts;
+
+use database::Standing;
+use serde::Serialize;
+
+pub use self::finding::Status;
+use self::finding::{Check, worst};
+use crate::SearchState;
+
+/// The answer of `GET /health`.
+#[derive(Debug, Serialize)]
+pub struct Health {
+    /// `failed` exactly when a search fails; `warning` when a part is not as it should be, but a
+    /// search works all the same.
+    pub status: Status,
+    /// How statements reach the database, if it answered a deep check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// One line a check.
+    pub checks: Vec<HealthCheck>,
+}
+
+/// What stands between the function and the database.
+#[derive(Debug, Serialize)]
+pub struct Connection {
+    /// `direct`, `session` or `transaction`: how statements are sent.
+    pub pooler: &'static str,
+    /// What shows that: `client-address`, `startup-options`, `disproved`, `unknown` or `not-asked`.
+    pub proof: &'static str,
+    /// The same in words.
+    pub detail: &'static str,
+}
+
+/// One part of the way that a search takes.
+#[derive(Debug, Serialize)]
+pub struct HealthCheck {
+    /// What was checked.
+    pub name: &'static str,
+    /// How it went.
+    pub status: Status,
+    /// Milliseconds it took.
+    pub took_ms: f64,
+    /// What to do, if something is wrong. What was found is in the log alone: it may name hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What a search does not ask about: these explain why it fails, and alone they do not make it fail.
+/// The model is none of them: a function that starts with another model refuses to serve.
+const EXPLANATIONS: [&str; 2] = ["extension", "migrations"];
+
+/// Answers whether the database answers; with `deep`, whether a search would succeed, by running the
+/// checks in the order in which a search needs them and then a search.
+pub async fn check(state: &SearchState, deep: bool) -> Health {
+    let mut checks = vec![parts::database(state).await];
+    if deep && checks[0].status == Status::Ok {
+        checks.extend(parts::behind_database(state).await);
+    } else if deep {
+        // Each would wait for the same database again.
+        checks.extend(parts::PARTS.map(Check::skipped));
+    }
+    heed_search(&mut checks);
+    for check in &checks {
+        log(check);
+    }
+    let standing = state.database.standing().filter(|_| deep);
+    Health {
+        status: worst(&checks),
+        connection: standing.map(|Standing { pooler, proof }| Connection {
+            pooler: pooler.word(),
+            proof: proof.word(),
+            detail: proof.evidence(),
+        }),
+        checks: checks.into_iter().map(HealthCheck::from).collect(),
+    }
+}
+
+/// Turns explanations into warnings when the search succeeded: nothing is there to be explained.
+fn heed_search(checks: &mut [Check]) {
+    let found = |check: &Check| check.name == "search" && check.status == Status::Ok;
+    if !checks.iter().any(found) {
+        return;
+    }
+    for check in checks {
+        if EXPLANATIONS.contains(&check.name) {
+            check.status = check.status.min(Status::Warning);
+        }
+    }
+}
+
+fn log(check: &Check) {
+    let Check { name, found, .. } = check;
+    match check.status {
+        Status::Failed => tracing::error!(check = name, found, "a health check failed"),
+        Status::Warning => tracing::warn!(check = name, found, "a health check warns"),
+        Status::Ok | Status::Skipped => {}
+    }
+}
+
+impl From<Check> for HealthCheck {
+    fn from(check: Check) -> Self {
+        Self {
+            name: check.name,
+            status: check.status,
+            took_ms: check.took_ms,
+            detail: check.remedy,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What an examination finds of one part of the way to an answered search.
+
+use std::time::Instant;
+
+use database::{Cause, DatabaseError};
+use serde::Serialize;
+use shared::Error;
+use telemetry::{chain, ms};
+
+/// One part that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it is.
+    pub status: Status,
+    /// Milliseconds that looking took.
+    pub took_ms: f64,
+    /// What was found; it may name hosts, users and models.
+    pub found: String,
+    /// What to do about it; it names nothing but settings and commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// How a part is, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Not looked at, since a part before it failed.
+    Skipped,
+    /// As it should be.
+    Ok,
+    /// It works, but not as it should.
+    Warning,
+    /// It does not work.
+    Failed,
+}
+
+/// The status, what was found, and what to do.
+pub type Finding = (Status, String, Option<String>);
+
+/// All is well.
+pub fn ok(found: impl Into<String>) -> Finding {
+    (Status::Ok, found.into(), None)
+}
+
+/// It works, but not as it should.
+pub fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    (Status::Warning, found.into(), Some(remedy.into()))
+}
+
+/// It does not work.
+pub fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    (Status::Failed, found.into(), Some(remedy.into()))
+}
+
+/// There was nothing to look at.
+#[must_use]
+pub fn not_looked_at() -> Finding {
+    (Status::Skipped, "not looked at".to_owned(), None)
+}
+
+impl Check {
+    /// Looks, and measures how long that takes; an error is a failed check.
+    pub async fn run(
+        name: &'static str,
+        look: impl Future<Output = Result<Finding, Error>>,
+    ) -> Self {
+        let start = Instant::now();
+        let outcome = look.await;
+        let took_ms = ms(start.elapsed());
+        let (status, found, remedy) = outcome.unwrap_or_else(|error| explain(&error));
+        Self {
+            name,
+            status,
+            took_ms,
+            found,
+            remedy,
+        }
+    }
+
+    /// A part that was not looked at.
+    #[must_use]
+    pub fn skipped(name: &'static str) -> Self {
+        let (status, found, remedy) = not_looked_at();
+        Self {
+            name,
+            status,
+            took_ms: 0.0,
+            found,
+            remedy,
+        }
+    }
+}
+
+/// The status of all together: that of the worst.
+#[must_use]
+pub fn worst(checks: &[Check]) -> Status {
+    let worst = checks.iter().map(|check| check.status).max();
+    worst.unwrap_or(Status::Ok).max(Status::Ok)
+}
+
+/// An error as a finding, with its causes and what can be done about it.
+#[must_use]
+pub fn explain(error: &Error) -> Finding {
+    let remedy = match error {
+        Error::Database(DatabaseError::Unavailable { cause, .. }) => unavailable(*cause),
+        Error::Database(DatabaseError::NotMigrated(_)) => {
+            "run `rappel migrate` or the migrate function"
+        }
+        Error::Database(DatabaseError::Forbidden(_)) => {
+            "run `rappel migrate` or the migrate function as a role that may grant it (MIGRATION_DATABASE_URL)"
+        }
+        Error::Database(DatabaseError::ModelMismatch(_)) => MODEL_REMEDY,
+        Error::Database(DatabaseError::StatementTimeout) => {
+            "find out why the server is slow, or raise DATABASE_STATEMENT_TIMEOUT_MS"
+        }
+        Error::Database(DatabaseError::ReadOnly(_)) => {
+            "let DATABASE_URL lead to the primary, or end the standby's role"
+        }
+        Error::Database(DatabaseError::Shared(_)) => TRANSACTION_REMEDY,
+        Error::Database(DatabaseError::Lost(_) | DatabaseError::Busy) => {
+            "try again; if it stays so, the server's log says more"
+        }
+        _ => "the error, which a function writes to its log, says what is wrong",
+    };
+    failed(chain(error), remedy)
+}
+
+/// What to do about a model that is not the database's.
+pub const MODEL_REMEDY: &str = "configure the model that embedded this database (MODEL_DIR, --model) and run `rappel migrate`, or use another \
+     database";
+
+/// What to do about a pooler that was not expected.
+pub const TRANSACTION_REMEDY: &str =
+    "set DATABASE_POOLER=transaction, which works through every pooler";
+
+fn unavailable(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Settings => "correct DATABASE_URL",
+        Cause::Secret => "let the function read the secret, or correct its ARN",
+        Cause::Dns => "correct the host in DATABASE_URL, or the network's name server",
+        Cause::Ipv6Only => {
+            "use the host of the provider's pooler, which has IPv4 addresses, or a network with IPv6"
+        }
+        Cause::Refused => "start the server, or correct the host and port in DATABASE_URL",
+        Cause::Timeout => {
+            "open the server's firewall or security group for this network, or correct the address"
+        }
+        Cause::Network => "check the network between here and the server",
+        Cause::Tls => "correct sslmode and sslrootcert in DATABASE_URL",
+        Cause::Authentication => "correct the user and the password in DATABASE_URL",
+        Cause::UnknownDatabase => "create the database, or correct its name in DATABASE_URL",
+        Cause::TooManyClients => {
+            "end connections, raise max_connections, or go through a transaction-mode pooler"
+        }
+        Cause::NotReady => {
+            "wait until the server has started; behind a pooler, look whether it reaches its server"
+        }
+        Cause::Pooler => TRANSACTION_REMEDY,
+        Cause::Server => "the server's log says more",
+    }
+}

@@ -1,0 +1,16 @@
+//! From a question to the passages that answer it, and from documents to what is found of them.
+
+mod config;
+mod embedding;
+pub mod health;
+mod models;
+mod search;
+mod state;
+
+pub use self::{
+    config::SearchConfig,
+    embedding::embed,
+    models::{LazyEmbedder, LazyReranker},
+    search::{Hit, Mode, Query, Search, SearchRequest, SearchResponse, Took},
+    state::{IngestState, SearchState},
+};

@@ -1,0 +1,176 @@
+//! The models of a sandbox, loaded when they are first needed, and asked away from the threads that serve requests.
+
+use std::{panic, sync::Arc};
+
+use document_store::Prepared;
+use embedder::{
+    Embedder, EmbedderError, Kind, Manifest, ModelConfig, RerankedRelevance, Reranker,
+    RerankerError,
+};
+use json::FieldError;
+use once_cell::sync::OnceCell;
+use shared::Error;
+use telemetry::Part;
+use tokio::task::spawn_blocking;
+
+use crate::embed;
+
+/// The embedding model: its manifest, read at start, and the embedder, loaded when it is first needed.
+#[derive(Clone)]
+pub struct LazyEmbedder {
+    inner: Arc<EmbedderCell>,
+}
+
+struct EmbedderCell {
+    config: ModelConfig,
+    manifest: Manifest,
+    embedder: OnceCell<Embedder>,
+}
+
+impl LazyEmbedder {
+    /// Reads the model's manifest.
+    ///
+    /// # Errors
+    /// When the manifest is missing or wrong.
+    pub fn new(config: ModelConfig) -> Result<Self, EmbedderError> {
+        let manifest = Manifest::read(&config.folder)?;
+        Ok(Self {
+            inner: Arc::new(EmbedderCell {
+                config,
+                manifest,
+                embedder: OnceCell::new(),
+            }),
+        })
+    }
+
+    /// The model's manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.inner.manifest
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// When it cannot be loaded.
+    pub async fn load(&self) -> Result<(), EmbedderError> {
+        let inner = Arc::clone(&self.inner);
+        spawn_blocking(move || inner.embedder().map(drop))
+            .await
+            .unwrap_or_else(|panic| panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// Embeds one text.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or the inference fails.
+    pub async fn embed_one(&self, kind: Kind, text: String) -> Result<Vec<f32>, Error> {
+        self.with(move |embedder| embedder.embed_one(kind, &text))
+            .await
+    }
+
+    /// Chunks and embeds documents.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or the inference fails.
+    pub async fn embed_documents(
+        &self,
+        mut documents: Vec<Prepared>,
+    ) -> Result<Vec<Prepared>, Error> {
+        self.with(move |embedder| {
+            embed(embedder, &mut documents)?;
+            Ok(documents)
+        })
+        .await
+    }
+
+    /// The tokens of each text, counted with the model's tokenizer.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or a text not be tokenized.
+    pub async fn count_tokens(&self, texts: Vec<String>) -> Result<Vec<usize>, Error> {
+        self.with(move |embedder| {
+            texts
+                .iter()
+                .map(|text| embedder.count_tokens(text))
+                .collect()
+        })
+        .await
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Embedder) -> Result<T, EmbedderError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.inner);
+        let task = spawn_blocking(move || work(inner.embedder()?));
+        let _measured = telemetry::measure(Part::Embed);
+        let outcome = task.await.map_err(Error::unfinished)?;
+        outcome.map_err(|error| Error::internal(&error))
+    }
+}
+
+impl EmbedderCell {
+    fn embedder(&self) -> Result<&Embedder, EmbedderError> {
+        self.embedder
+            .get_or_try_init(|| Embedder::load(&self.config))
+    }
+}
+
+/// A reranker that costs nothing until a request asks for it: not even its folder is looked at.
+#[derive(Clone)]
+pub struct LazyReranker {
+    config: Option<ModelConfig>,
+    reranker: Arc<OnceCell<Reranker>>,
+}
+
+impl LazyReranker {
+    /// The reranker of `config`; without one, every request for it is refused.
+    #[must_use]
+    pub fn new(config: Option<ModelConfig>) -> Self {
+        Self {
+            config,
+            reranker: Arc::default(),
+        }
+    }
+
+    /// Refuses the field `rerank` where there is no reranker.
+    ///
+    /// # Errors
+    /// Names the variable that is missing.
+    pub fn require(&self) -> Result<(), FieldError> {
+        self.config().map(drop)
+    }
+
+    /// Scores passages for a question, each at its passage's place; the higher, the better it answers. Also gives how
+    /// the scores become a relevance, if the reranker's manifest does.
+    ///
+    /// # Errors
+    /// When there is no reranker, it cannot be loaded or the inference fails.
+    pub async fn rerank(
+        &self,
+        question: String,
+        passages: Vec<String>,
+    ) -> Result<(Vec<f32>, Option<RerankedRelevance>), Error> {
+        let config = self.config()?.clone();
+        let cell = Arc::clone(&self.reranker);
+        let task = spawn_blocking(move || -> Result<_, RerankerError> {
+            let reranker = cell.get_or_try_init(|| Reranker::load(&config))?;
+            let scores = reranker.rerank(&question, &passages)?;
+            Ok((scores, reranker.relevance()))
+        });
+        let _measured = telemetry::measure(Part::Rerank);
+        let outcome = task.await.map_err(Error::unfinished)?;
+        outcome.map_err(|error| Error::internal(&error))
+    }
+
+    fn config(&self) -> Result<&ModelConfig, FieldError> {
+        self.config.as_ref().ok_or_else(|| {
+            let detail = format!(
+                "there is no reranker here: set {} to the folder of one",
+                ModelConfig::RERANKER_FOLDER
+            );
+            FieldError::new("rerank", detail)
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! What may be asked of a search.
+
+use std::ops::RangeInclusive;
+
+use document_store::{Limit, Metadata};
+use embedder::{Manifest, Relevance};
+use json::FieldError;
+use serde::Deserialize;
+use shared::Error;
+
+use crate::SearchConfig;
+
+/// A request to `POST /search`, or the parameters of `GET /search`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchRequest {
+    /// The question, 1 to [`Query::MAX_CHARACTERS`] characters.
+    pub query: String,
+    /// Hits wanted, 1 to 100; 10 if absent.
+    #[serde(default, deserialize_with = "json::whole")]
+    pub limit: Option<i64>,
+    /// The greatest cosine distance of a hit, 0 to 2, in every mode.
+    pub max_distance: Option<f64>,
+    /// The least relevance of a hit, 0 to 1; 0, everything, if absent.
+    pub min_relevance: Option<f64>,
+    /// Metadata that every hit must contain.
+    pub filter: Option<Metadata>,
+    /// How hits are found: `semantic`, `keyword` or `hybrid`, which is the default.
+    pub mode: Option<String>,
+    /// The share of similarity in a hybrid score, 0 to 1, the rest being coverage's; the setting's if absent.
+    pub semantic_weight: Option<f64>,
+    /// The most hits of one document, 1 to [`Search::MAX_PASSAGES`], of which neighbouring ones are merged; 1 if absent.
+    pub passages: Option<i64>,
+    /// Neighbouring chunks on either side that are merged into a hit's content, 0 to
+    /// [`Search::MAX_EXPAND`]; 0 if absent.
+    #[serde(default, deserialize_with = "json::whole")]
+    pub expand: Option<i64>,
+    /// Whether hits say how their scores came about.
+    pub explain: Option<bool>,
+    /// Whether a cross-encoder reads the question beside each candidate and orders them anew.
+    pub rerank: Option<bool>,
+}
+
+/// A search that can be run: every limit holds.
+#[derive(Clone, Debug)]
+pub struct Search {
+    pub(super) query: Query,
+    pub(super) limit: Limit,
+    pub(super) max_distance: Option<f64>,
+    pub(super) min_relevance: f64,
+    pub(super) filter: Option<Metadata>,
+    pub(super) mode: Mode,
+    pub(super) semantic_weight: Option<f64>,
+    pub(super) passages: i32,
+    pub(super) expand: i32,
+    pub(super) explain: bool,
+    pub(super) rerank: bool,
+}
+
+/// A question that is not blank, of at most [`Query::MAX_CHARACTERS`] characters.
+#[derive(Clone, Debug)]
+pub struct Query(String);
+
+/// How hits are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// By the distance of embeddings.
+    Semantic,
+    /// By BM25 of the question's words.
+    Keyword,
+    /// By both, fused.
+    #[default]
+    Hybrid,
+}
+
+impl SearchRequest {
+    /// Checks every field and names all that are wrong.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with one entry a field.
+    pub fn parse(self) -> Result<Search, Error> {
+        let mut errors = Vec::new();
+        let query = Query::parse(self.query)
+            .map_err(|error| errors.push(error))
+            .ok();
+        let limit = Limit::parse(self.limit, Limit::SEARCH_DEFAULT)
+            .map_err(|error| errors.push(error))
+            .ok();
+        let mode = Mode::parse(self.mode.as_deref())
+            .map_err(|error| errors.push(error))
+            .ok();
+        let passages = within("passages", self.passages, 1, 1..=Search::MAX_PASSAGES)
+            .map_err(|error| errors.push(error))
+            .ok();
+        let expand = within("expand", self.expand, 0, 0..=Search::MAX_EXPAND)
+            .map_err(|error| errors.push(error))
+            .ok();
+        errors.extend(self.max_distance.and_then(|distance| {
+            let expected = "must be a cosine distance from 0 to 2";
+            (!(0.0..=2.0).contains(&distance)).then(|| FieldError::new("max_distance", expected))
+        }));
+        errors.extend(self.min_relevance.and_then(|relevance| {
+            let expected = "must be from 0 (everything) to 1";
+            (!(0.0..=1.0).contains(&relevance)).then(|| FieldError::new("min_relevance", expected))
+        }));
+        errors.extend(self.semantic_weight.and_then(|weight| {
+            let expected = "must be from 0 (keywords alone) to 1 (meaning alone)";
+            (!SearchConfig::WEIGHTS.contains(&weight))
+                .then(|| FieldError::new("semantic_weight", expected))
+        }));
+        errors.extend(
+            self.filter
+                .as_ref()
+                .and_then(|filter| filter.unstorable("filter")),
+        );
+        match (query, limit, mode, passages, expand) {
+            (Some(query), Some(limit), Some(mode), Some(passages), Some(expand))
+                if errors.is_empty() =>
+            {
+                Ok(Search {
+                    query,
+                    limit,
+                    max_distance: self.max_distance,
+                    min_relevance: self.min_relevance.unwrap_or_default(),
+                    filter: self.filter,
+                    mode,
+                    semantic_weight: self.semantic_weight,
+                    passages,
+                    expand,
+                    explain: self.explain.unwrap_or_default(),
+                    rerank: self.rerank.unwrap_or_default(),
+                })
+            }
+            _ => Err(Error::Invalid(errors)),
+        }
+    }
+}
+
+impl Search {
+    /// Neighbouring chunks on either side of a hit that may be asked for. With all of them a hit has
+    /// some 10,000 tokens, and 100 hits stay within Lambda's 6 MB.
+    pub const MAX_EXPAND: i32 = 10;
+    /// Hits of one document that may be asked for.
+    pub const MAX_PASSAGES: i32 = 10;
+}
+
+impl Query {
+    /// Characters of the longest question.
+    pub const MAX_CHARACTERS: usize = 2_000;
+
+    /// Refuses a blank or too long question.
+    ///
+    /// # Errors
+    /// Names the field `query` and the limit.
+    pub fn parse(text: String) -> Result<Self, FieldError> {
+        let characters = text.chars().count();
+        if text.trim().is_empty() {
+            Err(FieldError::new(
+                "query",
+                format!(
+                    "must have 1 to {} characters, not only blanks",
+                    Self::MAX_CHARACTERS
+                ),
+            ))
+        } else if characters > Self::MAX_CHARACTERS {
+            Err(FieldError::new(
+                "query",
+                format!(
+                    "has {characters} characters; the limit is {}",
+                    Self::MAX_CHARACTERS
+                ),
+            ))
+        } else {
+            Ok(Self(text))
+        }
+    }
+
+    /// How relevance is told for this question: a text without a letter or a digit asks nothing, so nothing answers it,
+    /// however near it is.
+    pub(super) fn relevance(&self, model: &Manifest) -> Relevance {
+        if self.0.contains(char::is_alphanumeric) {
+            model.relevance
+        } else {
+            Relevance::NONE
+        }
+    }
+
+    /// The question's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Mode {
+    /// Every mode, in the order in which they are explained.
+    pub const ALL: [Self; 3] = [Self::Semantic, Self::Keyword, Self::Hybrid];
+
+    /// The word that requests use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Semantic => "semantic",
+            Self::Keyword => "keyword",
+            Self::Hybrid => "hybrid",
+        }
+    }
+
+    fn parse(name: Option<&str>) -> Result<Self, FieldError> {
+        let Some(name) = name else {
+            return Ok(Self::default());
+        };
+        let refused = || {
+            let detail =
+                format!("{name:?} is not a mode; use \"semantic\", \"keyword\" or \"hybrid\"");
+            FieldError::new("mode", detail)
+        };
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.name() == name)
+            .ok_or_else(refused)
+    }
+}
+
+/// A whole number of a request, or what stands for its absence.
+fn within(
+    field: &str,
+    number: Option<i64>,
+    absent: i32,
+    allowed: RangeInclusive<i32>,
+) -> Result<i32, FieldError> {
+    let Some(number) = number else {
+        return Ok(absent);
+    };
+    i32::try_from(number)
+        .ok()
+        .filter(|number| allowed.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = allowed.into_inner();
+            FieldError::new(field, format!("is {number}; {least} to {most} are allowed"))
+        })
+}

@@ -1,0 +1,91 @@
+//! The states of the functions that embed.
+
+use std::sync::Arc;
+
+use database::{Database, DatabaseConfig};
+use embedder::{EmbedderError, ModelConfig};
+use shared::{State, can_start};
+
+use crate::{LazyEmbedder, LazyReranker, SearchConfig};
+
+/// What a function keeps that stores documents.
+#[derive(Clone)]
+pub struct IngestState {
+    /// Where documents are stored.
+    pub database: Arc<Database>,
+    /// The embedding model.
+    pub embedder: LazyEmbedder,
+}
+
+/// What a function keeps that searches.
+#[derive(Clone)]
+pub struct SearchState {
+    /// Where passages are found.
+    pub database: Arc<Database>,
+    /// The embedding model.
+    pub embedder: LazyEmbedder,
+    /// The reranker, if there is one.
+    pub reranker: LazyReranker,
+    /// How searches rank.
+    pub config: SearchConfig,
+}
+
+impl SearchState {
+    /// The state for this database and this model; nothing is connected or loaded.
+    ///
+    /// # Errors
+    /// When the model's manifest is missing or wrong.
+    pub fn new(
+        database: Database,
+        model: ModelConfig,
+        config: SearchConfig,
+    ) -> Result<Self, EmbedderError> {
+        Ok(Self {
+            database: Arc::new(database),
+            reranker: LazyReranker::new(model.reranker()),
+            embedder: LazyEmbedder::new(model)?,
+            config,
+        })
+    }
+}
+
+impl State for IngestState {
+    fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
+        Ok(Self {
+            embedder: LazyEmbedder::new(ModelConfig::from_env()?)?,
+            database: Arc::new(Database::new(&DatabaseConfig::from_env(function)?)?),
+        })
+    }
+
+    async fn warm(&self) -> Result<(), lambda_http::Error> {
+        warm(&self.database, &self.embedder).await
+    }
+
+    fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+impl State for SearchState {
+    fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
+        let model = ModelConfig::from_env()?;
+        let database = Database::new(&DatabaseConfig::from_env(function)?)?;
+        Ok(Self::new(database, model, SearchConfig::from_env()?)?)
+    }
+
+    async fn warm(&self) -> Result<(), lambda_http::Error> {
+        warm(&self.database, &self.embedder).await
+    }
+
+    fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+/// Makes the first connection and loads the model, side by side.
+async fn warm(database: &Database, embedder: &LazyEmbedder) -> Result<(), lambda_http::Error> {
+    let check = migrations::require_model(database, embedder.manifest());
+    let (connected, loaded) = tokio::join!(check, embedder.load());
+    loaded?;
+    Ok(can_start(connected)?)
+}

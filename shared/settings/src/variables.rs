@@ -1,0 +1,85 @@
+//! Variables of the environment, read one by one.
+
+use std::{env, str::FromStr, time::Duration};
+
+use crate::ConfigError;
+
+/// The value of a variable. An empty one counts as missing: templates set variables that they have no value for to "".
+#[must_use]
+pub fn optional(variable: &'static str) -> Option<String> {
+    env::var(variable)
+        .ok()
+        .filter(|value| !value.trim().is_empty())
+}
+
+/// The value of a variable with a few allowed words, or the default.
+///
+/// # Errors
+/// When it is another word.
+pub fn chosen<C: FromStr<Err = ConfigError> + Default>(
+    variable: &'static str,
+) -> Result<C, ConfigError> {
+    optional(variable).map_or_else(|| Ok(C::default()), |value| value.parse())
+}
+
+/// The value of a variable without a default.
+///
+/// # Errors
+/// When it is missing; the message gives `purpose`.
+pub fn required(variable: &'static str, purpose: &'static str) -> Result<String, ConfigError> {
+    optional(variable).ok_or(ConfigError::Missing { variable, purpose })
+}
+
+/// A number, or the default.
+///
+/// # Errors
+/// When the value is not a number or does not fit; the message says what is `expected`.
+pub fn number<N: FromStr>(
+    variable: &'static str,
+    default: N,
+    expected: &'static str,
+    fits: impl Fn(&N) -> bool,
+) -> Result<N, ConfigError> {
+    let Some(value) = optional(variable) else {
+        return Ok(default);
+    };
+    value.parse().ok().filter(fits).ok_or(ConfigError::Invalid {
+        variable,
+        value,
+        expected,
+    })
+}
+
+/// A number, if the variable is set.
+///
+/// # Errors
+/// When the value is not a number or does not fit; the message says what is `expected`.
+pub fn optional_number<N: FromStr>(
+    variable: &'static str,
+    expected: &'static str,
+    fits: impl Fn(&N) -> bool,
+) -> Result<Option<N>, ConfigError> {
+    let Some(value) = optional(variable) else {
+        return Ok(None);
+    };
+    let number = value.parse().ok().filter(fits);
+    number.map(Some).ok_or(ConfigError::Invalid {
+        variable,
+        value,
+        expected,
+    })
+}
+
+/// A duration in milliseconds, or the default.
+///
+/// # Errors
+/// When the value is not a whole number above 0.
+pub fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
+    number(
+        variable,
+        default,
+        "must be a whole number of milliseconds above 0",
+        |n| *n > 0,
+    )
+    .map(Duration::from_millis)
+}

@@ -1,0 +1,225 @@
+//! The line of an invocation, in the embedded metric format if metrics are wanted:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+//! `CloudWatch` keeps such a line as it keeps any, and makes metrics of the fields that it names.
+
+use std::{
+    io::{self, Write as _},
+    time::SystemTime,
+};
+
+use lambda_runtime::tracing::subscriber::fmt::{format::Writer, time::FormatTime as _};
+use serde::Serialize;
+
+use super::record::{Entry, Part};
+use crate::{TelemetryConfig, ms};
+
+/// How the line is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Format {
+    /// As the other lines of a log in text.
+    Text,
+    /// As one JSON object, with metrics or without.
+    Json {
+        /// Whether `CloudWatch` makes metrics of it.
+        metrics: bool,
+    },
+}
+
+/// A field that is not known is left out.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'static str,
+    message: &'static str,
+    request_id: &'a str,
+    function: &'a str,
+    route: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pooler: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pooler_proof: Option<&'static str>,
+    cold_start: bool,
+    #[serde(flatten)]
+    metrics: Metrics,
+    #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
+    aws: Option<Aws>,
+}
+
+/// Milliseconds, and counts. A metric's name is its field's.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+struct Metrics {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embed: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerank: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acquire: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<f64>,
+    total: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<usize>,
+    /// 1 if it failed by no fault of the caller, else 0: their sum is a number, their mean a rate.
+    errors: u8,
+    /// 1 if a sandbox had to start for it, else 0.
+    cold_starts: u8,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Aws {
+    /// Milliseconds since 1970.
+    timestamp: u128,
+    cloud_watch_metrics: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [[&'static str; 2]; 1],
+    metrics: Vec<Metric>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Format {
+    pub(super) fn of(json: bool, config: TelemetryConfig) -> Self {
+        let TelemetryConfig { metrics } = config;
+        if json || metrics {
+            Self::Json { metrics }
+        } else {
+            Self::Text
+        }
+    }
+
+    /// Writes the line of an invocation that is over, unless the log is set to a higher level than INFO.
+    pub(super) fn write(self, function: &str, entry: &Entry) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        let metrics = Metrics::of(entry);
+        match self {
+            Self::Text => write_text(function, entry, &metrics),
+            Self::Json { metrics: wanted } => {
+                let line = Line {
+                    timestamp: timestamp(),
+                    level: "INFO",
+                    message: MESSAGE,
+                    request_id: &entry.request_id,
+                    function,
+                    route: &entry.route,
+                    status: entry.status,
+                    problem: entry.problem.as_deref(),
+                    pooler: entry.pooler,
+                    pooler_proof: entry.pooler_proof,
+                    cold_start: entry.cold_start,
+                    aws: wanted.then(|| Aws::of(&metrics)),
+                    metrics,
+                };
+                let mut line = serde_json::to_vec(&line).unwrap_or_default();
+                line.push(b'\n');
+                // One write, so that nothing comes in between; a log that is closed fails no request.
+                let _ = io::stdout().lock().write_all(&line);
+            }
+        }
+    }
+}
+
+const MESSAGE: &str = "answered";
+
+fn write_text(function: &str, entry: &Entry, metrics: &Metrics) {
+    tracing::info!(
+        function,
+        route = entry.route,
+        status = entry.status,
+        problem = entry.problem,
+        pooler = entry.pooler,
+        pooler_proof = entry.pooler_proof,
+        cold_start = entry.cold_start,
+        init = metrics.init,
+        embed = metrics.embed,
+        rerank = metrics.rerank,
+        acquire = metrics.acquire,
+        database = metrics.database,
+        total = metrics.total,
+        rows = metrics.rows,
+        "{MESSAGE}"
+    );
+}
+
+impl Metrics {
+    fn of(entry: &Entry) -> Self {
+        let part = |part: Part| entry.took[part as usize].map(ms);
+        Self {
+            init: entry.init.map(ms),
+            embed: part(Part::Embed),
+            rerank: part(Part::Rerank),
+            acquire: part(Part::Acquire),
+            database: part(Part::Database),
+            total: ms(entry.total()),
+            rows: part(Part::Database).map(|_| entry.rows),
+            errors: entry.is_failure().into(),
+            cold_starts: entry.cold_start.into(),
+        }
+    }
+
+    /// The names of those that are known, with their units.
+    fn named(&self) -> Vec<Metric> {
+        let times = [
+            ("init", self.init.is_some()),
+            ("embed", self.embed.is_some()),
+            ("rerank", self.rerank.is_some()),
+            ("acquire", self.acquire.is_some()),
+            ("database", self.database.is_some()),
+            ("total", true),
+        ];
+        let counts = [
+            ("rows", self.rows.is_some()),
+            ("errors", true),
+            ("cold_starts", true),
+        ];
+        let known = |unit| {
+            move |(name, known): (&'static str, bool)| known.then_some(Metric { name, unit })
+        };
+        times
+            .into_iter()
+            .filter_map(known("Milliseconds"))
+            .chain(counts.into_iter().filter_map(known("Count")))
+            .collect()
+    }
+}
+
+impl Aws {
+    fn of(metrics: &Metrics) -> Self {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Self {
+            timestamp: now.as_millis(),
+            cloud_watch_metrics: [Directive {
+                namespace: "Rappel",
+                dimensions: [["function", "route"]],
+                metrics: metrics.named(),
+            }],
+        }
+    }
+}
+
+/// Now, as RFC 3339 writes it and the log's other lines do.
+fn timestamp() -> String {
+    let mut now = String::with_capacity(32);
+    // A String takes whatever is written to it.
+    let _ = lambda_runtime::tracing::subscriber::fmt::time::SystemTime
+        .format_time(&mut Writer::new(&mut now));
+    now
+}

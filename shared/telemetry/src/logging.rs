@@ -1,0 +1,107 @@
+//! Where log lines go, and which ones there are.
+//!
+//! Only Rappel's own crates are heard, and of the Lambda runtime what speaks of its connection: the
+//! others say things at their lower levels that no log may hold, the runtime whole events, the HTTP client
+//! headers, the database driver parts of its URL.
+
+use std::{env, panic, panic::PanicHookInfo};
+
+use lambda_runtime::tracing::subscriber::{
+    Layer as _,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    registry,
+    util::SubscriberInitExt as _,
+};
+
+/// The crates that functions share.
+const SHARED: [&str; 16] = [
+    "analysis",
+    "aws",
+    "bulk_imports",
+    "database",
+    "document_store",
+    "embedder",
+    "http_client",
+    "json",
+    "language_model",
+    "migrations",
+    "records",
+    "retrieval",
+    "schema",
+    "settings",
+    "shared",
+    "telemetry",
+];
+
+/// Parts of the Lambda runtime that speak of their connection alone.
+const RUNTIME: [&str; 2] = [
+    "lambda_runtime::runtime",
+    "lambda_runtime::layers::api_client",
+];
+
+/// Starts the log of `function`: in JSON, which the answer tells, if `AWS_LAMBDA_LOG_FORMAT` says so, and
+/// from the level of `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG` on. Lambda sets the first two.
+pub(super) fn start(function: &str) -> bool {
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG"));
+    let level = level.ok().and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(LevelFilter::INFO);
+    let function = function.replace('-', "_");
+    let heard = filter_fn(move |metadata| {
+        let target = metadata.target();
+        // Whole names: `aws` is not `aws_sigv4`, which writes the requests that it signs.
+        let krate = target.split("::").next().unwrap_or_default();
+        let level = if krate == function || SHARED.contains(&krate) {
+            level
+        } else if RUNTIME.iter().any(|part| target.starts_with(part)) {
+            level.min(LevelFilter::WARN)
+        } else {
+            LevelFilter::OFF
+        };
+        *metadata.level() <= level
+    })
+    .with_max_level_hint(level);
+    let json = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|it| it.eq_ignore_ascii_case("json"));
+    let lines = fmt::layer().with_target(false);
+    // A second start of the same process, which only tests make, keeps the first log.
+    let _ = if json {
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        registry().with(lines.with_filter(heard)).try_init()
+    } else {
+        let lines = lines.without_time().with_ansi(false);
+        registry().with(lines.with_filter(heard)).try_init()
+    };
+    panic::set_hook(Box::new(log_panic));
+    json
+}
+
+/// Logs where the panic is, and its words if they are the program's own: others may quote what the program
+/// worked on.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let words = panic.payload().downcast_ref::<&str>();
+    tracing::error!(place, words, "a panic");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::SHARED;
+
+    #[test]
+    fn every_crate_that_functions_share_is_heard() {
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("it is in a folder of crates");
+        let crates = fs::read_dir(shared).expect("it is a folder").flatten();
+        for name in crates
+            .filter(|entry| entry.path().join("Cargo.toml").is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+        {
+            let name = name.replace('-', "_");
+            assert!(SHARED.contains(&name.as_str()), "{name} is not heard");
+        }
+    }
+}
