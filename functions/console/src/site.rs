@@ -6,8 +6,8 @@ use lambda_http::{
 };
 
 use crate::{
+    api::Api,
     assets::{ASSETS, Asset, PAGE, hash, version},
-    settings::Settings,
 };
 
 /// The console, as this build and these settings have it.
@@ -31,7 +31,7 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const PROBLEM: &str = r#"{"type":"urn:rappel:problem:not-found","title":"Not found","status":404,"detail":"this version of the console has no such file; load the page again"}"#;
 
 impl Site {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(api: &Api) -> Self {
         let version = version();
         let folder = format!("{FOLDER}/{version}");
         let modules: Vec<String> = ASSETS
@@ -47,17 +47,17 @@ impl Site {
         let page = PAGE
             .replace("{{modules}}", &modules.join("\n"))
             .replace("{{assets}}", &folder)
-            .replace("{{chat}}", &settings.chat)
-            .replace("{{authorization}}", &settings.authorization.to_string())
+            .replace("{{chat}}", &api.chat)
+            .replace("{{authorization}}", &api.authorization.to_string())
             .replace(
                 "{{chat_authorization}}",
-                &settings.chat_authorization.to_string(),
+                &api.chat_authorization.to_string(),
             );
         Self {
             tag: tag(&hash([page.as_str()])),
             version,
             page,
-            policy: policy(settings),
+            policy: policy(api),
         }
     }
 
@@ -117,8 +117,8 @@ impl Site {
     }
 }
 
-fn policy(settings: &Settings) -> HeaderValue {
-    let chat = settings.chat_origin().unwrap_or_default();
+fn policy(api: &Api) -> HeaderValue {
+    let chat = api.chat_origin().unwrap_or_default();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {chat}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \

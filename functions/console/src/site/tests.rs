@@ -1,12 +1,12 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::settings::Authorization;
+use crate::api::Authorization;
 
 const FUNCTION_URL: &str = "https://abc.lambda-url.eu-west-3.on.aws/";
 
 fn site(chat: &str) -> Site {
-    Site::new(&Settings {
+    Site::new(&Api {
         chat: chat.to_owned(),
         authorization: Authorization::Jwt,
         chat_authorization: Authorization::Iam,

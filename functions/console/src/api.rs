@@ -1,8 +1,9 @@
 //! What the page is told of the API: where the chat is, and who may ask.
 
-use std::{env, fmt};
+use std::fmt;
 
 use lambda_http::http::Uri;
+use settings::{ConfigError, optional};
 
 /// How an API knows who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Authorization {
 
 /// The settings of the console.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct Api {
     /// The chat's address: a path of this API, or a URL of its own.
     pub(crate) chat: String,
     /// Who may call the API.
@@ -26,27 +27,17 @@ pub(crate) struct Settings {
     pub(crate) chat_authorization: Authorization,
 }
 
-/// A setting that is wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("{variable} is {value:?}, which must be {expected}")]
-pub(crate) struct SettingError {
-    variable: &'static str,
-    value: String,
-    expected: &'static str,
-}
-
 const CHAT_URL: &str = "CONSOLE_CHAT_URL";
 const AUTHORIZATION: &str = "CONSOLE_AUTHORIZATION";
 const CHAT_AUTHORIZATION: &str = "CONSOLE_CHAT_AUTHORIZATION";
 
-impl Settings {
-    /// Reads the environment. An empty variable is the same as none.
-    pub(crate) fn from_env() -> Result<Self, SettingError> {
-        Self::from(|variable| env::var(variable).ok())
+impl Api {
+    /// Reads the environment.
+    pub(crate) fn from_env() -> Result<Self, ConfigError> {
+        Self::from(optional)
     }
 
-    fn from(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
-        let get = |variable: &str| get(variable).filter(|value| !value.is_empty());
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
         let authorization = Authorization::parse(AUTHORIZATION, get(AUTHORIZATION))?;
         let of_chat =
             get(CHAT_AUTHORIZATION).map(|it| Authorization::parse(CHAT_AUTHORIZATION, Some(it)));
@@ -65,15 +56,15 @@ impl Settings {
 }
 
 impl Authorization {
-    fn parse(variable: &'static str, value: Option<String>) -> Result<Self, SettingError> {
+    fn parse(variable: &'static str, value: Option<String>) -> Result<Self, ConfigError> {
         match value.as_deref() {
             None | Some("open") => Ok(Self::Open),
             Some("jwt") => Ok(Self::Jwt),
             Some("iam") => Ok(Self::Iam),
-            Some(value) => Err(SettingError {
+            Some(value) => Err(ConfigError::Invalid {
                 variable,
                 value: value.to_owned(),
-                expected: "open, jwt or iam",
+                expected: "must be open, jwt or iam",
             }),
         }
     }
@@ -90,7 +81,7 @@ impl fmt::Display for Authorization {
 }
 
 /// An address that stands in a security policy and in an attribute of HTML.
-fn address(value: String) -> Result<String, SettingError> {
+fn address(value: String) -> Result<String, ConfigError> {
     let is_web = value.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()
     });
@@ -98,10 +89,10 @@ fn address(value: String) -> Result<String, SettingError> {
     if is_web && is_plain {
         return Ok(value);
     }
-    Err(SettingError {
+    Err(ConfigError::Invalid {
         variable: CHAT_URL,
         value,
-        expected: "an http or https URL without a query",
+        expected: "must be an http or https URL without a query",
     })
 }
 
@@ -109,23 +100,21 @@ fn address(value: String) -> Result<String, SettingError> {
 mod tests {
     use super::*;
 
-    fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
+    fn api(variables: &[(&str, &str)]) -> Result<Api, String> {
         let get = |name: &str| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        Settings::from(get).map_err(|error| error.to_string())
+        Api::from(get).map_err(|error| error.to_string())
     }
 
     #[test]
     fn without_settings_the_chat_is_a_path_and_anybody_may_ask() {
-        for variables in [&[][..], &[(CHAT_URL, ""), (AUTHORIZATION, "")]] {
-            let settings = settings(variables).expect("nothing is needed");
-            assert_eq!(settings.chat, "/chat");
-            assert_eq!(settings.chat_origin(), None);
-            assert_eq!(settings.authorization, Authorization::Open);
-            assert_eq!(settings.chat_authorization, Authorization::Open);
-        }
+        let api = api(&[]).expect("nothing is needed");
+        assert_eq!(api.chat, "/chat");
+        assert_eq!(api.chat_origin(), None);
+        assert_eq!(api.authorization, Authorization::Open);
+        assert_eq!(api.chat_authorization, Authorization::Open);
     }
 
     #[test]
@@ -135,14 +124,14 @@ mod tests {
             (AUTHORIZATION, "jwt"),
             (CHAT_AUTHORIZATION, "iam"),
         ];
-        let settings = settings(&variables).expect("they are right");
-        let origin = settings.chat_origin();
+        let api = api(&variables).expect("they are right");
+        let origin = api.chat_origin();
         assert_eq!(
             origin.as_deref(),
             Some("https://abc.lambda-url.eu-west-3.on.aws")
         );
-        assert_eq!(settings.authorization, Authorization::Jwt);
-        assert_eq!(settings.chat_authorization, Authorization::Iam);
+        assert_eq!(api.authorization, Authorization::Jwt);
+        assert_eq!(api.chat_authorization, Authorization::Iam);
     }
 
     #[test]
@@ -156,7 +145,7 @@ mod tests {
             (AUTHORIZATION, "IAM"),
             (CHAT_AUTHORIZATION, "none"),
         ] {
-            let error = settings(&[(variable, value)]).expect_err(value);
+            let error = api(&[(variable, value)]).expect_err(value);
             assert!(error.starts_with(&format!("{variable} is ")), "{error}");
         }
     }
