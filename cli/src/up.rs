@@ -16,7 +16,7 @@ use local::{
 use serde_json::{Value, json};
 
 use crate::{
-    api, doctor,
+    api, browser, doctor,
     queue::Place,
     search::excerpt,
     setup::{SchemaArgs, Setup, Target},
@@ -37,6 +37,9 @@ pub(crate) struct Up {
     /// given several times.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<Origin>,
+    /// Open the console in a browser.
+    #[arg(long)]
+    open: bool,
     /// The folder whose files `POST /imports` may read, as `file:///path`; without it, none.
     #[arg(long, value_name = "FOLDER")]
     import_root: Option<PathBuf>,
@@ -81,17 +84,29 @@ impl Up {
         let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place), origins);
         let gateway = stop.or(gateway).await?;
         let queue = place.serve(setup.database.clone());
-        let served = serve(&gateway, self.no_samples, start, queue, stop).await;
+        let shown = Shown {
+            samples: !self.no_samples,
+            browser: self.open,
+        };
+        let served = serve(&gateway, shown, start, queue, stop).await;
         gateway.stop().await;
         served
     }
+}
+
+/// What is shown once it serves.
+struct Shown {
+    /// Sample documents, if there are no others.
+    samples: bool,
+    /// The console in a browser.
+    browser: bool,
 }
 
 /// Serves until it is told to stop. The queue is started only when everything else is there: its server
 /// takes a second, and on its first start a download.
 async fn serve(
     gateway: &Gateway,
-    no_samples: bool,
+    shown: Shown,
     start: Instant,
     queue: impl Future<Output = Option<Server>> + Send + 'static,
     stop: &Stop,
@@ -99,7 +114,7 @@ async fn serve(
     let client = http_client::builder().build()?;
     let url = gateway.url();
     let show = async {
-        if !no_samples && is_empty(&client, &url).await? {
+        if shown.samples && is_empty(&client, &url).await? {
             import_samples(&client, &url).await?;
         }
         if has_samples(&client, &url).await? {
@@ -109,6 +124,9 @@ async fn serve(
     };
     stop.or(show).await?;
     print_routes(gateway, start.elapsed())?;
+    if shown.browser {
+        browser::open(&format!("{url}/"));
+    }
     let queue = tokio::spawn(queue);
     let asking = tokio::spawn(ask_language_model());
     stop.requested().await;
@@ -182,6 +200,7 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
         "Serving on {url} after {:.1} s; Ctrl-C stops everything.",
         took.as_secs_f64()
     )?;
+    writeln!(out, "Console: {url}/")?;
     for route in gateway.routes() {
         writeln!(out, "  {:<6} {url}{}", route.method, route.path)?;
     }

@@ -3,6 +3,7 @@ mod account;
 pub mod assets;
 pub mod aws;
 pub mod binaries;
+pub mod browser;
 pub mod gateway;
 mod guardian;
 pub mod layer;

@@ -19,8 +19,9 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "Authorizer",
+    "Console",
     "Search",
     "Chat",
     "Ingest",

@@ -12,6 +12,7 @@ mod chat_prompt;
 mod chat_refused;
 mod command;
 mod connections;
+mod console;
 mod deployment;
 mod doctor;
 mod documents;

@@ -11,7 +11,7 @@ const CLOSE = '\ue001';
  * The elements of an answer. `citations` have `start` and `end` in Unicode characters and the number of a `source`; `opens`
  * answers what opens the source of a number, or nothing if there is none.
  */
-export function answerText(text, citations, opens) {
+export function answerText(text, citations = [], opens = () => null) {
   const characters = Array.from(text, (character) => (character === OPEN || character === CLOSE ? '\ufffd' : character));
   let marked = '';
   let at = 0;

@@ -102,8 +102,14 @@ function take(turn, name, data) {
     turn.query = data.query;
   } else if (name === 'delta') {
     turn.text += data.text;
-    // A long answer is not drawn anew for each of its words.
-    if (turn.live?.isConnected) return turn.live.append(data.text);
+    // Of an answer that has begun, its text alone is drawn anew, once for all words that come within a frame.
+    if (turn.text !== data.text && turn.live?.isConnected) {
+      turn.frame ??= requestAnimationFrame(() => {
+        turn.frame = null;
+        fill(turn.live, answerText(turn.text));
+      });
+      return;
+    }
   } else if (name === 'done') turn.done = data;
   else if (name === 'failure') turn.problem = new Problem(data);
   draw();
@@ -119,7 +125,7 @@ function messages() {
 
 function turnBox(turn) {
   const isLive = running && turn === turns.at(-1);
-  turn.live = isLive ? h('p', { class: 'live' }, turn.text) : null;
+  turn.live = isLive ? h('div', { class: 'live' }, answerText(turn.text)) : null;
   const source = (number) => turn.sources.find((source) => source.number === number);
   const cited = new Set(turn.done?.cited);
   return h('section', { class: 'turn', 'aria-busy': isLive && 'true' },

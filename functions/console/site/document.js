@@ -4,7 +4,7 @@ import { call, documentPath } from './api.js';
 import { confirmed, fill, h, labelled, link, say } from './dom.js';
 import { metadataChips } from './filter.js';
 import { t, when } from './i18n.js';
-import { close, open } from './panel.js';
+import { close, open, reveal } from './panel.js';
 import { problemBox } from './problem.js';
 
 /** Whoever lists documents is told of a change. */
@@ -48,7 +48,8 @@ function read(document, passage) {
       h('button', { type: 'button', onclick: () => open(t('document.edit'), form(document, false)) }, t('edit')),
       h('button', { type: 'button', class: 'danger', onclick: () => remove(document, box) }, t('delete'))),
     box, content(document.content, passage));
-  window.document.querySelector('#panel mark')?.scrollIntoView({ block: 'center' });
+  const marked = window.document.querySelector('#panel mark');
+  if (marked) reveal(marked);
 }
 
 /** The text, with the passage marked if it is found as it stands. */

@@ -7,7 +7,7 @@ import { problemBox } from './problem.js';
 
 export function show(main) {
   const asked = new AbortController();
-  const box = h('div', {});
+  const box = h('div', { class: 'report' });
   const ask = async () => {
     box.setAttribute('aria-busy', 'true');
     fill(box, h('p', { class: 'summary' }, t('loading')));
@@ -32,7 +32,7 @@ export function show(main) {
 function told({ status, connection, checks }) {
   return [
     h('p', { class: `verdict ${status}` }, t(`health.${status}`)),
-    connection && h('p', {}, t('health.connection', { pooler: connection.pooler }), ' ', connection.detail),
+    connection && h('p', { class: 'summary' }, t('health.connection', { pooler: connection.pooler, detail: connection.detail })),
     h('table', { class: 'list' },
       h('thead', {}, h('tr', {}, ['check', 'state', 'time', 'todo'].map((name) => h('th', { scope: 'col', class: name }, t(`health.${name}`))))),
       h('tbody', {}, checks.map((check) => h('tr', {},

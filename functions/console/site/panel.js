@@ -22,7 +22,12 @@ export function open(title, ...content) {
   }
   document.body.classList.add('beside');
   panel.scrollTop = 0;
-  heading.focus();
+  heading.focus({ preventScroll: true });
+}
+
+/** Scrolls the panel, and not the page, to a part of it. */
+export function reveal(element) {
+  panel.scrollTop += element.getBoundingClientRect().top - panel.getBoundingClientRect().top - panel.clientHeight / 3;
 }
 
 export function close() {

@@ -122,7 +122,7 @@ export default {
   'health.warning': 'A search works, but a part is not as it should be.',
   'health.failed': 'A search fails.',
   'health.skipped': 'Nothing was checked.',
-  'health.connection': 'Connection: {pooler}.',
+  'health.connection': 'Connection: {pooler} ({detail})',
   'health.check': 'Check',
   'health.state': 'State',
   'health.time': 'Time',

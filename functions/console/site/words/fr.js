@@ -122,7 +122,7 @@ export default {
   'health.warning': 'La recherche fonctionne, mais une partie n’est pas comme elle devrait.',
   'health.failed': 'La recherche échoue.',
   'health.skipped': 'Rien n’a été vérifié.',
-  'health.connection': 'Connexion : {pooler}.',
+  'health.connection': 'Connexion : {pooler} ({detail})',
   'health.check': 'Vérification',
   'health.state': 'État',
   'health.time': 'Durée',
