@@ -3,8 +3,9 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use local::{assets::Cache, browser::Driver};
+use ::assets::Cache;
 use serde_json::{Value, json};
+use servers::browser::Driver;
 use thirtyfour::{By, Capabilities, Key, WebDriver, WebElement, extensions::query::ElementQueryable as _};
 use tokio::{sync::OnceCell, task::spawn_blocking, time::Instant};
 
