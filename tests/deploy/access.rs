@@ -171,19 +171,38 @@ async fn the_console_may_chat_where_a_browser_can() -> Outcome {
         let stack = template.stack(parameters)?;
         let variables = stack["Console"]["Properties"]["Environment"]["Variables"].clone();
         let by_url = stack["ChatUrl"]["Properties"]["Cors"]["AllowOrigins"].clone();
-        let by_rest = stack["Chat"]["Properties"]["Environment"]["Variables"]["CORS_ORIGINS"].clone();
+        let by_rest =
+            stack["Chat"]["Properties"]["Environment"]["Variables"]["CORS_ORIGINS"].clone();
         Ok((variables, by_url, by_rest))
     };
     // It says who may chat, and from where it may ask.
     for (parameters, authorization, chat, by_url, by_rest) in [
         (vec![], "iam", "iam", Value::Null, ""),
         (TOKENS.to_vec(), "jwt", "iam", Value::Null, ""),
-        (vec![("Authorization", "open")], "open", "open", json!([API]), ""),
-        ([TOKENS.as_slice(), &[REST]].concat(), "jwt", "jwt", Value::Null, API),
+        (
+            vec![("Authorization", "open")],
+            "open",
+            "open",
+            json!([API]),
+            "",
+        ),
+        (
+            [TOKENS.as_slice(), &[REST]].concat(),
+            "jwt",
+            "jwt",
+            Value::Null,
+            API,
+        ),
     ] {
         let (variables, url, rest) = told(&parameters)?;
-        assert_eq!(variables["CONSOLE_AUTHORIZATION"], authorization, "{parameters:?}");
-        assert_eq!(variables["CONSOLE_CHAT_AUTHORIZATION"], chat, "{parameters:?}");
+        assert_eq!(
+            variables["CONSOLE_AUTHORIZATION"], authorization,
+            "{parameters:?}"
+        );
+        assert_eq!(
+            variables["CONSOLE_CHAT_AUTHORIZATION"], chat,
+            "{parameters:?}"
+        );
         let address = if parameters.contains(&REST) {
             "https://${ChatApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live/chat"
         } else {

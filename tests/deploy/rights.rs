@@ -194,7 +194,10 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
     })
     .into();
     for without_a_database in ["Console", "MigrateFailed"] {
-        expected.insert(without_a_database.to_owned(), set(ALWAYS.map(str::to_owned)));
+        expected.insert(
+            without_a_database.to_owned(),
+            set(ALWAYS.map(str::to_owned)),
+        );
     }
     assert_eq!(rights(&stack)?, expected);
     Ok(())
@@ -262,7 +265,10 @@ async fn the_network_of_a_vpc_is_lambdas_to_change_and_not_the_functions() -> Ou
     let outside = ["Console", "MigrateFailed"];
     assert_eq!(denials, rights(&stack)?.len() - outside.len());
     for function in outside {
-        assert!(stack[function]["Properties"]["VpcConfig"].is_null(), "{function} is in no VPC");
+        assert!(
+            stack[function]["Properties"]["VpcConfig"].is_null(),
+            "{function} is in no VPC"
+        );
     }
     Ok(())
 }

@@ -3,10 +3,13 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use ::assets::Cache;
+use assets::Cache;
 use serde_json::{Value, json};
 use servers::browser::Driver;
-use thirtyfour::{By, Capabilities, Key, WebDriver, WebElement, extensions::query::ElementQueryable as _};
+pub use thirtyfour::Key;
+use thirtyfour::{
+    By, Capabilities, WebDriver, WebElement, extensions::query::ElementQueryable as _,
+};
 use tokio::{sync::OnceCell, task::spawn_blocking, time::Instant};
 
 use crate::Assets;
@@ -93,7 +96,8 @@ impl Browser {
     /// When the browser cannot.
     pub async fn look(&self, width: u32, dark: bool) -> Result<()> {
         let cdp = self.session.cdp();
-        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
+        let size =
+            json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
         cdp.send_raw("Emulation.setDeviceMetricsOverride", size)
             .await?;
         let scheme = if dark { "dark" } else { "light" };
@@ -201,9 +205,15 @@ impl Browser {
     /// # Errors
     /// When there is no such field.
     pub async fn choose(&self, selector: &str, files: &[PathBuf]) -> Result<()> {
-        let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        let names: Vec<_> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
         let field = self.session.find(By::Css(selector)).await?;
-        field.send_keys(names.join("\n")).await.context("choosing files")
+        field
+            .send_keys(names.join("\n"))
+            .await
+            .context("choosing files")
     }
 
     /// Keeps a picture of what the window shows, as `target/console/{name}.png`, and looks whether the page is too wide
@@ -216,7 +226,8 @@ impl Browser {
             .screenshot(&self.pictures.join(format!("{name}.png")))
             .await
             .context("taking a picture")?;
-        let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        let script =
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         let over = self.run(script, vec![]).await?;
         ensure!(over == json!(0), "{name} is {over} pixels too wide");
         if self.run("return typeof axe", vec![]).await? == json!("undefined") {
@@ -265,7 +276,10 @@ impl Browser {
     pub async fn close(self) -> Result<()> {
         let complaints = self.complaints().await?;
         self.session.quit().await.context("closing Chromium")?;
-        ensure!(complaints.is_empty(), "the browser complained: {complaints:#?}");
+        ensure!(
+            complaints.is_empty(),
+            "the browser complained: {complaints:#?}"
+        );
         Ok(())
     }
 }
@@ -276,7 +290,8 @@ async fn axe() -> Result<&'static str> {
     let script = SCRIPT.get_or_try_init(|| async {
         let fetched = spawn_blocking(|| {
             let environment = Cache::from_env()?.environment("axe", "axe-core", "python3", AXE)?;
-            let library = fs::read_dir(environment.join("lib")).context("reading the environment")?;
+            let library =
+                fs::read_dir(environment.join("lib")).context("reading the environment")?;
             let mut folders = library.filter_map(|folder| Some(folder.ok()?.path()));
             let script = folders.find_map(|folder| {
                 let script = folder.join("site-packages/axe_playwright_python/axe.min.js");

@@ -29,7 +29,10 @@ impl Keys {
     /// # Errors
     /// When no port is free.
     pub async fn before(url: &str) -> Result<Self> {
-        let server: SocketAddr = url.trim_start_matches("http://").parse().context("an address")?;
+        let server: SocketAddr = url
+            .trim_start_matches("http://")
+            .parse()
+            .context("an address")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let good = Arc::new(Mutex::new(BTreeSet::new()));
@@ -63,7 +66,11 @@ impl Keys {
 }
 
 /// Passes one request on, if it bears a good key, and closes the connection after its answer.
-async fn pass(mut stream: TcpStream, server: SocketAddr, good: &Mutex<BTreeSet<String>>) -> Result<()> {
+async fn pass(
+    mut stream: TcpStream,
+    server: SocketAddr,
+    good: &Mutex<BTreeSet<String>>,
+) -> Result<()> {
     let mut read = Vec::new();
     let end = loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -94,8 +101,12 @@ async fn pass(mut stream: TcpStream, server: SocketAddr, good: &Mutex<BTreeSet<S
     let line = head.find("\r\n").context("a line of the request")?;
     onward.write_all(&read[..line]).await?;
     onward.write_all(b"\r\nconnection: close").await?;
-    let others = head[line..].lines().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
-    onward.write_all(others.collect::<Vec<_>>().join("\r\n").as_bytes()).await?;
+    let others = head[line..]
+        .lines()
+        .filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    onward
+        .write_all(others.collect::<Vec<_>>().join("\r\n").as_bytes())
+        .await?;
     onward.write_all(&read[end..]).await?;
     copy_bidirectional(&mut stream, &mut onward).await?;
     Ok(())

@@ -36,7 +36,7 @@ pub use account::Account;
 pub use answer::Answer;
 pub use app::App;
 pub use assets::Assets;
-pub use browser::Browser;
+pub use browser::{Browser, Key};
 pub use built::Built;
 pub use events::Events;
 pub use imports::{Imports, Pace};

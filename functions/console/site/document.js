@@ -45,7 +45,7 @@ function read(document, passage) {
     address && h('p', {}, link(address)),
     h('div', { class: 'chips' }, metadataChips(document.metadata)),
     h('div', { class: 'row' },
-      h('button', { type: 'button', onclick: () => open(t('document.edit'), form(document, false)) }, t('edit')),
+      h('button', { type: 'button', class: 'edit', onclick: () => open(t('document.edit'), form(document, false)) }, t('edit')),
       h('button', { type: 'button', class: 'danger', onclick: () => remove(document, box) }, t('delete'))),
     box, content(document.content, passage));
   const marked = window.document.querySelector('#panel mark');

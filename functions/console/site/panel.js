@@ -16,11 +16,12 @@ export function open(title, ...content) {
     h('div', { class: 'row between' }, heading,
       h('button', { type: 'button', class: 'quiet close', 'aria-label': t('close'), onclick: close }, '×')),
     content);
+  // Its place is made before the browser scrolls to it.
+  document.body.classList.add('beside');
   if (!panel.open) {
     if (WIDE.matches) panel.show();
     else panel.showModal();
   }
-  document.body.classList.add('beside');
   panel.scrollTop = 0;
   heading.focus({ preventScroll: true });
 }

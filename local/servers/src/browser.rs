@@ -44,7 +44,9 @@ impl Driver {
     /// When the packages cannot be fetched, the driver does not start, or nothing may be skipped.
     pub async fn start() -> Result<Option<Self>> {
         let Some(release) = release() else {
-            skipped("there is no Chromium: its packages are those of Debian, and this is another system")?;
+            skipped(
+                "there is no Chromium: its packages are those of Debian, and this is another system",
+            )?;
             return Ok(None);
         };
         let unpacked =
@@ -91,10 +93,7 @@ impl Driver {
             .await
             .is_err()
         {
-            let ended = self
-                .process
-                .try_wait()
-                .context("looking at chromedriver")?;
+            let ended = self.process.try_wait().context("looking at chromedriver")?;
             ensure!(ended.is_none(), "chromedriver ended at once: {ended:?}");
             ensure!(Instant::now() < deadline, "chromedriver does not listen");
             sleep(Duration::from_millis(20)).await;
