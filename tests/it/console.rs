@@ -238,6 +238,17 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     let note = app.get("/documents/notes.md", &[]).await?.success(200)?;
     assert_eq!(note["title"], "The title");
 
+    // Dropped, a file is read too.
+    let drop = "const data = new DataTransfer();
+        data.items.add(new File(['Dropped words.'], 'dropped.txt'));
+        document.querySelector('.drop').dispatchEvent(
+          new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));";
+    browser.run(drop, vec![]).await?;
+    browser
+        .read(".job", "1 stored, 0 of them unchanged; 0 refused")
+        .await?;
+    app.get("/documents/dropped.txt", &[]).await?.success(200)?;
+
     // Pages forth and back.
     browser.read("tbody td.id", "line-1").await?;
     browser.click("nav button:last-child").await?;
@@ -490,9 +501,7 @@ async fn an_import_shows_how_far_it_is() -> Outcome {
     let lines: String = (1..=40)
         .map(|n| format!("{{\"id\": \"{n}\", \"content\": \"Line {n}.\"}}\n"))
         .collect();
-    let source = queue
-        .put("many.jsonl", format!("{lines}no JSON\n"))
-        .await?;
+    let source = queue.put("many.jsonl", format!("{lines}no JSON\n")).await?;
     browser.go(&format!("{}/#/imports", app.url())).await?;
     browser.fill("form.line input", &source).await?;
     browser.press(Key::Enter).await?;

@@ -65,7 +65,9 @@ impl Browser {
             json!({ "args": flags, "binary": driver.chromium() }),
         )?;
         capabilities.set("goog:loggingPrefs", json!({ "browser": "ALL" }))?;
-        let session = WebDriver::new(driver.url(), capabilities)
+        let client = http_client::builder().no_proxy().build()?;
+        let session = WebDriver::builder(driver.url(), capabilities)
+            .client(client)
             .await
             .context("starting Chromium")?;
         let pictures = Assets::prepared().await?.workspace.join("target/console");

@@ -26,11 +26,9 @@ export function uploads() {
   const zone = h('div', { class: 'drop' },
     h('p', {}, h('label', { for: 'files', class: 'button' }, t('upload.choose')), chosen, ' ', t('upload.drop')),
     h('small', {}, t('upload.kinds')), progress);
-  // Without this the browser opens the file in place of the page.
-  zone.addEventListener('dragover', (event) => { event.preventDefault(); zone.classList.add('over'); });
+  zone.addEventListener('dragover', () => zone.classList.add('over'));
   zone.addEventListener('dragleave', () => zone.classList.remove('over'));
   zone.addEventListener('drop', (event) => {
-    event.preventDefault();
     zone.classList.remove('over');
     start([...event.dataTransfer.files]);
   });
@@ -38,6 +36,11 @@ export function uploads() {
   draw();
   return zone;
 }
+
+// A file that misses its place would be opened instead of the page.
+for (const event of ['dragover', 'drop']) addEventListener(event, (dragged) => dragged.preventDefault());
+// What is not sent yet is read from this page.
+addEventListener('beforeunload', (event) => { if (job && !job.ended) event.preventDefault(); });
 
 async function start(files) {
   if (!files.length || (job && !job.ended)) return;
