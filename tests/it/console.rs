@@ -64,13 +64,13 @@ async fn a_person_searches_while_typing_reads_and_narrows() -> Outcome {
     browser
         .read(".hits > li:first-child h2", "Returning a book late")
         .await?;
-    browser.click("input[value=keyword]").await?;
+    browser.click(".modes label:nth-of-type(3)").await?;
     browser
         .until("return location.hash.includes('mode=keyword')", vec![])
         .await?;
 
     // A click on metadata narrows, and another one takes that back.
-    browser.click("input[value=hybrid]").await?;
+    browser.click(".modes label:nth-of-type(1)").await?;
     browser.fill(SEARCH, "brûlure").await?;
     browser
         .read(".hits > li:first-child h2", "Premiers gestes")
@@ -341,8 +341,8 @@ async fn a_document_of_html_and_script_stays_text_on_every_page() -> Outcome {
     browser
         .read(".passage", "</p></article><h1>Stolen</h1> ${1+1} {{1+1}}")
         .await?;
-    browser.click("button.chip").await?;
-    browser.read(".chip.on", "<").await?;
+    browser.click("button.chip:nth-child(3)").await?;
+    browser.read(".chip.on", "kind <img src=x").await?;
     browser.click(".hit button.title").await?;
     browser.read("#panel mark", "<img src=x onerror").await?;
     browser.read("#panel", "javascript:window.owned=1").await?;
@@ -513,6 +513,7 @@ async fn an_import_shows_how_far_it_is() -> Outcome {
             "40 documents stored, 0 of them unchanged, 1 failed",
         )
         .await?;
+    browser.click(".card summary").await?;
     browser.read(".card li", "line 41").await?;
     browser.inspect("import").await?;
     browser.close().await

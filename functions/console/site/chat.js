@@ -106,7 +106,8 @@ function take(turn, name, data) {
     if (turn.text !== data.text && turn.live?.isConnected) {
       turn.frame ??= requestAnimationFrame(() => {
         turn.frame = null;
-        fill(turn.live, answerText(turn.text));
+        // It may have ended within the frame.
+        if (turn.live) fill(turn.live, answerText(turn.text));
       });
       return;
     }

@@ -38,7 +38,7 @@ function told({ status, connection, checks }) {
       h('tbody', {}, checks.map((check) => h('tr', {},
         h('th', { scope: 'row', class: 'check' }, check.name),
         h('td', {}, h('span', { class: `state ${check.status}` }, t(`status.${check.status}`))),
-        h('td', { class: 'number' }, t('ms', { ms: number(check.took_ms, 1) })),
+        h('td', { class: 'number' }, check.status !== 'skipped' && t('ms', { ms: number(check.took_ms, 1) })),
         h('td', {}, check.detail ?? ''))))),
   ];
 }
