@@ -115,6 +115,7 @@ impl Browser {
     pub async fn see(&self, selector: &str) -> Result<WebElement> {
         let query = self.session.query(By::Css(selector)).wait(PATIENCE, LOOK);
         query
+            .ignore_errors(true)
             .and_displayed()
             .first()
             .await
@@ -173,11 +174,15 @@ impl Browser {
     /// # Errors
     /// When it is not shown in time.
     pub async fn click(&self, selector: &str) -> Result<()> {
-        let element = self.see(selector).await?;
-        element
-            .click()
-            .await
-            .with_context(|| format!("clicking {selector}"))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let clicked = self.see(selector).await?.click().await;
+            // What was seen may have been drawn anew meanwhile.
+            if clicked.is_ok() || Instant::now() > deadline {
+                return clicked.with_context(|| format!("clicking {selector}"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Types into a field, in place of what is there.

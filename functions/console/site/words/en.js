@@ -165,7 +165,7 @@ export default {
   'key.forget': 'Forget the key',
 
   'problem.away': 'The API cannot be reached',
-  'problem.away.advice': 'It does not answer, or the connection was lost. Nothing was lost that was stored.',
+  'problem.away.advice': 'It does not answer, or the connection was lost.',
   'problem.bug': 'The console has a fault',
   'problem.key': 'The API refused the request',
   'problem.status': 'The API answered {status}',

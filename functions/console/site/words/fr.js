@@ -165,7 +165,7 @@ export default {
   'key.forget': 'Oublier la clé',
 
   'problem.away': 'L’API est injoignable',
-  'problem.away.advice': 'Elle ne répond pas, ou la connexion est perdue. Rien de ce qui était enregistré n’est perdu.',
+  'problem.away.advice': 'Elle ne répond pas, ou la connexion est perdue.',
   'problem.bug': 'La console a un défaut',
   'problem.key': 'L’API a refusé la requête',
   'problem.status': 'L’API a répondu {status}',
