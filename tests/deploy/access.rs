@@ -169,7 +169,8 @@ async fn the_console_may_chat_where_a_browser_can() -> Outcome {
     let template = Template::expanded().await?;
     let told = |parameters: &[(&str, &str)]| -> Result<_> {
         let stack = template.stack(parameters)?;
-        let variables = stack["Console"]["Properties"]["Environment"]["Variables"].clone();
+        let console = stack.get("Console").cloned().unwrap_or_default();
+        let variables = console["Properties"]["Environment"]["Variables"].clone();
         let by_url = stack["ChatUrl"]["Properties"]["Cors"]["AllowOrigins"].clone();
         let by_rest =
             stack["Chat"]["Properties"]["Environment"]["Variables"]["CORS_ORIGINS"].clone();
