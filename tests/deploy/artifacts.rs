@@ -19,8 +19,9 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 13] = [
     "Authorizer",
+    "Console",
     "Search",
     "Chat",
     "Ingest",

@@ -16,6 +16,7 @@ mod chat_terminal;
 mod chat_whole;
 mod command;
 mod connections;
+mod console;
 mod deployment;
 mod doctor;
 mod documents;
