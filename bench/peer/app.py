@@ -95,6 +95,10 @@ async def search(request: SearchRequest) -> dict:
     if exact:
         rows = await pool.fetch(EXACT, embedding, request.limit, request.max_distance, wanted)
     else:
+        # As Rappel compiles a filter of plain values.
+        if request.filter:
+            equalities = (f"$.{json.dumps(key)} == {json.dumps(value)}" for key, value in request.filter.items())
+            wanted = json.dumps({"metadata": " && ".join(equalities)})
         rows = await pool.fetch(
             INDEX, recipe, embedding, request.limit, wanted, request.max_distance, effort
         )

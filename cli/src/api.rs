@@ -23,6 +23,9 @@ pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {
     Profile::Release
 };
 
+/// The pause of the worker of followed tables, which `EventBridge` invokes each minute.
+const SCHEDULED: Duration = Duration::from_secs(1);
+
 /// Builds the functions and serves them on `port` of this machine, or on a free one for 0. Serves imports if
 /// their queue has a place, and web pages of `allow_origins`.
 pub(crate) async fn serve(
@@ -48,6 +51,7 @@ pub(crate) async fn serve(
         idle: Duration::from_mins(5),
         logs,
         resources: queue.map(|place| place.resources.clone()),
+        scheduled: queue.map(|_| SCHEDULED),
     })
     .await
 }
@@ -73,6 +77,7 @@ fn environment(setup: &Setup) -> Vec<(String, String)> {
             "EMBEDDING_THREADS",
             env::var("EMBEDDING_THREADS").unwrap_or_else(|_| threads().to_string()),
         ),
+        ("FOLLOW_TABLES", "on".to_owned()),
         // No CloudWatch here, so no metrics unless the terminal asks for them.
         (
             "METRICS",

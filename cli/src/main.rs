@@ -2,18 +2,26 @@
 
 mod api;
 mod bench;
+mod browser;
 mod chat;
+mod check;
 mod doctor;
 mod eval;
+mod filter;
+mod follow;
 mod import;
 mod layer;
+mod mcp;
 mod means;
 mod metrics;
 mod migrate;
 mod queue;
 mod relevance;
+mod remote;
 mod search;
 mod setup;
+mod shell;
+mod sources;
 mod stop;
 mod terminal;
 mod tune;
@@ -26,7 +34,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use database::DatabaseError;
 
 use self::stop::{Interrupted, Reported, Stop};
@@ -47,10 +55,18 @@ enum Action {
     Migrate(migrate::Migrate),
     /// Import documents: a file directly into the database, or an object through an API's queue.
     Import(import::Import),
+    /// Follow a table: its rows are documents from now on.
+    Follow(follow::Follow),
+    /// Look after the tables that are followed.
+    Sources(sources::Sources),
     /// Ask a question.
     Search(search::Search),
     /// Chat with the documents.
     Chat(chat::Chat),
+    /// Try an API after a deploy: one document in, found, chatted about, and removed.
+    Check(check::Check),
+    /// Serve the documents to a program that speaks the Model Context Protocol.
+    Mcp(mcp::Mcp),
     /// Measure search quality on a judged set.
     Eval(eval::Eval),
     /// Find the search settings that suit a judged set.
@@ -65,6 +81,10 @@ enum Action {
     Doctor(doctor::Doctor),
     /// Write the files of the Lambda layer to a folder; `sam build` calls this.
     Layer(layer::Layer),
+    /// Print what a shell completes `rappel` with.
+    Completions(shell::Completions),
+    /// Print the manual page.
+    Man(shell::Manual),
 }
 
 fn main() -> ExitCode {
@@ -109,8 +129,14 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Up(up) => up.run(&stop).await,
         Action::Import(import) => import.run(&stop).await,
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
+        Action::Follow(follow) => stop.or(follow.run()).await,
+        Action::Sources(sources) => stop.or(sources.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
-        Action::Chat(chat) => stop.or(chat.run()).await,
+        Action::Chat(chat) => stop.or(chat.run(&stop)).await,
+        Action::Check(check) => Box::pin(stop.or(check.run())).await,
+        Action::Completions(completions) => completions.run(Cli::command()),
+        Action::Man(_) => shell::Manual::run::<Cli>(),
+        Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => stop.or(eval.run()).await,
         Action::Tune(tune) => stop.or(tune.run()).await,
         Action::Means(means) => stop.or(means.run()).await,

@@ -148,6 +148,9 @@ impl Target {
         let name = database_name(&format!("rappel_{}{suffix}", manifest.name));
         let server = Database::new(&database_config(postgres.url("postgres")))?;
         server.create_database(&name).await?;
+        // The login has the name of Rappel's schema, which is therefore first in sight: tables that users make belong elsewhere.
+        let public = format!("ALTER DATABASE {name} SET search_path = public");
+        server.run_unlimited(&[], &public).await?;
         server.close().await;
         let url = postgres.url(&name);
         Ok((postgres, url))

@@ -1,6 +1,12 @@
 //! Ctrl-C and SIGTERM during a command.
 
-use std::{fmt, io, process};
+use std::{
+    fmt, io, process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -12,7 +18,14 @@ use crate::terminal::note;
 /// Whether the command should end. Listening for the signals replaces the shell's handling, which lets background
 /// jobs ignore SIGINT.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<Option<Interrupted>>);
+pub(crate) struct Stop {
+    requested: watch::Receiver<Option<Interrupted>>,
+    /// Whether Ctrl-C ends less than the command.
+    spared: Arc<AtomicBool>,
+}
+
+/// A time in which Ctrl-C does not end the command; it lasts until this is dropped.
+pub(crate) struct Spared<'a>(&'a Stop);
 
 /// The signal that interrupted a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +44,18 @@ impl Stop {
     pub(crate) fn listen() -> io::Result<Self> {
         let mut int = signal(SignalKind::interrupt())?;
         let mut term = signal(SignalKind::terminate())?;
-        let (sender, receiver) = watch::channel(None);
+        let (sender, requested) = watch::channel(None);
+        let spared = Arc::new(AtomicBool::new(false));
+        let spare = Arc::clone(&spared);
         tokio::spawn(async move {
             loop {
                 let interrupted = tokio::select! {
-                    _ = int.recv() => Interrupted::Int,
+                    _ = int.recv() => {
+                        if spare.load(Ordering::Relaxed) {
+                            continue;
+                        }
+                        Interrupted::Int
+                    }
                     _ = term.recv() => Interrupted::Term,
                 };
                 if sender.borrow().is_some() {
@@ -45,17 +65,26 @@ impl Stop {
                 sender.send_replace(Some(interrupted));
             }
         });
-        Ok(Self(receiver))
+        Ok(Self { requested, spared })
     }
 
     /// For work that its caller drops at a signal.
     pub(crate) fn never() -> Self {
-        Self(watch::channel(None).1)
+        Self {
+            requested: watch::channel(None).1,
+            spared: Arc::default(),
+        }
+    }
+
+    /// Leaves Ctrl-C to others, who listen for it themselves.
+    pub(crate) fn spare(&self) -> Spared<'_> {
+        self.spared.store(true, Ordering::Relaxed);
+        Spared(self)
     }
 
     /// Waits for the first signal.
     pub(crate) async fn requested(&self) -> Interrupted {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.requested.clone();
         let requested = receiver.wait_for(Option::is_some).await;
         match requested.map(|requested| *requested) {
             Ok(Some(interrupted)) => interrupted,
@@ -76,6 +105,12 @@ impl Stop {
             outcome = work => outcome,
             interrupted = self.requested() => Err(interrupted.into()),
         }
+    }
+}
+
+impl Drop for Spared<'_> {
+    fn drop(&mut self) {
+        self.0.spared.store(false, Ordering::Relaxed);
     }
 }
 

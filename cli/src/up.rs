@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use servers::aws::Server;
 
 use crate::{
-    api, doctor,
+    api, browser, doctor,
     queue::Place,
     search::excerpt,
     setup::{SchemaArgs, Setup, Target},
@@ -35,6 +35,9 @@ pub(crate) struct Up {
     /// repeatable.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<Origin>,
+    /// Open the console in a browser.
+    #[arg(long)]
+    open: bool,
     /// The folder whose files `POST /imports` may read, as `file:///path`; by default none.
     #[arg(long, value_name = "FOLDER")]
     import_root: Option<PathBuf>,
@@ -79,16 +82,32 @@ impl Up {
         let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place), origins);
         let gateway = stop.or(gateway).await?;
         let queue = place.serve(setup.database.clone());
-        let served = serve(&gateway, self.no_samples, start, queue, stop).await;
+        let shown = Shown {
+            samples: !self.no_samples,
+            browser: self.open,
+            // One that was given may hold a password.
+            database: setup.embedded.then(|| setup.database.url.clone()),
+        };
+        let served = serve(&gateway, shown, start, queue, stop).await;
         gateway.stop().await;
         served
     }
 }
 
+/// What is shown once it serves.
+struct Shown {
+    /// Sample documents, if there are no others.
+    samples: bool,
+    /// The console in a browser.
+    browser: bool,
+    /// The URL of the database, if it is this process's own.
+    database: Option<String>,
+}
+
 /// Serves until stopped. The queue starts last: its server takes a second, and on its first start a download.
 async fn serve(
     gateway: &Gateway,
-    no_samples: bool,
+    shown: Shown,
     start: Instant,
     queue: impl Future<Output = Option<Server>> + Send + 'static,
     stop: &Stop,
@@ -96,7 +115,7 @@ async fn serve(
     let client = http_client::builder().build()?;
     let url = gateway.url();
     let show = async {
-        if !no_samples && is_empty(&client, &url).await? {
+        if shown.samples && is_empty(&client, &url).await? {
             import_samples(&client, &url).await?;
         }
         if has_samples(&client, &url).await? {
@@ -105,7 +124,10 @@ async fn serve(
         Ok(())
     };
     stop.or(show).await?;
-    print_routes(gateway, start.elapsed())?;
+    print_routes(gateway, start.elapsed(), shown.database.as_deref())?;
+    if shown.browser {
+        browser::open(&format!("{url}/"));
+    }
     let queue = tokio::spawn(queue);
     let asking = tokio::spawn(ask_language_model());
     stop.requested().await;
@@ -171,7 +193,7 @@ async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
+fn print_routes(gateway: &Gateway, took: Duration, database: Option<&str>) -> anyhow::Result<()> {
     let url = gateway.url();
     let mut out = terminal::out();
     writeln!(
@@ -179,8 +201,15 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
         "Serving on {url} after {:.1} s; Ctrl-C stops everything.",
         took.as_secs_f64()
     )?;
+    writeln!(out, "Console: {url}/")?;
     for route in gateway.routes() {
         writeln!(out, "  {:<6} {url}{}", route.method, route.path)?;
+    }
+    if let Some(database) = database {
+        writeln!(
+            out,
+            "\nThe database, for psql and `rappel follow NAME --database-url URL`:\n  {database}"
+        )?;
     }
     writeln!(
         out,

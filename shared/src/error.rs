@@ -5,6 +5,7 @@ use std::any::Any;
 use aws::AwsError;
 use bulk_imports::ImportError;
 use database::DatabaseError;
+use document_store::ChangeError;
 use json::{FieldError, JsonError};
 use language_model::LanguageModelError;
 use telemetry::chain;
@@ -57,9 +58,18 @@ pub enum Error {
     /// No document has this id.
     #[error("no document has the id {0:?}")]
     NoDocument(String),
+    /// The document with this id is not the one that `If-Match` names.
+    #[error("the document {0:?} is not the one that if-match names; read it again")]
+    Unexpected(String),
     /// No import has this id.
     #[error("no import has the id {0:?}")]
     NoImport(String),
+    /// No source has this name.
+    #[error("no source is named {0:?}")]
+    NoSource(String),
+    /// Nothing runs that would follow a table.
+    #[error("this deployment follows no tables: deploy it with the parameter FollowTables=on")]
+    NotFollowing,
     /// The queue of imports did not take a message.
     #[error("the queue of imports did not take a message")]
     Queue(#[source] AwsError),
@@ -129,6 +139,17 @@ impl From<JsonError> for Error {
         match error {
             JsonError::Malformed(detail) => Self::MalformedJson(detail),
             JsonError::Shape(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Error {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Invalid(errors) => errors.into(),
+            ChangeError::Missing(id) => Self::NoDocument(id),
+            ChangeError::Unexpected(id) => Self::Unexpected(id),
+            ChangeError::Database(error) => error.into(),
         }
     }
 }

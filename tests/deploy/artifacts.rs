@@ -19,15 +19,19 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 13] = [
     "Authorizer",
+    "Console",
     "Search",
     "Chat",
     "Ingest",
     "Documents",
     "Imports",
     "ImportWorker",
+    "Sources",
+    "Sync",
     "Health",
+    "Mcp",
     "Migrate",
 ];
 

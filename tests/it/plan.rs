@@ -13,6 +13,9 @@ const DOCUMENTS: i32 = 20_000;
 
 const INDEX: &str = "chunks_embedding_hnsw";
 
+/// The filter that half of the documents match, as it is compiled.
+const HALF: &str = r#"{"metadata": "$.half == 1"}"#;
+
 /// Stores documents with random embeddings, past the product: a plan depends on numbers of rows,
 /// not on their meaning. The index is built last, which takes a tenth of the time.
 async fn store_synthetic(sql: &Sql) -> anyhow::Result<()> {
@@ -65,7 +68,7 @@ async fn searches_are_planned_and_run_on_the_index() -> Outcome {
 
     for call in [
         format!("nearest('{query}'::halfvec, 30)"),
-        format!("nearest_filtered('{query}'::halfvec, 30, '{{\"half\": 1}}'::jsonb)"),
+        format!("nearest_filtered('{query}'::halfvec, 30, '{HALF}'::jsonb)"),
     ] {
         let plan = sql.plan(&format!("SELECT * FROM {call}")).await?;
         assert!(
@@ -124,8 +127,8 @@ async fn a_filter_that_matches_few_documents_still_finds_all_of_them() -> Outcom
 /// What a semantic search finds, and whether it compared all that match, if `few` is the most that it would.
 async fn candidates(sql: &Sql, few: i32) -> anyhow::Result<(String, String)> {
     let found = "SELECT few_match::text || ' ' || distances::text FROM semantic_candidates(
-        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, 1, '{\"half\": 1}', NULL, $1)";
-    let found = sql.texts(found, &[&few]).await?.concat();
+        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, 1, $2::text::jsonb, NULL, $1)";
+    let found = sql.texts(found, &[&few, &HALF]).await?.concat();
     let (few_match, distances) = found.split_once(' ').context("two columns")?;
     Ok((few_match.to_owned(), distances.to_owned()))
 }
@@ -137,8 +140,8 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
     store_synthetic(&sql).await?;
     set_as_the_search_does(&sql).await?;
     let exact = "SELECT array_agg(n.distance ORDER BY n.distance)::text FROM nearest_exact(
-        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, 1, '{\"half\": 1}', NULL) AS n";
-    let exact = sql.texts(exact, &[]).await?.concat();
+        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, 1, $1::text::jsonb, NULL) AS n";
+    let exact = sql.texts(exact, &[&HALF]).await?.concat();
 
     // Half of the documents match.
     let half = DOCUMENTS / 2;
@@ -153,8 +156,8 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
         (half / 3, "true", "false"),
     ] {
         let said = "SELECT unnest(ARRAY[many_match(f, $1), few_match(f, $1)])::text
-            FROM (SELECT '{\"half\": 1}'::jsonb) AS filter (f)";
-        let said = sql.texts(said, &[&few]).await?;
+            FROM (SELECT $2::text::jsonb) AS filter (f)";
+        let said = sql.texts(said, &[&few, &HALF]).await?;
         assert_eq!(said, [guessed_many, are_few], "{few}");
     }
     Ok(())

@@ -104,7 +104,9 @@ async fn a_hit_carries_the_document_its_chunk_and_how_near_it_is() -> Outcome {
         "database": "[ms]",
         "embed": "[ms]",
         "total": "[ms]"
-      }
+      },
+      "total": 1,
+      "total_is_exact": true
     }
     "#);
     for part in ["embed", "database", "total"] {

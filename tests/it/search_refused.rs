@@ -18,6 +18,8 @@ async fn each_limit_admits_its_last_value_and_refuses_the_next() -> Outcome {
         json!({ "query": "a", "max_distance": 0 }),
         json!({ "query": "a", "max_distance": 2.0 }),
         json!({ "query": "a", "filter": {} }),
+        json!({ "query": "a", "offset": 1_000, "count": "exact" }),
+        json!({ "query": "a", "facets": vec!["a"; 10], "fields": [], "metadata_fields": vec!["a"; 50] }),
     ];
     for request in admitted {
         app.post("/search", request.clone())
@@ -78,10 +80,27 @@ async fn a_wrong_type_an_unknown_field_and_a_missing_one_are_named() -> Outcome 
         (json!({ "query": "a", "expand": 11 }), "expand"),
         (json!({ "query": "a", "expand": -1 }), "expand"),
         (json!({ "query": "a", "explain": "yes" }), "explain"),
+        (json!({ "query": "a", "offset": -1 }), "offset"),
+        (json!({ "query": "a", "offset": 1_001 }), "offset"),
+        (
+            json!({ "query": "a", "offset": 41, "limit": 10, "rerank": true }),
+            "offset",
+        ),
+        (json!({ "query": "a", "count": "roughly" }), "count"),
+        (json!({ "query": "a", "facets": vec!["a"; 11] }), "facets"),
+        (
+            json!({ "query": "a", "facets": ["a", "b..c"] }),
+            "facets[1]",
+        ),
+        (json!({ "query": "a", "fields": ["titel"] }), "fields"),
+        (
+            json!({ "query": "a", "metadata_fields": vec!["a"; 51] }),
+            "metadata_fields",
+        ),
         (json!({ "query": "a", "rerank": "yes" }), "rerank"),
         (
             json!({ "query": "a", "filter": { "clé": "\u{0}" } }),
-            "filter",
+            "filter.clé",
         ),
     ];
     for (request, field) in refused {

@@ -132,6 +132,7 @@ impl App {
             .context("preparing the connection to the database")?;
         let mut environment = vec![
             ("DATABASE_URL".into(), database_url.clone()),
+            ("FOLLOW_TABLES".into(), "on".into()),
             ("MODEL_DIR".into(), assets.model.display().to_string()),
             (
                 "ORT_DYLIB_PATH".into(),
@@ -158,6 +159,8 @@ impl App {
             idle: HANG,
             logs: Logs::File(log.clone()),
             resources,
+            // A story that follows tables runs the worker itself.
+            scheduled: None,
         })
         .await
         .context("starting the gateway")?;

@@ -1,10 +1,13 @@
 //! What may be asked of a chat.
 
-use document_store::Metadata;
+mod completion;
+
+use document_store::Count;
 use json::{self, FieldError, Object};
 use language_model::Message;
 use retrieval::{Query, Search, SearchRequest};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use shared::Error;
 
 use crate::{
@@ -12,6 +15,8 @@ use crate::{
     conversation::{Conversation, Turn},
     fields::SourceFields,
 };
+
+pub(crate) use self::completion::CompletionRequest;
 
 /// A request to `POST /chat`.
 #[derive(Debug, Default, Deserialize)]
@@ -28,7 +33,7 @@ pub(crate) struct ChatRequest {
     max_distance: Option<f64>,
     /// As in a search, but the setting's if absent.
     min_relevance: Option<f64>,
-    filter: Option<Metadata>,
+    filter: Option<Box<RawValue>>,
     mode: Option<String>,
     semantic_weight: Option<f64>,
     /// As in a search, but [`Chat::PASSAGES`] if absent.
@@ -171,6 +176,8 @@ impl ChatRequest {
             expand: self.expand,
             explain: None,
             rerank: self.rerank,
+            count: Some(Count::None.name().to_owned()),
+            ..SearchRequest::default()
         }
     }
 

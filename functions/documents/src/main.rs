@@ -1,6 +1,8 @@
-//! `GET /documents`, `GET /documents/{id}` and `DELETE /documents/{id}`: no model inside.
+//! `GET`, `PATCH` and `DELETE /documents`, `GET` and `DELETE /documents/{id}`: no model inside.
 
-use document_store::{DocumentId, PageQuery, PageRequest};
+mod many;
+
+use document_store::{Deletion, DocumentId, PageQuery, PageRequest};
 use lambda_http::{RequestExt as _, http::Method};
 use shared::{
     DatabaseState, Error, State as _,
@@ -18,20 +20,25 @@ async fn handle(state: DatabaseState, request: Request) -> Result<Response, Erro
         .path_parameters_ref()
         .and_then(|all| all.first("id"));
     if id.is_none_or(str::is_empty) {
-        return http::ok(&page(&request)?.read(state.database()).await?);
-    }
-    let id = DocumentId::parse(&http::path_parameter(&request, "id")?, "id")?;
-    if request.method() == Method::DELETE {
-        return if document_store::delete(state.database(), &id).await? {
-            Ok(http::empty())
-        } else {
-            Err(Error::NoDocument(id.as_str().to_owned()))
+        return match *request.method() {
+            Method::DELETE => many::delete(state.database(), &request).await,
+            Method::PATCH => many::patch(state.database(), &request).await,
+            _ => http::ok(&page(&request)?.read(state.database()).await?),
         };
     }
-    match document_store::get(state.database(), &id).await? {
-        Some(document) => http::ok(&document),
-        None => Err(Error::NoDocument(id.as_str().to_owned())),
+    let id = DocumentId::parse(&http::path_parameter(&request, "id")?, "id")?;
+    let missing = || Error::NoDocument(id.as_str().to_owned());
+    if request.method() == Method::DELETE {
+        let expected = http::if_match(&request);
+        return match document_store::delete(state.database(), &id, &expected).await? {
+            Deletion::Deleted => Ok(http::empty()),
+            Deletion::Missing => Err(missing()),
+            Deletion::Refused => Err(Error::Unexpected(id.as_str().to_owned())),
+        };
     }
+    let document = document_store::get(state.database(), &id).await?;
+    let document = document.ok_or_else(missing)?;
+    Ok(http::tagged(http::ok(&document)?, &document.etag()))
 }
 
 fn page(request: &Request) -> Result<PageQuery, Error> {
@@ -40,6 +47,9 @@ fn page(request: &Request) -> Result<PageQuery, Error> {
         cursor: parameters.text("cursor"),
         limit: parameters.whole("limit"),
         filter: parameters.json("filter", "a JSON object"),
+        sort: parameters.text("sort"),
+        count: parameters.text("count"),
+        metadata_fields: parameters.list("metadata_fields"),
     };
     parameters.finish()?;
     Ok(page.parse()?)

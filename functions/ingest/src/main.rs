@@ -1,6 +1,6 @@
-//! `POST /documents` and `PUT /documents/{id}`: chunks, embeds and stores, and answers when it is durable.
+//! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and answers when it is durable.
 
-use document_store::{Batch, DocumentInput, Outcome, Status};
+use document_store::{Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status};
 use lambda_http::http::Method;
 use retrieval::IngestState;
 use serde::{Deserialize, Serialize};
@@ -28,31 +28,54 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: IngestState, request: Request) -> Result<Response, Error> {
-    if request.method() == Method::PUT {
-        return put(&state, &request).await;
+    match *request.method() {
+        Method::PUT => put(&state, &request).await,
+        Method::PATCH => patch(&state, &request).await,
+        _ => post(&state, &request).await,
     }
-    let IngestRequest { documents } = http::json(&request)?;
-    let documents = store(&state, Batch::parse(documents)?).await?;
+}
+
+async fn post(state: &IngestState, request: &Request) -> Result<Response, Error> {
+    let IngestRequest { documents } = http::json(request)?;
+    let documents = store(state, Batch::parse(documents)?, &Expected::Anything).await?;
     http::ok(&IngestResponse { documents })
 }
 
 async fn put(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
-    let outcomes = store(state, Batch::parse_one(&id, http::json(request)?)?).await?;
-    let outcome = outcomes
-        .first()
-        .ok_or_else(|| Error::Internal("a batch of one has no outcome".to_owned()))?;
-    if outcome.status == Status::Created {
-        http::created(outcome)
+    let batch = Batch::parse_one(&id, http::json(request)?)?;
+    let outcome = only(store(state, batch, &http::if_match(request)).await?)?;
+    let answer = if outcome.status == Status::Created {
+        http::created(&outcome)
     } else {
-        http::ok(outcome)
-    }
+        http::ok(&outcome)
+    };
+    Ok(http::tagged(answer?, &outcome.etag))
 }
 
-async fn store(state: &IngestState, batch: Batch) -> Result<Vec<Outcome>, Error> {
+async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error> {
+    let id = DocumentId::parse(&http::path_parameter(request, "id")?, "id")?;
+    let patch = http::json::<PatchRequest>(request)?.parse()?;
     let recipe = state.embedder.manifest().recipe();
-    document_store::upsert(&state.database, recipe, batch, |documents| {
-        state.embedder.embed_documents(documents)
-    })
-    .await
+    let embed = |documents| state.embedder.embed_documents(documents);
+    let expected = http::if_match(request);
+    let outcomes =
+        document_store::patch(&state.database, recipe, &id, &patch, &expected, embed).await?;
+    let outcome = only(outcomes)?;
+    Ok(http::tagged(http::ok(&outcome)?, &outcome.etag))
+}
+
+async fn store(
+    state: &IngestState,
+    batch: Batch,
+    expected: &Expected,
+) -> Result<Vec<Outcome>, Error> {
+    let recipe = state.embedder.manifest().recipe();
+    let embed = |documents| state.embedder.embed_documents(documents);
+    document_store::replace(&state.database, recipe, batch, expected, embed).await
+}
+
+fn only(outcomes: Vec<Outcome>) -> Result<Outcome, Error> {
+    let none = || Error::Internal("a batch of one has no outcome".to_owned());
+    outcomes.into_iter().next().ok_or_else(none)
 }

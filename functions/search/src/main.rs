@@ -43,6 +43,11 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
         expand: parameters.whole("expand"),
         explain: parameters.parsed("explain", "true or false"),
         rerank: parameters.parsed("rerank", "true or false"),
+        offset: parameters.whole("offset"),
+        count: parameters.text("count"),
+        facets: parameters.list("facets"),
+        fields: parameters.list("fields"),
+        metadata_fields: parameters.list("metadata_fields"),
     };
     parameters.finish()?;
     Ok(search)

@@ -39,18 +39,7 @@ async fn main() -> Result<(), Error> {
 
 async fn answer(request: Request) -> Result<Response<Body>, Error> {
     let query = query(&request);
-    if let Some(folder) = query.get("arrive") {
-        File::create(Path::new(folder).join(std::process::id().to_string()))?;
-    }
-    if let (Some(folder), Some(count)) = (query.get("arrive"), query.get("together")) {
-        let count: usize = count.parse()?;
-        while std::fs::read_dir(folder)?.count() < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-    if let Some(time) = query.get("sleep") {
-        tokio::time::sleep(Duration::from_millis(time.parse()?)).await;
-    }
+    wait(&query).await?;
     if let Some(code) = query.get("exit") {
         exit(code.parse()?);
     }
@@ -68,6 +57,23 @@ async fn answer(request: Request) -> Result<Response<Body>, Error> {
         .header("set-cookie", "a=1")
         .header("set-cookie", "b=2");
     Ok(response.body(echo(&request).to_string().into())?)
+}
+
+/// What comes before any answer.
+async fn wait(query: &HashMap<String, String>) -> Result<(), Error> {
+    if let Some(folder) = query.get("arrive") {
+        File::create(Path::new(folder).join(std::process::id().to_string()))?;
+    }
+    if let (Some(folder), Some(count)) = (query.get("arrive"), query.get("together")) {
+        let count: usize = count.parse()?;
+        while std::fs::read_dir(folder)?.count() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    if let Some(time) = query.get("sleep") {
+        tokio::time::sleep(Duration::from_millis(time.parse()?)).await;
+    }
+    Ok(())
 }
 
 fn echo(request: &Request) -> Value {
@@ -94,6 +100,7 @@ fn echo(request: &Request) -> Value {
 /// `progress`; after the first it waits for the file `until`, and after `die` chunks it exits.
 async fn stream(request: Request) -> Result<Response<streaming::Body>, Error> {
     let query = query(&request);
+    wait(&query).await?;
     let number = |name: &str, default: usize| match query.get(name) {
         Some(text) => text.parse(),
         None => Ok(default),

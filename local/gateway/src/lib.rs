@@ -21,6 +21,7 @@ mod response;
 mod runtime_api;
 mod sandbox;
 mod sandboxes;
+mod schedule;
 mod serve;
 mod stream;
 
@@ -80,6 +81,9 @@ pub struct Options {
     pub logs: Logs,
     /// Where the template's queues are; `None` polls no queue. They need not exist yet.
     pub resources: Option<Resources>,
+    /// The pause between two invocations of a function with a schedule, whatever its template says; without it, no schedule
+    /// invokes a function.
+    pub scheduled: Option<Duration>,
 }
 
 /// The result of [`Gateway::invoke`].
@@ -140,6 +144,11 @@ impl Gateway {
                     options.max_sandboxes,
                     &stopped,
                 );
+            }
+        }
+        if let Some(pause) = options.scheduled {
+            for pool in api.pools.iter().filter(|pool| pool.function().scheduled) {
+                server.spawn(schedule::invoke(Arc::clone(pool), pause, stopped.clone()));
             }
         }
         let answering = Arc::clone(&api);

@@ -20,6 +20,10 @@ use super::{
     sandboxes::{Caller, Sandboxes, Verdict},
 };
 
+/// How long a function that streams may take to begin an answer whose reader has left. A stream ends when it
+/// begins without a reader; an answer in one piece would be made to its end.
+const ABANDONED: Duration = Duration::from_secs(1);
+
 /// Settings of a pool.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -36,6 +40,14 @@ pub(super) struct Pool {
     function: Function,
     settings: Settings,
     state: Mutex<State>,
+    /// Sent to when the times of a sandbox have changed.
+    hurried: watch::Sender<()>,
+}
+
+/// A caller that waits for its invocation, until it is dropped.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    invocation: &'a str,
 }
 
 #[derive(Debug)]
@@ -64,6 +76,7 @@ impl Pool {
             function,
             settings,
             state: Mutex::new(state),
+            hurried: watch::Sender::new(()),
         }
     }
 
@@ -80,13 +93,17 @@ impl Pool {
     }
 
     /// Runs an event in an idle sandbox, else a new one, else the first to become free within the function's
-    /// time limit. The invocation continues if the caller stops waiting.
+    /// time limit. The invocation continues if the caller stops waiting, unless the function streams.
     pub(super) async fn invoke(self: &Arc<Self>, id: String, payload: Bytes) -> Outcome {
         let (reply, mut outcome) = oneshot::channel();
         let invocation = Invocation {
             id: id.clone(),
             payload,
             reply,
+        };
+        let _waiting = Waiting {
+            pool: self,
+            invocation: &id,
         };
         let place = self.place(&mut self.lock(), invocation);
         if place == Placement::Queued {
@@ -140,6 +157,11 @@ impl Pool {
         if let Some(invocation) = assigned {
             let _ = invocation.reply.send(Outcome::Failed(error));
         }
+    }
+
+    /// Changes whenever a sandbox must be judged before the time that was said.
+    pub(super) fn hurried(&self) -> watch::Receiver<()> {
+        self.hurried.subscribe()
     }
 
     /// Applies a sandbox's time limits; the caller of one that missed its deadline gets an error.
@@ -240,6 +262,16 @@ impl Pool {
             error_type,
             error_message,
             kind,
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let pool = self.pool;
+        // Where the outcome is there, no sandbox has the invocation with a caller.
+        if pool.function.streams && pool.lock().sandboxes.leave(self.invocation, ABANDONED) {
+            pool.hurried.send_replace(());
         }
     }
 }

@@ -29,6 +29,7 @@ const LEFTOVER_LIMIT: Duration = Duration::from_millis(250);
 enum End {
     Exited(ExitStatus),
     Expired,
+    Abandoned,
     Retired,
     Stopped,
 }
@@ -76,7 +77,7 @@ async fn run(pool: &Arc<Pool>, id: u64, mut stop: watch::Receiver<()>) -> anyhow
     let leftover = Instant::now() + LEFTOVER_LIMIT;
     let until = match end {
         End::Exited(_) => pool.deadline(id).unwrap_or(leftover),
-        End::Expired | End::Retired | End::Stopped => leftover,
+        End::Expired | End::Abandoned | End::Retired | End::Stopped => leftover,
     };
     tokio::select! {
         _ = timeout_at(until, tasks.join_next()) => {}
@@ -140,6 +141,7 @@ async fn watch_over(
     stop: &mut watch::Receiver<()>,
 ) -> anyhow::Result<End> {
     let mut look = Instant::now();
+    let mut hurried = pool.hurried();
     loop {
         tokio::select! {
             status = child.wait() => return Ok(End::Exited(status?)),
@@ -147,12 +149,16 @@ async fn watch_over(
                 terminate(child).await?;
                 return Ok(End::Stopped);
             }
+            Ok(()) = hurried.changed() => look = Instant::now(),
             () = sleep_until(look) => match pool.apply_limits(id) {
                 Verdict::Fine(until) => look = until,
                 Verdict::Expired => {
-                    signal(child, Signal::KILL);
-                    child.wait().await?;
+                    kill(child).await?;
                     return Ok(End::Expired);
+                }
+                Verdict::Abandoned => {
+                    kill(child).await?;
+                    return Ok(End::Abandoned);
                 }
                 Verdict::Retired => {
                     terminate(child).await?;
@@ -167,9 +173,14 @@ async fn watch_over(
 async fn terminate(child: &mut Child) -> anyhow::Result<()> {
     signal(child, Signal::TERM);
     if timeout(SHUTDOWN_LIMIT, child.wait()).await.is_err() {
-        signal(child, Signal::KILL);
-        child.wait().await?;
+        kill(child).await?;
     }
+    Ok(())
+}
+
+async fn kill(child: &mut Child) -> anyhow::Result<()> {
+    signal(child, Signal::KILL);
+    child.wait().await?;
     Ok(())
 }
 
@@ -205,6 +216,7 @@ fn report(pool: &Pool, process: u32, end: &End, last_line: &str) -> String {
     let why = match end {
         End::Exited(status) => format!("its process exited ({status})"),
         End::Expired => "it missed its deadline and was killed".to_owned(),
+        End::Abandoned => "its caller left, and it was killed with what it worked on".to_owned(),
         End::Retired => return "it was idle".to_owned(),
         End::Stopped => return "the gateway is stopping".to_owned(),
     };

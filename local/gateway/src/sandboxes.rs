@@ -25,6 +25,8 @@ pub(super) enum Verdict {
     Fine(Instant),
     /// It missed a deadline: kill it.
     Expired,
+    /// It works on an answer that nobody waits for: kill it.
+    Abandoned,
     /// Idle for too long: end it.
     Retired,
 }
@@ -150,6 +152,24 @@ impl Sandboxes {
         std::iter::from_fn(|| self.queued.pop_front()).find(|waiting| !waiting.reply.is_closed())
     }
 
+    /// The caller of an invocation has left. A sandbox that works on it has `limit` left to begin its
+    /// answer; whether there is one.
+    pub(super) fn leave(&mut self, invocation: &str, limit: Duration) -> bool {
+        for sandbox in self.all.values_mut() {
+            let is_it = |current: &Current| current.id == invocation && current.caller.is_some();
+            if sandbox.current.as_ref().is_some_and(is_it) {
+                let end = Instant::now() + limit;
+                sandbox.deadline = Some(sandbox.deadline.map_or(end, |deadline| deadline.min(end)));
+                return true;
+            }
+            // It has not seen it, and need not.
+            sandbox
+                .assigned
+                .take_if(|assigned| assigned.id == invocation);
+        }
+        false
+    }
+
     pub(super) fn clear_queue(&mut self) {
         self.queued.clear();
     }
@@ -220,7 +240,11 @@ impl Sandboxes {
         }
         let current = sandbox.current.take().and_then(|current| current.caller);
         let assigned = sandbox.assigned.take().map(|invocation| invocation.reply);
-        (Verdict::Expired, current.or(assigned))
+        let caller = current.or(assigned);
+        if caller.as_ref().is_some_and(Caller::is_closed) {
+            return (Verdict::Abandoned, None);
+        }
+        (Verdict::Expired, caller)
     }
 
     /// The deadline of the current invocation.

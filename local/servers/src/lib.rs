@@ -2,6 +2,7 @@
 
 mod account;
 pub mod aws;
+pub mod browser;
 mod guardian;
 pub mod nginx;
 pub mod pooler;

@@ -69,8 +69,12 @@ pub struct Function {
     pub memory: u64,
     /// `Text` or `JSON`.
     pub log_format: String,
+    /// Whether its URL streams answers, each made for the one who asked and nobody else.
+    pub streams: bool,
     /// The queue that invokes it.
     pub source: Option<EventSource>,
+    /// Whether a schedule invokes it.
+    pub scheduled: bool,
 }
 
 impl Template {
@@ -107,6 +111,11 @@ impl Template {
                     let route = api_route(resources, resource);
                     let route = route.with_context(|| format!("in the resource `{name}`"))?;
                     template.routes.push(route);
+                }
+                Some("AWS::Serverless::Api") => {
+                    let routes = rest_routes(resources, resource);
+                    let routes = routes.with_context(|| format!("in the resource `{name}`"))?;
+                    template.routes.extend(routes);
                 }
                 _ => {}
             }
@@ -148,7 +157,10 @@ fn function(document: &Value, name: &str, resource: &Value) -> anyhow::Result<Fu
             .and_then(Value::as_str)
             .unwrap_or("Text")
             .to_owned(),
+        streams: property("FunctionUrlConfig/InvokeMode")
+            .is_some_and(|mode| mode == "RESPONSE_STREAM"),
         source: event_source(document, resource),
+        scheduled: is_scheduled(resource),
     })
 }
 
@@ -159,6 +171,15 @@ fn binary(function: &Value) -> anyhow::Result<&str> {
 
 fn text<'a>(resource: &'a Value, path: &str) -> Option<&'a str> {
     resource.pointer(path).and_then(Value::as_str)
+}
+
+/// Whether a function has an event of a schedule, whatever its state.
+fn is_scheduled(resource: &Value) -> bool {
+    let events = resource
+        .pointer("/Properties/Events")
+        .and_then(Value::as_object);
+    let mut events = events.into_iter().flat_map(Map::values);
+    events.any(|event| event["Type"] == "Schedule" || event["Type"] == "ScheduleV2")
 }
 
 /// The event source of a function: its first event of type SQS.
@@ -215,6 +236,30 @@ fn api_route(resources: &Map<String, Value>, route: &Value) -> anyhow::Result<Ro
     let key = text(route, "/Properties/RouteKey").context("it has no `RouteKey`")?;
     let (method, path) = key.split_once(' ').unwrap_or(("ANY", key));
     Route::new(method, path, binary(function)?)
+}
+
+/// The paths of a REST API, which here stand for what the function's own URL takes on AWS: every path. The one with the
+/// function's name is there already.
+fn rest_routes(resources: &Map<String, Value>, api: &Value) -> anyhow::Result<Vec<Route>> {
+    let paths = api.pointer("/Properties/DefinitionBody/paths");
+    let paths = paths.and_then(Value::as_object).into_iter().flatten();
+    let mut routes = Vec::new();
+    for (path, methods) in paths {
+        let mut methods = methods.as_object().into_iter().flat_map(Map::values);
+        // `!Sub [arn:…, { Function: !GetAtt Id.Arn }]`
+        let function = methods
+            .find_map(|method| {
+                let uri = &method["x-amazon-apigateway-integration"]["uri"];
+                uri.pointer("/1/Function")?.as_str()?.strip_suffix(".Arn")
+            })
+            .and_then(|id| resources.get(id))
+            .with_context(|| format!("the path `{path}` leads to no function"))?;
+        let binary = binary(function)?;
+        if path.trim_start_matches('/') != binary {
+            routes.push(Route::within_url(binary, path)?);
+        }
+    }
+    Ok(routes)
 }
 
 /// The routes that a function defines: its function URL and its events.

@@ -91,9 +91,14 @@ impl Route {
     /// The route of a function URL. On AWS it has its own host and takes every path; here its path is the
     /// function's name.
     pub fn of_url(function: &str) -> anyhow::Result<Self> {
+        Self::within_url(function, &format!("/{function}"))
+    }
+
+    /// Another path that such a URL takes.
+    pub(crate) fn within_url(function: &str, path: &str) -> anyhow::Result<Self> {
         Ok(Self {
             key: "$default".to_owned(),
-            ..Self::new("ANY", &format!("/{function}"), function)?
+            ..Self::new("ANY", path, function)?
         })
     }
 

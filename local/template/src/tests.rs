@@ -45,6 +45,16 @@ Resources:
   SearchIntegration:
     Type: AWS::ApiGatewayV2::Integration
     Properties: { IntegrationUri: !GetAtt SearchFunction.Arn }
+  ChatApi:
+    Type: AWS::Serverless::Api
+    Condition: InVpc
+    Properties:
+      DefinitionBody:
+        paths:
+          /chat: &chat
+            post:
+              x-amazon-apigateway-integration: { uri: !Sub ["arn:${Function}", { Function: !GetAtt ChatFunction.Arn }] }
+          /v1/models/{id+}: *chat
   Queue:
     Type: AWS::SQS::Queue
     Properties:
@@ -69,12 +79,14 @@ fn reads_functions_and_routes_and_ignores_cloudformation_tags() {
         timeout: Duration::from_secs(29),
         memory: 1769,
         log_format: "JSON".to_owned(),
+        streams: false,
         source: Some(EventSource {
             queue: "Queue".to_owned(),
             batch: 10,
             most: None,
             reports_failures: false,
         }),
+        scheduled: false,
     };
     assert_eq!(search, Some(&expected));
     let queues = [
@@ -93,6 +105,12 @@ fn reads_functions_and_routes_and_ignores_cloudformation_tags() {
     found.sort_by_key(|queue| std::cmp::Reverse(queue.visibility));
     assert_eq!(found, queues);
     assert_eq!(template.buckets, ["Pieces"]);
+    let streams = template
+        .functions
+        .iter()
+        .filter(|function| function.streams);
+    let streams: Vec<_> = streams.map(|function| function.binary.as_str()).collect();
+    assert_eq!(streams, ["chat"]);
     let migrate = template
         .functions
         .iter()
@@ -110,6 +128,7 @@ fn reads_functions_and_routes_and_ignores_cloudformation_tags() {
     routes.sort_unstable();
     let expected = [
         ("$default", "/chat", "chat"),
+        ("$default", "/v1/models/{id+}", "chat"),
         ("GET /search", "/search", "search"),
         ("POST /search", "/search", "search"),
     ];

@@ -3,9 +3,8 @@
 use std::{fmt, io, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
-use telemetry::chain;
 
-use super::driver_error::DriverError;
+use super::driver_error::{DriverError, describe};
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +179,7 @@ impl DatabaseError {
         };
         Self::Unavailable {
             cause,
-            detail: chain(error),
+            detail: describe(error),
         }
     }
 

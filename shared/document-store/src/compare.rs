@@ -7,7 +7,7 @@ use std::{
 
 use database::{Database, DatabaseError, Statement};
 
-use super::{batch::CheckedDocument, prepared::Prepared};
+use super::{batch::CheckedDocument, etag::Etag, prepared::Prepared};
 
 /// Documents of different ids, in the order of their ids: whoever writes in this order waits for no writer that
 /// waits for it.
@@ -19,8 +19,8 @@ pub struct Compared {
     pub(super) changed: Vec<Prepared>,
     /// Those that are stored with the same text and other metadata: nothing has to be embedded.
     pub(super) relabelled: Vec<Relabelled>,
-    /// Those that are stored as they are, with their numbers of chunks.
-    pub(super) unchanged: HashMap<String, i64>,
+    /// Those that are stored as they are, with their numbers of chunks and their states.
+    pub(super) unchanged: HashMap<String, (i64, Etag)>,
     /// How many of the new ones have been loaded.
     pub(super) loaded: usize,
     /// How many were left out because a later one has their id and is another document.
@@ -76,7 +76,8 @@ impl Compared {
                 continue;
             };
             if row.content_hash == prepared.document.hash {
-                compared.unchanged.insert(id, row.chunks);
+                let etag = Etag::of(&row.content_hash);
+                compared.unchanged.insert(id, (row.chunks, etag));
             } else if row.has_text_of(&prepared.document) {
                 compared.relabelled.push(Relabelled {
                     document: prepared.document,

@@ -2,6 +2,8 @@
 
 use json::FieldError;
 
+use super::id::normalised;
+
 /// How many hits or documents are wanted, 1 to [`Limit::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(i32);
@@ -38,6 +40,73 @@ impl Limit {
     #[must_use]
     pub fn get(self) -> i32 {
         self.0
+    }
+}
+
+/// The most members of the metadata that a request may name.
+pub const MAX_METADATA_FIELDS: usize = 50;
+
+/// Checks the members of the metadata that answers are to have; all of them without a list.
+///
+/// # Errors
+/// Names the field `metadata_fields` and its limit.
+pub fn metadata_fields(keys: Option<Vec<String>>) -> Result<Option<Vec<String>>, FieldError> {
+    let Some(keys) = keys else { return Ok(None) };
+    if keys.len() > MAX_METADATA_FIELDS {
+        let detail = format!(
+            "has {} keys; at most {MAX_METADATA_FIELDS} are allowed",
+            keys.len()
+        );
+        return Err(FieldError::new("metadata_fields", detail));
+    }
+    if let Some(error) = keys.iter().find_map(|key| nul(key, "metadata_fields")) {
+        return Err(error);
+    }
+    Ok(Some(
+        keys.iter()
+            .map(|key| normalised(key).into_owned())
+            .collect(),
+    ))
+}
+
+/// How the documents that match a filter are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Count {
+    /// By the planner's statistics, where counting would take longer than a moment.
+    #[default]
+    Estimate,
+    /// One by one.
+    Exact,
+    /// Not at all.
+    None,
+}
+
+impl Count {
+    /// The word that requests and SQL use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Estimate => "estimate",
+            Self::Exact => "exact",
+            Self::None => "none",
+        }
+    }
+
+    /// Reads the word of a request.
+    ///
+    /// # Errors
+    /// Names the field `count` and the words.
+    pub fn parse(name: Option<&str>) -> Result<Self, FieldError> {
+        let Some(name) = name else {
+            return Ok(Self::default());
+        };
+        [Self::Estimate, Self::Exact, Self::None]
+            .into_iter()
+            .find(|count| count.name() == name)
+            .ok_or_else(|| {
+                let detail = format!("is {name:?}; use \"estimate\", \"exact\" or \"none\"");
+                FieldError::new("count", detail)
+            })
     }
 }
 

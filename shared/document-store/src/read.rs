@@ -1,14 +1,15 @@
-//! Documents out: one by id, pages in the order of ids, deletion.
+//! Documents out: one by id, and deletion.
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use database::{Database, DatabaseError, Statement};
-use json::FieldError;
-use serde::{Deserialize, Serialize};
+use filter::Filter;
+use serde::Serialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use sqlx::{FromRow, types::Json};
 
-use super::{fields::Limit, id::DocumentId, metadata::Metadata};
+use super::{
+    etag::{Etag, Expected},
+    id::DocumentId,
+};
 
 /// A stored document.
 #[derive(Debug, Serialize, FromRow)]
@@ -29,106 +30,37 @@ pub struct Document {
     pub created_at: String,
     /// When it was last changed, RFC 3339 in UTC.
     pub updated_at: String,
+    /// The hash of title, content and metadata; left out of pages.
+    #[sqlx(default)]
+    #[serde(skip)]
+    pub(super) content_hash: Vec<u8>,
 }
 
-/// The columns of a [`Document`] of `rappel.documents AS d`, but its content.
-macro_rules! columns {
-    () => {
-        "d.id, d.title, d.metadata,
-         (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks,
-         to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
-         to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at"
-    };
+/// What became of one document that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone.
+    Deleted,
+    /// There was none.
+    Missing,
+    /// It is another one than was expected, and stays.
+    Refused,
 }
 
-/// Documents in the order of their ids.
-#[derive(Debug, Serialize)]
-pub struct Page {
-    /// The documents.
-    pub documents: Vec<Document>,
-    /// What the next request's `cursor` is; `null` on the last page.
-    pub next_cursor: Option<String>,
+/// What a deletion by filter did, or would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Deleted {
+    /// How many documents matched.
+    pub matching: i64,
+    /// How many of them were deleted.
+    pub deleted: i64,
 }
 
-/// The parameters of `GET /documents`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PageRequest {
-    /// The previous page's `next_cursor`; the first page without one.
-    pub cursor: Option<String>,
-    /// Documents wanted, 1 to 100; 20 if absent.
-    pub limit: Option<i64>,
-    /// Metadata that every document must contain.
-    pub filter: Option<Metadata>,
-}
-
-impl PageRequest {
-    /// Checks the parameters.
-    ///
-    /// # Errors
-    /// Names `limit`, `filter` or `cursor`.
-    pub fn parse(self) -> Result<PageQuery, FieldError> {
-        let limit = Limit::parse(self.limit, Limit::PAGE_DEFAULT)?;
-        if let Some(error) = self
-            .filter
-            .as_ref()
-            .and_then(|filter| filter.unstorable("filter"))
-        {
-            return Err(error);
-        }
-        let filter = self.filter.as_ref().map(Metadata::as_json);
-        let after = self
-            .cursor
-            .as_deref()
-            .map(|cursor| open_cursor(cursor, filter))
-            .transpose()?;
-        Ok(PageQuery {
-            after,
-            limit,
-            filter: filter.map(str::to_owned),
-        })
-    }
-}
-
-/// A page that can be read.
-#[derive(Clone, Debug)]
-pub struct PageQuery {
-    after: Option<String>,
-    limit: Limit,
-    filter: Option<String>,
-}
-
-impl PageQuery {
-    /// Reads the page: one round trip.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn read(self, database: &Database) -> Result<Page, DatabaseError> {
-        let filter = self.filter.as_deref();
-        // One more than wanted tells whether another page follows.
-        let statement = Statement::read(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM rappel.documents AS d
-             WHERE ($1::text IS NULL OR d.id > $1) AND ($2::text IS NULL OR d.metadata @> $2::jsonb)
-             ORDER BY d.id
-             LIMIT $3"
-        ))
-        .bind(self.after)
-        .bind(filter.map(str::to_owned))
-        .bind(i64::from(self.limit.get()) + 1);
-        let mut documents: Vec<Document> = database.fetch_all(statement).await?;
-        let wanted = usize::try_from(self.limit.get()).unwrap_or_default();
-        let more = documents.len() > wanted;
-        documents.truncate(wanted);
-        let next_cursor = documents
-            .last()
-            .filter(|_| more)
-            .map(|last| seal_cursor(&last.id, filter));
-        Ok(Page {
-            documents,
-            next_cursor,
-        })
+impl Document {
+    /// What tells this state of the document from others.
+    #[must_use]
+    pub fn etag(&self) -> Etag {
+        Etag::of(&self.content_hash)
     }
 }
 
@@ -137,88 +69,80 @@ impl PageQuery {
 /// # Errors
 /// When the database fails.
 pub async fn get(database: &Database, id: &DocumentId) -> Result<Option<Document>, DatabaseError> {
-    let statement = Statement::read(concat!(
-        "SELECT d.content, ",
-        columns!(),
-        " FROM rappel.documents AS d WHERE d.id = $1"
-    ))
+    let statement = Statement::read(
+        "SELECT d.content, d.content_hash, d.id, d.title, d.metadata,
+                (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks,
+                to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
+                to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at
+         FROM rappel.documents AS d WHERE d.id = $1",
+    )
     .bind(id.as_str().to_owned());
     database.fetch_optional(statement).await
 }
 
-/// Deletes one document with its chunks; says whether there was one.
+/// Deletes one document with its chunks, if it is as `expected`: one round trip.
 ///
 /// # Errors
 /// When the database fails. A deletion whose connection is lost is not repeated: the second try
 /// would answer "no such document" for a document that the first one deleted.
-pub async fn delete(database: &Database, id: &DocumentId) -> Result<bool, DatabaseError> {
-    let statement = Statement::write("DELETE FROM rappel.documents WHERE id = $1 RETURNING id")
-        .bind(id.as_str().to_owned());
-    let deleted: Option<(String,)> = database.fetch_optional(statement).await?;
-    Ok(deleted.is_some())
+pub async fn delete(
+    database: &Database,
+    id: &DocumentId,
+    expected: &Expected,
+) -> Result<Deletion, DatabaseError> {
+    let statement = Statement::write(
+        "WITH deleted AS (
+             DELETE FROM rappel.documents AS d
+             WHERE d.id = $1 AND ($2::bytea[] IS NULL OR d.content_hash = ANY ($2))
+             RETURNING d.id
+         )
+         SELECT EXISTS (SELECT FROM deleted), EXISTS (SELECT FROM rappel.documents AS d WHERE d.id = $1)",
+    )
+    .bind(id.as_str().to_owned())
+    .bind(expected.hashes());
+    let row: Option<(bool, bool)> = database.fetch_optional(statement).await?;
+    Ok(match row {
+        Some((true, _)) => Deletion::Deleted,
+        Some((false, true)) => Deletion::Refused,
+        _ => Deletion::Missing,
+    })
 }
 
-/// Bytes of the checksum that precedes a cursor's id.
-const CHECKSUM: usize = 8;
-
-/// A cursor is the last id of a page behind a checksum of it and the filter. It holds no secret and
-/// grants nothing; the checksum tells a damaged cursor, or one of another filter, from a good one.
-fn seal_cursor(id: &str, filter: Option<&str>) -> String {
-    let mut bytes = checksum(id, filter).to_vec();
-    bytes.extend_from_slice(id.as_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+/// Counts the documents that match.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(database: &Database, filter: &Filter) -> Result<i64, DatabaseError> {
+    let statement = Statement::read(concat!(
+        "SELECT documents FROM ",
+        schema::function!("count_matching"),
+        "($1::jsonb, true)"
+    ))
+    .bind(filter.compile().to_json());
+    let row: Option<(i64,)> = database.fetch_optional(statement).await?;
+    Ok(row.map_or(0, |(documents,)| documents))
 }
 
-fn open_cursor(cursor: &str, filter: Option<&str>) -> Result<String, FieldError> {
-    let refused = || FieldError::new("cursor", "is not a next_cursor of this listing and filter");
-    let bytes = BASE64_URL_SAFE_NO_PAD
-        .decode(cursor)
-        .map_err(|_| refused())?;
-    let (sum, id) = bytes.split_at_checked(CHECKSUM).ok_or_else(refused)?;
-    let id = str::from_utf8(id).map_err(|_| refused())?;
-    if sum == checksum(id, filter) && !id.contains('\0') {
-        Ok(id.to_owned())
-    } else {
-        Err(refused())
-    }
-}
-
-fn checksum(id: &str, filter: Option<&str>) -> [u8; CHECKSUM] {
-    let hash = Sha256::new()
-        .chain_update(filter.unwrap_or_default())
-        .chain_update([0])
-        .chain_update(id)
-        .finalize();
-    let mut sum = [0; CHECKSUM];
-    sum.copy_from_slice(&hash[..CHECKSUM]);
-    sum
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_opens_only_unchanged_and_under_its_filter() {
-        let cursor = seal_cursor("été/1", Some(r#"{"a":1}"#));
-        assert_eq!(
-            open_cursor(&cursor, Some(r#"{"a":1}"#)).as_deref(),
-            Ok("été/1")
-        );
-        assert!(open_cursor(&cursor, None).is_err());
-        for position in 0..cursor.len() {
-            let mut tampered = cursor.clone().into_bytes();
-            tampered[position] = if tampered[position] == b'A' {
-                b'B'
-            } else {
-                b'A'
-            };
-            let tampered = String::from_utf8(tampered).expect("ASCII");
-            assert!(
-                open_cursor(&tampered, Some(r#"{"a":1}"#)).is_err(),
-                "{tampered}"
-            );
+/// Deletes the documents that match, some hundreds in a transaction, and says how many it were.
+///
+/// # Errors
+/// When the database fails; what was deleted before stays so.
+pub async fn delete_matching(database: &Database, filter: &Filter) -> Result<i64, DatabaseError> {
+    const AT_ONCE: i32 = 500;
+    let mut deleted = 0;
+    loop {
+        let statement = Statement::write(concat!(
+            "SELECT ",
+            schema::function!("delete_matching"),
+            "($1::jsonb, $2)"
+        ))
+        .bind(filter.compile().to_json())
+        .bind(AT_ONCE);
+        let row: Option<(i64,)> = database.fetch_optional(statement).await?;
+        let count = row.map_or(0, |(count,)| count);
+        deleted += count;
+        if count < i64::from(AT_ONCE) {
+            return Ok(deleted);
         }
-        assert!(open_cursor("", None).is_err());
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     batch::{Batch, CheckedDocument},
     compare::{Compared, Relabelled},
+    etag::Etag,
     id::DocumentId,
     prepared::{Prepared, PreparedChunk},
     retry::Retry,
@@ -22,6 +23,9 @@ pub struct Outcome {
     pub status: Status,
     /// How many chunks it has now.
     pub chunks: i64,
+    /// What tells it from other states of the document.
+    #[serde(skip)]
+    pub etag: Etag,
 }
 
 /// What an upsert did with a document.
@@ -147,6 +151,7 @@ impl Compared {
             id: relabelled.document.id.clone(),
             status: Status::Updated,
             chunks: relabelled.chunks,
+            etag: Etag::of(&relabelled.document.hash),
         };
         let all = updated.len() == self.relabelled.len();
         all.then(|| self.relabelled.iter().map(outcome).collect())
@@ -187,13 +192,14 @@ fn embedded_outcomes(documents: &[&Prepared], rows: Vec<(String, bool)>) -> Vec<
             Status::Updated
         },
         chunks: i64::try_from(prepared.chunks.len()).unwrap_or(i64::MAX),
+        etag: Etag::of(&prepared.document.hash),
     };
     documents.iter().map(outcome).collect()
 }
 
 /// Gives documents other metadata whose text is stored already: all of them, or none if another writer has changed
 /// one since they were compared.
-fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
+pub(super) fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
     let texts = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
         relabelled
             .iter()
@@ -308,19 +314,28 @@ impl ChunkColumns {
 }
 
 /// The outcomes in the order of `ids`, of which one that stands again is unchanged the second time.
-fn outcomes(ids: Vec<DocumentId>, written: Vec<Outcome>, compared: &Compared) -> Vec<Outcome> {
+pub(super) fn outcomes(
+    ids: Vec<DocumentId>,
+    written: Vec<Outcome>,
+    compared: &Compared,
+) -> Vec<Outcome> {
     let mut written: HashMap<String, Outcome> = written
         .into_iter()
         .map(|outcome| (outcome.id.as_str().to_owned(), outcome))
         .collect();
-    let mut chunks = compared.unchanged.clone();
+    let mut known = compared.unchanged.clone();
     let outcome = |id: DocumentId| {
-        let outcome = written.remove(id.as_str()).unwrap_or_else(|| Outcome {
-            chunks: chunks.get(id.as_str()).copied().unwrap_or_default(),
-            status: Status::Unchanged,
-            id,
+        let outcome = written.remove(id.as_str()).unwrap_or_else(|| {
+            let (chunks, etag) = known.get(id.as_str()).cloned().unwrap_or_default();
+            Outcome {
+                id,
+                status: Status::Unchanged,
+                chunks,
+                etag,
+            }
         });
-        chunks.insert(outcome.id.as_str().to_owned(), outcome.chunks);
+        let state = (outcome.chunks, outcome.etag.clone());
+        known.insert(outcome.id.as_str().to_owned(), state);
         outcome
     };
     ids.into_iter().map(outcome).collect()

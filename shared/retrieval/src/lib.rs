@@ -6,11 +6,13 @@ pub mod health;
 mod models;
 mod search;
 mod state;
+mod texts;
 
 pub use self::{
     config::SearchConfig,
     embedding::embed,
     models::{LazyEmbedder, LazyReranker},
-    search::{Hit, Mode, Query, Search, SearchRequest, SearchResponse, Took},
+    search::{Fields, Hit, Mode, Query, Search, SearchRequest, SearchResponse, Summary, Took},
     state::{IngestState, SearchState},
+    texts::Embedded,
 };

@@ -1,5 +1,8 @@
 //! A question to its documents: by meaning, by words, or by both.
 
+mod answer;
+mod facets;
+mod fields;
 mod request;
 
 use std::{borrow::Cow, time::Instant};
@@ -7,76 +10,16 @@ use std::{borrow::Cow, time::Instant};
 use database::{Database, DatabaseError, Statement};
 use document_store::collapsed;
 use embedder::{Kind, Manifest, titled};
-use serde::Serialize;
-use serde_json::value::RawValue;
 use shared::Error;
-use sqlx::{FromRow, types::Json};
 use telemetry::ms;
 
-pub use self::request::{Mode, Query, Search, SearchRequest};
+use self::answer::Row;
+pub use self::{
+    answer::{Hit, SearchResponse, Summary, Took},
+    fields::Fields,
+    request::{Mode, Query, Search, SearchRequest},
+};
 use crate::{LazyEmbedder, LazyReranker, SearchConfig};
-
-/// The answer to a search.
-#[derive(Debug, Serialize)]
-pub struct SearchResponse {
-    /// The best passage of each document found, best first.
-    pub hits: Vec<Hit>,
-    /// Where the time went.
-    pub took_ms: Took,
-}
-
-/// One document found, with its best passage.
-#[derive(Debug, Serialize, FromRow)]
-pub struct Hit {
-    /// The document's id.
-    pub document_id: String,
-    /// The passage's number in the document, from 0.
-    pub chunk: i32,
-    /// The document's title.
-    pub title: String,
-    /// The headings that the passage stands under, or the columns of its table; absent if there are none.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub heading: String,
-    /// The passage, with the neighbours that were asked for.
-    pub content: String,
-    /// The document's metadata, as Postgres wrote it: it is not parsed on its way.
-    pub metadata: Json<Box<RawValue>>,
-    /// Cosine distance of passage and question, 0 (same direction) to 2 (opposite).
-    pub distance: f64,
-    /// BM25 of the passage and its document's title for the question, 0 without a common word.
-    pub keyword_score: f64,
-    /// `keyword_score` as a share of the most that the question's words can give, 0 to 1: words that few passages have
-    /// count for more, and words that none has count too.
-    pub coverage: f64,
-    /// What hits are ordered by, higher is better: 1 - `distance` in mode `semantic`, `coverage` in mode `keyword`, and
-    /// in mode `hybrid` the mean of both by `semantic_weight`. It can be compared between questions.
-    pub score: f64,
-    /// The estimated probability that the passage answers the question, 0 to 1, in every mode: see
-    /// [`Relevance`](embedder::Relevance).
-    pub relevance: f64,
-    /// What hits are ordered by instead if they were reranked: the cross-encoder's logit, higher is
-    /// better, without a scale that two models share.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[sqlx(default)]
-    pub rerank_score: Option<f32>,
-    /// How `score` came about, if that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explanation: Option<Json<Box<RawValue>>>,
-}
-
-/// Milliseconds of a search's parts.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Took {
-    /// Embedding the question.
-    pub embed: f64,
-    /// Waiting for the database.
-    pub database: f64,
-    /// Reranking, if that was asked for; the first time, with the model's loading.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rerank: Option<f64>,
-    /// Everything in the handler.
-    pub total: f64,
-}
 
 impl Search {
     /// The candidates that are reranked if fewer hits are wanted. A cross-encoder reads all of them,
@@ -107,8 +50,8 @@ impl Search {
         let question = self.query.as_str().to_owned();
         let embedding = embedder.embed_one(Kind::Query, question).await?;
         let embed = start.elapsed();
-        let hits = self
-            .find(database, embedder.manifest(), embedding, config)
+        let (hits, summary) = self
+            .fetch(database, embedder.manifest(), embedding, config)
             .await?;
         let found = start.elapsed();
         let hits = self.reranked(reranker, hits).await?;
@@ -119,7 +62,13 @@ impl Search {
             rerank: self.rerank.then(|| ms(total.saturating_sub(found))),
             total: ms(total),
         };
-        Ok(SearchResponse { hits, took_ms })
+        Ok(SearchResponse {
+            hits,
+            summary,
+            took_ms,
+            fields: self.fields,
+            facets: self.facets.keys,
+        })
     }
 
     /// Finds the documents of a question whose embedding is known; if they are to be reranked, the
@@ -134,17 +83,30 @@ impl Search {
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<Vec<Hit>, DatabaseError> {
+        let (hits, _) = self.fetch(database, model, embedding, config).await?;
+        Ok(hits)
+    }
+
+    async fn fetch(
+        &self,
+        database: &Database,
+        model: &Manifest,
+        embedding: Vec<f32>,
+        config: &SearchConfig,
+    ) -> Result<(Vec<Hit>, Summary), DatabaseError> {
         let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(self.query.as_str())
             .into_iter()
             .unzip();
         let filter = self
             .filter
             .as_ref()
-            .map(|filter| filter.as_json().to_owned());
+            .map(|filter| filter.compile().to_json());
+        let with_content = self.rerank || self.fields.has("content");
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("search"),
-            "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+             $19, $20, $21, $22)",
         ))
         .bind(model.recipe().to_owned())
         .bind(self.mode.name())
@@ -162,14 +124,26 @@ impl Search {
         .bind(if self.rerank { 0.0 } else { self.min_relevance })
         .bind(self.passages)
         .bind(self.expand)
-        .bind(self.explain);
-        let mut hits: Vec<Hit> = database.fetch_all(statement).await?;
-        for hit in &mut hits {
-            if let Cow::Owned(short) = collapsed(&hit.content) {
-                hit.content = short;
+        .bind(self.explain)
+        .bind(if self.rerank { 0 } else { self.offset })
+        .bind(self.count.name())
+        .bind(self.facets.paths())
+        .bind(with_content)
+        .bind(self.fields.metadata());
+        let rows: Vec<Row> = database.fetch_all(statement).await?;
+        let (mut hits, mut summary) = (Vec::with_capacity(rows.len()), Summary::default());
+        for row in rows {
+            match row {
+                Row::Hit(mut hit) => {
+                    if let Cow::Owned(short) = collapsed(&hit.content) {
+                        hit.content = short;
+                    }
+                    hits.push(hit);
+                }
+                Row::Summary(row) => summary = row,
             }
         }
-        Ok(hits)
+        Ok((hits, summary))
     }
 
     /// Orders candidates by the cross-encoder's scores and keeps as many as were wanted; leaves them
@@ -200,8 +174,12 @@ impl Search {
         // Hits with one score keep the order in which they were found.
         let score = |hit: &Hit| hit.rerank_score.unwrap_or(f32::NEG_INFINITY);
         hits.sort_by(|a, b| score(b).total_cmp(&score(a)));
-        hits.truncate(usize::try_from(self.limit.get()).unwrap_or_default());
-        Ok(hits)
+        let count = |number: i32| usize::try_from(number).unwrap_or_default();
+        Ok(hits
+            .into_iter()
+            .skip(count(self.offset))
+            .take(count(self.limit.get()))
+            .collect())
     }
 
     /// Hits that the database is asked for.

@@ -127,10 +127,10 @@ BEGIN
         questions := questions[cardinality(questions):];
     END IF;
     IF few_match THEN
-        source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.document_id = d.id WHERE d.metadata @> $6';
+        source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.document_id = d.id WHERE matches(d, $6)';
         affordable := NULL;
     ELSIF filter IS NOT NULL THEN
-        source := source || ' AND (SELECT d.metadata @> $6 FROM rappel.documents AS d WHERE d.id = t.document_id)';
+        source := source || ' AND (SELECT matches(d, $6) FROM rappel.documents AS d WHERE d.id = t.document_id)';
     END IF;
     IF max_distance IS NOT NULL THEN
         source := source || ' AND (SELECT c.embedding <=> $7 FROM rappel.chunks AS c

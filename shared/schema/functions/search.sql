@@ -8,7 +8,7 @@
 -- semantic_weight * similarity + (1 - semantic_weight) * coverage: the cosine of the embeddings, and BM25 as a share of
 -- the most that the question's words can give. Neither depends on the other candidates, so a score means the same
 -- whatever else is found, and a stray common word counts for no more than it is worth. Relevance is a logistic function of
--- the same two: `$13` has its intercept and their coefficients.
+-- the same two: `$13` has its intercept and their coefficients. Hits that an earlier pool gave (`$18` to `$20`) are left out.
 CREATE FUNCTION fusion(expression text) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
@@ -63,6 +63,10 @@ BEGIN ATOMIC
              ORDER BY n.document_id, n.run, n.place
          ), top AS (
              SELECT m.* FROM merged AS m
+             WHERE NOT EXISTS (
+                 SELECT FROM unnest($18, $19, $20) AS s (document_id, first, last)
+                 WHERE s.document_id = m.document_id AND ($16 = 1 OR m.ordinal BETWEEN s.first AND s.last)
+             )
              ORDER BY m.score DESC, m.keyword_score DESC, m.distance, m.document_id, m.ordinal
              LIMIT $17
          )
@@ -99,12 +103,13 @@ BEGIN ATOMIC
     LEFT JOIN rappel.chunk_terms AS t ON t.document_id = explanation.document_id AND t.ordinal = explanation.ordinal;
 END;
 
--- Answers at most `hits` passages, best first.
+-- Answers at most `hits` passages, best first, from the one after `skip` on; and a last row without a document, if it has
+-- anything to tell.
 --   model            the recipe of the caller's embeddings and terms
 --   mode             semantic: by distance; keyword: by BM25 of the terms in `question`; hybrid: by both
 --   embedding        the question's embedding
 --   question, words  the question's terms, and for each the number of the word that it stands for
---   filter           metadata that every hit must contain, or null
+--   filter           what every hit's document must match (see filter.sql), or null
 --   max_distance     the greatest cosine distance of a hit (0 to 2), or null, in every mode
 --   effort           hnsw.ef_search: how many candidates the index keeps (1 to 1,000); null for what was measured to
 --                    find enough, or 200 before anything was
@@ -114,6 +119,12 @@ END;
 --   passages         the most hits of a document (1 to 10); neighbouring ones are merged
 --   expand           how many neighbouring chunks before and after are merged into a hit's content
 --   explain          whether each hit says how its score came about
+--   skip             how many hits come before (0 to 1,000)
+--   counted          what the last row tells of the documents that match the filter: their number by 'estimate', their
+--                    'exact' number, or 'none'
+--   facet_keys       jsonpaths into the metadata whose values are counted in the last row, or null
+--   with_content     whether hits have their content
+--   metadata_keys    the members of the metadata that hits have, or null for all
 CREATE FUNCTION search(
     model           text,
     mode            text,
@@ -131,11 +142,17 @@ CREATE FUNCTION search(
     min_relevance   double precision,
     passages        integer,
     expand          integer,
-    explain         boolean
+    explain         boolean,
+    skip            integer DEFAULT 0,
+    counted         text DEFAULT 'none',
+    facet_keys      text[] DEFAULT NULL,
+    with_content    boolean DEFAULT true,
+    metadata_keys   text[] DEFAULT NULL
 ) RETURNS TABLE (
     document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
     distance double precision, keyword_score double precision, coverage double precision, score double precision,
-    relevance double precision, explanation jsonb
+    relevance double precision, explanation jsonb,
+    total bigint, is_exact boolean, facets jsonb, facet_documents bigint
 )
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
@@ -153,8 +170,8 @@ AS $$
 DECLARE
     -- Below this many matching chunks an exact search is faster than the index, and always right.
     few        CONSTANT integer := 5000;
-    -- What each search contributes to a fusion at least, in chunks.
-    wanted     CONSTANT integer := greatest(100, hits * 3);
+    -- The values that are counted of each facet.
+    most       CONSTANT integer := 20;
     query      halfvec := embedding::halfvec;
     weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
                                                       ELSE semantic_weight END;
@@ -162,9 +179,12 @@ DECLARE
     asked      record; -- terms, weights, most: the question's words
     average    double precision;
     expression text;
+    depth      integer; -- the hits for which candidates are looked for
     near       record; -- ids, ordinals, distances, few_match: what the semantic search found
     worded     record; -- ids, ordinals, scores: what the keyword search found
-    top        record; -- ids, ordinals, firsts, lasts and measures: the hits
+    found      record; -- ids, ordinals, firsts, lasts and measures: what they make together
+    top        record; -- the same of the hits
+    shown      integer; -- how many those are
 BEGIN
     PERFORM require_model(model);
     PERFORM set_config('hnsw.ef_search', used::text, true);
@@ -174,53 +194,94 @@ BEGIN
         SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0) FROM rappel.term_statistics AS s WHERE s.term = ''
     );
     expression := bm25_expression(asked.terms, asked.weights, k1);
-    IF mode = 'keyword' THEN
-        SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
-               filter IS NOT NULL AND few_match(filter, few) AS few_match
-        INTO near;
-    ELSE
-        -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
-        -- an iterative scan search on for rows that cannot exist.
-        SELECT * INTO near FROM semantic_candidates(
-            query, hits, CASE WHEN mode = 'hybrid' OR min_relevance > 0 THEN wanted ELSE hits * 3 END,
-            passages, filter, max_distance, few);
-    END IF;
-    IF mode = 'semantic' THEN
-        SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS scores INTO worded;
-    ELSE
-        SELECT * INTO worded FROM keyword_candidates(
-            asked.terms, asked.weights, expression, k1, b, average, greatest(100, hits), passages, query, filter,
-            max_distance, near.few_match,
-            -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
-            -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
-            -- word hardly counts where the embeddings decide among them.
-            greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
-                                     ELSE 36000 / (cardinality(asked.terms) + 6) END));
-    END IF;
-    EXECUTE fusion(expression)
-    INTO top
-    USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,
-          query, k1, b, average, asked.most * (k1 + 1), weight, coefficients, max_distance, min_relevance, passages, hits;
+    SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::integer[] AS firsts, NULL::integer[] AS lasts,
+           NULL::double precision[] AS distances, NULL::double precision[] AS keyword_scores,
+           NULL::double precision[] AS coverages, NULL::double precision[] AS scores,
+           NULL::double precision[] AS relevances
+    INTO top;
+    -- More candidates may bring hits that belong between those of fewer, so that pages would not fit together. What the
+    -- candidates of a page of this size give comes first, whole, on whatever page; what more of them give comes after.
+    FOREACH depth IN ARRAY ARRAY[hits, 110, 1100] LOOP
+        IF mode = 'keyword' THEN
+            SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
+                   filter IS NOT NULL AND few_match(filter, few) AS few_match
+            INTO near;
+        ELSE
+            -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
+            -- an iterative scan search on for rows that cannot exist.
+            SELECT * INTO near FROM semantic_candidates(
+                query, depth,
+                -- What each search contributes to a fusion at least, in chunks.
+                CASE WHEN mode = 'hybrid' OR min_relevance > 0 THEN greatest(100, depth * 3) ELSE depth * 3 END,
+                passages, filter, max_distance, few);
+        END IF;
+        IF mode = 'semantic' THEN
+            SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS scores INTO worded;
+        ELSE
+            SELECT * INTO worded FROM keyword_candidates(
+                asked.terms, asked.weights, expression, k1, b, average, greatest(100, depth), passages, query, filter,
+                max_distance, near.few_match,
+                -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
+                -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
+                -- word hardly counts where the embeddings decide among them.
+                greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
+                                         ELSE 36000 / (cardinality(asked.terms) + 6) END));
+        END IF;
+        EXECUTE fusion(expression)
+        INTO found
+        USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,
+              query, k1, b, average, asked.most * (k1 + 1), weight, coefficients, max_distance, min_relevance, passages,
+              skip + hits - coalesce(cardinality(top.ids), 0), top.ids, top.firsts, top.lasts;
+        top.ids            := top.ids || found.ids;
+        top.ordinals       := top.ordinals || found.ordinals;
+        top.firsts         := top.firsts || found.firsts;
+        top.lasts          := top.lasts || found.lasts;
+        top.distances      := top.distances || found.distances;
+        top.keyword_scores := top.keyword_scores || found.keyword_scores;
+        top.coverages      := top.coverages || found.coverages;
+        top.scores         := top.scores || found.scores;
+        top.relevances     := top.relevances || found.relevances;
+        shown              := coalesce(cardinality(top.ids), 0);
+        -- A first page that is not full is the last one.
+        EXIT WHEN skip = 0 OR shown >= skip + hits OR shown < hits;
+    END LOOP;
 
     RETURN QUERY
     SELECT t.document_id, t.ordinal, d.title, c.heading,
-           CASE WHEN expand = 0 AND t.first = t.last THEN c.content ELSE (
+           CASE WHEN NOT with_content THEN '' WHEN expand = 0 AND t.first = t.last THEN c.content ELSE (
                SELECT substring(d.content FROM min(n.start) + 1
                                 FOR max(n.start + char_length(n.content)) - min(n.start))
                FROM rappel.chunks AS n
                WHERE n.document_id = t.document_id AND n.ordinal BETWEEN t.first - expand AND t.last + expand
            ) END,
-           d.metadata, t.distance, t.keyword_score, t.coverage, t.score, t.relevance,
+           chosen(d.metadata, metadata_keys), t.distance, t.keyword_score, t.coverage, t.score, t.relevance,
            CASE WHEN explain THEN
                explanation(t.document_id, t.ordinal, t.distance, t.coverage, weight, used,
                            asked.terms, asked.weights, average)
-           END
+           END,
+           NULL::bigint, NULL::boolean, NULL::jsonb, NULL::bigint
     FROM unnest(top.ids, top.ordinals, top.firsts, top.lasts, top.distances, top.keyword_scores, top.coverages,
                 top.scores, top.relevances)
          WITH ORDINALITY AS t (document_id, ordinal, first, last, distance, keyword_score, coverage, score, relevance,
                                place)
     JOIN rappel.documents AS d ON d.id = t.document_id
     JOIN rappel.chunks AS c ON c.document_id = t.document_id AND c.ordinal = t.ordinal
+    WHERE t.place > skip
     ORDER BY t.place;
+
+    IF counted <> 'none' OR facet_keys IS NOT NULL THEN
+        RETURN QUERY
+        SELECT NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::double precision,
+               NULL::double precision, NULL::double precision, NULL::double precision, NULL::double precision, NULL::jsonb,
+               n.documents, n.is_exact, facets(f.ids, facet_keys, most), cardinality(f.ids)::bigint
+        FROM (SELECT) AS one
+        LEFT JOIN (
+            SELECT c.* FROM count_matching(filter, counted = 'exact') AS c WHERE counted <> 'none'
+        ) AS n ON true
+        LEFT JOIN (
+            SELECT coalesce(array_agg(DISTINCT c.id), '{}') AS ids
+            FROM (SELECT unnest(near.ids) AS id UNION ALL SELECT unnest(worded.ids)) AS c
+        ) AS f ON facet_keys IS NOT NULL;
+    END IF;
 END
 $$;

@@ -12,7 +12,7 @@ BEGIN ATOMIC
     LIMIT candidates;
 END;
 
--- The nearest chunks whose document's metadata contains `filter`. The filter is a scalar subquery,
+-- The nearest chunks whose document matches `filter`. The filter is a scalar subquery,
 -- not a join, so that the index is still walked in its order.
 CREATE FUNCTION nearest_filtered(query halfvec, candidates integer, filter jsonb)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
@@ -20,7 +20,7 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT c.document_id, c.ordinal, c.embedding <=> query
     FROM rappel.chunks AS c
-    WHERE (SELECT d.metadata @> filter FROM rappel.documents AS d WHERE d.id = c.document_id)
+    WHERE (SELECT matches(d, filter) FROM rappel.documents AS d WHERE d.id = c.document_id)
     ORDER BY c.embedding <=> query
     LIMIT candidates;
 END;
@@ -35,7 +35,7 @@ BEGIN ATOMIC
         SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
         FROM rappel.documents AS d
         JOIN rappel.chunks AS c ON c.document_id = d.id
-        WHERE d.metadata @> filter
+        WHERE matches(d, filter)
         LIMIT most
     )
     SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
@@ -72,7 +72,7 @@ BEGIN
     EXECUTE format(
         'EXPLAIN (FORMAT JSON)
          SELECT FROM rappel.documents AS d JOIN rappel.chunks AS c ON c.document_id = d.id
-         WHERE d.metadata @> %L::jsonb', filter) INTO plan;
+         WHERE matches(d, %L)', filter) INTO plan;
     RETURN (plan #>> '{0,Plan,Plan Rows}')::double precision > 2 * few;
 END
 $$;
@@ -86,7 +86,7 @@ BEGIN
         FROM (
             SELECT FROM rappel.documents AS d
             JOIN rappel.chunks AS c ON c.document_id = d.id
-            WHERE d.metadata @> filter
+            WHERE matches(d, filter)
             LIMIT few + 1
         ) AS matching
     );

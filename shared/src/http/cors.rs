@@ -13,7 +13,7 @@ use lambda_http::{
 const ORIGINS: &str = "CORS_ORIGINS";
 
 /// What template.yaml gives the other routes, and the header of an API key.
-const HEADERS: &str = "authorization,content-type,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
+const HEADERS: &str = "authorization,content-type,if-match,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
 
 /// The page that a request comes from, if its origin is one of `CORS_ORIGINS` and the request comes by a REST API.
 #[derive(Debug)]
@@ -46,11 +46,11 @@ impl Page {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         for (name, value) in [
             (header::VARY, "origin"),
-            (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
             (
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                "retry-after,x-request-id",
+                "etag,retry-after,x-request-id",
             ),
         ] {
             headers.insert(name, HeaderValue::from_static(value));

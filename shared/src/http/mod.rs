@@ -21,8 +21,8 @@ use telemetry::{self, Telemetry};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
-    request::{Parameters, json, path_parameter},
-    response::{created, empty, ok, report, respond},
+    request::{Parameters, if_match, json, path_parameter},
+    response::{created, empty, ok, report, respond, tagged},
     stream::{StreamedBody, StreamedResponse, events, whole},
 };
 use crate::{Error, State};

@@ -1,11 +1,12 @@
 //! What a request says, or which of its fields is wrong.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
+use document_store::Expected;
 use json::{self, FieldError};
 use lambda_http::{
     Request, RequestExt as _,
-    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH},
 };
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -101,6 +102,19 @@ pub fn path_parameter(request: &Request, name: &str) -> Result<String, Error> {
         .ok_or_else(|| Error::Internal(format!("the route has no path parameter {name}")))
 }
 
+/// What the request expects to be stored, by its header `If-Match`.
+#[must_use]
+pub fn if_match(request: &Request) -> Expected {
+    // Several headers of one name are one list.
+    let values: Vec<Cow<'_, str>> = request
+        .headers()
+        .get_all(IF_MATCH)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    Expected::parse((!values.is_empty()).then(|| values.join(",")).as_deref())
+}
+
 /// The parameters of the query string, taken out one by one; what is left over is unknown.
 #[derive(Debug)]
 pub struct Parameters {
@@ -157,6 +171,12 @@ impl Parameters {
         text.parse()
             .map_err(|_| self.refuse(name, &text, expected))
             .ok()
+    }
+
+    /// Takes texts with commas between them.
+    pub fn list(&mut self, name: &str) -> Option<Vec<String>> {
+        let text = self.text(name)?;
+        Some(text.split(',').map(|part| part.trim().to_owned()).collect())
     }
 
     /// Takes a value written as JSON.

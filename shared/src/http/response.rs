@@ -1,6 +1,6 @@
 //! What a function answers.
 
-use document_store::ANSWER_LIMIT;
+use document_store::{ANSWER_LIMIT, Etag};
 use lambda_http::{
     Body,
     http::{HeaderValue, StatusCode, header},
@@ -30,6 +30,15 @@ pub fn ok(body: &impl Serialize) -> Result<Response, Error> {
 /// When the body cannot be serialised, which is a bug.
 pub fn created(body: &impl Serialize) -> Result<Response, Error> {
     respond(StatusCode::CREATED, body)
+}
+
+/// The same answer with the state of the document that it is of.
+#[must_use]
+pub fn tagged(mut response: Response, etag: &Etag) -> Response {
+    if let Ok(etag) = HeaderValue::try_from(etag.to_string()) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
 }
 
 /// 204 without a body.

@@ -20,5 +20,7 @@ pub use self::{
     config::TelemetryConfig,
     function::{Telemetry, outcome},
     milliseconds::ms,
-    record::{Part, Record, answered, asked, failed, measure, pooler, request_id, rows},
+    record::{
+        Part, Record, answered, asked, failed, gauge, idle, measure, pooler, request_id, rows,
+    },
 };

@@ -16,16 +16,19 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 16] = [
+const SHARED: [&str; 19] = [
     "analysis",
     "aws",
     "bulk_imports",
     "database",
     "document_store",
     "embedder",
+    "filter",
+    "followed_tables",
     "http_client",
     "json",
     "language_model",
+    "mcp_server",
     "migrations",
     "records",
     "retrieval",

@@ -57,6 +57,10 @@ pub(super) struct Entry {
     pub(super) broke: bool,
     pub(super) took: [Option<Duration>; Part::ALL.len()],
     pub(super) rows: usize,
+    /// Whether nothing was done: its line is of no use but for metrics.
+    pub(super) idle: bool,
+    /// Numbers that a function measures itself: name, unit of `CloudWatch`, value.
+    pub(super) gauges: Vec<(&'static str, &'static str, f64)>,
     pub(super) pooler: Option<&'static str>,
     pub(super) pooler_proof: Option<&'static str>,
     /// The trace that it belongs to, and its measured parts; `None` if no collector is set.
@@ -125,6 +129,8 @@ impl Record {
             broke: false,
             took: [None; Part::ALL.len()],
             rows: 0,
+            idle: false,
+            gauges: Vec::new(),
             pooler: None,
             pooler_proof: None,
             trace: traced.then(|| Trace {
@@ -156,7 +162,7 @@ impl Record {
     }
 
     /// Waits for work that belongs to the invocation.
-    pub(super) async fn around<F: Future>(&self, work: F) -> F::Output {
+    pub async fn around<F: Future>(&self, work: F) -> F::Output {
         use tracing::Instrument as _;
         RECORD
             .scope(self.clone(), work)
@@ -209,6 +215,16 @@ pub fn request_id() -> Option<String> {
 /// Notes rows that the database answered with.
 pub fn rows(count: usize) {
     note(|entry| entry.rows += count);
+}
+
+/// Notes that there was nothing to do: a function that is invoked each second on a laptop says only that it did something.
+pub fn idle() {
+    note(|entry| entry.idle = true);
+}
+
+/// Notes a number that the function measures itself, under its name, with a unit of `CloudWatch`.
+pub fn gauge(name: &'static str, unit: &'static str, value: f64) {
+    note(|entry| entry.gauges.push((name, unit, value)));
 }
 
 /// Notes what stands between here and the database, and how that is known, in a word each.

@@ -125,6 +125,7 @@ async fn a_missing_binary_is_reported_at_start() {
         idle: Duration::from_mins(1),
         logs: Logs::Discard,
         resources: None,
+        scheduled: None,
     });
     let error = started.await.expect_err("there is no binary").to_string();
     assert!(

@@ -43,6 +43,7 @@ impl Harness {
             idle: Duration::from_mins(1),
             logs: Logs::File(folder.path().join("log")),
             resources: None,
+            scheduled: None,
         };
         adapt(&mut options);
         let gateway = Gateway::start(options).await.expect("the gateway starts");

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use crate::harness::{Harness, PATIENCE, eventually};
+use crate::harness::{Harness, PATIENCE, arrived, eventually, is_alive};
 
 /// A gateway whose function streams.
 async fn streaming() -> Harness {
@@ -113,6 +113,38 @@ async fn a_client_that_goes_away_ends_the_stream() {
     let stood = standstill(&progress).await;
     assert!(stood < 100_000, "the function wrote to the end");
     let again = send(&harness, "/echo?count=2").await;
+    assert_eq!(again.bytes().await.expect("the stream is whole").len(), 12);
+    harness.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_before_its_stream_begins_ends_what_is_made_for_it() {
+    let harness = Harness::start(60, |options| {
+        options.environment = vec![("STREAMING".to_owned(), "1".to_owned())];
+        // The function has a URL that streams.
+        let template = fs::read_to_string(&options.template).expect("it was just written");
+        let url = "MemorySize: 256\n      FunctionUrlConfig: { InvokeMode: RESPONSE_STREAM }";
+        let template = template.replace("MemorySize: 256", url);
+        fs::write(&options.template, template).expect("the temporary folder is writable");
+    })
+    .await;
+    let arrivals = harness.arrivals("arrivals");
+    let path = format!("/echo_function?sleep=60000&arrive={}", arrivals.display());
+    let request = harness.client.get(harness.url(&path)).send();
+    tokio::select! {
+        answered = request => panic!("it sleeps for longer: {answered:?}"),
+        () = eventually("the request arrives", || arrived(&arrivals) == 1) => {}
+    }
+    let sandboxes = harness.sandboxes();
+    assert_eq!(sandboxes.len(), 1);
+    eventually("its sandbox is forgotten", || {
+        harness.sandboxes().is_empty()
+    })
+    .await;
+    assert!(!is_alive(sandboxes[0]), "the process works on");
+    let log = harness.log();
+    assert!(log.contains("its caller left"), "{log}");
+    let again = send(&harness, "/echo_function?count=2").await;
     assert_eq!(again.bytes().await.expect("the stream is whole").len(), 12);
     harness.gateway.stop().await;
 }

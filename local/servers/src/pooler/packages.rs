@@ -55,30 +55,39 @@ impl Unpacked {
 
 /// The package `name` of Debian's `release`, unpacked into the cache once.
 pub(crate) fn unpack(name: &str, release: &str) -> Result<Unpacked> {
+    Unpacked::at(unpack_all(&[name], release, &[])?)
+}
+
+/// The folder of several packages, unpacked into the cache once, with the libraries that they need but those of
+/// `without`. A program that starts itself again by `/proc/self/exe` must have the machine's own loader, and so its C
+/// library.
+pub(crate) fn unpack_all(names: &[&str], release: &str, without: &[&str]) -> Result<PathBuf> {
     let cache = Cache::from_env()?.root().to_owned();
-    let root = cache.join(format!("{name}-{release}"));
+    let root = cache.join(format!("{}-{release}", names[0]));
     if !root.is_dir() {
         fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
         let work = tempfile::tempdir_in(&cache).context("making a folder in the cache")?;
-        let unpacked = fetch(name, release, work.path())?;
+        let unpacked = fetch(names, release, without, work.path())?;
         // Another process may have been faster.
         if !root.is_dir() {
             fs::rename(&unpacked, &root).with_context(|| format!("making {}", root.display()))?;
         }
     }
-    Unpacked::at(root)
+    Ok(root)
 }
 
-fn library_folders(root: &Path) -> [PathBuf; 2] {
+/// The folders of the unpacked libraries.
+pub(crate) fn library_folders(root: &Path) -> [PathBuf; 2] {
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
     ["lib", "usr/lib"].map(|folder| root.join(folder).join(&triplet))
 }
 
-/// Downloads the package with its libraries to `work`, and returns the folder of their files.
-fn fetch(name: &str, release: &str, work: &Path) -> Result<PathBuf> {
+/// Downloads the packages with their libraries to `work`, and returns the folder of their files.
+fn fetch(names: &[&str], release: &str, without: &[&str], work: &Path) -> Result<PathBuf> {
     let apt = Apt::of(release, work)?;
     run(&mut apt.command("apt-get", &["update"]))?;
-    let packages = apt.with_libraries(name)?;
+    let mut packages = apt.with_libraries(names)?;
+    packages.retain(|package| !without.contains(&package.as_str()));
     run(apt.command("apt-get", &["download"]).args(&packages))?;
     let root = work.join("root");
     for entry in fs::read_dir(work).context("reading the downloads")? {
@@ -138,13 +147,13 @@ impl<'a> Apt<'a> {
         command
     }
 
-    /// The package and all its libraries, under the release's names.
-    fn with_libraries(&self, package: &str) -> Result<Vec<String>> {
+    /// The packages and all their libraries, under the release's names.
+    fn with_libraries(&self, names: &[&str]) -> Result<Vec<String>> {
         let mut ask = self.command("apt-cache", &["depends", "--recurse", "--important"]);
-        let depends = run(ask.arg(package))?;
+        let depends = run(ask.args(names))?;
         // A package's own line, followed by those of its dependencies.
         let mut needs: HashMap<&str, Vec<&str>> = HashMap::new();
-        let mut current = package;
+        let mut current = "";
         for line in depends.lines() {
             if !line.starts_with([' ', '|']) {
                 current = line;
@@ -156,7 +165,7 @@ impl<'a> Apt<'a> {
                 needs.entry(current).or_default().push(name);
             }
         }
-        let mut packages = vec![package];
+        let mut packages = names.to_vec();
         let mut seen = 0;
         while let Some(name) = packages.get(seen) {
             seen += 1;

@@ -2,12 +2,15 @@
 
 use std::ops::RangeInclusive;
 
-use document_store::{Limit, Metadata};
+use document_store::{Count, Limit};
 use embedder::{Manifest, Relevance};
+use filter::Filter;
 use json::FieldError;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use shared::Error;
 
+use super::{facets::Facets, fields::Fields};
 use crate::SearchConfig;
 
 /// A request to `POST /search`, or the parameters of `GET /search`.
@@ -23,8 +26,8 @@ pub struct SearchRequest {
     pub max_distance: Option<f64>,
     /// The least relevance of a hit, 0 to 1; 0, everything, if absent.
     pub min_relevance: Option<f64>,
-    /// Metadata that every hit must contain.
-    pub filter: Option<Metadata>,
+    /// What every hit's document must match, as JSON: see [`Filter`].
+    pub filter: Option<Box<RawValue>>,
     /// How hits are found: `semantic`, `keyword` or `hybrid`, which is the default.
     pub mode: Option<String>,
     /// The share of similarity in a hybrid score, 0 to 1, the rest being coverage's; the setting's if absent.
@@ -39,6 +42,17 @@ pub struct SearchRequest {
     pub explain: Option<bool>,
     /// Whether a cross-encoder reads the question beside each candidate and orders them anew.
     pub rerank: Option<bool>,
+    /// How many hits come before the first one that is wanted, 0 to [`Search::MAX_OFFSET`]; 0 if absent.
+    #[serde(default, deserialize_with = "json::whole")]
+    pub offset: Option<i64>,
+    /// How the documents that match the filter are counted: `estimate`, which is the default, `exact` or `none`.
+    pub count: Option<String>,
+    /// Keys of metadata whose values are counted among the candidates, at most [`Search::MAX_FACETS`].
+    pub facets: Option<Vec<String>>,
+    /// What hits carry, of [`Fields::NAMES`]; everything if absent.
+    pub fields: Option<Vec<String>>,
+    /// Keys of the metadata that hits carry; all of them if absent.
+    pub metadata_fields: Option<Vec<String>>,
 }
 
 /// A search that can be run: every limit holds.
@@ -48,13 +62,17 @@ pub struct Search {
     pub(super) limit: Limit,
     pub(super) max_distance: Option<f64>,
     pub(super) min_relevance: f64,
-    pub(super) filter: Option<Metadata>,
+    pub(super) filter: Option<Filter>,
     pub(super) mode: Mode,
     pub(super) semantic_weight: Option<f64>,
     pub(super) passages: i32,
     pub(super) expand: i32,
     pub(super) explain: bool,
     pub(super) rerank: bool,
+    pub(super) offset: i32,
+    pub(super) count: Count,
+    pub(super) facets: Facets,
+    pub(super) fields: Fields,
 }
 
 /// A question that is not blank, of at most [`Query::MAX_CHARACTERS`] characters.
@@ -80,21 +98,34 @@ impl SearchRequest {
     /// [`Error::Invalid`] with one entry a field.
     pub fn parse(self) -> Result<Search, Error> {
         let mut errors = Vec::new();
-        let query = Query::parse(self.query)
-            .map_err(|error| errors.push(error))
-            .ok();
-        let limit = Limit::parse(self.limit, Limit::SEARCH_DEFAULT)
-            .map_err(|error| errors.push(error))
-            .ok();
-        let mode = Mode::parse(self.mode.as_deref())
-            .map_err(|error| errors.push(error))
-            .ok();
-        let passages = within("passages", self.passages, 1, 1..=Search::MAX_PASSAGES)
-            .map_err(|error| errors.push(error))
-            .ok();
-        let expand = within("expand", self.expand, 0, 0..=Search::MAX_EXPAND)
-            .map_err(|error| errors.push(error))
-            .ok();
+        let query = noted(Query::parse(self.query), &mut errors);
+        let limit = noted(Limit::parse(self.limit, Limit::SEARCH_DEFAULT), &mut errors);
+        let mode = noted(Mode::parse(self.mode.as_deref()), &mut errors);
+        let passages = within("passages", self.passages, 1, 1..=Search::MAX_PASSAGES);
+        let passages = noted(passages, &mut errors);
+        let expand = noted(
+            within("expand", self.expand, 0, 0..=Search::MAX_EXPAND),
+            &mut errors,
+        );
+        let offset = noted(
+            within("offset", self.offset, 0, 0..=Search::MAX_OFFSET),
+            &mut errors,
+        );
+        let count = noted(Count::parse(self.count.as_deref()), &mut errors);
+        let filter = self
+            .filter
+            .map(|filter| Filter::parse(filter.get()))
+            .transpose();
+        let filter = noted(filter, &mut errors);
+        let facets = noted(Facets::parse(self.facets.unwrap_or_default()), &mut errors);
+        let fields = noted(
+            Fields::parse(self.fields, self.metadata_fields),
+            &mut errors,
+        );
+        let rerank = self.rerank.unwrap_or_default();
+        if let (Some(limit), Some(offset)) = (limit, offset) {
+            errors.extend(beyond_reranked(rerank, limit, offset));
+        }
         errors.extend(self.max_distance.and_then(|distance| {
             let expected = "must be a cosine distance from 0 to 2";
             (!(0.0..=2.0).contains(&distance)).then(|| FieldError::new("max_distance", expected))
@@ -108,29 +139,27 @@ impl SearchRequest {
             (!SearchConfig::WEIGHTS.contains(&weight))
                 .then(|| FieldError::new("semantic_weight", expected))
         }));
-        errors.extend(
-            self.filter
-                .as_ref()
-                .and_then(|filter| filter.unstorable("filter")),
-        );
-        match (query, limit, mode, passages, expand) {
-            (Some(query), Some(limit), Some(mode), Some(passages), Some(expand))
-                if errors.is_empty() =>
-            {
-                Ok(Search {
-                    query,
-                    limit,
-                    max_distance: self.max_distance,
-                    min_relevance: self.min_relevance.unwrap_or_default(),
-                    filter: self.filter,
-                    mode,
-                    semantic_weight: self.semantic_weight,
-                    passages,
-                    expand,
-                    explain: self.explain.unwrap_or_default(),
-                    rerank: self.rerank.unwrap_or_default(),
-                })
-            }
+        let search = || {
+            Some(Search {
+                query: query?,
+                limit: limit?,
+                max_distance: self.max_distance,
+                min_relevance: self.min_relevance.unwrap_or_default(),
+                filter: filter?,
+                mode: mode?,
+                semantic_weight: self.semantic_weight,
+                passages: passages?,
+                expand: expand?,
+                explain: self.explain.unwrap_or_default(),
+                rerank,
+                offset: offset?,
+                count: count?,
+                facets: facets?,
+                fields: fields?,
+            })
+        };
+        match search() {
+            Some(search) if errors.is_empty() => Ok(search),
             _ => Err(Error::Invalid(errors)),
         }
     }
@@ -142,6 +171,10 @@ impl Search {
     pub const MAX_EXPAND: i32 = 10;
     /// Hits of one document that may be asked for.
     pub const MAX_PASSAGES: i32 = 10;
+    /// Hits that may come before those of a page.
+    pub const MAX_OFFSET: i32 = 1_000;
+    /// Keys whose values may be counted.
+    pub const MAX_FACETS: usize = 10;
 }
 
 impl Query {
@@ -220,6 +253,21 @@ impl Mode {
             .find(|mode| mode.name() == name)
             .ok_or_else(refused)
     }
+}
+
+/// What was parsed; what is wrong is noted.
+fn noted<T>(outcome: Result<T, FieldError>, errors: &mut Vec<FieldError>) -> Option<T> {
+    outcome.map_err(|error| errors.push(error)).ok()
+}
+
+/// Says of a page that ends after the last candidate of the reranker that it has no order.
+fn beyond_reranked(rerank: bool, limit: Limit, offset: i32) -> Option<FieldError> {
+    let most = Search::RERANKED;
+    (rerank && offset > 0 && offset + limit.get() > most).then(|| {
+        let detail =
+            format!("is {offset}; with rerank, offset and limit together are at most {most}");
+        FieldError::new("offset", detail)
+    })
 }
 
 /// A whole number of a request, or what stands for its absence.

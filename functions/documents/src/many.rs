@@ -1,0 +1,61 @@
+//! Every document that a filter matches.
+
+use database::Database;
+use document_store::{Deleted, MetadataPatch};
+use filter::Filter;
+use json::FieldError;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use shared::{
+    Error,
+    http::{self, Parameters, Request, Response},
+};
+
+/// The body of `PATCH /documents`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PatchRequest {
+    filter: Option<Box<RawValue>>,
+    metadata: Box<RawValue>,
+}
+
+/// Deletes what matches if that is confirmed, and else says how many documents it would be.
+pub(crate) async fn delete(database: &Database, request: &Request) -> Result<Response, Error> {
+    let mut parameters = Parameters::of(request);
+    let filter: Option<Box<RawValue>> = parameters.json("filter", "a JSON object");
+    let confirm = parameters.parsed("confirm", "true or false");
+    parameters.finish()?;
+    let filter = some_of_all(filter.as_deref())?;
+    let deleted = if confirm.unwrap_or_default() {
+        let deleted = document_store::delete_matching(database, &filter).await?;
+        Deleted {
+            matching: deleted,
+            deleted,
+        }
+    } else {
+        Deleted {
+            matching: document_store::count(database, &filter).await?,
+            deleted: 0,
+        }
+    };
+    http::ok(&deleted)
+}
+
+/// Changes the metadata of what matches.
+pub(crate) async fn patch(database: &Database, request: &Request) -> Result<Response, Error> {
+    let PatchRequest { filter, metadata } = http::json(request)?;
+    let filter = some_of_all(filter.as_deref())?;
+    let patch = MetadataPatch::parse(&metadata)?;
+    http::ok(&document_store::patch_matching(database, &filter, &patch).await?)
+}
+
+/// A filter that asks for something: every document must not be meant by a slip of the pen.
+fn some_of_all(filter: Option<&RawValue>) -> Result<Filter, FieldError> {
+    let filter = filter.ok_or_else(|| FieldError::new("filter", "is missing"))?;
+    let filter = Filter::parse(filter.get())?;
+    if filter.matches_everything() {
+        let detail = "matches every document; at least one condition is expected that not every document meets";
+        return Err(FieldError::new("filter", detail));
+    }
+    Ok(filter)
+}

@@ -1,0 +1,311 @@
+//! Changes of what is stored, as long as it is what the caller expects.
+
+use database::{Database, DatabaseError, Statement};
+use filter::Filter;
+use json::FieldError;
+use serde::Serialize;
+
+use super::{
+    batch::{Batch, CheckedDocument},
+    compare::{Compared, Relabelled},
+    etag::Expected,
+    id::DocumentId,
+    input::DocumentInput,
+    patch::{MetadataPatch, Patch, stored},
+    prepared::Prepared,
+    read::get,
+    retry::Retry,
+    upsert::{Outcome, outcomes, relabel_statement, upsert},
+};
+
+/// Why a document was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// It would be one that cannot be stored.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldError>),
+    /// There is none.
+    #[error("no document has the id {0:?}")]
+    Missing(String),
+    /// It is another one than was expected.
+    #[error("the document {0:?} is not the expected one")]
+    Unexpected(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// What a change of many documents did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// How many documents matched.
+    pub matching: i64,
+    /// How many of them have other metadata now.
+    pub updated: i64,
+}
+
+/// How often a change is tried that others are in the way of.
+const ATTEMPTS: u32 = 5;
+
+/// Stores one document if what is stored under its id is as `expected`: see [`upsert`]. With expectations, two more round
+/// trips and a transaction.
+///
+/// # Errors
+/// [`ChangeError::Unexpected`], or when the embedding or the database fails; then nothing is stored.
+pub async fn replace<F, R, E>(
+    database: &Database,
+    recipe: &str,
+    batch: Batch,
+    expected: &Expected,
+    embed: F,
+) -> Result<Vec<Outcome>, E>
+where
+    F: Fn(Vec<Prepared>) -> R,
+    R: Future<Output = Result<Vec<Prepared>, E>>,
+    E: From<DatabaseError> + From<ChangeError>,
+{
+    if *expected == Expected::Anything {
+        return upsert(database, recipe, batch, embed).await;
+    }
+    let ids: Vec<DocumentId> = batch
+        .documents
+        .iter()
+        .map(|document| document.id.clone())
+        .collect();
+    // Looked at first, so that nothing is embedded in vain.
+    for id in &ids {
+        let statement =
+            Statement::read("SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1")
+                .bind(id.as_str().to_owned());
+        let hash: Option<(Vec<u8>,)> = database.fetch_optional(statement).await?;
+        if !expected.allows(hash.as_ref().map(|(hash,)| hash.as_slice())) {
+            return Err(ChangeError::Unexpected(id.as_str().to_owned()).into());
+        }
+    }
+    let documents = batch.documents.into_iter().map(Prepared::new).collect();
+    let compared = Compared::with_stored(database, documents)
+        .await?
+        .embedded(&embed)
+        .await?;
+    let written = compared
+        .write_expected(database, recipe, &ids, expected)
+        .await?;
+    Ok(outcomes(ids, written, &compared))
+}
+
+/// Changes title and metadata of the document `id` if it is as `expected`. A new title is embedded with every passage,
+/// metadata are not.
+///
+/// # Errors
+/// Any [`ChangeError`], or when the embedding fails; then nothing is changed.
+pub async fn patch<F, R, E>(
+    database: &Database,
+    recipe: &str,
+    id: &DocumentId,
+    patch: &Patch,
+    expected: &Expected,
+    embed: F,
+) -> Result<Vec<Outcome>, E>
+where
+    F: Fn(Vec<Prepared>) -> R,
+    R: Future<Output = Result<Vec<Prepared>, E>>,
+    E: From<DatabaseError> + From<ChangeError>,
+{
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let Some(document) = get(database, id).await? else {
+            return Err(ChangeError::Missing(id.as_str().to_owned()).into());
+        };
+        let seen = document.content_hash.clone();
+        if !expected.allows(Some(&seen)) {
+            return Err(ChangeError::Unexpected(id.as_str().to_owned()).into());
+        }
+        let invalid = |error| ChangeError::Invalid(vec![error]);
+        let changed = patch.applied(document).map_err(invalid)?;
+        let batch = Batch::parse_one(id.as_str(), changed).map_err(ChangeError::Invalid)?;
+        let documents = batch.documents.into_iter().map(Prepared::new).collect();
+        let compared = Compared::with_stored(database, documents)
+            .await?
+            .embedded(&embed)
+            .await?;
+        let ids = vec![id.clone()];
+        // What was merged with must still be there.
+        let seen = Expected::OneOf(vec![seen]);
+        match compared.write_expected(database, recipe, &ids, &seen).await {
+            Ok(written) => return Ok(outcomes(ids, written, &compared)),
+            Err(ChangeError::Unexpected(_)) if attempts < ATTEMPTS => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Changes the metadata of every document that matches, some in a transaction, in the order of their ids.
+///
+/// # Errors
+/// [`ChangeError::Invalid`] where the result could not be stored, or when the database fails; what was changed before
+/// stays so, and the same change may be repeated.
+pub async fn patch_matching(
+    database: &Database,
+    filter: &Filter,
+    patch: &MetadataPatch,
+) -> Result<Changed, ChangeError> {
+    if patch.changes_language() {
+        let detail = "changes `language` or takes it away, by which a text is analysed: patch such documents one by one";
+        return Err(ChangeError::Invalid(vec![FieldError::new(
+            "metadata", detail,
+        )]));
+    }
+    let (mut changed, mut after, mut retry) = (Changed::default(), None, Retry::default());
+    loop {
+        match patch_some(database, filter, patch, after.clone()).await {
+            Ok(some) => {
+                changed.matching += some.changed.matching;
+                changed.updated += some.changed.updated;
+                after = some.last;
+                if after.is_none() {
+                    return Ok(changed);
+                }
+                retry = Retry::default();
+            }
+            Err(ChangeError::Database(error)) if retry.again(&error).await => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What was done with some of the documents that match.
+struct Portion {
+    changed: Changed,
+    /// The id of the last one; none if there are no more.
+    last: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    title: String,
+    content: String,
+    metadata: String,
+    content_hash: Vec<u8>,
+}
+
+async fn patch_some(
+    database: &Database,
+    filter: &Filter,
+    patch: &MetadataPatch,
+    after: Option<String>,
+) -> Result<Portion, ChangeError> {
+    /// Their contents are read, for their hashes.
+    const AT_ONCE: i32 = 50;
+    let mut transaction = database.begin().await?;
+    let statement = Statement::read(concat!(
+        "SELECT d.id, d.title, d.content, d.metadata::text AS metadata, d.content_hash FROM ",
+        schema::function!("lock_matching"),
+        "($1::jsonb, $2, $3) AS d"
+    ))
+    .bind(filter.compile().to_json())
+    .bind(after)
+    .bind(AT_ONCE);
+    let rows: Vec<Row> = transaction.fetch_all(statement).await?;
+    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let last = rows
+        .last()
+        .filter(|_| count == i64::from(AT_ONCE))
+        .map(|row| row.id.clone());
+    let mut relabelled = Vec::new();
+    for row in rows {
+        relabelled.extend(row.patched(patch)?);
+    }
+    let updated = if relabelled.is_empty() {
+        0
+    } else {
+        let updated: Vec<(String,)> = transaction
+            .fetch_all(relabel_statement(&relabelled))
+            .await?;
+        i64::try_from(updated.len()).unwrap_or(i64::MAX)
+    };
+    transaction.commit().await?;
+    let changed = Changed {
+        matching: count,
+        updated,
+    };
+    Ok(Portion { changed, last })
+}
+
+impl Row {
+    /// The document with other metadata, if they are others.
+    fn patched(self, patch: &MetadataPatch) -> Result<Option<Relabelled>, ChangeError> {
+        let invalid = |error: FieldError| {
+            let detail = format!("of the document {:?}: {}", self.id, error.detail);
+            ChangeError::Invalid(vec![FieldError::new(error.field, detail)])
+        };
+        let before = stored(&self.metadata).map_err(invalid)?;
+        let metadata = patch.applied(&before).map_err(invalid)?;
+        if metadata == before {
+            return Ok(None);
+        }
+        let input = DocumentInput {
+            title: Some(self.title),
+            content: Some(self.content),
+            metadata: Some(metadata),
+            ..DocumentInput::default()
+        };
+        let batch = Batch::parse_one(&self.id, input).map_err(ChangeError::Invalid)?;
+        let relabelled = |document: CheckedDocument| Relabelled {
+            document,
+            stored: self.content_hash,
+            chunks: 0,
+        };
+        Ok(batch.documents.into_iter().next().map(relabelled))
+    }
+}
+
+impl Compared {
+    /// Stores the documents `ids` as one of these, if what is stored under their ids is as `expected`.
+    async fn write_expected(
+        &self,
+        database: &Database,
+        recipe: &str,
+        ids: &[DocumentId],
+        expected: &Expected,
+    ) -> Result<Vec<Outcome>, ChangeError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.write_once(database, recipe, ids, expected).await {
+                Err(ChangeError::Database(error)) if retry.again(&error).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn write_once(
+        &self,
+        database: &Database,
+        recipe: &str,
+        ids: &[DocumentId],
+        expected: &Expected,
+    ) -> Result<Vec<Outcome>, ChangeError> {
+        let mut transaction = database.begin().await?;
+        for id in ids {
+            let lock = Statement::read(
+                "SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1 FOR UPDATE",
+            )
+            .bind(id.as_str().to_owned());
+            let rows: Vec<(Vec<u8>,)> = transaction.fetch_all(lock).await?;
+            if !expected.allows(rows.first().map(|(hash,)| hash.as_slice())) {
+                return Err(ChangeError::Unexpected(id.as_str().to_owned()));
+            }
+        }
+        let unexpected = || {
+            let id = ids.first().map(|id| id.as_str().to_owned());
+            ChangeError::Unexpected(id.unwrap_or_default())
+        };
+        let written = self
+            .write_within(&mut transaction, recipe)
+            .await?
+            .ok_or_else(unexpected)?;
+        transaction.commit().await?;
+        Ok(written)
+    }
+}

@@ -1,0 +1,290 @@
+//! Pages of documents.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use database::{Database, DatabaseError, Statement};
+use filter::Filter;
+use json::FieldError;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use sqlx::{FromRow, Row as _, postgres::PgRow};
+
+use super::{
+    fields::{Count, Limit, metadata_fields},
+    read::Document,
+};
+
+/// Documents in the order that was asked for.
+#[derive(Debug, Serialize)]
+pub struct Page {
+    /// The documents.
+    pub documents: Vec<Document>,
+    /// What the next request's `cursor` is; `null` on the last page.
+    pub next_cursor: Option<String>,
+    /// How many documents match, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<i64>,
+    /// Whether `total` was counted, not estimated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_is_exact: Option<bool>,
+}
+
+/// The parameters of `GET /documents`.
+#[derive(Clone, Debug, Default)]
+pub struct PageRequest {
+    /// The previous page's `next_cursor`; the first page without one.
+    pub cursor: Option<String>,
+    /// Documents wanted, 1 to 100; 20 if absent.
+    pub limit: Option<i64>,
+    /// What every document must match, as JSON.
+    pub filter: Option<Box<RawValue>>,
+    /// `id`, `created_at` or `updated_at`, with `-` before it from the last one on; `id` if absent.
+    pub sort: Option<String>,
+    /// `estimate`, which is the default, `exact` or `none`.
+    pub count: Option<String>,
+    /// Keys of the metadata that documents carry; all of them if absent.
+    pub metadata_fields: Option<Vec<String>>,
+}
+
+/// A page that can be read.
+#[derive(Clone, Debug)]
+pub struct PageQuery {
+    after: Option<Position>,
+    limit: Limit,
+    filter: Option<String>,
+    sort: Sort,
+    count: Count,
+    metadata_fields: Option<Vec<String>>,
+}
+
+/// What documents are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sort {
+    key: Key,
+    downward: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Key {
+    #[default]
+    Id,
+    CreatedAt,
+    UpdatedAt,
+}
+
+/// A document's place in an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Position {
+    /// In microseconds since 1970; 0 in the order of ids.
+    time: i64,
+    id: String,
+}
+
+/// A row of the listing.
+enum Row {
+    Document(Document, Position),
+    Total(i64, bool),
+}
+
+impl PageRequest {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// Names the first that is wrong.
+    pub fn parse(self) -> Result<PageQuery, FieldError> {
+        let limit = Limit::parse(self.limit, Limit::PAGE_DEFAULT)?;
+        let filter = self
+            .filter
+            .map(|filter| Filter::parse(filter.get()))
+            .transpose()?;
+        let filter = filter.map(|filter| filter.compile().to_json());
+        let sort = Sort::parse(self.sort.as_deref())?;
+        let order = sort.context(filter.as_deref());
+        let after = self
+            .cursor
+            .as_deref()
+            .map(|cursor| open_cursor(cursor, &order))
+            .transpose()?;
+        Ok(PageQuery {
+            after,
+            limit,
+            filter,
+            sort,
+            count: Count::parse(self.count.as_deref())?,
+            metadata_fields: metadata_fields(self.metadata_fields)?,
+        })
+    }
+}
+
+impl PageQuery {
+    /// Reads the page: one round trip.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read(self, database: &Database) -> Result<Page, DatabaseError> {
+        let order = self.sort.context(self.filter.as_deref());
+        let after = self.after.unwrap_or_default();
+        // One more than wanted tells whether another page follows.
+        let statement = Statement::read(concat!(
+            "SELECT p.id, p.title, p.metadata, p.chunks,
+                    to_char(p.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
+                    to_char(p.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at,
+                    (extract(epoch FROM CASE $2 WHEN 'created_at' THEN p.created_at WHEN 'updated_at' THEN p.updated_at
+                                        END) * 1000000)::bigint AS sorted_at,
+                    p.total, p.is_exact
+             FROM ",
+            schema::function!("list_documents"),
+            "($1::jsonb, $2, $3, timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5, $6, $7, $8) AS p"
+        ))
+        .bind(self.filter)
+        .bind(self.sort.key.name())
+        .bind(self.sort.downward)
+        .bind(after.time)
+        .bind(Some(after.id).filter(|id| !id.is_empty()))
+        .bind(self.limit.get() + 1)
+        .bind(self.metadata_fields)
+        .bind(self.count.name());
+        let rows: Vec<Row> = database.fetch_all(statement).await?;
+        let (mut documents, mut total) = (Vec::with_capacity(rows.len()), None);
+        for row in rows {
+            match row {
+                Row::Document(document, position) => documents.push((document, position)),
+                Row::Total(documents, is_exact) => total = Some((documents, is_exact)),
+            }
+        }
+        let wanted = usize::try_from(self.limit.get()).unwrap_or_default();
+        let more = documents.len() > wanted;
+        documents.truncate(wanted);
+        let last = documents.last().filter(|_| more);
+        let next_cursor = last.map(|(_, position)| seal_cursor(position, &order));
+        Ok(Page {
+            documents: documents
+                .into_iter()
+                .map(|(document, _)| document)
+                .collect(),
+            next_cursor,
+            total: total.map(|(documents, _)| documents),
+            total_is_exact: total.map(|(_, is_exact)| is_exact),
+        })
+    }
+}
+
+impl<'r> FromRow<'r, PgRow> for Row {
+    fn from_row(row: &'r PgRow) -> Result<Self, sqlx::Error> {
+        let id: Option<String> = row.try_get("id")?;
+        let Some(id) = id else {
+            return Ok(Self::Total(row.try_get("total")?, row.try_get("is_exact")?));
+        };
+        let time: Option<i64> = row.try_get("sorted_at")?;
+        let position = Position {
+            time: time.unwrap_or_default(),
+            id,
+        };
+        Ok(Self::Document(Document::from_row(row)?, position))
+    }
+}
+
+impl Sort {
+    fn parse(text: Option<&str>) -> Result<Self, FieldError> {
+        let Some(text) = text else {
+            return Ok(Self::default());
+        };
+        let (downward, name) = match text.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        let keys = [Key::Id, Key::CreatedAt, Key::UpdatedAt];
+        match keys.into_iter().find(|key| key.name() == name) {
+            Some(key) => Ok(Self { key, downward }),
+            None => {
+                let detail = format!(
+                    "is {text:?}; use id, created_at or updated_at, with - before it from the last one on"
+                );
+                Err(FieldError::new("sort", detail))
+            }
+        }
+    }
+
+    /// What a cursor belongs to: the order, and what is listed.
+    fn context(self, filter: Option<&str>) -> String {
+        let sign = if self.downward { "-" } else { "" };
+        format!("{sign}{} {}", self.key.name(), filter.unwrap_or_default())
+    }
+}
+
+impl Key {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+        }
+    }
+}
+
+/// Bytes of the checksum that precedes a cursor's position, and of its time.
+const CHECKSUM: usize = 8;
+const TIME: usize = 8;
+
+/// A cursor is the last position of a page behind a checksum of it and of the order. It holds no secret and grants nothing;
+/// the checksum tells a damaged cursor, or one of another listing, from a good one.
+fn seal_cursor(position: &Position, order: &str) -> String {
+    let mut bytes = checksum(position, order).to_vec();
+    bytes.extend_from_slice(&position.time.to_be_bytes());
+    bytes.extend_from_slice(position.id.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn open_cursor(cursor: &str, order: &str) -> Result<Position, FieldError> {
+    let open = || {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (sum, rest) = bytes.split_first_chunk::<CHECKSUM>()?;
+        let (time, id) = rest.split_first_chunk::<TIME>()?;
+        let position = Position {
+            time: i64::from_be_bytes(*time),
+            id: std::str::from_utf8(id).ok()?.to_owned(),
+        };
+        (*sum == checksum(&position, order)).then_some(position)
+    };
+    open().ok_or_else(|| {
+        FieldError::new(
+            "cursor",
+            "is not a next_cursor of this listing, sort and filter",
+        )
+    })
+}
+
+fn checksum(position: &Position, order: &str) -> [u8; CHECKSUM] {
+    let hash = Sha256::new()
+        .chain_update(order)
+        .chain_update([0])
+        .chain_update(position.time.to_be_bytes())
+        .chain_update(&position.id)
+        .finalize();
+    let mut sum = [0; CHECKSUM];
+    sum.copy_from_slice(&hash[..CHECKSUM]);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_opens_only_unchanged_and_in_its_order() {
+        let position = Position {
+            time: -7,
+            id: "été/1".to_owned(),
+        };
+        let cursor = seal_cursor(&position, "id {}");
+        assert_eq!(open_cursor(&cursor, "id {}"), Ok(position));
+        assert!(open_cursor(&cursor, "-id {}").is_err());
+        for place in 0..cursor.len() {
+            let mut tampered = cursor.clone().into_bytes();
+            tampered[place] = if tampered[place] == b'A' { b'B' } else { b'A' };
+            let tampered = String::from_utf8(tampered).expect("ASCII");
+            assert!(open_cursor(&tampered, "id {}").is_err(), "{tampered}");
+        }
+        assert!(open_cursor("", "id {}").is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! The answer to a search.
+
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+use serde_json::value::RawValue;
+use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
+
+use super::fields::Fields;
+
+/// The answer to a search.
+#[derive(Debug)]
+pub struct SearchResponse {
+    /// The best passage of each document found, best first.
+    pub hits: Vec<Hit>,
+    /// What is told of all documents, not of the hits alone.
+    pub summary: Summary,
+    /// Where the time went.
+    pub took_ms: Took,
+    /// What of the hits is sent.
+    pub(super) fields: Fields,
+    /// The keys of the facets, as the request has them.
+    pub(super) facets: Vec<String>,
+}
+
+/// One document found, with its best passage.
+#[derive(Debug, FromRow)]
+pub struct Hit {
+    /// The document's id.
+    pub document_id: String,
+    /// The passage's number in the document, from 0.
+    pub chunk: i32,
+    /// The document's title.
+    pub title: String,
+    /// The headings that the passage stands under, or the columns of its table; absent if there are none.
+    pub heading: String,
+    /// The passage, with the neighbours that were asked for.
+    pub content: String,
+    /// The document's metadata, as Postgres wrote it: it is not parsed on its way.
+    pub metadata: Json<Box<RawValue>>,
+    /// Cosine distance of passage and question, 0 (same direction) to 2 (opposite).
+    pub distance: f64,
+    /// BM25 of the passage and its document's title for the question, 0 without a common word.
+    pub keyword_score: f64,
+    /// `keyword_score` as a share of the most that the question's words can give, 0 to 1: words that few passages have
+    /// count for more, and words that none has count too.
+    pub coverage: f64,
+    /// What hits are ordered by, higher is better: 1 - `distance` in mode `semantic`, `coverage` in mode `keyword`, and
+    /// in mode `hybrid` the mean of both by `semantic_weight`. It can be compared between questions.
+    pub score: f64,
+    /// The estimated probability that the passage answers the question, 0 to 1, in every mode: see
+    /// [`Relevance`](embedder::Relevance).
+    pub relevance: f64,
+    /// What hits are ordered by instead if they were reranked: the cross-encoder's logit, higher is
+    /// better, without a scale that two models share.
+    #[sqlx(default)]
+    pub rerank_score: Option<f32>,
+    /// How `score` came about, if that was asked for.
+    pub explanation: Option<Json<Box<RawValue>>>,
+}
+
+/// What is told of the documents beside the hits.
+#[derive(Debug, Default, FromRow)]
+pub struct Summary {
+    /// How many documents match the filter, if that was asked for.
+    pub total: Option<i64>,
+    /// Whether `total` was counted, not estimated.
+    pub is_exact: Option<bool>,
+    /// For each key of the request the most frequent values among the candidates.
+    pub facets: Option<Json<Vec<Box<RawValue>>>>,
+    /// How many documents the candidates are of.
+    pub facet_documents: Option<i64>,
+}
+
+/// A row of the answer of Postgres.
+#[derive(Debug)]
+pub(super) enum Row {
+    Hit(Hit),
+    Summary(Summary),
+}
+
+/// Milliseconds of a search's parts.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Took {
+    /// Embedding the question.
+    pub embed: f64,
+    /// Waiting for the database.
+    pub database: f64,
+    /// Reranking, if that was asked for; the first time, with the model's loading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<f64>,
+    /// Everything in the handler.
+    pub total: f64,
+}
+
+impl<'r> FromRow<'r, PgRow> for Row {
+    fn from_row(row: &'r PgRow) -> Result<Self, sqlx::Error> {
+        let id: Option<String> = row.try_get("document_id")?;
+        if id.is_some() {
+            Hit::from_row(row).map(Self::Hit)
+        } else {
+            Summary::from_row(row).map(Self::Summary)
+        }
+    }
+}
+
+impl Serialize for SearchResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("hits", &Hits(&self.hits, &self.fields))?;
+        if let Some(total) = self.summary.total {
+            map.serialize_entry("total", &total)?;
+            map.serialize_entry("total_is_exact", &self.summary.is_exact.unwrap_or_default())?;
+        }
+        if let Some(Json(facets)) = &self.summary.facets {
+            map.serialize_entry("facets", &Facets(&self.facets, facets))?;
+            map.serialize_entry("facet_documents", &self.summary.facet_documents)?;
+        }
+        map.serialize_entry("took_ms", &self.took_ms)?;
+        map.end()
+    }
+}
+
+/// Hits with the fields that were asked for.
+struct Hits<'a>(&'a [Hit], &'a Fields);
+
+impl Serialize for Hits<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(hits, fields) = self;
+        let mut list = serializer.serialize_seq(Some(hits.len()))?;
+        for hit in *hits {
+            list.serialize_element(&Chosen(hit, fields))?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Hit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Chosen(self, &Fields::default()).serialize(serializer)
+    }
+}
+
+struct Chosen<'a>(&'a Hit, &'a Fields);
+
+impl Serialize for Chosen<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(hit, fields) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("document_id", &hit.document_id)?;
+        map.serialize_entry("chunk", &hit.chunk)?;
+        for name in Fields::NAMES.into_iter().filter(|name| fields.has(name)) {
+            match name {
+                "title" => map.serialize_entry(name, &hit.title)?,
+                "heading" if hit.heading.is_empty() => {}
+                "heading" => map.serialize_entry(name, &hit.heading)?,
+                "content" => map.serialize_entry(name, &hit.content)?,
+                "metadata" => map.serialize_entry(name, &hit.metadata)?,
+                "distance" => map.serialize_entry(name, &hit.distance)?,
+                "keyword_score" => map.serialize_entry(name, &hit.keyword_score)?,
+                "coverage" => map.serialize_entry(name, &hit.coverage)?,
+                "score" => map.serialize_entry(name, &hit.score)?,
+                "relevance" => map.serialize_entry(name, &hit.relevance)?,
+                "rerank_score" => {
+                    if let Some(score) = hit.rerank_score {
+                        map.serialize_entry(name, &score)?;
+                    }
+                }
+                _ => {
+                    if let Some(explanation) = &hit.explanation {
+                        map.serialize_entry(name, explanation)?;
+                    }
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+/// Values with their counts, under their keys.
+struct Facets<'a>(&'a [String], &'a [Box<RawValue>]);
+
+impl Serialize for Facets<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(keys, values) = self;
+        let mut map = serializer.serialize_map(Some(keys.len()))?;
+        for (key, values) in keys.iter().zip(*values) {
+            map.serialize_entry(key, values)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,38 @@
+//! Keys of metadata whose values are counted.
+
+use json::FieldError;
+
+use super::Search;
+
+/// Keys, as the request has them and as Postgres reads them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facets {
+    pub(super) keys: Vec<String>,
+    paths: Vec<String>,
+}
+
+impl Facets {
+    /// Checks the keys.
+    ///
+    /// # Errors
+    /// Names `facets`.
+    pub(super) fn parse(keys: Vec<String>) -> Result<Self, FieldError> {
+        if keys.len() > Search::MAX_FACETS {
+            let detail = format!(
+                "has {} keys; at most {} are allowed",
+                keys.len(),
+                Search::MAX_FACETS
+            );
+            return Err(FieldError::new("facets", detail));
+        }
+        let paths = keys.iter().enumerate();
+        let paths = paths.map(|(index, key)| filter::values_path(key, &format!("facets[{index}]")));
+        let paths = paths.collect::<Result<_, _>>()?;
+        Ok(Self { keys, paths })
+    }
+
+    /// The jsonpaths, if anything is to be counted.
+    pub(super) fn paths(&self) -> Option<Vec<String>> {
+        (!self.paths.is_empty()).then(|| self.paths.clone())
+    }
+}

@@ -1,0 +1,68 @@
+//! What of a hit is sent.
+
+use document_store::metadata_fields;
+use json::FieldError;
+
+/// The fields of hits that were asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    /// All of them, if there is no list.
+    names: Option<Vec<String>>,
+    /// The members of the metadata; all of them, if there is no list.
+    metadata: Option<Vec<String>>,
+}
+
+impl Fields {
+    /// Those that may be left out; a hit always has `document_id` and `chunk`.
+    pub const NAMES: [&str; 11] = [
+        "title",
+        "heading",
+        "content",
+        "metadata",
+        "distance",
+        "keyword_score",
+        "coverage",
+        "score",
+        "relevance",
+        "rerank_score",
+        "explanation",
+    ];
+
+    /// Checks the names of fields and of members of the metadata.
+    ///
+    /// # Errors
+    /// Names `fields` or `metadata_fields`.
+    pub(super) fn parse(
+        names: Option<Vec<String>>,
+        metadata: Option<Vec<String>>,
+    ) -> Result<Self, FieldError> {
+        let known = |name: &&String| {
+            Self::NAMES.contains(&name.as_str())
+                || ["document_id", "chunk"].contains(&name.as_str())
+        };
+        if let Some(unknown) = names.iter().flatten().find(|name| !known(name)) {
+            let detail = format!(
+                "holds {unknown:?}, which hits do not have; they have {}",
+                Self::NAMES.join(", ")
+            );
+            return Err(FieldError::new("fields", detail));
+        }
+        let metadata = metadata_fields(metadata)?;
+        Ok(Self { names, metadata })
+    }
+
+    /// Whether hits have this field. Members of the metadata that are named are asked for.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let named = |names: &Vec<String>| names.iter().any(|one| one == name);
+        self.names.as_ref().is_none_or(named) || (name == "metadata" && self.metadata.is_some())
+    }
+
+    /// The members of the metadata that hits have; all of them without a list.
+    pub(super) fn metadata(&self) -> Option<Vec<String>> {
+        if self.has("metadata") {
+            self.metadata.clone()
+        } else {
+            Some(Vec::new())
+        }
+    }
+}
