@@ -61,7 +61,8 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
         let mut command = rappel(None, &arguments).await?;
         let printed = Printed::by(command.env("RAPPEL_KEY", "tok-123")).await?;
         assert!(!printed.success, "{printed:?}");
-        said += &(printed.stdout + &printed.stderr);
+        said.push_str(&printed.stdout);
+        said.push_str(&printed.stderr);
     }
     for asked in api.asked() {
         assert_eq!(

@@ -10,28 +10,9 @@ use crate::{
     sources::{ARTICLES, DOCUMENTS, definition},
 };
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
-    let app = App::start().await?;
-    let sql = app.user_sql().await?;
-    sql.run(ARTICLES).await?;
-    sql.run(
-        "CREATE TABLE bare (id int, body text);
-         CREATE TABLE keyed (a int, b float8 NOT NULL UNIQUE, c int UNIQUE, d int NOT NULL, body text, PRIMARY KEY (a));
-         CREATE UNIQUE INDEX ON keyed (d) WHERE d > 0;
-         CREATE VIEW seen AS SELECT * FROM articles;
-         CREATE UNLOGGED TABLE quick (id int PRIMARY KEY, body text);
-         CREATE TABLE parent (id int PRIMARY KEY, body text); CREATE TABLE child () INHERITS (parent)",
-    )
-    .await?;
-    let on = |change: Value| {
-        let mut definition = json!({ "table": "articles", "content": "body" });
-        for (field, value) in change.as_object().into_iter().flatten() {
-            definition[field] = value.clone();
-        }
-        definition
-    };
-    for (change, field, said) in [
+/// What is wrong with a definition, the field that is blamed, and what is said of it.
+fn wrong() -> Vec<(Value, &'static str, &'static str)> {
+    vec![
         (
             json!({ "table": "nothing" }),
             "table",
@@ -111,7 +92,31 @@ async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
             "window functions",
         ),
         (json!({ "content": "" }), "content", "is empty"),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    sql.run(
+        "CREATE TABLE bare (id int, body text);
+         CREATE TABLE keyed (a int, b float8 NOT NULL UNIQUE, c int UNIQUE, d int NOT NULL, body text, PRIMARY KEY (a));
+         CREATE UNIQUE INDEX ON keyed (d) WHERE d > 0;
+         CREATE VIEW seen AS SELECT * FROM articles;
+         CREATE UNLOGGED TABLE quick (id int PRIMARY KEY, body text);
+         CREATE TABLE parent (id int PRIMARY KEY, body text); CREATE TABLE child () INHERITS (parent)",
+    )
+    .await?;
+    let on = |change: Value| {
+        let mut definition = json!({ "table": "articles", "content": "body" });
+        for (field, value) in change.as_object().into_iter().flatten() {
+            definition[field] = value.clone();
+        }
+        definition
+    };
+    for (change, field, said) in wrong() {
         let answer = app.put("/sources/wrong", on(change.clone())).await?;
         assert_eq!(answer.refused()?, [field], "{change}: {}", answer.text);
         assert!(
@@ -192,10 +197,10 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
     let sql = app.user_sql().await?;
     sql.run(&format!("CREATE SCHEMA shop AUTHORIZATION {owner}"))
         .await?;
-    let owned = Sql::connect(&login(app.database_url(), &owner)?).await?;
+    let seller = Sql::connect(&login(app.database_url(), &owner)?).await?;
     let articles = ARTICLES.replace("articles", "shop.articles");
-    owned.run(&articles).await?;
-    owned
+    seller.run(&articles).await?;
+    seller
         .run(&format!(
             "GRANT USAGE ON SCHEMA shop TO {writer}; GRANT ALL ON shop.articles TO {writer}"
         ))
@@ -211,7 +216,7 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
         format!("GRANT TRIGGER ON shop.articles TO {served}"),
     ] {
         assert!(answer.text.contains(&grant), "{}", answer.text);
-        owned.run(&grant).await?;
+        seller.run(&grant).await?;
     }
     let source = app.follow("articles", there).await?;
     let warning = source["warnings"][0].as_str().unwrap_or_default();
@@ -237,9 +242,9 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
     let noted = "SELECT (SELECT count(*) FROM rappel.source_changes) + (SELECT count(*) FROM rappel.source_events)";
     assert_eq!(sql.number(noted, &[]).await?, 0);
     for statement in left {
-        owned.run(statement.as_str().unwrap_or_default()).await?;
+        seller.run(statement.as_str().unwrap_or_default()).await?;
     }
-    drop((owned, writing));
+    drop((seller, writing));
     Ok(())
 }
 

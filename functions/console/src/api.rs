@@ -38,9 +38,9 @@ impl Api {
     }
 
     fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
-        let authorization = Authorization::parse(AUTHORIZATION, get(AUTHORIZATION))?;
-        let of_chat =
-            get(CHAT_AUTHORIZATION).map(|it| Authorization::parse(CHAT_AUTHORIZATION, Some(it)));
+        let authorization = Authorization::parse(AUTHORIZATION, get(AUTHORIZATION).as_deref())?;
+        let of_chat = get(CHAT_AUTHORIZATION)
+            .map(|value| Authorization::parse(CHAT_AUTHORIZATION, Some(&value)));
         Ok(Self {
             chat: get(CHAT_URL).map_or_else(|| Ok("/chat".to_owned()), address)?,
             authorization,
@@ -56,8 +56,8 @@ impl Api {
 }
 
 impl Authorization {
-    fn parse(variable: &'static str, value: Option<String>) -> Result<Self, ConfigError> {
-        match value.as_deref() {
+    fn parse(variable: &'static str, value: Option<&str>) -> Result<Self, ConfigError> {
+        match value {
             None | Some("open") => Ok(Self::Open),
             Some("jwt") => Ok(Self::Jwt),
             Some("iam") => Ok(Self::Iam),

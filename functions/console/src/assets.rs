@@ -59,7 +59,7 @@ impl Asset {
 
     /// Whether the page needs it whatever the language is.
     pub(crate) fn is_module(&self) -> bool {
-        self.name.ends_with(".js") && !self.name.starts_with("words/")
+        self.content_type().starts_with("text/javascript") && !self.name.starts_with("words/")
     }
 }
 
