@@ -39,7 +39,7 @@ pub(super) async fn claim(
         .iter()
         .map(|(_, document)| (document.id().to_owned(), document.hash().to_vec()))
         .unzip();
-    let statement = Statement::upsert(
+    let statement = Statement::idempotent_write(
         "WITH met AS (
              INSERT INTO rappel.import_ids AS i (import_id, document_id, position, hash)
              SELECT $1, u.id, u.position, u.hash
@@ -72,7 +72,7 @@ pub(super) async fn claim(
 
 /// Deletes the ids of finished imports.
 pub(super) async fn forget(database: &Database) -> Result<(), DatabaseError> {
-    let statement = Statement::upsert(
+    let statement = Statement::idempotent_write(
         "WITH forgotten AS (
              DELETE FROM rappel.import_ids AS d USING rappel.imports AS i
              WHERE i.id = d.import_id AND (i.failure IS NOT NULL OR NOT EXISTS (

@@ -127,7 +127,7 @@ impl Imports {
         if let Err(error) = forget_old(database).await {
             tracing::warn!(cause = %chain(&error), "cannot delete old imports");
         }
-        let insert = Statement::upsert(
+        let insert = Statement::idempotent_write(
             "WITH import AS (
                  INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT DO NOTHING
@@ -147,8 +147,10 @@ impl Imports {
         let messages = [message];
         let sent = timeout(ACCEPT, self.queue.send(&messages, Duration::ZERO)).await;
         if let Err(error) = sent.unwrap_or_else(|_| Err(AwsError::Connection(late()))) {
-            let delete = Statement::upsert("DELETE FROM rappel.imports WHERE id = $1 RETURNING id")
-                .bind(id.to_owned());
+            let delete = Statement::idempotent_write(
+                "DELETE FROM rappel.imports WHERE id = $1 RETURNING id",
+            )
+            .bind(id.to_owned());
             if let Err(error) = database.fetch_all::<(String,)>(delete).await {
                 tracing::warn!(%error, "cannot delete the row of an import that was not accepted");
             }
@@ -210,7 +212,7 @@ pub async fn reopen(
     queue_url: &str,
     max_receives: i32,
 ) -> Result<Vec<String>, DatabaseError> {
-    let statement = Statement::upsert(concat!(
+    let statement = Statement::idempotent_write(concat!(
         "SELECT ",
         schema::function!("reopen_imports"),
         "($1, $2) AS id"
@@ -236,7 +238,7 @@ fn queue_name(url: &str) -> &str {
 
 /// Deletes a few imports accepted more than [`KEPT_DAYS`] ago; their lines cascade.
 async fn forget_old(database: &Database) -> Result<(), DatabaseError> {
-    let delete = Statement::upsert(
+    let delete = Statement::idempotent_write(
         "DELETE FROM rappel.imports WHERE id IN (
              SELECT i.id FROM rappel.imports AS i
              WHERE i.created_at < now() - $1 * interval '1 day'

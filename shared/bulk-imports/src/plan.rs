@@ -48,7 +48,7 @@ pub(super) async fn plan(
     }
     let bytes = i64::try_from(object.bytes).unwrap_or(i64::MAX);
     let stride = STRIDE.max(bytes / MOST_PARTS + 1);
-    let statement = Statement::upsert(
+    let statement = Statement::idempotent_write(
         "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, position)
          SELECT $1, n::integer + 1, n * $3, least((n + 1) * $3, $2), n * $3
          FROM generate_series(0::bigint, ($2 - 1) / $3) AS n
@@ -197,7 +197,7 @@ impl<'a> Pieces<'a> {
             .map_err(|error| {
                 WorkError::failed("cannot write a piece to the import bucket", chain(&error))
             })?;
-        let statement = Statement::upsert(
+        let statement = Statement::idempotent_write(
             "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
              VALUES ($1, $2, $3, $4, $5, $3)
              ON CONFLICT DO NOTHING

@@ -14,7 +14,7 @@ pub async fn delete_within(
     if ids.is_empty() {
         return Ok(());
     }
-    let statement = Statement::upsert(
+    let statement = Statement::idempotent_write(
         "WITH wanted AS MATERIALIZED (
              SELECT d.id FROM rappel.documents AS d WHERE d.id = ANY ($1) ORDER BY d.id FOR UPDATE
          ), gone AS (

@@ -40,7 +40,7 @@ pub async fn follow(
     definition: &SourceDefinition,
 ) -> Result<Followed, SourceError> {
     definition.check(name).map_err(SourceError::Invalid)?;
-    let statement = Statement::upsert(concat!(
+    let statement = Statement::idempotent_write(concat!(
         "SELECT ",
         schema::function!("follow"),
         "($1, $2::jsonb) AS answer"
@@ -95,7 +95,7 @@ pub async fn remove(
 /// # Errors
 /// [`SourceError::Unknown`], or when the database fails.
 pub async fn resync(database: &Database, name: &str) -> Result<(), SourceError> {
-    let statement = Statement::upsert(concat!(
+    let statement = Statement::idempotent_write(concat!(
         "SELECT ",
         schema::function!("resync_source"),
         "($1) AS found"

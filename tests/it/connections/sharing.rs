@@ -128,7 +128,7 @@ async fn client(url: &str, setting: PoolerSetting, number: i64, statements: i64)
             2 => Statement::write(
                 "DELETE FROM kept WHERE client = -1 - $1::bigint AND n = $2::bigint RETURNING n",
             ),
-            _ => Statement::upsert(
+            _ => Statement::idempotent_write(
                 "INSERT INTO counted VALUES ($1::bigint, $2::bigint)
                  ON CONFLICT (client) DO UPDATE SET n = excluded.n RETURNING client * 1000000 + n",
             ),

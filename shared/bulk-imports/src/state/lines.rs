@@ -72,7 +72,7 @@ impl Claim {
         };
         let lengths: Vec<i32> = lines.iter().map(|line| line.length).collect();
         let ids: Vec<Option<String>> = lines.iter().map(|line| line.document_id.clone()).collect();
-        Statement::upsert(
+        Statement::idempotent_write(
             "INSERT INTO rappel.import_lines AS l
                  (import_id, part, position, length, line, document_id, outcome, reason)
              SELECT $1, $2, u.position, u.length, u.line, u.document_id, u.outcome, u.reason

@@ -51,12 +51,12 @@ impl Claim {
     /// Renews the lease on the line or the part.
     pub(crate) async fn renew(&self, database: &Database) -> Result<(), DatabaseError> {
         let statement = match self.message.position {
-            None => self.bind(Statement::upsert(
+            None => self.bind(Statement::idempotent_write(
                 "UPDATE rappel.import_parts SET leased_until = now() + $4 * interval '1 second'
                  WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
                  RETURNING part",
             )),
-            Some(position) => Statement::upsert(
+            Some(position) => Statement::idempotent_write(
                 "UPDATE rappel.import_lines SET leased_until = now() + $4 * interval '1 second'
                  WHERE import_id = $1 AND part = $2 AND position = $3 AND outcome = 'retrying'
                    AND leased_until > now()
@@ -109,7 +109,7 @@ impl Claim {
         database: &Database,
         failure: Option<String>,
     ) -> Result<(), DatabaseError> {
-        let statement = Statement::upsert(
+        let statement = Statement::idempotent_write(
             "UPDATE rappel.import_parts SET finished_at = now(), failure = $4
              WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
              RETURNING part",
@@ -124,7 +124,7 @@ impl Claim {
     /// Releases the part or the line at once and resets its delivery count.
     pub(crate) async fn release(&self, database: &Database) -> Result<(), DatabaseError> {
         let statement = match self.message.position {
-            None => Statement::upsert(
+            None => Statement::idempotent_write(
                 "UPDATE rappel.import_parts SET worker = NULL, leased_until = now(), receives = 0
                  WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
                  RETURNING part",
@@ -132,7 +132,7 @@ impl Claim {
             .bind(self.message.import.clone())
             .bind(self.message.part)
             .bind(self.worker.clone()),
-            Some(position) => Statement::upsert(
+            Some(position) => Statement::idempotent_write(
                 "UPDATE rappel.import_lines SET leased_until = now(), receives = 0
                  WHERE import_id = $1 AND part = $2 AND position = $3 AND outcome = 'retrying'
                  RETURNING part",
@@ -150,7 +150,7 @@ impl Claim {
         database: &Database,
         failure: String,
     ) -> Result<(), DatabaseError> {
-        let statement = Statement::upsert(
+        let statement = Statement::idempotent_write(
             "UPDATE rappel.imports SET failure = $2, failed_at = now() WHERE id = $1 AND failure IS NULL
              RETURNING id",
         )
