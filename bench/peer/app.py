@@ -23,8 +23,8 @@ from pydantic import BaseModel, Field
 
 from embedder import load
 
-# The nearest chunks by reading all of them, then the best chunk of each document. The 0 that is added keeps the
-# planner from the index, which an exact search must not use.
+# An exact search: reads all chunks, then takes the best chunk per document. Adding 0 keeps the planner from using the
+# index.
 EXACT = """
 WITH nearest AS MATERIALIZED (
     SELECT c.document_id, c.ordinal, c.content, c.embedding <=> $1::real[]::halfvec AS distance
@@ -43,8 +43,7 @@ ORDER BY b.distance, b.document_id
 LIMIT $2
 """
 
-# The statement that Rappel sends, with the settings that it has by default. Each build has its functions in a schema of
-# its own.
+# The statement of Rappel's search with default settings. Each build has its functions in its own schema.
 INDEX = f"""
 SELECT document_id, chunk, title, content, metadata, distance
 FROM {os.environ["PEER_FUNCTION"]}($1, 'semantic', $2::real[], '{{}}', '{{}}', $3, $4::jsonb, $5, $6, 0.65, 1.2, 0.75,
@@ -53,18 +52,18 @@ FROM {os.environ["PEER_FUNCTION"]}($1, 'semantic', $2::real[], '{{}}', '{{}}', $
 
 
 class SearchRequest(BaseModel):
-    """The fields of Rappel's request that the peer knows."""
+    """The supported fields of Rappel's request."""
 
     query: str = Field(min_length=1, max_length=2000)
     limit: int = Field(default=10, ge=1, le=100)
     max_distance: float | None = Field(default=None, ge=0, le=2)
     filter: dict | None = None
-    # Read, and always `semantic`: keyword search needs Rappel's analysis of words.
+    # Accepted, but always `semantic`: keyword search needs Rappel's text analysis.
     mode: str = "semantic"
 
 
 async def connect() -> asyncpg.Pool:
-    """The pool, its least connections made at once."""
+    """The pool, with its minimum of connections opened at start."""
     least, most = map(int, os.environ["PEER_POOL"].split("-"))
     return await asyncpg.create_pool(
         os.environ["DATABASE_URL"],
@@ -88,7 +87,7 @@ app = FastAPI()
 
 @app.post("/search")
 async def search(request: SearchRequest) -> dict:
-    """Embeds the question and asks the database once."""
+    """Embeds the question and sends one statement."""
     start = time.perf_counter()
     embedding = embedder.query(request.query)
     embedded = time.perf_counter()

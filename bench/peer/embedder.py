@@ -1,4 +1,4 @@
-"""A question to its embedding, by the model that Rappel ships or by the one that its package ships."""
+"""Embeds questions, with Rappel's model file or with the package's own engine."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-//! Bulk imports: passages a second, memory, the index, against ONNX Runtime alone on the same texts.
+//! Bulk imports: passages per second, memory, index, compared with ONNX Runtime alone on the same texts.
 
 use std::{
     fs,
@@ -22,47 +22,47 @@ use crate::{
     process::peak_memory,
 };
 
-/// How often the import's memory is looked at.
+/// Sampling interval of the import's memory.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Documents that a bulk load is measured with.
+/// Inputs of a bulk load measurement.
 pub(crate) struct Bulk<'a> {
     /// The command `rappel`.
     pub(crate) rappel: &'a Path,
     /// The program `bench-probe`.
     pub(crate) probe: &'a Path,
     pub(crate) model: &'a ModelConfig,
-    /// The model as the command is told it: a name or a folder.
+    /// The model argument of the command: a name or a folder.
     pub(crate) model_name: &'a str,
-    /// Where files may be written.
+    /// A folder for temporary files.
     pub(crate) folder: &'a Path,
 }
 
 /// One import.
 #[derive(Clone, Debug, Serialize)]
 pub struct Import {
-    /// Documents of its file.
+    /// Documents in its file.
     pub documents: u64,
-    /// Passages that they were split into.
+    /// Resulting passages.
     pub passages: u64,
-    /// Seconds of loading, with the models' start.
+    /// Seconds of loading, including the start of the models.
     pub loading_s: f64,
-    /// Seconds of building the index.
+    /// Seconds of the index build.
     pub indexing_s: f64,
-    /// Passages a second while it loaded.
+    /// Passages per second while loading.
     pub rate: f64,
-    /// Peak memory of the command in megabytes.
+    /// Peak memory of the command, in megabytes.
     pub memory_mb: f64,
-    /// Bytes of the index.
+    /// Size of the index in bytes.
     pub index_bytes: i64,
-    /// Passages a second of ONNX Runtime alone: the same texts, tokenized before, a session of one
-    /// thread on every core; `null` where that could not be measured.
+    /// Passages per second of ONNX Runtime alone: the same texts, already tokenized, with a one-thread session per
+    /// core; `null` if it could not be measured.
     pub raw_rate: Option<f64>,
-    /// Threads that embedded.
+    /// Embedding threads.
     pub threads: usize,
 }
 
-/// What `rappel import --json` prints.
+/// The output of `rappel import --json`.
 #[derive(Deserialize)]
 struct Imported {
     documents: u64,
@@ -118,7 +118,7 @@ impl Bulk<'_> {
         })
     }
 
-    /// Runs `rappel import`; its answer, and its peak memory in bytes.
+    /// Runs `rappel import`; returns its output and its peak memory in bytes.
     async fn run_command(&self, empty: &Scratch, file: &Path) -> Result<(Imported, u64)> {
         let mut command = Command::new(self.rappel);
         command
@@ -132,8 +132,8 @@ impl Bulk<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        let process = command.spawn().context("rappel import cannot be started")?;
-        let id = process.id().context("it has just started")?;
+        let process = command.spawn().context("cannot start rappel import")?;
+        let id = process.id().context("rappel import exited at once")?;
         let mut memory = 0;
         let mut output = std::pin::pin!(process.wait_with_output());
         let output = loop {
@@ -144,15 +144,15 @@ impl Bulk<'_> {
         };
         ensure!(
             output.status.success(),
-            "rappel import failed: run it by hand on {}",
+            "rappel import failed: run it manually on {}",
             file.display()
         );
         let imported = serde_json::from_slice(&output.stdout)
-            .context("rappel import --json printed no JSON")?;
+            .context("the output of rappel import --json is not JSON")?;
         Ok((imported, memory))
     }
 
-    /// Writes documents as JSON lines, those whose ids' hashes come first.
+    /// Writes documents as JSON lines, chosen by the hash of their ids.
     async fn write(&self, source: &Database, count: usize) -> Result<PathBuf> {
         let statement = Statement::read(
             "SELECT id, title, content FROM rappel.documents ORDER BY md5(id) LIMIT $1",
@@ -172,7 +172,7 @@ impl Bulk<'_> {
         Ok(path)
     }
 
-    /// Measured in a process of its own: one process has one environment of ONNX Runtime.
+    /// Measured in a separate process, because a process has only one ONNX Runtime environment.
     async fn raw_rate(&self, passages: &[(String, String)], threads: usize) -> Result<Option<f64>> {
         if !self.model.folder.join("tokenizer.json").is_file() {
             return Ok(None);
@@ -186,10 +186,7 @@ impl Bulk<'_> {
             .arg(threads.to_string())
             .env("ORT_DISABLE_TELEMETRY", "1")
             .kill_on_drop(true);
-        let output = probe
-            .output()
-            .await
-            .context("bench-probe cannot be started")?;
+        let output = probe.output().await.context("cannot start bench-probe")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "bench-probe failed: {said}");
         Ok(Some(

@@ -1,4 +1,4 @@
-//! Cold starts: from exec to the first answered search, over TLS to Postgres.
+//! Cold starts: from exec to the first search response, over TLS to Postgres.
 
 use std::{path::Path, time::Instant};
 
@@ -8,54 +8,54 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::{
-    database::tls::{Front, Timeline},
+    database::tls::{Timeline, TlsProxy},
     event::Answer,
     process::evict,
     sandbox::Program,
     statistics::Summary,
 };
 
-/// Where the files of a program are when it starts.
+/// Whether a program's files are in the page cache at its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PageCache {
-    /// In memory, from the start before.
+    /// In memory, from an earlier start.
     Warm,
-    /// On the disk.
+    /// On disk.
     Evicted,
 }
 
-/// The cold starts of one program. Times are milliseconds.
+/// The cold starts of one program, in milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cold {
     /// The program's name.
     pub program: String,
-    /// Where its files were.
+    /// The state of the page cache.
     pub page_cache: PageCache,
-    /// From exec until it asked for its first event: what Lambda calls Init.
+    /// From exec until it requests its first event: Lambda's Init.
     pub ready: Summary,
-    /// From the event to the answer of the first search.
+    /// From the event to the response of the first search.
     pub first_search: Summary,
-    /// From exec to that answer, without the time that the harness took in between.
+    /// From exec to that response, without the harness's time in between.
     pub answered: Summary,
-    /// Peak memory in megabytes.
+    /// Peak memory, in megabytes.
     pub memory_mb: Summary,
-    /// Page faults that waited for the disk.
+    /// Major page faults.
     pub major_faults: Summary,
-    /// What happened on the connection.
+    /// The connection's timeline.
     pub connection: Connection,
 }
 
-/// The parts of a connection's beginning, seen from the server's side.
+/// The phases of opening a connection, as seen by the server.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Connection {
-    /// From exec until the server accepted it.
+    /// From exec until it was accepted.
     pub dialled: Summary,
     /// The TLS handshake.
     pub tls: Summary,
     /// The login.
     pub authentication: Summary,
-    /// The first statement after it, which asks for the model's name.
+    /// The first statement, which reads the model's name.
     pub statement: Summary,
 }
 
@@ -65,27 +65,27 @@ struct Start {
     first_search: f64,
     memory: f64,
     faults: f64,
-    /// From exec until the connection, its handshake, its login and its first statement.
+    /// From exec to connection, handshake, login and first statement.
     connection: [f64; 4],
 }
 
-/// Starts a program `runs` times, with one search each.
+/// Starts a program `runs` times with one search each.
 pub(crate) async fn measure(
     program: &Program,
     page_cache: PageCache,
-    front: &Front,
+    proxy: &TlsProxy,
     event: &Bytes,
     runs: usize,
     log: &Path,
     progress: &ProgressBar,
 ) -> Result<Cold> {
     let mut starts = Vec::with_capacity(runs);
-    // The first one brings its files into memory, or finds them where they happen to be.
+    // A first start fills the page cache.
     for number in 0..=runs {
         if page_cache == PageCache::Evicted {
             evict(&program.files)?;
         }
-        let start = once(program, front, event, log)
+        let start = once(program, proxy, event, log)
             .await
             .with_context(|| format!("a cold start of {}", program.name))?;
         if number > 0 {
@@ -112,8 +112,8 @@ pub(crate) async fn measure(
     })
 }
 
-async fn once(program: &Program, front: &Front, event: &Bytes, log: &Path) -> Result<Start> {
-    front.take();
+async fn once(program: &Program, proxy: &TlsProxy, event: &Bytes, log: &Path) -> Result<Start> {
+    proxy.take();
     let exec = Instant::now();
     let mut sandbox = program.start(log).await?;
     let reply = sandbox.invoke(event.clone()).await?;
@@ -123,7 +123,7 @@ async fn once(program: &Program, front: &Front, event: &Bytes, log: &Path) -> Re
     let faults = sandbox.usage()?.major_faults as f64;
     let ready = sandbox.ready.as_secs_f64() * 1e3;
     sandbox.stop().await?;
-    let timelines = front.take();
+    let timelines = proxy.take();
     let timeline = timelines.first().context("the function did not use TLS")?;
     Ok(Start {
         ready,

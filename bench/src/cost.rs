@@ -1,51 +1,51 @@
-//! What searches cost on Lambda.
+//! The cost of searches on Lambda.
 
 use serde::Serialize;
 
-/// Dollars of a gigabyte-second on x86, first tier, in us-east-1 and eu-west-1, as published in 2025.
+/// Price of a gigabyte-second in dollars on x86, first tier, in us-east-1 and eu-west-1, as published in 2025.
 /// <https://aws.amazon.com/lambda/pricing/>.
 pub const DOLLARS_PER_GB_SECOND: f64 = 0.000_016_666_7;
 
-/// Dollars of a million requests; same source.
+/// Price of a million requests in dollars; same source.
 pub const DOLLARS_PER_MILLION_REQUESTS: f64 = 0.20;
 
-/// Megabytes at which a function has one whole processor; below, its share of one is in proportion.
+/// Memory size at which a function has one whole vCPU; smaller sizes have a proportional share.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 pub const MEGABYTES_OF_ONE_CORE: f64 = 1_769.0;
 
-/// Memory sizes, in megabytes, that are looked at.
+/// The memory sizes to evaluate, in megabytes.
 pub const SIZES: [u32; 6] = [128, 256, 512, 1024, 1769, 3008];
 
-/// Of a million searches, so many meet a sandbox that has to be started first.
+/// The assumed share of searches that need a cold start.
 pub const COLD_SHARE: f64 = 0.01;
 
-/// A search as it is billed, in milliseconds at one whole processor.
+/// The billed time of a search, in milliseconds at one whole vCPU.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Billed {
-    /// Of a warm search, what needs the processor: it grows where the function has less of one.
+    /// Processor time of a warm search, which grows with a smaller share.
     pub processor: f64,
-    /// Of a warm search, what waits for the database.
+    /// Database wait time of a warm search.
     pub waiting: f64,
-    /// Init, which is billed as well: always for a runtime of one's own, since August 2025 for Python's.
+    /// Init time. Billed too: always for custom runtimes, since August 2025 for Python's.
     /// <https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/>
     pub init: f64,
-    /// Peak memory in megabytes: a smaller size does not run.
+    /// Peak memory in megabytes; smaller sizes fail.
     pub peak_mb: f64,
 }
 
-/// Dollars of a million searches at one memory size.
+/// The price of a million searches at one memory size, in dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Price {
     /// The size in megabytes.
     pub megabytes: u32,
-    /// All searches warm.
+    /// All warm.
     pub warm: f64,
-    /// [`COLD_SHARE`] of them with an Init.
+    /// [`COLD_SHARE`] of them with Init.
     pub with_cold: f64,
 }
 
 impl Billed {
-    /// The prices at the sizes that the function fits, the least first.
+    /// The prices at the sizes that fit, smallest first.
     #[must_use]
     pub fn prices(self) -> Vec<Price> {
         let fits = SIZES
@@ -57,7 +57,7 @@ impl Billed {
     fn price(self, megabytes: u32) -> Price {
         let slower = (MEGABYTES_OF_ONE_CORE / f64::from(megabytes)).max(1.0);
         let gigabytes = f64::from(megabytes) / 1024.0;
-        // Lambda bills whole milliseconds.
+        // Lambda rounds up to whole milliseconds.
         let dollars = |ms: f64| ms.ceil() / 1e3 * gigabytes * DOLLARS_PER_GB_SECOND * 1e6;
         let warm = self.processor * slower + self.waiting;
         let cold = warm + self.init * slower;
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn less_of_a_processor_takes_longer_but_does_not_make_the_database_slower() {
+    fn a_smaller_processor_share_slows_only_the_processor_time() {
         let price = SEARCH.price(512);
         // 4 * 1,769 / 512 + 5.5 = 19.3 ms, billed as 20.
         assert!(
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_the_function_does_not_fit_are_left_out() {
+    fn sizes_that_are_too_small_are_left_out() {
         let sizes: Vec<u32> = SEARCH
             .prices()
             .iter()

@@ -1,4 +1,4 @@
-//! Searches as API Gateway hands them to a function, and the answers.
+//! Search events in API Gateway's format, and their responses.
 
 use anyhow::{Context as _, Result, ensure};
 use hyper::body::Bytes;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::Reply;
 
-/// The event of `POST /search` with this body: an HTTP API's, payload format 2.0.
+/// The event of `POST /search` with this body: HTTP API, payload format 2.0.
 pub(crate) fn search(body: &Value) -> Bytes {
     let event = json!({
         "version": "2.0",
@@ -46,14 +46,14 @@ pub(crate) fn search(body: &Value) -> Bytes {
     event.to_string().into()
 }
 
-/// A search that was answered.
+/// The response to a search.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     /// Milliseconds from the event to the last byte.
     pub(crate) total: f64,
-    /// Of them, what the function says it embedded.
+    /// Embedding time reported by the function.
     pub(crate) embed: f64,
-    /// Of them, what the function says it waited for the database.
+    /// Database time reported by the function.
     pub(crate) database: f64,
     /// Documents found.
     pub(crate) hits: usize,
@@ -79,18 +79,17 @@ struct Took {
 }
 
 impl Answer {
-    /// Reads a reply; anything but an answered search is an error, lest failures be fast.
+    /// Parses a reply; anything but a successful search is an error, so that fast failures do not count.
     pub(crate) fn read(reply: &Reply) -> Result<Self> {
         let response: Response = serde_json::from_slice(&reply.payload)
-            .context("the function's answer is not a response")?;
+            .context("the function's result is not an HTTP response")?;
         ensure!(
             response.status_code == 200,
-            "the function answered {}: {}",
+            "the function responded {}: {}",
             response.status_code,
             response.body
         );
-        let body: Body =
-            serde_json::from_str(&response.body).context("the answer is not that of a search")?;
+        let body: Body = serde_json::from_str(&response.body).context("not a search response")?;
         Ok(Self {
             total: reply.took.as_secs_f64() * 1e3,
             embed: body.took_ms.embed,
@@ -99,7 +98,7 @@ impl Answer {
         })
     }
 
-    /// Milliseconds that are neither embedding nor database: runtime, JSON, HTTP.
+    /// The remaining milliseconds: runtime, JSON, HTTP.
     pub(crate) fn rest(&self) -> f64 {
         self.total - self.embed - self.database
     }
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_where_its_time_went() {
+    fn a_response_splits_its_time() {
         let body = r#"{"hits":[{}],"took_ms":{"embed":3.0,"database":5.0,"total":8.5}}"#;
         let answer = Answer::read(&reply(200, body)).expect("it is an answer");
         assert_eq!(answer.hits, 1);
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_no_answer() {
+    fn a_failed_search_is_an_error() {
         let error = Answer::read(&reply(503, "{}")).expect_err("503 is a failure");
         assert!(error.to_string().contains("503"), "{error}");
     }

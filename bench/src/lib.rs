@@ -1,12 +1,11 @@
-//! How fast Rappel is, beside what it replaces: cold, warm and in bulk, on one machine in one run, so that
-//! what is published are ratios.
+//! Benchmarks of Rappel compared with the service that it replaces: cold, warm and bulk, on one machine in one run, so
+//! that the published figures are ratios.
 //!
 //! [`run`](Bench::run) measures section by section on a copy of a database, and writes `results.json` and
-//! `index.html`. Functions are started as Lambda starts them, each behind a Runtime API of its own
-//! ([`sandbox`]), and so is the [`peer`]: the Python service that Rappel replaces. Nothing inside a
-//! function is timed by code of the benchmark: the TLS in front of the database ([`database::tls`]) sees
-//! when a connection was made and used, and `bench-probe` does the other steps of a start in processes of
-//! its own ([`steps`]).
+//! `index.html`. Functions start as on Lambda, each with its own Runtime API ([`sandbox`]), and so does the [`peer`]:
+//! the Python service that Rappel replaces. Nothing inside a function is timed by the benchmark: the TLS proxy in front
+//! of the database ([`database::tls`]) records when a connection is opened and used, and `bench-probe` runs the other
+//! steps of a start in separate processes ([`steps`]).
 
 pub mod bulk;
 pub mod cold;
@@ -36,35 +35,35 @@ use ::database::DatabaseConfig;
 use anyhow::bail;
 use embedder::{Manifest, ModelConfig};
 
-/// What the report calls Rappel's own search function.
+/// The name of Rappel's search function in the report.
 pub const RAPPEL: &str = "Rappel";
 
-/// What is measured, and with what.
+/// What to measure, and with what.
 #[derive(Debug)]
 pub struct Bench {
-    /// The database whose copy is searched; nobody may be connected to it while it is copied.
+    /// The database to copy and search; nobody else may be connected during the copy.
     pub database: DatabaseConfig,
     /// The model.
     pub model: ModelConfig,
-    /// The model as the command is told it: a name or a folder.
+    /// The model argument of the command: a name or a folder.
     pub model_name: String,
-    /// What the model's folder says about it.
+    /// The model's manifest.
     pub manifest: Manifest,
-    /// The workspace that the functions were built in.
+    /// The workspace of the functions.
     pub workspace: PathBuf,
     /// The folder with the built functions and `bench-probe`.
     pub binaries: PathBuf,
     /// The command `rappel`.
     pub rappel: PathBuf,
-    /// What the corpus is called.
+    /// The name of the corpus.
     pub corpus: String,
-    /// What is measured.
+    /// The sections to measure.
     pub sections: Vec<Section>,
-    /// How much of it.
+    /// The amount of measurements.
     pub plan: Plan,
-    /// Whether the peer is measured too.
+    /// Whether to measure the peer.
     pub peer: bool,
-    /// Where the results go.
+    /// The folder for the results.
     pub out: PathBuf,
 }
 
@@ -75,33 +74,33 @@ pub enum Section {
     Cold,
     /// Warm searches.
     Warm,
-    /// Warm searches on the share of a processor that Lambda gives.
+    /// Warm searches at Lambda's processor shares.
     Quota,
     /// Recall of the index.
     Recall,
     /// Imports.
     Bulk,
-    /// The corpus at several sizes.
+    /// Several sizes of the corpus.
     Scaling,
 }
 
-/// How much is measured.
+/// The amount of measurements.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Starts of each program.
+    /// Starts per program.
     pub cold_runs: usize,
-    /// Searches of each warm load.
+    /// Searches per warm load.
     pub questions: usize,
-    /// Searches that are compared with exact ones.
+    /// Searches compared with exact ones.
     pub truths: usize,
-    /// `hnsw.ef_search`, each value in turn.
+    /// The values of `hnsw.ef_search`.
     pub efforts: Vec<i32>,
-    /// The most sandboxes that share a load.
+    /// Maximum number of sandboxes of a load.
     pub sandboxes: usize,
-    /// Documents of each import. An import's first batches are of 128, so multiples of that for each core keep all
-    /// cores busy to the end.
+    /// Documents per import. An import's first batches have 128, so multiples of that per core keep all cores busy to
+    /// the end.
     pub imports: Vec<usize>,
-    /// Passages of each size of the corpus; empty for shares and multiples of the corpus itself.
+    /// Corpus sizes in passages; empty for fractions and multiples of the corpus itself.
     pub sizes: Vec<i64>,
 }
 
@@ -136,7 +135,7 @@ impl Plan {
 }
 
 impl Section {
-    /// All of them, in the order in which they are measured.
+    /// All sections in the order of measurement.
     pub const ALL: [Self; 6] = [
         Self::Cold,
         Self::Warm,
@@ -146,7 +145,7 @@ impl Section {
         Self::Scaling,
     ];
 
-    /// What the command calls it.
+    /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -165,9 +164,7 @@ impl FromStr for Section {
 
     fn from_str(name: &str) -> anyhow::Result<Self> {
         let Some(section) = Self::ALL.into_iter().find(|section| section.name() == name) else {
-            bail!(
-                "there is no section {name}; there are cold, warm, quota, recall, bulk and scaling"
-            );
+            bail!("unknown section {name}; there are cold, warm, quota, recall, bulk and scaling");
         };
         Ok(section)
     }

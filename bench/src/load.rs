@@ -1,4 +1,4 @@
-//! Searches sent to sandboxes: one after the other, at a fixed rate, or as many as they can take.
+//! Loads of searches on sandboxes: sequential, at a fixed rate, or at saturation.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -17,38 +17,38 @@ use crate::{event::Answer, sandbox::Sandbox, statistics::Summary};
 /// How requests arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Arrivals {
-    /// Each sandbox gets its next search as soon as it is ready: what it can do at most.
+    /// Each sandbox gets its next search as soon as it is ready: maximum throughput.
     Saturation,
-    /// So many searches a second, at even distances, whether or not the earlier ones are answered.
+    /// A fixed number of searches per second, evenly spaced, whether or not earlier ones are answered.
     Rate(f64),
 }
 
-/// What became of a load.
+/// The result of a load.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Load {
-    /// Sandboxes that shared it.
+    /// Number of sandboxes.
     pub sandboxes: usize,
-    /// Searches a second that arrived; `null` for as many as could be answered.
+    /// Searches per second that arrived; `null` for saturation.
     pub rate: Option<f64>,
-    /// Searches a second that were answered.
+    /// Searches per second that were answered.
     pub throughput: f64,
-    /// Milliseconds from the moment a search was due to its answer.
+    /// Milliseconds from the time a search was due to its response.
     pub latency: Summary,
-    /// Milliseconds of the embedding, as the function says.
+    /// Embedding time in milliseconds, as reported by the function.
     pub embed: Summary,
-    /// Milliseconds of the database, as the function says.
+    /// Database time in milliseconds, as reported by the function.
     pub database: Summary,
-    /// Milliseconds of everything else inside the sandbox.
+    /// All other time inside the sandbox, in milliseconds.
     pub rest: Summary,
-    /// Milliseconds of processor that a search cost the function.
+    /// Processor time per search, in milliseconds.
     pub processor_ms: f64,
 }
 
-/// When each request of a fixed rate is due.
+/// The due times of requests at a fixed rate.
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     start: Instant,
-    /// Seconds between two requests; 0 for a load without a rate.
+    /// Seconds between requests; 0 for saturation.
     interval: f64,
 }
 
@@ -58,14 +58,14 @@ impl Schedule {
     }
 }
 
-/// When the time of a request begins. One that found all sandboxes busy has waited since it was due,
-/// which a loop that only times its calls would omit (Tene, "How NOT to Measure Latency", 2013). One that
-/// was waited for begins when it was sent: that our timer woke late is not the function's fault.
+/// The start time of a request. One that found all sandboxes busy waits from its due time, which a loop that only
+/// times its calls would omit (Tene, "How NOT to Measure Latency", 2013). Otherwise it starts when it was sent: a late
+/// wake-up of our timer is not the function's fault.
 fn beginning(due: Instant, free: Instant, sent: Instant) -> Instant {
     if free > due { due } else { sent }
 }
 
-/// Sends `count` searches, `events` in turn. Each arrival goes to the first sandbox that is free.
+/// Sends `count` searches, cycling through `events`, each to the first free sandbox.
 pub(crate) async fn run(
     sandboxes: &mut [Sandbox],
     events: &[Bytes],
@@ -111,7 +111,7 @@ pub(crate) async fn run(
     })
 }
 
-/// One sandbox's share: the latency of each search, and its answer.
+/// The work of one sandbox: latency and response of each search.
 async fn worker(
     sandbox: &mut Sandbox,
     events: &[Bytes],
@@ -159,7 +159,7 @@ fn processor(sandboxes: &[Sandbox]) -> Result<Duration> {
 mod tests {
     use super::*;
 
-    /// The latencies of one server that takes `service` for each request of a rate, in milliseconds.
+    /// Latencies in milliseconds of one server that takes `service` per request at a rate.
     fn simulated(rate: f64, service: f64, count: usize) -> Vec<f64> {
         let schedule = Schedule {
             start: Instant::now(),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_due_at_even_distances() {
+    fn requests_are_evenly_spaced() {
         let schedule = Schedule {
             start: Instant::now(),
             interval: 1.0 / 200.0,
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_keeps_up_shows_its_own_time_alone() {
+    fn a_server_that_keeps_up_shows_only_its_service_time() {
         let latencies = simulated(50.0, 10.0, 20);
         assert!(
             latencies
@@ -201,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn waiting_behind_others_is_not_omitted() {
-        // 10 ms of work arrive every 5 ms: each request waits some 5 ms longer than the one before.
+    fn queueing_time_is_not_omitted() {
+        // 10 ms of work arrive every 5 ms: each request waits some 5 ms longer than the previous one.
         let latencies = simulated(200.0, 10.0, 100);
         let last = latencies.last().expect("there are 100");
         assert!((500.0..515.0).contains(last), "{last}");

@@ -1,5 +1,5 @@
-//! The service that Rappel replaces: Python on Lambda's runtime, with its pinned packages in an environment
-//! of their own in the cache.
+//! The service that Rappel replaces: Python on Lambda's runtime, with its pinned packages in a virtual environment in
+//! the cache.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use local::assets::Cache;
+use assets::Cache;
 
 use crate::sandbox::Program;
 
@@ -19,27 +19,27 @@ const REQUIREMENTS: &str = include_str!("../peer/requirements.txt");
 const APP: &str = include_str!("../peer/app.py");
 const EMBEDDER: &str = include_str!("../peer/embedder.py");
 
-/// Where the peer's Python and its code are.
+/// The peer's Python and code.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     environment: PathBuf,
     code: PathBuf,
 }
 
-/// What the peer embeds with, and how it searches.
+/// The peer's embedder and search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
-    /// As its users ran it: every embedding is compared, and the pool has 2 to 10 connections. The model file is
-    /// Rappel's, so that the search alone differs.
+    /// As in production: exact search, a pool of 2 to 10 connections. Uses Rappel's model file, so that only the search
+    /// differs.
     Exact,
-    /// Rappel's model file; Rappel's index and SQL function.
+    /// Rappel's model file, index and SQL function.
     Index,
-    /// The model as its package ships it; Rappel's index and SQL function.
+    /// The package's own model; Rappel's index and SQL function.
     Package,
 }
 
 impl Variant {
-    /// What the report calls it.
+    /// Its name in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Exact => "peer, as it was",
@@ -50,7 +50,7 @@ impl Variant {
 }
 
 impl Peer {
-    /// Installs the packages unless they are there; `Err` with the reason if they cannot be. It blocks.
+    /// Installs the packages unless they are installed; fails with the reason. Blocks.
     pub(crate) fn install(cache: &Cache, code: &Path) -> Result<Self> {
         let said = Command::new(PYTHON).arg("--version").output();
         ensure!(
@@ -72,7 +72,7 @@ impl Peer {
         })
     }
 
-    /// The peer as a function, with the settings of `rappel`'s.
+    /// The peer as a function, with the settings of `rappel`'s function.
     pub(crate) fn program(&self, variant: Variant, rappel: &Program, recipe: &str) -> Program {
         let (model, search, pool) = match variant {
             Variant::Exact => ("onnx", "exact", "2-10"),

@@ -1,5 +1,5 @@
-//! What the kernel tells of a process, and the page cache. `/proc` and the advice not to cache are Linux's: elsewhere
-//! the benchmark says that it cannot measure.
+//! Process statistics of the kernel, and the page cache. `/proc` and `posix_fadvise` are Linux only: elsewhere the
+//! benchmark reports that it cannot measure.
 
 use std::{
     fs::{self, File},
@@ -9,33 +9,33 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// The most memory that a process has had resident, in bytes (`VmHWM`).
+/// The peak resident memory of a process, in bytes (`VmHWM`).
 ///
 /// # Errors
 /// When there is no such process, or no `/proc`.
 pub fn peak_memory(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))
-        .with_context(|| format!("the memory of process {process} cannot be read"))?;
+        .with_context(|| format!("cannot read the memory of process {process}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.trim().split(' ').next());
     Ok(kilobytes.context("a process has VmHWM")?.parse::<u64>()? * 1024)
 }
 
-/// What a process has used so far.
+/// The resource usage of a process so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    /// Time on a core, in user code and in the kernel.
+    /// User and system time.
     pub(crate) processor: Duration,
-    /// Page faults that had to wait for a disk.
+    /// Major page faults.
     pub(crate) major_faults: u64,
 }
 
 impl Usage {
-    /// Reads it. Processor time comes in ticks of 10 ms: take differences over many of them.
+    /// Reads it. Processor time has a resolution of 10 ms: take differences over many ticks.
     pub(crate) fn of(process: u32) -> Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{process}/stat"))
-            .with_context(|| format!("the times of process {process} cannot be read"))?;
-        // Behind the program's name, which may hold blanks, comes the third field.
+            .with_context(|| format!("cannot read the times of process {process}"))?;
+        // After the program's name, which may contain blanks, comes the third field.
         let (_, fields) = stat.rsplit_once(')').context("a process has a name")?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
         let number = |field: usize| -> Result<u64> {
@@ -51,11 +51,11 @@ impl Usage {
     }
 }
 
-/// Tells the kernel that `files`, and all files in folders among them, are not needed in memory. It drops
-/// those pages that no running process has mapped and that are not waiting to be written.
+/// Evicts `files`, and all files in folders among them, from the page cache, except pages that are mapped by a
+/// process or dirty.
 pub(crate) fn evict(files: &[PathBuf]) -> Result<()> {
     for file in files {
-        evict_one(file).with_context(|| format!("{} cannot be evicted", file.display()))?;
+        evict_one(file).with_context(|| format!("cannot evict {}", file.display()))?;
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! Questions that a corpus can answer, drawn from it: the same ones in every run.
+//! Questions drawn from the corpus, the same in every run.
 
 use anyhow::{Result, ensure};
 use database::{Database, Statement};
 
-/// Words of a question: with e5's tokenizer some 14 tokens, as questions of people have.
+/// Words per question: some 14 tokens of e5's tokenizer, as in real questions.
 const WORDS: usize = 9;
 
-/// Draws `count` questions, or as many as there are passages: words from the middle of passages that the
-/// hash of their names chooses.
+/// Draws `count` questions, or as many as there are passages: words from the middle of passages chosen by the hash
+/// of their ids.
 pub(crate) async fn draw(database: &Database, count: usize) -> Result<Vec<String>> {
     let statement = Statement::read(
         "SELECT content FROM rappel.chunks ORDER BY md5(document_id || '/' || ordinal) LIMIT $1",
@@ -16,7 +16,7 @@ pub(crate) async fn draw(database: &Database, count: usize) -> Result<Vec<String
     let passages: Vec<(String,)> = database.fetch_all(statement).await?;
     ensure!(
         !passages.is_empty(),
-        "there is no passage to make a question of"
+        "there are no passages to draw questions from"
     );
     Ok(passages
         .iter()
@@ -28,7 +28,7 @@ fn question(passage: &str) -> String {
     let words: Vec<&str> = passage.split_whitespace().collect();
     let start = words.len().saturating_sub(WORDS) / 2;
     let end = words.len().min(start + WORDS);
-    // A passage without blanks, as of Chinese, is one word.
+    // A passage without blanks, as in Chinese, is one word.
     words[start..end].join(" ").chars().take(200).collect()
 }
 

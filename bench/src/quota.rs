@@ -1,5 +1,5 @@
-//! Warm searches on the share of a processor that Lambda gives with a size of memory. Lambda lets a function see more
-//! cores than it may use and stops it when its share of a period is used up; a control group does the same here.
+//! Warm searches at the processor shares of Lambda's memory sizes. Lambda shows a function more cores than its share
+//! and throttles it when the quota of a period is used up; a control group does the same here.
 
 use std::{
     fs,
@@ -18,45 +18,45 @@ use crate::{
     statistics::Summary,
 };
 
-/// Sizes in megabytes: less than a processor, one, and two.
+/// Memory sizes in megabytes: less than a vCPU, one, and two.
 pub const SIZES: [u32; 4] = [512, 1024, 1769, 3538];
 
-/// Microseconds of a period, as it seems to be on Lambda; what is left of it is not carried over.
+/// The period in microseconds, as Lambda seems to have; unused quota is not carried over.
 const PERIOD: u32 = 20_000;
 
-/// Searches that are not counted: the first plans, and whatever is done once.
+/// Searches that are not counted, for plans and other one-time work.
 const WARMING: usize = 8;
 
 /// Warm searches at one size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Share {
-    /// The size in megabytes.
+    /// The memory size in megabytes.
     pub megabytes: u32,
-    /// Milliseconds from the event to the answer.
+    /// Milliseconds from the event to the response.
     pub took: Summary,
-    /// Milliseconds of a processor that a search takes, the mean.
+    /// Mean processor time of a search, in milliseconds.
     pub processor_ms: f64,
-    /// Dollars of a million such searches on Lambda, with its requests.
+    /// Dollars per million searches on Lambda, requests included.
     pub dollars: f64,
 }
 
-/// A control group with a share of the processors.
+/// A control group with a processor quota.
 struct Group(PathBuf);
 
 impl Group {
-    /// Makes one; `cores` is the share.
+    /// Creates one for a share of `cores`.
     fn of(cores: f64) -> Result<Self> {
         let quota = (f64::from(PERIOD) * cores).round();
         let root = Path::new("/sys/fs/cgroup");
         let name = format!("rappel-bench-{}", process::id());
-        // The one hierarchy of today has `cgroup.controllers` at its top; the earlier one has a folder for each.
+        // cgroup v2 has `cgroup.controllers` at its root; v1 has a folder per controller.
         let unified = root.join("cgroup.controllers").exists();
         let folder = if unified {
             root.join(name)
         } else {
             root.join("cpu").join(name)
         };
-        fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let group = Self(folder);
         if unified {
             group.write("cpu.max", &format!("{quota} {PERIOD}"))?;
@@ -73,23 +73,23 @@ impl Group {
 
     fn write(&self, file: &str, value: &str) -> Result<()> {
         let path = self.0.join(file);
-        fs::write(&path, value).with_context(|| format!("{} cannot be written", path.display()))
+        fs::write(&path, value).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // It stays if a process is left in it, and is empty then once that ends.
+        // This fails while a process is left in it; it is empty once that ends.
         let _ = fs::remove_dir(&self.0);
     }
 }
 
-/// Why no group can be made here, if so.
+/// Why no group can be created here, if so.
 pub(crate) fn obstacle() -> Option<String> {
     Group::of(1.0).err().map(|error| format!("{error:#}"))
 }
 
-/// Asks a sandbox of this size each of the events.
+/// Sends each event to a sandbox of this size.
 pub(crate) async fn measure(
     program: &Program,
     megabytes: u32,
@@ -102,7 +102,7 @@ pub(crate) async fn measure(
     let program = program
         .clone()
         .with("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes.to_string())
-        // As many threads as the function takes by itself.
+        // As many threads as the function takes by default.
         .with("EMBEDDING_THREADS", "");
     let mut sandbox = program.start(log).await?;
     group.add(sandbox.id()?)?;
@@ -118,7 +118,7 @@ pub(crate) async fn measure(
     })
 }
 
-/// The milliseconds of each search, and those of a processor for all of them.
+/// The milliseconds of each search, and the total processor time in milliseconds.
 async fn asked(
     sandbox: &mut Sandbox,
     events: &[Bytes],
@@ -140,7 +140,7 @@ async fn asked(
     Ok((times, processor.as_secs_f64() * 1e3))
 }
 
-/// Lambda bills whole milliseconds: half of one more than the mean.
+/// Lambda rounds up to whole milliseconds: on average half a millisecond more.
 fn dollars(megabytes: u32, mean: f64) -> f64 {
     let gigabytes = f64::from(megabytes) / 1024.0;
     (mean + 0.5) / 1e3 * gigabytes * DOLLARS_PER_GB_SECOND * 1e6 + DOLLARS_PER_MILLION_REQUESTS

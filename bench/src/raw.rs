@@ -1,4 +1,4 @@
-//! ONNX Runtime and nothing around it: what an embedder is compared with.
+//! ONNX Runtime alone, the reference for embedders.
 
 use std::{path::Path, thread, time::Instant};
 
@@ -7,10 +7,10 @@ use embedder::{Kind, Manifest, batches};
 use ort::{environment::Environment, session::Session, value::Tensor};
 use tokenizers::Tokenizer;
 
-/// What is asked where any question will do.
+/// A question for measurements where any will do.
 pub const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
-/// Texts as the model reads them, in batches of like length.
+/// Tokenized texts in batches of similar length.
 #[derive(Debug)]
 pub struct Tokens {
     batches: Vec<Batch>,
@@ -26,27 +26,27 @@ struct Batch {
 /// Loads the library and creates its environment, without telemetry.
 ///
 /// # Errors
-/// When the library cannot be loaded, or this process has an environment already.
+/// When the library cannot be loaded, or this process already has an environment.
 pub fn environment(library: &Path) -> Result<Environment> {
     Ok(ort::init_from(library)?.with_telemetry(false).build()?)
 }
 
-/// Opens a session of one thread on a model's folder; weights beside the graph are mapped.
+/// Opens a one-thread session on a model's folder; external weights are mapped.
 ///
 /// # Errors
 /// When the model cannot be loaded.
 pub fn session(environment: &Environment, folder: &Path) -> Result<Session> {
     let builder = Session::builder(environment)?.with_intra_threads(1);
-    // A builder's error holds the builder, which cannot go to another thread.
+    // The builder's error contains the builder, which is not Send.
     let mut builder = builder.map_err(|error| anyhow!("{error}"))?;
     Ok(builder.commit_from_file(folder.join("model.onnx"))?)
 }
 
 impl Tokens {
-    /// Tokenizes passages with the tokenizer of a model's folder. Each comes with its document's title.
+    /// Tokenizes passages, each given with its document's title, with the tokenizer of a model's folder.
     ///
     /// # Errors
-    /// When the folder has no `tokenizer.json` that can be used.
+    /// When the folder has no valid `tokenizer.json`.
     pub fn of(folder: &Path, manifest: &Manifest, passages: &[(String, String)]) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let tokenizer =
@@ -63,7 +63,7 @@ impl Tokens {
             rows.push(ids);
         }
         let lengths: Vec<usize> = rows.iter().map(Vec::len).collect();
-        // As an import has them.
+        // As in an import.
         let batches = batches::of(&lengths).into_iter().map(|batch| {
             let rows: Vec<&[i64]> = batch.iter().map(|&row| &*rows[row]).collect();
             Batch::of(&rows)
@@ -73,7 +73,7 @@ impl Tokens {
         })
     }
 
-    /// Texts a second of a session of one thread on each of `threads` threads.
+    /// Texts per second of one-thread sessions on `threads` threads.
     ///
     /// # Errors
     /// When a session cannot be opened or an inference fails.
@@ -81,7 +81,7 @@ impl Tokens {
         let sessions = (0..threads).map(|_| session(environment, folder));
         let mut sessions = sessions.collect::<Result<Vec<_>>>()?;
         for session in &mut sessions {
-            // The first inference allocates.
+            // The first inference allocates memory.
             self.run(session, 0, usize::MAX)?;
         }
         let start = Instant::now();
@@ -98,7 +98,7 @@ impl Tokens {
         Ok(texts as f64 / start.elapsed().as_secs_f64())
     }
 
-    /// Runs every `stride`th batch from the `first` on through a session; returns the number of texts.
+    /// Runs every `stride`th batch from `first` on; returns the number of texts.
     fn run(&self, session: &mut Session, first: usize, stride: usize) -> Result<usize> {
         let needs_types = session
             .inputs()
@@ -116,7 +116,7 @@ impl Tokens {
                 inputs.push(("token_type_ids".into(), types.into()));
             }
             let outputs = session.run(inputs)?;
-            outputs.iter().next().context("a model has an output")?;
+            outputs.iter().next().context("the model has no output")?;
             texts += batch.rows;
         }
         Ok(texts)
@@ -124,7 +124,7 @@ impl Tokens {
 }
 
 impl Batch {
-    /// The longest row is the last.
+    /// Rows in order of length; the last is the longest.
     fn of(rows: &[&[i64]]) -> Self {
         let width = rows.last().map_or(0, |row| row.len());
         let padded = |row: &[i64], inside: &dyn Fn(i64) -> i64| {

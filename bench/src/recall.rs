@@ -1,4 +1,4 @@
-//! How many of the true neighbours the index finds, and what that costs.
+//! The recall of the index, and its cost.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -11,35 +11,35 @@ use serde::Serialize;
 
 use crate::statistics::Summary;
 
-/// Chunks that an exact search reads out, so that a hundred documents are among them.
+/// Chunks read by an exact search, enough to contain a hundred documents.
 const NEAREST: i64 = 1_000;
 
-/// Distances of halfvecs that differ by less are the same: their last bits depend on the order of a sum.
+/// Tolerance for equal distances of halfvecs: their last bits depend on the order of a sum.
 const SAME: f64 = 1e-6;
 
-/// What one effort finds and costs.
+/// Recall and cost of one effort.
 #[derive(Clone, Debug, Serialize)]
 pub struct Recall {
     /// `hnsw.ef_search`.
     pub effort: i32,
-    /// The share of the ten nearest documents that are found.
+    /// Recall of the ten nearest documents.
     pub at_10: f64,
-    /// The share of the hundred nearest.
+    /// Recall of the hundred nearest.
     pub at_100: f64,
-    /// Milliseconds of the statement for ten.
+    /// Milliseconds of the statement for ten hits.
     pub latency_10: Summary,
-    /// Milliseconds of the statement for a hundred.
+    /// Milliseconds of the statement for a hundred hits.
     pub latency_100: Summary,
 }
 
-/// A question's embedding, and the distances of its nearest documents by comparing with every embedding.
+/// A question's embedding and the exact distances of its nearest documents.
 pub(crate) struct Truth {
     embedding: Vec<f32>,
     /// Ascending.
     distances: Vec<f64>,
 }
 
-/// Searches exactly, and answers with how long that took in milliseconds.
+/// Runs exact searches; also returns their duration in milliseconds.
 pub(crate) async fn truths(
     database: &Database,
     embeddings: Vec<Vec<f32>>,
@@ -137,8 +137,8 @@ fn of_documents(chunks: Vec<(String, f64)>) -> Vec<f64> {
     distances
 }
 
-/// How many hits are no farther than the last of the true ones, and how many those are. Documents at one
-/// distance are as good as each other, so distances are compared and not names.
+/// The number of hits no farther than the last true one, and the number of true ones. Documents at the same
+/// distance are equivalent, so distances are compared, not ids.
 fn right(hits: &[f64], truth: &[f64], limit: u16) -> (u32, u32) {
     let wanted = truth.len().min(limit.into());
     let Some(farthest) = truth.get(wanted.wrapping_sub(1)) else {

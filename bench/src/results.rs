@@ -1,4 +1,4 @@
-//! Everything that a run measured, as it is written to `results.json`, and the ratios that it is judged by.
+//! The results of a run, as in `results.json`, and the ratios by which it is judged.
 
 use serde::Serialize;
 
@@ -17,40 +17,40 @@ use crate::{
 /// A run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Results {
-    /// What ran, where and on what.
+    /// The setting.
     pub setting: Setting,
-    /// The ratios against what was aimed at.
+    /// The ratios and their targets.
     pub ratios: Vec<Ratio>,
-    /// What was left out, and why.
+    /// What was skipped, and why.
     pub notes: Vec<String>,
     /// Cold starts.
     pub cold: Vec<Cold>,
-    /// The steps of a cold start, by where the files were.
+    /// The steps of a cold start, by page cache state.
     pub steps: Vec<(PageCache, Steps)>,
     /// The same questions in turn.
     pub in_turn: InTurn,
-    /// Exact search by the peer, which takes too long to take turns.
+    /// The peer's exact search, which is too slow to take turns.
     pub exact: Option<Case>,
     /// Warm loads.
     pub warm: Vec<Case>,
-    /// Warm searches by the memory of a function on Lambda.
+    /// Warm searches by memory size on Lambda.
     pub quota: Vec<Share>,
     /// Recall of the index.
     pub recall: Vec<Recall>,
-    /// Milliseconds of comparing with every embedding.
+    /// Milliseconds of exact searches.
     pub recall_exact: Summary,
     /// Imports of several sizes.
     pub bulk: Vec<Import>,
     /// Prices by program.
     pub cost: Vec<(String, Vec<Price>)>,
-    /// The corpus at several sizes.
+    /// Corpus sizes.
     pub scaling: Vec<Size>,
 }
 
-/// What ran, where and on what.
+/// The setting of a run: versions, machine, corpus.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Setting {
-    /// The commit of the workspace, with `+` if it was changed since.
+    /// The workspace's commit, with `+` if there are changes.
     pub commit: String,
     /// `debug` or `release`.
     pub profile: String,
@@ -58,21 +58,21 @@ pub struct Setting {
     pub processor: String,
     /// Cores that this process may use.
     pub cores: usize,
-    /// The load average of the last minute when it began: the machine's other work.
+    /// The load average of the last minute at the start.
     pub load: f64,
     /// The embedding model.
     pub model: String,
-    /// What the corpus is called.
+    /// The name of the corpus.
     pub corpus: String,
     /// Its documents.
     pub documents: i64,
     /// Its passages.
     pub passages: i64,
-    /// Questions of the warm measurements.
+    /// Number of questions of warm measurements.
     pub questions: usize,
-    /// Starts of each program in the cold measurements.
+    /// Starts per program in cold measurements.
     pub cold_runs: usize,
-    /// Seconds of the whole run.
+    /// Duration of the run in seconds.
     pub seconds: f64,
 }
 
@@ -83,16 +83,16 @@ pub struct Ratio {
     pub name: String,
     /// The value.
     pub value: f64,
-    /// What was aimed at.
+    /// The target.
     pub aim: f64,
     /// Whether less is better.
     pub at_most: bool,
-    /// The two measurements, in words.
+    /// The two measurements as text.
     pub from: String,
 }
 
 impl Ratio {
-    /// Whether the aim is met.
+    /// Whether the target is met.
     #[must_use]
     pub fn is_met(&self) -> bool {
         if self.at_most {
@@ -104,7 +104,7 @@ impl Ratio {
 }
 
 impl Results {
-    /// The ratios of whatever was measured.
+    /// The ratios of everything measured.
     #[must_use]
     pub fn ratios(&self) -> Vec<Ratio> {
         let all = [
@@ -129,7 +129,7 @@ impl Results {
         all.into_iter().flatten().collect()
     }
 
-    /// The warm-cache cold start of a program.
+    /// The cold start of a program with a warm page cache.
     #[must_use]
     pub fn cold_of(&self, program: &str, page_cache: PageCache) -> Option<&Cold> {
         let mut all = self.cold.iter();
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_says_whether_its_aim_is_met() {
+    fn a_ratio_reports_whether_its_target_is_met() {
         let faster = Ratio::of("cold", 100.0, 1000.0, 1.0 / 8.0, "ms");
         assert!(
             faster.is_met() && faster.from == "100.0 against 1000.0 ms",

@@ -1,5 +1,5 @@
-//! What becomes of searches and of the index as the corpus grows: a part of it, all of it, and beyond it
-//! with embeddings that are made of real ones.
+//! How searches and the index scale with the corpus: a part of it, all of it, and beyond it with synthetic embeddings
+//! made of real ones.
 
 use std::time::Instant;
 
@@ -17,38 +17,38 @@ use crate::{
     statistics::Summary,
 };
 
-/// A size of the corpus.
+/// A corpus size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Size {
     /// Passages.
     pub passages: i64,
-    /// How many of them are made: a real embedding and noise, with the text of the real one.
+    /// Number of synthetic ones: a real embedding plus noise, with the real one's text.
     pub synthetic: i64,
-    /// Milliseconds of the statement, mode semantic.
+    /// Milliseconds of the statement in mode semantic.
     pub semantic: Summary,
-    /// Milliseconds of the statement, mode hybrid.
+    /// Milliseconds of the statement in mode hybrid.
     pub hybrid: Summary,
-    /// Milliseconds of comparing with every embedding.
+    /// Milliseconds of an exact search.
     pub exact: Summary,
-    /// Of the ten nearest, the share that is found.
+    /// Recall of the ten nearest.
     pub recall_at_10: f64,
-    /// Of the hundred nearest.
+    /// Recall of the hundred nearest.
     pub recall_at_100: f64,
-    /// Bytes of the index.
+    /// Size of the index in bytes.
     pub index_bytes: i64,
-    /// Seconds of building it.
+    /// Seconds of its build.
     pub indexing_s: f64,
 }
 
-/// Vectors of noise that are drawn once and shared: 4,096 different ones are more than a made embedding
-/// has neighbours in the index.
+/// Noise vectors, drawn once and shared: 4,096 different ones are more than a synthetic embedding has neighbours in
+/// the index.
 const NOISE: i64 = 4_096;
 
-/// The length of the noise beside an embedding's 1. A made embedding is at a cosine distance of 0.04 from
+/// The length of the noise relative to an embedding's 1. A synthetic embedding is at a cosine distance of 0.04 from
 /// its original, closer than most passages are to their neighbours.
 const STRENGTH: f64 = 0.3;
 
-/// Moves the rows aside, from where they come back size by size. Tables of its own need no log.
+/// Moves the rows to unlogged tables, from which they return size by size.
 const SET_ASIDE: &str = "
     CREATE UNLOGGED TABLE rappel.bench_documents AS
         SELECT row_number() OVER (ORDER BY md5(id)) AS place, d.* FROM rappel.documents AS d;
@@ -62,7 +62,7 @@ const SET_ASIDE: &str = "
     TRUNCATE rappel.documents CASCADE;
 ";
 
-/// What is measured at each size.
+/// Inputs of the measurement.
 pub(crate) struct Scaling<'a> {
     pub(crate) scratch: &'a Scratch,
     pub(crate) model: &'a Manifest,
@@ -73,8 +73,8 @@ pub(crate) struct Scaling<'a> {
 }
 
 impl Scaling<'_> {
-    /// Measures sizes, given in passages, ascending, and hands over each. The database is of no use for anything
-    /// else afterwards.
+    /// Measures sizes, given in passages in ascending order, and passes each on. Leaves the database unusable for anything
+    /// else.
     pub(crate) async fn measure(
         &self,
         sizes: &[i64],
@@ -88,7 +88,7 @@ impl Scaling<'_> {
         let chunks = number(&database, "SELECT count(*) FROM rappel.bench_chunks").await?;
         let mut from = 0;
         for &size in sizes {
-            // A size is reached by whole documents, all of which are taken to have as many passages.
+            // Sizes consist of whole documents; each is assumed to have the average number of passages.
             let to = size.saturating_mul(documents) / chunks.max(1);
             self.grow(from, to, documents).await?;
             from = to;
@@ -99,8 +99,8 @@ impl Scaling<'_> {
         Ok(())
     }
 
-    /// Adds the documents from place `from` to `to`: of a place beyond the last one, the document is made
-    /// of an earlier one.
+    /// Adds the documents of places `from` to `to`; a place beyond the last document is a synthetic one made of an
+    /// earlier document.
     async fn grow(&self, from: i64, to: i64, documents: i64) -> Result<()> {
         let mut place = from;
         while place < to {
@@ -116,16 +116,13 @@ impl Scaling<'_> {
     async fn size(&self, database: &Database) -> Result<Size> {
         let start = Instant::now();
         let index = migrations::build_index(database, &IndexConfig::default()).await?;
-        ensure!(
-            index == Index::Valid,
-            "the index could not be built: {index:?}"
-        );
+        ensure!(index == Index::Valid, "cannot build the index: {index:?}");
         let indexing_s = start.elapsed().as_secs_f64();
         self.scratch.run("VACUUM ANALYZE").await?;
         let hidden = ProgressBar::hidden();
         let (truths, exact) = recall::truths(database, self.embeddings.to_vec(), &hidden).await?;
         let effort = SearchConfig::EFFORT;
-        // Once to bring the index into memory.
+        // Once, to load the index into memory.
         recall::measure(database, self.model, &truths, effort, &hidden).await?;
         let recall = recall::measure(database, self.model, &truths, effort, &hidden).await?;
         let hybrid = self.hybrid(database).await?;
@@ -173,8 +170,8 @@ impl Scaling<'_> {
     }
 }
 
-/// Draws the noise: each element of a vector from one triangular distribution (of two uniform ones), so
-/// that their lengths are nearly the same.
+/// Draws the noise: each element from a triangular distribution (the sum of two uniform ones), so that all vectors
+/// have nearly the same length.
 fn noise(dimensions: usize) -> String {
     // The variance of the sum of two uniform distributions from -1/2 to 1/2 is 1/6.
     let scale = STRENGTH * (6.0 / dimensions as f64).sqrt();
@@ -189,8 +186,8 @@ fn noise(dimensions: usize) -> String {
     )
 }
 
-/// Inserts the documents of places `first` to `last` of a round through the corpus: the first round as they
-/// are, the others with noise and names of their own.
+/// Inserts the documents of places `first` to `last` of a round through the corpus: the first round unchanged, the
+/// others with noise and new ids.
 fn insert(round: i64, first: i64, last: i64) -> String {
     let name = |column: &str| match round {
         0 => column.to_owned(),

@@ -1,4 +1,4 @@
-//! What a run ran on: without it, no figure means anything.
+//! The setting of a run, without which its figures are meaningless.
 
 use std::{fs, path::Path, process::Command, thread};
 

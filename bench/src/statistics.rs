@@ -1,24 +1,24 @@
-//! What a sample of times says, and the curves that are laid through points.
+//! Summary statistics and line fitting.
 
 use serde::Serialize;
 
-/// A sample of measurements, in the unit that they came in.
+/// A sample of measurements in their original unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// How many there were.
+    /// Number of values.
     pub count: usize,
-    /// The value that half of them do not exceed.
+    /// Median.
     pub p50: f64,
-    /// The value that 90 of 100 do not exceed.
+    /// 90th percentile.
     pub p90: f64,
-    /// The value that 99 of 100 do not exceed.
+    /// 99th percentile.
     pub p99: f64,
-    /// The greatest.
+    /// Maximum.
     pub max: f64,
 }
 
 impl Summary {
-    /// Summarises values in any order; of none, everything is 0.
+    /// Summarises values in any order; everything is 0 without values.
     #[must_use]
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
@@ -33,7 +33,7 @@ impl Summary {
     }
 }
 
-/// The value at or below which `percent` of the sorted values lie (nearest rank); 0 of none.
+/// The nearest-rank percentile of sorted values; 0 without values.
 #[must_use]
 pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100);
@@ -43,17 +43,17 @@ pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
         .unwrap_or_default()
 }
 
-/// The straight line `intercept + slope * x` with the least squared errors.
+/// The least-squares line `intercept + slope * x`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Line {
-    /// Its value at 0.
+    /// The value at 0.
     pub intercept: f64,
-    /// What each unit of x adds.
+    /// The increase per unit of x.
     pub slope: f64,
 }
 
 impl Line {
-    /// Fits points; `None` of fewer than two different x.
+    /// Fits a line; `None` for fewer than two distinct x.
     #[must_use]
     pub fn through(points: &[(f64, f64)]) -> Option<Self> {
         let count = points.len() as f64;
@@ -74,7 +74,7 @@ impl Line {
         })
     }
 
-    /// Its value at `x`.
+    /// The value at `x`.
     #[must_use]
     pub fn at(self, x: f64) -> f64 {
         self.intercept + self.slope * x
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_found_again() {
+    fn a_fit_recovers_a_line() {
         let points = [1.0, 2.0, 5.0].map(|x| (x, 3.0 + 2.0 * x));
         let line = Line::through(&points).expect("three points make a line");
         assert!((line.intercept - 3.0).abs() < 1e-9 && (line.slope - 2.0).abs() < 1e-9);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_place_makes_no_line() {
+    fn one_x_gives_no_line() {
         assert_eq!(Line::through(&[]), None);
         assert_eq!(Line::through(&[(1.0, 2.0), (1.0, 3.0)]), None);
     }

@@ -1,4 +1,4 @@
-//! The steps of a start, timed from outside: processes that do the first of them, the first two, and so on.
+//! The steps of a start, timed from outside: processes that run the first step, the first two, and so on.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,16 +12,16 @@ use serde::Serialize;
 
 use crate::{process::peak_memory, statistics::Summary};
 
-/// Milliseconds of the embedding part of a start, step by step, and megabytes at its end.
+/// The embedding part of a start: milliseconds until each step is done, and peak memory in megabytes.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Steps {
     /// Until the program runs.
     pub exec: Summary,
-    /// Until ONNX Runtime is loaded and has its environment: the floor.
+    /// Until ONNX Runtime has its environment: the floor.
     pub runtime: Summary,
     /// Until the model's session is open.
     pub session: Summary,
-    /// Until the embedder, with its tokenizer, has embedded a first question.
+    /// Until the embedder, tokenizer included, has embedded a first question.
     pub embedder: Summary,
     /// Peak memory of the floor.
     pub runtime_mb: Summary,
@@ -38,7 +38,7 @@ pub(crate) struct Files<'a> {
     pub(crate) model: &'a Path,
 }
 
-/// One process: milliseconds until it ran and until it was done, and its peak memory in megabytes.
+/// One process: milliseconds until it ran and until it was done, and peak memory in megabytes.
 struct Sample {
     started: f64,
     done: f64,
@@ -46,7 +46,7 @@ struct Sample {
 }
 
 impl Steps {
-    /// Starts each process `runs` times, in turn, after `before` was called.
+    /// Runs each process `runs` times, in turn, calling `before` each time.
     pub(crate) fn measure(
         files: &Files<'_>,
         runs: usize,
@@ -87,14 +87,15 @@ fn sample(files: &Files<'_>, step: &str) -> Result<Sample> {
     let start = Instant::now();
     let mut process = command
         .spawn()
-        .with_context(|| format!("{} cannot be started", files.program.display()))?;
-    let mut lines = BufReader::new(process.stdout.take().context("its output is piped")?).lines();
+        .with_context(|| format!("cannot start {}", files.program.display()))?;
+    let mut lines =
+        BufReader::new(process.stdout.take().context("its output is not piped")?).lines();
     let mut said = |word: &str| -> Result<f64> {
         let line = lines.next().transpose()?.unwrap_or_default();
         let at = start.elapsed().as_secs_f64() * 1e3;
         ensure!(
             line == word,
-            "bench-probe {step} failed: it said {line:?} instead of {word:?}"
+            "bench-probe {step} failed: it printed {line:?} instead of {word:?}"
         );
         Ok(at)
     };

@@ -1,4 +1,4 @@
-//! Warm searches: what a sandbox takes that has answered before, and what many can do together.
+//! Warm searches: latency of a warm sandbox, and throughput of many.
 
 use std::{fs, path::Path, time::Instant};
 
@@ -8,10 +8,10 @@ use embedder::{Embedder, Kind};
 use futures_util::future::try_join_all;
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
-use local::pooler::{self, PgBouncer};
 use retrieval::{SearchConfig, SearchRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use servers::pooler::{self, PgBouncer};
 
 use crate::{
     database::{MARKS, Scratch},
@@ -21,36 +21,36 @@ use crate::{
     statistics::Summary,
 };
 
-/// Shares of what sandboxes can do at most at which the fixed rates lie.
+/// The fixed rates, as shares of the maximum throughput.
 const RATES: [f64; 3] = [0.3, 0.6, 0.9];
 
-/// A load under a name.
+/// A named load.
 #[derive(Clone, Debug, Serialize)]
 pub struct Case {
-    /// The program that answered.
+    /// The program.
     pub program: String,
-    /// What was asked, or through what.
+    /// What was asked, or through which pooler.
     pub name: String,
-    /// What became of it.
+    /// The result.
     pub load: Load,
 }
 
-/// Rappel, its parts alone, and the peer, asked the same question one after the other.
+/// Rappel, its parts alone, and the peer, with each question in turn.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct InTurn {
-    /// Milliseconds end to end, by program.
+    /// End-to-end milliseconds by program.
     pub programs: Vec<(String, Summary)>,
-    /// Milliseconds of the embedding, measured alone.
+    /// Embedding milliseconds, measured alone.
     pub embed_alone: Summary,
-    /// Milliseconds of the SQL, measured alone on a connection of the same kind.
+    /// SQL milliseconds, measured alone on the same kind of connection.
     pub database_alone: Summary,
-    /// Milliseconds that a search of Rappel's takes beyond those two, question by question.
+    /// Milliseconds of Rappel's search beyond those two, per question.
     pub overhead: Summary,
-    /// Milliseconds that a search of Rappel's waits for a connection, as its log says.
+    /// Milliseconds that Rappel's search waits for a connection, from its log.
     pub acquire: Summary,
 }
 
-/// What a warm measurement works on.
+/// Inputs of the warm measurements.
 pub(crate) struct Warm<'a> {
     pub(crate) questions: &'a [String],
     pub(crate) log: &'a Path,
@@ -58,7 +58,7 @@ pub(crate) struct Warm<'a> {
 }
 
 impl Warm<'_> {
-    /// The searches of all questions in mode `semantic`, with other fields on top.
+    /// Search events for all questions in mode `semantic`, with additional fields.
     fn events(&self, more: &Value) -> Vec<Bytes> {
         let event = |question: &String| {
             let mut body = json!({ "query": question, "limit": 10, "mode": "semantic" });
@@ -70,7 +70,7 @@ impl Warm<'_> {
         self.questions.iter().map(event).collect()
     }
 
-    /// Starts sandboxes and lets each answer a few searches, so that its first plans are behind it.
+    /// Starts sandboxes and warms each up with a few searches.
     async fn sandboxes(
         &self,
         program: &Program,
@@ -91,7 +91,7 @@ impl Warm<'_> {
         Ok(sandboxes)
     }
 
-    /// One load on new sandboxes.
+    /// Measures one load on new sandboxes.
     pub(crate) async fn case(
         &self,
         program: &Program,
@@ -115,7 +115,7 @@ impl Warm<'_> {
         })
     }
 
-    /// Saturation of one and of several sandboxes, then fixed rates on one and on two.
+    /// Saturation of one and several sandboxes, then fixed rates on one and two.
     pub(crate) async fn loads(&self, program: &Program, most: usize) -> Result<Vec<Case>> {
         let plain = json!({});
         let mut cases = Vec::new();
@@ -141,7 +141,7 @@ impl Warm<'_> {
         Ok(cases)
     }
 
-    /// Each mode, each filter, and a greatest distance.
+    /// Each mode, each filter, and a maximum distance.
     pub(crate) async fn kinds(&self, program: &Program) -> Result<Vec<Case>> {
         let mut kinds = ["semantic", "keyword", "hybrid"]
             .map(|mode| (mode.to_owned(), json!({ "mode": mode })))
@@ -170,7 +170,7 @@ impl Warm<'_> {
         Ok(cases)
     }
 
-    /// Each way of pooling; those that need `PgBouncer` are left out, and named in `notes`, without it.
+    /// Each pooler mode; without `PgBouncer` those that need it are skipped and listed in `notes`.
     pub(crate) async fn poolers(
         &self,
         program: &Program,
@@ -208,8 +208,7 @@ impl Warm<'_> {
         Ok(cases)
     }
 
-    /// Asks each question of every program and of the parts alone, in turn, so that the machine's moods
-    /// fall on all of them.
+    /// Sends each question to every program and the parts alone in turn, so that fluctuations of the machine affect all.
     pub(crate) async fn in_turn(
         &self,
         programs: &[Program],
@@ -228,7 +227,7 @@ impl Warm<'_> {
                 sandbox.settle().await?;
                 times.push(Answer::read(&sandbox.invoke(event.clone()).await?)?.total);
             }
-            let (embed, statement) = alone(question, embedder, database).await?;
+            let (embed, statement) = measure_parts(question, embedder, database).await?;
             let first = times.first().and_then(|times| times.last());
             overheads.push(first.copied().unwrap_or_default() - embed - statement);
             embeds.push(embed);
@@ -246,7 +245,7 @@ impl Warm<'_> {
         })
     }
 
-    /// How long searches wait for a connection. Only the log tells it, so the function has to write one.
+    /// The time that searches wait for a connection. Only the log has it, so the function writes one.
     pub(crate) async fn acquire(&self, program: &Program, log: &Path) -> Result<Summary> {
         let program = program.clone().with("AWS_LAMBDA_LOG_LEVEL", "INFO");
         let logged = Warm { log, ..*self };
@@ -261,14 +260,18 @@ impl Warm<'_> {
     }
 }
 
-/// What is read of the line that a function logs of a request.
+/// The fields read from the log line of a request.
 #[derive(Deserialize)]
 struct LogLine {
     acquire: Option<f64>,
 }
 
-/// Milliseconds of embedding a question, and of the statement that searches for it.
-async fn alone(question: &str, embedder: &Embedder, database: &Database) -> Result<(f64, f64)> {
+/// Milliseconds of embedding a question, and of its search statement.
+async fn measure_parts(
+    question: &str,
+    embedder: &Embedder,
+    database: &Database,
+) -> Result<(f64, f64)> {
     let start = Instant::now();
     let embedding = embedder.embed_one(Kind::Query, question)?;
     let embed = start.elapsed();
@@ -294,7 +297,7 @@ async fn alone(question: &str, embedder: &Embedder, database: &Database) -> Resu
     ))
 }
 
-/// A `PgBouncer` with more clients than sandboxes, which share 20 connections to the server.
+/// A `PgBouncer` with more clients than sandboxes, over 20 server connections.
 fn pooler(mode: &'static str) -> pooler::Settings {
     pooler::Settings {
         mode,

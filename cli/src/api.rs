@@ -1,4 +1,4 @@
-//! The API on this machine: the real binaries behind the laptop's gateway.
+//! The API on this machine: the function binaries behind the laptop's gateway.
 
 use std::{
     env,
@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use local::{
+use gateway::{
+    Gateway, Logs, Options, Origin, STALL,
     binaries::{self, Profile},
-    gateway::{Gateway, Logs, Options, Origin, STALL},
 };
 
 use crate::{
@@ -16,15 +16,18 @@ use crate::{
     setup::{Setup, threads},
 };
 
-/// The functions are built as this command was, so that they share what is compiled already.
+/// Functions are built with this command's profile, to reuse what is compiled.
 pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {
     Profile::Dev
 } else {
     Profile::Release
 };
 
-/// Builds the functions and serves them on `port` of this machine, or on any free one if it is 0; with
-/// imports if their queue has a place, also to the web pages of `allow_origins`.
+/// The pause of the worker of followed tables, which `EventBridge` invokes each minute.
+const SCHEDULED: Duration = Duration::from_secs(1);
+
+/// Builds the functions and serves them on `port` of this machine, or on a free one for 0. Serves imports if
+/// their queue has a place, and web pages of `allow_origins`.
 pub(crate) async fn serve(
     setup: &Setup,
     port: u16,
@@ -48,17 +51,18 @@ pub(crate) async fn serve(
         idle: Duration::from_mins(5),
         logs,
         resources: queue.map(|place| place.resources.clone()),
+        scheduled: queue.map(|_| SCHEDULED),
     })
     .await
 }
 
-/// What the template gives the functions on AWS. They have the terminal's environment besides, so the
-/// settings of the language model reach them.
+/// The environment that the template gives the functions on AWS. They also inherit the terminal's, so settings
+/// of the language model reach them.
 fn environment(setup: &Setup) -> Vec<(String, String)> {
     let database = &setup.database;
     [
         ("DATABASE_URL", database.url.clone()),
-        // The terminal's credentials are not this database's.
+        // The terminal's credentials are those of another database.
         ("DATABASE_CREDENTIALS", String::new()),
         ("DATABASE_POOLER", database.pooler.to_string()),
         (
@@ -68,12 +72,13 @@ fn environment(setup: &Setup) -> Vec<(String, String)> {
         ("MODEL_DIR", setup.model.folder.display().to_string()),
         ("ORT_DYLIB_PATH", setup.model.library.display().to_string()),
         ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
-        // The functions are told of the memory that they have on AWS, and not given as many cores.
+        // Functions see the memory that they have on AWS, which limits their threads.
         (
             "EMBEDDING_THREADS",
             env::var("EMBEDDING_THREADS").unwrap_or_else(|_| threads().to_string()),
         ),
-        // No CloudWatch reads here, unless the terminal asks for what it would read.
+        ("FOLLOW_TABLES", "on".to_owned()),
+        // No CloudWatch here, so no metrics unless the terminal asks for them.
         (
             "METRICS",
             env::var("METRICS").unwrap_or_else(|_| "off".to_owned()),

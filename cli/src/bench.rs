@@ -1,4 +1,4 @@
-//! `rappel bench`: how fast all this is, beside what it replaces.
+//! `rappel bench`: performance, compared with the Python service that Rappel replaces.
 
 use std::{
     env, fs,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use bench::{Bench as Run, Plan, Section};
 use clap::Args;
-use local::binaries;
+use gateway::binaries;
 
 use crate::{
     api::PROFILE,
@@ -18,17 +18,16 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Measure how fast Rappel is, cold, warm and in bulk, beside the Python service that it replaces.
+/// Measure cold, warm and bulk performance, compared with the Python service that Rappel replaces.
 ///
-/// Everything is measured on a copy of the database. Use a release build on a machine with nothing
-/// else to do.
+/// Everything runs on a copy of the database. Use a release build on an idle machine.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Documents to search, imported once into a database of their own: JSON lines as for `import`;
-    /// without it, the samples.
+    /// Documents to search, imported once into a separate database: JSON lines as for `import`; by default the
+    /// samples.
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
-    /// Search the documents that the database holds already.
+    /// Search the documents that are in the database.
     #[arg(long, conflicts_with = "corpus")]
     loaded: bool,
     /// A few minutes instead of an hour.
@@ -42,22 +41,22 @@ pub(crate) struct Bench {
         default_value = "cold,warm,recall,bulk,scaling"
     )]
     sections: Vec<Section>,
-    /// Cold starts of each program.
+    /// Cold starts per program.
     #[arg(long, value_name = "N")]
     runs: Option<usize>,
-    /// Searches of each warm load.
+    /// Searches per warm load.
     #[arg(long, value_name = "N")]
     questions: Option<usize>,
-    /// Documents of each import.
+    /// Documents per import.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     imports: Vec<usize>,
-    /// Passages of each size of the corpus; what is beyond the corpus is made of it with noise.
+    /// Corpus sizes in passages; beyond the corpus, its passages are repeated with noise.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     sizes: Vec<i64>,
-    /// Leave the Python service out.
+    /// Skip the Python service.
     #[arg(long)]
     no_peer: bool,
-    /// Where results.json and index.html go.
+    /// The folder for results.json and index.html.
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     out: PathBuf,
     #[command(flatten)]
@@ -70,7 +69,7 @@ const SAMPLES: &str = include_str!("../samples.jsonl");
 impl Bench {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         if cfg!(debug_assertions) {
-            note("warning: this is a debug build; `cargo run --release -- bench` measures");
+            note("warning: this is a debug build; use `cargo run --release -- bench`");
         }
         fs::create_dir_all(&self.out).with_context(|| format!("making {}", self.out.display()))?;
         let corpus = self.corpus()?;
@@ -121,7 +120,7 @@ impl Bench {
         };
         let name = file
             .file_name()
-            .context("--corpus names no file")?
+            .context("--corpus is not a file")?
             .to_string_lossy();
         let name = name.split('.').next().unwrap_or_default().to_owned();
         Ok(Some((file.clone(), name)))
@@ -146,12 +145,12 @@ impl Bench {
     }
 }
 
-/// The command `rappel` as it was built with the functions: that may have replaced the file of this process. A
-/// folder of ready binaries need not have it.
+/// The `rappel` binary that was built with the functions, which may have replaced this process' file. A folder of
+/// ready binaries may lack it.
 fn command(binaries: &Path) -> anyhow::Result<PathBuf> {
     let built = binaries.join("rappel");
     if built.is_file() {
         return Ok(built);
     }
-    env::current_exe().context("this program's own path")
+    env::current_exe().context("cannot find the path of this program")
 }

@@ -10,14 +10,21 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
-use local::gateway::Logs;
+use gateway::Logs;
 use serde_json::{Value, json};
 
 use self::{
     conversation::{Conversation, show},
     input::{Input, Said},
 };
-use crate::{api, filter::filter, setup::Target, terminal::note};
+use crate::{
+    api,
+    filter::filter,
+    remote::{Key, address},
+    setup::Target,
+    stop::Stop,
+    terminal::note,
+};
 
 /// Talk with the documents: answers from them, with sources.
 #[derive(Args)]
@@ -28,6 +35,8 @@ pub(crate) struct Chat {
     /// long as the conversation lasts.
     #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
+    #[command(flatten)]
+    key: Key,
     /// Sources wanted, 1 to 20.
     #[arg(long, short = 'n')]
     limit: Option<i64>,
@@ -58,15 +67,15 @@ const COMMANDS: &str = "/sources lists what the last answer was made from, /new 
 /quit or Ctrl-D ends this one; Ctrl-C stops an answer";
 
 impl Chat {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return self.talk(&with_scheme(api)).await.map(drop);
+            return self.talk(&address(api), stop).await.map(drop);
         }
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let log = env::temp_dir().join(format!("rappel-chat-{}.log", std::process::id()));
         let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None, Vec::new()).await?;
-        let talked = self.talk(&gateway.url()).await;
+        let talked = self.talk(&gateway.url(), stop).await;
         gateway.stop().await;
         setup.stop().await?;
         match talked {
@@ -83,13 +92,15 @@ impl Chat {
         }
     }
 
-    async fn talk(&self, api: &str) -> anyhow::Result<Talk> {
+    async fn talk(&self, api: &str, stop: &Stop) -> anyhow::Result<Talk> {
         let url = format!("{}/chat", api.trim_end_matches('/'));
-        let mut conversation = Conversation::new(url, self.options()?)?;
+        let mut conversation = Conversation::new(self.key.api()?, url, self.options()?);
         if let Some(question) = &self.question {
             return answered(&mut conversation, question).await;
         }
         if io::stdin().is_terminal() {
+            // It ends an answer, not the conversation.
+            let _ctrl_c = stop.spare();
             return at_terminal(&mut conversation).await;
         }
         let mut lines = Input::piped();
@@ -123,28 +134,21 @@ impl Chat {
 
 /// Asks a question for a script: whatever is not a whole answer is an error.
 async fn answered(conversation: &mut Conversation, question: &str) -> anyhow::Result<Talk> {
-    tokio::select! {
-        asked = conversation.ask(question) => {
-            if let Some(shortcoming) = asked? {
-                bail!(shortcoming);
-            }
-            Ok(Talk { failed: false })
-        }
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            bail!("interrupted");
-        }
+    if let Some(shortcoming) = conversation.ask(question).await? {
+        bail!(shortcoming);
     }
+    Ok(Talk { failed: false })
 }
 
 /// Talks until the questions end. A failed answer ends the answer, not the conversation.
 async fn at_terminal(conversation: &mut Conversation) -> anyhow::Result<Talk> {
-    let mut input = Input::terminal();
+    let mut input = Input::terminal()?;
     let mut talk = Talk { failed: false };
     loop {
         show("\n")?;
         match input.say().await? {
             Said::Nothing => {}
+            Said::Unreadable => note("that was not UTF-8; please type it again"),
             Said::Interrupted => note(COMMANDS),
             Said::End => return Ok(talk),
             Said::Line(line) => match line.trim() {
@@ -180,14 +184,5 @@ async fn asked(conversation: &mut Conversation, question: &str) -> anyhow::Resul
             note(&format!("error: {error:#}"));
             Ok(false)
         }
-    }
-}
-
-/// `127.0.0.1:8000` as `http://127.0.0.1:8000`.
-fn with_scheme(api: &str) -> String {
-    if api.contains("://") {
-        api.to_owned()
-    } else {
-        format!("http://{api}")
     }
 }

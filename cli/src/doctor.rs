@@ -1,4 +1,4 @@
-//! `rappel doctor`: what is wrong between here and an answered search, and what to do about it.
+//! `rappel doctor`: checks everything that an answered search needs and says how to repair it.
 
 mod endpoint;
 mod examination;
@@ -24,7 +24,7 @@ use retrieval::{
 
 pub(crate) use self::endpoint::examine as examine_endpoint;
 use self::{
-    examination::{PARTS, Report, Settings, examine},
+    examination::{Examination, FunctionSettings, PARTS, examine},
     sizing::Demand,
 };
 use crate::{
@@ -32,13 +32,13 @@ use crate::{
     terminal::{self, Out, Style},
 };
 
-/// Say what is wrong between here and an answered search, and what to do about it.
+/// Check everything that a search needs, and say how to repair what fails.
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// Sandboxes of all functions together; without it, Lambda's default limit of an account.
+    /// Sandboxes of all functions together; default: Lambda's default concurrency limit of an account.
     #[arg(long, value_name = "COUNT")]
     sandboxes: Option<u32>,
-    /// Connections of one sandbox, which is the requests that it serves at a time.
+    /// Connections per sandbox: the requests that it serves at a time.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
     /// Print the report as JSON.
@@ -48,7 +48,7 @@ pub(crate) struct Doctor {
     target: Target,
 }
 
-/// Concurrent executions of an account unless its owner asked for more:
+/// The default concurrency limit of an AWS account:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const ACCOUNT_SANDBOXES: u32 = 1_000;
 
@@ -76,7 +76,7 @@ impl Doctor {
     }
 }
 
-/// The laptop's gateway starts two sandboxes a core for each function.
+/// The laptop's gateway starts two sandboxes per core and function.
 fn usual_sandboxes(setup: &Setup) -> u32 {
     if setup.embedded {
         u32::try_from(LAPTOP_FUNCTIONS * 2 * threads()).unwrap_or(ACCOUNT_SANDBOXES)
@@ -85,14 +85,14 @@ fn usual_sandboxes(setup: &Setup) -> u32 {
     }
 }
 
-/// The settings that a function has by default: what is in force for them is what is looked at.
-fn as_a_function(setup: &Setup) -> anyhow::Result<Settings> {
+/// A function's default settings, which the checks use.
+fn as_a_function(setup: &Setup) -> anyhow::Result<FunctionSettings> {
     let mut database = setup.database.clone();
     "rappel-doctor".clone_into(&mut database.application_name);
     database.connections = 1;
     database.acquire_timeout = Duration::from_secs(2);
     database.statement_timeout = Duration::from_secs(10);
-    Ok(Settings {
+    Ok(FunctionSettings {
         database,
         model: setup.model.clone(),
         search: SearchConfig::default(),
@@ -100,7 +100,7 @@ fn as_a_function(setup: &Setup) -> anyhow::Result<Settings> {
     })
 }
 
-fn print(out: &mut Out, report: &Report) -> io::Result<()> {
+fn print(out: &mut Out, report: &Examination) -> io::Result<()> {
     let names = report.checks.iter().map(|check| check.name.len());
     let width = names.max().unwrap_or_default();
     for check in &report.checks {
@@ -108,7 +108,7 @@ fn print(out: &mut Out, report: &Report) -> io::Result<()> {
     }
     let parts: Vec<String> = [
         (Status::Failed, "failed"),
-        (Status::Warning, "to look at"),
+        (Status::Warning, "with warnings"),
         (Status::Ok, "ok"),
         (Status::Skipped, "skipped"),
     ]
@@ -120,7 +120,7 @@ fn print(out: &mut Out, report: &Report) -> io::Result<()> {
     writeln!(out, "\n{}", parts.join(", "))
 }
 
-/// One line, and a second one for the remedy below what was found.
+/// One line, and below a finding a second one with the remedy.
 fn print_check(out: &mut Out, check: &Check, width: usize) -> io::Result<()> {
     let (word, style) = match check.status {
         Status::Ok => ("ok", Style::Green),
@@ -136,7 +136,7 @@ fn print_check(out: &mut Out, check: &Check, width: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn count(report: &Report, status: Status) -> usize {
+fn count(report: &Examination, status: Status) -> usize {
     let checks = report.checks.iter();
     checks.filter(|check| check.status == status).count()
 }

@@ -22,8 +22,9 @@ use serde_json::Value;
 
 use self::{source::Source, tally::Tally};
 use crate::{
+    remote::Key,
     setup::{SchemaArgs, Setup, Target},
-    stop::{Ended, Interrupted, Stop},
+    stop::{Interrupted, Reported, Stop},
     terminal::{self, note},
 };
 
@@ -34,9 +35,11 @@ pub(crate) struct Import {
     /// metadata; compressed with gzip, zstd or xz or not; `-` is stdin. With --api, `s3://bucket/key`, or a file if
     /// the API is that of `rappel up`.
     source: PathBuf,
-    /// The API that imports it on its queue, such as `http://127.0.0.1:8000`; requests are not signed.
+    /// The API that imports it on its queue, such as `http://127.0.0.1:8000`.
     #[arg(long, value_name = "URL", conflicts_with = "strict")]
     api: Option<String>,
+    #[command(flatten)]
+    key: Key,
     /// Stop at the first bad line instead of reporting it.
     #[arg(long)]
     strict: bool,
@@ -65,7 +68,7 @@ const FEW_CHUNKS: i64 = 10_000;
 impl Import {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return stop.or(api::run(api, &self.source)).await;
+            return stop.or(api::run(api, &self.key, &self.source)).await;
         }
         if self.source.starts_with("s3://") {
             bail!("an object of S3 is imported by an API: name it with --api");
@@ -78,9 +81,9 @@ impl Import {
         self.tell(&imported)?;
         stopped?;
         match (imported.interrupted, imported.tally.status()) {
-            (Some(interrupted), _) => Err(Ended(interrupted.status()).into()),
+            (Some(interrupted), _) => Err(Reported(interrupted.status()).into()),
             (None, 0) => Ok(()),
-            (None, status) => Err(Ended(status).into()),
+            (None, status) => Err(Reported(status).into()),
         }
     }
 

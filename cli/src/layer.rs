@@ -1,24 +1,24 @@
-//! `rappel layer`: what `sam build` calls for the layer.
+//! `rappel layer`, which `sam build` calls for the layer.
 
 use std::{
     io::{self, Write as _},
     path::PathBuf,
 };
 
-use clap::Args;
-use local::{
-    assets::{Cache, Model},
+use assets::{
+    Cache, Model,
     layer::{self, Architecture, Entry, LIMIT},
 };
+use clap::Args;
 
 use crate::{setup::model_folder, terminal};
 
-/// Lay the files of the Lambda layer into a folder: ONNX Runtime and the embedding model.
+/// Write the files of the Lambda layer to a folder: ONNX Runtime and the embedding model.
 #[derive(Args)]
 pub(crate) struct Layer {
     /// The folder.
     folder: PathBuf,
-    /// The functions' processors: `x86_64` or `arm64`.
+    /// The functions' architecture: `x86_64` or `arm64`.
     #[arg(long, default_value = "x86_64")]
     architecture: Architecture,
     /// The embedding model: multilingual-e5-small, all-MiniLM-L6-v2, or a folder with a manifest.json.
@@ -51,8 +51,5 @@ fn print(entries: &[Entry]) -> io::Result<()> {
         writeln!(out, "{bytes:>11}  {sha256}  {path}")?;
     }
     let bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
-    writeln!(
-        out,
-        "{bytes:>11}  bytes of {LIMIT} that a layer may have here"
-    )
+    writeln!(out, "{bytes:>11}  bytes; the limit of the layer is {LIMIT}")
 }

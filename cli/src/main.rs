@@ -2,19 +2,26 @@
 
 mod api;
 mod bench;
+mod browser;
 mod chat;
+mod check;
 mod doctor;
 mod eval;
 mod filter;
+mod follow;
 mod import;
 mod layer;
+mod mcp;
 mod means;
 mod metrics;
 mod migrate;
 mod queue;
 mod relevance;
+mod remote;
 mod search;
 mod setup;
+mod shell;
+mod sources;
 mod stop;
 mod terminal;
 mod tune;
@@ -27,10 +34,10 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use database::DatabaseError;
 
-use self::stop::{Ended, Interrupted, Stop};
+use self::stop::{Interrupted, Reported, Stop};
 
 /// Semantic search over the Postgres you already have.
 #[derive(Parser)]
@@ -42,30 +49,42 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Serve the API on this machine, with sample documents to try it on.
+    /// Serve the API on this machine, with sample documents.
     Up(up::Up),
-    /// Bring the database schema up to date.
+    /// Migrate the database schema.
     Migrate(migrate::Migrate),
-    /// Load documents: a file straight into the database, or an object through an API's queue.
+    /// Import documents: a file directly into the database, or an object through an API's queue.
     Import(import::Import),
+    /// Follow a table: its rows are documents from now on.
+    Follow(follow::Follow),
+    /// Look after the tables that are followed.
+    Sources(sources::Sources),
     /// Ask a question.
     Search(search::Search),
-    /// Talk with the documents.
+    /// Chat with the documents.
     Chat(chat::Chat),
-    /// Measure the quality of the search on a judged set.
+    /// Try an API after a deploy: one document in, found, chatted about, and removed.
+    Check(check::Check),
+    /// Serve the documents to a program that speaks the Model Context Protocol.
+    Mcp(mcp::Mcp),
+    /// Measure search quality on a judged set.
     Eval(eval::Eval),
-    /// Find the settings of the search that suit a judged set.
+    /// Find the search settings that suit a judged set.
     Tune(tune::Tune),
-    /// Make the means that a model's embeddings are centred by.
+    /// Compute the means by which a model's embeddings are centred.
     Means(means::Means),
     /// Fit the coefficients of a model's relevance on judged sets.
     Relevance(relevance::FitRelevance),
-    /// Measure how fast Rappel is, beside what it replaces.
+    /// Measure performance, compared with the service that Rappel replaces.
     Bench(bench::Bench),
-    /// Say what is wrong between here and an answered search, and what to do about it.
+    /// Check everything that a search needs, and say how to repair what fails.
     Doctor(doctor::Doctor),
-    /// Lay the files of the Lambda layer into a folder; `sam build` calls this.
+    /// Write the files of the Lambda layer to a folder; `sam build` calls this.
     Layer(layer::Layer),
+    /// Print what a shell completes `rappel` with.
+    Completions(shell::Completions),
+    /// Print the manual page.
+    Man(shell::Manual),
 }
 
 fn main() -> ExitCode {
@@ -85,11 +104,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// How long what was begun on other threads may take to its end, such as an inference.
+/// Time limit for work on other threads, such as an inference, to end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// An error in the words of the command: where functions have a variable, it has an option.
-fn told(error: &anyhow::Error) -> String {
+/// The text of an error for command line users: it names options where functions have variables.
+fn message(error: &anyhow::Error) -> String {
     let text = telemetry::chain(error.as_ref()).replace("MODEL_DIR", "--model");
     let is_mismatch = error.chain().any(|cause| {
         let database = match cause.downcast_ref() {
@@ -110,8 +129,14 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Up(up) => up.run(&stop).await,
         Action::Import(import) => import.run(&stop).await,
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
+        Action::Follow(follow) => stop.or(follow.run()).await,
+        Action::Sources(sources) => stop.or(sources.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
-        Action::Chat(chat) => stop.or(chat.run()).await,
+        Action::Chat(chat) => stop.or(chat.run(&stop)).await,
+        Action::Check(check) => Box::pin(stop.or(check.run())).await,
+        Action::Completions(completions) => completions.run(Cli::command()),
+        Action::Man(_) => shell::Manual::run::<Cli>(),
+        Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => stop.or(eval.run()).await,
         Action::Tune(tune) => stop.or(tune.run()).await,
         Action::Means(means) => stop.or(means.run()).await,
@@ -122,32 +147,32 @@ async fn run(action: Action) -> anyhow::Result<()> {
     }
 }
 
-/// Tells an error, unless it has been told, and the exit status that tells it.
+/// Prints an error, unless it is printed already, and returns the exit status.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    if let Some(Ended(status)) = error.downcast_ref() {
+    if let Some(Reported(status)) = error.downcast_ref() {
         return ExitCode::from(*status);
     }
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         terminal::note("interrupted");
         return ExitCode::from(interrupted.status());
     }
-    terminal::note(&format!("error: {}", told(error)));
+    terminal::note(&format!("error: {}", message(error)));
     ExitCode::FAILURE
 }
 
-/// ONNX Runtime reports usage unless this variable is set before it is loaded, and a process cannot
-/// safely change its own environment: it starts itself again with the variable.
+/// ONNX Runtime reports usage unless this variable is set before it is loaded, and a process cannot safely change
+/// its own environment: it restarts itself with the variable.
 fn without_telemetry() {
     const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
     if env::var_os(VARIABLE).is_some() {
         return;
     }
     if let Ok(program) = env::current_exe() {
-        // Returns only when it failed; then the program runs on as it is.
+        // Returns only on failure; then the program continues as it is.
         let error = Command::new(program)
             .args(env::args_os().skip(1))
             .env(VARIABLE, "1")
             .exec();
-        terminal::note(&format!("warning: {VARIABLE} could not be set: {error}"));
+        terminal::note(&format!("warning: cannot set {VARIABLE}: {error}"));
     }
 }

@@ -1,4 +1,4 @@
-//! `rappel means`: what a model's embeddings are centred by.
+//! `rappel means`: the means by which a model's embeddings are centred.
 
 use std::{
     collections::BTreeMap,
@@ -17,38 +17,38 @@ use serde::Deserialize;
 
 use crate::{setup::Target, terminal::note};
 
-/// Make the means that a model's embeddings are centred by.
+/// Compute the means by which a model's embeddings are centred.
 ///
-/// A group is a language. Its mean is that of its files, and the whole one is that of the groups: however long they are,
-/// each counts the same. What the means of the groups differ by are the directions that tell nothing but the language.
+/// A group is a language. Its mean is that of its files, and the overall mean is that of the groups: each counts the
+/// same, whatever its length. The differences between group means are the directions that only encode the language.
 #[derive(Args)]
 pub(crate) struct Means {
-    /// A group and a file of passages: JSON lines with title and text; .gz and .xz are read too.
+    /// A group and a file of passages: JSON lines with title and text; also .gz and .xz.
     #[arg(long, value_name = "GROUP=FILE", required = true)]
-    passages: Vec<Sample>,
+    passages: Vec<GroupFile>,
     /// A group and a file of questions: JSON lines with text.
     #[arg(long, value_name = "GROUP=FILE", required = true)]
-    questions: Vec<Sample>,
-    /// The texts of each file that are embedded, spread over it.
+    questions: Vec<GroupFile>,
+    /// Number of texts embedded per file, spread over it.
     #[arg(long, value_name = "N", default_value = "2000")]
     most: NonZeroUsize,
-    /// The file to write: what a model's folder has in means.bin.
+    /// The file to write: means.bin of a model's folder.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
     target: Target,
 }
 
-/// A file and the group that it counts for.
+/// A file and its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Sample {
+struct GroupFile {
     group: String,
     file: PathBuf,
 }
 
 /// A line of a file.
 #[derive(Deserialize)]
-struct Record {
+struct TextRecord {
     #[serde(default)]
     title: String,
     #[serde(alias = "content", alias = "question")]
@@ -66,13 +66,13 @@ impl Means {
             let passages = self.groups(&embedder, Kind::Passage)?;
             let questions = self.groups(&embedder, Kind::Query)?;
             let directions = directions(&[&passages, &questions]);
-            // How much of the means is taken out is for the manifest to say.
+            // The manifest decides how much of the means is subtracted.
             let centring = Centring::new(1.0, mean_of(&passages), mean_of(&questions), directions)
                 .map_err(|reason| anyhow!(reason))?;
             let out = self.out.display();
             fs::write(&self.out, centring.to_bytes())
-                .with_context(|| format!("{out} cannot be written"))?;
-            note(&format!("{out} is written"));
+                .with_context(|| format!("cannot write {out}"))?;
+            note(&format!("wrote {out}"));
             Ok(())
         })
         .await?
@@ -94,7 +94,7 @@ impl Means {
     }
 }
 
-impl FromStr for Sample {
+impl FromStr for GroupFile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -109,34 +109,34 @@ impl FromStr for Sample {
     }
 }
 
-impl Sample {
-    /// At most so many of the file's texts, from its beginning to its end.
+impl GroupFile {
+    /// At most this many of the file's texts, spread over the whole file.
     fn texts(&self, most: NonZeroUsize) -> anyhow::Result<Vec<Text>> {
         let file = self.file.display();
-        let opened = File::open(&self.file).with_context(|| format!("{file} cannot be opened"))?;
+        let opened = File::open(&self.file).with_context(|| format!("cannot open {file}"))?;
         let mut texts = Vec::new();
         for (number, line) in (1..).zip(records::open(opened)?.lines()) {
-            let line = line.with_context(|| format!("{file} cannot be read"))?;
+            let line = line.with_context(|| format!("cannot read {file}"))?;
             if !line.trim().is_empty() {
-                let record: Record = serde_json::from_str(&line)
+                let record: TextRecord = serde_json::from_str(&line)
                     .with_context(|| format!("{file}, line {number}"))?;
                 texts.push((record.title, record.text));
             }
         }
-        ensure!(!texts.is_empty(), "{file} has no text");
+        ensure!(!texts.is_empty(), "{file} contains no text");
         Ok(spread(texts, most))
     }
 }
 
-/// Every n-th, so that there are at most so many.
+/// Every n-th, so that there are at most `most`.
 fn spread<T>(all: Vec<T>, most: NonZeroUsize) -> Vec<T> {
     let step = all.len().div_ceil(most.get()).max(1);
     all.into_iter().step_by(step).collect()
 }
 
-/// The mean of texts, each embedded as its first passage is.
+/// The mean embedding of texts, each represented by its first chunk.
 fn embedded(embedder: &Embedder, kind: Kind, texts: &[Text]) -> anyhow::Result<Vec<f32>> {
-    /// Texts that share their inferences.
+    /// Texts per inference batch.
     const BATCH: usize = 64;
     let progress = ProgressBar::new(texts.len() as u64);
     let mut sum = vec![0.0_f64; embedder.manifest().dimensions];
@@ -144,7 +144,7 @@ fn embedded(embedder: &Embedder, kind: Kind, texts: &[Text]) -> anyhow::Result<V
         let mut pieces = Vec::with_capacity(batch.len());
         for (title, content) in batch {
             let chunks = embedder.chunks(title, content)?;
-            let chunk = chunks.first().context("a text has a passage")?;
+            let chunk = chunks.first().context("a text without a chunk")?;
             pieces.push(titled(title, &chunk.heading, &chunk.content));
         }
         let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
@@ -164,10 +164,9 @@ fn embedded(embedder: &Embedder, kind: Kind, texts: &[Text]) -> anyhow::Result<V
     Ok(sum.into_iter().map(mean).collect())
 }
 
-/// Unit vectors at right angles to each other in whose directions the groups of each kind differ from their mean
-/// (Gram-Schmidt).
+/// Orthonormal vectors in whose directions the groups of each kind differ from their mean (Gram-Schmidt).
 fn directions(kinds: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
-    /// The square of what is left of a difference that the others tell already, but for rounding.
+    /// The squared length below which a difference is explained by the other directions, up to rounding.
     const NOTHING: f32 = 1e-6;
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let mut directions: Vec<Vec<f32>> = Vec::new();
@@ -175,7 +174,7 @@ fn directions(kinds: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
         let mean = mean_of(groups);
         for group in *groups {
             let mut rest: Vec<f32> = group.iter().zip(&mean).map(|(x, mean)| x - mean).collect();
-            // Once more against rounding.
+            // Twice, against rounding errors.
             for direction in directions.iter().chain(&directions) {
                 let part = dot(&rest, direction);
                 rest.iter_mut()
@@ -208,13 +207,13 @@ mod tests {
 
     #[test]
     fn a_sample_is_a_group_and_a_file() {
-        let sample: Sample = "fr=a=b.jsonl".parse().expect("a sample");
+        let sample: GroupFile = "fr=a=b.jsonl".parse().expect("a sample");
         assert_eq!(
             (sample.group.as_str(), sample.file.to_str()),
             ("fr", Some("a=b.jsonl"))
         );
         for wrong in ["corpus.jsonl", "=corpus.jsonl", "fr="] {
-            assert!(wrong.parse::<Sample>().is_err(), "{wrong}");
+            assert!(wrong.parse::<GroupFile>().is_err(), "{wrong}");
         }
     }
 
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn directions_are_those_in_which_groups_differ() {
+    fn directions_are_where_groups_differ() {
         let passages = [vec![1.0, 0.0, 0.5], vec![0.0, 1.0, 0.5]];
         let questions = [vec![0.5, 0.5, 0.5], vec![0.5, 0.5, 0.9]];
         let found = directions(&[&passages, &questions]);

@@ -1,24 +1,24 @@
-//! The measures of a ranking, for one question.
+//! Ranking measures of one question.
 
 use std::collections::HashMap;
 
-/// Depth of all three measures.
+/// The depth of all three measures.
 const DEPTH: usize = 10;
 
-/// Measures of one question's ranking, each from 0 to 1.
+/// Measures of one ranking, each from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Metrics {
-    /// Normalised discounted cumulative gain: gains of `score` over `log2(rank + 1)`, of the best
-    /// possible sum (Järvelin and Kekäläinen, 2002; linear gains, as `trec_eval` computes it).
+    /// Normalised discounted cumulative gain: the gains `score` over `log2(rank + 1)`, relative to the ideal ranking
+    /// (Järvelin and Kekäläinen, 2002; linear gains, as in `trec_eval`).
     pub(crate) ndcg: f64,
-    /// The share of the relevant documents that were found.
+    /// Recall.
     pub(crate) recall: f64,
-    /// One over the rank of the first relevant document.
+    /// The reciprocal rank of the first relevant document.
     pub(crate) reciprocal_rank: f64,
 }
 
 impl Metrics {
-    /// Measures the first ten of `ranking` against `judged`, document ids with scores above 0.
+    /// Measures the first ten of `ranking` against `judged`, scores above 0 by document id.
     pub(crate) fn of(ranking: &[String], judged: &HashMap<String, u32>) -> Self {
         let gains: Vec<f64> = ranking
             .iter()
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_the_tenth_rank_does_not_count() {
+    fn ranks_below_the_tenth_do_not_count() {
         let ranking = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a"];
         assert_eq!(of(&ranking, &[("a", 1)]), Metrics::default());
     }

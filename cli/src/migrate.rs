@@ -7,7 +7,7 @@ use crate::{
     terminal::note,
 };
 
-/// Bring the database schema up to date.
+/// Migrate the database schema.
 #[derive(Args)]
 pub(crate) struct Migrate {
     #[command(flatten)]
@@ -24,7 +24,7 @@ impl Migrate {
         setup.build_index().await?;
         note(&format!(
             "the schema is at version {}, for {}",
-            migrations::version(),
+            schema::version(),
             setup.manifest.name
         ));
         setup.stop().await

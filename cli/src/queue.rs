@@ -1,30 +1,28 @@
-//! The queue and the bucket of imports on this machine.
+//! The import queue and bucket on this machine.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use assets::Cache;
 use database::{Database, DatabaseConfig};
-use local::{
-    assets::Cache,
-    aws::{self, Overrides, Resources, Server},
-    binaries,
-};
+use gateway::binaries;
+use servers::aws::{self, Overrides, Resources, Server};
 
 use crate::terminal::note;
 
-/// The template's names.
+/// Their logical ids in the template.
 const QUEUE: &str = "ImportQueue";
 const BUCKET: &str = "ImportBucket";
 
-/// How often the template lets a message be received.
+/// The template's `maxReceiveCount`.
 const MAX_RECEIVES: i32 = 5;
 
-/// Where the queue and the bucket will be, before anything is started.
+/// The place of queue and bucket, chosen before anything is started.
 pub(crate) struct Place {
     port: u16,
     /// The folder whose files may be imported.
     root: Option<PathBuf>,
-    /// Their names.
+    /// Queue and bucket names.
     pub(crate) resources: Resources,
 }
 
@@ -50,7 +48,7 @@ impl Place {
         })
     }
 
-    /// What leads the functions there.
+    /// The environment that directs the functions there.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let mut variables = self.resources.environment();
         for (name, value) in [
@@ -65,13 +63,15 @@ impl Place {
         variables
     }
 
-    /// Starts the server with its queue and bucket, and goes on with the imports that an earlier one left
-    /// unfinished. Says whether it succeeded: everything else works without it.
+    /// Starts the server with queue and bucket, and resumes imports that an earlier run left unfinished. `None` if
+    /// that fails: everything else works without it.
     pub(crate) async fn serve(self, database: DatabaseConfig) -> Option<Server> {
         match self.start(&database).await {
             Ok(server) => Some(server),
             Err(error) => {
-                note(&format!("POST /imports is not served: {error:#}"));
+                note(&format!(
+                    "warning: POST /imports is not available: {error:#}"
+                ));
                 None
             }
         }

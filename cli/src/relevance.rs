@@ -1,4 +1,4 @@
-//! `rappel relevance`: the coefficients of a model's relevance, fitted on judged sets.
+//! `rappel relevance`: fits the coefficients of a model's relevance on judged sets.
 
 use std::{
     io::{self, Write as _},
@@ -23,22 +23,22 @@ use crate::{
     terminal::note,
 };
 
-/// Fit the coefficients of a model's relevance.
+/// Fit the coefficients of a model's relevance on judged sets.
 ///
-/// The questions of each set are asked of its own passages, which answer them, and of those of every other group, which do
-/// not. The best hit of a hybrid search is right if it is judged so. Every second question is for fitting, the others are
-/// reported on.
+/// The questions of each set are asked of its own passages, which answer them, and of those of every other group, which
+/// do not. The best hit of a hybrid search counts as right if it is judged relevant. Every second question is used for
+/// fitting, the others for the report.
 #[derive(Args)]
 pub(crate) struct FitRelevance {
-    /// A group and a folder with corpus.jsonl (or .gz, .xz), queries.jsonl and qrels.tsv. Sets of one group are about
-    /// the same.
+    /// A group and a folder with corpus.jsonl (or .gz, .xz), queries.jsonl and qrels.tsv. Sets of one group cover the
+    /// same topics.
     #[arg(long = "set", value_name = "GROUP=FOLDER", required = true)]
-    sets: Vec<Source>,
-    /// Questions of each set, spread over it.
+    sets: Vec<GroupSet>,
+    /// Number of questions per set, spread over it.
     #[arg(long, value_name = "N", default_value = "400")]
     questions: NonZeroUsize,
-    /// What a whole coverage counts for, as a multiple of a whole similarity. Fitted on questions in the language of
-    /// their answers, words would count for so much that an answer in another language, which shares none, never passed.
+    /// The weight of full coverage, as a multiple of that of full similarity. If it were fitted on questions in the
+    /// language of their answers, words would weigh so much that answers in another language would never pass.
     #[arg(long, default_value_t = 0.35)]
     coverage: f64,
     #[command(flatten)]
@@ -46,26 +46,26 @@ pub(crate) struct FitRelevance {
 }
 
 #[derive(Clone, Debug)]
-struct Source {
+struct GroupSet {
     group: String,
     folder: PathBuf,
 }
 
-/// A best hit: similarity, coverage, whether it is right, and what it weighs.
+/// A best hit: similarity, coverage, whether it is right, and its weight.
 #[derive(Clone, Copy, Debug)]
 struct Example {
     similarity: f64,
     coverage: f64,
     right: bool,
-    /// Whether the passages answer the question.
+    /// Whether the passages can answer the question.
     answerable: bool,
     weight: f64,
 }
 
-/// What was fitted, and what it is worth on the questions that it was not fitted on.
+/// The fitted coefficients and their quality on the questions not used for fitting.
 #[derive(Serialize)]
-struct Report {
-    /// What belongs into the model's manifest.
+struct FitReport {
+    /// The entry of the model's manifest.
     relevance: Relevance,
     auc: f64,
     threshold: Threshold,
@@ -98,11 +98,11 @@ impl FitRelevance {
         };
         ensure!(
             answerable(true) && answerable(false),
-            "there must be sets of two groups: what one answers, the other must not"
+            "sets of at least two groups are needed: what one answers, the others must not"
         );
         balance(&mut fitting);
         let relevance = fit(&fitting, self.coverage);
-        let report = Report::of(relevance, &reporting);
+        let report = FitReport::of(relevance, &reporting);
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
         Ok(())
     }
@@ -110,7 +110,7 @@ impl FitRelevance {
     async fn examples(
         &self,
         set: &JudgedSet,
-        source: &Source,
+        source: &GroupSet,
         own: bool,
     ) -> anyhow::Result<Vec<Example>> {
         let questions = source.files()?.questions(None)?;
@@ -136,7 +136,7 @@ impl FitRelevance {
     }
 }
 
-impl FromStr for Source {
+impl FromStr for GroupSet {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -150,7 +150,7 @@ impl FromStr for Source {
     }
 }
 
-impl Source {
+impl GroupSet {
     fn files(&self) -> anyhow::Result<Files> {
         let there =
             |name: &str| Some(self.folder.join(name)).filter(|path: &PathBuf| Path::exists(path));
@@ -167,7 +167,7 @@ impl Source {
     }
 }
 
-impl Report {
+impl FitReport {
     fn of(relevance: Relevance, examples: &[Example]) -> Self {
         let value = |example: &Example| relevance.of(1.0 - example.similarity, example.coverage);
         let of = |answerable: bool| -> Vec<f64> {
@@ -190,7 +190,7 @@ impl Report {
     }
 }
 
-/// Lets answerable and unanswerable questions weigh the same together.
+/// Gives answerable and unanswerable questions the same total weight.
 fn balance(examples: &mut [Example]) {
     for answerable in [true, false] {
         let sum: f64 = examples
@@ -204,7 +204,7 @@ fn balance(examples: &mut [Example]) {
     }
 }
 
-/// The logistic function of `similarity + ratio * coverage` that makes the examples likeliest (Newton's method).
+/// Fits the logistic function of `similarity + ratio * coverage` by maximum likelihood (Newton's method).
 fn fit(examples: &[Example], ratio: f64) -> Relevance {
     const STEPS: usize = 50;
     let (mut intercept, mut slope) = (0.0_f64, 0.0_f64);
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_coefficients_that_made_the_examples_are_found_again() {
+    fn the_fit_recovers_the_coefficients_behind_the_examples() {
         let truth = Relevance {
             intercept: -4.0,
             similarity: 10.0,
@@ -262,7 +262,7 @@ mod tests {
             (found.similarity - truth.similarity).abs() < 0.6,
             "{found:?}"
         );
-        let report = Report::of(found, &examples);
+        let report = FitReport::of(found, &examples);
         assert!(
             report.calibration.expected_error < 0.02,
             "{:?}",
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_of_questions_weigh_the_same() {
+    fn answerable_and_unanswerable_questions_weigh_the_same() {
         let example = |answerable| Example {
             similarity: 0.5,
             coverage: 0.5,

@@ -3,11 +3,13 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use retrieval::{Hit, SearchRequest, SearchState};
-use serde_json::Value;
+use reqwest::Method;
+use retrieval::{SearchRequest, SearchState};
+use serde_json::{Value, json};
 
 use crate::{
     filter::filter,
+    remote::{Answer, Key, address},
     setup::Target,
     terminal::{self, Out, Style},
 };
@@ -17,49 +19,57 @@ use crate::{
 pub(crate) struct Search {
     /// The question.
     question: String,
-    /// Hits wanted, 1 to 100.
+    /// Number of hits, 1 to 100.
     #[arg(long, short = 'n', default_value_t = 5)]
     limit: i64,
     /// Hits that come before the first one, 0 to 1,000.
     #[arg(long, default_value_t = 0)]
     offset: i64,
-    /// The greatest cosine distance of a hit, 0 to 2.
+    /// The maximum cosine distance of a hit, 0 to 2.
     #[arg(long)]
     max_distance: Option<f64>,
-    /// The least relevance of a hit, 0 to 1: the estimated probability that it answers the question.
+    /// The minimum relevance of a hit, 0 to 1: the estimated probability that it answers the question.
     #[arg(long, default_value_t = 0.0)]
     min_relevance: f64,
     /// What every hit's document must match: a filter in JSON, or a condition such as lang=fr or year>=2022. Given
     /// several times, all have to hold.
     #[arg(long, value_name = "CONDITION")]
     filter: Vec<String>,
-    /// How hits are found: semantic, keyword or hybrid.
+    /// The search mode: semantic, keyword or hybrid.
     #[arg(long, default_value = "hybrid")]
     mode: String,
-    /// The share of meaning in a hybrid score, 0 to 1; the rest is the words'.
+    /// The weight of semantic similarity in a hybrid score, 0 to 1; the rest is that of keywords.
     #[arg(long, value_name = "SHARE")]
     semantic_weight: Option<f64>,
-    /// The most hits of one document, 1 to 10; neighbouring passages are merged.
+    /// Maximum number of hits per document, 1 to 10; neighbouring passages are merged.
     #[arg(long, default_value_t = 1)]
     passages: i64,
-    /// Neighbouring chunks on either side to show with each hit, 0 to 10.
+    /// Neighbouring chunks to show on either side of each hit, 0 to 10.
     #[arg(long, default_value_t = 0)]
     expand: i64,
-    /// Say how each score came about (with --json).
+    /// Explain each score (with --json).
     #[arg(long, requires = "json")]
     explain: bool,
-    /// Let a cross-encoder, whose folder `RERANKER_DIR` names, order the best candidates anew.
+    /// Rerank the best candidates with the cross-encoder in the folder `RERANKER_DIR`.
     #[arg(long)]
     rerank: bool,
     /// Print the response as JSON.
     #[arg(long)]
     json: bool,
+    /// An API that is asked, such as `http://127.0.0.1:8000`, instead of the database.
+    #[arg(long, env = "RAPPEL_API", value_name = "URL")]
+    api: Option<String>,
+    #[command(flatten)]
+    key: Key,
     #[command(flatten)]
     target: Target,
 }
 
 impl Search {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        if let Some(api) = &self.api {
+            return self.ask(&address(api)).await;
+        }
         let request = SearchRequest {
             query: self.question,
             limit: Some(self.limit),
@@ -86,60 +96,94 @@ impl Search {
             config,
         } = &state;
         let response = search.run(database, embedder, reranker, config).await?;
-        let mut out = terminal::out();
         if self.json {
-            out.json(&response)?;
+            terminal::out().json(&response)?;
         } else {
-            for (rank, hit) in (self.offset + 1..).zip(&response.hits) {
-                print_hit(&mut out, rank, hit)?;
-            }
-            let took = response.took_ms;
-            let reranked = took
-                .rerank
-                .map_or_else(String::new, |ms| format!(", reranked in {ms:.1} ms"));
-            writeln!(
-                out,
-                "embedded in {:.1} ms, found in {:.1} ms{reranked}",
-                took.embed, took.database
-            )?;
+            print(self.offset, &serde_json::to_value(&response)?)?;
         }
         state.database.close().await;
         setup.stop().await
     }
+
+    /// Asks an API.
+    async fn ask(&self, url: &str) -> anyhow::Result<()> {
+        let request = json!({
+            "query": self.question,
+            "limit": self.limit,
+            "max_distance": self.max_distance,
+            "min_relevance": self.min_relevance,
+            "filter": filter(&self.filter)?,
+            "mode": self.mode,
+            "semantic_weight": self.semantic_weight,
+            "passages": self.passages,
+            "expand": self.expand,
+            "explain": self.explain,
+            "rerank": self.rerank,
+            "offset": self.offset,
+        });
+        let api = self.key.api()?;
+        let posted = api.request(Method::POST, &format!("{url}/search"));
+        let response = Answer::of(&api, posted.json(&request), url).await?;
+        let response = response.success()?;
+        if self.json {
+            Ok(terminal::out().json(&response)?)
+        } else {
+            Ok(print(self.offset, &response)?)
+        }
+    }
 }
 
-/// Prints a hit in three lines: rank, title and measures; the passage's beginning; its metadata.
-fn print_hit(out: &mut Out, rank: i64, hit: &Hit) -> io::Result<()> {
-    let title = if hit.title.is_empty() {
-        &hit.document_id
-    } else {
-        &hit.title
-    };
+/// Prints hits, of which `offset` come before the first one.
+fn print(offset: i64, response: &Value) -> io::Result<()> {
+    let mut out = terminal::out();
+    let hits = response["hits"].as_array().into_iter().flatten();
+    for (rank, hit) in (offset + 1..).zip(hits) {
+        print_hit(&mut out, rank, hit)?;
+    }
+    let took = |part: &str| response["took_ms"][part].as_f64();
+    let reranked =
+        took("rerank").map_or_else(String::new, |ms| format!(", reranked in {ms:.1} ms"));
+    writeln!(
+        out,
+        "embedded in {:.1} ms, found in {:.1} ms{reranked}",
+        took("embed").unwrap_or_default(),
+        took("database").unwrap_or_default()
+    )
+}
+
+/// Prints a hit in three lines: rank, title and scores; the passage's beginning; its metadata.
+fn print_hit(out: &mut Out, rank: i64, hit: &Value) -> io::Result<()> {
+    let text = |field: &str| hit[field].as_str().unwrap_or_default();
+    let number = |field: &str| hit[field].as_f64().unwrap_or_default();
+    let id = text("document_id");
+    let title = Some(text("title")).filter(|title| !title.is_empty());
     write!(out, "{rank:>2}. ")?;
-    out.styled(Style::Bold, title)?;
+    out.styled(Style::Bold, &title.unwrap_or(id))?;
     let measures = format!(
-        "{} · relevance {:.0} % · distance {:.3} · words {:.0} %{}",
-        hit.document_id,
-        hit.relevance * 100.0,
-        hit.distance,
-        hit.coverage * 100.0,
-        hit.rerank_score
+        "{id} · relevance {:.0} % · distance {:.3} · words {:.0} %{}",
+        number("relevance") * 100.0,
+        number("distance"),
+        number("coverage") * 100.0,
+        hit["rerank_score"]
+            .as_f64()
             .map_or_else(String::new, |score| format!(" · reranker {score:.2}"))
     );
     write!(out, "  ")?;
     out.styled(Style::Dim, &measures)?;
     writeln!(out)?;
-    if !hit.heading.is_empty() {
+    if !text("heading").is_empty() {
         write!(out, "    ")?;
-        out.styled(Style::Dim, &excerpt(&hit.heading))?;
+        out.styled(Style::Dim, &excerpt(text("heading")))?;
         writeln!(out)?;
     }
-    writeln!(out, "    {}", excerpt(&hit.content))?;
-    if let Ok(Value::Object(metadata)) = serde_json::from_str(hit.metadata.get())
-        && !metadata.is_empty()
+    writeln!(out, "    {}", excerpt(text("content")))?;
+    let metadata = &hit["metadata"];
+    if metadata
+        .as_object()
+        .is_some_and(|metadata| !metadata.is_empty())
     {
         write!(out, "    ")?;
-        out.styled(Style::Dim, &Value::Object(metadata))?;
+        out.styled(Style::Dim, metadata)?;
         writeln!(out)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What every command stands on: a database and a model.
+//! The database and the model that commands work with.
 
 use std::{
     env,
@@ -8,42 +8,40 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use assets::{Cache, Model};
 use clap::Args;
 use database::{AddressFamily, Database, DatabaseConfig, PoolerSetting};
 use embedder::{self, Embedder, Manifest, ModelConfig};
-use local::{
-    assets::{Cache, Model},
-    postgres::Postgres,
-};
 use migrations::{self, Index, IndexConfig, Memory};
 use retrieval::{SearchConfig, SearchState};
+use servers::postgres::Postgres;
 
 use crate::terminal::note;
 
-/// Where the documents are and what embeds them.
+/// The options that select database and model.
 #[derive(Args, Clone)]
 pub(crate) struct Target {
-    /// The Postgres to use; without it, an embedded one that keeps its data.
+    /// The Postgres to use; by default an embedded one that keeps its data.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
-    /// What stands between here and Postgres: auto, direct, session or transaction.
+    /// The pooler in front of Postgres: auto, direct, session or transaction.
     #[arg(long, env = "DATABASE_POOLER", default_value = "auto")]
     pooler: PoolerSetting,
-    /// Which addresses of its host are dialled: auto, ipv4 or ipv6.
+    /// The addresses of its host to dial: auto, ipv4 or ipv6.
     #[arg(long, env = "DATABASE_ADDRESS_FAMILY", default_value = "auto")]
     address_family: AddressFamily,
     /// The embedding model: multilingual-e5-small, all-MiniLM-L6-v2, or a folder with a manifest.json.
     #[arg(long, env = "RAPPEL_MODEL", default_value = "multilingual-e5-small")]
     model: String,
-    /// Where the embedded Postgres keeps its data.
+    /// The data folder of the embedded Postgres.
     #[arg(long, env = "RAPPEL_DATA", value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
 
-/// Who changes the schema, and how. Only commands that change it have these.
+/// The options of commands that change the schema.
 #[derive(Args, Clone, Default)]
 pub(crate) struct SchemaArgs {
-    /// The login that changes the schema, if that of --database-url may not; the latter is granted what it needs.
+    /// The login that changes the schema, if that of --database-url may not; grants the latter what it needs.
     #[arg(
         long,
         env = "MIGRATION_DATABASE_URL",
@@ -51,39 +49,39 @@ pub(crate) struct SchemaArgs {
         value_name = "URL"
     )]
     migration_database_url: Option<String>,
-    /// The memory of an index build, such as 2GB; without it, the server's `maintenance_work_mem`.
+    /// The memory of an index build, such as 2GB; by default the server's `maintenance_work_mem`.
     #[arg(long, env = "INDEX_BUILD_MEMORY", value_name = "SIZE")]
     index_memory: Option<Memory>,
 }
 
-/// A database and a model that are there.
+/// A database and a model, ready to use.
 pub(crate) struct Setup {
     /// The database.
     pub(crate) database: DatabaseConfig,
     /// The model.
     pub(crate) model: ModelConfig,
-    /// What the model's folder says about it.
+    /// The manifest in the model's folder.
     pub(crate) manifest: Manifest,
     /// Whether the database is the embedded one.
     pub(crate) embedded: bool,
-    /// How the schema is changed.
+    /// How to change the schema.
     schema: SchemaArgs,
     postgres: Option<Postgres>,
 }
 
 impl Target {
-    /// The model as it was named.
+    /// The model as given by the user.
     pub(crate) fn model(&self) -> &str {
         &self.model
     }
 
-    /// Fetches what is missing and starts the embedded Postgres, unless another one is given, which is not even
-    /// dialled. The schema is left as it is. `suffix` tells the databases of one server apart.
+    /// Fetches what is missing and starts the embedded Postgres, unless another one is given, which is not dialled
+    /// yet. Does not touch the schema. `suffix` distinguishes databases of one server.
     pub(crate) async fn prepare(&self, suffix: &str) -> anyhow::Result<Setup> {
         let is_reference = |url: &String| url.trim_start().starts_with("arn:");
         ensure!(
             !self.database_url.as_ref().is_some_and(is_reference),
-            "DATABASE_URL is the ARN of a secret or a parameter, which only the functions follow: this command \
+            "DATABASE_URL is the ARN of a secret or a parameter, which only the functions resolve: this command \
              needs the URL itself"
         );
         let (model, manifest) = self.prepare_model().await?;
@@ -108,7 +106,7 @@ impl Target {
         })
     }
 
-    /// Fetches the model if it is missing, and no database.
+    /// Fetches the model if it is missing; no database.
     pub(crate) async fn model_files(&self) -> anyhow::Result<ModelConfig> {
         Ok(self.prepare_model().await?.0)
     }
@@ -150,6 +148,9 @@ impl Target {
         let name = database_name(&format!("rappel_{}{suffix}", manifest.name));
         let server = Database::new(&database_config(postgres.url("postgres")))?;
         server.create_database(&name).await?;
+        // The login has the name of Rappel's schema, which is therefore first in sight: tables that users make belong elsewhere.
+        let public = format!("ALTER DATABASE {name} SET search_path = public");
+        server.run_unlimited(&[], &public).await?;
         server.close().await;
         let url = postgres.url(&name);
         Ok((postgres, url))
@@ -157,7 +158,7 @@ impl Target {
 }
 
 impl Setup {
-    /// A function's state on this database and model.
+    /// A function's state for this database and model.
     pub(crate) fn state(&self) -> anyhow::Result<SearchState> {
         let database = Database::new(&self.database)?;
         Ok(SearchState::new(
@@ -175,22 +176,22 @@ impl Setup {
         }
     }
 
-    /// Brings the schema up to date as `schema` has it, and says so before.
+    /// Migrates the schema with the options of `schema`, after printing its status.
     pub(crate) async fn migrate(&mut self, schema: &SchemaArgs) -> anyhow::Result<()> {
         self.schema = schema.clone();
         let database = self.schema_database()?;
         let status = migrations::status(&database).await?;
         if !status.is_ready() {
-            note(&format!("{status}: bringing it up to date"));
+            note(&format!("{status}: migrating"));
         }
         let report = migrations::migrate(&database, &self.manifest).await?;
         if !report.newer.is_empty() {
-            note(&format!("{status}; it is left as it is"));
+            note(&format!("{status}; leaving it as it is"));
         }
         if self.schema.migration_database_url.is_some() {
             let served = Database::new(&self.database)?;
             migrations::grant(&database, &migrations::role(&served).await?).await?;
-            // Both logins lead to one database, and the grants suffice.
+            // Verifies that both logins reach the same database and that the grants suffice.
             migrations::require(&served).await?;
             served.close().await;
         }
@@ -198,7 +199,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Fails unless the schema is as this command needs it; changes nothing.
+    /// Fails unless the schema fits this command; changes nothing.
     pub(crate) async fn require_schema(&self) -> anyhow::Result<()> {
         let database = Database::new(&self.database)?;
         let outcome = migrations::require(&database).await;
@@ -206,7 +207,7 @@ impl Setup {
         Ok(outcome?)
     }
 
-    /// The database with the login that may change the schema and its index.
+    /// The database with the login that may change schema and index.
     pub(crate) fn schema_database(&self) -> anyhow::Result<Database> {
         let url = self.schema.migration_database_url.as_ref();
         let config = DatabaseConfig {
@@ -216,7 +217,7 @@ impl Setup {
         Ok(Database::new(&config)?)
     }
 
-    /// Brings together what is counted of terms.
+    /// Merges the term statistics.
     pub(crate) async fn tidy(&self) -> anyhow::Result<()> {
         let database = self.schema_database()?;
         let outcome = migrations::tidy_statistics(&database).await;
@@ -224,7 +225,7 @@ impl Setup {
         Ok(outcome?)
     }
 
-    /// Builds the index unless it is there; searches work without it, so a build that fails is reported, no more.
+    /// Builds the index if it is missing. Searches work without it, so a failed build is only reported.
     pub(crate) async fn build_index(&self) -> anyhow::Result<()> {
         let config = IndexConfig {
             memory: self.schema.index_memory.clone(),
@@ -237,7 +238,7 @@ impl Setup {
         database.close().await;
         if let Index::Missing { reason } = index {
             note(&format!(
-                "warning: the index could not be built ({reason}): searches compare every passage until `rappel migrate` \
+                "warning: cannot build the index ({reason}): searches compare every passage until `rappel migrate` \
                  has built it"
             ));
         }
@@ -245,7 +246,7 @@ impl Setup {
     }
 }
 
-/// Threads that embed: every core.
+/// Embedding threads: one per core.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
@@ -257,7 +258,7 @@ fn database_config(url: String) -> DatabaseConfig {
         pooler: PoolerSetting::Auto,
         address_family: AddressFamily::Auto,
         application_name: "rappel-cli".to_owned(),
-        // An import writes from several tasks; each has a connection.
+        // An import writes from several tasks, each with a connection.
         connections: u32::try_from(2 * threads()).unwrap_or(4),
         acquire_timeout: Duration::from_secs(10),
         wake_timeout: Duration::ZERO,
@@ -265,7 +266,7 @@ fn database_config(url: String) -> DatabaseConfig {
     }
 }
 
-/// The folder of a built-in model, prepared if need be, or the folder that `name` is.
+/// The folder of a built-in model, prepared if needed, or the folder `name`.
 pub(crate) fn model_folder(cache: &Cache, name: &str, library: &Path) -> anyhow::Result<PathBuf> {
     if let Ok(model) = name.parse::<Model>() {
         return cache.model(model, |folder| check_fidelity(folder, library));
@@ -273,13 +274,13 @@ pub(crate) fn model_folder(cache: &Cache, name: &str, library: &Path) -> anyhow:
     let folder = PathBuf::from(name);
     if !folder.join("manifest.json").is_file() {
         bail!(
-            "--model is {name:?}: neither multilingual-e5-small nor all-MiniLM-L6-v2, nor a folder with a manifest.json"
+            "--model is {name:?}: expected multilingual-e5-small, all-MiniLM-L6-v2, or a folder with a manifest.json"
         );
     }
     Ok(folder)
 }
 
-/// A converted model must give the vectors that the engine of its own package gives.
+/// Checks that a converted model gives the same vectors as its package's own engine.
 pub(crate) fn check_fidelity(folder: &Path, library: &Path) -> anyhow::Result<()> {
     let config = ModelConfig {
         folder: folder.to_owned(),
@@ -302,12 +303,12 @@ pub(crate) fn check_fidelity(folder: &Path, library: &Path) -> anyhow::Result<()
     Ok(())
 }
 
-/// Where data belongs that a user would miss: `/var/lib/rappel` for root, whose home the embedded
-/// Postgres cannot enter, else the XDG data folder.
+/// The default folder for persistent data: `/var/lib/rappel` for root, because the embedded Postgres cannot enter
+/// root's home, else the XDG data folder.
 fn default_data() -> anyhow::Result<PathBuf> {
     let home = env::var_os("HOME")
         .map(PathBuf::from)
-        .context("HOME is not set: give --data FOLDER")?;
+        .context("HOME is not set: use --data FOLDER")?;
     if home == Path::new("/root") {
         return Ok("/var/lib/rappel/postgres".into());
     }
@@ -316,7 +317,7 @@ fn default_data() -> anyhow::Result<PathBuf> {
     Ok(data.join("rappel/postgres"))
 }
 
-/// A name that needs no quotes, within Postgres's 63 bytes.
+/// A name that needs no quotes, within Postgres' limit of 63 bytes.
 fn database_name(text: &str) -> String {
     let name: String = text
         .chars()

@@ -1,6 +1,12 @@
-//! Ctrl-C and SIGTERM, at any moment of a command.
+//! Ctrl-C and SIGTERM during a command.
 
-use std::{fmt, io, process};
+use std::{
+    fmt, io, process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -9,12 +15,19 @@ use tokio::{
 
 use crate::terminal::note;
 
-/// Whether the command is to end. Listening for the signals replaces what a shell has set for them: it lets
-/// background jobs ignore SIGINT.
+/// Whether the command should end. Listening for the signals replaces the shell's handling, which lets background
+/// jobs ignore SIGINT.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<Option<Interrupted>>);
+pub(crate) struct Stop {
+    requested: watch::Receiver<Option<Interrupted>>,
+    /// Whether Ctrl-C ends less than the command.
+    spared: Arc<AtomicBool>,
+}
 
-/// The signal that ended a command.
+/// A time in which Ctrl-C does not end the command; it lasts until this is dropped.
+pub(crate) struct Spared<'a>(&'a Stop);
+
+/// The signal that interrupted a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interrupted {
     /// Ctrl-C.
@@ -24,18 +37,25 @@ pub(crate) enum Interrupted {
 }
 
 impl Stop {
-    /// Listens until the process ends. A second signal ends it at once.
+    /// Listens until the process ends. A second signal ends it immediately.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// When the signal handlers cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         let mut int = signal(SignalKind::interrupt())?;
         let mut term = signal(SignalKind::terminate())?;
-        let (sender, receiver) = watch::channel(None);
+        let (sender, requested) = watch::channel(None);
+        let spared = Arc::new(AtomicBool::new(false));
+        let spare = Arc::clone(&spared);
         tokio::spawn(async move {
             loop {
                 let interrupted = tokio::select! {
-                    _ = int.recv() => Interrupted::Int,
+                    _ = int.recv() => {
+                        if spare.load(Ordering::Relaxed) {
+                            continue;
+                        }
+                        Interrupted::Int
+                    }
                     _ = term.recv() => Interrupted::Term,
                 };
                 if sender.borrow().is_some() {
@@ -45,29 +65,38 @@ impl Stop {
                 sender.send_replace(Some(interrupted));
             }
         });
-        Ok(Self(receiver))
+        Ok(Self { requested, spared })
     }
 
-    /// For work that whoever called it drops at a signal.
+    /// For work that its caller drops at a signal.
     pub(crate) fn never() -> Self {
-        Self(watch::channel(None).1)
+        Self {
+            requested: watch::channel(None).1,
+            spared: Arc::default(),
+        }
+    }
+
+    /// Leaves Ctrl-C to others, who listen for it themselves.
+    pub(crate) fn spare(&self) -> Spared<'_> {
+        self.spared.store(true, Ordering::Relaxed);
+        Spared(self)
     }
 
     /// Waits for the first signal.
     pub(crate) async fn requested(&self) -> Interrupted {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.requested.clone();
         let requested = receiver.wait_for(Option::is_some).await;
         match requested.map(|requested| *requested) {
             Ok(Some(interrupted)) => interrupted,
-            // Nobody listens.
+            // There is no listener.
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
-    /// Does `work`, or drops it at the first signal.
+    /// Runs `work`, or drops it at the first signal.
     ///
     /// # Errors
-    /// Those of `work`, or [`Interrupted`].
+    /// The error of `work`, or [`Interrupted`].
     pub(crate) async fn or<T>(
         &self,
         work: impl Future<Output = anyhow::Result<T>>,
@@ -79,8 +108,14 @@ impl Stop {
     }
 }
 
+impl Drop for Spared<'_> {
+    fn drop(&mut self) {
+        self.0.spared.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Interrupted {
-    /// The exit status of a process that a signal ended, as shells tell it.
+    /// The exit status that shells report for a process ended by this signal.
     pub(crate) fn status(self) -> u8 {
         match self {
             Self::Int => 130,
@@ -97,14 +132,14 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// An outcome that has been told already, with the exit status that tells it once more.
+/// An outcome that is printed already; only its exit status is left to report.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended(pub(crate) u8);
+pub(crate) struct Reported(pub(crate) u8);
 
-impl fmt::Display for Ended {
+impl fmt::Display for Reported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ended with {}", self.0)
     }
 }
 
-impl std::error::Error for Ended {}
+impl std::error::Error for Reported {}

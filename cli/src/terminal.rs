@@ -1,5 +1,5 @@
-//! What the terminal shows. Stored texts, titles, ids and messages of servers are other people's: on their way
-//! out they lose what would command the terminal, wherever a command prints them.
+//! Terminal output. Stored texts, titles, ids and messages of servers are untrusted: control sequences in them are
+//! replaced wherever a command prints them.
 
 use std::{
     borrow::Cow,
@@ -9,13 +9,13 @@ use std::{
 
 use serde::Serialize;
 
-/// The standard output, for answers; [`note`] is for all else.
+/// The standard output, for results; everything else is for [`note`].
 pub(crate) struct Out {
     out: io::Stdout,
     coloured: bool,
 }
 
-/// How a text stands out, where colours are shown.
+/// A text style, where colours are enabled.
 #[derive(Clone, Copy)]
 pub(crate) enum Style {
     Bold,
@@ -25,7 +25,7 @@ pub(crate) enum Style {
     Yellow,
 }
 
-/// The reader of the output has gone, as `head` does: a reason to stop, and none to complain.
+/// The reader of the output has closed it, as `head` does: stop without an error message.
 #[derive(Debug)]
 struct Closed;
 
@@ -36,13 +36,13 @@ pub(crate) fn out() -> Out {
     Out { out, coloured }
 }
 
-/// Says something to the person at the terminal; stdout is for answers.
+/// Prints a message to stderr; stdout is for results.
 pub(crate) fn note(text: &str) {
-    // A closed stderr is no reason to stop.
+    // A closed stderr is not an error.
     let _ = writeln!(io::stderr(), "{}", harmless(text));
 }
 
-/// Whether an error is that the reader of the output has gone.
+/// Whether the error is a closed output.
 pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let inner = cause
@@ -53,7 +53,7 @@ pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
 }
 
 impl Out {
-    /// Writes a text that stands out.
+    /// Writes a styled text.
     pub(crate) fn styled(&mut self, style: Style, text: &impl fmt::Display) -> io::Result<()> {
         if !self.coloured {
             return write!(self, "{text}");
@@ -63,14 +63,14 @@ impl Out {
         self.raw(b"\x1b[0m")
     }
 
-    /// Writes a value as JSON of several lines.
+    /// Writes a value as indented JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         let json = serde_json::to_string_pretty(value)?;
         writeln!(self, "{}", escaped(&json))
     }
 
     fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.out.write_all(bytes).map_err(ended)
+        self.out.write_all(bytes).map_err(closed)
     }
 }
 
@@ -84,7 +84,7 @@ impl Write for Out {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush().map_err(ended)
+        self.out.flush().map_err(closed)
     }
 }
 
@@ -102,31 +102,31 @@ impl Style {
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the reader of the output has gone")
+        f.write_str("the output is closed")
     }
 }
 
 impl std::error::Error for Closed {}
 
-fn ended(error: io::Error) -> io::Error {
+fn closed(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, Closed),
         _ => error,
     }
 }
 
-/// Whether the user wants colours: <https://no-color.org>.
+/// Whether colours are enabled: <https://no-color.org>.
 fn wants_colours() -> bool {
     let set = |variable| env::var_os(variable).filter(|value| !value.is_empty());
     set("NO_COLOR").is_none() && set("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Whether a terminal takes a character as a command: all of C0 but line breaks and tabs, DEL, and C1.
+/// Whether a terminal interprets a character as a command: C0 except line breaks and tabs, DEL, and C1.
 fn is_command(c: char) -> bool {
     c.is_control() && !"\n\t".contains(c)
 }
 
-/// A text with replacement characters in place of commands. A line break may be written `\r\n`.
+/// Replaces control characters by replacement characters, and `\r\n` by `\n`.
 fn harmless(text: &str) -> Cow<'_, str> {
     if !text.contains(is_command) {
         return Cow::Borrowed(text);
@@ -135,7 +135,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace(is_command, "\u{fffd}"))
 }
 
-/// JSON whose strings hold no commands but as escapes; serde writes those of C0 so already.
+/// JSON whose strings contain control characters only as escapes; serde escapes C0 already.
 fn escaped(json: &str) -> Cow<'_, str> {
     if !json.contains(is_command) {
         return Cow::Borrowed(json);
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_commands_the_terminal() {
+    fn control_characters_are_replaced() {
         let evil = "a\x1b]0;title\x07b\x1b[2Jc\u{9b}31md\x7f\r\0\u{8}";
         let shown = harmless(evil);
         assert!(!shown.contains(is_command), "{shown:?}");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_same_value() {
+    fn escaped_json_is_the_same_value() {
         let value = serde_json::json!({ "text": "a\x1b[31m\u{9b}\x7f\n" });
         let json = serde_json::to_string_pretty(&value).expect("it is JSON");
         let shown = escaped(&json);

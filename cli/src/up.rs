@@ -8,15 +8,13 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use gateway::{Gateway, Logs, Origin};
 use language_model::LanguageModelConfig;
-use local::{
-    aws::Server,
-    gateway::{Gateway, Logs, Origin},
-};
 use serde_json::{Value, json};
+use servers::aws::Server;
 
 use crate::{
-    api, doctor,
+    api, browser, doctor,
     queue::Place,
     search::excerpt,
     setup::{SchemaArgs, Setup, Target},
@@ -24,20 +22,23 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Serve the API on this machine, with sample documents to try it on.
+/// Serve the API on this machine, with sample documents.
 #[derive(Args)]
 pub(crate) struct Up {
     /// The port to serve on.
     #[arg(long, default_value_t = 8000)]
     port: u16,
-    /// Import no sample documents; they are imported only into an empty database anyway.
+    /// Skip the sample documents, which are only imported into an empty database.
     #[arg(long)]
     no_samples: bool,
-    /// A web page that may send requests, such as `https://app.example`, besides those of this machine; may be
-    /// given several times.
+    /// The origin of a web page that may send requests, such as `https://app.example`, besides those of this machine;
+    /// repeatable.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<Origin>,
-    /// The folder whose files `POST /imports` may read, as `file:///path`; without it, none.
+    /// Open the console in a browser.
+    #[arg(long)]
+    open: bool,
+    /// The folder whose files `POST /imports` may read, as `file:///path`; by default none.
     #[arg(long, value_name = "FOLDER")]
     import_root: Option<PathBuf>,
     #[command(flatten)]
@@ -46,10 +47,10 @@ pub(crate) struct Up {
     target: Target,
 }
 
-/// What the first search asks.
+/// The question of the first search.
 const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
-/// The sample that answers it.
+/// The sample document that answers it.
 const ANSWERING: &str = "sante-brulure";
 
 /// 60 documents in French and English, written for this project.
@@ -81,17 +82,32 @@ impl Up {
         let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place), origins);
         let gateway = stop.or(gateway).await?;
         let queue = place.serve(setup.database.clone());
-        let served = serve(&gateway, self.no_samples, start, queue, stop).await;
+        let shown = Shown {
+            samples: !self.no_samples,
+            browser: self.open,
+            // One that was given may hold a password.
+            database: setup.embedded.then(|| setup.database.url.clone()),
+        };
+        let served = serve(&gateway, shown, start, queue, stop).await;
         gateway.stop().await;
         served
     }
 }
 
-/// Serves until it is told to stop. The queue is started only when everything else is there: its server
-/// takes a second, and on its first start a download.
+/// What is shown once it serves.
+struct Shown {
+    /// Sample documents, if there are no others.
+    samples: bool,
+    /// The console in a browser.
+    browser: bool,
+    /// The URL of the database, if it is this process's own.
+    database: Option<String>,
+}
+
+/// Serves until stopped. The queue starts last: its server takes a second, and on its first start a download.
 async fn serve(
     gateway: &Gateway,
-    no_samples: bool,
+    shown: Shown,
     start: Instant,
     queue: impl Future<Output = Option<Server>> + Send + 'static,
     stop: &Stop,
@@ -99,7 +115,7 @@ async fn serve(
     let client = http_client::builder().build()?;
     let url = gateway.url();
     let show = async {
-        if !no_samples && is_empty(&client, &url).await? {
+        if shown.samples && is_empty(&client, &url).await? {
             import_samples(&client, &url).await?;
         }
         if has_samples(&client, &url).await? {
@@ -108,7 +124,10 @@ async fn serve(
         Ok(())
     };
     stop.or(show).await?;
-    print_routes(gateway, start.elapsed())?;
+    print_routes(gateway, start.elapsed(), shown.database.as_deref())?;
+    if shown.browser {
+        browser::open(&format!("{url}/"));
+    }
     let queue = tokio::spawn(queue);
     let asking = tokio::spawn(ask_language_model());
     stop.requested().await;
@@ -141,11 +160,11 @@ async fn import_samples(client: &reqwest::Client, url: &str) -> anyhow::Result<(
     Ok(())
 }
 
-/// Whether the question is one that the documents answer: of other documents than the samples nobody knows.
+/// Whether the sample that answers the question is loaded.
 async fn has_samples(client: &reqwest::Client, url: &str) -> anyhow::Result<bool> {
     let answering = client.head(format!("{url}/documents/{ANSWERING}"));
     let response = answering.send().await;
-    let response = response.context("the gateway does not answer")?;
+    let response = response.context("the gateway does not respond")?;
     Ok(response.status().is_success())
 }
 
@@ -174,7 +193,7 @@ async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
+fn print_routes(gateway: &Gateway, took: Duration, database: Option<&str>) -> anyhow::Result<()> {
     let url = gateway.url();
     let mut out = terminal::out();
     writeln!(
@@ -182,8 +201,15 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
         "Serving on {url} after {:.1} s; Ctrl-C stops everything.",
         took.as_secs_f64()
     )?;
+    writeln!(out, "Console: {url}/")?;
     for route in gateway.routes() {
         writeln!(out, "  {:<6} {url}{}", route.method, route.path)?;
+    }
+    if let Some(database) = database {
+        writeln!(
+            out,
+            "\nThe database, for psql and `rappel follow NAME --database-url URL`:\n  {database}"
+        )?;
     }
     writeln!(
         out,
@@ -195,7 +221,7 @@ fn print_routes(gateway: &Gateway, took: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says of the language model, if one is set, whether it answers, and if not which setting would mend that.
+/// Checks the language model, if one is configured, and prints the finding.
 async fn ask_language_model() {
     let check = match LanguageModelConfig::from_env() {
         Ok(None) => return,
@@ -208,14 +234,14 @@ async fn ask_language_model() {
     }
 }
 
-/// Sends a request and reads its JSON; any other answer than success is an error.
+/// Sends a request and reads its JSON; any status but success is an error.
 async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
     let response = request
         .send()
         .await
-        .context("the gateway does not answer")?;
+        .context("the gateway does not respond")?;
     let status = response.status();
     let body = response.text().await?;
-    ensure!(status.is_success(), "the API answered {status}: {body}");
+    ensure!(status.is_success(), "the API responded {status}: {body}");
     Ok(serde_json::from_str(&body)?)
 }

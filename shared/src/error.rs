@@ -64,6 +64,12 @@ pub enum Error {
     /// No import has this id.
     #[error("no import has the id {0:?}")]
     NoImport(String),
+    /// No source has this name.
+    #[error("no source is named {0:?}")]
+    NoSource(String),
+    /// Nothing runs that would follow a table.
+    #[error("this deployment follows no tables: deploy it with the parameter FollowTables=on")]
+    NotFollowing,
     /// The queue of imports did not take a message.
     #[error("the queue of imports did not take a message")]
     Queue(#[source] AwsError),

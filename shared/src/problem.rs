@@ -90,7 +90,7 @@ impl From<&Error> for Problem {
                     &error.to_string(),
                 )
             },
-            Error::NoDocument(_) | Error::NoImport(_) => {
+            Error::NoDocument(_) | Error::NoImport(_) | Error::NoSource(_) => {
                 Self::new(404, "not-found", "Not found", &error.to_string())
             }
             Error::Unexpected(_) => Self::new(
@@ -113,6 +113,12 @@ impl From<&Error> for Problem {
                 "the object could not be looked at; try again in a moment",
             )
             .retry(5),
+            Error::NotFollowing => Self::new(
+                501,
+                "not-following",
+                "This deployment follows no tables",
+                "deploy it with the parameter FollowTables=on",
+            ),
             Error::Database(cause) => Self::of_database(cause),
             Error::LanguageModel(cause) => Self::of_language_model(cause),
             Error::Internal(_) => Self::internal(),

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tests::{
     App,
@@ -20,11 +20,11 @@ use tests::{
 use tokio::time::sleep;
 
 const ANSWERS: usize = 100;
-const QUESTION: &str = "Quand ferme la plage ?";
+const QUESTION: &str = "Que faire devant une brûlure ?";
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let answer = || Reply::text(&["La plage", " ferme", " à 22 heures", " [1]."]);
+    let answer = || Reply::text(&["La passer", " sous l’eau", " tempérée", " [1]."]);
     let replies = (0..=ANSWERS).map(|_| answer());
     let flood = Reply::Stream(vec![Step::Flood]);
     let (app, model) = App::through(async |_| {
@@ -37,6 +37,8 @@ async fn main() -> Result<()> {
     app.ingest_samples(&["sante-brulure", "recette-soupe-oignon"])
         .await?;
     times(&app).await?;
+    let asked = model.asked().len();
+    ensure!(asked == ANSWERS + 1, "the model was asked {asked} times");
     memory(&app, &model).await
 }
 

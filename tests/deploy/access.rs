@@ -14,7 +14,18 @@ const TOKENS: [(&str, &str); 3] = [
     ("JwtAudience", "rappel"),
 ];
 
-/// The properties of the routes, by their keys.
+/// Who may invoke a function by default: API Gateway for the routes, and `EventBridge` for the schedule of Sync.
+const SERVICES: [&str; 2] = [r#""apigateway.amazonaws.com""#, r#""events.amazonaws.com""#];
+
+/// The console's page and files, which hold nothing: a browser loads them before it can say who it is.
+const CONSOLE: [&str; 4] = [
+    "GET /",
+    "GET /console/{file+}",
+    "HEAD /",
+    "HEAD /console/{file+}",
+];
+
+/// The properties of the routes, by their keys, but those of the console.
 fn routes(stack: &Stack) -> Result<BTreeMap<&str, &Value>> {
     let resources = stack.values();
     let routes = resources.filter(|resource| resource["Type"] == "AWS::ApiGatewayV2::Route");
@@ -25,7 +36,8 @@ fn routes(stack: &Stack) -> Result<BTreeMap<&str, &Value>> {
             properties,
         ))
     });
-    let keyed: BTreeMap<_, _> = keyed.collect::<Result<_>>()?;
+    let mut keyed: BTreeMap<_, _> = keyed.collect::<Result<_>>()?;
+    keyed.retain(|key, _| !CONSOLE.contains(key));
     assert!(keyed.len() >= 8, "{keyed:?}");
     Ok(keyed)
 }
@@ -47,17 +59,14 @@ async fn by_default_every_route_asks_iam() -> Outcome {
         assert_eq!(route["AuthorizationType"], "AWS_IAM", "{key}");
     }
     assert_eq!(stack["ChatUrl"]["Properties"]["AuthType"], "AWS_IAM");
-    assert_eq!(
-        principals(&stack),
-        [r#""apigateway.amazonaws.com""#.to_owned()].into()
-    );
+    assert_eq!(principals(&stack), SERVICES.map(str::to_owned).into());
     for permission in stack
         .values()
         .filter(|r| r["Type"] == "AWS::Lambda::Permission")
     {
         let source = permission["Properties"]["SourceArn"].as_str();
         assert!(
-            source.is_some_and(|arn| arn.contains("${Api}/")),
+            source.is_some_and(|arn| arn.contains("${Api}/") || arn == "${SyncEachMinute.Arn}"),
             "{permission}"
         );
     }
@@ -73,7 +82,9 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
         let looks = ["GET ", "HEAD "]
             .iter()
             .any(|method| key.starts_with(method));
-        let reads = key == "POST /search" || (looks && !key.contains("/imports"));
+        let of_writers = key.contains("/imports") || key.contains("/sources");
+        let asks = ["POST /search", "POST /mcp", "DELETE /mcp"].contains(&key);
+        let reads = asks || (looks && !of_writers);
         let scope = if reads { "rappel/read" } else { "rappel/write" };
         assert_eq!(route["AuthorizationScopes"], json!([scope]), "{key}");
     }
@@ -86,10 +97,7 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
         stack["ChatUrl"]["Properties"]["AuthType"], "AWS_IAM",
         "a URL knows no tokens"
     );
-    assert_eq!(
-        principals(&stack),
-        [r#""apigateway.amazonaws.com""#.to_owned()].into()
-    );
+    assert_eq!(principals(&stack), SERVICES.map(str::to_owned).into());
     Ok(())
 }
 
@@ -132,6 +140,89 @@ async fn only_open_lets_everybody_in() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_console_asks_nobody_and_may_be_left_out() -> Outcome {
+    let template = Template::expanded().await?;
+    for parameters in [&[][..], &TOKENS, &[("Authorization", "open")]] {
+        let stack = template.stack(parameters)?;
+        let open = stack.values().filter(|resource| {
+            let key = resource["Properties"]["RouteKey"].as_str();
+            key.is_some_and(|key| CONSOLE.contains(&key))
+        });
+        let open: Vec<_> = open.map(|route| &route["Properties"]).collect();
+        assert_eq!(open.len(), CONSOLE.len(), "{open:?}");
+        for route in open {
+            assert_eq!(route["AuthorizationType"], "NONE", "{route}");
+            assert_eq!(route["Target"], "integrations/${ConsoleIntegration}");
+        }
+    }
+    let without = template.stack(&[("WebConsole", "off")])?;
+    let named = without.keys().filter(|id| id.contains("Console"));
+    assert_eq!(named.count(), 0, "nothing of it is left");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_may_chat_where_a_browser_can() -> Outcome {
+    const API: &str = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}";
+    const REST: (&str, &str) = ("ChatEndpoint", "rest");
+    let template = Template::expanded().await?;
+    let told = |parameters: &[(&str, &str)]| -> Result<_> {
+        let stack = template.stack(parameters)?;
+        let console = stack.get("Console").cloned().unwrap_or_default();
+        let variables = console["Properties"]["Environment"]["Variables"].clone();
+        let by_url = stack["ChatUrl"]["Properties"]["Cors"]["AllowOrigins"].clone();
+        let by_rest =
+            stack["Chat"]["Properties"]["Environment"]["Variables"]["CORS_ORIGINS"].clone();
+        Ok((variables, by_url, by_rest))
+    };
+    // It says who may chat, and from where it may ask.
+    for (parameters, authorization, chat, by_url, by_rest) in [
+        (vec![], "iam", "iam", Value::Null, ""),
+        (TOKENS.to_vec(), "jwt", "iam", Value::Null, ""),
+        (
+            vec![("Authorization", "open")],
+            "open",
+            "open",
+            json!([API]),
+            "",
+        ),
+        (
+            [TOKENS.as_slice(), &[REST]].concat(),
+            "jwt",
+            "jwt",
+            Value::Null,
+            API,
+        ),
+    ] {
+        let (variables, url, rest) = told(&parameters)?;
+        assert_eq!(
+            variables["CONSOLE_AUTHORIZATION"], authorization,
+            "{parameters:?}"
+        );
+        assert_eq!(
+            variables["CONSOLE_CHAT_AUTHORIZATION"], chat,
+            "{parameters:?}"
+        );
+        let address = if parameters.contains(&REST) {
+            "https://${ChatApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live/chat"
+        } else {
+            "${ChatUrl.FunctionUrl}"
+        };
+        assert_eq!(variables["CONSOLE_CHAT_URL"], address, "{parameters:?}");
+        assert_eq!(rest, by_rest, "{parameters:?}");
+        if !parameters.contains(&REST) {
+            assert_eq!(url, by_url, "{parameters:?}");
+        }
+    }
+    let others = ("CorsOrigins", "https://a.example,https://b.example");
+    let (_, url, _) = told(&[("Authorization", "open"), others])?;
+    assert_eq!(url, json!(["https://a.example", "https://b.example", API]));
+    let (_, url, _) = told(&[("Authorization", "open"), ("WebConsole", "off")])?;
+    assert_eq!(url, Value::Null);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn web_pages_may_call_only_when_they_are_named() -> Outcome {
     let template = Template::expanded().await?;
     let cors = |stack: &Stack| {
@@ -162,6 +253,7 @@ async fn every_route_is_in_the_access_policy_of_its_scope() -> Outcome {
             .map(|(key, _)| {
                 key.replace("{id}", "*")
                     .replace("{id+}", "*")
+                    .replace("{name}", "*")
                     .replacen(' ', "", 1)
             })
             .collect();

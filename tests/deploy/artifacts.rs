@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local::layer;
+use assets::layer;
 use serde_json::json;
 use tempfile::TempDir;
 use tests::{App, Built};
@@ -19,15 +19,19 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 13] = [
     "Authorizer",
+    "Console",
     "Search",
     "Chat",
     "Ingest",
     "Documents",
     "Imports",
     "ImportWorker",
+    "Sources",
+    "Sync",
     "Health",
+    "Mcp",
     "Migrate",
 ];
 

@@ -23,7 +23,8 @@ use tokio::{
 use crate::Outcome;
 
 /// The golden events of HTTP with the function that each is for, and the status of its answer.
-const EVENTS: [(&str, &str, u64); 11] = [
+const EVENTS: [(&str, &str, u64); 12] = [
+    ("console", "console-get", 200),
     ("ingest", "ingest-post", 200),
     ("ingest", "ingest-put", 201),
     ("search", "search-post", 200),

@@ -75,19 +75,34 @@ async fn in_every_mode_each_reference_leads_to_a_resource() -> Outcome {
 
 /// Who may chat, by the REST API's definition.
 fn security(stack: &Stack) -> Result<Value> {
-    let methods = &stack["ChatApi"]["Properties"]["Body"]["paths"]["/chat"];
-    assert!(
-        methods["options"]["security"].is_null(),
-        "a browser asks first without a token"
-    );
-    for method in ["post", "options"] {
-        let integration = &methods[method]["x-amazon-apigateway-integration"];
-        assert_eq!(integration["responseTransferMode"], "STREAM");
-        let uri = integration["uri"].as_str().context("a function")?;
-        // Of the date and the action that stream.
-        assert!(uri.contains("/2021-11-15/functions/${Chat.Arn}/response-streaming-invocations"));
+    let paths = stack["ChatApi"]["Properties"]["Body"]["paths"].as_object();
+    let paths = paths.context("paths")?;
+    let asked = &paths["/chat"]["post"]["security"];
+    assert!(paths.len() >= 5, "{paths:?}");
+    for (path, methods) in paths {
+        let methods = methods.as_object().context("methods")?;
+        for (method, described) in methods {
+            let integration = &described["x-amazon-apigateway-integration"];
+            assert_eq!(integration["responseTransferMode"], "STREAM", "{path}");
+            let uri = integration["uri"].as_str().context("a function")?;
+            // Of the date and the action that stream.
+            assert!(
+                uri.contains("/2021-11-15/functions/${Chat.Arn}/response-streaming-invocations")
+            );
+            // A browser asks first without a token.
+            let expected = if method == "options" {
+                &Value::Null
+            } else {
+                asked
+            };
+            assert_eq!(described["security"], *expected, "{method} {path}");
+        }
+        assert!(
+            methods.contains_key("options") && methods.len() == 2,
+            "{path}"
+        );
     }
-    Ok(methods["post"]["security"].clone())
+    Ok(asked.clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,11 +62,11 @@ async fn what_contradicts_itself_is_refused_with_what_to_give() -> Outcome {
         (vec![AURORA, URL], "knows where its database is"),
         (
             [vec![AURORA], MODEL.to_vec()].concat(),
-            "no way to a language model",
+            "no route to a language model",
         ),
         (
             [vec![AURORA, ("ChatEndpoint", "rest")], TOKENS.to_vec()].concat(),
-            "no way to JwtIssuer",
+            "no route to JwtIssuer",
         ),
         (
             vec![URL, SUBNETS[0]],

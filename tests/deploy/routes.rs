@@ -10,7 +10,8 @@ use crate::Outcome;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome {
-    let stack = Template::expanded().await?.stack(&[])?;
+    let template = Template::expanded().await?;
+    let stack = template.stack(&[])?;
     let mut expected = BTreeSet::new();
     for resource in stack.values() {
         match resource["Type"].as_str() {
@@ -28,6 +29,15 @@ async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome
             _ => {}
         }
     }
+    // It takes every path there is; here, those that the REST API has in its place.
+    let rest = template.stack(&[("ChatEndpoint", "rest")])?;
+    let paths = rest["ChatApi"]["Properties"]["Body"]["paths"].as_object();
+    expected.extend(
+        paths
+            .context("the REST API has paths")?
+            .keys()
+            .map(|path| format!("ANY {path}")),
+    );
 
     let (app, _queue) = App::with_imports(Pace::default()).await?;
     let served: BTreeSet<String> = app
@@ -41,7 +51,10 @@ async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome
         let (method, path) = route.split_once(' ').context("a method and a path")?;
         let method = if method == "ANY" { "POST" } else { method };
         let method: Method = method.parse().context("a method")?;
-        let path = path.replace("{id}", "nobody").replace("{id+}", "no/body");
+        let path = path
+            .replace("{id}", "nobody")
+            .replace("{id+}", "no/body")
+            .replace("{name}", "nobody");
         let answer = app
             .send(method, &path, "application/json", b"{}".to_vec())
             .await?;

@@ -287,6 +287,11 @@ async fn small_talk_and_other_subjects_have_no_sources_and_cost_no_model() -> Ou
         let body = app.post("/chat", request).await?.success(200)?;
         assert_eq!(body["sources"], json!([]), "{question}: {body}");
         assert_eq!(body["finish_reason"], "no_sources", "{question}");
+        let greeted = ["Bonjour", "merci !"].contains(&question);
+        let asks_back = body["answer"]
+            .as_str()
+            .is_some_and(|said| said.starts_with("Je réponds"));
+        assert_eq!(asks_back, greeted, "{question}: {body}");
     }
     assert!(model.asked().is_empty(), "{:?}", model.asked());
     let request = json!({ "question": "Quand ferme la plage ?", "stream": false });

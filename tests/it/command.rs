@@ -111,7 +111,7 @@ async fn a_strict_import_stops_at_the_first_bad_line() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_interrupted_by_a_kill_of_the_server_loses_nothing_and_is_resumed() -> Outcome {
-    let app = App::alone().await?;
+    let app = App::with_own_server().await?;
     let folder = open_folder()?;
     let file = write_lines(folder.path(), "documents.jsonl", &corpus(2_000))?;
     let stored = "SELECT count(*) FROM rappel.documents";

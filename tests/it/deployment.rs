@@ -129,12 +129,12 @@ async fn a_deploy_fails_with_a_constant_reason_when_the_database_is_away() -> Ou
     let (app, ()) = App::through(async |_| Ok(((), vec![nowhere, patience(1_000)]))).await?;
     assert_eq!(
         refused(&app).await?,
-        "The database is unavailable. The log of the function Migrate has the cause."
+        "The database is unavailable. See the log of the function Migrate for the cause."
     );
 
     let log = app.logged()?;
     assert!(log.contains("refused"), "the log has the cause: {log}");
-    assert!(log.contains("trying again"), "{log}");
+    assert!(log.contains("retrying"), "{log}");
     assert!(
         !log.contains("X-Amz-Signature"),
         "whoever knows the URL can answer"
@@ -151,7 +151,7 @@ async fn a_model_that_does_not_load_stops_the_deploy() -> Outcome {
     let (app, ()) = App::through(async |_| Ok(((), vec![library]))).await?;
     assert_eq!(
         refused(&app).await?,
-        "The embedding model cannot be loaded. The log of the function Migrate has the cause."
+        "The embedding model cannot be loaded. See the log of the function Migrate for the cause."
     );
     assert!(app.logged()?.contains("/opt/lib/nothing.so"));
     let sql = app.sql().await?;
@@ -188,7 +188,7 @@ async fn a_model_whose_process_ends_stops_the_deploy_and_says_how() -> Outcome {
             "an instruction that this processor does not have",
         ),
         // What the kernel does if there is no memory left.
-        ("kill(getpid(), SIGKILL)", "most likely for want of memory"),
+        ("kill(getpid(), SIGKILL)", "most likely out of memory"),
     ] {
         let library = library(&folder, does)?;
         let (app, ()) = App::through(async |_| Ok(((), vec![library]))).await?;
@@ -264,7 +264,7 @@ async fn a_setting_that_cannot_be_used_stops_the_deploy_at_once_and_not_its_end(
     let (app, ()) = App::through(async |_| Ok(((), vec![url]))).await?;
     assert_eq!(
         refused(&app).await?,
-        "A setting is missing or cannot be used. The log of the function Migrate has the cause."
+        "A setting is missing or invalid. See the log of the function Migrate for the cause."
     );
     assert!(app.logged()?.contains("/nowhere.pem"));
 

@@ -20,7 +20,7 @@ const HANG: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_fails_fast_while_postgres_is_dead_and_works_at_once_when_it_is_back() -> Outcome {
-    let app = App::alone().await?;
+    let app = App::with_own_server().await?;
     app.ingest_samples(&["sante-migraine"]).await?;
     let search = || {
         app.post(
@@ -48,7 +48,7 @@ async fn a_search_fails_fast_while_postgres_is_dead_and_works_at_once_when_it_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_between_two_requests_is_not_noticed() -> Outcome {
-    let app = App::alone().await?;
+    let app = App::with_own_server().await?;
     app.ingest_samples(&["sante-migraine"]).await?;
     let search = || {
         app.post(
@@ -86,7 +86,7 @@ async fn write_until_failure(app: &App, writer: usize) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_document_survives_a_kill_of_the_server() -> Outcome {
-    let app = App::alone().await?;
+    let app = App::with_own_server().await?;
     let sql = app.sql().await?;
     let kill = async {
         // Killing an idle server would prove nothing: all writers are at work by then.

@@ -199,7 +199,7 @@ async fn with_another_model_health_is_red_as_searches_fail() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_503_while_the_database_is_away() -> Outcome {
-    let app = App::alone().await?;
+    let app = App::with_own_server().await?;
     app.get("/health", &[]).await?.success(200)?;
     health_and_search_agree(&app).await?;
     app.kill_postgres().await?;

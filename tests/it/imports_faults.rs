@@ -29,7 +29,7 @@ async fn a_poison_document_is_given_up_and_its_neighbours_are_stored() -> Outcom
     sql.run(POISON).await?;
     let source = imports.put("poison.jsonl", lines("poison", 20, 10)).await?;
     let id = app.import(&source).await?;
-    let import = app.ended(&id).await?;
+    let import = app.finished(&id).await?;
     assert_eq!(import["state"], "done", "{import}");
     assert_eq!(
         import["documents"],
@@ -76,7 +76,7 @@ async fn a_poison_that_is_cured_in_time_is_stored() -> Outcome {
     let tried = "SELECT count(*) FROM rappel.import_lines WHERE attempts > 0";
     sql.counts(tried).await?;
     sql.run("DROP TRIGGER refuse ON rappel.documents").await?;
-    let import = app.ended(&id).await?;
+    let import = app.finished(&id).await?;
     assert_eq!(
         import["documents"],
         json!({ "total": 10, "done": 10, "unchanged": 0, "failed": 0 }),
@@ -110,7 +110,7 @@ async fn messages_that_come_twice_change_nothing() -> Outcome {
         WHERE part > 0 AND worker IS NOT NULL AND finished_at IS NULL";
     sql.counts(held).await?;
     duplicates().await?;
-    let first = app.ended(&id).await?;
+    let first = app.finished(&id).await?;
     duplicates().await?;
     imports.emptied().await?;
     let last = app.import_state(&id).await?;
@@ -174,7 +174,7 @@ async fn an_import_waits_for_a_database_that_is_away() -> Outcome {
         lease: Duration::from_secs(4),
         ..Pace::default()
     };
-    let (app, imports) = App::alone_with_imports(pace).await?;
+    let (app, imports) = App::with_own_server_and_imports(pace).await?;
     let source = imports
         .put("away.jsonl", lines("away", 150, 15_000))
         .await?;
@@ -187,7 +187,7 @@ async fn an_import_waits_for_a_database_that_is_away() -> Outcome {
     // Longer than all deliveries of a message take.
     sleep(Duration::from_secs(10)).await;
     app.restart_postgres().await?;
-    let import = app.ended(&id).await?;
+    let import = app.finished(&id).await?;
     assert_eq!(import["state"], "done", "{import}");
     assert_eq!(import["documents"]["done"], 150, "{import}");
     let sql = app.sql().await?;

@@ -7,7 +7,7 @@ use tests::{App, Pace};
 use crate::{Outcome, imports::line};
 
 async fn imported(app: &App, source: &str) -> Result<Value> {
-    app.ended(&app.import(source).await?).await
+    app.finished(&app.import(source).await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +101,7 @@ async fn the_cause_of_a_failure_stays_in_the_log() -> Outcome {
     .await?;
     let reason = import["failures"][0]["reason"].as_str().unwrap_or_default();
     assert_eq!(
-        reason, "the database refused it; the log has the cause",
+        reason, "the database rejected it; see the log for the cause",
         "{import}"
     );
     assert!(app.logged()?.contains("one_of_a_title"), "the log has it");

@@ -59,7 +59,7 @@ async fn workers_killed_at_any_moment_lose_nothing_and_store_nothing_twice() -> 
             break;
         }
     }
-    let import = app.ended(&id).await?;
+    let import = app.finished(&id).await?;
     println!("{kills} workers killed, done after {:?}", begun.elapsed());
     assert!(kills >= 10, "only {kills} workers were killed");
     assert_eq!(import["state"], "done", "{import}");
@@ -120,7 +120,7 @@ async fn a_document_that_kills_every_worker_is_found_and_its_neighbours_are_stor
     let source = imports.put("killer.jsonl", lines("killer", 12, 10)).await?;
     let id = app.import(&source).await?;
     let import = tokio::select! {
-        import = app.ended(&id) => import?,
+        import = app.finished(&id) => import?,
         killed = kill_whoever_stores_the_killer(&app) => return killed,
     };
     assert_eq!(import["state"], "done", "{import}");
@@ -144,7 +144,7 @@ async fn work_that_the_queue_has_given_up_unseen_is_sent_again_when_asked_about(
         .put("given-up.jsonl", lines("page", 60, 20_000))
         .await?;
     let id = app.import(&source).await?;
-    let before = app.ended(&id).await?;
+    let before = app.finished(&id).await?;
     // As if all workers of the second part had died before they took it, an hour ago.
     app.sql()
         .await?
@@ -156,7 +156,7 @@ async fn work_that_the_queue_has_given_up_unseen_is_sent_again_when_asked_about(
                  receives = 0, position = first, lines = 0, stored = 0 WHERE part = 2",
         )
         .await?;
-    let import = app.ended(&id).await?;
+    let import = app.finished(&id).await?;
     assert_eq!(import["state"], "done", "{import}");
     assert_eq!(import["documents"]["total"], before["documents"]["total"]);
     assert!(

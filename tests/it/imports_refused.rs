@@ -54,7 +54,7 @@ async fn lines_that_are_no_documents_are_told_and_never_tried_again() -> Outcome
     ]
     .join("\n");
     let source = imports.put("mixed.jsonl", text.clone()).await?;
-    let import = app.ended(&app.import(&source).await?).await?;
+    let import = app.finished(&app.import(&source).await?).await?;
     assert_eq!(import["state"], "done", "{import}");
     assert_eq!(
         import["documents"],
@@ -100,7 +100,7 @@ async fn an_object_that_holds_no_documents_is_a_failed_import() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
     let notes = "{\"id\": \"note\", \"texte\": \"?\"}\n".repeat(301);
     let source = imports.put("notes.jsonl", notes).await?;
-    let import = app.ended(&app.import(&source).await?).await?;
+    let import = app.finished(&app.import(&source).await?).await?;
     assert_eq!(import["state"], "failed", "{import}");
     assert_eq!(import["documents"]["failed"], 301, "{import}");
     assert_eq!(
@@ -111,7 +111,7 @@ async fn an_object_that_holds_no_documents_is_a_failed_import() -> Outcome {
 
     let table = "nom;prénom\nBlin;Éve\n";
     let source = imports.put("table.csv", table).await?;
-    let import = app.ended(&app.import(&source).await?).await?;
+    let import = app.finished(&app.import(&source).await?).await?;
     assert_eq!(import["state"], "failed", "{import}");
     let reason = import["failures"][0]["reason"].as_str().unwrap_or_default();
     assert!(
@@ -135,7 +135,7 @@ async fn an_object_that_changes_midway_ends_its_import() -> Outcome {
         .put("changing.jsonl", lines("new", 150, 20_000))
         .await?;
 
-    let import = app.ended(&id).await?;
+    let import = app.finished(&id).await?;
     assert_eq!(import["state"], "failed", "{import}");
     assert_eq!(
         import["failures"][0]["reason"], "the object changed while it was imported",

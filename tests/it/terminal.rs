@@ -259,7 +259,11 @@ async fn up_asks_documents_of_ones_own_nothing_and_reads_no_file_unasked() -> Ou
     let mut up = crate::command::Up::start(Some(app.database_url()), &[]).await?;
     assert!(!up.printed.contains("brûle"), "{}", up.printed);
     assert!(up.printed.contains("/documents/{id+}"), "{}", up.printed);
+    let console = format!("Console: {}/\n", up.url);
+    assert!(up.printed.contains(&console), "{}", up.printed);
     let client = reqwest::Client::new();
+    let page = client.get(format!("{}/", up.url)).send().await?;
+    assert!(page.text().await?.starts_with("<!doctype html>"));
     let source = json!({ "source": format!("file://{file}") });
     let answer = client
         .post(format!("{}/imports", up.url))

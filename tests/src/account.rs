@@ -1,4 +1,4 @@
-//! An account of AWS as far as moto's server is one: stacks, change sets, the bucket of uploads.
+//! An AWS account as simulated by moto's server: stacks, change sets, the upload bucket.
 
 use std::{
     io::{Seek as _, Write as _},
@@ -17,17 +17,17 @@ use tokio::{
 
 use crate::Tools;
 
-/// The server takes a second on a machine with nothing else to do.
+/// The server starts in a second on an idle machine.
 const HANG: Duration = Duration::from_mins(2);
 
-/// An account in which SAM was used before; it is gone with this value.
+/// An account in which SAM was used before; dropping it ends the server.
 pub struct Account {
     endpoint: String,
     _server: Child,
 }
 
 impl Account {
-    /// Opens an account.
+    /// Starts a server with an account.
     ///
     /// # Errors
     /// When moto does not start.
@@ -55,7 +55,7 @@ impl Account {
             .await
             .context("moto does not listen")?;
         let account = Self {
-            // moto finds the bucket of a template's address in its path only if the host is called so.
+            // moto finds the bucket of a template URL in its path only with this host name.
             endpoint: format!("http://localhost:{port}"),
             _server: server,
         };
@@ -63,7 +63,7 @@ impl Account {
         Ok(account)
     }
 
-    /// One of the tools, with this account.
+    /// A tool's command, with this account's credentials.
     ///
     /// # Errors
     /// When the tools cannot be installed.
@@ -76,23 +76,23 @@ impl Account {
         Ok(command)
     }
 
-    /// Runs a script of `deploy/` in this account, and answers what it printed.
+    /// Runs a script of `deploy/` in this account and returns its output.
     ///
     /// # Errors
-    /// When it fails, with all that it said.
+    /// When it fails, with its output.
     pub async fn python(&self, script: &str) -> Result<String> {
         self.python_with(script, "").await
     }
 
-    /// The same with this on its standard input.
+    /// The same with standard input.
     ///
     /// # Errors
-    /// When it fails, with all that it said.
+    /// When it fails, with its output.
     pub async fn python_with(&self, script: &str, input: &str) -> Result<String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("deploy")
             .join(script);
-        // On the disk: a program that ends early would break a pipe.
+        // From a file: a program that exits early would break a pipe.
         let mut file = tempfile::tempfile()?;
         file.write_all(input.as_bytes())?;
         file.rewind()?;

@@ -1,10 +1,10 @@
-//! What a request was answered with.
+//! A response to a request.
 
 use anyhow::{Context, Result, ensure};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// An HTTP response, read to its end.
+/// A complete HTTP response.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
@@ -27,16 +27,16 @@ impl Answer {
         })
     }
 
-    /// The header called `name`, if it is there and is text.
+    /// The header `name`, if it is present and text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The JSON body of a success; `Null` if there is no body.
+    /// The JSON body of a success; `Null` without a body.
     ///
     /// # Errors
-    /// When the status is another than `status`, or a promise that every response keeps is broken.
+    /// When the status is not `status`, or the response violates a rule for all responses.
     pub fn success(&self, status: u16) -> Result<Value> {
         self.keeps_promises(status)?;
         if self.text.is_empty() {
@@ -50,10 +50,10 @@ impl Answer {
         self.body()
     }
 
-    /// The names of the fields that a problem document blames, in its order.
+    /// The fields that a problem document names, in order.
     ///
     /// # Errors
-    /// When the response is not the problem `word` with this `status`, written as RFC 9457 asks.
+    /// When the response is not the problem `word` with this `status`, in the form of RFC 9457.
     pub fn problem(&self, status: u16, word: &str) -> Result<Vec<String>> {
         self.keeps_promises(status)?;
         ensure!(
@@ -100,7 +100,7 @@ impl Answer {
             .collect()
     }
 
-    /// The fields that a 422 blames.
+    /// The fields that a 422 names.
     ///
     /// # Errors
     /// When the response is not a 422.

@@ -1,4 +1,4 @@
-//! The whole product, running: its functions, their gateway, and a database of its own.
+//! The whole product: functions, gateway, and a private database.
 
 use std::{
     fs,
@@ -10,32 +10,30 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use gateway::{Gateway, Logs, Options, Route, STALL};
 use language_model::LanguageModelConfig;
-use local::{
-    aws::Resources,
-    gateway::{Gateway, Logs, Options, Route, STALL},
-};
 use reqwest::Client;
 use serde_json::{Value, json};
+use servers::aws::Resources;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    Assets, Built, Imports, Sql,
+    Assets, Built, Sql,
     cluster::{self, Server},
     sql,
 };
 
-/// A request that takes longer than this hangs: the longest real one embeds 50,000 words.
+/// Longer than any request: the longest one embeds 50,000 words.
 const HANG: Duration = Duration::from_mins(5);
 
-/// A gateway over the built functions and a database that nobody else uses.
+/// A gateway with the built functions and a private database.
 ///
-/// Needs a multi-thread runtime: stopping it, when it is dropped, waits for its processes to end.
+/// Needs a multi-thread runtime: dropping it waits for its processes to end.
 pub struct App {
     gateway: Option<Gateway>,
     pub(crate) client: Client,
     server: Server,
-    /// The URL of the server's database `postgres`, from which ours is made and dropped.
+    /// The URL of the server's database `postgres`, used to create and drop the private one.
     server_url: String,
     database: String,
     database_url: String,
@@ -46,15 +44,15 @@ impl App {
     /// Starts the product with an empty, migrated database on the shared server.
     ///
     /// # Errors
-    /// Says which part did not start.
+    /// Names the part that did not start.
     pub async fn start() -> Result<Self> {
         Self::start_with(2).await
     }
 
-    /// The same with room for `sandboxes` of each function at a time.
+    /// The same with up to `sandboxes` of each function.
     ///
     /// # Errors
-    /// Says which part did not start.
+    /// Names the part that did not start.
     pub async fn start_with(sandboxes: usize) -> Result<Self> {
         Self::on(cluster::shared().await?, sandboxes)
             .await?
@@ -62,28 +60,28 @@ impl App {
             .await
     }
 
-    /// The same on a server of its own, which the test may kill.
+    /// The same on a private server, which the test may kill.
     ///
     /// # Errors
-    /// Says which part did not start.
-    pub async fn alone() -> Result<Self> {
+    /// Names the part that did not start.
+    pub async fn with_own_server() -> Result<Self> {
         Self::on(cluster::own().await?, 2).await?.migrated().await
     }
 
-    /// Starts the product with an empty database that has no schema yet.
+    /// Starts the product with an empty database without schema.
     ///
     /// # Errors
-    /// Says which part did not start.
+    /// Names the part that did not start.
     pub async fn unmigrated() -> Result<Self> {
         Self::on(cluster::shared().await?, 5).await
     }
 
-    /// Starts the product with an empty database that has no schema yet, which its functions reach in a
-    /// way of the test's own: `reach` gets the database's URL and answers that way and the environment
-    /// variables that lead the functions through it.
+    /// Starts the product with an empty database without schema, which its functions reach through something of the
+    /// test's choice: `reach` gets the database's URL and returns that object and the environment variables that
+    /// direct the functions through it.
     ///
     /// # Errors
-    /// Says which part did not start, or what `reach` said.
+    /// Names the part that did not start, or the error of `reach`.
     pub async fn through<W>(
         reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
     ) -> Result<(Self, W)> {
@@ -91,10 +89,10 @@ impl App {
         Self::reached(assets, cluster::shared().await?, 2, None, reach).await
     }
 
-    /// Starts what `sam build` has built, with its layer, on an empty, migrated database.
+    /// Starts the output of `sam build`, with its layer, on an empty, migrated database.
     ///
     /// # Errors
-    /// Says which part did not start.
+    /// Names the part that did not start.
     pub async fn built() -> Result<Self> {
         let built = Built::prepared().await?;
         let assets = Assets {
@@ -108,24 +106,6 @@ impl App {
         app.migrated().await
     }
 
-    /// Starts the product with an empty, migrated database and the queue and bucket of `imports`, on the
-    /// shared server or on one of its own, which the test may kill.
-    ///
-    /// # Errors
-    /// Says which part did not start.
-    pub(crate) async fn importing(imports: &Imports, alone: bool) -> Result<Self> {
-        let server = if alone {
-            cluster::own().await?
-        } else {
-            cluster::shared().await?
-        };
-        let queue = Some((imports.resources(), imports.template()));
-        let reach = async |_: &str| Ok(((), imports.environment()));
-        let assets = Assets::prepared().await?;
-        let (app, ()) = Self::reached(assets, server, 2, queue, reach).await?;
-        app.migrated().await
-    }
-
     async fn on(server: Server, sandboxes: usize) -> Result<Self> {
         let assets = Assets::prepared().await?;
         let no_way = async |_: &str| Ok(((), Vec::new()));
@@ -133,7 +113,7 @@ impl App {
         Ok(app)
     }
 
-    async fn reached<W>(
+    pub(crate) async fn reached<W>(
         assets: &Assets,
         server: Server,
         sandboxes: usize,
@@ -149,20 +129,21 @@ impl App {
         sql::create_database(&server_url, &database).await?;
         let (way, variables) = reach(&database_url)
             .await
-            .context("making the way to the database")?;
+            .context("preparing the connection to the database")?;
         let mut environment = vec![
             ("DATABASE_URL".into(), database_url.clone()),
+            ("FOLLOW_TABLES".into(), "on".into()),
             ("MODEL_DIR".into(), assets.model.display().to_string()),
             (
                 "ORT_DYLIB_PATH".into(),
                 assets.onnxruntime.display().to_string(),
             ),
         ];
-        // A language model of the terminal is none of a test's.
+        // Tests must not use the terminal's language model.
         for variable in LanguageModelConfig::REQUIRED {
             environment.push((variable.to_owned(), String::new()));
         }
-        // Of two values of a variable the later one counts.
+        // Of duplicate variables the last one wins.
         environment.extend(variables);
         let log = new_log(&assets.workspace, &database)?;
         let (resources, template) = queue.unzip();
@@ -178,6 +159,8 @@ impl App {
             idle: HANG,
             logs: Logs::File(log.clone()),
             resources,
+            // A story that follows tables runs the worker itself.
+            scheduled: None,
         })
         .await
         .context("starting the gateway")?;
@@ -198,14 +181,14 @@ impl App {
         Ok((app, way))
     }
 
-    async fn migrated(self) -> Result<Self> {
+    pub(crate) async fn migrated(self) -> Result<Self> {
         self.invoke("migrate", json!({}))
             .await
             .context("migrating the database")?;
         Ok(self)
     }
 
-    /// Sends `event` to a function, past HTTP, and answers what it returned.
+    /// Invokes a function with `event`, without HTTP, and returns its result.
     ///
     /// # Errors
     /// When the function fails.
@@ -213,7 +196,7 @@ impl App {
         Ok(self.gateway().invoke(function, event).await?.payload)
     }
 
-    /// What the functions and the gateway have logged so far.
+    /// The log of the functions and the gateway so far.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -233,7 +216,7 @@ impl App {
         self.gateway().sandboxes(function)
     }
 
-    /// Kills the server with SIGKILL; only for an [`App::alone`].
+    /// Kills the server with SIGKILL; only for an [`App::with_own_server`].
     ///
     /// # Errors
     /// When it is not running.
@@ -259,7 +242,7 @@ impl App {
             .context("restarting Postgres")
     }
 
-    /// What the server has logged so far.
+    /// The server's log so far.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -268,21 +251,21 @@ impl App {
         fs::read_to_string(&log).with_context(|| format!("reading {}", log.display()))
     }
 
-    /// A connection to the database, past the product.
+    /// A direct connection to the database.
     ///
     /// # Errors
-    /// When the server is away.
+    /// When the server is unavailable.
     pub async fn sql(&self) -> Result<Sql> {
         Sql::connect(&self.database_url).await
     }
 
-    /// Where the database is.
+    /// The database's URL.
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.database_url
     }
 
-    /// Where the API is, without a slash at the end.
+    /// The API's URL without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         self.gateway().url()
@@ -303,14 +286,14 @@ impl Drop for App {
                 if let Some(gateway) = gateway {
                     gateway.stop().await;
                 }
-                // A test may have killed the server; its databases go with it.
+                // A test may have killed the server; its databases are gone with it.
                 let _ = sql::drop_database(&self.server_url, &self.database).await;
             });
         });
     }
 }
 
-/// An empty log, named after the test whose thread this is, so that it can be read after a failure.
+/// An empty log, named after the test's thread, so that it can be read after a failure.
 fn new_log(workspace: &Path, database: &str) -> Result<PathBuf> {
     let folder = workspace.join("target/test-logs");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;

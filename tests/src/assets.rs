@@ -1,21 +1,18 @@
-//! What has to be on the disk before a test can start: Postgres, ONNX Runtime, the model, the
-//! built functions.
+//! The files that tests need: Postgres, ONNX Runtime, the model, the built functions.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use local::{
-    assets::{Cache, Model},
-    binaries::{self, Profile},
-};
+use assets::{Cache, Model};
+use gateway::binaries::{self, Profile};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
-/// The folders and files, prepared once in a process.
+/// Folders and files, prepared once per process.
 #[derive(Clone, Debug)]
 pub struct Assets {
     /// The workspace's root, where `template.yaml` is.
     pub workspace: PathBuf,
-    /// The folder with one executable a function.
+    /// The folder with one executable per function.
     pub binaries: PathBuf,
     /// The folder of the Postgres installation.
     pub postgres: PathBuf,
@@ -29,7 +26,7 @@ impl Assets {
     /// The assets; the first caller fetches and builds what is missing.
     ///
     /// # Errors
-    /// Says which of them could not be prepared.
+    /// Names the one that could not be prepared.
     pub async fn prepared() -> Result<&'static Self> {
         static PREPARED: OnceCell<Assets> = OnceCell::const_new();
         PREPARED
@@ -42,7 +39,7 @@ impl Assets {
     }
 }
 
-/// Downloads, conversions and the build all block.
+/// Downloads, conversions and the build block.
 fn prepare() -> Result<Assets> {
     let cache = Cache::from_env().context("finding the cache folder")?;
     let workspace = binaries::workspace().context("finding the workspace")?;
@@ -51,7 +48,7 @@ fn prepare() -> Result<Assets> {
         workspace,
         postgres: cache.postgres().context("preparing Postgres")?,
         onnxruntime: cache.onnxruntime().context("preparing ONNX Runtime")?,
-        // `rappel up` checks a model that it has just converted; the story `embedder` does it here.
+        // `rappel up` verifies a converted model; here the story `embedder` does.
         model: cache
             .model(Model::MultilingualE5Small, |_| Ok(()))
             .context("preparing the model")?,

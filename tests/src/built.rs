@@ -1,4 +1,4 @@
-//! What `sam build` makes, as it would be sent to AWS.
+//! The output of `sam build`, as deployed to AWS.
 
 use std::{
     io::{self, Write as _},
@@ -13,14 +13,14 @@ use crate::{Assets, Tools};
 /// The artifacts of the functions and of the layer.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// The folder with a folder for each function, by its name in the template.
+    /// One folder per function, by its name in the template.
     pub functions: PathBuf,
     /// The layer's folder, which is `/opt` on Lambda.
     pub layer: PathBuf,
 }
 
-/// The profile of a deploy without its link-time optimisation, which takes minutes for each function:
-/// the linker, the libraries and the layout are those of a deploy.
+/// The deploy profile without link-time optimisation, which takes minutes per function. Linker, libraries and layout
+/// are unchanged.
 const QUICKER: [(&str, &str); 3] = [
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
@@ -37,7 +37,7 @@ impl Built {
         BUILT.get_or_try_init(|| Self::build("sam")).await
     }
 
-    /// Builds into a folder of this name in `target/`; what has not changed is not compiled again.
+    /// Builds into this folder of `target/`; unchanged code is not compiled again.
     ///
     /// # Errors
     /// When `sam build` fails.
@@ -63,7 +63,7 @@ impl Built {
         self.functions.join(function).join("bootstrap")
     }
 
-    /// The folder of what was compiled for it.
+    /// The folder of compiled files.
     ///
     /// # Errors
     /// When the workspace cannot be found.
@@ -74,7 +74,7 @@ impl Built {
 }
 
 fn settled<'a>(sam: &'a mut Command, assets: &Assets) -> &'a mut Command {
-    // The layer is laid by the `rappel` that is built already.
+    // The existing `rappel` binary builds the layer.
     let rappel: &Path = &assets.binaries.join("rappel");
     sam.current_dir(&assets.workspace)
         .env("RAPPEL", rappel)

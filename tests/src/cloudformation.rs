@@ -1,4 +1,4 @@
-//! The template as AWS sees it: what SAM makes of it, and what `CloudFormation` makes of that.
+//! The template as expanded by SAM and evaluated by `CloudFormation`.
 
 use std::path::Path;
 
@@ -11,25 +11,25 @@ use crate::{Assets, Tools};
 /// `template.yaml`, expanded by SAM.
 pub struct Template(Value);
 
-/// The resources of a stack by their logical ids, as they are before there are any: a reference to a
-/// resource is still its name, such as `${Logs.Arn}`.
+/// The resources of a stack by logical id, before creation: a reference to a resource is its name, such as
+/// `${Logs.Arn}`.
 pub type Stack = Map<String, Value>;
 
 impl Template {
-    /// The template, expanded; the first caller has SAM do it.
+    /// The expanded template; the first caller runs SAM.
     ///
     /// # Errors
-    /// When SAM refuses it.
+    /// When SAM rejects it.
     pub async fn expanded() -> Result<Self> {
         static EXPANDED: OnceCell<Value> = OnceCell::const_new();
         let expanded = EXPANDED.get_or_try_init(expand).await?;
         Ok(Self(expanded.clone()))
     }
 
-    /// The resources of a stack with these parameters, and the defaults of the others.
+    /// The resources of a stack with these parameters and defaults for the others.
     ///
     /// # Errors
-    /// When a parameter is none of the template's, or a function of the template is not known here.
+    /// For an unknown parameter, or an intrinsic function that is not implemented here.
     pub fn stack(&self, parameters: &[(&str, &str)]) -> Result<Stack> {
         let known = &self.0["Parameters"];
         for (name, _) in parameters {
@@ -53,10 +53,10 @@ impl Template {
         Ok(stack)
     }
 
-    /// Why `CloudFormation` refuses these parameters before it makes anything: the rules that they break.
+    /// The rules that reject these parameters before anything is created.
     ///
     /// # Errors
-    /// As [`Self::stack`].
+    /// Like [`Self::stack`].
     pub fn refusals(&self, parameters: &[(&str, &str)]) -> Result<Vec<String>> {
         let inputs = Inputs {
             template: &self.0,
@@ -99,14 +99,14 @@ async fn expand() -> Result<Value> {
     serde_json::from_str(&printed).context("the expanded template is JSON")
 }
 
-/// What intrinsic functions are resolved with.
+/// The values for intrinsic functions.
 struct Inputs<'a> {
     template: &'a Value,
     parameters: &'a [(&'a str, &'a str)],
 }
 
 impl Inputs<'_> {
-    /// The value without its intrinsic functions; nothing if it is `AWS::NoValue`.
+    /// The value with intrinsic functions evaluated; `None` for `AWS::NoValue`.
     fn resolve(&self, value: &Value) -> Result<Option<Value>> {
         Ok(Some(match value {
             Value::Array(items) => Value::Array(self.list(items)?),
@@ -193,13 +193,13 @@ impl Inputs<'_> {
                 let mut members = list.as_array().into_iter().flatten();
                 json!(members.all(|member| *member == value))
             }
-            _ => anyhow::bail!("{function} of {operand} is not known here"),
+            _ => anyhow::bail!("{function} of {operand} is not implemented here"),
         }))
     }
 
     fn holds(&self, condition: &str) -> Result<bool> {
         let rule = self.template["Conditions"].get(condition);
-        let rule = rule.with_context(|| format!("no condition is called {condition}"))?;
+        let rule = rule.with_context(|| format!("there is no condition {condition}"))?;
         Ok(self.resolve(rule)? == Some(json!(true)))
     }
 
@@ -207,7 +207,7 @@ impl Inputs<'_> {
         if name == "AWS::NoValue" {
             return None;
         }
-        // Whose last part is looked for.
+        // An ARN, of which the last part is used.
         if name == "AWS::StackId" {
             let id = "stack/${AWS::StackName}/5b1f0c60-c95e-11f0-8f7c-0a3f5d2e6b11";
             return Some(json!(format!(
@@ -240,10 +240,10 @@ impl Inputs<'_> {
 fn text(value: &Value) -> Result<&str> {
     value
         .as_str()
-        .with_context(|| format!("{value} is no text"))
+        .with_context(|| format!("{value} is not a string"))
 }
 
-/// Parameters are texts to `CloudFormation`, whatever their type.
+/// `CloudFormation` parameters are strings, whatever their type.
 fn plain(value: Option<Value>) -> String {
     match value {
         Some(Value::String(text)) => text,

@@ -3,18 +3,17 @@
 use std::sync::{Arc, Weak};
 
 use anyhow::{Context, Result};
-use local::postgres::Postgres;
+use servers::postgres::Postgres;
 use tokio::sync::Mutex;
 
 use crate::Assets;
 
-/// A server that some tests hold; only one that alone holds it kills it.
+/// A Postgres server; only its sole owner may kill it.
 pub(crate) type Server = Arc<Mutex<Postgres>>;
 
-/// The server that all tests of this process share.
+/// The server shared by all tests of this process.
 ///
-/// Only the tests that use it hold it: a static would never be dropped, and the server would
-/// outlive the process.
+/// Owned by the tests that use it: a static would never be dropped, and the server would outlive the process.
 pub(crate) async fn shared() -> Result<Server> {
     static SHARED: Mutex<Weak<Mutex<Postgres>>> = Mutex::const_new(Weak::new());
     let mut shared = SHARED.lock().await;

@@ -1,4 +1,4 @@
-//! A collector of OpenTelemetry that keeps the spans it gets.
+//! An OpenTelemetry collector that records spans.
 
 use std::{
     fmt::Write as _,
@@ -17,46 +17,46 @@ use tokio::time::{sleep, timeout};
 
 use crate::endpoint::Endpoint;
 
-/// A port that takes spans, or does not, as long as this value lives.
+/// A collector on a port, until dropped.
 pub struct Collector {
     endpoint: Endpoint,
     mood: Arc<Mutex<Mood>>,
 }
 
-/// What the collector does with a request.
+/// How the collector responds.
 #[derive(Clone, Copy, Debug)]
 pub enum Mood {
-    /// It takes it.
+    /// Accepts spans.
     Takes,
-    /// It says that it cannot.
+    /// Responds with an error.
     Fails,
-    /// It never answers.
+    /// Never responds.
     Hangs,
 }
 
-/// A span, as a test looks at it.
+/// A recorded span.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Who sent it: `service.name`.
+    /// `service.name` of the sender.
     pub service: String,
     /// Its name.
     pub name: String,
-    /// Its trace, in hexadecimal.
+    /// The trace id, in hexadecimal.
     pub trace: String,
-    /// Its own id, in hexadecimal.
+    /// The span id, in hexadecimal.
     pub id: String,
-    /// The id of its parent, in hexadecimal; empty if it has none.
+    /// The parent's span id, in hexadecimal; empty without parent.
     pub parent: String,
-    /// Nanoseconds since 1970 at its beginning and its end.
+    /// Start and end, in nanoseconds since 1970.
     pub time: (u64, u64),
     /// Its attributes, as text.
     pub attributes: Vec<(String, String)>,
-    /// Whether it says that it failed.
+    /// Whether its status is an error.
     pub failed: bool,
 }
 
 impl Collector {
-    /// Opens a port.
+    /// Listens on a free port.
     ///
     /// # Errors
     /// When none is free.
@@ -76,27 +76,27 @@ impl Collector {
         })
     }
 
-    /// Where it is, without a slash at the end.
+    /// Its URL without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         self.endpoint.url()
     }
 
-    /// Changes what it does from now on.
+    /// Changes the response from now on.
     pub fn set(&self, mood: Mood) {
         *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
     }
 
-    /// How often spans were sent.
+    /// Number of export requests.
     #[must_use]
     pub fn asked(&self) -> usize {
         self.endpoint.asked().len()
     }
 
-    /// The spans that `service` has sent when the one called `name` is among them.
+    /// The spans of `service`, once the one called `name` has arrived.
     ///
     /// # Errors
-    /// When it does not come within a minute, or what was sent are no spans.
+    /// When it does not arrive within a minute, or an export is not OTLP.
     pub async fn spans(&self, service: &str, name: &str) -> Result<Vec<Seen>> {
         let look = async {
             loop {
@@ -163,7 +163,7 @@ impl Seen {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut digits, byte| {
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = write!(digits, "{byte:02x}");
         digits
     })

@@ -14,20 +14,20 @@ use tokio::process::Command;
 
 use crate::Assets;
 
-/// What a command printed, and whether it succeeded.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Printed {
-    /// Whether it ended with 0.
+    /// Whether it exited with 0.
     pub success: bool,
-    /// What it ended with; none if a signal killed it.
+    /// The exit status; `None` if a signal killed it.
     pub status: Option<i32>,
-    /// Its answer.
+    /// The standard output.
     pub stdout: String,
-    /// What it said meanwhile.
+    /// The standard error.
     pub stderr: String,
 }
 
-/// `rappel` with arguments, on a database that is `database_url` or, without one, embedded.
+/// `rappel` with arguments, on the database `database_url` or else an embedded one.
 ///
 /// # Errors
 /// When the command is not built.
@@ -61,10 +61,10 @@ impl Printed {
         })
     }
 
-    /// The answer of a command that succeeded.
+    /// The standard output of a successful command.
     ///
     /// # Errors
-    /// When it failed, with everything it said.
+    /// When it failed, with all its output.
     pub fn answer(&self) -> Result<&str> {
         ensure!(
             self.success,
@@ -75,10 +75,10 @@ impl Printed {
         Ok(&self.stdout)
     }
 
-    /// The answer of a command that succeeded and was asked for JSON.
+    /// The JSON output of a successful command.
     ///
     /// # Errors
-    /// When it failed, or printed something else.
+    /// When it failed, or its output is not JSON.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(self.answer()?).context("the answer is JSON")
     }
@@ -95,7 +95,7 @@ pub fn open_folder() -> Result<TempDir> {
     Ok(folder)
 }
 
-/// Writes `lines` to a file of `folder`, each ended.
+/// Writes `lines` to a file of `folder`, each with a line break.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -1,4 +1,4 @@
-//! An HTTP endpoint outside the product, which answers as a test says and keeps what it was asked.
+//! An HTTP endpoint outside the product that responds as a test defines and records requests.
 
 use std::{
     collections::BTreeMap,
@@ -13,32 +13,32 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A port that answers, as long as this value lives.
+/// An endpoint on a port, until dropped.
 pub struct Endpoint {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
     accepting: JoinHandle<()>,
 }
 
-/// A request that it got.
+/// A recorded request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ReceivedRequest {
     /// Its path.
     pub path: String,
-    /// Its headers, by names in small letters.
+    /// Its headers, names in lower case.
     pub headers: BTreeMap<String, String>,
     /// Its body.
     pub body: Vec<u8>,
 }
 
 impl Endpoint {
-    /// Opens a port whose requests get the status and the body that `answer` says; without one they wait
-    /// until the asker leaves.
+    /// Listens on a port; each request gets the status and body that `answer` returns. For `None`, no response is sent
+    /// until the client disconnects.
     ///
     /// # Errors
     /// When no port is free.
     pub async fn answering(
-        answer: impl Fn(&Asked) -> Option<(u16, String)> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Option<(u16, String)> + Send + Sync + 'static,
     ) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -50,7 +50,7 @@ impl Endpoint {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (keeping, answer) = (Arc::clone(&keeping), Arc::clone(&answer));
-                // A connection that breaks is the other end's matter.
+                // A broken connection is an error of the client only.
                 tokio::spawn(async move { serve(stream, &keeping, &*answer).await.ok() });
             }
         });
@@ -61,7 +61,7 @@ impl Endpoint {
         })
     }
 
-    /// Where it is, without a slash at the end.
+    /// Its URL without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -69,7 +69,7 @@ impl Endpoint {
 
     /// The requests so far.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ReceivedRequest> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.clone()
     }
@@ -83,8 +83,8 @@ impl Drop for Endpoint {
 
 async fn serve(
     stream: TcpStream,
-    keeping: &Mutex<Vec<Asked>>,
-    answer: &(impl Fn(&Asked) -> Option<(u16, String)> + ?Sized),
+    keeping: &Mutex<Vec<ReceivedRequest>>,
+    answer: &(impl Fn(&ReceivedRequest) -> Option<(u16, String)> + ?Sized),
 ) -> Result<()> {
     let mut stream = BufReader::new(stream);
     let asked = read(&mut stream).await?;
@@ -109,7 +109,7 @@ async fn serve(
     Ok(())
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Result<Asked> {
+async fn read(stream: &mut BufReader<TcpStream>) -> Result<ReceivedRequest> {
     let mut line = String::new();
     stream.read_line(&mut line).await?;
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -125,7 +125,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Result<Asked> {
     let length = headers.get("content-length").map_or(Ok(0), |it| it.parse());
     let mut body = vec![0; length?];
     stream.read_exact(&mut body).await?;
-    Ok(Asked {
+    Ok(ReceivedRequest {
         path,
         headers,
         body,

@@ -1,4 +1,4 @@
-//! An answer that is read while it is made.
+//! Streamed responses, read while they are produced.
 
 use std::{pin::Pin, time::Duration};
 
@@ -15,17 +15,17 @@ pub struct Events {
     events: Pin<Box<dyn Stream<Item = Result<Event>> + Send>>,
 }
 
-/// An event's name and its data.
+/// An event's name and data.
 type Event = (String, Value);
 
-/// No event of a test takes a tenth of it.
+/// No event of a test takes a tenth of this.
 const HANG: Duration = Duration::from_mins(1);
 
 impl App {
-    /// `POST path` with a JSON body, whose answer is not read yet.
+    /// `POST path` with a JSON body; returns the unread response.
     ///
     /// # Errors
-    /// When no response comes.
+    /// When there is no response.
     pub async fn open(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
         let request = self.client.post(self.at(path)?).json(body);
         request
@@ -34,22 +34,22 @@ impl App {
             .context("sending a request to the gateway")
     }
 
-    /// `POST path` with a JSON body; the events of the answer.
+    /// `POST path` with a JSON body; returns the events of the response.
     ///
     /// # Errors
-    /// When the answer is no stream of events.
+    /// When the response is not an event stream.
     pub async fn events(&self, path: &str, body: &Value) -> Result<Events> {
         let response = self.open(path, body).await?;
         let content_type = response.headers().get("content-type").cloned();
         if content_type.is_none_or(|value| value != "text/event-stream; charset=utf-8") {
             let answer = Answer::read(response).await?;
-            anyhow::bail!("no stream of events: {} {}", answer.status, answer.text);
+            anyhow::bail!("not an event stream: {} {}", answer.status, answer.text);
         }
         ensure!(
             response.headers().contains_key("x-request-id"),
             "every response carries x-request-id"
         );
-        // Without these a proxy on the way would hold events back.
+        // Without these headers a proxy would buffer events.
         for (name, expected) in [
             ("cache-control", "no-cache, no-transform"),
             ("x-accel-buffering", "no"),
@@ -72,11 +72,10 @@ impl App {
 }
 
 impl Events {
-    /// The next event's data, which must bear this name; `retrieval` may come before it, where a machine is
-    /// busy.
+    /// The data of the next event, which must have this name; `retrieval` may precede it on a busy machine.
     ///
     /// # Errors
-    /// When another event comes, or none within a minute.
+    /// When another event arrives, or none within a minute.
     pub async fn expect(&mut self, name: &str) -> Result<Value> {
         let (mut found, mut data) = (String::new(), Value::Null);
         while found.is_empty() || (found == "retrieval" && name != found) {
@@ -87,10 +86,10 @@ impl Events {
         Ok(data)
     }
 
-    /// The text of the `delta`s up to another event, and that event.
+    /// The text of the `delta`s until another event, and that event.
     ///
     /// # Errors
-    /// When the stream ends or stays silent.
+    /// When the stream ends or stalls.
     pub async fn text(&mut self) -> Result<(String, String, Value)> {
         let mut text = String::new();
         loop {
@@ -108,11 +107,11 @@ impl Events {
     /// The next event, or `None` at the end.
     ///
     /// # Errors
-    /// When the stream breaks or stays silent.
+    /// When the stream breaks or stalls.
     pub async fn next(&mut self) -> Result<Option<Event>> {
         let event = timeout(HANG, self.events.next())
             .await
-            .context("silence for a minute")?;
+            .context("no event for a minute")?;
         event.transpose()
     }
 }

@@ -1,4 +1,5 @@
-//! A server of RDS that knows IAM: it takes a token for a password, looks at it, and leads on to a Postgres.
+//! A proxy that behaves like RDS with IAM authentication: it verifies the token given as password, then connects to a
+//! Postgres.
 
 use std::{
     collections::BTreeSet,
@@ -16,10 +17,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Says of a token whether it is good.
+/// Whether a token is valid.
 type Check = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// A port that asks for a token, as long as this value lives.
+/// A proxy on a port, until dropped.
 pub struct Gate {
     address: SocketAddr,
     state: Arc<State>,
@@ -29,17 +30,16 @@ pub struct Gate {
 struct State {
     server: SocketAddr,
     check: Check,
-    /// Tokens that were let in.
+    /// Accepted tokens.
     known: Mutex<BTreeSet<String>>,
-    /// Those of them that are too old by now.
+    /// Accepted tokens that have expired since.
     expired: Mutex<BTreeSet<String>>,
     let_in: AtomicUsize,
     refused: AtomicUsize,
 }
 
 impl Gate {
-    /// Opens one before `server`, which must trust who comes from here. `check` sees each token.
-    ///
+    /// Opens one in front of `server`, which must trust local connections. `check` verifies each token.
     /// # Errors
     /// When no port is free.
     pub async fn before(
@@ -60,7 +60,7 @@ impl Gate {
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let state = Arc::clone(&serving);
-                // A connection that breaks is the other end's matter.
+                // A broken connection is an error of the client only.
                 tokio::spawn(async move { serve(client, &state).await.ok() });
             }
         });
@@ -71,18 +71,18 @@ impl Gate {
         })
     }
 
-    /// Where it is.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Lets nobody in any more with a token that was let in so far.
+    /// Expires all tokens that were accepted so far.
     pub fn expire(&self) {
         lock(&self.state.expired).append(&mut lock(&self.state.known));
     }
 
-    /// How many connections were let in, and how many refused.
+    /// The numbers of accepted and refused connections.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
@@ -122,10 +122,12 @@ async fn serve(mut client: TcpStream, state: &State) -> Result<()> {
     Ok(())
 }
 
-/// A message without its length.
+/// A message without its length field.
 async fn message(stream: &mut TcpStream) -> Result<Vec<u8>> {
     let length = stream.read_u32().await?;
-    let length = length.checked_sub(4).context("a length counts itself")?;
+    let length = length
+        .checked_sub(4)
+        .context("a message length includes itself")?;
     ensure!(length < 65_536, "a message of {length} bytes");
     let mut bytes = vec![0; usize::try_from(length)?];
     stream.read_exact(&mut bytes).await?;

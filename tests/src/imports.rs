@@ -1,4 +1,4 @@
-//! Imports on a queue: moto's server, and what stories do with its queue and its bucket.
+//! Imports through a queue: moto's server with its queue and bucket.
 
 use std::{
     fs,
@@ -11,35 +11,28 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local::{
-    assets::Cache,
-    aws::{Overrides, Resources, Server},
-};
-use serde_json::{Value, json};
+use assets::Cache;
+use serde_json::Value;
+use servers::aws::{Overrides, Resources, Server};
 use tempfile::NamedTempFile;
-use tokio::{
-    sync::Mutex,
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Mutex, task::spawn_blocking};
 
-use crate::{App, Assets, eventually};
+use crate::{Assets, eventually};
 
-/// An import of a story that takes longer hangs.
-const HANG: Duration = Duration::from_mins(4);
+/// Longer than any import of a story.
+pub(crate) const HANG: Duration = Duration::from_mins(4);
 
-/// The template's names.
+/// Logical ids in the template.
 const QUEUE: &str = "ImportQueue";
 const DEAD_LETTERS: &str = "ImportDeadLetters";
 const BUCKET: &str = "ImportBucket";
 
-/// How soon a worker that is silent counts as dead, and how often a message is delivered: on AWS two
-/// minutes, and five times.
+/// The lease and the number of deliveries: on AWS two minutes, and five.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// The lease.
     pub lease: Duration,
-    /// How long a message is hidden until its worker says how long.
+    /// The initial visibility timeout of a message.
     pub visibility: Duration,
     /// Deliveries.
     pub max_receives: u64,
@@ -47,11 +40,11 @@ pub struct Pace {
     pub timeout: u64,
 }
 
-/// The queue and the bucket of one app.
+/// The queue and bucket of one app.
 pub struct Imports {
     resources: Resources,
     pace: Pace,
-    /// The template, with the test's time limit.
+    /// The template, with the test's timeout.
     template: NamedTempFile,
     _server: Arc<Server>,
 }
@@ -67,75 +60,8 @@ impl Default for Pace {
     }
 }
 
-impl App {
-    /// Starts the product with a queue and a bucket of its own.
-    ///
-    /// # Errors
-    /// Says which part did not start.
-    pub async fn with_imports(pace: Pace) -> Result<(Self, Imports)> {
-        let imports = Imports::new(pace).await?;
-        Ok((Self::importing(&imports, false).await?, imports))
-    }
-
-    /// The same on a Postgres of its own, which the test may kill.
-    ///
-    /// # Errors
-    /// Says which part did not start.
-    pub async fn alone_with_imports(pace: Pace) -> Result<(Self, Imports)> {
-        let imports = Imports::new(pace).await?;
-        Ok((Self::importing(&imports, true).await?, imports))
-    }
-
-    /// Posts an import and answers its id.
-    ///
-    /// # Errors
-    /// When it is not accepted.
-    pub async fn import(&self, source: &str) -> Result<String> {
-        let import = self
-            .post("/imports", json!({ "source": source }))
-            .await?
-            .success(202)?;
-        ensure!(
-            import["source"] == source,
-            "the answer names the source: {import}"
-        );
-        Ok(import["id"]
-            .as_str()
-            .context("the answer has the id")?
-            .to_owned())
-    }
-
-    /// The state of an import.
-    ///
-    /// # Errors
-    /// When there is no such import.
-    pub async fn import_state(&self, id: &str) -> Result<Value> {
-        self.get(&format!("/imports/{id}"), &[]).await?.success(200)
-    }
-
-    /// The state of an import once it has ended.
-    ///
-    /// # Errors
-    /// When it does not end in four minutes.
-    pub async fn ended(&self, id: &str) -> Result<Value> {
-        let mut last = Value::Null;
-        let watch = async {
-            loop {
-                last = self.import_state(id).await?;
-                if last["state"] == "done" || last["state"] == "failed" {
-                    return anyhow::Ok(());
-                }
-                sleep(Duration::from_millis(100)).await;
-            }
-        };
-        let watched = timeout(HANG, watch).await;
-        watched.with_context(|| format!("the import does not end: {last}"))??;
-        Ok(last)
-    }
-}
-
 impl Imports {
-    async fn new(pace: Pace) -> Result<Self> {
+    pub(crate) async fn new(pace: Pace) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let server = server().await?;
         let resources = Resources {
@@ -160,34 +86,34 @@ impl Imports {
         })
     }
 
-    /// Puts an object into the bucket and answers its address.
+    /// Puts an object into the bucket and returns its URL.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server rejects it.
     pub async fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> Result<String> {
         self.resources.put(BUCKET, key, content.into()).await
     }
 
-    /// The address that an object of the bucket would have.
+    /// The URL of an object of the bucket.
     #[must_use]
     pub fn address(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.resources.bucket(BUCKET))
     }
 
-    /// Sends a message to the queue, as if it were delivered twice.
+    /// Sends a message to the queue, like a duplicate delivery.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server rejects it.
     pub async fn send(&self, message: &Value) -> Result<()> {
         self.resources.send(QUEUE, &message.to_string()).await
     }
 
-    /// The bodies of the messages that were given up, once there is one.
+    /// The bodies in the dead-letter queue, once there is one.
     ///
     /// # Errors
-    /// When none comes.
+    /// When there is none.
     pub async fn dead_letters(&self) -> Result<Vec<Value>> {
-        let messages = eventually("a message is given up", async || {
+        let messages = eventually("a message is in the dead-letter queue", async || {
             let messages = self.resources.receive(DEAD_LETTERS, 10).await?;
             Ok((!messages.is_empty()).then_some(messages))
         })
@@ -199,10 +125,10 @@ impl Imports {
         messages.iter().map(body).collect()
     }
 
-    /// Waits until the queue has no message left, hidden or not.
+    /// Waits until the queue is empty, invisible messages included.
     ///
     /// # Errors
-    /// When it still has one after a long time.
+    /// When it is not empty after a long time.
     pub async fn emptied(&self) -> Result<()> {
         eventually("the queue is empty", async || {
             let waiting = self.resources.waiting(QUEUE).await?;
@@ -211,10 +137,10 @@ impl Imports {
         .await
     }
 
-    /// How many messages were given up.
+    /// The number of messages in the dead-letter queue.
     ///
     /// # Errors
-    /// When the server is away.
+    /// When the server is unavailable.
     pub async fn given_up(&self) -> Result<u64> {
         self.resources.waiting(DEAD_LETTERS).await
     }
@@ -246,12 +172,14 @@ impl Imports {
     }
 }
 
-/// The template with another time limit of the worker.
+/// The template with another timeout of the worker.
 fn with_timeout(template: &Path, seconds: u64) -> Result<NamedTempFile> {
     const WORKER: &str = "Binary: import-worker\n";
     const TIMEOUT: &str = "Timeout: 900\n";
     let text = fs::read_to_string(template).context("reading the template")?;
-    let (before, worker) = text.split_once(WORKER).context("it has the worker")?;
+    let (before, worker) = text
+        .split_once(WORKER)
+        .context("the template has no import worker")?;
     ensure!(worker.contains(TIMEOUT), "the worker has {TIMEOUT}");
     let worker = worker.replacen(TIMEOUT, &format!("Timeout: {seconds}\n"), 1);
     let file = NamedTempFile::new().context("making a temporary file")?;
@@ -259,7 +187,7 @@ fn with_timeout(template: &Path, seconds: u64) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The server that all tests of this process share; only they hold it.
+/// The server shared by the tests of this process, which own it.
 async fn server() -> Result<Arc<Server>> {
     static SHARED: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
     let mut shared = SHARED.lock().await;

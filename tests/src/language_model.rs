@@ -1,5 +1,5 @@
-//! A language model behind HTTP that says what a test wants, in the form of `OpenAI`'s API, and fails in
-//! every way that real ones do. The other end of the connection cannot tell it from one.
+//! A scripted language model with an `OpenAI`-compatible API that fails in every way real ones do. Clients cannot tell
+//! the difference.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,65 +21,65 @@ use tokio::{
     time::sleep,
 };
 
-/// A port that answers as a language model does, as long as this value lives.
+/// A language model on a port, until dropped.
 pub struct LanguageModel {
     address: SocketAddr,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
-/// How one request is answered.
+/// The response to one request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// 200, and these steps one after the other.
+    /// 200 with these steps.
     Stream(Vec<Step>),
-    /// Another status with a JSON body, and perhaps `Retry-After` in seconds.
+    /// Another status with a JSON body, optionally with `Retry-After` in seconds.
     Status(u16, Option<u64>, Value),
-    /// 200 with these lines of the head and this body, whatever they are; then the connection is closed.
+    /// 200 with these raw header lines and this body; then the connection is closed.
     Raw(&'static str, Vec<u8>),
-    /// The connection is closed instead.
+    /// The connection is closed without a response.
     HangUp,
 }
 
-/// What happens within a stream.
+/// A step of a stream.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A piece of the answer.
     Text(&'static str),
-    /// The end of the answer, with its reason, its usage (7 and 5 tokens) and `[DONE]`.
+    /// The end of the answer, with its finish reason, its usage (7 and 5 tokens) and `[DONE]`.
     Finish(&'static str),
-    /// An event with these data, whatever they are.
+    /// An event with these raw data.
     Data(&'static str),
     /// A comment, after a third of a second.
     Comment,
-    /// Silence until [`LanguageModel::go_on`] is called.
+    /// Waits until [`LanguageModel::go_on`] is called.
     Wait,
-    /// Silence until the reader leaves.
+    /// Waits until the client disconnects.
     Hang,
-    /// Text without an end, as fast as it is taken.
+    /// Endless text, as fast as the client reads.
     Flood,
-    /// The connection is closed in the middle of an event.
+    /// Closes the connection in the middle of an event.
     Cut,
-    /// The response ends, as if nothing were missing.
+    /// Ends the response early but properly.
     Close,
 }
 
-/// A request that the model got.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Its method.
+    /// The method.
     pub method: String,
-    /// Its path, with the query.
+    /// The path with query.
     pub path: String,
-    /// Its headers, by names in small letters.
+    /// The headers, names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// Its header `content-type`.
+    /// The header `content-type`.
     pub content_type: Option<String>,
-    /// Its header `authorization`.
+    /// The header `authorization`.
     pub authorization: Option<String>,
-    /// Its header `x-amz-target`, by which AWS's services know what is asked.
+    /// The header `x-amz-target`, which names the AWS operation.
     pub target: Option<String>,
-    /// Its body.
+    /// The body.
     pub body: Value,
 }
 
@@ -87,13 +87,13 @@ struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<Asked>>,
     go: Semaphore,
-    /// Readers that left before the end.
+    /// Clients that disconnected early.
     left: watch::Sender<usize>,
     flooded: AtomicU64,
 }
 
 impl LanguageModel {
-    /// Opens a port whose requests get these replies, in this order; each further one gets 500.
+    /// Listens on a port and gives these replies in order; further requests get 500.
     ///
     /// # Errors
     /// When no port is free.
@@ -113,7 +113,7 @@ impl LanguageModel {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let serving = Arc::clone(&serving);
-                // A connection that breaks is the other end's matter.
+                // A broken connection is an error of the client only.
                 tokio::spawn(async move { serve(stream, &serving).await.ok() });
             }
         });
@@ -124,7 +124,7 @@ impl LanguageModel {
         })
     }
 
-    /// The environment of a function that asks this model, with the key `sk-test`.
+    /// The environment of a function that uses this model, with the key `sk-test`.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         [
@@ -136,7 +136,7 @@ impl LanguageModel {
         .to_vec()
     }
 
-    /// Where it is, without a slash at the end.
+    /// Its URL without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -148,18 +148,18 @@ impl LanguageModel {
         lock(&self.shared.asked).clone()
     }
 
-    /// Ends one [`Step::Wait`], this one or the next.
+    /// Ends one [`Step::Wait`], the current or the next.
     pub fn go_on(&self) {
         self.shared.go.add_permits(1);
     }
 
-    /// Bytes of text that [`Step::Flood`] could write so far.
+    /// Bytes written by [`Step::Flood`] so far.
     #[must_use]
     pub fn flooded(&self) -> u64 {
         self.shared.flooded.load(Ordering::Relaxed)
     }
 
-    /// Waits until a reader has left before the end of its answer.
+    /// Waits until a client has disconnected early.
     ///
     /// # Errors
     /// When none does within a minute.
@@ -168,7 +168,7 @@ impl LanguageModel {
         let leaving = left.wait_for(|left| *left > 0);
         tokio::time::timeout(Duration::from_mins(1), leaving)
             .await
-            .context("nobody left within a minute")??;
+            .context("no client disconnected within a minute")??;
         Ok(())
     }
 }
@@ -180,7 +180,7 @@ impl Drop for LanguageModel {
 }
 
 impl Reply {
-    /// An answer of these pieces that ends well.
+    /// A complete answer of these pieces.
     #[must_use]
     pub fn text(pieces: &[&'static str]) -> Self {
         let steps = pieces.iter().copied().map(Step::Text);
@@ -214,12 +214,12 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
         }
         Reply::HangUp => writing.shutdown().await?,
         Reply::Stream(steps) => {
-            let told = tokio::select! {
-                told = tell(&mut writing, steps, shared) => told,
-                // Nothing more is asked on this connection: whatever comes is its end.
+            let sent = tokio::select! {
+                sent = tell(&mut writing, steps, shared) => sent,
+                // The connection serves one request: any further byte or its end means that the client left.
                 _ = reading.read_u8() => Err(anyhow::anyhow!("the reader left")),
             };
-            if told.is_err() {
+            if sent.is_err() {
                 shared.left.send_modify(|left| *left += 1);
             }
         }

@@ -1,13 +1,17 @@
-//! What the integration tests stand on: a throwaway Postgres, the built functions behind the
-//! laptop's gateway, and a second Postgres client that knows nothing of ours.
+//! The harness of the integration tests: a throwaway Postgres, the built functions behind the laptop's gateway, and an
+//! independent Postgres client.
 //!
-//! The stories themselves are in `it/`, and those of a deploy in `deploy/`.
+//! The stories are in `it/`, those of a deploy in `deploy/`.
 
 mod account;
 mod answer;
 mod app;
+mod app_imports;
+mod app_sources;
 mod assets;
+mod browser;
 mod built;
+mod clients;
 pub mod cloudformation;
 mod cluster;
 pub mod collector;
@@ -16,6 +20,7 @@ pub mod endpoint;
 mod events;
 pub mod iam;
 mod imports;
+pub mod keys;
 pub mod language_model;
 pub mod patience;
 mod process;
@@ -32,8 +37,11 @@ mod tools;
 pub use account::Account;
 pub use answer::Answer;
 pub use app::App;
+pub use app_sources::documents_equal;
 pub use assets::Assets;
+pub use browser::{Browser, Key};
 pub use built::Built;
+pub use clients::Clients;
 pub use events::Events;
 pub use imports::{Imports, Pace};
 pub use patience::eventually;

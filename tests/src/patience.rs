@@ -1,4 +1,4 @@
-//! Waiting for something to happen, on a machine that may be slow.
+//! Waiting for conditions on a machine that may be slow.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::Sql;
 
-/// Longer than anything takes that does not hang, on a machine with other things to do.
+/// Longer than anything takes on a busy machine unless it hangs.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Between two looks.
+/// Pause between polls.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Looks until something is there.
+/// Polls until there is a value.
 ///
 /// # Errors
-/// When it is not within [`PATIENCE`], or looking fails.
+/// When there is none within [`PATIENCE`], or polling fails.
 pub async fn eventually<T>(
     what: &str,
     mut look: impl AsyncFnMut() -> Result<Option<T>>,
@@ -35,7 +35,7 @@ pub async fn eventually<T>(
 }
 
 impl Sql {
-    /// Waits until a query counts something, and answers what it counts.
+    /// Polls until a query returns a count above 0, and returns it.
     ///
     /// # Errors
     /// When it does not within [`PATIENCE`], or the query fails.

@@ -1,10 +1,10 @@
-//! What the kernel tells of a process.
+//! Process information of the kernel.
 
 use std::{fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-/// The most memory that a process has had, in bytes.
+/// The peak memory of a process, in bytes.
 ///
 /// # Errors
 /// When there is no such process.
@@ -16,21 +16,21 @@ pub fn peak_memory(process: u32) -> Result<u64> {
     Ok(kilobytes.context("a process has VmHWM")?.parse::<u64>()? * 1024)
 }
 
-/// The time that a process has had of processors, in ticks of some ten milliseconds.
+/// The processor time of a process, in ticks of some ten milliseconds.
 ///
 /// # Errors
 /// When there is no such process.
 pub fn cpu_time(process: u32) -> Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))
         .with_context(|| format!("reading the times of process {process}"))?;
-    // The name, which may hold anything, ends with the last bracket. Fields 14 and 15 of proc(5).
+    // The name, which may contain anything, ends at the last bracket. Fields 14 and 15 of proc(5).
     let (_, fields) = stat.rsplit_once(')').context("a process has a name")?;
     let mut ticks = fields.split_whitespace().skip(11);
     let mut next = || -> Result<u64> { Ok(ticks.next().context("a process has times")?.parse()?) };
     Ok(next()? + next()?)
 }
 
-/// Ends a process with SIGKILL: it has no chance to do anything more.
+/// Kills a process with SIGKILL.
 ///
 /// # Errors
 /// When there is no such process.

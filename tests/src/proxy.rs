@@ -1,4 +1,4 @@
-//! A network between a client and a server, which counts, delays and breaks as real ones do.
+//! A TCP proxy between client and server that counts, delays and injects faults.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -22,47 +22,47 @@ use tokio::{
     time::sleep,
 };
 
-/// A port that leads to another one, as long as this value lives.
+/// A proxy on a port, until dropped.
 pub struct Proxy {
     port: u16,
     network: Arc<Network>,
     accepting: JoinHandle<()>,
 }
 
-/// What can happen to a connection that is open.
+/// A fault of an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Both sides are reset, as by a router that forgot the connection.
+    /// Both sides are reset, as by a router that lost its state.
     Reset,
-    /// The server's side is closed, and the client told so; what the client still sends is read.
+    /// The server's side is closed and the client's half-closed; what the client still sends is read.
     HalfClose,
-    /// Both sides stay open and take every byte, which leads nowhere: a proxy whose way on is dead.
+    /// Both sides stay open and accept bytes, which are dropped: a proxy without a backend.
     BlackHole,
-    /// What the client has sent arrives; the server's answer to it does not, and both sides are reset.
+    /// The client's data arrive, the server's response is dropped, and both sides are reset.
     LostAnswer,
-    /// The server, or a pooler, says this error and closes the connection.
+    /// An error response of a server or pooler, then the connection is closed.
     Says {
         /// `FATAL` or `ERROR`.
         severity: &'static str,
         /// The SQLSTATE.
         code: &'static str,
-        /// In words.
+        /// The message.
         message: &'static str,
     },
 }
 
-/// What the proxy's connections share.
+/// State shared by the proxy's connections.
 #[derive(Default)]
 struct Network {
     turns: AtomicUsize,
     connections: AtomicUsize,
     delay_ms: AtomicU64,
-    /// One for each open connection; dropped once it was used.
+    /// One per open connection; dropped once used.
     faults: Mutex<Vec<watch::Sender<Option<Fault>>>>,
     stalled: watch::Sender<bool>,
 }
 
-/// Who spoke last on a connection.
+/// The last sender on a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Speaker {
     Nobody,
@@ -71,7 +71,7 @@ enum Speaker {
 }
 
 impl Proxy {
-    /// Opens a port of 127.0.0.1 that leads to `port` of 127.0.0.1.
+    /// Listens on 127.0.0.1 and connects to `port` of 127.0.0.1.
     ///
     /// # Errors
     /// When no port is free.
@@ -79,15 +79,15 @@ impl Proxy {
         Self::at(Ipv4Addr::LOCALHOST.into(), port).await
     }
 
-    /// The same at another address of this machine.
+    /// The same on another address of this machine.
     ///
     /// # Errors
-    /// When the machine does not have the address, or no port is free.
+    /// When the machine lacks the address, or no port is free.
     pub async fn at(address: IpAddr, port: u16) -> Result<Self> {
         Self::bound((address, 0), port).await
     }
 
-    /// The same on a port of the test's choice.
+    /// The same on a given port.
     ///
     /// # Errors
     /// When the port is not free.
@@ -115,39 +115,38 @@ impl Proxy {
         self.port
     }
 
-    /// How often a client has begun to speak after the server's last word: round trips, without the
-    /// one of TCP itself.
+    /// How often a client started to send after the server: round trips, without that of TCP itself.
     #[must_use]
     pub fn turns(&self) -> usize {
         self.network.turns.load(Ordering::SeqCst)
     }
 
-    /// How many connections were opened so far.
+    /// Connections opened so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.network.connections.load(Ordering::SeqCst)
     }
 
-    /// Keeps every word back for `delay`, in both directions, from now on.
+    /// Delays all data by `delay` in both directions from now on.
     pub fn delay(&self, delay: Duration) {
         let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self.network.delay_ms.store(ms, Ordering::SeqCst);
     }
 
-    /// Lets `fault` happen to every connection that is open now; new ones are sound.
+    /// Injects `fault` into every open connection; new ones work.
     pub fn strike(&self, fault: Fault) {
         for connection in self.network.faults().drain(..) {
             connection.send_replace(Some(fault));
         }
     }
 
-    /// Reads nothing from clients while `stalled`, as a server does that has no room left.
+    /// Reads nothing from clients while `stalled`, like a server with full buffers.
     pub fn stall(&self, stalled: bool) {
         self.network.stalled.send_replace(stalled);
     }
 }
 
-/// The same URL with another port.
+/// The URL with another port.
 ///
 /// # Errors
 /// When it is not a URL with a host.
@@ -155,7 +154,7 @@ pub fn with_port(url: &str, port: u16) -> Result<String> {
     let mut url = Url::parse(url).context("a database's URL")?;
     url.set_port(Some(port))
         .ok()
-        .context("the URL has a host")?;
+        .context("the URL has no host")?;
     Ok(url.into())
 }
 
@@ -185,9 +184,9 @@ async fn accept(listener: TcpListener, port: u16, network: Arc<Network>) {
         network.faults().push(strike);
         let network = Arc::clone(&network);
         tokio::spawn(async move {
-            // A server that is away refuses the proxy; the client sees its connection closed.
+            // If the server is down, the client's connection is closed.
             if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
-                // Whatever breaks a connection ends it, here as in a router.
+                // Any error ends the connection.
                 let _ = carry(client, server, struck, &network).await;
             }
         });
@@ -246,7 +245,7 @@ async fn carry(
     }
 }
 
-/// An `ErrorResponse`.
+/// A Postgres `ErrorResponse` message.
 #[must_use]
 pub fn error(severity: &str, code: &str, message: &str) -> Vec<u8> {
     let mut fields = Vec::new();
@@ -265,7 +264,7 @@ pub fn error(severity: &str, code: &str, message: &str) -> Vec<u8> {
     [b"E".as_slice(), &length.to_be_bytes(), &fields].concat()
 }
 
-/// Passes words both ways until both sides have ended.
+/// Copies data both ways until both sides have ended.
 async fn pass(client: &mut TcpStream, server: &mut TcpStream, network: &Network) -> io::Result<()> {
     let (client_out, client_in) = client.split();
     let (server_out, server_in) = server.split();

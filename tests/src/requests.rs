@@ -1,4 +1,4 @@
-//! Requests to a running product, and what tests do most often with them.
+//! HTTP requests to a running product, and frequent operations.
 
 use anyhow::{Context, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -11,7 +11,7 @@ impl App {
     /// `GET path?query`; the query is encoded here, the path is not (see [`document_path`]).
     ///
     /// # Errors
-    /// When no response comes, whatever its status.
+    /// When there is no response, whatever its status.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer> {
         let mut url = self.at(path)?;
         if !query.is_empty() {
@@ -23,7 +23,7 @@ impl App {
     /// `POST path` with a JSON body.
     ///
     /// # Errors
-    /// When no response comes, whatever its status.
+    /// When there is no response, whatever its status.
     pub async fn post(&self, path: &str, body: Value) -> Result<Answer> {
         self.answer(self.client.post(self.at(path)?).json(&body))
             .await
@@ -32,7 +32,7 @@ impl App {
     /// The same with a header.
     ///
     /// # Errors
-    /// When no response comes, whatever its status.
+    /// When there is no response, whatever its status.
     pub async fn post_with(&self, header: (&str, &str), path: &str, body: Value) -> Result<Answer> {
         let request = self.client.post(self.at(path)?).json(&body);
         self.answer(request.header(header.0, header.1)).await
@@ -41,7 +41,7 @@ impl App {
     /// `PUT path` with a JSON body.
     ///
     /// # Errors
-    /// When no response comes, whatever its status.
+    /// When there is no response, whatever its status.
     pub async fn put(&self, path: &str, body: Value) -> Result<Answer> {
         self.answer(self.client.put(self.at(path)?).json(&body))
             .await
@@ -50,15 +50,15 @@ impl App {
     /// `DELETE path`.
     ///
     /// # Errors
-    /// When no response comes, whatever its status.
+    /// When there is no response, whatever its status.
     pub async fn delete(&self, path: &str) -> Result<Answer> {
         self.answer(self.client.delete(self.at(path)?)).await
     }
 
-    /// Any method with a body that may be anything.
+    /// Any method with any body.
     ///
     /// # Errors
-    /// When no response comes, whatever its status.
+    /// When there is no response, whatever its status.
     pub async fn send(
         &self,
         method: Method,
@@ -74,7 +74,7 @@ impl App {
     /// Any method with any headers and any body.
     ///
     /// # Errors
-    /// When no response comes, whatever its status.
+    /// When there is no response, whatever its status.
     pub async fn request(
         &self,
         method: Method,
@@ -89,7 +89,7 @@ impl App {
         self.answer(request).await
     }
 
-    /// Ingests documents and answers the line of each.
+    /// Ingests documents and returns the outcome of each.
     ///
     /// # Errors
     /// When they are not all accepted.
@@ -100,7 +100,7 @@ impl App {
             .success(200)?;
         Ok(body["documents"]
             .as_array()
-            .context("the answer has a line per document")?
+            .context("the response has no outcome per document")?
             .clone())
     }
 
@@ -122,7 +122,7 @@ impl App {
         let body = self.post("/search", request).await?.success(200)?;
         Ok(body["hits"]
             .as_array()
-            .context("the answer has hits")?
+            .context("the response has no hits")?
             .clone())
     }
 

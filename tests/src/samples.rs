@@ -1,11 +1,11 @@
-//! The sample documents that `rappel up` imports, for tests that need real prose.
+//! The sample documents of `rappel up`, for tests that need real prose.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 const SAMPLES: &str = include_str!("../../cli/samples.jsonl");
 
-/// All sample documents, as `POST /documents` takes them.
+/// All sample documents, in the form of `POST /documents`.
 ///
 /// # Errors
 /// Names the line that is not JSON.
@@ -23,10 +23,10 @@ pub fn samples() -> Result<Vec<Value>> {
 /// The sample document with this id.
 ///
 /// # Errors
-/// When no sample has it.
+/// When there is no such sample.
 pub fn sample(id: &str) -> Result<Value> {
     samples()?
         .into_iter()
         .find(|document| document["id"] == id)
-        .with_context(|| format!("no sample document has the id {id}"))
+        .with_context(|| format!("there is no sample document {id}"))
 }

@@ -1,4 +1,4 @@
-//! Secrets Manager and Systems Manager at the edge of the network: they keep what a test gives them.
+//! A fake of Secrets Manager and Systems Manager that returns what a test stores.
 
 use std::{
     collections::BTreeMap,
@@ -8,16 +8,16 @@ use std::{
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::endpoint::{Asked, Endpoint};
+use crate::endpoint::{Endpoint, ReceivedRequest};
 
-/// Secrets and parameters, by their ARNs.
+/// Secrets and parameters by ARN.
 pub struct Secrets {
     endpoint: Endpoint,
     kept: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Secrets {
-    /// Keeps nothing yet.
+    /// Starts empty.
     ///
     /// # Errors
     /// When no port is free.
@@ -31,23 +31,23 @@ impl Secrets {
         })
     }
 
-    /// Keeps `value` under `arn`, in place of what was kept there.
+    /// Stores `value` under `arn`, replacing an earlier one.
     pub fn keep(&self, arn: &str, value: impl Into<String>) {
         lock(&self.kept).insert(arn.to_owned(), value.into());
     }
 
-    /// Forgets what is kept under `arn`.
+    /// Deletes the value of `arn`.
     pub fn lose(&self, arn: &str) {
         lock(&self.kept).remove(arn);
     }
 
-    /// How often something was asked for.
+    /// Number of requests.
     #[must_use]
     pub fn asked(&self) -> usize {
         self.endpoint.asked().len()
     }
 
-    /// The environment of a function that asks here, as Lambda would give it.
+    /// The environment of a function that uses this endpoint, as on Lambda.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         [
@@ -60,7 +60,7 @@ impl Secrets {
     }
 }
 
-fn answer(kept: &BTreeMap<String, String>, asked: &Asked) -> (u16, String) {
+fn answer(kept: &BTreeMap<String, String>, asked: &ReceivedRequest) -> (u16, String) {
     let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let target = asked.headers.get("x-amz-target").map(String::as_str);
     let signed = asked

@@ -1,5 +1,5 @@
-//! A pooler that lets everything pass: startup options, logins, and what the server says of itself.
-//! Its server connections are shared from transaction to transaction.
+//! A transaction-mode pooler that is transparent to startup options, logins and the server's parameters: it shares
+//! server connections between transactions.
 
 use std::{
     net::Ipv4Addr,
@@ -14,7 +14,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A port that leads to a server through shared connections, as long as this value lives.
+/// A pooler on a port, until dropped.
 pub struct SharingPooler {
     port: u16,
     accepting: JoinHandle<()>,
@@ -26,25 +26,25 @@ struct Pool {
     /// The server's port.
     port: u16,
     free: Mutex<Free>,
-    /// One for each server connection.
+    /// One permit per server connection.
     permits: Arc<Semaphore>,
 }
 
 #[derive(Default)]
 struct Free {
     servers: Vec<Stream>,
-    /// What the server said at the end of the first login.
+    /// The server's messages at the end of the first login.
     greeting: Option<Vec<u8>>,
 }
 
-/// A message of the protocol: its type and the whole of it.
+/// A protocol message: its type and all its bytes.
 struct Message {
     kind: u8,
     bytes: Vec<u8>,
 }
 
 impl SharingPooler {
-    /// Opens a port of 127.0.0.1 that leads to the server at `port` through `servers` connections.
+    /// Listens on 127.0.0.1 and connects to the server at `port` through `servers` shared connections.
     ///
     /// # Errors
     /// When no port is free.
@@ -62,7 +62,7 @@ impl SharingPooler {
             while let Ok((client, _)) = listener.accept().await {
                 let pool = Arc::clone(&pool);
                 tokio::spawn(async move {
-                    // Whatever goes wrong ends the client's connection.
+                    // Any error ends the client's connection.
                     let _ = serve(client, &pool).await;
                 });
             }
@@ -120,7 +120,7 @@ async fn serve(client: TcpStream, pool: &Pool) -> Result<()> {
     Ok(())
 }
 
-/// Reads the startup message; TLS is not offered.
+/// Reads the startup message; refuses TLS.
 async fn startup(client: &mut Stream) -> Result<Vec<u8>> {
     loop {
         let length = client.read_u32().await?;
@@ -135,7 +135,7 @@ async fn startup(client: &mut Stream) -> Result<Vec<u8>> {
     }
 }
 
-/// Lets `client` log in at a new server connection, with its own startup message.
+/// Logs `client` in on a new server connection, with its own startup message.
 async fn log_in(client: &mut Stream, startup: &[u8], pool: &Pool) -> Result<Stream> {
     let server = TcpStream::connect((Ipv4Addr::LOCALHOST, pool.port)).await?;
     server.set_nodelay(true)?;
@@ -144,20 +144,24 @@ async fn log_in(client: &mut Stream, startup: &[u8], pool: &Pool) -> Result<Stre
     server.flush().await?;
     let mut greeting = Vec::new();
     loop {
-        let message = read(&mut server).await?.context("the server left")?;
+        let message = read(&mut server)
+            .await?
+            .context("the server closed the connection")?;
         client.write_all(&message.bytes).await?;
         client.flush().await?;
-        // Authentication requests have a code; that of success, and of the last word of SASL, ask for nothing.
+        // Authentication requests have a code; AuthenticationOk and SASLFinal expect no response.
         let code = message.bytes.get(5..9);
         match message.kind {
             b'R' if code == Some(&[0, 0, 0, 0]) => greeting = message.bytes,
             b'R' if code == Some(&[0, 0, 0, 12]) => {}
             b'R' => {
-                let answer = read(client).await?.context("the client left")?;
+                let answer = read(client)
+                    .await?
+                    .context("the client closed the connection")?;
                 server.write_all(&answer.bytes).await?;
                 server.flush().await?;
             }
-            b'E' => bail!("the server refused the login"),
+            b'E' => bail!("the server rejected the login"),
             kind => {
                 greeting.extend(message.bytes);
                 if kind == b'Z' {
@@ -169,11 +173,11 @@ async fn log_in(client: &mut Stream, startup: &[u8], pool: &Pool) -> Result<Stre
     }
 }
 
-/// Passes on what `client` says, beginning with `first`, until the server is in no transaction.
+/// Forwards the client's messages, beginning with `first`, until the transaction ends.
 async fn transaction(client: &mut Stream, first: Message, pool: &Pool) -> Result<()> {
     let permit: OwnedSemaphorePermit = Arc::clone(&pool.permits).acquire_owned().await?;
     let server = pool.free().servers.pop();
-    let mut server = server.context("a server connection was lost")?;
+    let mut server = server.context("no server connection is left")?;
     let mut message = first;
     loop {
         server.write_all(&message.bytes).await?;
@@ -184,21 +188,29 @@ async fn transaction(client: &mut Stream, first: Message, pool: &Pool) -> Result
                 break;
             }
         }
-        message = read(client).await?.context("the client left")?;
+        message = read(client)
+            .await?
+            .context("the client closed the connection")?;
     }
     pool.free().servers.push(server);
     drop(permit);
     Ok(())
 }
 
-/// Passes on what the server says until it is ready, and answers in which state.
+/// Forwards the server's messages until it is ready, and returns the transaction status.
 async fn answer(client: &mut Stream, server: &mut Stream) -> Result<u8> {
     loop {
-        let message = read(server).await?.context("the server left")?;
+        let message = read(server)
+            .await?
+            .context("the server closed the connection")?;
         client.write_all(&message.bytes).await?;
         if message.kind == b'Z' {
             client.flush().await?;
-            return message.bytes.last().copied().context("a state");
+            return message
+                .bytes
+                .last()
+                .copied()
+                .context("ReadyForQuery without a status");
         }
     }
 }

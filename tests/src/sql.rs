@@ -1,10 +1,10 @@
-//! The tests' own view of the database, through a client that the product does not use.
+//! Direct access to the database through a client that the product does not use.
 
 use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls, types::ToSql};
 
-/// One connection; it closes when this is dropped.
+/// A connection, closed when dropped.
 pub struct Sql {
     client: Client,
     connection: JoinHandle<()>,
@@ -14,22 +14,22 @@ impl Sql {
     /// Connects to the database at `url`.
     ///
     /// # Errors
-    /// When the server is away or refuses.
+    /// When the server is unavailable or rejects the login.
     pub async fn connect(url: &str) -> Result<Self> {
         let (client, connection) = tokio_postgres::connect(url, NoTls)
             .await
             .with_context(|| format!("connecting to {url}"))?;
         let connection = tokio::spawn(async move {
-            // A connection that breaks shows as the error of the next statement.
+            // A broken connection shows as an error of the next statement.
             let _ = connection.await;
         });
         Ok(Self { client, connection })
     }
 
-    /// Runs statements without parameters and without an answer.
+    /// Runs statements without parameters and results.
     ///
     /// # Errors
-    /// What the server says.
+    /// The server's error.
     pub async fn run(&self, statements: &str) -> Result<()> {
         self.client
             .batch_execute(statements)
@@ -40,7 +40,7 @@ impl Sql {
     /// The first column, a `bigint`, of the only row.
     ///
     /// # Errors
-    /// What the server says, or that there is not exactly one row.
+    /// The server's error, or not exactly one row.
     pub async fn number(&self, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<i64> {
         let row = self
             .client
@@ -48,13 +48,13 @@ impl Sql {
             .await
             .with_context(|| format!("running {query}"))?;
         row.try_get(0)
-            .with_context(|| format!("the first column of {query} is a bigint"))
+            .with_context(|| format!("the first column of {query} is not a bigint"))
     }
 
     /// The first column, a `text`, of all rows.
     ///
     /// # Errors
-    /// What the server says.
+    /// The server's error.
     pub async fn texts(
         &self,
         query: &str,
@@ -68,15 +68,15 @@ impl Sql {
         rows.iter()
             .map(|row| {
                 row.try_get(0)
-                    .with_context(|| format!("the first column of {query} is a text"))
+                    .with_context(|| format!("the first column of {query} is not a text"))
             })
             .collect()
     }
 
-    /// The plan that the server would run `query` with, as text.
+    /// The server's plan of `query`, as text.
     ///
     /// # Errors
-    /// What the server says.
+    /// The server's error.
     pub async fn plan(&self, query: &str) -> Result<String> {
         Ok(self
             .texts(&format!("EXPLAIN {query}"), &[])
@@ -93,8 +93,8 @@ impl Drop for Sql {
 
 /// Creates an empty database on the server whose database `postgres` is at `server`.
 ///
-/// A throwaway server acknowledges commits before they have left its memory; here they are as safe
-/// as on a real one, since tests kill the server and count what is left.
+/// A throwaway server has `synchronous_commit` off; here it is on as on a real one, because tests kill the server and
+/// count what is left.
 pub(crate) async fn create_database(server: &str, name: &str) -> Result<()> {
     let server = Sql::connect(server).await?;
     server.run(&format!("CREATE DATABASE {name}")).await?;
@@ -105,7 +105,7 @@ pub(crate) async fn create_database(server: &str, name: &str) -> Result<()> {
         .await
 }
 
-/// Drops a database, and whatever is still connected to it.
+/// Drops a database, with its connections.
 pub(crate) async fn drop_database(server: &str, name: &str) -> Result<()> {
     Sql::connect(server)
         .await?

@@ -1,11 +1,11 @@
-//! A cross-encoder small enough to be written by hand, in the format of the real ones.
+//! A hand-written cross-encoder in the format of real ones.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
-/// Tokens that every vocabulary begins with; the model gives them no weight.
+/// The first tokens of every vocabulary; they have no weight.
 const SPECIAL: [&str; 4] = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"];
 
 /// `TensorProto.DataType.FLOAT`.
@@ -13,8 +13,8 @@ const FLOAT: u64 = 1;
 /// `TensorProto.DataType.INT64`.
 const INT64: u64 = 7;
 
-/// Writes the folder of a reranker whose score is the number of pairs of one word in the question and
-/// the same word in the passage. It knows only `words`, in lower case, and cuts at 512 tokens.
+/// Writes a reranker whose score is the number of pairs of equal words in question and passage. It knows only `words`,
+/// in lower case, and truncates at 512 tokens.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -32,7 +32,7 @@ pub fn write(folder: &Path, words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A tokenizer of whole words that puts a pair together as BERT's does, passages with the type 1.
+/// A whole-word tokenizer that joins pairs like BERT's: passages have type 1.
 fn tokenizer(words: &[&str]) -> serde_json::Value {
     let tokens = SPECIAL.iter().chain(words).copied();
     let vocabulary: serde_json::Map<_, _> = tokens
@@ -62,8 +62,8 @@ fn tokenizer(words: &[&str]) -> serde_json::Value {
     })
 }
 
-/// The graph: `question · (same · passage)`, where `same` says which tokens are equal, `question` marks
-/// those of the question, and `passage` has the weights of those of the passage.
+/// The graph: `question · (same · passage)`, where `same` marks equal tokens, `question` those of the question, and
+/// `passage` has the weights of those of the passage.
 fn model(words: usize) -> Vec<u8> {
     let weights = [vec![0.0_f32; SPECIAL.len()], vec![1.0; words]].concat();
     let weights: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
@@ -73,7 +73,7 @@ fn model(words: usize) -> Vec<u8> {
         node("Unsqueeze", &["input_ids", "one"], "across", None),
         node("Equal", &["down", "across"], "equal", None),
         node("Cast", &["equal"], "same", Some(to_float())),
-        // Padding has the type 0, as the question has, but no attention.
+        // Padding has type 0 like the question, but no attention.
         node("Sub", &["attention_mask", "token_type_ids"], "first", None),
         node("Cast", &["first"], "first_float", Some(to_float())),
         node("Unsqueeze", &["first_float", "one"], "question", None),
@@ -101,7 +101,7 @@ fn model(words: usize) -> Vec<u8> {
         inputs.map(|input| message(11, &input)).concat(),
         message(12, &output),
     ];
-    // Format 8 and operator set 17, as the embedding model's.
+    // Format 8 and operator set 17, like the embedding model.
     let operators = [text(1, ""), number(2, 17)].concat();
     [
         number(1, 8),
@@ -144,17 +144,17 @@ fn value(name: &str, kind: u64, dimensions: &[Vec<u8>]) -> Vec<u8> {
     [text(1, name), message(2, &message(1, &tensor))].concat()
 }
 
-/// A field of protobuf that holds a number.
+/// A protobuf field with a number.
 fn number(field: u64, value: u64) -> Vec<u8> {
     [varint(field << 3), varint(value)].concat()
 }
 
-/// A field that holds a text.
+/// A field with a string.
 fn text(field: u64, text: &str) -> Vec<u8> {
     message(field, text.as_bytes())
 }
 
-/// A field that holds a message, or bytes.
+/// A field with a message or bytes.
 fn message(field: u64, bytes: &[u8]) -> Vec<u8> {
     [
         varint((field << 3) | 2),
@@ -164,7 +164,7 @@ fn message(field: u64, bytes: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
+/// Seven bits per byte, lowest first; the eighth bit means that more follow.
 fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value > 0x7f {

@@ -1,9 +1,9 @@
-//! Certificate authorities of the tests' own, and what they vouch for.
+//! Certificate authorities for tests.
 
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
-/// A certificate authority that nobody else trusts.
+/// A certificate authority that only the test trusts.
 pub struct Authority {
     /// Its own certificate, in PEM.
     pub certificate: String,
@@ -11,13 +11,14 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one, with a new key.
+    /// A new authority with a new key.
     ///
     /// # Errors
-    /// When no key can be made.
+    /// When no key can be generated.
     pub fn new() -> Result<Self> {
-        let key = KeyPair::generate().context("making a key")?;
-        let mut parameters = CertificateParams::new(Vec::new()).context("naming nobody")?;
+        let key = KeyPair::generate().context("generating a key")?;
+        let mut parameters =
+            CertificateParams::new(Vec::new()).context("preparing the authority's certificate")?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let certificate = parameters
@@ -30,12 +31,12 @@ impl Authority {
         })
     }
 
-    /// A certificate for the host `name`, and its key, both in PEM.
+    /// A certificate for the host `name` and its key, both in PEM.
     ///
     /// # Errors
-    /// When `name` is not a host's name.
+    /// When `name` is not a host name.
     pub fn vouch(&self, name: &str) -> Result<(String, String)> {
-        let key = KeyPair::generate().context("making a key")?;
+        let key = KeyPair::generate().context("generating a key")?;
         let certificate = CertificateParams::new(vec![name.to_owned()])
             .context("naming the host")?
             .signed_by(&key, &self.issuer)

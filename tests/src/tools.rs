@@ -1,9 +1,9 @@
-//! The tools of a deploy, at the versions of `deploy/requirements.txt`: SAM, cfn-lint, cargo-lambda, zig.
+//! The deploy tools at the versions of `deploy/requirements.txt`: SAM, cfn-lint, cargo-lambda, zig.
 
 use std::{env, path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
-use local::assets::Cache;
+use assets::Cache;
 use tokio::{process::Command, sync::OnceCell, task::spawn_blocking};
 
 /// A Python environment with the tools.
@@ -15,10 +15,10 @@ pub struct Tools {
 const REQUIREMENTS: &str = include_str!("../deploy/requirements.txt");
 
 impl Tools {
-    /// The tools; the first caller fetches them into the cache.
+    /// The tools; the first caller installs them into the cache.
     ///
     /// # Errors
-    /// When Python cannot make an environment, or pip cannot fetch a package with its pinned hash.
+    /// When Python cannot create a virtual environment, or pip cannot fetch a package with its pinned hash.
     pub async fn installed() -> Result<&'static Self> {
         static INSTALLED: OnceCell<Tools> = OnceCell::const_new();
         INSTALLED
@@ -30,14 +30,14 @@ impl Tools {
             .await
     }
 
-    /// One of the tools, which finds the others; it reports its usage to nobody, and knows no account.
+    /// A tool's command, with the other tools on its PATH, without telemetry and without AWS credentials.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let folders = [self.programs.clone()].into_iter();
         let path = env::join_paths(folders.chain(env::split_paths(&inherited)));
         let mut command = Command::new(self.programs.join(program));
-        // `cargo test` describes its package in the environment, which has build scripts run again.
+        // `cargo test` describes its package in the environment, which would make build scripts run again.
         for (variable, _) in env::vars_os() {
             let name = variable.to_string_lossy();
             let of_a_package = [
@@ -60,10 +60,10 @@ impl Tools {
         command
     }
 
-    /// Runs a command to its end, and answers what it printed.
+    /// Runs a command and returns its output.
     ///
     /// # Errors
-    /// When it fails, with all that it said.
+    /// When it fails, with its output.
     pub async fn run(command: &mut Command) -> Result<String> {
         let name = format!("{:?}", command.as_std());
         let output = command

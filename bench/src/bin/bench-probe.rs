@@ -1,14 +1,13 @@
-//! What has to be measured in a process of its own: the steps of a search function's start, which a clock
-//! inside the function would have to time otherwise, and ONNX Runtime alone.
+//! Measurements that need their own process: the steps of a search function's start, without a clock in the
+//! function, and ONNX Runtime alone.
 //!
-//! It says `started` when it runs, does what its argument names, says `done`, and ends when its standard
-//! input does:
+//! It prints `started`, does what its argument names, prints `done`, and exits when its standard input closes:
 //!
 //! `runtime LIBRARY`          loads ONNX Runtime and creates its environment: the floor
 //! `session LIBRARY MODEL`    the same, and opens the session of the model's folder
 //! `embedder LIBRARY MODEL`   loads the embedder as the functions do, and embeds a question
 //!
-//! `rate LIBRARY MODEL PASSAGES THREADS` prints the texts a second of ONNX Runtime alone.
+//! `rate LIBRARY MODEL PASSAGES THREADS` prints the texts per second of ONNX Runtime alone.
 
 use std::{
     env, fs,
@@ -61,7 +60,7 @@ fn rate(library: &Path, model: &Path, passages: &str, threads: usize) -> anyhow:
     tokens.rate(&raw::environment(library)?, model, threads)
 }
 
-/// Says that the work is done and keeps the process, whose memory is looked at now.
+/// Reports that the work is done, and keeps the process while its memory is measured.
 fn wait() -> anyhow::Result<()> {
     say("done")?;
     io::stdin().read_to_end(&mut Vec::new())?;

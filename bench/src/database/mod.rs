@@ -1,4 +1,4 @@
-//! The database that is measured: a copy of the user's, so that nothing of theirs is changed.
+//! The measured database: a copy, so that the user's is not changed.
 
 pub(crate) mod tls;
 mod wire;
@@ -7,22 +7,22 @@ use anyhow::{Context as _, Result, ensure};
 use database::{Database, DatabaseConfig, Statement};
 use url::Url;
 
-/// A database of the benchmark's own on the server of another one; [`Scratch::drop`] removes it.
+/// A benchmark database on the same server; [`Scratch::drop`] removes it.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    /// How it is reached, without a pooler and with one connection.
+    /// Its configuration: no pooler, one connection.
     pub(crate) config: DatabaseConfig,
     server: DatabaseConfig,
     name: String,
 }
 
-/// Metadata that the copy's documents are marked with, and the share of them that has it.
+/// The metadata marks for filters, and the share of documents that have each.
 pub(crate) const MARKS: [(&str, f64); 3] =
     [("bench_1", 0.01), ("bench_10", 0.1), ("bench_70", 0.7)];
 
 impl Scratch {
-    /// Copies the database of `source`, to which nobody may be connected meanwhile, and marks documents
-    /// at random for filters.
+    /// Copies the database of `source`, to which nobody else may be connected, and marks documents at random for
+    /// filters.
     pub(crate) async fn of(source: &DatabaseConfig, name: &str) -> Result<Self> {
         let original = Url::parse(&source.url).context("the database's URL")?;
         let original = original.path().trim_start_matches('/').to_owned();
@@ -52,7 +52,7 @@ impl Scratch {
         Ok(Database::new(&self.config)?)
     }
 
-    /// Runs a statement on it that may take minutes.
+    /// Runs a statement without time limit.
     pub(crate) async fn run(&self, sql: &str) -> Result<()> {
         let database = self.open()?;
         let outcome = database.run_unlimited(&[], sql).await;
@@ -60,7 +60,7 @@ impl Scratch {
         Ok(outcome?)
     }
 
-    /// Removes it.
+    /// Drops it.
     pub(crate) async fn drop(self) -> Result<()> {
         let drop = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
         self.on_server(&drop).await
@@ -80,7 +80,7 @@ impl Scratch {
             server: at("postgres")?,
             name: name.to_owned(),
         };
-        // A run that was killed may have left it.
+        // A killed run may have left it.
         copy.on_server(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))
             .await?;
         Ok(copy)
@@ -108,13 +108,13 @@ impl Scratch {
     }
 }
 
-/// The first column, a `bigint`, of a statement's only row.
+/// The `bigint` of a statement with one row and one column.
 pub(crate) async fn number(database: &Database, sql: &'static str) -> Result<i64> {
     let row: Option<(i64,)> = database.fetch_optional(Statement::read(sql)).await?;
-    Ok(row.context("a count has a row")?.0)
+    Ok(row.context("a count without a row")?.0)
 }
 
-/// How many documents and chunks there are; none is an error.
+/// The numbers of documents and chunks; zero is an error.
 pub(crate) async fn counts(database: &Database) -> Result<(i64, i64)> {
     let documents = number(database, "SELECT count(*) FROM rappel.documents").await?;
     let chunks = number(database, "SELECT count(*) FROM rappel.chunks").await?;
@@ -125,21 +125,21 @@ pub(crate) async fn counts(database: &Database) -> Result<(i64, i64)> {
     Ok((documents, chunks))
 }
 
-/// The same URL with another database.
+/// The URL with another database.
 fn with_database(url: &str, name: &str) -> Result<String> {
     let mut url = Url::parse(url).context("the database's URL")?;
     url.set_path(name);
     Ok(url.into())
 }
 
-/// The same URL with another host, port and query.
+/// The URL with another host, port and query.
 pub(crate) fn redirected(url: &str, host: &str, port: u16, query: &str) -> Result<String> {
     let mut url = Url::parse(url).context("the database's URL")?;
     url.set_host(Some(host))
-        .context("the database's URL has a host")?;
+        .context("the database's URL has no host")?;
     url.set_port(Some(port))
         .ok()
-        .context("the database's URL has a host")?;
+        .context("the database's URL has no host")?;
     url.set_query((!query.is_empty()).then_some(query));
     Ok(url.into())
 }

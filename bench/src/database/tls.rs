@@ -1,6 +1,5 @@
-//! TLS before a server that has none, as hosted databases have it, with a look at when what happened:
-//! the connection, the handshake, the login and each statement leave their times here, so that the
-//! function that is measured needs no clock.
+//! A TLS proxy in front of a server without TLS, which records when each connection was opened, its handshake and
+//! login were done and each statement was answered, so that the measured function needs no clock.
 
 use std::{
     net::Ipv4Addr,
@@ -23,31 +22,31 @@ use tokio_rustls::TlsAcceptor;
 
 use super::wire::ReadyForQuery;
 
-/// A port of this machine that speaks TLS and leads to a server that does not.
+/// The proxy on a port of this machine.
 #[derive(Debug)]
-pub(crate) struct Front {
+pub(crate) struct TlsProxy {
     port: u16,
-    /// Holds the certificate that clients verify it by.
+    /// Holds the certificate for clients to verify.
     folder: TempDir,
     connections: Arc<Mutex<Vec<Timeline>>>,
     accepting: JoinHandle<()>,
 }
 
-/// When what happened on one connection.
+/// The timeline of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
     /// The TCP connection was accepted.
     pub(crate) dialled: Instant,
     /// The TLS handshake was done.
     pub(crate) encrypted: Option<Instant>,
-    /// The server was ready for a first statement.
+    /// The server was ready for the first statement.
     pub(crate) logged_in: Option<Instant>,
-    /// The server was ready again.
+    /// The server was ready again, for each statement.
     pub(crate) answered: Vec<Instant>,
 }
 
-impl Front {
-    /// Opens it before the server at `host` and `port`.
+impl TlsProxy {
+    /// Opens the proxy in front of the server at `host` and `port`.
     pub(crate) async fn before(host: String, port: u16) -> Result<Self> {
         let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
             .context("making a certificate")?;
@@ -78,20 +77,20 @@ impl Front {
         })
     }
 
-    /// The URL of a database of that server through it, verified in full.
+    /// The URL of a database through the proxy, with sslmode=verify-full.
     pub(crate) fn url(&self, url: &str) -> Result<String> {
         let root = self.folder.path().join("root.pem");
         let query = format!("sslmode=verify-full&sslrootcert={}", root.display());
         super::redirected(url, "localhost", self.port, &query)
     }
 
-    /// The connections since the last call.
+    /// Takes the connections recorded since the last call.
     pub(crate) fn take(&self) -> Vec<Timeline> {
         std::mem::take(&mut *lock(&self.connections))
     }
 }
 
-impl Drop for Front {
+impl Drop for TlsProxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
@@ -128,7 +127,7 @@ async fn accept(
                     change(timeline);
                 }
             };
-            // A connection that breaks shows as the client's failure.
+            // A broken connection shows as the client's failure.
             let _ = carry(client, &acceptor, (&host, port), &note).await;
         });
     }
@@ -143,7 +142,7 @@ async fn carry(
     note: &Note<'_>,
 ) -> io::Result<()> {
     client.set_nodelay(true)?;
-    // SSLRequest: its length and its code. Every client here asks for TLS.
+    // SSLRequest: its length and code. All clients here use TLS.
     client.read_exact(&mut [0; 8]).await?;
     client.write_all(b"S").await?;
     let encrypted = acceptor.accept(client).await?;
@@ -161,7 +160,7 @@ async fn carry(
     Ok(())
 }
 
-/// Carries the server's answers, and notes each time that it is ready.
+/// Forwards the server's responses and records each `ReadyForQuery`.
 async fn answers(
     mut server: impl AsyncRead + Unpin,
     client: &mut (impl AsyncWrite + Unpin),

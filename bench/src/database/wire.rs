@@ -1,17 +1,17 @@
-//! Where one message of Postgres's protocol ends and the next begins.
+//! Message boundaries of the Postgres protocol.
 
-/// Counts the server's `ReadyForQuery` messages in a stream that comes in pieces.
+/// Counts the server's `ReadyForQuery` messages in a stream of pieces.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 #[derive(Debug, Default)]
 pub(super) struct ReadyForQuery {
-    /// The letter and the length of the message that is being read.
+    /// Type and length of the current message.
     header: Vec<u8>,
-    /// Bytes of its body that are still to come.
+    /// Remaining bytes of its body.
     body: usize,
 }
 
 impl ReadyForQuery {
-    /// How many end in the next piece.
+    /// The number of messages that end in the next piece.
     pub(super) fn count(&mut self, mut piece: &[u8]) -> usize {
         let mut found = 0;
         while !piece.is_empty() {
@@ -22,7 +22,7 @@ impl ReadyForQuery {
                 let &[letter, a, b, c, d] = self.header.as_slice() else {
                     continue;
                 };
-                // The length counts itself but not the letter.
+                // The length includes itself but not the type.
                 self.body = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(4);
                 self.header.clear();
                 found += usize::from(letter == b'Z');
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_found_however_they_are_cut() {
+    fn messages_are_found_in_pieces_of_any_size() {
         // A notice whose text looks like ReadyForQuery, an empty message, and two ReadyForQuery.
         let stream = b"N\0\0\0\x0aZ\0\0\0\x05I1\0\0\0\x04Z\0\0\0\x05IZ\0\0\0\x05T";
         for size in 1..=stream.len() {

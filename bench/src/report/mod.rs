@@ -1,4 +1,4 @@
-//! The results as files: JSON for programs, a page for people.
+//! The results as files: JSON for programs, HTML for people.
 
 mod figures;
 mod page;
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use crate::results::Results;
 
-/// The page's name.
+/// The page's file name.
 pub(crate) const PAGE: &str = "index.html";
 
 /// Writes `results.json` and the page into `folder`.

@@ -1,4 +1,4 @@
-//! The page: the ratios, the plots, and how they were measured, in one file without scripts.
+//! The page: ratios, plots and method in one file without scripts.
 
 use super::{
     figures,
@@ -8,7 +8,7 @@ use crate::results::{Ratio, Results};
 
 const STYLE: &str = include_str!("style.css");
 
-/// How everything was measured, and what is the same for Rappel and its peer.
+/// The method, and what Rappel and its peer have in common.
 const METHOD: &str = include_str!("method.html");
 
 /// The whole page.
@@ -49,7 +49,7 @@ fn setting(results: &Results) -> String {
     let warning = if setting.profile == "release" {
         ""
     } else {
-        "<p class=\"warning\">Measured on a debug build: no figure means anything.</p>"
+        "<p class=\"warning\">Measured on a debug build: the figures are meaningless.</p>"
     };
     format!(
         "<p class=\"setting\">Commit {} ({}); {} on {} documents in {} passages of {}; {} cores of {}, load {:.1} \
@@ -94,7 +94,7 @@ fn ratios(ratios: &[Ratio]) -> String {
     )
 }
 
-/// A small ratio as one of so many, as people say it.
+/// A small ratio as a fraction, such as 1/25.
 fn fraction(value: f64) -> String {
     if value > 0.0 && value < 0.35 {
         format!("1/{}", number(1.0 / value))
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_nothing_is_a_page() {
+    fn a_page_without_results_renders() {
         let page = of(&Results::default());
         assert!(
             page.contains("<h1>") && !page.contains("<figure>"),

@@ -1,4 +1,4 @@
-//! The sections that ask the database, the import, and the prices that follow from the others.
+//! The sections recall, bulk, scaling, and the prices computed from the others.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use anyhow::Result;
 use super::{Run, bar};
 use crate::{bulk::Bulk, cold::PageCache, cost::Billed, recall, report, scaling::Scaling};
 
-/// How often the corpus may be gone through to make a larger one.
+/// How often the corpus may be repeated to make a larger one.
 const MOST_ROUNDS: i64 = 4;
 
-/// A size that differs from the corpus by less than this part of it is taken to mean the corpus, none of it made.
+/// A size that differs from the corpus by less than one part in this many means the corpus itself.
 const NEARLY: u64 = 50;
 
 impl Run<'_> {
@@ -69,7 +69,7 @@ impl Run<'_> {
                 *size = passages;
             }
         }
-        // Beyond a few rounds through it, a made corpus says nothing of a real one.
+        // After a few repetitions, a synthetic corpus no longer represents a real one.
         sizes.retain(|size| *size <= MOST_ROUNDS * passages);
         sizes.sort_unstable();
         let progress = bar("sizes", sizes.len());
@@ -83,7 +83,7 @@ impl Run<'_> {
             progress: &progress,
         };
         let (results, out) = (&mut self.results, &self.bench.out);
-        // After each one: the next takes longer than all before it.
+        // After each size: the next takes longer than all before it.
         let measured = |size| {
             results.scaling.push(size);
             report::write(out, results)
@@ -93,7 +93,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The prices of every program whose cold and warm searches were measured.
+    /// The prices of every program with cold and warm results.
     pub(super) fn cost(&mut self) {
         self.results.cost.clear();
         for cold in &self.results.cold {

@@ -1,4 +1,4 @@
-//! A run: its sections one after the other, and what is shared between them.
+//! A run: its sections in order, and their shared state.
 
 mod data;
 mod searches;
@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use assets::Cache;
 use embedder::{Embedder, Kind, ModelConfig};
 use indicatif::{ProgressBar, ProgressStyle};
-use local::assets::Cache;
 use tempfile::TempDir;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     setting,
 };
 
-/// What the sections share.
+/// State shared by the sections.
 struct Run<'a> {
     bench: &'a Bench,
     scratch: Scratch,
@@ -39,11 +39,10 @@ struct Run<'a> {
 }
 
 impl Bench {
-    /// Measures the sections and writes the results; answers with the page's path.
+    /// Measures the sections and writes the results; returns the page's path.
     ///
     /// # Errors
-    /// When something cannot be measured: nothing is published of a run that failed midway, but the
-    /// sections that were done are in the files.
+    /// When something cannot be measured; the results of finished sections are in the files.
     pub async fn run(&self) -> Result<PathBuf> {
         fs::create_dir_all(&self.out).with_context(|| format!("making {}", self.out.display()))?;
         let copying = spinner("copying the database");
@@ -106,7 +105,7 @@ impl<'a> Run<'a> {
                 Section::Scaling => self.scaling().await,
             }
             .with_context(|| format!("the section {}", section.name()))?;
-            // After each one: a run of hours may be ended.
+            // After each section: a run takes hours and may be interrupted.
             self.cost();
             self.results.ratios = self.results.ratios();
             self.results.setting.seconds = self.start.elapsed().as_secs_f64();
@@ -115,7 +114,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Rappel's search function, without a pooler or TLS.
+    /// Rappel's search function, without pooler and TLS.
     fn rappel(&self) -> Program {
         let Bench {
             binaries, model, ..
@@ -127,7 +126,7 @@ impl<'a> Run<'a> {
             ("MODEL_DIR", model.folder.display().to_string()),
             ("ORT_DYLIB_PATH", model.library.display().to_string()),
             ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
-            // A search function has one processor: see template.yaml.
+            // A search function has one vCPU: see template.yaml.
             ("EMBEDDING_THREADS", "1".to_owned()),
         ];
         Program {
@@ -142,7 +141,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The peer's variants that are wanted, where there is a peer. Only one model has a package.
+    /// The selected variants of the peer, if there is one. Only one model has a package.
     fn peers(&self, variants: &[Variant]) -> Vec<Program> {
         let rappel = self.rappel();
         let has_package = self.bench.manifest.name == "multilingual-e5-small";

@@ -1,4 +1,4 @@
-//! The sections that ask functions: cold starts and warm searches.
+//! The sections with functions: cold starts and warm searches.
 
 use anyhow::Result;
 use serde_json::json;
@@ -7,7 +7,7 @@ use url::Url;
 use super::{Run, bar, spinner};
 use crate::{
     cold::{self, PageCache},
-    database::tls::Front,
+    database::tls::TlsProxy,
     event,
     load::Arrivals,
     peer::Variant,
@@ -24,14 +24,13 @@ impl Run<'_> {
             name == "sslmode" && (value == "require" || value.starts_with("verify"))
         });
         if encrypts {
-            let why =
-                "cold: skipped, the look at a connection needs a server without TLS of its own";
+            let why = "cold: skipped, the TLS proxy needs a server without TLS";
             self.results.notes.push(why.to_owned());
             return Ok(());
         }
         let host = server.host_str().unwrap_or("127.0.0.1").to_owned();
-        let front = Front::before(host, server.port().unwrap_or(5432)).await?;
-        let url = front.url(&self.scratch.config.url)?;
+        let proxy = TlsProxy::before(host, server.port().unwrap_or(5432)).await?;
+        let url = proxy.url(&self.scratch.config.url)?;
         let mut programs = vec![self.rappel()];
         programs.extend(self.peers(&[Variant::Index, Variant::Package, Variant::Exact]));
         let event = event::search(&json!({ "query": raw::QUESTION, "mode": "semantic" }));
@@ -41,7 +40,7 @@ impl Run<'_> {
             for program in &programs {
                 let program = program.clone().with("DATABASE_URL", url.clone());
                 let measured = cold::measure(
-                    &program, page_cache, &front, &event, runs, &self.log, &progress,
+                    &program, page_cache, &proxy, &event, runs, &self.log, &progress,
                 );
                 self.results.cold.push(measured.await?);
             }
@@ -75,9 +74,8 @@ impl Run<'_> {
 
     pub(super) async fn quota(&mut self) -> Result<()> {
         if let Some(why) = quota::obstacle() {
-            let note = format!(
-                "quota: skipped, it needs a control group with a limit of the processor: {why}"
-            );
+            let note =
+                format!("quota: skipped, it needs a control group with a processor quota: {why}");
             self.results.notes.push(note);
             return Ok(());
         }
@@ -108,7 +106,7 @@ impl Run<'_> {
         progress.set_length(searches as u64);
         let mut programs = vec![rappel.clone()];
         programs.extend(self.peers(&[Variant::Index, Variant::Package]));
-        // Once, to bring the index into memory.
+        // Once, to load the index into memory.
         warm.case(&rappel, "once", &json!({}), 1, Arrivals::Saturation)
             .await?;
         let database = self.scratch.open()?;
@@ -118,7 +116,7 @@ impl Run<'_> {
         self.results.in_turn.acquire = warm.acquire(&rappel, &log).await?;
 
         if let Some(exact) = self.peers(&[Variant::Exact]).first() {
-            // Each takes as long as many others: a tenth of the questions will do.
+            // Exact searches are slow: a tenth of the questions suffices.
             let few = Warm {
                 questions: &self.questions[..searches.div_ceil(10)],
                 ..warm

@@ -1,5 +1,5 @@
-//! The Lambda Runtime API for one sandbox, and what a runtime needs of the Extensions API, so small that
-//! nothing but the function is measured.
+//! A minimal Lambda Runtime API, with the required part of the Extensions API, so that only the function is
+//! measured.
 
 use std::{convert::Infallible, future::pending, time::Instant};
 
@@ -18,7 +18,10 @@ use tokio::{
     task::JoinSet,
 };
 
-/// A function's question for its next event: when it came, and where the event goes.
+/// Time limit of a function to start or respond.
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
+
+/// A function's request for its next event: its time, and where to send the event.
 pub(super) type Asked = (Instant, oneshot::Sender<Event>);
 
 /// An event for the function.
@@ -28,12 +31,12 @@ pub(super) struct Event {
     pub(super) payload: Bytes,
 }
 
-/// A function's answer.
+/// A function's response.
 #[derive(Debug)]
 pub(super) struct Answered {
-    /// When its last byte had come.
+    /// The time of its last byte.
     pub(super) at: Instant,
-    /// The payload, or the error that the function reported.
+    /// The payload, or the reported error.
     pub(super) outcome: Result<Bytes, String>,
 }
 
@@ -43,7 +46,7 @@ struct Calls {
     answering: mpsc::UnboundedSender<Answered>,
 }
 
-/// Answers every call of a sandbox; ends never by itself.
+/// Serves the API of a sandbox; never returns.
 pub(super) async fn serve(
     listener: TcpListener,
     asking: mpsc::UnboundedSender<Asked>,
@@ -52,7 +55,7 @@ pub(super) async fn serve(
     let calls = Calls { asking, answering };
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        // Without it small answers wait for the peer's delayed acknowledgement.
+        // Without TCP_NODELAY small responses wait for the peer's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let calls = calls.clone();
         let service = service_fn(move |request| {
@@ -60,7 +63,7 @@ pub(super) async fn serve(
             async move { Ok::<_, Infallible>(answer(&calls, request).await) }
         });
         connections.spawn(async move {
-            // A connection that breaks off shows as the end of the function.
+            // A broken connection shows as the end of the function.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -74,7 +77,7 @@ async fn answer(calls: &Calls, request: Request<Incoming>) -> Response<Full<Byte
     let call = path.rsplit('/').next().unwrap_or_default();
     match (call, path.starts_with("/2018-06-01/runtime/")) {
         ("next", true) => return next(calls).await,
-        // An extension hears of nothing: the sandbox is ended by a signal.
+        // Extensions get no events: the sandbox is ended by a signal.
         ("next", false) => return pending().await,
         _ => {}
     }
@@ -109,7 +112,7 @@ async fn next(calls: &Calls) -> Response<Full<Bytes>> {
     let Ok(event) = event.await else {
         return pending().await;
     };
-    let deadline = std::time::SystemTime::now() + super::PATIENCE;
+    let deadline = std::time::SystemTime::now() + PATIENCE;
     let deadline = deadline
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()

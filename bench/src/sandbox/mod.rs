@@ -1,5 +1,5 @@
-//! A sandbox as Lambda has it: a process of a function with a Runtime API of its own, which is told one
-//! event at a time. Every function and the peer run in the same one.
+//! A sandbox as on Lambda: a function's process with its own Runtime API, which gets one event at a time. All functions
+//! and the peer use it.
 
 mod api;
 
@@ -21,26 +21,23 @@ use tokio::{
     time::timeout,
 };
 
-use self::api::{Answered, Asked, Event};
+use self::api::{Answered, Asked, Event, PATIENCE};
 use crate::process::{Usage, peak_memory};
 
-/// What a function may take to start or to answer before it counts as hung.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// A function that can be started: what Lambda finds in its package and its settings.
+/// A function's package and settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    /// What the report calls it.
+    /// Its name in the report.
     pub(crate) name: String,
     /// The executable.
     pub(crate) command: PathBuf,
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
-    /// Where it starts.
+    /// Its working directory.
     pub(crate) folder: PathBuf,
-    /// Its environment, to which only what Lambda sets is added.
+    /// Its environment, besides what Lambda sets.
     pub(crate) environment: Vec<(String, String)>,
-    /// The files that it reads at its start, and folders of such.
+    /// Files, or folders of files, that it reads at its start.
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -48,35 +45,35 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     process: Child,
-    /// Until it first asked for an event.
+    /// Time until it requested its first event.
     pub(crate) ready: Duration,
     waiting: Option<oneshot::Sender<Event>>,
     asked: mpsc::UnboundedReceiver<Asked>,
     answered: mpsc::UnboundedReceiver<Answered>,
     number: u64,
     log: PathBuf,
-    /// Serves the Runtime API; dropped, it closes.
+    /// Serves the Runtime API until dropped.
     _api: JoinSet<()>,
 }
 
-/// What a function answered, and how long that took.
+/// A function's response and its latency.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
-    /// From handing over the event to the last byte of the answer.
+    /// From sending the event to the last byte of the response.
     pub(crate) took: Duration,
-    /// The answer, as API Gateway would get it.
+    /// The response payload.
     pub(crate) payload: Bytes,
 }
 
 impl Program {
-    /// Another setting, in place of one of the same name.
+    /// Sets an environment variable.
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Starts it and waits until it asks for its first event. What it says goes to the file `log`.
+    /// Starts it and waits until it requests its first event. Its output goes to the file `log`.
     pub(crate) async fn start(&self, log: &Path) -> Result<Sandbox> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -99,7 +96,7 @@ impl Program {
         let start = Instant::now();
         let process = command
             .spawn()
-            .with_context(|| format!("{} cannot be started", self.command.display()))?;
+            .with_context(|| format!("cannot start {}", self.command.display()))?;
         let mut sandbox = Sandbox {
             process,
             ready: Duration::ZERO,
@@ -121,7 +118,7 @@ impl Program {
 }
 
 impl Sandbox {
-    /// Hands over an event and waits for the answer.
+    /// Sends an event and waits for the response.
     pub(crate) async fn invoke(&mut self, payload: Bytes) -> Result<Reply> {
         let waiting = match self.waiting.take() {
             Some(waiting) => waiting,
@@ -135,7 +132,7 @@ impl Sandbox {
         let start = Instant::now();
         if waiting.send(event).is_err() {
             bail!(
-                "the function left before its event: see {}",
+                "the function exited before its event: see {}",
                 self.log.display()
             );
         }
@@ -149,7 +146,7 @@ impl Sandbox {
         })
     }
 
-    /// Waits until it is ready for its next event, which an answer alone does not say.
+    /// Waits until it is ready for its next event, which a response alone does not mean.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         if self.waiting.is_none() {
             self.waiting = Some(self.next().await?.1);
@@ -157,24 +154,24 @@ impl Sandbox {
         Ok(())
     }
 
-    /// The most memory that it has had, in bytes.
+    /// Its peak memory, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         peak_memory(self.id()?)
     }
 
-    /// What it has used so far.
+    /// Its resource usage so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::of(self.id()?)
     }
 
     /// Ends it.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        self.process.kill().await.context("a sandbox does not end")
+        self.process.kill().await.context("cannot end a sandbox")
     }
 
-    /// Its process.
+    /// Its process id.
     pub(crate) fn id(&self) -> Result<u32> {
-        self.process.id().context("the function has ended")
+        self.process.id().context("the function has exited")
     }
 
     async fn next(&mut self) -> Result<Asked> {
@@ -189,16 +186,16 @@ impl Sandbox {
         tokio::select! {
             called = timeout(PATIENCE, call) => match called {
                 Ok(Some(value)) => Ok(value),
-                _ => bail!("the function does not answer: see {}", log.display()),
+                _ => bail!("the function does not respond: see {}", log.display()),
             },
             status = process.wait() => {
-                bail!("the function ended ({}): see {}", status?, log.display())
+                bail!("the function exited ({}): see {}", status?, log.display())
             }
         }
     }
 }
 
-/// What Lambda sets, as far as the runtimes read it.
+/// The environment variables of Lambda that runtimes read.
 fn lambda_environment(api: &str) -> Vec<(&'static str, String)> {
     let kept = ["PATH", "HOME", "LANG", "TMPDIR"].into_iter();
     let mut environment: Vec<_> = kept

@@ -5,16 +5,18 @@ use std::io::{self, Write as _};
 use anyhow::{Context as _, bail};
 use eventsource_stream::Eventsource as _;
 use futures_util::StreamExt as _;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    remote::Api,
     search::excerpt,
     terminal::{self, Style},
 };
 
 /// Questions and answers so far.
 pub(super) struct Conversation {
-    client: reqwest::Client,
+    api: Api,
     url: String,
     /// What each question has besides its messages.
     options: Value,
@@ -26,15 +28,15 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(url: String, options: Value) -> anyhow::Result<Self> {
-        Ok(Self {
-            client: http_client::builder().build()?,
+    pub(super) fn new(api: Api, url: String, options: Value) -> Self {
+        Self {
+            api,
             url,
             options,
             messages: Vec::new(),
             sources: Value::Null,
             open: None,
-        })
+        }
     }
 
     /// Asks a question, shows the answer while it is made and the sources it cites after it. What the answer
@@ -44,7 +46,8 @@ impl Conversation {
         let asked = json!({ "role": "user", "content": question });
         let mut request = self.options.clone();
         request["messages"] = self.messages.iter().chain([&asked]).cloned().collect();
-        let response = self.client.post(&self.url).json(&request).send().await;
+        let posted = self.api.request(Method::POST, &self.url);
+        let response = self.api.send(posted.json(&request)).await;
         let response = response.with_context(|| format!("nobody answers at {}", self.url))?;
         let id = response.headers().get("x-request-id").cloned();
         let id = id
@@ -78,7 +81,13 @@ impl Conversation {
                 }
                 // `error` is the name of older versions.
                 "failure" | "error" => {
-                    show("\n")?;
+                    if self
+                        .open
+                        .as_ref()
+                        .is_some_and(|(_, answer)| !answer.is_empty())
+                    {
+                        show("\n")?;
+                    }
                     return Err(failure(&data, "the answer failed", id));
                 }
                 _ => {}

@@ -1,22 +1,35 @@
 //! Where questions come from.
 
-use std::{io, thread};
+use std::{
+    io::{self, IsTerminal as _},
+    thread,
+};
 
-use tokio::sync::mpsc;
+use rustyline::{Behavior, Config, DefaultEditor, error::ReadlineError};
+use tokio::{
+    signal::ctrl_c,
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
 
-use super::conversation::show;
-
-/// A terminal.
-pub(super) struct Input(Piped);
+/// A terminal with a line editor. What was typed is remembered in memory only: questions are private.
+pub(super) struct Input {
+    /// `None` while a line is typed.
+    editor: Option<DefaultEditor>,
+    /// The line that is typed.
+    typing: Option<JoinHandle<(DefaultEditor, rustyline::Result<String>)>>,
+}
 
 /// What somebody did at the prompt.
 pub(super) enum Said {
-    /// A line.
+    /// A line, or several that were pasted.
     Line(String),
     /// Enter alone.
     Nothing,
     /// Ctrl-C.
     Interrupted,
+    /// Bytes that are not UTF-8.
+    Unreadable,
     /// Ctrl-D, or a terminal that is closed.
     End,
 }
@@ -26,8 +39,14 @@ pub(super) struct Piped(mpsc::Receiver<io::Result<String>>);
 
 impl Input {
     /// The terminal's.
-    pub(super) fn terminal() -> Self {
-        Self(Self::piped())
+    ///
+    /// # Errors
+    /// When it cannot be set up.
+    pub(super) fn terminal() -> anyhow::Result<Self> {
+        Ok(Self {
+            editor: Some(editor()?),
+            typing: None,
+        })
     }
 
     /// The lines of stdin. The thread that reads them is left behind at the end of a conversation, since
@@ -50,18 +69,32 @@ impl Input {
     /// # Errors
     /// When the terminal fails.
     pub(super) async fn say(&mut self) -> anyhow::Result<Said> {
-        show("> ")?;
-        tokio::select! {
-            line = self.0.next_line() => Ok(match line? {
-                None => Said::End,
-                Some(line) if line.trim().is_empty() => Said::Nothing,
-                Some(line) => Said::Line(line),
-            }),
-            interrupted = tokio::signal::ctrl_c() => {
+        let mut typing = if let Some(typing) = self.typing.take() {
+            typing
+        } else {
+            let editor = self.editor.take().map_or_else(editor, Ok)?;
+            spawn_blocking(move || typed(editor))
+        };
+        let (editor, line) = tokio::select! {
+            typed = &mut typing => typed?,
+            // A terminal without line editing sends it as a signal.
+            interrupted = ctrl_c() => {
                 interrupted?;
-                Ok(Said::Interrupted)
+                self.typing = Some(typing);
+                return Ok(Said::Interrupted);
             }
-        }
+        };
+        self.editor = Some(editor);
+        Ok(match line {
+            Ok(line) if line.trim().is_empty() => Said::Nothing,
+            Ok(line) => Said::Line(line),
+            Err(ReadlineError::Interrupted) => Said::Interrupted,
+            Err(ReadlineError::Eof) => Said::End,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Said::Unreadable
+            }
+            Err(error) => return Err(error.into()),
+        })
     }
 }
 
@@ -73,6 +106,26 @@ impl Piped {
     pub(super) async fn next_line(&mut self) -> io::Result<Option<String>> {
         self.0.recv().await.transpose()
     }
+}
+
+fn editor() -> rustyline::Result<DefaultEditor> {
+    // Where answers go to a file, the prompt and what is typed do not belong in it.
+    let behavior = if io::stdout().is_terminal() {
+        Behavior::Stdio
+    } else {
+        Behavior::PreferTerm
+    };
+    DefaultEditor::with_config(Config::builder().behavior(behavior).build())
+}
+
+/// Shows the prompt and waits for a line, which is remembered.
+fn typed(mut editor: DefaultEditor) -> (DefaultEditor, rustyline::Result<String>) {
+    let line = editor.readline("> ");
+    if let Ok(line) = &line {
+        // What is not remembered is not worth ending a conversation.
+        let _ = editor.add_history_entry(line);
+    }
+    (editor, line)
 }
 
 /// A line whose bytes may be any.

@@ -1,11 +1,11 @@
-//! Whether the language model answers.
+//! Checks that the language model responds.
 
 use language_model::{LanguageModel, LanguageModelConfig, LanguageModelError};
 use retrieval::health::finding::{Check, Finding, failed, ok};
 use shared::{Error, problem::Problem};
 use telemetry::chain;
 
-/// Asks the language model of these settings for a word.
+/// Requests one word from the language model.
 pub(crate) async fn examine(config: Option<&LanguageModelConfig>) -> Check {
     Check::run("language-model", async {
         Ok(Box::pin(finding(config)).await)
@@ -15,10 +15,10 @@ pub(crate) async fn examine(config: Option<&LanguageModelConfig>) -> Check {
 
 async fn finding(config: Option<&LanguageModelConfig>) -> Finding {
     let Some(config) = config else {
-        return ok("none is set: /chat answers 501");
+        return ok("not configured: /chat responds 501");
     };
     match asked(config).await {
-        Ok(()) => ok(format!("{} answers", config.model)),
+        Ok(()) => ok(format!("{} responds", config.model)),
         Err(error) => {
             let error = Error::from(error);
             let problem = Problem::from(&error);

@@ -1,5 +1,5 @@
-//! Looks at everything between here and an answered search, changes nothing, and says of each part what was found and
-//! what to do.
+//! Checks every part between here and an answered search without changing anything, and reports findings and
+//! remedies.
 
 use database::{Database, DatabaseConfig, Probe};
 use embedder::ModelConfig;
@@ -20,28 +20,28 @@ use super::{
     sizing::{self, Demand, Sizing},
 };
 
-/// What is examined: the settings of a function that searches and chats.
+/// The settings to check: those of a function that searches and chats.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct FunctionSettings {
     pub(crate) database: DatabaseConfig,
     pub(crate) model: ModelConfig,
     pub(crate) search: SearchConfig,
     pub(crate) language_model: Option<LanguageModelConfig>,
 }
 
-/// What an examination found.
+/// The result of all checks.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    /// That of the worst check.
+pub(crate) struct Examination {
+    /// The worst status.
     pub(crate) status: Status,
-    /// One line a part, in the order of [`PARTS`].
+    /// The checks in the order of [`PARTS`].
     pub(crate) checks: Vec<Check>,
-    /// Whether the functions' connections fit; absent when the server did not say.
+    /// Whether the functions' connections fit; absent if the server did not respond.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sizing: Option<Sizing>,
 }
 
-/// The parts of every report, in order. What cannot be looked at is listed as skipped.
+/// The checks of every report, in order. What cannot be checked is listed as skipped.
 pub(crate) const PARTS: [&str; 19] = [
     "addresses",
     "dial",
@@ -64,10 +64,10 @@ pub(crate) const PARTS: [&str; 19] = [
     "language-model",
 ];
 
-/// Examines the way to the database of `settings`, the database, and a search on it; says whether the
-/// server has room for `demand`. At most three connections are open at a time, and all are closed
-/// at the end. It has to be called inside a Tokio runtime.
-pub(crate) async fn examine(settings: &Settings, demand: Demand) -> Report {
+/// Checks the path to the database of `settings`, the database, and a search on it, and whether the server has
+/// enough connections for `demand`. Opens at most three connections at a time and closes all of them. Must run
+/// inside a Tokio runtime.
+pub(crate) async fn examine(settings: &FunctionSettings, demand: Demand) -> Examination {
     let mut checks = vec![endpoint::examine(settings.language_model.as_ref()).await];
     let sizing = look(settings, demand, &mut checks).await;
     for name in PARTS {
@@ -77,15 +77,19 @@ pub(crate) async fn examine(settings: &Settings, demand: Demand) -> Report {
     }
     let position = |name| PARTS.iter().position(|part| *part == name);
     checks.sort_by_key(|check| position(check.name));
-    Report {
+    Examination {
         status: worst(&checks),
         checks,
         sizing,
     }
 }
 
-/// Looks as far as it can; what comes after a failed connection is left out.
-async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> Option<Sizing> {
+/// Runs the checks; those that depend on a failed connection are left out.
+async fn look(
+    settings: &FunctionSettings,
+    demand: Demand,
+    checks: &mut Vec<Check>,
+) -> Option<Sizing> {
     let probe = match Probe::new(&settings.database) {
         Ok(probe) => probe,
         Err(error) => {
@@ -98,7 +102,7 @@ async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> O
     let state = match state(settings) {
         Ok(state) => state,
         Err(error) => {
-            let finding = failed(error.to_string(), "correct the setting that is named");
+            let finding = failed(error.to_string(), "correct the named setting");
             checks.push(Check::run("model", async { Ok(finding) }).await);
             return None;
         }
@@ -106,12 +110,12 @@ async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> O
     let database = parts::database(&state).await;
     let answers = database.status == Status::Ok;
     checks.push(database);
-    // Whatever the functions' own connections meet: what is in between may be the reason.
-    let mut way = sizing::Way::default();
+    // Do this before the functions' own connections: a pooler may be why they fail.
+    let mut pooler = sizing::PoolerLimits::default();
     let look = async {
         let examined = Box::pin(pooler::examine(&probe)).await?;
         Ok(examined.map_or_else(not_looked_at, |examined| {
-            way = examined.way;
+            pooler = examined.limits;
             examined.finding
         }))
     };
@@ -121,7 +125,7 @@ async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> O
             settings,
             &state,
             &probe,
-            (demand, way),
+            (demand, pooler),
             checks,
         ))
         .await
@@ -132,17 +136,17 @@ async fn look(settings: &Settings, demand: Demand, checks: &mut Vec<Check>) -> O
     sizing
 }
 
-fn state(settings: &Settings) -> Result<SearchState, Error> {
+fn state(settings: &FunctionSettings) -> Result<SearchState, Error> {
     let database = Database::new(&settings.database)?;
     SearchState::new(database, settings.model.clone(), settings.search)
         .map_err(|error| Error::internal(&error))
 }
 
 async fn behind_database(
-    settings: &Settings,
+    settings: &FunctionSettings,
     state: &SearchState,
     probe: &Probe,
-    (demand, way): (Demand, sizing::Way),
+    (demand, pooler): (Demand, sizing::PoolerLimits),
     checks: &mut Vec<Check>,
 ) -> Option<Sizing> {
     checks.push(Check::run("server", server::version(state)).await);
@@ -151,21 +155,21 @@ async fn behind_database(
     checks.push(Check::run("settings", server::settings(state, &settings.database)).await);
     let mut behind = parts::behind_database(state).await;
     if let Some(index) = behind.iter_mut().find(|check| check.name == "index") {
-        // Advice that cannot be given is no fault of the index.
+        // Advice that cannot be computed does not fail the index.
         let _ = index_build::advise(state, index).await;
     }
     checks.extend(behind);
     checks.push(Check::run("plan", plan::examine(state)).await);
 
-    let room = sizing::room(state).await;
+    let capacity = sizing::capacity(state).await;
     let found = async {
-        let room = room
+        let capacity = capacity
             .as_ref()
             .map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(room.finding())
+        Ok(capacity.finding())
     };
     checks.push(Check::run("connections", found).await);
-    let sizing = room.ok()?.size(demand, way);
+    let sizing = capacity.ok()?.size(demand, pooler);
     checks.push(Check::run("sizing", async { Ok(sizing.finding()) }).await);
     Some(sizing)
 }

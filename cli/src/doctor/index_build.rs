@@ -1,4 +1,4 @@
-//! Whether a build of the index has the memory that it needs.
+//! Checks that an index build has enough memory.
 
 use database::Statement;
 use retrieval::{
@@ -7,14 +7,14 @@ use retrieval::{
 };
 use shared::Error;
 
-/// Bytes of an element of the graph besides its embedding, in pgvector 0.8 with m = 16: the element, and 32 neighbours
-/// of 16 bytes in the lowest layer.
+/// Bytes of a graph element besides its embedding, in pgvector 0.8 with m = 16: the element, and 32 neighbours of
+/// 16 bytes in the lowest layer.
 /// <https://github.com/pgvector/pgvector/blob/v0.8.0/src/hnsw.h>
 const ELEMENT: i64 = 700;
 
 const MEGABYTE: i64 = 1024 * 1024;
 
-/// Adds to the check of the index, if that is well, that its next build would be short of memory.
+/// Adds a warning to a successful index check if the next build would be short of memory.
 pub(super) async fn advise(state: &SearchState, index: &mut Check) -> Result<(), Error> {
     let statement = Statement::read(
         "SELECT greatest(c.reltuples, 0)::bigint, m.dimensions::bigint,
@@ -40,12 +40,12 @@ const REMEDY: &str = "set INDEX_BUILD_MEMORY for `rappel migrate`, `rappel impor
                       maintenance_work_mem on the server: a build in memory takes about a fifth of the time. The server \
                       needs as much free memory, and as much in /dev/shm";
 
-/// What a build of so many chunks needs, if that is more than `memory` bytes.
+/// The advice if a build for this many chunks needs more than `memory` bytes.
 fn advice(chunks: i64, dimensions: i64, memory: i64) -> Option<String> {
     let needed = chunks * (2 * dimensions + ELEMENT);
     (needed > memory).then(|| {
         format!(
-            "to build it in memory takes about {} MB, and maintenance_work_mem is {} MB",
+            "building it in memory takes about {} MB, and maintenance_work_mem is {} MB",
             needed / MEGABYTE,
             memory / MEGABYTE
         )
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stock_server_is_short_from_some_45000_passages_on() {
+    fn a_default_server_is_short_of_memory_from_some_45000_passages_on() {
         assert_eq!(advice(45_000, 384, 64 * MEGABYTE), None);
         let said = advice(300_000, 384, 64 * MEGABYTE);
         assert!(said.is_some_and(|said| said.contains("419 MB") && said.contains("64 MB")));

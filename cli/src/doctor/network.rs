@@ -1,4 +1,4 @@
-//! From the name in the URL to an encrypted connection.
+//! Checks the network: from the host name in the URL to an encrypted connection.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use sqlx::postgres::PgSslMode;
 
 type Answers = Vec<(SocketAddr, io::Result<Dialled>)>;
 
-/// The lines `addresses`, `dial` and `tls`; those after a failure are left out.
+/// The checks `addresses`, `dial` and `tls`; those after a failure are left out.
 pub(super) async fn examine(probe: &Probe) -> Vec<Check> {
     let mut addresses = None;
     let look = async {
@@ -77,13 +77,13 @@ fn answered(answers: &Answers) -> Finding {
     let found = found.collect::<Vec<_>>().join("; ");
     let any = |wanted: fn(&io::Result<Dialled>) -> bool| answers.iter().any(|(_, a)| wanted(a));
     let silent = |answer: &io::Result<Dialled>| matches!(answer, Err(error) if error.kind() == io::ErrorKind::TimedOut);
-    // An address that refuses at once costs no time: the next one is tried without a pause.
+    // An address that refuses costs no time: the next one is tried without a pause.
     if any(Result::is_ok) && !any(silent) {
         ok(found)
     } else if any(Result::is_ok) {
         warning(
             found,
-            "new connections may have to wait for the address that does not answer: set DATABASE_ADDRESS_FAMILY to \
+            "new connections may have to wait for the address that does not respond: set DATABASE_ADDRESS_FAMILY to \
              ipv4 or ipv6",
         )
     } else {
@@ -94,8 +94,8 @@ fn answered(answers: &Answers) -> Finding {
     }
 }
 
-/// Which protection the connections have. The time is that of TLS and login together, since only the
-/// server knows when the one ends and the other begins.
+/// The encryption of connections. The time covers TLS and login together: only the server knows when one ends and
+/// the other begins.
 async fn tls(probe: &Probe, ip: IpAddr, offers_tls: bool) -> Result<Finding, Error> {
     let mode = probe.ssl_mode();
     let login = tokio::time::Instant::now();
@@ -108,7 +108,7 @@ async fn tls(probe: &Probe, ip: IpAddr, offers_tls: bool) -> Result<Finding, Err
                 cause: Cause::Tls, ..
             },
         ) => return Err(error.into()),
-        // The line of the database tells why.
+        // The check `database` reports the cause.
         Err(_) => {}
     }
     let word = format!("sslmode={}", word(mode));
@@ -119,12 +119,12 @@ async fn tls(probe: &Probe, ip: IpAddr, offers_tls: bool) -> Result<Finding, Err
         )),
         PgSslMode::VerifyCa => ok(format!("{word}: encrypted, certificate verified; {took}")),
         _ if encrypted => ok(format!(
-            "{word}: encrypted; the certificate is not verified, which sslmode=verify-full would do; {took}"
+            "{word}: encrypted; the certificate is not verified; sslmode=verify-full would verify it; {took}"
         )),
         _ if ip.is_loopback() => ok(format!("{word}: not encrypted, on this machine; {took}")),
         _ => warning(
             format!("{word}: passwords and documents cross the network unencrypted; {took}"),
-            "set sslmode=verify-full in DATABASE_URL, or sslmode=require at least",
+            "set sslmode=verify-full in DATABASE_URL, or at least sslmode=require",
         ),
     })
 }

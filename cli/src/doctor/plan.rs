@@ -1,4 +1,4 @@
-//! Whether the planner uses the index for a search.
+//! Checks that the planner uses the index for a search.
 
 use database::Statement;
 use migrations::INDEX;
@@ -8,15 +8,15 @@ use retrieval::{
 };
 use shared::Error;
 
-/// Up to so many chunks an exact search takes 15 ms at most (312,000 take 171 to 310), and the planner
-/// may well prefer it.
+/// Up to this many chunks an exact search takes 15 ms at most (312,000 take 171 to 310 ms), and the planner may
+/// prefer it.
 const FEW: i64 = 20_000;
 
-/// The candidates that a search of ten hits asks the index for, as in `search`.
+/// The candidates of a search for ten hits, as in `search`.
 const CANDIDATES: i32 = 30;
 
-/// Plans `nearest` with the settings that `search` has, its path among them, in a transaction whose settings
-/// end with it.
+/// Plans `nearest` with the settings of `search`, `search_path` included, in a transaction that ends with
+/// them.
 pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
     let mut transaction = state.database.begin().await?;
     let adopt = Statement::read(concat!(
@@ -27,7 +27,7 @@ pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
         "')",
     ));
     transaction.fetch_all::<(String,)>(adopt).await?;
-    // The settings of pgvector, whose schema is in the path now, take effect once its library is loaded.
+    // pgvector's settings take effect once its library is loaded; its schema is in the path now.
     let load = Statement::read("SELECT vector_dims('[1]'::vector)");
     transaction.fetch_all::<(i32,)>(load).await?;
     let effort = state.config.effort.unwrap_or(SearchConfig::EFFORT);
@@ -49,16 +49,14 @@ pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
         .any(|(line,)| line.contains(&format!("using {INDEX}")));
     let chunks = chunks.first().map_or(0, |row| row.0);
     Ok(if uses_index {
-        ok(format!("a search walks {INDEX}"))
+        ok(format!("a search uses {INDEX}"))
     } else if chunks <= FEW {
         ok(format!(
             "a search reads every chunk, which is right for so few ({chunks})"
         ))
     } else {
         warning(
-            format!(
-                "a search reads every one of more than {FEW} chunks instead of walking {INDEX}"
-            ),
+            format!("a search reads all of more than {FEW} chunks instead of using {INDEX}"),
             "if the index is valid, run ANALYZE rappel.chunks",
         )
     })

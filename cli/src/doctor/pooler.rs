@@ -1,117 +1,119 @@
-//! Which pooler is in between: told by its behaviour, and compared with the setting.
+//! Detects a pooler by its behaviour and compares it with the setting.
 //!
-//! What is proved: a client whose transactions meet several server processes, or that shares one with
-//! another client, is behind a transaction-mode pooler; one whose startup options do not reach the
-//! server process is behind a pooler of some mode. Nothing is prepared and nothing set, so that
-//! nothing is left for a pooler's other clients, and for the next examination.
+//! A client whose transactions run on several server processes, or that shares one with another client, is behind
+//! a transaction-mode pooler; one whose startup options do not reach the server process is behind a pooler of some
+//! mode. Nothing is prepared and nothing set, so that nothing is left for the pooler's other clients.
 
 use std::collections::BTreeSet;
 
 use database::{Cause, DatabaseError, Pooler, Probe, ProbeConnection, Proof};
 use retrieval::health::finding::{Finding, TRANSACTION_REMEDY, failed, ok, warning};
 
-use super::sizing::Way;
+use super::sizing::PoolerLimits;
 
-/// What an examination found out.
+/// The result of the check.
 pub(super) struct Examined {
     pub(super) finding: Finding,
-    /// What it means for the number of connections.
-    pub(super) way: Way,
+    /// Its effect on the number of connections.
+    pub(super) limits: PoolerLimits,
 }
 
-/// How connections behave.
+/// The observed behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
-    /// No pooler: it is proven.
+enum Observed {
+    /// Proven: no pooler.
     Direct,
-    /// No pooler shows itself, and it is not proven that there is none.
+    /// No sign of a pooler, but no proof either.
     Unproven,
-    /// A pooler, which serves one client at a time with a server process.
+    /// A pooler that assigns a server process to one client at a time.
     Session,
-    /// A pooler, whose server processes serve whoever has a transaction to run.
+    /// A pooler whose server processes serve any client's transactions.
     Transaction,
 }
 
-/// Transactions on one connection while another connection holds a transaction open. A pooler that
-/// multiplexes shows it at the first, since the second client takes the server process that is free.
+/// Transactions on one connection while another holds a transaction open. A multiplexing pooler shows at the first,
+/// because the second client gets the free server process.
 const TRANSACTIONS: usize = 10;
 
 const PID: &str = "SELECT pg_backend_pid()";
 
-/// Observes, and compares with the setting. `None` if no connection can be made.
+/// Observes, and compares with the setting. `None` if no connection can be opened.
 ///
 /// # Errors
-/// What the server says in the middle of it.
+/// An error of the server during the observation.
 pub(super) async fn examine(probe: &Probe) -> Result<Option<Examined>, DatabaseError> {
     let Ok(mut ours) = probe.connect().await else {
         return Ok(None);
     };
     let pgpool = Pgpool::behind(&mut ours).await;
     let (seen, evidence) = match &pgpool {
-        // Its processes keep server connections of clients that have gone, or do not: what shows differs
-        // from run to run, and none of it is a shared transaction.
-        Some(pgpool) => (Seen::Session, pgpool.to_string()),
+        // It may keep server connections of disconnected clients: observations vary between runs, but none of them
+        // is a shared transaction.
+        Some(pgpool) => (Observed::Session, pgpool.to_string()),
         None => observe(probe, &mut ours).await?,
     };
     ours.close().await;
     Ok(Some(Examined {
         finding: judge(probe.pooler(), seen, &evidence),
-        way: Way {
-            pooled: seen == Seen::Transaction,
+        limits: PoolerLimits {
+            pooled: seen == Observed::Transaction,
             clients: pgpool.and_then(|pgpool| pgpool.clients),
         },
     }))
 }
 
-fn judge(configured: Option<Pooler>, seen: Seen, evidence: &str) -> Finding {
+fn judge(configured: Option<Pooler>, seen: Observed, evidence: &str) -> Finding {
     match configured {
         Some(configured) => compare(configured, seen, evidence),
-        None => ok(untold(seen, evidence)),
+        None => ok(automatic(seen, evidence)),
     }
 }
 
-/// What `auto` makes of it: it needs no setting to be right, only to be faster.
-fn untold(seen: Seen, evidence: &str) -> String {
+/// The finding under `auto`, where a setting only improves speed.
+fn automatic(seen: Observed, evidence: &str) -> String {
     let unnamed = "statements are unnamed in transactions, four round trips each";
-    let look = "saves a look at each connect";
+    let look = "saves a probe per connection";
     match seen {
-        Seen::Direct => format!("no pooler: {evidence}; statements are named, one round trip each"),
-        Seen::Unproven => format!(
-            "no pooler shows itself, and it is not proven that there is none: {evidence}; {unnamed}: if there is none, \
+        Observed::Direct => {
+            format!("no pooler: {evidence}; statements are named, one round trip each")
+        }
+        Observed::Unproven => format!(
+            "no sign of a pooler, but no proof that there is none: {evidence}; {unnamed}: if there is none, \
              DATABASE_POOLER=direct saves three"
         ),
-        Seen::Session => format!("{evidence}; {unnamed}; DATABASE_POOLER=session {look}"),
-        Seen::Transaction => format!("{evidence}; {unnamed}; DATABASE_POOLER=transaction {look}"),
+        Observed::Session => format!("{evidence}; {unnamed}; DATABASE_POOLER=session {look}"),
+        Observed::Transaction => {
+            format!("{evidence}; {unnamed}; DATABASE_POOLER=transaction {look}")
+        }
     }
 }
 
-fn compare(configured: Pooler, seen: Seen, evidence: &str) -> Finding {
+fn compare(configured: Pooler, seen: Observed, evidence: &str) -> Finding {
     let found = format!("{} as configured; {evidence}", name(configured));
     let differs = format!("{} is configured, but {evidence}", name(configured));
-    let saves = "DATABASE_POOLER=direct saves 3 round trips a statement";
+    let saves = "DATABASE_POOLER=direct saves 3 round trips per statement";
     match (configured, seen) {
-        (Pooler::Direct, Seen::Direct)
-        | (Pooler::Session, Seen::Session)
-        | (Pooler::Transaction, Seen::Transaction) => ok(found),
-        (_, Seen::Transaction) => failed(differs, TRANSACTION_REMEDY),
-        (Pooler::Direct, Seen::Session) => warning(
+        (Pooler::Direct, Observed::Direct)
+        | (Pooler::Session, Observed::Session)
+        | (Pooler::Transaction, Observed::Transaction) => ok(found),
+        (_, Observed::Transaction) => failed(differs, TRANSACTION_REMEDY),
+        (Pooler::Direct, Observed::Session) => warning(
             differs,
             "set DATABASE_POOLER=session, or transaction, which works through every pooler",
         ),
-        (Pooler::Direct, Seen::Unproven) => ok(format!(
-            "no pooler shows itself, as configured: {evidence}; statements are named since \
+        (Pooler::Direct, Observed::Unproven) => ok(format!(
+            "no sign of a pooler, as configured: {evidence}; statements are named since \
              DATABASE_POOLER=direct says that there is none"
         )),
-        (Pooler::Session, Seen::Direct) => warning(differs, format!("{saves}: set it")),
-        (Pooler::Session, Seen::Unproven) => {
-            ok(format!("{found}: if no pooler is in between, {saves}"))
+        (Pooler::Session, Observed::Direct) => warning(differs, format!("{saves}: set it")),
+        (Pooler::Session, Observed::Unproven) => {
+            ok(format!("{found}: if there is no pooler, {saves}"))
         }
-        // Observing cannot exclude a pooler that had no reason to switch, and this mode works
-        // through everything.
-        (Pooler::Transaction, Seen::Direct | Seen::Unproven) => ok(format!(
-            "transaction mode is configured, which works everywhere; {evidence}: if no pooler is in between, {saves}"
+        // Observation cannot exclude a pooler that had no reason to switch, and this mode works with everything.
+        (Pooler::Transaction, Observed::Direct | Observed::Unproven) => ok(format!(
+            "transaction mode is configured, which works everywhere; {evidence}: if there is no pooler, {saves}"
         )),
-        (Pooler::Transaction, Seen::Session) => ok(format!(
+        (Pooler::Transaction, Observed::Session) => ok(format!(
             "transaction mode is configured, which works everywhere; {evidence}"
         )),
     }
@@ -128,13 +130,13 @@ fn name(pooler: Pooler) -> &'static str {
 async fn observe(
     probe: &Probe,
     ours: &mut ProbeConnection,
-) -> Result<(Seen, String), DatabaseError> {
+) -> Result<(Observed, String), DatabaseError> {
     if let Some(evidence) = shares(probe, ours).await? {
-        return Ok((Seen::Transaction, evidence));
+        return Ok((Observed::Transaction, evidence));
     }
     let proof = match probe.prove().await {
         Ok(standing) => standing.proof,
-        // The pooler's last server process is ours.
+        // This connection has the pooler's last server process.
         Err(DatabaseError::Unavailable {
             cause: Cause::TooManyClients | Cause::Timeout,
             ..
@@ -144,14 +146,14 @@ async fn observe(
     let evidence = proof.evidence();
     Ok(match proof {
         Proof::ClientAddress => (
-            Seen::Direct,
-            format!("each connection has a server process of its own: {evidence}"),
+            Observed::Direct,
+            format!("each connection has its own server process: {evidence}"),
         ),
         Proof::StartupOptions | Proof::Unknown | Proof::NotAsked => {
-            (Seen::Unproven, evidence.to_owned())
+            (Observed::Unproven, evidence.to_owned())
         }
         Proof::Disproved => (
-            Seen::Session,
+            Observed::Session,
             format!(
                 "{evidence}, and no server process serves two clients at a time, as behind a session-mode pooler"
             ),
@@ -159,20 +161,20 @@ async fn observe(
     })
 }
 
-/// Whether clients share server processes; `Some` says how it showed.
+/// Whether clients share server processes; `Some` with the evidence.
 async fn shares(
     probe: &Probe,
     ours: &mut ProbeConnection,
 ) -> Result<Option<String>, DatabaseError> {
     let mut met = BTreeSet::from([one::<i32>(ours, PID).await?]);
     let Ok(mut other) = probe.connect().await else {
-        // There is no second connection: its absence proves nothing.
+        // Without a second connection nothing is proven.
         return Ok(None);
     };
     let mut shared = false;
     for _ in 0..TRANSACTIONS {
         let Ok(theirs) = one::<i32>(&mut other, &format!("BEGIN; {PID}")).await else {
-            // A session-mode pooler whose only server process is ours.
+            // A session-mode pooler whose only server process serves this connection.
             return Ok(None);
         };
         shared = met.contains(&theirs);
@@ -187,21 +189,21 @@ async fn shares(
     }
     other.close().await;
     Ok(shared.then(|| {
-        "several clients are served by one server process in turns, as behind a transaction-mode pooler"
+        "one server process serves several clients in turn, as behind a transaction-mode pooler"
             .to_owned()
     }))
 }
 
-/// A pgpool-II, which answers commands of its own.
+/// A pgpool-II, recognised by its own commands.
 struct Pgpool {
     version: String,
-    /// `num_init_children`, less those that it keeps back: the clients that it serves at a time.
+    /// `num_init_children` minus the reserved ones: the clients that it serves at a time.
     clients: Option<i64>,
 }
 
 impl Pgpool {
     async fn behind(connection: &mut ProbeConnection) -> Option<Self> {
-        // To Postgres it is a setting that it does not have.
+        // Postgres rejects this as an unknown setting.
         let version = one::<String>(connection, "SHOW pool_version").await.ok()?;
         let children = Self::setting(connection, "num_init_children").await;
         let reserved = Self::setting(connection, "reserved_connections").await;
@@ -246,20 +248,26 @@ mod tests {
     use retrieval::health::Status;
 
     #[test]
-    fn only_a_setting_that_meets_other_clients_statements_fails() {
+    fn only_a_setting_that_risks_other_clients_statements_fails() {
         let status = |configured, seen| compare(configured, seen, "evidence").0;
-        assert_eq!(status(Pooler::Direct, Seen::Direct), Status::Ok);
-        assert_eq!(status(Pooler::Direct, Seen::Unproven), Status::Ok);
-        assert_eq!(status(Pooler::Direct, Seen::Session), Status::Warning);
-        assert_eq!(status(Pooler::Direct, Seen::Transaction), Status::Failed);
-        assert_eq!(status(Pooler::Session, Seen::Direct), Status::Warning);
-        assert_eq!(status(Pooler::Session, Seen::Session), Status::Ok);
-        assert_eq!(status(Pooler::Session, Seen::Transaction), Status::Failed);
+        assert_eq!(status(Pooler::Direct, Observed::Direct), Status::Ok);
+        assert_eq!(status(Pooler::Direct, Observed::Unproven), Status::Ok);
+        assert_eq!(status(Pooler::Direct, Observed::Session), Status::Warning);
+        assert_eq!(
+            status(Pooler::Direct, Observed::Transaction),
+            Status::Failed
+        );
+        assert_eq!(status(Pooler::Session, Observed::Direct), Status::Warning);
+        assert_eq!(status(Pooler::Session, Observed::Session), Status::Ok);
+        assert_eq!(
+            status(Pooler::Session, Observed::Transaction),
+            Status::Failed
+        );
         for seen in [
-            Seen::Direct,
-            Seen::Unproven,
-            Seen::Session,
-            Seen::Transaction,
+            Observed::Direct,
+            Observed::Unproven,
+            Observed::Session,
+            Observed::Transaction,
         ] {
             assert_eq!(status(Pooler::Transaction, seen), Status::Ok);
             assert_eq!(judge(None, seen, "evidence").0, Status::Ok);

@@ -1,4 +1,4 @@
-//! The server itself: its version, its distance, its clock, and the settings that reach it.
+//! Checks the server: version, round trip, clock, and the settings that reach it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,16 +9,16 @@ use retrieval::{
 };
 use shared::Error;
 
-/// The oldest Postgres with bodies of functions that are resolved when the function is created (`BEGIN ATOMIC`).
+/// The oldest Postgres with SQL function bodies that are resolved at creation (`BEGIN ATOMIC`).
 const OLDEST_POSTGRES: i32 = 140_000;
 
-/// Round trips of which the median is told.
+/// Number of round trips for the median.
 const ROUND_TRIPS: usize = 11;
 
-/// Within one region a round trip takes 2 ms at most; a function this far away is in another.
+/// Within a region a round trip takes at most 2 ms; a slower one means another region.
 const FAR: Duration = Duration::from_millis(20);
 
-/// Beyond this, a time in the database and one in a log cannot be put side by side any more.
+/// Beyond this, times in the database and in logs cannot be compared.
 const CLOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The server's version.
@@ -43,7 +43,7 @@ pub(super) async fn version(state: &SearchState) -> Result<Finding, Error> {
     })
 }
 
-/// The time of one round trip on a warm connection.
+/// The round trip time on a warm connection.
 pub(super) async fn round_trip(probe: &Probe) -> Result<Finding, Error> {
     let mut connection = probe.connect().await?;
     let mut times = Vec::with_capacity(ROUND_TRIPS);
@@ -66,11 +66,11 @@ pub(super) async fn round_trip(probe: &Probe) -> Result<Finding, Error> {
     })
 }
 
-/// How far the server's clock is from ours, as exactly as the round trip allows.
+/// The difference of the clocks, as exactly as the round trip allows.
 pub(super) async fn clock(probe: &Probe) -> Result<Finding, Error> {
     let mut connection = probe.connect().await?;
     let sql = "SELECT extract(epoch FROM clock_timestamp())::float8";
-    // The first statement on a connection takes longer, which would show as a difference.
+    // The first statement on a connection takes longer, which would look like a difference.
     connection.row::<(f64,)>(sql).await?;
     let (before, start) = (SystemTime::now(), Instant::now());
     let theirs: Option<(f64,)> = connection.row(sql).await?;
@@ -87,11 +87,11 @@ pub(super) async fn clock(probe: &Probe) -> Result<Finding, Error> {
     Ok(if ahead.abs() < CLOCK_LIMIT.as_secs_f64() {
         ok(found)
     } else {
-        warning(found, "let both set their clocks by NTP")
+        warning(found, "synchronise both clocks by NTP")
     })
 }
 
-/// Whether what a connection asks for is in force: read by a statement like every other.
+/// Whether the connection's settings are in effect, read by a statement like any other.
 pub(super) async fn settings(
     state: &SearchState,
     config: &DatabaseConfig,
@@ -112,17 +112,17 @@ pub(super) async fn settings(
     Ok(if timeout != wanted {
         failed(
             format!("{found}; statement_timeout should be {wanted} ms"),
-            "something in between drops it: set DATABASE_POOLER to the pooler's mode",
+            "a pooler drops it: set DATABASE_POOLER to its mode",
         )
     } else if jit != "off" {
         warning(
             format!("{found}; jit should be off"),
-            "something in between drops it: set DATABASE_POOLER to the pooler's mode",
+            "a pooler drops it: set DATABASE_POOLER to its mode",
         )
     } else if name != config.application_name {
         warning(
             format!("{found} instead of {}", config.application_name),
-            "let the pooler pass application_name on, or tell the functions' connections by their user",
+            "make the pooler pass application_name on, or identify the functions' connections by their user",
         )
     } else {
         ok(found)

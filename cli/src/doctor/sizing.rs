@@ -1,4 +1,4 @@
-//! Whether the server has room for the functions' connections.
+//! Checks that the server has enough connections for the functions.
 
 use database::{DatabaseError, Statement};
 use retrieval::{
@@ -7,61 +7,61 @@ use retrieval::{
 };
 use serde::Serialize;
 
-/// The connections that the functions may open at a time.
+/// The connections that the functions may open at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demand {
-    /// Sandboxes of all functions together: the account's concurrency, or the reserved one.
+    /// Sandboxes of all functions together: the account's or the reserved concurrency.
     pub(crate) sandboxes: u32,
-    /// Connections of one sandbox: the requests that it serves at a time.
+    /// Connections per sandbox: the requests that it serves at a time.
     pub(crate) connections_per_sandbox: u32,
 }
 
-/// The sum of sandboxes, connections and limits.
+/// Demand compared with the limits.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Sizing {
     /// Sandboxes of all functions together.
     pub(crate) sandboxes: u32,
-    /// Connections of one sandbox.
+    /// Connections per sandbox.
     pub(crate) connections_per_sandbox: u32,
-    /// Connections that they open at a time.
+    /// Connections in total.
     pub(crate) needed: i64,
-    /// Server connections that the role may have, beyond those that others use now.
+    /// Server connections available to the role, minus those in use by others.
     pub(crate) free: i64,
-    /// The sandboxes that fit into them.
+    /// The number of sandboxes that fit.
     pub(crate) fitting_sandboxes: i64,
-    /// Whether a transaction-mode pooler shares the server's connections among the sandboxes.
+    /// Whether a transaction-mode pooler shares server connections among the sandboxes.
     pub(crate) pooled: bool,
-    /// The clients that a pgpool-II in between serves at a time: its `num_init_children`.
+    /// The clients that a pgpool-II serves at a time: its `num_init_children`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pooler_clients: Option<i64>,
 }
 
-/// What is in between, as far as it bounds connections.
+/// The pooler's effect on the number of connections.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Way {
-    /// Whether a pooler shares server connections among its clients.
+pub(super) struct PoolerLimits {
+    /// Whether it shares server connections among its clients.
     pub(super) pooled: bool,
-    /// The clients that it serves at a time, if it tells.
+    /// The clients that it serves at a time, if it reports that.
     pub(super) clients: Option<i64>,
 }
 
-/// What the server allows, and what is in use. A limit of -1 is none.
+/// The server's limits and current use. A limit of -1 means unlimited.
 #[derive(Debug, sqlx::FromRow)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     max_connections: i32,
     reserved: i32,
     role_limit: i32,
     database_limit: i32,
     in_use: i64,
-    /// Those in use by others than Rappel: of all, of this role, and of this database.
+    /// Connections in use by others than Rappel: in total, of this role, of this database.
     others: i64,
     role_others: i64,
     database_others: i64,
 }
 
-/// Asks the server. Who sees a session's `backend_type` depends on the role, who sees its user does
-/// not, and the server's own processes have none.
-pub(super) async fn room(state: &SearchState) -> Result<Room, DatabaseError> {
+/// Reads them from the server. The visibility of a session's `backend_type` depends on the role, that of its user
+/// does not; the server's own processes have no user.
+pub(super) async fn capacity(state: &SearchState) -> Result<Capacity, DatabaseError> {
     let statement = Statement::read(
         "WITH client AS (
              SELECT usename = current_user AS same_role, datname = current_database() AS same_database,
@@ -80,11 +80,11 @@ pub(super) async fn room(state: &SearchState) -> Result<Room, DatabaseError> {
                 count(*) FILTER (WHERE NOT ours AND same_database) AS database_others
          FROM client",
     );
-    let room = state.database.fetch_optional(statement).await?;
-    room.ok_or_else(|| DatabaseError::Statement(sqlx::Error::RowNotFound.into()))
+    let capacity = state.database.fetch_optional(statement).await?;
+    capacity.ok_or_else(|| DatabaseError::Statement(sqlx::Error::RowNotFound.into()))
 }
 
-impl Room {
+impl Capacity {
     pub(super) fn finding(&self) -> Finding {
         let limit = |limit: i32| match limit {
             ..0 => "none".to_owned(),
@@ -102,32 +102,32 @@ impl Room {
             ok(found)
         } else {
             failed(
-                format!("{found}: none is left for Rappel"),
-                "end connections of others, or raise the limit that is reached",
+                format!("{found}: no connection is left for Rappel"),
+                "close connections of others, or raise the exhausted limit",
             )
         }
     }
 
-    pub(super) fn size(&self, demand: Demand, way: Way) -> Sizing {
+    pub(super) fn size(&self, demand: Demand, pooler: PoolerLimits) -> Sizing {
         let Demand {
             sandboxes,
             connections_per_sandbox,
         } = demand;
         let free = self.free();
-        // Each client of pgpool-II has a server connection: the lower number counts.
-        let fitting = way.clients.unwrap_or(free).min(free);
+        // Each client of pgpool-II takes a server connection: the lower limit applies.
+        let fitting = pooler.clients.unwrap_or(free).min(free);
         Sizing {
             sandboxes,
             connections_per_sandbox,
             needed: i64::from(sandboxes) * i64::from(connections_per_sandbox),
             free,
             fitting_sandboxes: fitting / i64::from(connections_per_sandbox.max(1)),
-            pooled: way.pooled,
-            pooler_clients: way.clients,
+            pooled: pooler.pooled,
+            pooler_clients: pooler.clients,
         }
     }
 
-    /// The least that a limit leaves; Rappel's own connections of now are a part of its demand.
+    /// The minimum over all limits; Rappel's current connections are part of its demand.
     fn free(&self) -> i64 {
         let server = i64::from(self.max_connections) - i64::from(self.reserved) - self.others;
         let left = |limit: i32, others: i64| (limit >= 0).then(|| i64::from(limit) - others);
@@ -157,7 +157,7 @@ impl Sizing {
             format!("{sandboxes} sandboxes × {connections_per_sandbox} = {needed} connections");
         if *pooled {
             return ok(format!(
-                "{sum} to the pooler, whose limits count instead of the server's: it has to accept {needed} clients, \
+                "{sum} to the pooler, whose limits apply instead of the server's: it must accept {needed} clients, \
                  and its pool may hold up to the {free} connections that the server has free"
             ));
         }
@@ -165,7 +165,7 @@ impl Sizing {
             return warning(
                 format!("{sum}, but pgpool-II serves {clients} clients at a time"),
                 format!(
-                    "raise num_init_children, whose product with max_pool the server has to have room for, or \
+                    "raise num_init_children (times max_pool, it must fit the server's max_connections), or \
                      reserve a concurrency of {fitting_sandboxes} for all functions together \
                      (ReservedConcurrentExecutions)"
                 ),
@@ -180,7 +180,7 @@ impl Sizing {
         if *fitting_sandboxes == 0 {
             return failed(
                 found,
-                "raise the server's limit, or go through a transaction-mode pooler",
+                "raise the server's limit, or use a transaction-mode pooler",
             );
         }
         warning(
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use retrieval::health::Status;
 
-    const ROOM: Room = Room {
+    const CAPACITY: Capacity = Capacity {
         max_connections: 100,
         reserved: 3,
         role_limit: -1,
@@ -209,7 +209,7 @@ mod tests {
         database_others: 5,
     };
 
-    const DIRECT: Way = Way {
+    const DIRECT: PoolerLimits = PoolerLimits {
         pooled: false,
         clients: None,
     };
@@ -222,50 +222,50 @@ mod tests {
     }
 
     #[test]
-    fn what_others_use_and_what_is_reserved_is_not_free() {
-        let sizing = ROOM.size(demand(90, 1), DIRECT);
+    fn used_and_reserved_connections_are_not_free() {
+        let sizing = CAPACITY.size(demand(90, 1), DIRECT);
         assert_eq!((sizing.needed, sizing.free), (90, 90));
         assert_eq!(sizing.finding().0, Status::Ok);
-        let sizing = ROOM.size(demand(91, 1), DIRECT);
+        let sizing = CAPACITY.size(demand(91, 1), DIRECT);
         assert_eq!(sizing.finding().0, Status::Warning);
-        assert_eq!(ROOM.size(demand(91, 4), DIRECT).fitting_sandboxes, 22);
+        assert_eq!(CAPACITY.size(demand(91, 4), DIRECT).fitting_sandboxes, 22);
     }
 
     #[test]
-    fn the_lowest_limit_counts() {
-        let role = Room {
+    fn the_lowest_limit_applies() {
+        let role = Capacity {
             role_limit: 20,
             database_limit: 40,
-            ..ROOM
+            ..CAPACITY
         };
         assert_eq!(role.size(demand(1, 1), DIRECT).free, 18);
-        let full = Room {
+        let full = Capacity {
             database_limit: 5,
-            ..ROOM
+            ..CAPACITY
         };
         assert_eq!(full.finding().0, Status::Failed);
         assert_eq!(full.size(demand(1, 1), DIRECT).finding().0, Status::Failed);
     }
 
     #[test]
-    fn behind_a_transaction_mode_pooler_the_servers_limit_does_not_count() {
-        let pooled = Way {
+    fn behind_a_transaction_mode_pooler_the_servers_limit_does_not_apply() {
+        let pooled = PoolerLimits {
             pooled: true,
             ..DIRECT
         };
-        let sizing = ROOM.size(demand(1_000, 1), pooled);
+        let sizing = CAPACITY.size(demand(1_000, 1), pooled);
         assert_eq!(sizing.finding().0, Status::Ok);
     }
 
     #[test]
-    fn behind_pgpool_its_clients_count_too() {
-        let pgpool = Way {
+    fn behind_pgpool_its_limit_of_clients_applies_too() {
+        let pgpool = PoolerLimits {
             clients: Some(32),
             ..DIRECT
         };
-        let sizing = ROOM.size(demand(40, 1), pgpool);
+        let sizing = CAPACITY.size(demand(40, 1), pgpool);
         assert_eq!(sizing.fitting_sandboxes, 32);
         assert_eq!(sizing.finding().0, Status::Warning);
-        assert_eq!(ROOM.size(demand(32, 1), pgpool).finding().0, Status::Ok);
+        assert_eq!(CAPACITY.size(demand(32, 1), pgpool).finding().0, Status::Ok);
     }
 }

@@ -1,4 +1,4 @@
-//! A judged set in the BEIR layout: passages, questions, and which passages answer them.
+//! A judged set in the BEIR layout: passages, questions, judgements.
 
 use std::{
     collections::HashMap,
@@ -16,14 +16,14 @@ use crate::terminal::note;
 /// The files of a judged set.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Files {
-    /// Passages: JSON lines with _id, title, text, compressed or not. They are loaded into a database of their own. If
+    /// Passages: JSON lines with _id, title, text, compressed or not. They are imported into a separate database. If
     /// absent, the documents that are loaded already are searched, and nothing is changed.
     #[arg(long, value_name = "FILE")]
     pub(crate) corpus: Option<PathBuf>,
     /// Questions: JSON lines with _id (or id) and text (or question).
     #[arg(long, value_name = "FILE")]
     pub(crate) queries: PathBuf,
-    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without a header line.
+    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line.
     #[arg(long, value_name = "FILE")]
     pub(crate) qrels: PathBuf,
 }
@@ -33,12 +33,11 @@ pub(crate) struct Files {
 pub(crate) struct Question {
     pub(crate) id: String,
     pub(crate) text: String,
-    /// The ids of the relevant documents, with their grades from 1.
+    /// The relevant documents with their grades, from 1.
     pub(crate) judged: HashMap<String, u32>,
 }
 
-/// A part of the questions, in the order of their file: settings are chosen on one and reported on
-/// the other.
+/// Half of the questions, in file order: settings are chosen on one half and reported on the other.
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Half {
@@ -51,7 +50,7 @@ type Judgements = HashMap<String, HashMap<String, u32>>;
 
 /// A line of a file of questions.
 #[derive(Deserialize)]
-struct Record {
+struct QuestionRecord {
     #[serde(alias = "_id")]
     id: String,
     #[serde(alias = "question")]
@@ -59,8 +58,7 @@ struct Record {
 }
 
 impl Files {
-    /// The questions that have a relevant document, in the order of their file, at most `first` of
-    /// them.
+    /// The questions that have a relevant document, in file order, at most `first` of them.
     pub(crate) fn questions(&self, first: Option<NonZeroUsize>) -> anyhow::Result<Vec<Question>> {
         let mut judgements = parse(&self.qrels, judgements)?;
         let mut questions = Vec::new();
@@ -86,7 +84,7 @@ impl Files {
         Ok(questions)
     }
 
-    /// A name for the corpus: the folder it lies in.
+    /// The name of the corpus: its folder.
     pub(crate) fn corpus_name(&self) -> String {
         let Some(corpus) = &self.corpus else {
             return "loaded documents".to_owned();
@@ -99,26 +97,30 @@ impl Files {
     }
 }
 
-/// The questions of a file that nothing in the corpus answers.
+/// The unanswerable questions in a file.
 pub(crate) fn unanswerable(path: &Path) -> anyhow::Result<Vec<Question>> {
-    let question = |record: Record| Question {
+    let question = |record: QuestionRecord| Question {
         id: record.id,
         text: record.text,
         judged: HashMap::new(),
     };
     let questions: Vec<Question> = parse(path, records)?.into_iter().map(question).collect();
-    ensure!(!questions.is_empty(), "{} has no question", path.display());
+    ensure!(
+        !questions.is_empty(),
+        "{} contains no question",
+        path.display()
+    );
     Ok(questions)
 }
 
 impl Half {
-    /// Both halves; the first has the odd one.
+    /// Splits into halves; the first gets the odd one.
     pub(crate) fn both<T>(mut all: Vec<T>) -> (Vec<T>, Vec<T>) {
         let second = all.split_off(all.len().div_ceil(2));
         (all, second)
     }
 
-    /// This half.
+    /// This half of `all`.
     pub(crate) fn of<T>(self, all: Vec<T>) -> Vec<T> {
         let (first, second) = Self::both(all);
         match self {
@@ -127,7 +129,7 @@ impl Half {
         }
     }
 
-    /// The word for it.
+    /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::First => "first",
@@ -136,10 +138,10 @@ impl Half {
     }
 }
 
-/// Reads a file and has it parsed; every failure names it.
+/// Reads and parses a file; errors name it.
 fn parse<T>(path: &Path, parser: fn(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let text =
-        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     parser(&text).with_context(|| path.display().to_string())
 }
 
@@ -153,11 +155,11 @@ fn judgements(text: &str) -> anyhow::Result<Judgements> {
         };
         let score = match score.parse::<i64>() {
             Ok(score) => score,
-            // It is the header.
+            // The header line.
             Err(_) if number == 1 => continue,
             Err(_) => bail!("line {number}: the score {score:?} is not a whole number"),
         };
-        // 0 and below stand for documents that were looked at and found irrelevant.
+        // 0 and below: judged irrelevant.
         if score > 0 {
             let grade = u32::try_from(score)
                 .with_context(|| format!("line {number}: the score {score} is too large"))?;
@@ -170,7 +172,7 @@ fn judgements(text: &str) -> anyhow::Result<Judgements> {
     Ok(judgements)
 }
 
-fn records(text: &str) -> anyhow::Result<Vec<Record>> {
+fn records(text: &str) -> anyhow::Result<Vec<QuestionRecord>> {
     filled_lines(text)
         .map(|(number, line)| {
             serde_json::from_str(line).map_err(|error| anyhow!("line {number}: {error}"))
@@ -178,7 +180,7 @@ fn records(text: &str) -> anyhow::Result<Vec<Record>> {
         .collect()
 }
 
-/// The lines that are not blank, with their numbers from 1.
+/// The non-blank lines with their numbers, from 1.
 fn filled_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)
         .zip(text.lines())
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_judgement_is_told_with_its_line() {
+    fn an_invalid_judgement_is_reported_with_its_line() {
         for (text, reason) in [
             ("q1\td1\t1\nq1 d2 1\n", "line 2: 1 fields"),
             ("q1\td1\t1\nq1\td2\tgood\n", "line 2: the score \"good\""),
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_question_is_told_with_its_line() {
+    fn an_invalid_question_is_reported_with_its_line() {
         let error = records("{\"_id\":\"q1\",\"text\":\"Why?\"}\n{\"_id\":\"q2\"}\n")
             .map(|records| records.len())
             .expect_err("a question without a text");
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_halves_are_all_and_share_nothing() {
+    fn the_halves_are_disjoint_and_complete() {
         assert_eq!(Half::both(vec![1, 2, 3]), (vec![1, 2], vec![3]));
         assert_eq!(Half::First.of(vec![1, 2, 3, 4]), [1, 2]);
         assert_eq!(Half::Second.of(vec![1, 2, 3, 4]), [3, 4]);

@@ -1,4 +1,4 @@
-//! Which questions a search answers badly, and with what.
+//! The questions with poor rankings.
 
 use std::{
     collections::BTreeMap,
@@ -10,25 +10,25 @@ use serde::Serialize;
 use super::set::{Answer, Asked};
 use crate::metrics::Metrics;
 
-/// Documents found that are shown beside those that should have been.
+/// Found documents shown beside the expected ones.
 const SHOWN: usize = 3;
 
-/// Questions that are printed.
+/// Maximum number of questions printed.
 const PRINTED: usize = 20;
 
-/// A question whose ranking could be better.
+/// A question whose ranking is not ideal.
 #[derive(Debug, Serialize)]
 pub(crate) struct Lost {
     pub(crate) id: String,
     pub(crate) question: String,
     pub(crate) ndcg_at_10: f64,
-    /// The documents that are judged relevant, with the rank that each was found at, if it was among the first ten.
+    /// The relevant documents, each with its rank if it is among the first ten.
     pub(crate) judged: BTreeMap<String, Option<usize>>,
-    /// What was found first.
+    /// The first documents found.
     pub(crate) found: Vec<String>,
 }
 
-/// Those questions, the worst first.
+/// The questions with non-ideal rankings, worst first.
 pub(crate) fn lost(asked: &[Asked], answers: &[Answer]) -> Vec<Lost> {
     let mut lost: Vec<Lost> = asked
         .iter()
@@ -52,11 +52,11 @@ pub(crate) fn lost(asked: &[Asked], answers: &[Answer]) -> Vec<Lost> {
     lost
 }
 
-/// Prints the worst of them: what should have been found, and what was.
+/// Prints the worst ones with expected and found documents.
 pub(crate) fn write(out: &mut impl Write, mode: &str, lost: &[Lost]) -> io::Result<()> {
     writeln!(
         out,
-        "\n{mode}: {} questions lose something, the worst first",
+        "\n{mode}: {} questions below the ideal ranking, worst first",
         lost.len()
     )?;
     for question in lost.iter().take(PRINTED) {

@@ -1,4 +1,4 @@
-//! What a configuration achieves on a set of questions.
+//! The measures of a configuration on a set of questions.
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// nDCG@10 of each question, by its id: what comparisons are made of.
+/// nDCG@10 by question id, the basis of comparisons.
 pub(crate) type ByQuestion = BTreeMap<String, f64>;
 
-/// Means over all questions, and the time that one takes.
+/// Means over all questions, and latencies.
 #[derive(Debug, Serialize)]
 pub(crate) struct Measures {
     pub(crate) ndcg_at_10: Estimate,
@@ -24,13 +24,13 @@ pub(crate) struct Measures {
     pub(crate) mrr_at_10: Estimate,
     /// The round trip to the database.
     pub(crate) database_ms: Latency,
-    /// Embedding, database and, if it was asked for, reranking.
+    /// Embedding, database and, if requested, reranking.
     pub(crate) total_ms: Latency,
     pub(crate) ndcg_at_10_by_question: ByQuestion,
 }
 
 impl Measures {
-    /// Measures the answers to questions, each at the place of its question.
+    /// Measures answers, which are in the order of the questions.
     pub(crate) fn of(asked: &[Asked], answers: &[Answer]) -> Self {
         let metrics: Vec<Metrics> = asked
             .iter()
@@ -58,7 +58,7 @@ impl Measures {
         }
     }
 
-    /// Compares nDCG@10 with another configuration's, on the questions that both answered.
+    /// Compares nDCG@10 with another configuration, on the questions they share.
     pub(crate) fn compare(&self, other: &ByQuestion) -> Comparison {
         let pairs: Vec<(f64, f64)> = self
             .ndcg_at_10_by_question
@@ -69,7 +69,7 @@ impl Measures {
     }
 }
 
-/// Prints the two lines above the rows of a table, whose first column is called `label`.
+/// Prints the head of a table whose first column is `label`.
 pub(crate) fn write_head(out: &mut impl Write, label: &str) -> io::Result<()> {
     writeln!(out, "{:<75} {:>15} {:>15}", "", "database ms", "total ms")?;
     writeln!(

@@ -1,4 +1,4 @@
-//! `rappel eval`: the quality of the search on a judged set, mode by mode.
+//! `rappel eval`: search quality on a judged set, by mode.
 
 pub(crate) mod files;
 pub(crate) mod lost;
@@ -28,7 +28,7 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Measure the quality of the search on a judged set.
+/// Measure search quality on a judged set.
 #[derive(Args)]
 pub(crate) struct Eval {
     #[command(flatten)]
@@ -42,28 +42,28 @@ pub(crate) struct Eval {
         value_parser = mode
     )]
     modes: Vec<Mode>,
-    /// Questions that nothing in the corpus answers, in the format of --queries: says how well relevance tells them from
-    /// the others.
+    /// Unanswerable questions, in the format of --queries: measures how well relevance separates them from
+    /// answerable ones.
     #[arg(long, value_name = "FILE")]
     unanswerable: Option<PathBuf>,
     /// Use only the first N judged questions.
     #[arg(long, value_name = "N")]
     questions: Option<NonZeroUsize>,
-    /// Use only this half of them: choose settings on one, report on the other.
+    /// Use only this half of them: choose settings on one half, report on the other.
     #[arg(long)]
     half: Option<Half>,
     #[command(flatten)]
     settings: Settings,
-    /// Let a cross-encoder, whose folder `RERANKER_DIR` names, order each mode's candidates anew.
+    /// Rerank each mode's candidates with the cross-encoder in the folder `RERANKER_DIR`.
     #[arg(long)]
     rerank: bool,
-    /// List the questions that lose the most, with what should have been found and what was.
+    /// List the questions with the worst rankings, with expected and found documents.
     #[arg(long)]
     lost: bool,
-    /// Compare with an earlier run, which was printed as JSON into this file.
+    /// Compare with an earlier run, whose JSON output is in this file.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Print the measures as JSON, with those of each question.
+    /// Print the measures as JSON, also per question.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

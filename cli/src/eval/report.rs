@@ -1,4 +1,4 @@
-//! What an evaluation found, and how it compares with an earlier one.
+//! The report of an evaluation, and its comparison with an earlier one.
 
 use std::{
     collections::BTreeMap,
@@ -29,35 +29,35 @@ pub(crate) struct Report {
     pub(crate) corpus: String,
     pub(crate) documents: i64,
     pub(crate) questions: usize,
-    /// The part of the judged questions that was asked; `null` for all.
+    /// The half of the judged questions that was used; `null` for all.
     pub(crate) half: Option<Half>,
     pub(crate) settings: Settings,
-    /// Whether a cross-encoder had the last word.
+    /// Whether a cross-encoder reranked.
     pub(crate) reranked: bool,
-    /// By the mode's name.
+    /// By mode name.
     pub(crate) modes: BTreeMap<String, Measures>,
-    /// By the mode's name: how well relevance tells answerable questions from others; empty if none were given.
+    /// By mode name: how well relevance separates answerable questions from others; empty without unanswerable ones.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) separation: BTreeMap<String, Separation>,
-    /// By the mode's name, if that was asked for: questions whose ranking could be better, the worst first.
+    /// By mode name, if requested: questions whose ranking is not ideal, worst first.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) lost: BTreeMap<String, Vec<Lost>>,
-    /// Each other mode less the better one of semantic and keyword.
+    /// Each other mode minus the better one of semantic and keyword.
     pub(crate) against_best_single: Option<Against>,
-    /// Each mode less the same one of an earlier run.
+    /// Each mode minus the same mode of an earlier run.
     pub(crate) against_baseline: Option<Against>,
 }
 
-/// Differences in nDCG@10 from another configuration.
+/// Differences in nDCG@10 to another configuration.
 #[derive(Serialize)]
 pub(crate) struct Against {
     /// The other configuration: a mode or a file.
     name: String,
-    /// By the name of the mode that is compared.
+    /// By name of the compared mode.
     modes: BTreeMap<String, Comparison>,
 }
 
-/// What an earlier `rappel eval --json` wrote, as far as it is compared.
+/// The compared parts of the output of an earlier `rappel eval --json`.
 #[derive(Deserialize)]
 pub(crate) struct Baseline {
     #[serde(skip)]
@@ -73,10 +73,10 @@ struct BaselineMode {
 }
 
 impl Baseline {
-    /// Reads a file, and makes sure that the run ahead can be compared with it.
+    /// Reads a file and checks that this run can be compared with it.
     pub(crate) fn read(path: &Path, modes: &[Mode], asked: &[Question]) -> anyhow::Result<Self> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| format!("{name} cannot be read"))?;
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
         let mut baseline: Self = serde_json::from_str(&text)
             .with_context(|| format!("{name} was not written by `rappel eval --json`"))?;
         baseline.name = name;
@@ -93,7 +93,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// Compares each mode with the same one of the earlier run.
+    /// Compares each mode with the same mode of the earlier run.
     pub(crate) fn compare(&self, report: &Report) -> Against {
         if (&self.corpus, self.documents) != (&report.corpus, report.documents) {
             note(&format!(
@@ -154,12 +154,12 @@ impl Report {
         }
         if let Some(against) = &self.against_best_single {
             let best = &against.name;
-            writeln!(out, "\nnDCG@10 less that of {best}, the best single mode")?;
+            writeln!(out, "\nnDCG@10 minus that of {best}, the best single mode")?;
             against.write(out)?;
         }
         if let Some(against) = &self.against_baseline {
             let file = &against.name;
-            writeln!(out, "\nnDCG@10 less that of the same mode in {file}")?;
+            writeln!(out, "\nnDCG@10 minus that of the same mode in {file}")?;
             against.write(out)?;
         }
         write_method(out)?;
@@ -174,7 +174,7 @@ impl Against {
     }
 }
 
-/// Says below a report what its intervals and probabilities are.
+/// Explains the intervals and probabilities below a report.
 pub(crate) fn write_method(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
@@ -183,7 +183,7 @@ pub(crate) fn write_method(out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-/// The entries in the order in which modes are explained, not in that of their names.
+/// The entries in the documented order of modes, not by name.
 fn explained_order<T>(modes: &BTreeMap<String, T>) -> impl Iterator<Item = (&'static str, &T)> {
     Mode::ALL
         .into_iter()
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mode_is_compared_with_nothing() {
+    fn a_single_mode_has_no_comparison() {
         let alone = report(&[(Mode::Hybrid, &[1.0])]);
         assert!(alone.compare_with_best_single().is_none());
         let alone = report(&[(Mode::Keyword, &[1.0])]);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_holds_is_a_baseline() {
+    fn the_json_output_can_be_read_as_a_baseline() {
         let earlier = report(&[(Mode::Hybrid, &[0.5, 0.5, 1.0])]);
         let json = serde_json::to_string(&earlier).expect("it is JSON");
         let baseline: Baseline = serde_json::from_str(&json).expect("it can be read back");

@@ -1,4 +1,4 @@
-//! How well relevance tells questions that the documents answer from those that they do not.
+//! How well relevance separates answerable from unanswerable questions.
 
 use std::io::{self, Write};
 
@@ -6,55 +6,55 @@ use serde::Serialize;
 
 use super::set::{Answer, Asked};
 
-/// The share of answerable questions that the proposed threshold keeps.
+/// The share of answerable questions that the suggested threshold keeps.
 pub(crate) const KEPT: f64 = 0.97;
 
-/// Bins of a calibration table, each as wide as the others.
+/// Bins of a calibration table, of equal width.
 const BINS: usize = 10;
 
-/// Answerable and unanswerable questions, by the relevance of what was found.
+/// Answerable and unanswerable questions by the relevance of their best hit.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Separation {
     pub(crate) answerable: usize,
     pub(crate) unanswerable: usize,
-    /// How likely the best hit of an answerable question has more relevance than that of an unanswerable one: 0.5 is
-    /// chance, 1 is always.
+    /// The probability that the best hit of an answerable question has a higher relevance than that of an
+    /// unanswerable one (AUC): 0.5 is chance, 1 is perfect.
     pub(crate) auc: f64,
     pub(crate) proposed: Threshold,
     pub(crate) calibration: Calibration,
 }
 
-/// What a value of `min_relevance` does.
+/// The effect of a value of `min_relevance`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Threshold {
     pub(crate) min_relevance: f64,
-    /// The share of answerable questions with a hit that reaches it.
+    /// The share of answerable questions with a hit that passes.
     pub(crate) kept: f64,
-    /// The share of unanswerable questions without one.
+    /// The share of unanswerable questions without such a hit.
     pub(crate) stopped: f64,
 }
 
-/// Whether hits are right as often as their relevance says.
+/// Whether hits are right as often as their relevance predicts.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Calibration {
     pub(crate) bins: Vec<Bin>,
-    /// The mean distance of relevance from the share that is right, over bins by their hits (Naeini, Cooper and
+    /// The mean difference of relevance and the share of right hits, over bins weighted by hits (Naeini, Cooper and
     /// Hauskrecht, 2015).
     pub(crate) expected_error: f64,
 }
 
-/// Best hits of like relevance.
+/// Best hits of similar relevance.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Bin {
     pub(crate) hits: usize,
-    /// Their mean relevance.
+    /// The mean relevance.
     pub(crate) relevance: f64,
-    /// The share that is judged to answer its question.
+    /// The share judged to answer the question.
     pub(crate) right: f64,
 }
 
 impl Separation {
-    /// Compares the answers to questions with those to questions that nothing answers; none without either.
+    /// Compares answers to answerable and unanswerable questions; `None` without either.
     pub(crate) fn of(asked: &[Asked], answers: &[Answer], unanswerable: &[Answer]) -> Option<Self> {
         let kept: Vec<f64> = answers.iter().map(Answer::best_relevance).collect();
         let stopped: Vec<f64> = unanswerable.iter().map(Answer::best_relevance).collect();
@@ -117,7 +117,7 @@ impl Separation {
 }
 
 impl Threshold {
-    /// The greatest value, in hundredths, that keeps this share of the answerable questions.
+    /// The highest value, in hundredths, that keeps this share of the answerable questions.
     pub(crate) fn keeping(share: f64, answerable: &[f64], unanswerable: &[f64]) -> Self {
         let at = |hundredths: u32| {
             let min_relevance = f64::from(hundredths) / 100.0;
@@ -133,7 +133,7 @@ impl Threshold {
 }
 
 impl Calibration {
-    /// The calibration of hits, each with its relevance and whether it is right.
+    /// The calibration of hits, given as relevance and whether it is right.
     pub(crate) fn of(hits: &[(f64, bool)]) -> Self {
         let mut bins = vec![(0_usize, 0.0, 0_usize); BINS];
         for (relevance, right) in hits {
@@ -167,7 +167,7 @@ impl Calibration {
     }
 }
 
-/// The area under the curve of true against false positives: the share of pairs in order, ties counting half.
+/// The area under the ROC curve: the share of pairs in order; ties count half.
 pub(crate) fn auc(answerable: &[f64], unanswerable: &[f64]) -> f64 {
     let mut others = unanswerable.to_vec();
     others.sort_by(f64::total_cmp);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_threshold_is_the_greatest_that_keeps_enough() {
+    fn the_threshold_is_the_highest_that_keeps_enough() {
         let answerable: Vec<f64> = (1..=100).map(|n| f64::from(n) / 100.0).collect();
         let threshold = Threshold::keeping(0.97, &answerable, &[0.005, 0.02, 0.5]);
         assert!(
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn hits_that_are_right_as_often_as_said_are_calibrated() {
+    fn hits_that_are_right_as_often_as_predicted_are_calibrated() {
         let mut hits = vec![(0.75, true); 3];
         hits.push((0.75, false));
         assert!(is(Calibration::of(&hits).expected_error, 0.0));

@@ -1,4 +1,4 @@
-//! A corpus in a database of its own, and the questions that are asked of it.
+//! A corpus in a database, and the questions asked of it.
 
 use std::{path::Path, time::Instant};
 
@@ -18,41 +18,41 @@ use crate::{
     terminal::note,
 };
 
-/// A corpus that can be searched.
+/// A searchable corpus.
 pub(crate) struct JudgedSet {
-    /// Documents of the database.
+    /// Number of documents in the database.
     pub(crate) documents: i64,
     setup: Setup,
     state: SearchState,
     rerank: bool,
 }
 
-/// A question with its embedding, which all modes and settings share.
+/// A question with its embedding, shared by all modes and settings.
 pub(crate) struct Asked {
     pub(crate) question: Question,
     embedding: Vec<f32>,
-    /// Milliseconds that the embedding took.
+    /// Embedding time in milliseconds.
     pub(crate) embed_ms: f64,
 }
 
 /// The answer to a question.
 pub(crate) struct Answer {
-    /// Ids of the ten best documents, best first.
+    /// The ids of the ten best documents, best first.
     pub(crate) ranking: Vec<String>,
-    /// The relevance of each.
+    /// Their relevances.
     pub(crate) relevance: Vec<f64>,
-    /// The distance and the coverage of the first.
+    /// Distance and coverage of the first.
     pub(crate) best: Option<(f64, f64)>,
-    /// Milliseconds of the round trip to the database.
+    /// Database round trip in milliseconds.
     pub(crate) database_ms: f64,
-    /// Milliseconds of the reranking, next to none if none was asked for.
+    /// Reranking time in milliseconds, near 0 without it.
     pub(crate) rerank_ms: f64,
 }
 
 impl JudgedSet {
-    /// Imports the corpus into a database of its own on the embedded Postgres. That keeps judged
-    /// passages out of the user's documents, and their embeddings for the next run. Without a corpus, the documents
-    /// of `target` are searched as they are.
+    /// Imports the corpus into a separate database of the embedded Postgres. That keeps judged passages out of the
+    /// user's documents, and their embeddings for the next run. Without a corpus, the documents of `target` are
+    /// searched.
     pub(crate) async fn prepare(target: &Target, files: &Files) -> anyhow::Result<Self> {
         let setup = if let Some(corpus) = &files.corpus {
             Self::imported(target, corpus, &files.corpus_name()).await?
@@ -77,7 +77,7 @@ impl JudgedSet {
         let mut setup = target.prepare(&format!("_eval_{name}")).await?;
         ensure!(
             setup.embedded,
-            "a corpus is loaded into a database of its own on the embedded Postgres: leave --database-url out, or \
+            "a corpus is loaded into a separate database of the embedded Postgres: omit --database-url, or \
              leave --corpus out to search the documents that are loaded there"
         );
         setup.migrate(&SchemaArgs::default()).await?;
@@ -86,7 +86,7 @@ impl JudgedSet {
         Ok(setup)
     }
 
-    /// The same, with a cross-encoder that orders every search's candidates anew.
+    /// The same set, with a cross-encoder that reranks every search.
     pub(crate) fn reranking(self) -> anyhow::Result<Self> {
         self.state.reranker.require()?;
         Ok(Self {
@@ -95,12 +95,12 @@ impl JudgedSet {
         })
     }
 
-    /// The name of the model that embeds.
+    /// The name of the embedding model.
     pub(crate) fn model(&self) -> &str {
         &self.setup.manifest.name
     }
 
-    /// Embeds questions, one at a time as a function does.
+    /// Embeds questions one at a time, as a function does.
     pub(crate) async fn embed(&self, questions: Vec<Question>) -> anyhow::Result<Vec<Asked>> {
         let progress = ProgressBar::new(questions.len() as u64);
         let mut asked = Vec::with_capacity(questions.len());
@@ -119,14 +119,14 @@ impl JudgedSet {
         Ok(asked)
     }
 
-    /// Asks every question, one after the other, so that each time is that of a search alone.
+    /// Asks every question sequentially, so that each time is that of a single search.
     pub(crate) async fn answers(
         &self,
         asked: &[Asked],
         mode: Mode,
         config: &SearchConfig,
     ) -> anyhow::Result<Vec<Answer>> {
-        // The first search of a connection plans and fills caches, which a warm function has done.
+        // The first search of a connection plans and fills caches; in a warm function that is done.
         if let Some(first) = asked.first() {
             self.answer(first, mode, config).await?;
         }
@@ -140,7 +140,7 @@ impl JudgedSet {
         Ok(answers)
     }
 
-    /// The mean nDCG@10 of all questions, asked over all connections at a time.
+    /// The mean nDCG@10 of all questions, asked over all connections concurrently.
     pub(crate) async fn ndcg(
         &self,
         asked: &[Asked],
@@ -152,7 +152,7 @@ impl JudgedSet {
                 let answer = self.answer(question, mode, config).await?;
                 anyhow::Ok(Metrics::of(&answer.ranking, &question.question.judged).ndcg)
             })
-            // In their order, so that the sum repeats to the last digit.
+            // In file order, so that the sum is reproducible to the last digit.
             .buffered(self.setup.database.connections as usize)
             .try_fold(0.0, async |total, ndcg| Ok(total + ndcg))
             .await?;
@@ -205,7 +205,7 @@ impl JudgedSet {
 }
 
 impl Answer {
-    /// The greatest relevance of a hit; 0 without one.
+    /// The highest relevance of a hit; 0 without hits.
     pub(crate) fn best_relevance(&self) -> f64 {
         self.relevance.iter().copied().fold(0.0, f64::max)
     }

@@ -1,4 +1,4 @@
-//! How searches rank, as options, as JSON and as a function's environment.
+//! Ranking settings as options, as JSON and as a function's environment.
 
 use std::{fmt, ops::RangeInclusive};
 
@@ -6,25 +6,25 @@ use clap::Args;
 use retrieval::SearchConfig;
 use serde::Serialize;
 
-/// A [`SearchConfig`] that can be given on the command line and printed.
+/// A [`SearchConfig`] as command line options, and printable.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Settings {
-    /// The candidates that the vector index keeps, 1 to 1000: with more, fewer neighbours are missed.
+    /// Candidates of the vector index (`ef_search`), 1 to 1000: more of them miss fewer neighbours.
     #[arg(long, default_value_t = SearchConfig::EFFORT, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub(crate) effort: i32,
-    /// The share of meaning in a hybrid score, 0 to 1; the rest is the words'.
+    /// The weight of semantic similarity in a hybrid score, 0 to 1; the rest is that of keywords.
     #[arg(long, value_name = "SHARE", default_value_t = SearchConfig::default().semantic_weight, value_parser = share)]
     pub(crate) semantic_weight: f64,
-    /// BM25's k1, 0 to 10: how much a further occurrence of a word still counts.
+    /// BM25's k1, 0 to 10: how much repeated occurrences of a word count.
     #[arg(long, default_value_t = SearchConfig::default().k1, value_parser = saturation)]
     pub(crate) k1: f64,
-    /// BM25's b, 0 to 1: how much a long passage counts for less.
+    /// BM25's b, 0 to 1: how much long passages are penalised.
     #[arg(long, default_value_t = SearchConfig::default().b, value_parser = share)]
     pub(crate) b: f64,
 }
 
 impl Settings {
-    /// The settings as a search takes them.
+    /// The settings of a search.
     pub(crate) fn config(&self) -> SearchConfig {
         SearchConfig {
             effort: Some(self.effort),
@@ -35,13 +35,13 @@ impl Settings {
         }
     }
 
-    /// Whether both rank alike, whatever the effort.
+    /// Whether both give the same ranking, apart from the effort.
     pub(crate) fn ranks_as(&self, other: &Self) -> bool {
         let effort = self.effort;
         *self == Self { effort, ..*other }
     }
 
-    /// The variables that make a function rank so.
+    /// The environment variables of these settings.
     pub(crate) fn environment(&self) -> [(&'static str, String); 4] {
         [
             ("SEARCH_SEMANTIC_WEIGHT", self.semantic_weight.to_string()),
@@ -53,7 +53,7 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// Those of a function whose environment names none.
+    /// The defaults of a function without these variables.
     fn default() -> Self {
         let SearchConfig {
             semantic_weight,

@@ -1,24 +1,24 @@
-//! How far measures over a sample of questions can be trusted.
+//! The statistical uncertainty of measures over a sample of questions.
 
 use std::iter;
 
 use fastrand::Rng;
 use serde::Serialize;
 
-/// Resamples of a bootstrap interval: its ends are then the 50th and the 1,950th of them.
+/// Bootstrap resamples: the interval's ends are the 50th and the 1,950th.
 pub(crate) const RESAMPLES: usize = 2_000;
 
-/// Permutations of a randomisation test: the least p that it can give is 1 / 10,001.
+/// Permutations of a randomisation test: the lowest possible p is 1 / 10,001.
 pub(crate) const PERMUTATIONS: usize = 10_000;
 
-/// A difference counts as more than chance below this p.
+/// A difference with a lower p is significant.
 pub(crate) const SIGNIFICANT: f64 = 0.05;
 
-/// Where every sequence of random numbers begins, so that a run repeats to the last digit.
+/// Seed of all random numbers, so that a run is reproducible to the last digit.
 const SEED: u64 = 42;
 
-/// The mean of a measure over questions, with the ends of its 95 % confidence interval: percentiles
-/// of the means of questions drawn with replacement (Efron, 1979).
+/// The mean of a measure over questions, with its 95 % confidence interval: percentiles of the means of questions
+/// drawn with replacement (Efron, 1979).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Estimate {
     pub(crate) mean: f64,
@@ -26,19 +26,19 @@ pub(crate) struct Estimate {
     pub(crate) high: f64,
 }
 
-/// Two configurations on the same questions.
+/// Two configurations compared on the same questions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Comparison {
     /// One minus the other.
     pub(crate) difference: Estimate,
-    /// How likely a difference of this size, to either side, would be if both were equally good: a
-    /// paired randomisation test (Smucker, Allan and Carterette, 2007).
+    /// The probability of a difference of this size in either direction if both were equally good: a paired
+    /// randomisation test (Smucker, Allan and Carterette, 2007).
     pub(crate) p: f64,
     /// Questions that both answered.
     pub(crate) questions: usize,
 }
 
-/// Milliseconds that half, and 99 of 100, of the answers took at most.
+/// Median and 99th percentile, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Latency {
     pub(crate) p50: f64,
@@ -46,7 +46,7 @@ pub(crate) struct Latency {
 }
 
 impl Estimate {
-    /// Estimates the mean from one value a question.
+    /// Estimates the mean from one value per question.
     pub(crate) fn of(values: &[f64]) -> Self {
         let mut rng = Rng::with_seed(SEED);
         let count = values.len();
@@ -66,7 +66,7 @@ impl Estimate {
 }
 
 impl Comparison {
-    /// Compares pairs of values, each pair of one question.
+    /// Compares pairs of values, one pair per question.
     pub(crate) fn of(pairs: &[(f64, f64)]) -> Self {
         let differences: Vec<f64> = pairs.iter().map(|(ours, theirs)| ours - theirs).collect();
         Self {
@@ -76,14 +76,14 @@ impl Comparison {
         }
     }
 
-    /// Whether the first configuration is better by more than chance.
+    /// Whether the first configuration is significantly better.
     pub(crate) fn is_better(&self) -> bool {
         self.difference.mean > 0.0 && self.p < SIGNIFICANT
     }
 }
 
 impl Latency {
-    /// Milliseconds of answers, in any order.
+    /// Summarises times in milliseconds, in any order.
     pub(crate) fn of(mut times: Vec<f64>) -> Self {
         times.sort_by(f64::total_cmp);
         Self {
@@ -93,18 +93,17 @@ impl Latency {
     }
 }
 
-/// The share of permutations whose sum is as far from 0 as the observed one. Were both
-/// configurations equally good, each difference could as well have the other sign. The observed
-/// order counts as one of the permutations, so that p is never 0.
+/// The share of permutations whose sum is as far from 0 as the observed one. Were both configurations equally good,
+/// each difference could as well have the other sign. The observed order counts as a permutation, so p is never 0.
 fn sign_flip(differences: &[f64]) -> f64 {
-    // A question that both answered alike adds nothing to any sum.
+    // A question with the same result adds nothing to any sum.
     let differences: Vec<f64> = differences
         .iter()
         .copied()
         .filter(|difference| difference.abs() > 0.0)
         .collect();
     let observed = differences.iter().sum::<f64>().abs();
-    // The same differences summed with other signs differ in the last bits.
+    // Sums of the same differences with other signs differ in the last bits.
     let threshold = observed - 1e-9;
     let mut rng = Rng::with_seed(SEED);
     let as_far = iter::repeat_with(|| {
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_is_known_exactly() {
+    fn a_constant_has_no_uncertainty() {
         let estimate = Estimate::of(&[0.5; 40]);
         let exactly = |value: f64| (value - 0.5).abs() < 1e-12;
         assert!(exactly(estimate.mean) && exactly(estimate.low) && exactly(estimate.high));
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clear_difference_is_no_chance_to_either_side() {
+    fn a_clear_difference_is_significant_in_either_direction() {
         let worse = scattered(1, 100);
         let better: Vec<f64> = worse.iter().map(|value| value + 0.1).collect();
         let gain = compare(&better, &worse);
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_taken_for_noise() {
+    fn noise_is_not_significant() {
         let comparison = compare(&scattered(1, 100), &scattered(2, 100));
         assert!(comparison.p > 0.05, "{comparison:?}");
     }

@@ -8,12 +8,13 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    stop::Ended,
+    remote::{Api, Key, address},
+    stop::Reported,
     terminal::{self, note},
 };
 
@@ -27,28 +28,30 @@ const FAILED_LOOKS: u32 = 60;
 const SHOWN: usize = 20;
 
 /// Posts the import and watches it; an import that failed is an error.
-pub(super) async fn run(api: &str, source: &Path) -> anyhow::Result<()> {
-    let api = api.trim_end_matches('/');
-    let client = http_client::builder().build()?;
-    let body = json!({ "source": address(source)? });
-    let request = client.post(format!("{api}/imports")).json(&body);
-    let import = match ask(request).await {
+pub(super) async fn run(url: &str, key: &Key, source: &Path) -> anyhow::Result<()> {
+    let url = address(url);
+    let api = key.api()?;
+    let body = json!({ "source": source_address(source)? });
+    let request = api
+        .request(Method::POST, &format!("{url}/imports"))
+        .json(&body);
+    let import = match ask(&api, request).await {
         Ok(import) => import,
         Err(Unanswered { why, .. }) => return Err(why),
     };
     let id = import["id"].as_str().context("the import has no id")?;
     note(&format!("import {id}"));
-    let import = watch(&client, &format!("{api}/imports/{id}")).await?;
+    let import = watch(&api, &format!("{url}/imports/{id}")).await?;
     report(&import)?;
     ensure!(import["state"] != "failed", "the import failed");
     match import["documents"]["failed"].as_u64() {
         Some(0) | None => Ok(()),
-        Some(_) => Err(Ended(3).into()),
+        Some(_) => Err(Reported(3).into()),
     }
 }
 
 /// `s3://bucket/key` as it is, and a file of this machine as the laptop's API reads it.
-fn address(source: &Path) -> anyhow::Result<String> {
+fn source_address(source: &Path) -> anyhow::Result<String> {
     let text = source.to_str().context("the source's name is not UTF-8")?;
     if text.starts_with("s3://") {
         return Ok(text.to_owned());
@@ -59,13 +62,13 @@ fn address(source: &Path) -> anyhow::Result<String> {
     Ok(format!("file://{}", path.display()))
 }
 
-async fn watch(client: &Client, url: &str) -> anyhow::Result<Value> {
+async fn watch(api: &Api, url: &str) -> anyhow::Result<Value> {
     let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(0).with_style(style);
     let mut failed = 0;
     loop {
-        match ask(client.get(url)).await {
+        match ask(api, api.request(Method::GET, url)).await {
             Ok(import) => {
                 failed = 0;
                 show(&bar, &import);
@@ -141,9 +144,9 @@ struct Unanswered {
     passing: bool,
 }
 
-async fn ask(request: RequestBuilder) -> Result<Value, Unanswered> {
+async fn ask(api: &Api, request: RequestBuilder) -> Result<Value, Unanswered> {
     let answer = async {
-        let response = request.send().await.context("the API does not answer")?;
+        let response = api.send(request).await.context("the API does not answer")?;
         let status = response.status();
         let body = response.text().await.context("the answer broke off")?;
         anyhow::Ok((status, body))

@@ -1,19 +1,17 @@
-//! Coordinate search: one setting after the other is put where the questions are answered best, until
-//! that changes nothing.
+//! Coordinate search: optimises one setting after the other until no change improves the ranking.
 
 use serde::Serialize;
 
 use crate::eval::settings::Settings;
 
-/// A setting that was tried on the questions for choosing.
+/// Settings tried on the questions for choosing, and their score.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Tried {
     pub(crate) settings: Settings,
     pub(crate) ndcg_at_10: f64,
 }
 
-/// One setting and the values that it may take. Each grid holds the default, which only a better
-/// value replaces.
+/// One setting and its grid of values. Each grid contains the default, which only a better value replaces.
 struct Axis {
     place: fn(&mut Settings) -> &mut f64,
     grid: &'static [f64],
@@ -36,15 +34,14 @@ const AXES: [Axis; 3] = [
     },
 ];
 
-/// Rounds over all axes, if no earlier one changed nothing: the best value of one setting depends on
-/// the others, but not strongly.
+/// Maximum rounds over all axes: the best value of one setting depends on the others, but not strongly.
 const ROUNDS: usize = 3;
 
-/// A gain in nDCG@10 that is more than the rounding of a sum.
+/// The minimum gain in nDCG@10, above the rounding of a sum.
 const GAIN: f64 = 1e-9;
 
-/// Searches from `start`; `score` is the mean nDCG@10 with some settings. Returns the best ones, and
-/// all that were tried in their order.
+/// Searches from `start`; `score` is the mean nDCG@10 of some settings. Returns the best ones, and all that were
+/// tried, in order.
 pub(crate) async fn climb(
     start: Settings,
     mut score: impl AsyncFnMut(Settings) -> anyhow::Result<f64>,
@@ -85,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_top_of_a_slanted_hill_is_found_and_nothing_is_tried_twice() {
+    async fn the_search_finds_the_optimum_and_tries_nothing_twice() {
         // The best k1 depends on the weight, so that one round is not enough.
         let hill = async |settings: Settings| {
             let weight = settings.semantic_weight - 0.45;
@@ -108,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn on_a_plain_the_start_stays() {
+    async fn without_a_gain_the_start_is_kept() {
         let (best, _) = climb(Settings::default(), async |_| Ok(0.5))
             .await
             .expect("a number");
@@ -116,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn every_grid_holds_the_default() {
+    fn every_grid_contains_the_default() {
         for axis in &AXES {
             let default = *(axis.place)(&mut Settings::default());
             assert!(axis.grid.iter().any(|v| (v - default).abs() < 1e-12));

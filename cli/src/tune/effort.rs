@@ -1,5 +1,5 @@
-//! How much effort the vector index needs. Quality hardly tells, since neighbours that are missed are
-//! seldom the relevant ones; the share of neighbours that are found does.
+//! The effort (`ef_search`) that the vector index needs. Ranking quality hardly shows it, because missed neighbours
+//! are seldom the relevant ones; recall of neighbours does.
 
 use anyhow::Context as _;
 use retrieval::Mode;
@@ -11,24 +11,23 @@ use crate::eval::{
     statistics::Latency,
 };
 
-/// What an effort finds and costs.
+/// Recall and latency of an effort.
 #[derive(Debug, Serialize)]
 pub(crate) struct Found {
     pub(crate) effort: i32,
-    /// The share of the greatest effort's ten documents that this one finds, in mode `semantic`.
+    /// The recall of the highest effort's ten documents, in mode `semantic`.
     pub(crate) recall_at_10: f64,
-    /// The round trip to the database, in mode `semantic`.
+    /// The database round trip, in mode `semantic`.
     pub(crate) database_ms: Latency,
 }
 
-/// The efforts that are tried; the others are compared with the greatest, which is the last.
+/// The efforts tried; the last and highest is the reference.
 const EFFORTS: [i32; 4] = [40, 100, 200, 400];
 
-/// What an effort has to find of what the greatest one does, as the default one did when it was
-/// chosen.
+/// The required recall relative to the highest effort, as the default effort had when it was chosen.
 const ENOUGH: f64 = 0.98;
 
-/// Measures every effort, the least first.
+/// Measures every effort, lowest first.
 pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<Vec<Found>> {
     let mut all = Vec::new();
     for effort in EFFORTS {
@@ -50,7 +49,7 @@ pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<
     Ok(measured.collect())
 }
 
-/// The least effort that finds enough.
+/// The lowest effort with sufficient recall.
 pub(crate) fn least_sufficient(efforts: &[Found]) -> Option<i32> {
     efforts
         .iter()
@@ -58,7 +57,7 @@ pub(crate) fn least_sufficient(efforts: &[Found]) -> Option<i32> {
         .map(|effort| effort.effort)
 }
 
-/// The share of the documents in `greatest` that `answers` found for the same question.
+/// The share of the documents in `greatest` that `answers` has for the same question.
 fn recall(answers: &[Answer], greatest: &[Answer]) -> f64 {
     let (found, wanted) =
         answers
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_effort_that_finds_enough_is_chosen() {
+    fn the_lowest_sufficient_effort_is_chosen() {
         let effort = |effort, recall_at_10| Found {
             effort,
             recall_at_10,

@@ -1,5 +1,4 @@
-//! `rappel tune`: settings of the search that suit a judged set, and what they are worth on questions
-//! that had no part in the choice.
+//! `rappel tune`: chooses search settings on a judged set, and reports their quality on other questions.
 
 mod climb;
 mod effort;
@@ -14,7 +13,7 @@ use retrieval::Mode;
 
 use self::{
     climb::{Tried, climb},
-    report::{Configuration, Report, Sample},
+    report::{Configuration, QuestionSample, Tuning},
 };
 use crate::{
     eval::{
@@ -27,10 +26,10 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Find the settings of the search that suit a judged set.
+/// Find the search settings that suit a judged set.
 ///
-/// They are chosen on the first half of the questions and reported on the second, or chosen on all
-/// of them and reported on another set.
+/// They are chosen on the first half of the questions and reported on the second, or chosen on all and reported on
+/// another set.
 #[derive(Args)]
 pub(crate) struct Tune {
     #[command(flatten)]
@@ -54,7 +53,7 @@ pub(crate) struct Tune {
     target: Target,
 }
 
-/// What the settings are chosen for: what a request that names no mode gets.
+/// The mode to optimise: the default of requests.
 const MODE: Mode = Mode::Hybrid;
 
 impl Tune {
@@ -70,7 +69,7 @@ impl Tune {
         };
         ensure!(
             !reporting.is_empty(),
-            "a single question cannot be divided into one to choose on and one to report on"
+            "at least two questions are needed: some to choose on and some to report on"
         );
         let mut set = JudgedSet::prepare(&self.target, &self.files).await?;
         let choosing = set.embed(choosing).await?;
@@ -85,7 +84,7 @@ impl Tune {
         }
         let reporting = set.embed(reporting).await?;
         let files = report_files.as_ref().unwrap_or(&self.files);
-        let report = Report::new(
+        let report = Tuning::new(
             set.model().to_owned(),
             (chosen_on, describe(files, &set, &reporting, reporting_part)),
             tried,
@@ -105,14 +104,12 @@ impl Tune {
         })
     }
 
-    fn print(&self, report: &Report) -> anyhow::Result<()> {
+    fn print(&self, report: &Tuning) -> anyhow::Result<()> {
         let mut out = terminal::out();
         if self.json {
             out.json(report)?;
             if !report.is_better {
-                note(
-                    "warning: the tuned settings are not better by more than chance: keep the defaults",
-                );
+                note("warning: the tuned settings are not significantly better: keep the defaults");
             }
         } else {
             report.write(&mut out)?;
@@ -148,8 +145,8 @@ async fn configuration(
     })
 }
 
-fn describe(files: &Files, set: &JudgedSet, asked: &[Asked], part: &'static str) -> Sample {
-    Sample {
+fn describe(files: &Files, set: &JudgedSet, asked: &[Asked], part: &'static str) -> QuestionSample {
+    QuestionSample {
         corpus: files.corpus_name(),
         documents: set.documents,
         questions: asked.len(),

@@ -1,4 +1,4 @@
-//! What was tried on some questions, and what the best of it is worth on others.
+//! The settings tried on some questions, and the quality of the best on others.
 
 use std::{
     collections::BTreeMap,
@@ -17,25 +17,25 @@ use crate::eval::{
 
 /// The outcome of `rappel tune`.
 #[derive(Serialize)]
-pub(crate) struct Report {
+pub(crate) struct Tuning {
     pub(crate) model: String,
-    pub(crate) chosen_on: Sample,
+    pub(crate) chosen_on: QuestionSample,
     pub(crate) tried: Vec<Tried>,
     pub(crate) efforts: Vec<Found>,
-    pub(crate) reported_on: Sample,
+    pub(crate) reported_on: QuestionSample,
     pub(crate) default: Configuration,
     pub(crate) tuned: Configuration,
-    /// nDCG@10 of the tuned settings less that of the default ones, on the questions for reporting.
+    /// nDCG@10 of the tuned settings minus the defaults, on the questions for reporting.
     pub(crate) comparison: Comparison,
-    /// Whether the tuned settings are better by more than chance.
+    /// Whether the tuned settings are significantly better.
     pub(crate) is_better: bool,
-    /// The variables to set: those of the tuned settings if they are better, else of the default.
+    /// The variables to set: of the tuned settings if they are better, else of the defaults.
     pub(crate) environment: BTreeMap<&'static str, String>,
 }
 
-/// Which questions a part of the work used.
+/// The questions used for a step.
 #[derive(Serialize)]
-pub(crate) struct Sample {
+pub(crate) struct QuestionSample {
     /// The folder of the corpus.
     pub(crate) corpus: String,
     pub(crate) documents: i64,
@@ -44,19 +44,18 @@ pub(crate) struct Sample {
     pub(crate) part: &'static str,
 }
 
-/// Settings with what they achieve in mode `hybrid`.
+/// Settings with their measures in mode `hybrid`.
 #[derive(Serialize)]
 pub(crate) struct Configuration {
     pub(crate) settings: Settings,
     pub(crate) measures: Measures,
 }
 
-impl Report {
-    /// Compares the tuned settings with the default ones; `(chosen_on, reported_on)` are the
-    /// questions behind either.
+impl Tuning {
+    /// Compares tuned and default settings; `(chosen_on, reported_on)` describe the questions used.
     pub(crate) fn new(
         model: String,
-        (chosen_on, reported_on): (Sample, Sample),
+        (chosen_on, reported_on): (QuestionSample, QuestionSample),
         tried: Vec<Tried>,
         efforts: Vec<Found>,
         default: Configuration,
@@ -95,7 +94,7 @@ impl Report {
         write_head(out, "settings")?;
         write_row(out, "default", &self.default.measures)?;
         write_row(out, "tuned", &self.tuned.measures)?;
-        writeln!(out, "\nnDCG@10 less that of the default settings")?;
+        writeln!(out, "\nnDCG@10 minus that of the default settings")?;
         write_comparison(out, "tuned", &self.comparison)?;
         write_method(out)?;
         writeln!(out)?;
@@ -136,7 +135,7 @@ impl Report {
         )?;
         for effort in &self.efforts {
             let mark = if effort.effort == self.tuned.settings.effort {
-                "  least that suffices"
+                "  lowest that suffices"
             } else {
                 ""
             };
@@ -158,7 +157,7 @@ impl Report {
         } else {
             writeln!(
                 out,
-                "warning: the tuned settings are not better by more than chance (p below {SIGNIFICANT}): \
+                "warning: the tuned settings are not significantly better (p below {SIGNIFICANT}): \
                  keep the defaults, which are:"
             )?;
         }
@@ -168,7 +167,7 @@ impl Report {
     }
 }
 
-impl Sample {
+impl QuestionSample {
     fn write(&self, out: &mut impl Write, verb: &str) -> io::Result<()> {
         let Self {
             corpus,
@@ -210,13 +209,13 @@ mod tests {
             semantic_weight: 0.5,
             ..Settings::default()
         };
-        let part = |part| Sample {
+        let part = |part| QuestionSample {
             corpus: "corpus".to_owned(),
             documents: 3,
             questions: 20,
             part,
         };
-        let report = Report::new(
+        let report = Tuning::new(
             "model".to_owned(),
             (part("first half"), part("second half")),
             vec![Tried {
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn better_settings_are_to_be_set() {
+    fn better_settings_are_recommended() {
         let printed = printed(0.1);
         assert!(
             printed.contains("The tuned settings are better"),
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_gain_the_defaults_are_to_be_kept() {
+    fn without_a_gain_the_defaults_are_recommended() {
         let printed = printed(0.0);
         assert!(printed.contains("warning: "), "{printed}");
         let default = Settings::default().semantic_weight;

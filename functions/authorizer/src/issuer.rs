@@ -1,4 +1,4 @@
-//! The keys of the issuer, fetched from where its `OpenID` configuration says and kept.
+//! The issuer's signing keys, discovered through its `OpenID` configuration and cached.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::key::Key;
 
-/// Where its keys are, and those that were last fetched.
+/// The issuer's URL and its cached keys.
 pub(crate) struct Issuer {
     configuration: String,
     client: Client,
@@ -38,10 +38,10 @@ struct Keys {
     keys: Vec<Key>,
 }
 
-/// A key that the issuer has withdrawn is good for so long.
+/// A withdrawn key is accepted for at most this long.
 const LONGEST_KEPT: Duration = Duration::from_mins(15);
 
-/// Tokens with a key that is not known have the keys fetched no more often than this.
+/// Tokens with an unknown key id trigger a fetch at most this often.
 const SHORTEST_KEPT: Duration = Duration::from_secs(10);
 
 /// API Gateway waits for 10 s.
@@ -58,7 +58,7 @@ impl Issuer {
         })
     }
 
-    /// The key with this id, if the issuer has it.
+    /// The issuer's key with this id, if it has one.
     pub(crate) async fn key(&self, kid: &str) -> Result<Option<Key>, IssuerError> {
         let of = |keys: &[Key]| keys.iter().find(|key| key.kid == kid).cloned();
         let mut kept = self.kept.lock().await;

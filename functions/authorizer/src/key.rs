@@ -1,5 +1,5 @@
-//! A key of the issuer: <https://www.rfc-editor.org/rfc/rfc7518#section-6>. Which algorithm signs a token is its own
-//! word, so that a key checks those of its own kind alone.
+//! A key of the issuer: <https://www.rfc-editor.org/rfc/rfc7518#section-6>. The token itself names its algorithm, so a
+//! key only verifies algorithms of its own type.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::signature::{
@@ -9,7 +9,7 @@ use ring::signature::{
 };
 use serde::Deserialize;
 
-/// A key, with its numbers in base64.
+/// A key; its numbers are base64.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Key {
     #[serde(default)]
@@ -30,7 +30,7 @@ enum Kind {
 }
 
 impl Key {
-    /// Whether the signature is this key's.
+    /// Whether this key made the signature.
     pub(crate) fn has_signed(&self, algorithm: &str, message: &[u8], signature: &[u8]) -> bool {
         match &self.kind {
             Kind::Rsa { n, e } => rsa(algorithm, n, e, message, signature),
@@ -67,7 +67,7 @@ fn elliptic(
         ("ES384", "P-384") => &ECDSA_P384_SHA384_FIXED,
         _ => return None,
     };
-    // 4 is said of a point that is not compressed.
+    // 4 marks an uncompressed point.
     let mut key = vec![4];
     for coordinate in point {
         key.extend(number(coordinate)?);

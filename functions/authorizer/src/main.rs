@@ -1,4 +1,4 @@
-//! Invoked by the REST API of `/chat`, which unlike an HTTP API reads no tokens itself: says whether one may pass.
+//! The authorizer of the REST API of `/chat`, which unlike an HTTP API cannot validate JWTs itself.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html>
 
 mod issuer;
@@ -16,7 +16,7 @@ use crate::{
     token::{Refusal, Rules},
 };
 
-/// What API Gateway asks.
+/// The request of API Gateway.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Asked {
@@ -25,7 +25,7 @@ struct Asked {
     method_arn: String,
 }
 
-/// What it is told: a policy for this one request.
+/// The answer: a policy for this one request.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -72,10 +72,10 @@ async fn answer(
     let asked = event.payload;
     let (principal_id, effect) = match rules.check(&asked.authorization_token, issuer).await {
         Ok(subject) => (subject, "Allow"),
-        // A good token without the right is 403, as an HTTP API answers.
+        // A valid token without the scope gets 403, as from an HTTP API.
         Err(Refusal::Scope(subject)) => (subject, "Deny"),
         Err(Refusal::Invalid(reason)) => {
-            tracing::info!(reason, "the token is refused");
+            tracing::info!(reason, "token rejected");
             return Err(UNAUTHORIZED.into());
         }
         Err(Refusal::Issuer(error)) => return Err(error.into()),

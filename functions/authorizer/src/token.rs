@@ -1,4 +1,4 @@
-//! What a token must say, as API Gateway's own JWT authorizers have it:
+//! The checks that API Gateway's own JWT authorizers make:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>.
 
 use std::{
@@ -11,21 +11,21 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::issuer::{Issuer, IssuerError};
 
-/// Whose tokens are good, and for what.
+/// The tokens to accept.
 pub(crate) struct Rules {
     /// The issuer, as tokens write it.
     pub(crate) issuer: String,
     audience: Vec<String>,
-    /// Every token has it if it is empty.
+    /// If empty, no scope is required.
     scope: String,
 }
 
-/// Why a token does not pass.
+/// Why a token was rejected.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// It is none of the issuer's, or not for this audience, or not valid now.
+    /// Another issuer or audience, or expired, or malformed.
     Invalid(&'static str),
-    /// This subject's token lacks the scope.
+    /// The token of this subject lacks the scope.
     Scope(String),
     /// The issuer's keys cannot be fetched.
     Issuer(IssuerError),
@@ -43,13 +43,13 @@ struct Claims {
     iss: String,
     #[serde(default)]
     sub: String,
-    /// Seconds since 1970, as the next one.
+    /// Seconds since 1970, like `nbf`.
     exp: f64,
     #[serde(default)]
     nbf: f64,
     #[serde(default)]
     aud: Texts,
-    /// Cognito's access tokens have it in place of `aud`.
+    /// Cognito's access tokens have this instead of `aud`.
     client_id: Option<String>,
     #[serde(default)]
     scope: Texts,
@@ -57,7 +57,7 @@ struct Claims {
     scp: Texts,
 }
 
-/// One text or several: issuers differ.
+/// One string or several: issuers differ.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Texts {
@@ -73,7 +73,7 @@ impl Rules {
     pub(crate) fn from_env() -> Result<Self, String> {
         let required = |name: &str| {
             let value = env::var(name).ok().filter(|value| !value.is_empty());
-            value.ok_or_else(|| format!("{name} is not set: it says whose tokens are good"))
+            value.ok_or_else(|| format!("{name} is not set: it says which tokens to accept"))
         };
         let audience = required("JWT_AUDIENCE")?;
         Ok(Self {
@@ -83,7 +83,7 @@ impl Rules {
         })
     }
 
-    /// The subject of the token in a header `Authorization`, if it may pass.
+    /// Validates the token of an `Authorization` header and returns its subject.
     pub(crate) async fn check(&self, header: &str, issuer: &Issuer) -> Result<String, Refusal> {
         let token = match header.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -93,12 +93,12 @@ impl Rules {
         let (head, claims) = message.split_once('.').ok_or(NO_TOKEN)?;
         let head: Head = decoded(head)?;
         let key = issuer.key(&head.kid).await.map_err(Refusal::Issuer)?;
-        let key = key.ok_or(Refusal::Invalid("no key of the issuer has its kid"))?;
+        let key = key.ok_or(Refusal::Invalid("the issuer has no key with this kid"))?;
         let signature = BASE64_URL_SAFE_NO_PAD
             .decode(signature)
             .map_err(|_| NO_TOKEN)?;
         if !key.has_signed(&head.alg, message.as_bytes(), &signature) {
-            return Err(Refusal::Invalid("the signature is not the issuer's"));
+            return Err(Refusal::Invalid("invalid signature"));
         }
         self.accept(decoded(claims)?)
     }
@@ -107,14 +107,14 @@ impl Rules {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.unwrap_or(Duration::MAX).as_secs_f64();
         if claims.iss != self.issuer {
-            return Err(Refusal::Invalid("another issuer"));
+            return Err(Refusal::Invalid("wrong issuer"));
         }
         if claims.exp <= now || claims.nbf > now {
-            return Err(Refusal::Invalid("not valid at this time"));
+            return Err(Refusal::Invalid("expired or not yet valid"));
         }
         let mut audience = claims.aud.words().chain(claims.client_id.as_deref());
         if !audience.any(|one| self.audience.iter().any(|known| known == one)) {
-            return Err(Refusal::Invalid("another audience"));
+            return Err(Refusal::Invalid("wrong audience"));
         }
         let mut scopes = claims.scope.words().chain(claims.scp.words());
         if !self.scope.is_empty() && !scopes.any(|scope| scope == self.scope) {
@@ -124,7 +124,7 @@ impl Rules {
     }
 }
 
-const NO_TOKEN: Refusal = Refusal::Invalid("not a token");
+const NO_TOKEN: Refusal = Refusal::Invalid("malformed token");
 
 /// A part of a token: JSON in base64.
 fn decoded<T: DeserializeOwned>(part: &str) -> Result<T, Refusal> {

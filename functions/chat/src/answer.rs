@@ -13,7 +13,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::{
     citations::Citations,
     done::{Clock, Done, sum},
-    fixed::nothing_found,
+    fixed::without_sources,
     request::{Chat, Choice},
     retrieved::Retrieved,
     state::ChatState,
@@ -57,15 +57,18 @@ pub(crate) enum Part {
 /// An answer in one piece.
 #[derive(Debug, Serialize)]
 pub(crate) struct Whole {
-    answer: String,
+    pub(crate) answer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<String>,
-    query: String,
-    sources: Box<RawValue>,
+    pub(crate) query: String,
+    pub(crate) sources: Box<RawValue>,
     #[serde(flatten)]
-    done: Done,
+    pub(crate) done: Done,
 }
 
+/// How long a reader waits for the sources without an event that says what for: what people take for an
+/// interruption. <https://www.nngroup.com/articles/response-times-3-important-limits/>
+const NOTICE: Duration = Duration::from_secs(1);
 /// What is left of the function's time when an answer is given up, to say so.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Bytes of the longest answer in one piece: Lambda passes on 6 MB, and no model means to write as much.
@@ -120,8 +123,7 @@ impl Answer {
                 Stage::Asked(chat) => {
                     let retrieved = database::within(clock.deadline, Retrieved::by(&state, *chat));
                     let mut retrieved = Box::pin(retrieved);
-                    // Whoever waits for longer than the longest silence is told what for.
-                    let patience = state.config.heartbeat;
+                    let patience = state.config.heartbeat.min(NOTICE);
                     let found = match timeout(patience, &mut retrieved).await {
                         Ok(found) => found?,
                         Err(_) => {
@@ -137,7 +139,7 @@ impl Answer {
             let (query, sources) = found.told()?;
             yield Part::Sources(query, sources);
             if !found.asked() {
-                let text = nothing_found(found.question()).to_owned();
+                let text = without_sources(found.question()).to_owned();
                 yield Part::Delta(text);
                 yield Part::Done(Done::new("no_sources".to_owned(), found.usage, &citations, clock));
                 return;

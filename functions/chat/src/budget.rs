@@ -3,7 +3,7 @@
 use language_model::{Message, Role, alternating};
 use shared::Error;
 
-use crate::{prompt::Prompt, request::Chat, state::ChatState};
+use crate::{cut::share, prompt::Prompt, request::Chat, state::ChatState};
 
 /// Tokens that are left for history and sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,12 +124,6 @@ fn shorten(turn: &mut Message, tokens: usize, limit: usize) {
     if tokens > limit {
         turn.content = cut_in_the_middle(&turn.content, share(&turn.content, tokens, limit));
     }
-}
-
-/// Characters of the share of a text that has `limit` of its `tokens` tokens, or somewhat less.
-pub(crate) fn share(text: &str, tokens: usize, limit: usize) -> usize {
-    let characters = text.chars().count();
-    characters.saturating_mul(limit) / tokens.max(1) * 9 / 10
 }
 
 /// The beginning and the end of a text that is longer than so many characters.

@@ -27,11 +27,11 @@ pub(crate) struct Citations {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Citation {
     /// Its first character: the bracket.
-    start: usize,
+    pub(crate) start: usize,
     /// The one after its last.
-    end: usize,
+    pub(crate) end: usize,
     /// The source's number; `null` if there is none of the number that is cited.
-    source: Option<usize>,
+    pub(crate) source: Option<usize>,
 }
 
 #[derive(Debug)]

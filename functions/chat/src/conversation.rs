@@ -12,6 +12,8 @@ use crate::citations::Citations;
 pub(crate) struct Turn {
     role: Speaker,
     content: Option<Content>,
+    /// Where the messages of Vercel's AI SDK have their text.
+    parts: Option<Vec<Value>>,
     /// What an answer's citations meant, as the event `sources` told it.
     sources: Option<Value>,
 }
@@ -78,7 +80,7 @@ impl Conversation {
             if matches!(role, Speaker::User | Speaker::Assistant) {
                 last = Some((at, role));
             }
-            match turn.text(&format!("messages[{at}].content")) {
+            match turn.text(&format!("messages[{at}]")) {
                 Ok(text) => conversation.add(role, text, turn.sources.as_ref()),
                 Err(error) => errors.push(error),
             }
@@ -126,31 +128,33 @@ impl Conversation {
 
 impl Turn {
     fn text(&self, place: &str) -> Result<String, FieldError> {
-        match &self.content {
-            Some(Content::Text(text)) => Ok(text.clone()),
-            Some(Content::Parts(parts)) => {
-                let texts = parts
-                    .iter()
-                    .enumerate()
-                    .map(|(at, part)| part_text(part, place, at));
-                Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
-            }
+        match (&self.content, &self.parts) {
+            (Some(Content::Text(text)), _) => Ok(text.clone()),
+            (Some(Content::Parts(parts)), _) => self.joined(parts, &format!("{place}.content")),
+            (None, Some(parts)) => self.joined(parts, &format!("{place}.parts")),
             // Answers that called a tool have none.
-            None if self.role != Speaker::User => Ok(String::new()),
-            None => Err(FieldError::new(place, "is missing")),
+            (None, None) if self.role != Speaker::User => Ok(String::new()),
+            (None, None) => Err(FieldError::new(format!("{place}.content"), "is missing")),
         }
     }
-}
 
-fn part_text(part: &Value, place: &str, at: usize) -> Result<String, FieldError> {
-    let text = part.as_str().or_else(|| part["text"].as_str());
-    text.map(str::to_owned).ok_or_else(|| {
-        let place = format!("{place}[{at}]");
-        FieldError::new(
-            place,
-            "has no text; parts of other kinds, such as images, are not read",
-        )
-    })
+    /// The texts of the parts. What an answer has besides, such as thoughts, steps and calls of tools, is left out; a user
+    /// who asks about an image must learn that nobody sees it.
+    fn joined(&self, parts: &[Value], place: &str) -> Result<String, FieldError> {
+        let mut texts = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            let thought = matches!(part["type"].as_str(), Some("reasoning" | "thinking"));
+            match part.as_str().or_else(|| part["text"].as_str()) {
+                Some(text) if !thought => texts.push(text),
+                None if self.role == Speaker::User => {
+                    let detail = "has no text; parts of other kinds, such as images, are not read";
+                    return Err(FieldError::new(format!("{place}[{at}]"), detail));
+                }
+                _ => {}
+            }
+        }
+        Ok(texts.join("\n"))
+    }
 }
 
 /// Numbers and titles of sources, as far as they can be read.
@@ -219,6 +223,22 @@ mod tests {
             .map(|message| message.content.as_str())
             .collect();
         assert_eq!(said, ["Bonjour", "", "Oui."]);
+    }
+
+    #[test]
+    fn parts_are_read_as_far_as_they_are_text() {
+        let conversation = read(json!([
+            { "id": "u1", "role": "user", "parts": [{ "type": "text", "text": "Bonjour" }] },
+            { "id": "a1", "role": "assistant", "parts": [
+                { "type": "step-start" }, { "type": "reasoning", "text": "Hm" }, { "type": "text", "text": "Oui" }] },
+            { "role": "user", "parts": [{ "type": "text", "text": "Et la" }, { "type": "text", "text": "plage ?" }] },
+        ]));
+        assert_eq!(conversation.history[1].content, "Oui");
+        assert_eq!(conversation.question, "Et la\nplage ?");
+        let turns = json!([{ "role": "user", "parts": [{ "type": "file", "url": "data:," }] }]);
+        let turns = serde_json::from_value(turns).expect("they are messages");
+        let errors = Conversation::read(turns).expect_err("nobody sees the file");
+        assert_eq!(errors[0].field, "messages[0].parts[0]");
     }
 
     #[test]

@@ -12,13 +12,13 @@ use crate::citations::{Citation, Citations};
 #[derive(Debug, Serialize)]
 pub(crate) struct Done {
     /// `stop`, `length`, `content_filter`, `refusal`, as the model says, or `no_sources`: it was not asked.
-    finish_reason: String,
+    pub(crate) finish_reason: String,
     /// Tokens of all that the model read and wrote; `null` if it does not count them.
-    usage: Option<Usage>,
+    pub(crate) usage: Option<Usage>,
     /// The numbers of the sources that the answer cites.
     cited: Vec<usize>,
     /// Where it cites them.
-    citations: Vec<Citation>,
+    pub(crate) citations: Vec<Citation>,
     /// Citations of sources that there are none of.
     citations_invalid: usize,
     took_ms: Took,

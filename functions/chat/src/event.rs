@@ -13,7 +13,7 @@ use crate::answer::{Answer, Part};
 
 /// A comment, which readers of events pass over. It keeps what lies in between from closing a silent
 /// connection, and shows whether the reader is still there.
-const HEARTBEAT: &str = ": still working\n\n";
+pub(crate) const HEARTBEAT: &str = ": still working\n\n";
 
 #[derive(Serialize)]
 struct Sources {
@@ -30,19 +30,26 @@ struct Text {
 /// a problem document, where it fails. `retrieval` comes before them if the sources take long, and
 /// `reasoning` between them if it was asked for.
 pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'static {
-    let heartbeat = answer.state.config.heartbeat;
-    let waits = answer.waits();
-    let parts = AssertUnwindSafe(answer.parts()).catch_unwind();
-    let parts = parts.map(|part| part.unwrap_or_else(|panic| Err(Error::panicked(&*panic))));
-    let events = parts.map(|part| match part {
+    written_by(answer, |part| match part {
         Ok(Part::Retrieval) => event("retrieval", &json!({ "state": "running" })),
         Ok(Part::Sources(query, sources)) => event("sources", &Sources { query, sources }),
         Ok(Part::Reasoning(text)) => event("reasoning", &Text { text }),
         Ok(Part::Delta(text)) => event("delta", &Text { text }),
         Ok(Part::Done(done)) => event("done", &done),
         Err(error) => failure(&error),
-    });
-    with_heartbeats(events, heartbeat, waits)
+    })
+}
+
+/// What `write` makes of the parts of an answer, none of it empty, with comments between them where they take long.
+pub(crate) fn written_by(
+    answer: Answer,
+    write: impl FnMut(Result<Part, Error>) -> String + Send + 'static,
+) -> impl Stream<Item = String> + Send + 'static {
+    let heartbeat = answer.state.config.heartbeat;
+    let waits = answer.waits();
+    let parts = AssertUnwindSafe(answer.parts()).catch_unwind();
+    let parts = parts.map(|part| part.unwrap_or_else(|panic| Err(Error::panicked(&*panic))));
+    with_heartbeats(parts.map(write), heartbeat, waits)
 }
 
 /// A failure bears two names for the time of one version: browsers call a lost connection `error` as well.

@@ -2,16 +2,84 @@
 
 use analysis::Language;
 
-/// That no document has the answer; in English if the question does not tell its language or it is another.
-pub(crate) fn nothing_found(question: &str) -> &'static str {
-    match Language::of_question(question) {
-        Some(Language::French) => "Je n’ai rien trouvé à ce sujet dans les documents.",
-        Some(Language::German) => "Dazu habe ich in den Dokumenten nichts gefunden.",
-        Some(Language::Spanish) => "No he encontrado nada sobre esto en los documentos.",
-        Some(Language::Italian) => "Non ho trovato nulla a questo proposito nei documenti.",
-        Some(Language::Portuguese) => "Não encontrei nada sobre isso nos documentos.",
-        Some(Language::Dutch) => "Ik heb hierover niets in de documenten gevonden.",
-        Some(Language::English) | None => "I found nothing about this in the documents.",
+/// What is said where no document has the answer; in English if the question does not tell its language or it is
+/// another.
+pub(crate) fn without_sources(question: &str) -> &'static str {
+    if let Some(language) = small_talk(question) {
+        return welcome(language);
+    }
+    nothing_found(Language::of_question(question).unwrap_or(Language::English))
+}
+
+/// The words of greetings, thanks and farewells. Nothing else is said with them alone.
+const SMALL_TALK: [(Language, &str); 7] = [
+    (
+        Language::French,
+        "bonjour bonsoir salut coucou merci beaucoup bien mille à tous toutes ça ca va comment vas tu allez vous au revoir \
+         bonne journée soirée nuit bientôt",
+    ),
+    (
+        Language::English,
+        "hello hi hey good morning afternoon evening night there everyone thanks thank you very much so a lot how are \
+         bye goodbye",
+    ),
+    (
+        Language::German,
+        "hallo guten tag morgen abend gute nacht moin servus danke vielen dank schön sehr wie geht es dir ihnen tschüss \
+         auf wiedersehen",
+    ),
+    (
+        Language::Spanish,
+        "hola buenos días buenas tardes noches gracias muchas mil qué tal cómo estás está adiós hasta luego",
+    ),
+    (
+        Language::Italian,
+        "ciao buongiorno buonasera salve grazie mille molte come stai sta va arrivederci buona giornata serata",
+    ),
+    (
+        Language::Portuguese,
+        "olá oi bom dia boa tarde noite obrigado obrigada muito tudo bem como vai está tchau adeus até logo",
+    ),
+    (
+        Language::Dutch,
+        "hoi hallo goedemorgen goedemiddag goedenavond dag dank je u wel bedankt hartelijk hoe gaat het met tot ziens",
+    ),
+];
+
+/// The language of a text that is small talk and nothing else.
+fn small_talk(text: &str) -> Option<Language> {
+    let text = text.to_lowercase();
+    let words = || {
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        words.filter(|word| !word.is_empty())
+    };
+    words().next()?;
+    let said_with = |known: &str| words().all(|word| known.split(' ').any(|known| known == word));
+    let spoken = SMALL_TALK.iter().find(|(_, known)| said_with(known))?;
+    Some(spoken.0)
+}
+
+fn welcome(language: Language) -> &'static str {
+    match language {
+        Language::French => "Je réponds aux questions sur les documents : que voulez-vous savoir ?",
+        Language::German => "Ich beantworte Fragen zu den Dokumenten: Was möchten Sie wissen?",
+        Language::Spanish => "Respondo preguntas sobre los documentos: ¿qué quiere saber?",
+        Language::Italian => "Rispondo a domande sui documenti: che cosa vuole sapere?",
+        Language::Portuguese => "Respondo a perguntas sobre os documentos: o que quer saber?",
+        Language::Dutch => "Ik beantwoord vragen over de documenten: wat wilt u weten?",
+        Language::English => "I answer questions about the documents: what would you like to know?",
+    }
+}
+
+fn nothing_found(language: Language) -> &'static str {
+    match language {
+        Language::French => "Je n’ai rien trouvé à ce sujet dans les documents.",
+        Language::German => "Dazu habe ich in den Dokumenten nichts gefunden.",
+        Language::Spanish => "No he encontrado nada sobre esto en los documentos.",
+        Language::Italian => "Non ho trovato nulla a questo proposito nei documenti.",
+        Language::Portuguese => "Não encontrei nada sobre isso nos documentos.",
+        Language::Dutch => "Ik heb hierover niets in de documenten gevonden.",
+        Language::English => "I found nothing about this in the documents.",
     }
 }
 
@@ -37,8 +105,29 @@ mod tests {
             ("Wanneer sluit het zwembad?", "Ik heb"),
             ("openingstijden van de bibliotheek", "Ik heb"),
         ] {
-            let said = nothing_found(question);
+            let said = without_sources(question);
             assert!(said.starts_with(beginning), "{question}: {said}");
+        }
+    }
+
+    #[test]
+    fn small_talk_is_answered_in_its_language() {
+        for (text, beginning) in [
+            ("Bonjour !", "Je réponds"),
+            ("merci beaucoup", "Je réponds"),
+            ("Hi there, how are you?", "I answer"),
+            ("Guten Morgen", "Ich beantworte"),
+            ("¡Hola! ¿Qué tal?", "Respondo preguntas"),
+            ("Grazie mille", "Rispondo"),
+            ("Olá, tudo bem?", "Respondo a"),
+            ("Dank je wel", "Ik beantwoord"),
+        ] {
+            let said = without_sources(text);
+            assert!(said.starts_with(beginning), "{text}: {said}");
+        }
+        for question in ["Bonjour, quand ferme la piscine ?", "hi-fi stereo"] {
+            let said = without_sources(question);
+            assert!(!said.ends_with('?'), "{question}: {said}");
         }
     }
 
@@ -53,7 +142,10 @@ mod tests {
             "游泳池几点关门？",
             "متى يغلق المسبح؟",
         ] {
-            assert!(nothing_found(question).starts_with("I found"), "{question}");
+            assert!(
+                without_sources(question).starts_with("I found"),
+                "{question}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `POST /chat`: finds passages as a search does, and streams an answer that cites them.
+//! `POST /chat`: finds passages as a search does, and streams an answer that cites them. Below `/v1` the same in `OpenAI`'s
+//! protocol.
 
 mod answer;
 mod budget;
@@ -6,18 +7,20 @@ mod citations;
 mod condense;
 mod config;
 mod conversation;
+mod cut;
 mod done;
 mod event;
 mod fence;
 mod fields;
 mod fixed;
+mod openai;
 mod prompt;
 mod request;
 mod retrieved;
 mod sources;
 mod state;
 
-use lambda_http::http::Method;
+use lambda_http::{RequestExt as _, http::Method};
 use shared::{
     Error,
     http::{self, Request, StreamedResponse},
@@ -36,6 +39,9 @@ async fn handle(state: ChatState, request: Request) -> Result<StreamedResponse, 
     // A REST API passes on what a browser asks first; `shared::http` adds what its page may do.
     if request.method() == Method::OPTIONS {
         return Ok(http::whole(http::empty()));
+    }
+    if let Some(resource) = openai::resource(request.raw_http_path()) {
+        return Ok(openai::answer(state, &request, &resource).await);
     }
     // A function URL passes on every method.
     if request.method() != Method::POST {

@@ -1,5 +1,7 @@
 //! What may be asked of a chat.
 
+mod completion;
+
 use document_store::Count;
 use json::{self, FieldError, Object};
 use language_model::Message;
@@ -13,6 +15,8 @@ use crate::{
     conversation::{Conversation, Turn},
     fields::SourceFields,
 };
+
+pub(crate) use self::completion::CompletionRequest;
 
 /// A request to `POST /chat`.
 #[derive(Debug, Default, Deserialize)]

@@ -4,7 +4,7 @@ use retrieval::Hit;
 use serde::Serialize;
 use shared::Error;
 
-use crate::{budget::share, fence::Fence, fields::SourceFields, request::Chat, state::ChatState};
+use crate::{cut::share, fence::Fence, fields::SourceFields, request::Chat, state::ChatState};
 
 /// A passage with the number by which it is cited.
 #[derive(Debug, Serialize)]

@@ -1,4 +1,4 @@
-//! `GET /health`, and `GET /health?deep=true` for the whole way that a search takes.
+//! `GET /health`; with `?deep=true` it runs a whole search.
 
 use lambda_http::http::StatusCode;
 use retrieval::{

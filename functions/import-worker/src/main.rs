@@ -1,4 +1,4 @@
-//! Invoked by the queue of imports: embeds and stores the documents that its messages name.
+//! Invoked by the import queue: embeds and stores the documents that its messages refer to.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,7 @@ use retrieval::IngestState;
 use shared::State as _;
 use telemetry::{self, Telemetry};
 
-/// Lambda's own limit of an invocation.
+/// Lambda's maximum timeout.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 #[tokio::main(flavor = "current_thread")]
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
         .await
         .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     let last = state.clone();
-    // What is being worked on comes back when its lease is over.
+    // Unfinished work is delivered again when its lease expires.
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
         last.database.close().await;
     })
@@ -41,7 +41,7 @@ async fn start() -> Result<(IngestState, Arc<Imports>), Error> {
     Ok((state, Arc::new(imports)))
 }
 
-/// Says which messages are to be delivered again; the queue forgets the others.
+/// Reports the messages to deliver again; SQS deletes the others.
 async fn handle(
     state: IngestState,
     imports: Arc<Imports>,

@@ -1,4 +1,4 @@
-//! `POST /imports` and `GET /imports/{id}`: accepts bulk imports and says how far they are; no model inside.
+//! `POST /imports` and `GET /imports/{id}`: accepts bulk imports and reports their progress. Links no model.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use shared::{
     http::{self, Request, Response},
 };
 
-/// What this function keeps between requests.
+/// State kept between requests.
 #[derive(Clone)]
 struct ImportsState {
     database: DatabaseState,
@@ -46,7 +46,7 @@ async fn handle(state: ImportsState, request: Request) -> Result<Response, Error
     let imports = &state.imports;
     if request.method() == Method::POST {
         let body: ImportRequest = http::json(&request)?;
-        // The request's id is unique, and the log has it.
+        // The request id is unique, and it is in the log.
         let id = request.lambda_context().request_id;
         let import = imports.accept(state.database(), &id, body).await?;
         return http::respond(StatusCode::ACCEPTED, &import);

@@ -1,4 +1,4 @@
-//! A deploy asks for a migration: the protocol of `CloudFormation`'s custom resources.
+//! The migration as a `CloudFormation` custom resource.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>
 
 use std::time::{Duration, Instant, SystemTime};
@@ -10,8 +10,8 @@ use shared::http;
 
 use crate::{state::State, trial};
 
-/// What `CloudFormation` asks, and how long there is to answer. It waits for the answer, and goes on to the
-/// other functions only after a success.
+/// A request of `CloudFormation`, with the time left to answer. It waits for the answer, and changes the other
+/// functions only after a success.
 pub(crate) struct Deployment {
     asked: Asked,
     time_left: Duration,
@@ -21,22 +21,22 @@ pub(crate) struct Deployment {
 #[serde(rename_all = "PascalCase")]
 struct Asked {
     request_type: RequestType,
-    /// Where the answer goes: whoever knows it can answer, so it is never logged.
+    /// The answer is sent to this URL. Never logged: whoever knows it can answer.
     #[serde(rename = "ResponseURL")]
     response_url: String,
     stack_id: String,
     request_id: String,
     logical_resource_id: String,
-    /// Missing in the first request, whose answer decides on it.
+    /// Missing in the first request, whose answer sets it.
     physical_resource_id: Option<String>,
     #[serde(default)]
     resource_properties: Versions,
-    /// What the properties were before an update.
+    /// The properties before an update.
     #[serde(default)]
     old_resource_properties: Versions,
 }
 
-/// The properties of `Schema` that count upwards.
+/// The properties of `Schema` that increase with each deploy.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Versions {
@@ -65,21 +65,21 @@ struct Answer<'a> {
     logical_resource_id: &'a str,
 }
 
-/// A schema keeps this id: another one would make `CloudFormation` ask for the deletion of the old one.
+/// Constant: with another id, `CloudFormation` would ask to delete the old resource.
 const SCHEMA: &str = "schema";
 
-/// What is kept of the time limit to say that it was reached.
+/// Time reserved to report that the time limit was reached.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(10);
 
-/// How often the answer is sent, and how long one try may take: together they fit in [`TIME_TO_ANSWER`].
+/// Attempts to send the answer, and the limit of each: together they fit in [`TIME_TO_ANSWER`].
 const TRIES: usize = 3;
 const LONGEST_TRY: Duration = Duration::from_secs(3);
 
-/// Lambda's own limit of an invocation.
+/// Lambda's maximum timeout.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 impl Deployment {
-    /// The deploy that this event is part of; none if somebody invoked the function.
+    /// The request in this event, or `None` if the function was invoked by hand.
     pub(crate) fn of(event: &LambdaEvent<Value>) -> Result<Option<Self>, Error> {
         if event.payload.get("ResponseURL").is_none() {
             return Ok(None);
@@ -92,15 +92,15 @@ impl Deployment {
         }))
     }
 
-    /// Does what is asked and tells `CloudFormation` how it ended. If that cannot be told, the invocation fails, and
-    /// the template's function `MigrateFailed` tells it. Without a `state` a setting cannot be used; then nothing but
-    /// a deletion or a way back succeeds.
+    /// Migrates and reports the outcome to `CloudFormation`. If the report cannot be sent, the invocation fails and the
+    /// template's function `MigrateFailed` reports instead. `state` is `None` if a setting is invalid; then only a
+    /// deletion or a rollback succeeds.
     pub(crate) async fn answer(self, state: Option<&State>) -> Result<Value, Error> {
         let failure = match self.asked.request_type {
-            // The documents are the user's, and stay when the stack goes.
+            // The documents belong to the user and outlive the stack.
             RequestType::Delete => None,
             RequestType::Update if self.asked.goes_back() => {
-                tracing::info!("the deploy is rolled back: the schema stays as it is");
+                tracing::info!("rollback: the schema is left as it is");
                 None
             }
             RequestType::Create | RequestType::Update => self.migrate(state).await.err(),
@@ -116,22 +116,25 @@ impl Deployment {
         loop {
             tries += 1;
             let put = client.put(&self.asked.response_url);
-            // The URL is signed for a request without a content type.
+            // The URL is signed for a request without content type.
             let sent = put.body(answer.to_string()).send().await;
             match sent.and_then(reqwest::Response::error_for_status) {
                 Ok(_) => return Ok(()),
                 Err(error) if tries == TRIES => {
                     let cause = error.without_url();
-                    return Err(format!("the answer does not reach S3: {cause}").into());
+                    return Err(format!(
+                        "cannot send the response to CloudFormation through S3: {cause}"
+                    )
+                    .into());
                 }
                 Err(_) => {}
             }
         }
     }
 
-    /// What the person who deploys reads of a failure is constant; the cause is logged.
+    /// The error text that the deployer reads is constant; the cause is logged.
     async fn migrate(&self, state: Option<&State>) -> Result<(), String> {
-        let state = state.ok_or("A setting is missing or cannot be used")?;
+        let state = state.ok_or("A setting is missing or invalid")?;
         trial::model().await?;
         let time = self.time_left.saturating_sub(TIME_TO_ANSWER);
         let work = state.migrate_when_awake();
@@ -144,27 +147,27 @@ impl Deployment {
             }
             Ok(Err(error)) => Err(http::report(&shared::Error::from(error)).title.to_owned()),
             Err(_) => {
-                tracing::error!(seconds = time.as_secs(), "the migration takes too long");
-                Err("The migration takes longer than the function may run".to_owned())
+                tracing::error!(seconds = time.as_secs(), "migration timed out");
+                Err("The migration exceeded the function's timeout".to_owned())
             }
         }
     }
 }
 
-/// Searches work without the index, slowly: that it is missing must not keep a deploy from succeeding. One that is not
-/// ready in time is built on by the server.
+/// Searches work without the index, slowly, so a missing one must not fail the deploy. The server goes on building an
+/// index that is not ready in time.
 async fn build_index(state: &State, time: Duration) {
     match tokio::time::timeout(time, state.build_index()).await {
-        // What a build fails of is logged where it is built.
+        // A failed build is logged where it fails.
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the state of the index is unknown"),
+        Ok(Err(error)) => tracing::error!(%error, "cannot read the state of the index"),
         Err(_) => tracing::warn!(seconds = time.as_secs(), "the index is still being built"),
     }
 }
 
 impl Asked {
-    /// Whether this update takes back one that failed: `CloudFormation` swaps the properties then, so that a version
-    /// is lower than before. What another deploy publishes has a higher one, even if its code is older.
+    /// Whether this update rolls back a failed one: `CloudFormation` then swaps old and new properties, so a version is
+    /// lower than before. A regular deploy always publishes a higher version, even of older code.
     fn goes_back(&self) -> bool {
         let (now, before) = (&self.resource_properties, &self.old_resource_properties);
         [(&now.code, &before.code), (&now.model, &before.model)]
@@ -180,7 +183,7 @@ impl Asked {
                 "SUCCESS"
             },
             reason: failure
-                .map(|what| format!("{what}. The log of the function Migrate has the cause.")),
+                .map(|what| format!("{what}. See the log of the function Migrate for the cause.")),
             physical_resource_id: self.physical_resource_id.as_deref().unwrap_or(SCHEMA),
             stack_id: &self.stack_id,
             request_id: &self.request_id,
@@ -189,7 +192,7 @@ impl Asked {
     }
 }
 
-/// Whether the number at the end of one ARN is lower than that of another, if both are versions of one thing.
+/// Whether the number at the end of an ARN is lower than that of another, if both are versions of one resource.
 fn is_lower(now: Option<&str>, before: Option<&str>) -> Option<bool> {
     let (name, number) = now?.rsplit_once(':')?;
     let (name_before, number_before) = before?.rsplit_once(':')?;

@@ -1,4 +1,4 @@
-//! Invoked at deploy: brings the database schema up to date. No other function may change it.
+//! Invoked at deploy: migrates the database schema. No other function changes it.
 
 mod deployment;
 mod state;
@@ -18,8 +18,8 @@ async fn main() -> Result<ExitCode, Error> {
         return Ok(trial::run());
     }
     let telemetry = Telemetry::start("migrate")?;
-    // Every other function ends here with a wrong setting. This one is asked by a deploy, which would wait
-    // for an answer until its own limit, and then for another one when it takes everything back.
+    // Other functions exit on an invalid setting. Here a deploy waits for an answer: without one it would run
+    // into CloudFormation's time limit, and again when it rolls back.
     let state = State::from_env().inspect_err(|error| tracing::error!(%error, "cannot start"));
     let state = Arc::new(state);
     let last = Arc::clone(&state);
@@ -34,7 +34,7 @@ async fn main() -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `CloudFormation` is answered at the URL that it sends, everybody else with the report.
+/// Requests of `CloudFormation` are answered at their URL, other invocations with the report.
 async fn handle(
     state: Arc<Result<State, Error>>,
     event: LambdaEvent<Value>,

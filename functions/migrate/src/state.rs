@@ -1,4 +1,4 @@
-//! What a sandbox keeps between invocations.
+//! State kept between invocations.
 
 use std::{
     env, mem,
@@ -12,26 +12,26 @@ use migrations::{self, Index, IndexConfig, Report};
 use retrieval::SearchConfig;
 use tokio::time::sleep;
 
-/// The database that is brought up to date, and the model that its schema is for.
+/// The database to migrate, and the model that its schema is for.
 pub(crate) struct State {
     database: Database,
-    /// The functions' own login, if another one changes the schema.
+    /// The functions' login, if the migration uses another one.
     served: Option<Database>,
     index: IndexConfig,
     manifest: Manifest,
-    /// The share of the nearest passages that searches are to find.
+    /// The target recall of the index.
     recall: f64,
     /// How long a deploy waits for the database.
     patience: Duration,
 }
 
-/// A paused Aurora takes half a minute to wake.
+/// A paused Aurora takes half a minute to resume.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How long a deploy waits for a login to be accepted.
+/// How long a deploy retries a rejected login.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Between two tries.
+/// Pause between retries.
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl State {
@@ -39,7 +39,7 @@ impl State {
     pub(crate) fn from_env() -> Result<Self, Error> {
         let mut functions = DatabaseConfig::from_env("migrate")?;
         let is_set = env::var_os("DATABASE_WAKE_TIMEOUT_MS").is_some_and(|value| !value.is_empty());
-        // The work as a whole is tried again, the login's secret included: see `migrate_when_awake`.
+        // `migrate_when_awake` retries everything, reading the login's secret included.
         let wake_timeout = mem::take(&mut functions.wake_timeout);
         let patience = if is_set { wake_timeout } else { PATIENCE };
         let (database, served) = match functions.for_migration() {
@@ -56,21 +56,21 @@ impl State {
         })
     }
 
-    /// Brings the schema up to date, and lets the functions' role use it.
+    /// Migrates the schema and grants the functions' role access.
     pub(crate) async fn migrate(&self) -> Result<Report, DatabaseError> {
-        // On the heap: what migrates is large, and is moved through all that wait for it.
+        // Boxed: the future is large and moves through every caller.
         let report = Box::pin(migrations::migrate(&self.database, &self.manifest)).await?;
         if let Some(served) = &self.served {
             let role = migrations::role(served).await?;
             migrations::grant(&self.database, &role).await?;
-            // Both logins lead to one database, and the grants suffice.
+            // Verifies that both logins reach the same database and that the grants suffice.
             migrations::require(served).await?;
         }
         migrations::tidy_statistics(&self.database).await?;
         Ok(report)
     }
 
-    /// Builds the index unless it is there, and measures it.
+    /// Builds the index if it is missing, and measures its recall.
     pub(crate) async fn build_index(&self) -> Result<Index, DatabaseError> {
         let index = Box::pin(migrations::build_index(&self.database, &self.index)).await?;
         if index == Index::Valid {
@@ -79,14 +79,14 @@ impl State {
         Ok(index)
     }
 
-    /// The same for a deploy, which may come seconds after the database and the role that may read its secret: what
-    /// may pass is tried again for as long as `DATABASE_WAKE_TIMEOUT_MS` says, or two minutes.
+    /// [`State::migrate`] for a deploy, which may run seconds after the database and the secret's policy were created:
+    /// retries transient errors for `DATABASE_WAKE_TIMEOUT_MS`, or two minutes.
     pub(crate) async fn migrate_when_awake(&self) -> Result<Report, DatabaseError> {
         let began = Instant::now();
         loop {
             match self.migrate().await {
                 Err(error) if began.elapsed() < self.patience(&error) => {
-                    tracing::warn!(cause = %error, "the database is not ready; trying again");
+                    tracing::warn!(cause = %error, "the database is not ready; retrying");
                     sleep(PAUSE).await;
                 }
                 outcome => return outcome,
@@ -97,11 +97,11 @@ impl State {
     fn patience(&self, error: &DatabaseError) -> Duration {
         match error {
             DatabaseError::Unavailable { cause, .. } => match cause {
-                // A wrong setting stays wrong.
+                // An invalid setting does not change.
                 Cause::Settings | Cause::Ipv6Only | Cause::Tls | Cause::UnknownDatabase => {
                     Duration::ZERO
                 }
-                // A wrong password too, but a right that was just granted takes seconds to be known everywhere.
+                // Neither does a wrong password, but new IAM permissions take seconds to propagate.
                 Cause::Authentication | Cause::Server => self.patience.min(LOGIN_PATIENCE),
                 _ => self.patience,
             },
@@ -110,7 +110,7 @@ impl State {
         }
     }
 
-    /// Ends its connections.
+    /// Closes its connections.
     pub(crate) async fn close(&self) {
         self.database.close().await;
         if let Some(served) = &self.served {

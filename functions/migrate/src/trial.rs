@@ -1,5 +1,5 @@
-//! The embedding model, tried in a process of its own: a library for another processor, or one that takes more memory
-//! than there is, ends that process and not the one that has to answer the deploy.
+//! Loads the embedding model in a child process: a library for another processor, or a lack of memory, kills that
+//! process and not the one that must answer the deploy.
 
 use std::{
     env, fs,
@@ -13,20 +13,20 @@ use embedder::{Embedder, ModelConfig};
 use lambda_runtime::tracing;
 use tokio::{process::Command, time::timeout};
 
-/// The argument with which this program tries the model and ends.
+/// The argument that makes this program load the model and exit.
 pub(crate) const ARGUMENT: &str = "try-model";
 
-/// A model loads in a second or two, on a processor that does nothing else.
+/// Loading takes one or two seconds on an idle processor.
 const LONGEST_LOADING: Duration = Duration::from_mins(1);
 
-/// Loads the model as the functions will: a layer that does not work on Lambda's machines must stop the deploy before
-/// they have it.
+/// Loads the model as the functions will: a layer that does not work on Lambda must fail the deploy before any
+/// function uses it.
 ///
 /// # Errors
-/// What the person who deploys reads; the cause is logged.
+/// A text for the deployer; the cause is logged.
 pub(crate) async fn model() -> Result<(), String> {
     let failed = |reason: &str, cause: &str| {
-        tracing::error!(cause, "the embedding model does not load");
+        tracing::error!(cause, "cannot load the embedding model");
         reason.to_owned()
     };
     let program = env::current_exe().map_err(|error| failed(UNLOADED, &error.to_string()))?;
@@ -39,19 +39,19 @@ pub(crate) async fn model() -> Result<(), String> {
         Ok(Ok(output)) if output.status.success() => Ok(()),
         Ok(Ok(output)) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            Err(failed(&ended(output.status), said.trim()))
+            Err(failed(&exit_reason(output.status), said.trim()))
         }
         Ok(Err(error)) => Err(failed(UNLOADED, &error.to_string())),
         Err(_) => Err(failed(
-            "The embedding model does not load within a minute",
+            "Loading the embedding model took longer than a minute",
             "time limit",
         )),
     }
 }
 
-/// What the process does that [`model`] starts.
+/// The child process of [`model`].
 pub(crate) fn run() -> ExitCode {
-    // If there is not enough memory for both, the kernel must end this one. Elsewhere than on Linux there is no such file.
+    // If memory runs out, the kernel must kill this process. Only Linux has this file.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let loaded = ModelConfig::from_env()
         .map_err(|error| error.to_string())
@@ -59,7 +59,7 @@ pub(crate) fn run() -> ExitCode {
     match loaded {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell if nobody reads it.
+            // Nobody reads it: nothing else to do.
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
@@ -68,13 +68,13 @@ pub(crate) fn run() -> ExitCode {
 
 const UNLOADED: &str = "The embedding model cannot be loaded";
 
-fn ended(status: ExitStatus) -> String {
+fn exit_reason(status: ExitStatus) -> String {
     let hint = match status.signal() {
         None => return UNLOADED.to_owned(),
         Some(4) => "signal 4, an instruction that this processor does not have",
-        Some(9) => "signal 9, most likely for want of memory",
+        Some(9) => "signal 9, most likely out of memory",
         Some(11) => "signal 11, a segmentation fault",
-        Some(other) => return format!("{UNLOADED}: its process was ended by signal {other}"),
+        Some(other) => return format!("{UNLOADED}: its process was killed by signal {other}"),
     };
-    format!("{UNLOADED}: its process was ended by {hint}")
+    format!("{UNLOADED}: its process was killed by {hint}")
 }

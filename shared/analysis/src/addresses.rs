@@ -3,7 +3,8 @@
 use super::{
     codes::key,
     numbers::{has_digit, number},
-    tokens::{Role, Scanner},
+    scanner::Scanner,
+    token::Role,
 };
 
 impl Scanner<'_> {

@@ -1,9 +1,6 @@
 //! The numbers of articles of French law.
 
-use super::{
-    numbers::is_number,
-    tokens::{Role, Scanner},
-};
+use super::{numbers::is_number, scanner::Scanner, token::Role};
 
 /// The letters before the number of an article of a French code: law, decree in the Council of
 /// State, decree, order, institutional act.

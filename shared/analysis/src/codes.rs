@@ -8,7 +8,8 @@ use super::{
     language::Languages,
     normal::without_accents,
     numbers::{has_digit, is_number, number},
-    tokens::{Role, Scanner},
+    scanner::Scanner,
+    token::Role,
 };
 
 /// Pronouns that French and Portuguese hang on a verb: `dit-elle`, `fazê-lo`. With them, no hyphen makes a word.

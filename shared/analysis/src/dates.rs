@@ -2,11 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{
-    normal::without_accents,
-    numbers::is_number,
-    tokens::{Role, Scanner},
-};
+use super::{normal::without_accents, numbers::is_number, scanner::Scanner, token::Role};
 
 /// A day. It is searched as ISO 8601 writes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,11 +5,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use unicode_normalization::UnicodeNormalization;
 use whatlang::Detector;
 
-use super::{
-    languages::{DUTCH, Definition, ENGLISH, FRENCH, GERMAN, ITALIAN, PORTUGUESE, SPANISH},
-    tokens::{Placed, tokens},
-    votes::Votes,
-};
+use super::languages::{DUTCH, Definition, ENGLISH, FRENCH, GERMAN, ITALIAN, PORTUGUESE, SPANISH};
 
 /// A language that Rappel analyses. Texts of any other are found by the words as they stand in them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,7 +43,7 @@ pub enum Guess {
 
 /// The languages that an unsure text may be in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Candidates(Languages);
+pub struct Candidates(pub(super) Languages);
 
 impl Candidates {
     pub(super) fn among(languages: Languages) -> Self {
@@ -67,26 +63,6 @@ impl Language {
         Self::Dutch,
     ];
 
-    /// The language that a question most probably is in; nothing if its letters are of no language that Rappel knows.
-    #[must_use]
-    pub fn of_question(text: &str) -> Option<Self> {
-        let candidates = match Guess::of(text) {
-            Guess::Sure(language) => return Some(language),
-            Guess::Unsure(Candidates(languages)) => languages,
-            Guess::Other => return None,
-        };
-        // Between the few that its words leave, the letters choose even where they say little.
-        let confidence = if candidates == Languages::ALL {
-            Languages::CONFIDENCE
-        } else {
-            0.0
-        };
-        match candidates.by_letters(text, confidence) {
-            Guess::Sure(language) => Some(language),
-            _ => None,
-        }
-    }
-
     pub(super) fn definition(self) -> &'static Definition {
         match self {
             Self::English => &ENGLISH,
@@ -100,7 +76,7 @@ impl Language {
     }
 
     /// `fr`, `fr-CA`, `fra`, `French`, `français`, `EN_us`...
-    fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         let name = name.trim().to_lowercase();
         let code = name.split(['-', '_']).next()?;
         Self::ALL
@@ -110,35 +86,6 @@ impl Language {
 }
 
 impl Guess {
-    /// The language that a document's metadata names, or else the one that its text tells, or its title.
-    #[must_use]
-    pub fn of_document(name: Option<&str>, title: &str, text: &str) -> Self {
-        if let Some(language) = name.and_then(Language::named) {
-            return Self::Sure(language);
-        }
-        match Self::of(text) {
-            Self::Unsure(_) => Self::of(&format!("{title}\n{text}")),
-            told => told,
-        }
-    }
-
-    /// The language that a text tells.
-    #[must_use]
-    pub fn of(text: &str) -> Self {
-        Self::from_tokens(&tokens(text), text)
-    }
-
-    /// What the tokens of a text tell; if several languages are as likely, what its letters do.
-    pub(super) fn from_tokens(tokens: &[Placed], text: &str) -> Self {
-        match Votes::of(tokens).guess() {
-            // A list of names has letters like those of any language.
-            Self::Unsure(Candidates(languages)) if languages != Languages::ALL => {
-                languages.by_letters(text, Languages::CONFIDENCE)
-            }
-            told => told,
-        }
-    }
-
     /// What a part tells, and what the whole does: both if they differ.
     pub(super) fn with(self, whole: Self) -> Self {
         match (self, whole) {
@@ -180,7 +127,7 @@ impl Languages {
     /// As much of a text as its letters are counted of.
     const LETTERS: usize = 1000;
     /// From this confidence on, 99 of 100 questions were in the language that was detected.
-    const CONFIDENCE: f64 = 0.3;
+    pub(super) const CONFIDENCE: f64 = 0.3;
 
     pub(super) fn only(language: Language) -> Self {
         Self(1 << language as u8)
@@ -226,7 +173,7 @@ impl Languages {
 
     /// The one of these languages that usually has such sequences of letters, or all if that is not clear: if nothing
     /// more likely than `confidence`, 0 to 1, is found.
-    fn by_letters(self, text: &str, confidence: f64) -> Guess {
+    pub(super) fn by_letters(self, text: &str, confidence: f64) -> Guess {
         let text: String = text.nfc().take(Self::LETTERS).collect();
         let detector = Detector::with_allowlist(
             self.iter()

@@ -10,22 +10,31 @@ mod articles;
 mod codes;
 mod dates;
 mod elision;
+mod guess;
 mod language;
 mod languages;
 mod normal;
 mod numbers;
+mod quantities;
+mod scanner;
 mod scripts;
 mod stems;
 mod telephones;
+mod token;
 mod tokens;
 mod votes;
 
 use std::collections::BTreeMap;
 
-pub use language::{Candidates, Guess, Language};
 use normal::without_accents;
 use stems::stem;
-use tokens::{Placed, Role, Token, tokens};
+
+pub use language::{Candidates, Guess, Language};
+
+use self::{
+    token::{Placed, Role, Token},
+    tokens::tokens,
+};
 
 /// The version of this analysis. Terms are stored: passages analysed by another version have to be analysed again, so it
 /// changes whenever the terms of any text do.

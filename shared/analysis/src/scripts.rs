@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use icu_segmenter::{WordSegmenter, WordSegmenterBorrowed, options::WordBreakInvariantOptions};
 
-use super::tokens::Role;
+use super::token::Role;
 
 /// A script whose words are told apart by other means than blanks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,9 +1,6 @@
 //! Telephone numbers, however they are grouped, with and without the code of their country.
 
-use super::{
-    numbers::is_number,
-    tokens::{Role, Scanner},
-};
+use super::{numbers::is_number, scanner::Scanner, token::Role};
 
 /// The digits that all ways to write a number share at their end: no country's numbers have fewer.
 const SHARED: usize = 7;

@@ -2,7 +2,7 @@
 
 use super::{
     language::{Candidates, Guess, Language, Languages, NOUNS_ELSEWHERE, stop_word},
-    tokens::{Placed, Token},
+    token::{Placed, Token},
 };
 
 /// How much speaks for each language.

@@ -207,7 +207,10 @@ impl Service {
     }
 
     /// The headers by which AWS knows who asks.
-    fn signature(&self, request: &Request) -> Result<Vec<(String, String)>, AwsError> {
+    ///
+    /// # Errors
+    /// [`AwsError::Credentials`] or [`AwsError::Signing`].
+    pub fn signature(&self, request: &Request) -> Result<Vec<(String, String)>, AwsError> {
         let mut settings = SigningSettings::default();
         if self.name == "s3" {
             // S3 signs the path as it is sent, and wants the body's hash in a header:

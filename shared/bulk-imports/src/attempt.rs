@@ -1,26 +1,26 @@
-//! How an attempt at a piece of work ended.
+//! The outcome of an attempt at a piece of work.
 
 use database::DatabaseError;
 use telemetry::chain;
 
 use super::source::ReadError;
 
-/// Why a piece of work did not come to its end.
+/// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
-    /// For a reason that ends the whole import; its caller reads it.
+    /// Permanent: it fails the whole import. The text is shown to its caller.
     #[error("{0}")]
     Import(String),
-    /// For a reason that may pass.
+    /// Possibly transient.
     #[error("{reason}")]
     Failed {
-        /// What the import's caller reads if it does not pass.
+        /// Shown to the import's caller if retries fail too.
         reason: &'static str,
-        /// Why, for the log.
+        /// The cause, for the log.
         #[source]
         cause: Option<Cause>,
     },
-    /// The database is away or refused.
+    /// The database is unavailable or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// Another worker holds the lease, or the import has ended.
@@ -28,24 +28,24 @@ pub(super) enum WorkError {
     LeaseLost,
 }
 
-/// A cause that stays in the log.
+/// A cause that is only logged.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Cause(String);
 
-/// How a piece of work ended that did not fail.
+/// The outcome of an attempt that did not fail.
 pub(super) enum Attempt {
     /// It is done.
     Done,
-    /// There was no time for the rest.
+    /// Out of time; the rest is still to do.
     Unfinished,
-    /// It failed for the last time and is recorded as failed; its message goes to the dead-letter queue.
+    /// Recorded as failed after its last attempt; the message goes to the dead-letter queue.
     DeadLetter,
-    /// It failed, and is to be tried again.
+    /// Failed; to be retried.
     Retry,
 }
 
-/// Characters of the longest reason that is kept.
+/// Maximum length of a stored reason, in characters.
 const REASON: usize = 500;
 
 impl From<ReadError> for WorkError {
@@ -53,16 +53,16 @@ impl From<ReadError> for WorkError {
         match error {
             ReadError::Missing | ReadError::Changed => Self::Import(error.to_string()),
             ReadError::Refused(cause) => Self::failed(
-                "the object may not be read: the functions need s3:GetObject on it",
+                "access to the object is denied: the functions need s3:GetObject on it",
                 cause,
             ),
-            ReadError::Away(cause) => Self::failed("the object's store did not answer", cause),
+            ReadError::Away(cause) => Self::failed("the object store did not respond", cause),
         }
     }
 }
 
 impl WorkError {
-    /// A failure that may pass, with a cause for the log alone.
+    /// A possibly transient failure; the cause is only logged.
     pub(super) fn failed(reason: &'static str, cause: impl Into<String>) -> Self {
         Self::Failed {
             reason,
@@ -71,19 +71,19 @@ impl WorkError {
     }
 }
 
-/// Why the database did not store a document, in words for its caller; the cause is logged here.
+/// The reason, for the caller, why the database did not store a document. Logs the cause.
 pub(super) fn not_stored(error: &DatabaseError) -> String {
-    tracing::warn!(cause = %chain(error), "a document of an import cannot be stored");
+    tracing::warn!(cause = %chain(error), "cannot store a document of an import");
     match error {
         DatabaseError::Value(code) => {
-            format!("the database refused a value of it (SQLSTATE {code})")
+            format!("the database rejected one of its values (SQLSTATE {code})")
         }
-        DatabaseError::StatementTimeout => "storing it took the database too long".to_owned(),
-        _ => "the database refused it; the log has the cause".to_owned(),
+        DatabaseError::StatementTimeout => "storing it exceeded the statement timeout".to_owned(),
+        _ => "the database rejected it; see the log for the cause".to_owned(),
     }
 }
 
-/// A reason, as far as it is kept.
+/// Truncates a reason to the stored length.
 pub(super) fn reason(text: &str) -> String {
     text.chars().take(REASON).collect()
 }

@@ -1,34 +1,34 @@
-//! Bulk imports: their queue, and where their pieces are kept.
+//! Settings of bulk imports: queue, bucket, lease.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use settings::{ConfigError, milliseconds, number, optional, required};
 
-/// The settings of bulk imports.
+/// Settings of bulk imports.
 #[derive(Clone, Debug)]
 pub struct ImportConfig {
-    /// The address of the queue, as SQS gives it.
+    /// The queue's URL.
     pub queue_url: String,
-    /// The bucket for the pieces of compressed objects.
+    /// The bucket for pieces of compressed objects.
     pub bucket: String,
-    /// How often a message is received before the queue gives it up: its `maxReceiveCount`.
+    /// The queue's `maxReceiveCount`: deliveries before a message moves to the dead-letter queue.
     pub max_receives: i32,
-    /// How long a worker may be silent before its part is given to another one.
+    /// The lease: how long a silent worker keeps its part.
     pub lease: Duration,
-    /// The folder of this machine whose files may be sources; none may without one.
+    /// The local folder whose files may be imported; `None` allows no files.
     pub root: Option<PathBuf>,
-    /// The region of the queue and the buckets.
+    /// The AWS region of queue and buckets.
     pub region: String,
 }
 
 impl ImportConfig {
-    /// Reads `IMPORT_QUEUE_URL` and the settings around it.
+    /// Reads `IMPORT_QUEUE_URL` and the related settings.
     ///
     /// # Errors
-    /// Names the first variable that is missing or wrong.
+    /// Names the first variable that is missing or invalid.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
-            queue_url: required("IMPORT_QUEUE_URL", "the address of the queue of imports")?,
+            queue_url: required("IMPORT_QUEUE_URL", "the URL of the import queue")?,
             bucket: required(
                 "IMPORT_BUCKET",
                 "the bucket for the pieces of compressed imports",
@@ -55,7 +55,7 @@ fn root() -> Result<Option<PathBuf>, ConfigError> {
         fs::canonicalize(&value).map_err(|_| ConfigError::Invalid {
             variable,
             value,
-            expected: "must be a folder, whose files may be imported",
+            expected: "must be the folder whose files may be imported",
         })
     };
     optional(variable).map(resolved).transpose()

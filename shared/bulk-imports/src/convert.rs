@@ -1,4 +1,4 @@
-//! Objects that are compressed, or no lines of JSON, to pieces of these.
+//! Converts objects that are compressed, or not JSON lines, to pieces of JSON lines.
 
 use std::io::{self, Read, Write as _};
 
@@ -7,14 +7,14 @@ use tokio::sync::mpsc;
 
 use super::cut::{Cut, Piece};
 
-/// Bytes of text that are cut at a time.
+/// Bytes of text per write.
 const SLICE: usize = 16 * 1024;
 
-/// Reads an object that is fetched meanwhile, and sends the pieces that it makes. The same object gives the same
-/// pieces every time, as long as they are taken.
+/// Reads an object while it is fetched and sends its pieces until the receiver closes. The same object always gives
+/// the same pieces.
 ///
 /// # Errors
-/// Says what is wrong with the object.
+/// Describes what is wrong with the object.
 pub(super) fn convert(source: Fetched, pieces: &mpsc::Sender<Piece>) -> Result<(), String> {
     let mut text = records::open(source).map_err(|error| match error {
         records::OpenError::Io(error) => broken(&error),
@@ -41,12 +41,12 @@ pub(super) fn convert(source: Fetched, pieces: &mpsc::Sender<Piece>) -> Result<(
 
 fn broken(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the object ends too early: it is not whole".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the object is truncated".to_owned(),
         _ => format!("the object is damaged: {error}"),
     }
 }
 
-/// What is fetched of an object, as it comes.
+/// The object's bytes as they arrive.
 pub(super) struct Fetched {
     windows: mpsc::Receiver<Bytes>,
     window: Bytes,

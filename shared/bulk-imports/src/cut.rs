@@ -1,35 +1,35 @@
-//! Text that arrives bit by bit, cut into pieces at line breaks.
+//! Cuts streamed text into pieces at line breaks.
 
 use std::{io, mem};
 
 use records::LINE_LIMIT;
 
-/// Bytes of a piece of a compressed object, a little more than which is held in memory. Larger than a part
-/// of another object, because each has to be written to the bucket first.
+/// Bytes per piece of a compressed object; memory holds little more than one. Larger than a part of a plain object,
+/// because each piece is first written to the bucket.
 const PIECE: usize = 2 * 1024 * 1024;
 
-/// Text as it is decompressed, from which pieces are cut at line breaks.
+/// Decompressed text, from which pieces are cut at line breaks.
 #[derive(Default)]
 pub(super) struct Cut {
     text: Vec<u8>,
-    /// Up to where there is no line break.
+    /// No line break before this offset.
     searched: usize,
-    /// Where the last line break in `text` ends.
+    /// The end of the last line break in `text`.
     line_break: usize,
-    /// Where `text` begins in the whole.
+    /// The offset of `text` in the whole.
     first: i64,
-    /// Whether the line that is being read is beyond the limit, so that its rest is thrown away.
+    /// Whether the current line exceeds the limit, so its rest is discarded.
     dropping: bool,
-    /// Bytes of it that were thrown away.
+    /// Discarded bytes of the current line.
     dropped: i64,
-    /// Where in `text` a line ends that was shortened: a piece must end here, for what follows is not at
-    /// its place. 0 if there is none.
+    /// The end in `text` of a shortened line; 0 for none. A piece must end here, because the offsets of what follows
+    /// are shifted.
     shortened: usize,
 }
 
 /// A piece of the text.
 pub(super) struct Piece {
-    /// Where it begins in the whole.
+    /// Its offset in the whole.
     pub(super) first: i64,
     pub(super) text: Vec<u8>,
 }
@@ -59,7 +59,7 @@ impl io::Write for Cut {
 }
 
 impl Cut {
-    /// The next piece, if there is enough text for one, or if it is the last text.
+    /// The next piece, if there is enough text for one or this is the last text.
     pub(super) fn piece(&mut self, is_last: bool) -> Option<Piece> {
         let found = self.text[self.searched..]
             .iter()
@@ -71,7 +71,7 @@ impl Cut {
         let rest = self.text.len() - self.line_break;
         let is_long = rest > LINE_LIMIT + 1 && self.shortened == 0;
         if is_long && !self.dropping && !is_last {
-            // The limit is passed for certain: its worker will say so, and needs no more of the line.
+            // The line exceeds the limit already: the worker reports it and needs no more of it.
             self.dropping = true;
             self.dropped = i64::try_from(rest - LINE_LIMIT - 1).unwrap_or_default();
             self.text.truncate(self.line_break + LINE_LIMIT + 1);
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// The pieces of a text that is written `slice` bytes at a time.
+    /// Cuts a text that is written `slice` bytes at a time.
     fn pieces(text: &[u8], slice: usize) -> Vec<Piece> {
         let (mut cut, mut pieces) = (Cut::default(), Vec::new());
         for slice in text.chunks(slice) {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_whole_lines_and_together_the_text() {
+    fn pieces_are_whole_lines_and_add_up_to_the_text() {
         let text: Vec<u8> = (0..60_000)
             .flat_map(|n| format!("{n} {}\n", "x".repeat(n % 200)).into_bytes())
             .chain(b"the last has no end".iter().copied())
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_beyond_the_limit_is_cut_short_and_nothing_after_it_moves() {
+    fn an_oversized_line_is_shortened_and_later_offsets_are_kept() {
         let mut text = b"first\n".to_vec();
         text.resize(6 + 3 * LINE_LIMIT, b'x');
         text.extend_from_slice(b"\nnext\n");

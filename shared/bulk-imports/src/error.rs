@@ -1,4 +1,4 @@
-//! Why an import was not accepted, or cannot be asked about.
+//! Errors of requests about imports.
 
 use aws::AwsError;
 use database::DatabaseError;
@@ -7,19 +7,19 @@ use json::FieldError;
 /// Why a request about an import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The request's source is not there, empty, or may not be read.
+    /// The source is missing, empty or unreadable.
     #[error(transparent)]
     Invalid(#[from] FieldError),
     /// No import has this id.
     #[error("no import has the id {0:?}")]
     Unknown(String),
-    /// The queue did not take a message.
-    #[error("the queue of imports did not take a message")]
+    /// SQS did not accept a message.
+    #[error("the import queue did not accept a message")]
     Queue(#[source] AwsError),
-    /// The store that holds the object did not answer.
-    #[error("the object's store did not answer: {0}")]
+    /// The object store did not respond.
+    #[error("the object store did not respond: {0}")]
     Storage(String),
-    /// The database is away or refused.
+    /// The database is unavailable or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

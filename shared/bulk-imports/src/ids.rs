@@ -1,22 +1,21 @@
-//! The ids of an import's documents: of several lines with one id the last one counts, whichever worker has it.
+//! Document ids of an import: if several lines have the same id, the last one wins, whichever worker stores it.
 
 use std::collections::HashMap;
 
 use database::{Database, DatabaseError, Statement, Transaction};
 use document_store::Prepared;
 
-/// What a document has to do with another one of its import that has its id, was stored before it, and is another
-/// document.
+/// The relation of a document to one with the same id and other content that this import has stored before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duplicate {
-    /// Its line comes first: the other one stays.
+    /// Its line comes first: the stored one wins.
     Earlier,
-    /// Its line comes later: it replaces the other one.
+    /// Its line comes later: it replaces the stored one.
     Later,
 }
 
 impl Duplicate {
-    /// The reason that its line is listed with.
+    /// The reason listed for its line.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Earlier => "a later line has the same id and replaces it",
@@ -25,8 +24,8 @@ impl Duplicate {
     }
 }
 
-/// Notes where the documents of a batch are, which have different ids, and answers which of them met another one.
-/// Until the end of the transaction, others that have these ids wait.
+/// Records the positions of a batch's documents, whose ids are distinct, and returns those whose id was stored
+/// before. Other transactions with these ids wait until this one ends.
 pub(super) async fn claim(
     transaction: &mut Transaction,
     import: &str,
@@ -40,7 +39,7 @@ pub(super) async fn claim(
         .iter()
         .map(|(_, document)| (document.id().to_owned(), document.hash().to_vec()))
         .unzip();
-    let statement = Statement::upsert(
+    let statement = Statement::idempotent_write(
         "WITH met AS (
              INSERT INTO rappel.import_ids AS i (import_id, document_id, position, hash)
              SELECT $1, u.id, u.position, u.hash
@@ -71,9 +70,9 @@ pub(super) async fn claim(
     Ok(met.into_iter().filter_map(meeting).collect())
 }
 
-/// Forgets the ids of imports that have ended.
+/// Deletes the ids of finished imports.
 pub(super) async fn forget(database: &Database) -> Result<(), DatabaseError> {
-    let statement = Statement::upsert(
+    let statement = Statement::idempotent_write(
         "WITH forgotten AS (
              DELETE FROM rappel.import_ids AS d USING rappel.imports AS i
              WHERE i.id = d.import_id AND (i.failure IS NOT NULL OR NOT EXISTS (

@@ -1,4 +1,4 @@
-//! What a worker holds while it lives: the messages of its invocation, and the piece of work it is at.
+//! What a worker keeps alive: the messages of its invocation and its current piece of work.
 
 use std::{
     convert::Infallible,
@@ -7,16 +7,16 @@ use std::{
 
 use super::{Worker, state::Claim};
 
-/// What this worker must not lose while it is alive.
+/// The messages and the claim that this worker renews.
 pub(super) struct InFlight {
-    /// Of the messages that have no verdict yet.
+    /// Receipts of messages without a verdict yet.
     pub(super) receipts: Vec<String>,
-    /// The piece of work that is under way.
+    /// The current piece of work.
     pub(super) claim: Option<Claim>,
 }
 
 impl InFlight {
-    /// Gives up what belongs to one message.
+    /// Stops renewing a message and its claim.
     pub(super) fn close(&mut self, receipt: &str) {
         self.receipts.retain(|open| open != receipt);
         self.claim = None;
@@ -27,7 +27,7 @@ pub(super) fn lock(open: &Mutex<InFlight>) -> MutexGuard<'_, InFlight> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Renews the lease on what is open, on the queue and in the database, as long as it is polled.
+/// Renews the visibility of the messages and the lease in the database, for as long as it is polled.
 pub(super) async fn renew(worker: &Worker<'_>, open: &Mutex<InFlight>) -> Infallible {
     let imports = worker.imports;
     loop {
@@ -35,18 +35,18 @@ pub(super) async fn renew(worker: &Worker<'_>, open: &Mutex<InFlight>) -> Infall
             let open = lock(open);
             (open.receipts.clone(), open.claim.clone())
         };
-        // Side by side: a queue that is slow must not cost the lease.
+        // Concurrently: a slow queue must not cost the lease.
         let messages = async {
-            // If it fails, the message comes back too early and finds its part taken.
+            // If this fails, the message is delivered again early and finds its part leased.
             if let Err(error) = imports.queue.hide(&receipts, imports.config.lease).await {
-                tracing::debug!(%error, "the messages' time could not be renewed");
+                tracing::debug!(%error, "cannot extend the messages' visibility timeout");
             }
         };
         let lease = async {
             if let Some(claim) = claim
                 && let Err(error) = claim.renew(worker.database).await
             {
-                tracing::debug!(%error, "the lease could not be renewed");
+                tracing::debug!(%error, "cannot renew the lease");
             }
         };
         futures_util::join!(messages, lease);

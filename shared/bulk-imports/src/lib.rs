@@ -1,10 +1,9 @@
-//! Bulk imports: an object of documents, a line each, is cut into parts, and a queue hands these to
-//! workers.
+//! Bulk imports: an object of documents is cut into parts, and a queue distributes them to workers.
 //!
-//! [`Imports::accept`] writes a row and sends a message. A worker ([`work`]) takes what a message names,
-//! by a lease in the database: the plan cuts the object and sends a message a part, a part is stored
-//! batch by batch, and a document that is in the way of its neighbours gets a message of its own.
-//! [`Imports::status`] adds up the rows.
+//! [`Imports::accept`] inserts a row and sends a message. A worker ([`work`]) claims what a message refers to
+//! under a lease in the database: the plan cuts the object and sends one message per part; a part is stored
+//! batch by batch; a document that fails its batch gets a message for itself. [`Imports::status`] sums up the
+//! rows.
 
 mod attempt;
 mod config;
@@ -22,6 +21,7 @@ mod source;
 mod state;
 mod status;
 mod work;
+mod worker;
 
 use std::time::Duration;
 
@@ -36,25 +36,26 @@ pub use self::{
     config::ImportConfig,
     error::ImportError,
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
-    work::{BoxError, Delivery, Embed, Verdict, Worker, work},
+    work::{Delivery, Verdict, work},
+    worker::{BoxError, Embed, Worker},
 };
 use self::{
     message::Message,
     source::{ReadError, Source},
 };
 
-/// How long a connection to AWS may take to be made, and a request in all, which moves 4 MB at most.
+/// Time limits for connecting to AWS and for a whole request, which transfers at most 4 MB.
 const CONNECT: Duration = Duration::from_secs(3);
 const REQUEST: Duration = Duration::from_secs(20);
 
-/// How long AWS may take, in all attempts, to tell of a source or to take the message of its plan: the
-/// function that accepts an import has 29 s to answer.
+/// Time limit, over all attempts, for looking up a source and for sending the plan's message: the function that
+/// accepts an import has 29 s to answer.
 const ACCEPT: Duration = Duration::from_secs(8);
 
-/// After how many leases without a sign of work the messages of an import count as given up.
+/// Leases without progress after which the messages of an import count as lost.
 const SILENCE: u32 = 10;
 
-/// What imports stand on, besides the database.
+/// The clients and settings of imports.
 #[derive(Debug)]
 pub struct Imports {
     config: ImportConfig,
@@ -66,21 +67,21 @@ pub struct Imports {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// `s3://bucket/key`, an object of JSON lines, a JSON array or CSV with a header, compressed or not.
+    /// `s3://bucket/key`: JSON lines, a JSON array or CSV with a header, compressed or not.
     pub source: String,
 }
 
-/// Days for which an import can be asked about. It ends within the four that its queue keeps messages.
+/// Days until an import is deleted. It ends within four, the queue's message retention.
 const KEPT_DAYS: i32 = 30;
 
-/// Imports that the acceptance of another one drops at most: enough to keep up, too few to be felt.
+/// Old imports deleted per accepted one: enough to keep up without noticeable cost.
 const FORGOTTEN_AT_ONCE: i64 = 20;
 
 impl Imports {
-    /// Builds the clients; nothing is sent.
+    /// Builds the clients without sending anything.
     ///
     /// # Errors
-    /// When the system's certificates cannot be read.
+    /// The system's certificates cannot be read.
     pub fn new(config: ImportConfig) -> Result<Self, reqwest::Error> {
         let client = http_client::builder()
             .connect_timeout(CONNECT)
@@ -95,12 +96,11 @@ impl Imports {
         Ok(Self { config, queue, s3 })
     }
 
-    /// Accepts an import under the id `id`, which must be new. When this returns, the import will be
-    /// worked on.
+    /// Accepts an import under the new id `id`. When this returns, the import is durable and queued.
     ///
     /// # Errors
-    /// [`ImportError::Invalid`] for a source that is not there or empty, [`ImportError::Queue`] when the queue does not
-    /// take the message; then nothing was begun.
+    /// [`ImportError::Invalid`] for a missing or empty source; [`ImportError::Queue`] if the queue does not accept
+    /// the message, and then nothing was started.
     pub async fn accept(
         &self,
         database: &Database,
@@ -122,12 +122,12 @@ impl Imports {
             return Err(refused("names an object that is empty".to_owned()));
         }
         if let Err(error) = ids::forget(database).await {
-            tracing::warn!(cause = %chain(&error), "the ids of imports that have ended are still noted");
+            tracing::warn!(cause = %chain(&error), "cannot delete the ids of finished imports");
         }
         if let Err(error) = forget_old(database).await {
-            tracing::warn!(cause = %chain(&error), "imports of long ago are still kept");
+            tracing::warn!(cause = %chain(&error), "cannot delete old imports");
         }
-        let insert = Statement::upsert(
+        let insert = Statement::idempotent_write(
             "WITH import AS (
                  INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT DO NOTHING
@@ -147,18 +147,19 @@ impl Imports {
         let messages = [message];
         let sent = timeout(ACCEPT, self.queue.send(&messages, Duration::ZERO)).await;
         if let Err(error) = sent.unwrap_or_else(|_| Err(AwsError::Connection(late()))) {
-            let delete = Statement::upsert("DELETE FROM rappel.imports WHERE id = $1 RETURNING id")
-                .bind(id.to_owned());
+            let delete = Statement::idempotent_write(
+                "DELETE FROM rappel.imports WHERE id = $1 RETURNING id",
+            )
+            .bind(id.to_owned());
             if let Err(error) = database.fetch_all::<(String,)>(delete).await {
-                tracing::warn!(%error, "an import that was not accepted leaves its row");
+                tracing::warn!(%error, "cannot delete the row of an import that was not accepted");
             }
             return Err(ImportError::Queue(error));
         }
         self.status(database, id).await
     }
 
-    /// How far the import `id` is. Whoever asks this of an import that nobody has worked on for long has
-    /// its forgotten messages sent again.
+    /// The progress of the import `id`. If nobody has worked on it for long, this sends its lost messages again.
     ///
     /// # Errors
     /// [`ImportError::Unknown`], or the database's error.
@@ -167,7 +168,7 @@ impl Imports {
         if matches!(import.state, ImportState::Queued | ImportState::Running)
             && let Err(error) = self.remember(database, id).await
         {
-            tracing::warn!(cause = %chain(&error), "messages that were given up could not be sent again");
+            tracing::warn!(cause = %chain(&error), "cannot resend the lost messages of an import");
         }
         Ok(import)
     }
@@ -201,17 +202,17 @@ impl Imports {
     }
 }
 
-/// Opens all imports of a queue that have not ended once more, and answers the messages that go on with
-/// them: for a queue that forgot its messages when it was stopped, as a laptop's does.
+/// Resumes all unfinished imports of a queue and returns the messages to send, for a queue that lost its messages
+/// when it was stopped, as on a laptop.
 ///
 /// # Errors
-/// When the database fails.
+/// The database's error.
 pub async fn reopen(
     database: &Database,
     queue_url: &str,
     max_receives: i32,
 ) -> Result<Vec<String>, DatabaseError> {
-    let statement = Statement::upsert(concat!(
+    let statement = Statement::idempotent_write(concat!(
         "SELECT ",
         schema::function!("reopen_imports"),
         "($1, $2) AS id"
@@ -226,18 +227,18 @@ pub async fn reopen(
 }
 
 fn late() -> String {
-    format!("AWS did not answer within {} s", ACCEPT.as_secs())
+    format!("AWS did not respond within {} s", ACCEPT.as_secs())
 }
 
-/// The account and the name of a queue: its URL without the host, whose port a laptop's changes.
+/// A queue's account and name: its URL without the host, whose port changes on a laptop.
 fn queue_name(url: &str) -> &str {
     let place = url.split_once("://").map_or(url, |(_, place)| place);
     place.split_once('/').map_or(place, |(_, name)| name)
 }
 
-/// Drops imports that were accepted more than [`KEPT_DAYS`] ago, a few at a time; their lines go with them.
+/// Deletes a few imports accepted more than [`KEPT_DAYS`] ago; their lines cascade.
 async fn forget_old(database: &Database) -> Result<(), DatabaseError> {
-    let delete = Statement::upsert(
+    let delete = Statement::idempotent_write(
         "DELETE FROM rappel.imports WHERE id IN (
              SELECT i.id FROM rappel.imports AS i
              WHERE i.created_at < now() - $1 * interval '1 day'

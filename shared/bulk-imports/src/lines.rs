@@ -1,4 +1,4 @@
-//! The lines of a range of an object, read piece by piece: memory stays bounded whatever its size.
+//! Reads the lines of a range of an object window by window, in bounded memory.
 
 use std::ops::Range;
 
@@ -7,17 +7,17 @@ use records::{LINE_LIMIT, without_end};
 
 use super::source::{ReadError, Source};
 
-/// Bytes that are asked for at a time.
+/// Bytes per read.
 const WINDOW: u64 = 1024 * 1024;
 
-/// Bytes beyond the end of a range that are asked for with it: most last lines end there.
+/// Bytes read beyond the end of a range: most last lines end there.
 const BEYOND: u64 = 64 * 1024;
 
-/// An object of which lines are read.
+/// An object to read lines from.
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) source: Source,
-    /// The version that it must have; none for a piece, which nobody else writes.
+    /// The version it must have; `None` for a piece, which nobody else writes.
     pub(super) etag: Option<String>,
     pub(super) bytes: u64,
 }
@@ -26,24 +26,24 @@ pub(super) struct Object {
 pub(super) struct Lines<'a> {
     s3: &'a S3,
     object: &'a Object,
-    /// No line that begins here or later is one of the range's.
+    /// Lines that begin here or later belong to the next range.
     last: u64,
-    /// What was read of the object, from `start` on.
+    /// The bytes read from `start` on.
     buffer: Vec<u8>,
     start: u64,
 }
 
-/// A line that is not empty.
+/// A non-empty line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    /// Its bytes in the object, with the line break.
+    /// Its byte range in the object, line break included.
     pub(super) range: Range<u64>,
-    /// Without the line break; none if it is longer than [`LINE_LIMIT`].
+    /// Its text without the line break; `None` if longer than [`LINE_LIMIT`].
     pub(super) text: Option<Vec<u8>>,
 }
 
 impl<'a> Lines<'a> {
-    /// Goes to the first line that begins in `range`.
+    /// Seeks to the first line that begins in `range`.
     pub(super) async fn open(
         s3: &'a S3,
         object: &'a Object,
@@ -57,14 +57,14 @@ impl<'a> Lines<'a> {
             start: range.start,
         };
         if range.start > 0 {
-            // A line begins here if another one ends just before.
+            // A line begins here if the previous byte ends one.
             lines.start -= 1;
             lines.skip_line().await?;
         }
         Ok(lines)
     }
 
-    /// The next line, empty or not.
+    /// The next line that is not empty.
     pub(super) async fn next(&mut self) -> Result<Option<Line>, ReadError> {
         if self.start >= self.last {
             return Ok(None);
@@ -80,7 +80,7 @@ impl<'a> Lines<'a> {
                 return Ok(Some(self.line(start, text)));
             }
             searched = self.buffer.len();
-            // The end of a line has two bytes on Windows.
+            // Windows ends lines with two bytes.
             if searched > LINE_LIMIT + 1 {
                 self.skip_line().await?;
                 return Ok(Some(Line {
@@ -103,7 +103,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Goes to the next line, or to where it would be none of the range's.
+    /// Skips to the next line or to the end of the range.
     async fn skip_line(&mut self) -> Result<(), ReadError> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -122,7 +122,7 @@ impl<'a> Lines<'a> {
         self.buffer.drain(..bytes).collect()
     }
 
-    /// Reads more of the object; false at its end.
+    /// Reads the next window; false at the end of the object.
     async fn fill(&mut self) -> Result<bool, ReadError> {
         let from = self.start + self.buffer.len() as u64;
         let wanted = (self.last + BEYOND)
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn however_an_object_is_cut_each_line_is_read_once() {
+    async fn each_line_is_read_once_wherever_the_object_is_cut() {
         let text = b"one\ntwo\n\nfour is longer\nfive";
         let whole = read(text, &[0, text.len() as u64]).await;
         assert_eq!(
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_beyond_the_limit_is_told_and_skipped_by_every_range() {
+    async fn an_oversized_line_is_reported_once_and_skipped_by_other_ranges() {
         let mut text = b"a\n".to_vec();
         text.resize(LINE_LIMIT + 3, b'x');
         text.extend_from_slice(b"\nb\nc");

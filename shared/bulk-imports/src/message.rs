@@ -1,28 +1,27 @@
-//! What the queue carries.
+//! Messages of the import queue.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A piece of work: a part of an import, or one document of it.
+/// A piece of work: a part of an import, or a single document of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Message {
     /// The import's id.
     pub(super) import: String,
-    /// Its part; 0 is the plan.
+    /// The part; 0 is the plan.
     pub(super) part: i32,
-    /// Of a document that is tried alone, where its line begins.
+    /// For a single document: where its line begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) position: Option<i64>,
-    /// Why it is tried alone, for whoever finds it in the dead-letter queue.
+    /// Why it is stored singly, for readers of the dead-letter queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
-    /// When work on its import was asked for, in seconds since 1970.
+    /// When the import was accepted or resumed, in seconds since 1970.
     pub(super) since: u64,
 }
 
-/// How long an import may take. It is the time that SQS keeps messages if nothing else is set:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>.
+/// The maximum duration of an import: the default message retention of SQS:
 const LONGEST: Duration = Duration::from_hours(4 * 24);
 
 impl Message {
@@ -54,7 +53,7 @@ impl Message {
         }
     }
 
-    /// Whether the import takes longer than any may.
+    /// Whether the import exceeds the maximum duration.
     pub(super) fn is_too_old(&self) -> bool {
         now() > self.since + LONGEST.as_secs()
     }

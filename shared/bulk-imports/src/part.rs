@@ -1,7 +1,7 @@
-//! A part: its lines are read, checked, embedded and stored, batch by batch.
+//! Processes a part: reads, checks, embeds and stores its lines batch by batch.
 //!
-//! A batch and the note of how far the part is are one transaction: whenever the worker dies, what is
-//! stored is what is noted.
+//! A batch and the part's new position are one transaction, so the recorded position is exact even if the
+//! worker dies.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,16 +21,15 @@ use super::{
     state::{Claim, LineOutcome, Part},
 };
 
-/// Documents, and bytes of lines, that are embedded and stored together. What a worker that dies has to
-/// do again is one of these.
+/// Documents, and bytes of lines, per batch. A worker that dies costs one batch.
 const BATCH: usize = 32;
 const BATCH_BYTES: usize = 1024 * 1024;
 
-/// A line that was read, and what is to be done with it.
+/// A line and its outcome.
 struct Entry {
     position: i64,
     end: i64,
-    /// Its number in the part.
+    /// Its number within the part.
     line: i64,
     content: Content,
 }
@@ -46,20 +45,20 @@ impl Entry {
 
 enum Content {
     Document(Box<Prepared>),
-    /// It is the same document as a later line.
+    /// A later line has the same document.
     Repeated,
-    /// A later line has its id and is another document.
+    /// A later line has this id and another document.
     Replaced(String),
-    /// It is no document.
+    /// Not a valid document; with the reason.
     Refused(String),
-    /// It is a document that is to be tried alone.
-    Alone {
+    /// To be stored singly, by another message.
+    Single {
         id: String,
         reason: String,
     },
 }
 
-/// Works on a part until it is done or `until` has come. What it has done is in `part`.
+/// Processes a part until it is done or `until` is reached. `part` holds the progress.
 pub(super) async fn work(
     worker: &Worker<'_>,
     claim: &Claim,
@@ -69,8 +68,8 @@ pub(super) async fn work(
     let (object, base) = part.place.object(&worker.imports.config.bucket);
     let range = (part.position - base).unsigned_abs()..(part.place.last - base).unsigned_abs();
     let mut lines = Lines::open(&worker.imports.s3, &object, range).await?;
-    // A worker died with the batch that begins here. One by one, at most one of its documents is in the
-    // way; the next worker leaves that one to a message of its own.
+    // A worker died with the batch that begins here. Stored one by one, at most one document fails; the next
+    // worker gives that one a message for itself.
     let mut careful = if part.attempts > 1 { BATCH } else { 0 };
     let mut suspect = part.attempts > 2;
     let mut longest = Duration::ZERO;
@@ -87,12 +86,15 @@ pub(super) async fn work(
         let size = if careful > 0 { 1 } else { BATCH };
         careful = careful.saturating_sub(1);
         let mut entries = read(&mut lines, base, size, store.part.lines).await?;
-        without_replaced(&mut entries);
+        mark_replaced(&mut entries);
         if entries.is_empty() {
             return Ok(Attempt::Done);
         }
         if std::mem::take(&mut suspect) {
-            set_apart(&mut entries, "a worker died with it, or with a neighbour");
+            mark_single(
+                &mut entries,
+                "a worker died while processing it or a neighbouring document",
+            );
         }
         store.batch(entries).await?;
         longest = longest.max(begun.elapsed());
@@ -129,7 +131,7 @@ fn content(line: &Line) -> Content {
     let Some(text) = &line.text else {
         return Content::Refused(format!("is longer than {LINE_LIMIT} bytes"));
     };
-    // Some editors begin files with this mark.
+    // A byte order mark.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     if text.trim_ascii().is_empty() {
         return Content::Refused(String::new());
@@ -140,8 +142,8 @@ fn content(line: &Line) -> Content {
     }
 }
 
-/// Leaves of the documents with one id the last one.
-fn without_replaced(entries: &mut [Entry]) {
+/// Keeps the last of several documents with the same id.
+fn mark_replaced(entries: &mut [Entry]) {
     let mut last: Vec<Prepared> = Vec::new();
     for entry in entries.iter_mut().rev() {
         let Content::Document(document) = &entry.content else {
@@ -155,10 +157,10 @@ fn without_replaced(entries: &mut [Entry]) {
     }
 }
 
-fn set_apart(entries: &mut [Entry], reason: &str) {
+fn mark_single(entries: &mut [Entry], reason: &str) {
     for entry in entries {
         if let Content::Document(document) = &entry.content {
-            entry.content = Content::Alone {
+            entry.content = Content::Single {
                 id: document.id().to_owned(),
                 reason: reason.to_owned(),
             };
@@ -174,30 +176,30 @@ struct Store<'a> {
 }
 
 impl Store<'_> {
-    /// Stores a batch; if one of its documents is in the way of the others, that one is set apart.
+    /// Stores a batch; a document that makes it fail is stored singly.
     async fn batch(&mut self, entries: Vec<Entry>) -> Result<(), WorkError> {
         let mut reason = match self.together(&entries).await? {
             Stored::Yes => return Ok(()),
             Stored::No(reason) => reason,
         };
-        let alone = entries.len() == 1;
+        let is_single = entries.len() == 1;
         for entry in entries {
             let mut entry = [entry];
-            if !alone {
+            if !is_single {
                 match self.together(&entry).await? {
                     Stored::Yes => continue,
                     Stored::No(why) => reason = why,
                 }
             }
-            set_apart(&mut entry, &reason);
+            mark_single(&mut entry, &reason);
             if let Stored::No(reason) = self.together(&entry).await? {
-                return Err(WorkError::failed("a line cannot be noted", reason));
+                return Err(WorkError::failed("cannot record a line", reason));
             }
         }
         Ok(())
     }
 
-    /// Stores entries that follow each other, with the note that they are done: all or nothing.
+    /// Stores consecutive entries and the new position: all or nothing.
     async fn together(&mut self, entries: &[Entry]) -> Result<Stored, WorkError> {
         let (mut compared, mut seen) = (None, false);
         let mut retry = Retry::default();
@@ -239,7 +241,7 @@ impl Store<'_> {
         let is_later = |id: &&str| duplicates.get(*id) == Some(&Duplicate::Later);
         let unchanged = compared.unchanged_ids().filter(is_later).count();
         if unchanged > 0 && !seen {
-            // The earlier line was stored after the documents were compared.
+            // The earlier line was stored after the comparison.
             return Ok(Written::Unseen);
         }
         let earlier: HashSet<&str> = duplicates
@@ -261,13 +263,13 @@ impl Store<'_> {
             (done.position, done.lines) = (last.end, last.line);
         }
         let is_repeated = |entry: &&Entry| matches!(entry.content, Content::Repeated);
-        // A line that replaces one of another batch is stored in its place, and counts once.
+        // A line that replaces one of another batch is counted once.
         done.stored += count(left.to_store()) - count(duplicates.len() - earlier.len() - unchanged);
         done.unchanged +=
             count(left.unchanged() + entries.iter().filter(is_repeated).count()) - count(unchanged);
         done.refused += count(rows.iter().filter(|row| row.outcome == "refused").count());
         if !self.claim.advance(&mut transaction, &done, &rows).await? {
-            // Dropped, the transaction takes back what it stored.
+            // Dropping the transaction rolls back.
             return Ok(Written::LeaseLost);
         }
         transaction.commit().await?;
@@ -275,26 +277,26 @@ impl Store<'_> {
     }
 }
 
-/// What writing a batch came to.
+/// The outcome of writing a batch.
 enum Written {
-    /// It is stored, and this is how far the part is.
+    /// Stored; the part's new progress.
     Yes(Part),
-    /// Another worker has the part.
+    /// Another worker holds the lease.
     LeaseLost,
-    /// Another writer changed a document that only needs other metadata.
+    /// A document whose metadata alone was to change was changed by another writer.
     Changed,
-    /// Another worker stored a document of the same id from an earlier line.
+    /// Another worker has just stored an earlier line with the same id.
     Unseen,
 }
 
-/// Whether a batch was stored, or what one of its documents, or their number, was in the way of.
+/// Whether a batch was stored, or the reason why not.
 enum Stored {
     Yes,
     No(String),
 }
 
-/// Compares documents with what is stored, unless they are `compared` already, and embeds those that need it; or
-/// answers why one of them cannot be embedded.
+/// Compares documents with the stored ones, unless `compared` is given, and embeds those that changed. Returns the
+/// reason if one of them cannot be embedded.
 pub(super) async fn prepare(
     worker: &Worker<'_>,
     documents: Vec<Prepared>,
@@ -307,8 +309,8 @@ pub(super) async fn prepare(
     };
     let embedded = compared.embedded(worker.embed).await;
     Ok(embedded.map_err(|error| {
-        tracing::warn!(cause = %chain(&*error), "documents of an import cannot be embedded");
-        "it cannot be embedded; the log has the cause".to_owned()
+        tracing::warn!(cause = %chain(&*error), "cannot embed documents of an import");
+        "it cannot be embedded; see the log for the cause".to_owned()
     }))
 }
 
@@ -316,7 +318,7 @@ fn rows(entries: &[Entry], duplicates: &HashMap<String, Duplicate>) -> Vec<LineO
     let row = |entry: &Entry| {
         let (outcome, document_id, text) = match &entry.content {
             Content::Refused(text) if !text.is_empty() => ("refused", None, text.as_str()),
-            Content::Alone { id, reason } => ("retrying", Some(id.clone()), reason.as_str()),
+            Content::Single { id, reason } => ("retrying", Some(id.clone()), reason.as_str()),
             Content::Replaced(id) => ("refused", Some(id.clone()), Duplicate::Earlier.reason()),
             Content::Document(document) => {
                 let meeting = duplicates.get(document.id())?;

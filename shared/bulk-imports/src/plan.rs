@@ -1,7 +1,7 @@
-//! The plan: an object is cut into parts, and each gets a message.
+//! The plan: cuts an object into parts and sends one message per part.
 //!
-//! It may be killed anywhere and run again: the same cuts are made, and a message too many finds its part
-//! taken or done.
+//! It can be killed at any point and repeated: the cuts are the same, and a duplicate message finds its part
+//! leased or done.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -21,16 +21,16 @@ use super::{
     state::{Claim, Part},
 };
 
-/// Bytes of a part: some hundred documents, half a minute of embedding.
+/// Bytes per part: some hundred documents, half a minute of embedding.
 const STRIDE: i64 = 512 * 1024;
 
-/// Parts of the largest plan; beyond, the parts grow.
+/// Maximum number of parts; larger objects get larger parts.
 const MOST_PARTS: i64 = 10_000;
 
-/// Bytes that are asked for at a time of an object that is converted.
+/// Bytes per read of an object that is converted.
 const WINDOW: u64 = 4 * 1024 * 1024;
 
-/// Cuts the object of `part`, the plan, and sends a message for each part that is not done.
+/// Cuts the object of the plan `part` and sends a message for each unfinished part.
 pub(super) async fn plan(
     imports: &Imports,
     database: &Database,
@@ -48,7 +48,7 @@ pub(super) async fn plan(
     }
     let bytes = i64::try_from(object.bytes).unwrap_or(i64::MAX);
     let stride = STRIDE.max(bytes / MOST_PARTS + 1);
-    let statement = Statement::upsert(
+    let statement = Statement::idempotent_write(
         "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, position)
          SELECT $1, n::integer + 1, n * $3, least((n + 1) * $3, $2), n * $3
          FROM generate_series(0::bigint, ($2 - 1) / $3) AS n
@@ -67,7 +67,7 @@ pub(super) async fn plan(
     imports.send(&messages).await
 }
 
-/// The parts that are not done, but the plan.
+/// The unfinished parts, without the plan.
 async fn unfinished(database: &Database, import: &str) -> Result<Vec<(i32,)>, WorkError> {
     let statement = Statement::read(
         "SELECT part FROM rappel.import_parts
@@ -78,14 +78,14 @@ async fn unfinished(database: &Database, import: &str) -> Result<Vec<(i32,)>, Wo
     Ok(database.fetch_all(statement).await?)
 }
 
-/// Cuts an object that is compressed, or no lines of JSON, into pieces of these.
+/// Converts an object that is compressed, or not JSON lines, to pieces of JSON lines.
 async fn cut(
     imports: &Imports,
     object: &Object,
     pieces: &mut Pieces<'_>,
     until: Instant,
 ) -> Result<(), WorkError> {
-    // Decompressing takes a core: the lease is renewed beside it. At most a window waits on either side.
+    // Decompression uses a core; the lease is renewed concurrently. Each side buffers at most one window.
     let (windows, source) = mpsc::channel(1);
     let (made, mut waiting) = mpsc::channel(1);
     let converting = spawn_blocking(move || convert(Fetched::new(source), &made));
@@ -100,13 +100,13 @@ async fn cut(
         Ok(Ok(())) => pieces.send().await,
         Ok(Err(refused)) => Err(WorkError::Import(refused)),
         Err(panic) => Err(WorkError::failed(
-            "the object could not be converted",
+            "cannot convert the object",
             panic.to_string(),
         )),
     }
 }
 
-/// Reads an object from its beginning to its end, or until nobody takes more of it.
+/// Reads an object until its end, or until the receiver closes.
 async fn fetch(
     imports: &Imports,
     object: &Object,
@@ -127,7 +127,7 @@ async fn fetch(
         }
         if Instant::now() > until {
             return Err(WorkError::Failed {
-                reason: "there was no time to read all of the object",
+                reason: "not enough time to read the whole object",
                 cause: None,
             });
         }
@@ -135,12 +135,12 @@ async fn fetch(
     Ok(())
 }
 
-/// The pieces of an object that was converted, in their bucket and their rows.
+/// The pieces of a converted object, in the bucket and in the database.
 struct Pieces<'a> {
     imports: &'a Imports,
     database: &'a Database,
     message: &'a Message,
-    /// Those that an earlier plan cut, by their parts: from where to where, and whether they are done.
+    /// Pieces of an earlier plan by part: first and last byte, and whether they are done.
     earlier: BTreeMap<i32, ((i64, i64), bool)>,
     next: i32,
     messages: Vec<String>,
@@ -171,18 +171,18 @@ impl<'a> Pieces<'a> {
         })
     }
 
-    /// Writes a piece and its row; work on it may begin before the plan is whole. One that an earlier plan
-    /// wrote and that is not done is written again: its bucket may have been another one.
+    /// Writes a piece and its row; work on it may begin before the plan ends. An unfinished piece of an earlier plan
+    /// is written again, because the bucket may have changed.
     async fn add(&mut self, piece: Piece) -> Result<(), WorkError> {
         let part = self.next;
         self.next += 1;
         let last = piece.first + i64::try_from(piece.text.len()).unwrap_or_default();
         match self.earlier.get(&part) {
-            // What the earlier parts have stored would not be what is missing.
+            // With other cuts, the parts that are done would not complement the remaining ones.
             Some((place, _)) if *place != (piece.first, last) => {
                 return Err(WorkError::Import(
-                    "another version of Rappel began to cut the object: post it again, and what is stored is \
-                     found unchanged"
+                    "another version of Rappel cut this object differently: import it again; documents that are \
+                     stored already are skipped"
                         .to_owned(),
                 ));
             }
@@ -195,9 +195,9 @@ impl<'a> Pieces<'a> {
             .write(&self.imports.config.bucket, &key, Bytes::from(piece.text))
             .await
             .map_err(|error| {
-                WorkError::failed("the bucket of imports took no piece", chain(&error))
+                WorkError::failed("cannot write a piece to the import bucket", chain(&error))
             })?;
-        let statement = Statement::upsert(
+        let statement = Statement::idempotent_write(
             "INSERT INTO rappel.import_parts AS p (import_id, part, first, last, piece, position)
              VALUES ($1, $2, $3, $4, $5, $3)
              ON CONFLICT DO NOTHING

@@ -1,4 +1,4 @@
-//! A document that could not be stored with its neighbours, on a message of its own.
+//! Stores a single document that failed with its batch, on a message for itself.
 
 use database::DatabaseError;
 use document_store::{Compared, Prepared, Retry};
@@ -10,7 +10,7 @@ use super::{
     state::{Claim, SingleLine},
 };
 
-/// Tries to store the document of `line`. After the last failure the reason is written down.
+/// Tries to store the document of `line`. The last failure is recorded with its reason.
 pub(super) async fn work(
     worker: &Worker<'_>,
     claim: &Claim,
@@ -24,7 +24,7 @@ pub(super) async fn work(
     let etag = object.etag.as_deref();
     let text = object.source.read(&worker.imports.s3, &range, etag).await?;
     let document = Prepared::read(text.strip_suffix(b"\n").unwrap_or(&text))
-        .map_err(|cause| WorkError::failed("its line is not a document", cause))?;
+        .map_err(|cause| WorkError::failed("its line is not a valid document", cause))?;
     let failure = match prepare(worker, vec![document], None).await? {
         Ok(compared) => {
             let mut retry = Retry::default();
@@ -36,7 +36,7 @@ pub(super) async fn work(
             };
             match stored {
                 Ok(true) => return Ok(Attempt::Done),
-                // Another writer was faster; the next time what it stored is known.
+                // Another writer was faster; the retry compares with what it stored.
                 Ok(false) => return Ok(Attempt::Retry),
                 Err(error) if error.may_blame_values() => not_stored(&error),
                 Err(error) => return Err(error.into()),
@@ -49,7 +49,7 @@ pub(super) async fn work(
         part = claim.message.part,
         position,
         is_last,
-        "a document failed alone"
+        "cannot store a single document"
     );
     if !is_last {
         return Ok(Attempt::Retry);
@@ -59,7 +59,7 @@ pub(super) async fn work(
     Ok(Attempt::DeadLetter)
 }
 
-/// Stores the document and its outcome: both or none. False if another writer changed the document meanwhile.
+/// Stores the document and its outcome in one transaction. False if another writer changed the document meanwhile.
 async fn store(
     worker: &Worker<'_>,
     claim: &Claim,
@@ -83,7 +83,7 @@ async fn store(
         .fetch_all::<(i64,)>(claim.settle(position, outcome, None))
         .await?;
     if settled.is_empty() {
-        // Another delivery of the message was faster; dropped, the transaction takes back what it stored.
+        // Another delivery of the message was faster; dropping the transaction rolls back.
         return Ok(true);
     }
     transaction.commit().await?;

@@ -1,4 +1,4 @@
-//! The objects that imports read.
+//! The objects that imports read: S3 objects and local files.
 
 use std::{
     fs::{File, Metadata},
@@ -16,10 +16,10 @@ use bytes::Bytes;
 use document_store::nul;
 use json::FieldError;
 
-/// Characters of the longest source: a bucket's name and a key, with room to spare.
+/// Maximum length of a source in characters: a bucket, a key, and a reserve.
 const MAX_CHARACTERS: usize = 1_200;
 
-/// Where an object is.
+/// The location of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     S3 { bucket: String, key: String },
@@ -33,16 +33,16 @@ pub(super) enum ReadError {
     Missing,
     #[error("the object changed while it was imported")]
     Changed,
-    /// The store refuses.
-    #[error("the object may not be read: {0}")]
+    /// Access denied.
+    #[error("access to the object is denied: {0}")]
     Refused(String),
-    /// The store is away.
-    #[error("the object's store did not answer: {0}")]
+    /// The store is unavailable.
+    #[error("the object store did not respond: {0}")]
     Away(String),
 }
 
 impl Source {
-    /// Reads `s3://bucket/key`, and `file:///path` of a file below `root`, a folder without symbolic links.
+    /// Parses `s3://bucket/key`, or `file:///path` of a file below `root`, a folder without symbolic links.
     pub(super) fn parse(text: &str, root: Option<&Path>) -> Result<Self, FieldError> {
         let refused = |detail: &str| Err(FieldError::new("source", detail));
         if text.chars().count() > MAX_CHARACTERS {
@@ -55,32 +55,32 @@ impl Source {
             let path = Path::new(path);
             return match root {
                 None => refused(
-                    "is a file, and this API may read none: it reads s3://bucket/key, and files of the folder \
+                    "is a file, and file imports are disabled: use s3://bucket/key, or a file of the folder \
                      that `rappel up --import-root` names",
                 ),
                 Some(_) if path.is_relative() => {
                     refused("is not an absolute path: file:///folder/documents.jsonl")
                 }
                 Some(root) if is_below(path, root) => Ok(Self::File(path.into())),
-                Some(_) => refused("is a file outside of the folder that may be imported from"),
+                Some(_) => refused("is a file outside the folder that may be imported"),
             };
         }
         let object = text
             .strip_prefix("s3://")
             .and_then(|rest| rest.split_once('/'));
         let Some((bucket, key)) = object.filter(|(_, key)| !key.is_empty()) else {
-            return refused("must be the address of an object: s3://bucket/key");
+            return refused("must be the URL of an object: s3://bucket/key");
         };
         let is_bucket = (3..=63).contains(&bucket.len())
             && bucket.bytes().all(|byte| {
                 byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte)
             });
         if !is_bucket {
-            return refused("names no bucket that can exist");
+            return refused("has an invalid bucket name");
         }
-        // A URL with such a step is shortened on its way, and would name another object.
+        // HTTP clients normalise such URLs, which would then name another object.
         if key.split('/').any(|step| step == "." || step == "..") {
-            return refused("has a key with a step . or .., which cannot be asked for");
+            return refused("has a key with a segment . or .., which cannot be requested");
         }
         Ok(Self::S3 {
             bucket: bucket.to_owned(),
@@ -88,7 +88,7 @@ impl Source {
         })
     }
 
-    /// The object's size and its version.
+    /// The object's size and version.
     pub(super) async fn look(&self, s3: &S3) -> Result<Head, ReadError> {
         match self {
             Self::S3 { bucket, key } => s3.head(bucket, key).await.map_err(ReadError::of_s3),
@@ -98,13 +98,13 @@ impl Source {
                 if metadata.is_file() {
                     Ok(head(&metadata))
                 } else {
-                    Err(ReadError::Refused("it is no file".to_owned()))
+                    Err(ReadError::Refused("not a regular file".to_owned()))
                 }
             }
         }
     }
 
-    /// Reads a range that is not empty, if the object is still the one with this version.
+    /// Reads a range that is not empty, if the object still has this version.
     pub(super) async fn read(
         &self,
         s3: &S3,
@@ -121,8 +121,7 @@ impl Source {
     }
 }
 
-/// Whether a file is below `root`, also by way of symbolic links. Of a file elsewhere nobody learns whether
-/// it is there.
+/// Whether a file is below `root` after following symbolic links. Does not reveal whether a file elsewhere exists.
 fn is_below(path: &Path, root: &Path) -> bool {
     if let Ok(path) = path.canonicalize() {
         return path.starts_with(root);

@@ -1,4 +1,4 @@
-//! How far an import is.
+//! The progress of an import.
 
 use database::{Database, Statement};
 use serde::Serialize;
@@ -11,87 +11,87 @@ use super::ImportError;
 pub struct Import {
     /// Its id.
     pub id: String,
-    /// What is imported, as the caller named it.
+    /// The source, as the caller gave it.
     pub source: String,
-    /// Where it is.
+    /// Its state.
     pub state: ImportState,
-    /// Its documents.
+    /// Counts of documents.
     pub documents: Documents,
-    /// Bytes of its text; of a compressed object those of its content.
+    /// Progress in bytes of text; for a compressed object, of its content.
     pub bytes: Progress,
-    /// The parts that it was cut into.
+    /// Counts of parts.
     pub parts: Parts,
-    /// Documents done a second, from the request to now or to the end.
+    /// Processed documents per second, from acceptance to now or to the end.
     pub documents_per_second: f64,
-    /// When it was accepted, RFC 3339 in UTC.
+    /// When it was accepted: RFC 3339, UTC.
     pub created_at: String,
-    /// When it ended, RFC 3339 in UTC.
+    /// When it ended: RFC 3339, UTC.
     pub finished_at: Option<String>,
-    /// What failed, and why: the first [`Import::MAX_FAILURES`] in the order of the object.
+    /// The first [`Import::MAX_FAILURES`] failures in the order of the object.
     pub failures: Vec<Failure>,
 }
 
-/// Where an import is.
+/// The state of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
-    /// No worker has begun.
+    /// No worker has started.
     Queued,
-    /// Workers are at it.
+    /// Workers are processing it.
     Running,
-    /// It has ended; single documents may have failed.
+    /// Finished; single documents may have failed.
     Done,
-    /// It has ended before its end, or without a document that is stored.
+    /// Stopped early, or no document was stored.
     Failed,
 }
 
-/// Documents of an import. Those that were read are done, failed, or being tried alone.
+/// Counts of documents. Each document read is done, failed, or being retried singly.
 #[derive(Debug, Serialize)]
 pub struct Documents {
-    /// Read so far; of an import that has ended, all.
+    /// Read so far.
     pub total: i64,
-    /// Stored as the object says.
+    /// Stored, or stored before.
     pub done: i64,
-    /// Those of `done` that were stored already.
+    /// Of `done`: those stored before, unchanged.
     pub unchanged: i64,
-    /// Lines that are no documents, and documents that could not be stored.
+    /// Invalid lines, and documents that could not be stored.
     pub failed: i64,
 }
 
-/// How much of something is done.
+/// Progress of a quantity.
 #[derive(Debug, Serialize)]
 pub struct Progress {
-    /// All of it; absent until it is known.
+    /// The total; absent until known.
     pub total: Option<i64>,
     /// Done.
     pub done: i64,
 }
 
-/// The parts of an import.
+/// Counts of parts.
 #[derive(Debug, Serialize)]
 pub struct Parts {
-    /// All of them; absent until the object is cut.
+    /// The total; absent until the object is cut.
     pub total: Option<i64>,
-    /// Worked through.
+    /// Finished.
     pub done: i64,
-    /// Given up, with all that was not read of them.
+    /// Failed; what was not read of them is lost.
     pub failed: i64,
 }
 
-/// What failed.
+/// A failed line, or the failure of the whole import.
 #[derive(Debug, Serialize, FromRow)]
 pub struct Failure {
-    /// Where it begins in the text, in bytes; absent if it is the whole import.
+    /// Byte offset of its line in the text; absent for the whole import.
     pub offset: Option<i64>,
-    /// Its line, from 1; absent until all lines before it are counted.
+    /// Its line number, from 1; absent until all lines before it are counted.
     pub line: Option<i64>,
-    /// The document's id, if it could be read.
+    /// The document's id, if it could be parsed.
     pub document_id: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// An import with the sums of its parts and lines.
+/// An import, with the sums over its parts and lines.
 #[derive(FromRow)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -119,17 +119,17 @@ struct Row {
 }
 
 impl Import {
-    /// Failures that are shown.
+    /// Maximum number of failures listed.
     pub const MAX_FAILURES: i64 = 100;
 
-    /// Reads the state of an import whose messages the queue delivers `max_receives` times.
+    /// Reads the state of an import; `max_receives` is the queue's delivery limit.
     pub(super) async fn read(
         database: &Database,
         id: &str,
         max_receives: i32,
     ) -> Result<Self, ImportError> {
         if id.contains('\0') {
-            // Postgres would refuse the text.
+            // Postgres rejects a text with NUL.
             return Err(ImportError::Unknown(id.to_owned()));
         }
         let statement = Statement::read(concat!(

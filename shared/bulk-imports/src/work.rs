@@ -1,4 +1,4 @@
-//! A worker: what one delivery of a message comes to.
+//! A worker: processes the deliveries of one invocation.
 
 use std::{
     sync::Mutex,
@@ -6,13 +6,11 @@ use std::{
 };
 
 use aws::AwsError;
-use database::Database;
-use document_store::Prepared;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::{Either, select};
 use telemetry::chain;
 
 use super::{
-    Imports,
+    Imports, Worker,
     attempt::{Attempt, WorkError},
     in_flight::{InFlight, lock, renew},
     message::Message,
@@ -20,54 +18,33 @@ use super::{
     state::{Claim, Claimed, Part},
 };
 
-/// A message as the queue delivered it.
+/// A message as delivered by the queue.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Its body.
     pub body: String,
-    /// By which the queue knows this delivery.
+    /// The receipt handle of this delivery.
     pub receipt: String,
-    /// How often it has been delivered, this time included.
+    /// Number of deliveries, including this one.
     pub receives: i32,
 }
 
-/// What the queue is to do with a message.
+/// What to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Forget it: nothing is left to do, or another message says so.
+    /// Delete it: nothing is left to do, or another message replaces it.
     Delete,
-    /// Deliver it again, or give it up if that was the last time.
+    /// Deliver it again, or move it to the dead-letter queue after its last delivery.
     Retry,
 }
 
-/// Chunks and embeds documents; where an error's causes go is the log.
-pub type Embed =
-    dyn Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>> + Send + Sync;
-
-/// An error of the embedding.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Whoever works on imports, and with what.
-pub struct Worker<'a> {
-    /// Its name, which no other worker has: that of its invocation.
-    pub name: &'a str,
-    /// Where documents and the state of imports are.
-    pub database: &'a Database,
-    /// The queue and the objects.
-    pub imports: &'a Imports,
-    /// The recipe of the embeddings.
-    pub recipe: &'a str,
-    /// Chunks and embeds documents.
-    pub embed: &'a Embed,
-}
-
-/// The time before the end of an invocation in which nothing new is begun.
+/// No new work is started this close to the end of an invocation.
 const RESERVE: Duration = Duration::from_secs(10);
 
-/// Works through the deliveries of one invocation, which ends at `deadline`. The verdicts are in the order of the deliveries.
+/// Processes the deliveries of one invocation, which ends at `deadline`. Verdicts are in the order of the deliveries.
 ///
-/// Whatever happens to this process, nothing is lost: a message is settled only after what it asked for
-/// is durable, and until then it comes back when this worker is silent for longer than the lease.
+/// A message is deleted only after its work is durable; until then it is delivered again once this worker has been
+/// silent for longer than the lease. So a dying process loses nothing.
 pub async fn work(worker: &Worker<'_>, deliveries: &[Delivery], deadline: Instant) -> Vec<Verdict> {
     let open: Mutex<InFlight> = Mutex::new(InFlight {
         receipts: deliveries
@@ -90,14 +67,14 @@ pub async fn work(worker: &Worker<'_>, deliveries: &[Delivery], deadline: Instan
         }
         verdicts
     };
-    // Side by side, so that what waits for the one connection to the database does not wait for ever.
+    // Concurrently, so that a delivery that waits for the only database connection does not block the others.
     match select(Box::pin(verdicts), Box::pin(renew(worker, &open))).await {
         Either::Left((verdicts, _)) => verdicts,
         Either::Right((never, _)) => match never {},
     }
 }
 
-/// One delivery, with all that is needed for it.
+/// One delivery with its context.
 struct Delivered<'a> {
     worker: &'a Worker<'a>,
     delivery: &'a Delivery,
@@ -108,7 +85,7 @@ struct Delivered<'a> {
 impl Delivered<'_> {
     async fn verdict(&self) -> Verdict {
         let Ok(message) = serde_json::from_str::<Message>(&self.delivery.body) else {
-            tracing::error!("a message is none of Rappel's; the queue will give it up");
+            tracing::error!("not a message of Rappel; it will go to the dead-letter queue");
             return Verdict::Retry;
         };
         let claim = Claim {
@@ -119,7 +96,7 @@ impl Delivered<'_> {
         };
         let (import, part) = (claim.message.import.as_str(), claim.message.part);
         if Instant::now() >= self.until {
-            return self.later(&claim.message, Duration::ZERO).await;
+            return self.postpone(&claim.message, Duration::ZERO).await;
         }
         let outcome = match claim.message.position {
             Some(position) => self.line(&claim, position).await,
@@ -128,10 +105,10 @@ impl Delivered<'_> {
         match outcome {
             Ok(verdict) => verdict,
             Err(error) => {
-                tracing::warn!(import, part, cause = %chain(&error), "a message is kept for later");
+                tracing::warn!(import, part, cause = %chain(&error), "a message is postponed");
                 match error {
-                    // It cannot even be told of the failure: as long as that may pass, the message stays.
-                    WorkError::Database(_) => self.later(&claim.message, self.backoff()).await,
+                    // Not even the failure can be recorded: while that may pass, the message stays.
+                    WorkError::Database(_) => self.postpone(&claim.message, self.backoff()).await,
                     _ => Verdict::Retry,
                 }
             }
@@ -142,14 +119,14 @@ impl Delivered<'_> {
         let database = self.worker.database;
         let mut part = match claim.claim_part(database).await? {
             Claimed::Yes(part) => part,
-            Claimed::Leased(time) => return Ok(self.later(&claim.message, time).await),
+            Claimed::Leased(time) => return Ok(self.postpone(&claim.message, time).await),
             Claimed::Over => return Ok(Verdict::Delete),
         };
         if self.is_last() && part.attempts < self.worker.imports.config.max_receives {
-            // The deliveries were used up by deaths with progress in between, or before the part was
-            // taken: it deserves new ones.
+            // The deliveries were used up by workers that died after some progress or before the claim: start a new
+            // count.
             claim.release(database).await?;
-            return Ok(self.later(&claim.message, Duration::ZERO).await);
+            return Ok(self.postpone(&claim.message, Duration::ZERO).await);
         }
         lock(self.open).claim = Some(claim.clone());
         let outcome = self.run(claim, &mut part).await;
@@ -164,16 +141,16 @@ impl Delivered<'_> {
                 Ok(Verdict::Delete)
             }
             Err(WorkError::Import(failure)) => {
-                tracing::warn!(import = claim.message.import, failure, "the import ends");
+                tracing::warn!(import = claim.message.import, failure, "the import failed");
                 claim.fail_import(database, failure).await?;
                 Ok(Verdict::Delete)
             }
             Err(error @ WorkError::Database(_)) => {
-                // If this fails as well, the lease ends by itself.
+                // If this fails too, the lease expires.
                 let _ = claim.release(database).await;
                 Err(error)
             }
-            Err(WorkError::LeaseLost) => Ok(self.later(&claim.message, claim.lease).await),
+            Err(WorkError::LeaseLost) => Ok(self.postpone(&claim.message, claim.lease).await),
             Err(error @ WorkError::Failed { .. }) => {
                 if self.is_last() {
                     claim.finish(database, Some(error.to_string())).await?;
@@ -186,37 +163,37 @@ impl Delivered<'_> {
         }
     }
 
-    /// The work on a part that was taken.
+    /// Processes a claimed part.
     async fn run(&self, claim: &Claim, part: &mut Part) -> Result<Attempt, WorkError> {
         if claim.message.part == 0 {
             let database = self.worker.database;
             plan::plan(self.worker.imports, database, claim, part, self.until).await?;
             return Ok(Attempt::Done);
         }
-        let ended = part::work(self.worker, claim, part, self.until).await?;
-        if matches!(ended, Attempt::Done) {
-            // The messages are sent before the part is done, so none of these lines can be forgotten.
-            let alone = claim.retrying(self.worker.database).await?;
-            let messages: Vec<String> = alone
+        let attempt = part::work(self.worker, claim, part, self.until).await?;
+        if matches!(attempt, Attempt::Done) {
+            // Messages are sent before the part is finished, so no line is lost.
+            let singles = claim.retrying(self.worker.database).await?;
+            let messages: Vec<String> = singles
                 .into_iter()
                 .map(|(position, reason)| claim.message.of_line(position, reason).json())
                 .collect();
             self.worker.imports.send(&messages).await?;
         }
-        Ok(ended)
+        Ok(attempt)
     }
 
     async fn line(&self, claim: &Claim, position: i64) -> Result<Verdict, WorkError> {
         let database = self.worker.database;
         let line = match claim.claim_line(database, position).await? {
             Claimed::Yes(line) => line,
-            Claimed::Leased(time) => return Ok(self.later(&claim.message, time).await),
+            Claimed::Leased(time) => return Ok(self.postpone(&claim.message, time).await),
             Claimed::Over => return Ok(Verdict::Delete),
         };
         if self.is_last() && line.attempts < self.worker.imports.config.max_receives {
-            // As of a part: it would be given up without having been tried as often.
+            // As with a part: without a new count it would be given up before enough attempts.
             claim.release(database).await?;
-            return Ok(self.later(&claim.message, Duration::ZERO).await);
+            return Ok(self.postpone(&claim.message, Duration::ZERO).await);
         }
         lock(self.open).claim = Some(claim.clone());
         let outcome = single::work(self.worker, claim, &line, self.is_last()).await;
@@ -246,9 +223,9 @@ impl Delivered<'_> {
         }
     }
 
-    /// Keeps a message that is not at fault. Its last delivery is replaced by a new message, since the
-    /// queue would give it up.
-    async fn later(&self, message: &Message, time: Duration) -> Verdict {
+    /// Postpones a message that is not at fault. Its last delivery is replaced by a new message, which would
+    /// otherwise go to the dead-letter queue.
+    async fn postpone(&self, message: &Message, time: Duration) -> Verdict {
         if self.is_last() && !message.is_too_old() {
             match self
                 .worker
@@ -258,7 +235,7 @@ impl Delivered<'_> {
                 .await
             {
                 Ok(()) => return Verdict::Delete,
-                Err(error) => tracing::error!(%error, "a message could not be sent again"),
+                Err(error) => tracing::error!(%error, "cannot resend a message"),
             }
         }
         self.hide(time).await;
@@ -269,7 +246,7 @@ impl Delivered<'_> {
         self.delivery.receives >= self.worker.imports.config.max_receives
     }
 
-    /// 4, 15, 60, 240 s with the default lease.
+    /// Backoff: 4, 15, 60, 240 s with the default lease.
     fn backoff(&self) -> Duration {
         let exponent = u32::try_from(self.delivery.receives - 1).unwrap_or_default();
         (self.worker.imports.config.lease / 32 * 4_u32.pow(exponent.min(4)))
@@ -280,7 +257,7 @@ impl Delivered<'_> {
         lock(self.open).close(&self.delivery.receipt);
         let receipts = [self.delivery.receipt.clone()];
         if let Err(error) = self.worker.imports.queue.hide(&receipts, time).await {
-            tracing::debug!(%error, "the message comes back at the queue's own time");
+            tracing::debug!(%error, "cannot set the message's visibility timeout");
         }
     }
 }
@@ -292,7 +269,7 @@ impl Imports {
             .send(messages, Duration::ZERO)
             .await
             .map_err(|error: AwsError| {
-                WorkError::failed("the queue of imports took no message", chain(&error))
+                WorkError::failed("the import queue did not accept a message", chain(&error))
             })
     }
 }

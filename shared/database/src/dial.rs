@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::failure::Cause;
+use super::failure::{Cause, DialError};
 use crate::AddressFamily;
 
 /// The pause before the next address is tried beside the ones under way: the Connection Attempt
@@ -37,13 +37,6 @@ pub(super) struct Endpoint {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) family: AddressFamily,
-}
-
-/// Why no connection came about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DialError {
-    pub(super) cause: Cause,
-    pub(super) detail: String,
 }
 
 impl Endpoint {

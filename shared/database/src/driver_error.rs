@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use telemetry::chain;
+
 /// An error of the driver, or of the server, which the driver passes on.
 #[derive(Debug)]
 pub struct DriverError(sqlx::Error);
@@ -28,14 +30,10 @@ impl From<sqlx::Error> for DriverError {
     }
 }
 
-/// Of an error of the server, its message and its SQLSTATE: sqlx adds the line of Postgres' own source.
 impl fmt::Display for DriverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_database_error() {
-            Some(error) => match error.code() {
-                Some(code) => write!(f, "{} (SQLSTATE {code})", error.message()),
-                None => f.write_str(error.message()),
-            },
+        match said_by_server(&self.0) {
+            Some(said) => f.write_str(&said),
             None => self.0.fmt(f),
         }
     }
@@ -48,4 +46,18 @@ impl Error for DriverError {
             None => self.0.source(),
         }
     }
+}
+
+/// An error with its causes.
+pub(super) fn describe(error: &sqlx::Error) -> String {
+    said_by_server(error).unwrap_or_else(|| chain(error))
+}
+
+/// Message and SQLSTATE of an error of the server; sqlx adds the line of Postgres' own source.
+fn said_by_server(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    Some(match error.code() {
+        Some(code) => format!("{} (SQLSTATE {code})", error.message()),
+        None => error.message().to_owned(),
+    })
 }

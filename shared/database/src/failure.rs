@@ -3,9 +3,8 @@
 use std::{fmt, io, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
-use telemetry::chain;
 
-use super::{dial::DialError, driver_error::DriverError};
+use super::driver_error::{DriverError, describe};
 
 /// Why the database did not answer as asked.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +66,13 @@ pub enum DatabaseError {
     /// The server refused the statement.
     #[error("the database refused a statement")]
     Statement(#[source] DriverError),
+}
+
+/// Why no connection came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DialError {
+    pub(super) cause: Cause,
+    pub(super) detail: String,
 }
 
 /// What stands in the way of a connection, in a word for logs and problem types.
@@ -173,7 +179,7 @@ impl DatabaseError {
         };
         Self::Unavailable {
             cause,
-            detail: chain(error),
+            detail: describe(error),
         }
     }
 
@@ -272,22 +278,6 @@ fn says_no_server(message: &str) -> bool {
     ]
     .iter()
     .any(|words| message.contains(words))
-}
-
-/// Whether a pooler refuses a connection for its startup options: `PgBouncer` of all versions, RDS Proxy,
-/// and whoever does not know ours.
-pub(super) fn refuses_options(error: &sqlx::Error) -> bool {
-    let Some(error) = error.as_database_error() else {
-        return false;
-    };
-    [
-        "startup parameter",
-        "startup option",
-        "command-line options",
-        super::proof::OPTION,
-    ]
-    .iter()
-    .any(|words| error.message().contains(words))
 }
 
 /// What a server means that answers a connection with an error. Poolers have few codes of their own

@@ -26,7 +26,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::dial::{DialError, Endpoint};
+use super::{dial::Endpoint, failure::DialError};
 
 /// Bytes of each buffer: a page of hits fits, and so does a typical request.
 const BUFFER: usize = 16 * 1024;

@@ -140,3 +140,19 @@ pub(super) async fn of(
     };
     Ok((proof, Some(backend)))
 }
+
+/// Whether a pooler refuses a connection for its startup options: `PgBouncer` of all versions, RDS Proxy,
+/// and whoever does not know ours.
+pub(super) fn refuses_options(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    [
+        "startup parameter",
+        "startup option",
+        "command-line options",
+        OPTION,
+    ]
+    .iter()
+    .any(|words| error.message().contains(words))
+}

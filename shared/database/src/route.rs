@@ -14,7 +14,6 @@ use super::{
     backend::Backend,
     deadline,
     dial::Endpoint,
-    failure,
     forwarder::Forwarder,
     pooler::Standing,
     proof::{self, Proof},
@@ -176,7 +175,7 @@ impl Route {
         let began = Instant::now();
         let mut connection = match options.connect().await {
             Ok(connection) => connection,
-            Err(error) if failure::refuses_options(&error) => {
+            Err(error) if proof::refuses_options(&error) => {
                 self.refuse_if_vouched(&format!("it refuses startup options ({error})"))?;
                 return Ok(Connected {
                     connection: self.connect_plainly().await?,

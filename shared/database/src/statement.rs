@@ -7,9 +7,9 @@ use sqlx::{
 
 use super::DatabaseError;
 
-/// A statement and its arguments. What may be done with it after a lost connection is decided where
-/// it is written: a [`read`](Self::read) and an [`upsert`](Self::upsert) may run twice, a
-/// [`write`](Self::write) may not.
+/// A statement and its arguments. The constructor decides whether it is retried after a lost
+/// connection: a [`read`](Self::read) and an [`idempotent_write`](Self::idempotent_write) are, a
+/// [`write`](Self::write) is not.
 #[derive(Clone, Debug)]
 pub struct Statement {
     sql: &'static str,
@@ -17,19 +17,19 @@ pub struct Statement {
     effect: Effect,
 }
 
-/// What running a statement once more would do.
+/// The effect of running a statement a second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Nothing: it changes nothing.
+    /// None: the statement is read-only.
     None,
-    /// Nothing more: it leaves the same rows again.
+    /// None: the statement is idempotent.
     Same,
-    /// Something else than running it once.
+    /// The result differs from running it once.
     Another,
 }
 
 impl Statement {
-    /// A statement that changes nothing.
+    /// A read-only statement.
     #[must_use]
     pub fn read(sql: &'static str) -> Self {
         Self {
@@ -39,16 +39,16 @@ impl Statement {
         }
     }
 
-    /// A statement that leaves the same rows whether it runs once or twice.
+    /// A write that leaves the same rows whether it runs once or twice.
     #[must_use]
-    pub fn upsert(sql: &'static str) -> Self {
+    pub fn idempotent_write(sql: &'static str) -> Self {
         Self {
             effect: Effect::Same,
             ..Self::read(sql)
         }
     }
 
-    /// A statement that must not run twice.
+    /// A write that must not run twice.
     #[must_use]
     pub fn write(sql: &'static str) -> Self {
         Self {

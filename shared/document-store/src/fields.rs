@@ -2,7 +2,7 @@
 
 use json::FieldError;
 
-use super::id::normalised;
+use super::text::normalised;
 
 /// How many hits or documents are wanted, 1 to [`Limit::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

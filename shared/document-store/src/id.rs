@@ -1,12 +1,9 @@
 //! A document's id.
 
-use std::borrow::Cow;
-
 use json::FieldError;
 use serde::Serialize;
-use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-use super::fields::nul;
+use super::{fields::nul, text::normalised};
 
 /// A document's id, chosen by the caller: 1 to [`DocumentId::MAX_CHARACTERS`] characters in Unicode's normal
 /// form C, so that two ids that look alike to everybody are one.
@@ -87,15 +84,6 @@ impl DocumentId {
         } else {
             None
         }
-    }
-}
-
-/// A text in Unicode's normal form C.
-pub(super) fn normalised(text: &str) -> Cow<'_, str> {
-    if is_nfc(text) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.nfc().collect())
     }
 }
 

@@ -1,15 +1,18 @@
 //! Documents: what a caller sends, what is stored, what is read back.
 
+mod address;
 mod analysis_again;
 mod batch;
 mod change;
 mod compare;
 mod dates;
+mod delete;
 mod etag;
 mod fields;
 mod hash;
 mod id;
 mod input;
+mod keys;
 mod load;
 mod metadata;
 mod page;
@@ -21,15 +24,18 @@ mod text;
 mod upsert;
 
 pub use self::{
+    address::address,
     analysis_again::analyse_again,
     batch::Batch,
     change::{ChangeError, Changed, patch, patch_matching, replace},
     compare::Compared,
     dates::{Dates, dates},
+    delete::delete_within,
     etag::{Etag, Expected},
     fields::{Count, Limit, MAX_METADATA_FIELDS, metadata_fields, nul},
     id::DocumentId,
     input::DocumentInput,
+    keys::{MetadataKey, metadata_keys},
     load::load,
     metadata::Metadata,
     page::{Page, PageQuery, PageRequest},

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use super::{fields::NUL_REFUSED, id::normalised};
+use super::{fields::NUL_REFUSED, text::normalised};
 
 /// A JSON object that is kept as text, since only Postgres looks inside: without blanks, its keys in their order,
 /// each text in Unicode's normal form C, each number with the digits it came with. (`serde_json` would keep these with

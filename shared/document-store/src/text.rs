@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use json::FieldError;
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// Bytes of the largest body that is answered: Lambda's 6 MB, less what is around it. Beyond, Lambda would
 /// answer with an error of its own.
@@ -61,6 +62,15 @@ pub fn collapsed(text: &str) -> Cow<'_, str> {
     }
     collapsed.push_str(&text[copied..]);
     Cow::Owned(collapsed)
+}
+
+/// A text in Unicode's normal form C.
+pub(super) fn normalised(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
+    }
 }
 
 #[cfg(test)]

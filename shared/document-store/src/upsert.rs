@@ -210,7 +210,7 @@ pub(super) fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
         relabelled.iter().map(value).collect()
     };
     // Rows are locked in the order of their ids, as everywhere.
-    Statement::upsert(
+    Statement::idempotent_write(
         "WITH wanted AS MATERIALIZED (
              SELECT d.id, u.metadata, u.hash, u.text_hash
              FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
@@ -251,7 +251,7 @@ fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
             chunks.push(position, ordinal, chunk);
         }
     }
-    let statement = Statement::upsert(concat!(
+    let statement = Statement::idempotent_write(concat!(
         "SELECT document_id, created FROM ",
         schema::function!("upsert"),
         "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",

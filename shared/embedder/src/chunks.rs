@@ -2,7 +2,7 @@
 
 use text_splitter::{ChunkConfig, ChunkConfigError, ChunkSizer, MarkdownSplitter, TextSplitter};
 
-use super::{EmbedderError, Manifest, manifest, outline::Outline, tokens::Tokens};
+use super::{EmbedderError, Manifest, ManifestError, outline::Outline, tokens::Tokens};
 
 /// A passage of a document's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,7 +233,7 @@ impl ChunkSizer for &TokenSizer<'_> {
 }
 
 fn invalid(manifest: &Manifest, error: &dyn std::fmt::Display) -> EmbedderError {
-    manifest::ManifestError::Invalid {
+    ManifestError::Invalid {
         path: manifest.name.clone().into(),
         reason: error.to_string(),
     }

@@ -4,7 +4,9 @@ pub mod batches;
 mod centring;
 mod chunks;
 mod config;
+mod error;
 mod files;
+mod kind;
 mod manifest;
 mod outline;
 mod recipe;
@@ -15,7 +17,7 @@ mod tokens;
 mod unigram;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
     thread,
 };
@@ -29,7 +31,9 @@ pub use self::{
     centring::Centring,
     chunks::{Chunk, titled},
     config::ModelConfig,
-    manifest::{Manifest, ManifestError, Pooling},
+    error::{EmbedderError, ManifestError},
+    kind::Kind,
+    manifest::{Manifest, Pooling},
     recipe::Recipe,
     relevance::Relevance,
     reranker::{RerankedRelevance, Reranker, RerankerError},
@@ -44,61 +48,6 @@ pub struct Embedder {
     manifest: Manifest,
     tokens: Tokens,
     model: Mutex<TextEmbedding>,
-}
-
-/// What a text is to the search: models embed questions and passages differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A question.
-    Query,
-    /// A passage that may answer one.
-    Passage,
-}
-
-/// Why a model could not be loaded or a text not embedded.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbedderError {
-    /// The manifest is missing or wrong.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// A file of the model folder cannot be read.
-    #[error("the model's file {} cannot be read: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// ONNX Runtime's library cannot be loaded.
-    #[error("ONNX Runtime cannot be loaded from {} (ORT_DYLIB_PATH): {reason}", path.display())]
-    Library {
-        /// The library.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// `tokenizer.json` is not one, or the vocabulary prepared from it is not.
-    #[error("the tokenizer {} cannot be used: {reason}", path.display())]
-    Tokenizer {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The model gives other vectors than its manifest says.
-    #[error("the model {name} gives {found} dimensions, but its manifest says {expected}")]
-    Dimensions {
-        /// The model's name.
-        name: String,
-        /// Dimensions of its output.
-        found: usize,
-        /// Dimensions of its manifest.
-        expected: usize,
-    },
-    /// The inference failed.
-    #[error("the embedding model failed: {0}")]
-    Inference(#[from] fastembed::Error),
 }
 
 impl Embedder {

@@ -1,13 +1,10 @@
 //! What a model's folder says about the model.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde::Deserialize;
 
-use super::{Centring, Kind, Recipe, Relevance, centring::CentringEntry};
+use super::{Centring, Kind, ManifestError, Recipe, Relevance, centring::CentringEntry};
 
 /// The folder's `manifest.json`: all that has to be known to use a model.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -46,27 +43,6 @@ pub enum Pooling {
     Mean,
     /// That of the first token.
     Cls,
-}
-
-/// A manifest that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    /// It is not there, or cannot be read.
-    #[error("the model folder's {} cannot be read (MODEL_DIR): {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is not a manifest.
-    #[error("the model's manifest {} is not valid: {reason}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
 }
 
 impl Manifest {

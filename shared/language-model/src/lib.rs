@@ -34,6 +34,7 @@ pub use self::{
     error::{Class, Empty, LanguageModelError, Obstacle, Refusal, Unreachable},
     message::{Message, Role, alternating},
     preset::Preset,
+    request::Ask,
 };
 
 /// The language model of a function.
@@ -43,19 +44,6 @@ pub struct LanguageModel {
     timeout: Duration,
     context_tokens: usize,
     answer_tokens: Option<usize>,
-}
-
-/// What is asked of a model, where it differs from the settings.
-#[derive(Clone, Debug, Default)]
-pub struct Ask {
-    /// The conversation.
-    pub messages: Vec<Message>,
-    /// Another model of the same endpoint.
-    pub model: Option<String>,
-    /// The most tokens of the answer, thoughts included.
-    pub max_tokens: Option<u32>,
-    /// 0 for the likeliest words, 1 or more for others too.
-    pub temperature: Option<f64>,
 }
 
 /// How long the count of tokens may follow after the end of the text.

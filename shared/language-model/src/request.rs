@@ -14,12 +14,26 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Ask, LanguageModelError,
+    LanguageModelError,
     dialect::Dialect,
     error::{Class, Obstacle, Unreachable},
+    message::Message,
     refusal::Said,
 };
 use crate::LanguageModelConfig;
+
+/// What is asked of a model, where it differs from the settings.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// Another model of the same endpoint.
+    pub model: Option<String>,
+    /// The most tokens of the answer, thoughts included.
+    pub max_tokens: Option<u32>,
+    /// 0 for the likeliest words, 1 or more for others too.
+    pub temperature: Option<f64>,
+}
 
 /// Attempts beyond the first one.
 const RETRIES: u32 = 3;

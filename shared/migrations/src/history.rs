@@ -2,8 +2,7 @@
 
 use database::{DatabaseError, Statement, Transaction};
 use embedder::Manifest;
-
-use super::{MIGRATIONS, Migration, version};
+use schema::{MIGRATIONS, Migration, version};
 
 /// The rows of `rappel.migrations`, in order.
 pub(super) struct History(Vec<Applied>);

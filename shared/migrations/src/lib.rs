@@ -15,7 +15,7 @@ use std::fmt;
 
 use database::{Database, DatabaseError, Statement, Transaction};
 use embedder::Manifest;
-use schema::{FUNCTIONS_SQL, MIGRATIONS, Migration};
+use schema::FUNCTIONS_SQL;
 use serde::Serialize;
 
 pub use schema::FUNCTIONS;
@@ -74,7 +74,7 @@ impl fmt::Display for Status {
         }
         write!(f, "the schema has version {version}")?;
         if !self.newer.is_empty() {
-            let expected = self::version();
+            let expected = schema::version();
             write!(
                 f,
                 ", newer than this program's {expected}: {}",
@@ -96,12 +96,6 @@ impl fmt::Display for Status {
 
 /// The key of the advisory lock that lets one migration run at a time: "rappel" in ASCII.
 const LOCK: i64 = 0x7261_7070_656c;
-
-/// The version that this program expects: the number of the last migration.
-#[must_use]
-pub fn version() -> i32 {
-    MIGRATIONS.last().map_or(0, |migration| migration.version)
-}
 
 /// Brings the schema up to date, and converts a database of an older recipe. Safe to run twice and by several at a time.
 /// The index is built apart, by [`build_index`].

@@ -14,6 +14,11 @@ const WRITTEN: &[&str] = &[
     "import_parts",
     "import_lines",
     "import_ids",
+    "sources",
+    "source_changes",
+    "source_attempts",
+    "source_documents",
+    "source_events",
 ];
 
 /// Tables that functions only read.

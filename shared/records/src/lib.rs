@@ -14,11 +14,8 @@ use std::io::{self, BufRead, Read};
 use self::{array::Elements, table::Table};
 pub use self::{
     format::Format,
-    lines::{Line, Lines, without_end},
+    lines::{LINE_LIMIT, Line, Lines, without_end},
 };
-
-/// Bytes of the longest line of a file: what one request to the API may hold.
-pub const LINE_LIMIT: usize = 6 * 1024 * 1024;
 
 /// Why a file cannot be read as documents.
 #[derive(Debug, thiserror::Error)]

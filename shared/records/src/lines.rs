@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use crate::LINE_LIMIT;
+/// Bytes of the longest line of a file: what one request to the API may hold.
+pub const LINE_LIMIT: usize = 6 * 1024 * 1024;
 
 /// The lines of a text that are not blank, with their numbers.
 pub struct Lines {

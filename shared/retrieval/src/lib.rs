@@ -6,6 +6,7 @@ pub mod health;
 mod models;
 mod search;
 mod state;
+mod texts;
 
 pub use self::{
     config::SearchConfig,
@@ -13,4 +14,5 @@ pub use self::{
     models::{LazyEmbedder, LazyReranker},
     search::{Fields, Hit, Mode, Query, Search, SearchRequest, SearchResponse, Summary, Took},
     state::{IngestState, SearchState},
+    texts::Embedded,
 };

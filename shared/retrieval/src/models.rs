@@ -98,7 +98,7 @@ impl LazyEmbedder {
         .await
     }
 
-    async fn with<T: Send + 'static>(
+    pub(crate) async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Embedder) -> Result<T, EmbedderError> + Send + 'static,
     ) -> Result<T, Error> {

@@ -15,3 +15,9 @@ pub struct Migration {
     /// The SHA-256 of its file, in hexadecimal.
     pub checksum: &'static str,
 }
+
+/// The version that this program expects: the number of the last migration.
+#[must_use]
+pub fn version() -> i32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}

@@ -46,7 +46,7 @@ impl Page {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         for (name, value) in [
             (header::VARY, "origin"),
-            (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
             (
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,

@@ -3,6 +3,7 @@
 //! `CloudWatch` keeps such a line as it keeps any, and makes metrics of the fields that it names.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     time::SystemTime,
 };
@@ -69,6 +70,11 @@ struct Metrics {
     errors: u8,
     /// 1 if a sandbox had to start for it, else 0.
     cold_starts: u8,
+    /// Those that the function measures itself.
+    #[serde(flatten)]
+    gauges: BTreeMap<&'static str, f64>,
+    #[serde(skip)]
+    units: Vec<Metric>,
 }
 
 #[derive(Serialize)]
@@ -87,7 +93,7 @@ struct Directive {
     metrics: Vec<Metric>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metric {
     name: &'static str,
@@ -107,6 +113,9 @@ impl Format {
     /// Writes the line of an invocation that is over, unless the log is set to a higher level than INFO.
     pub(super) fn write(self, function: &str, entry: &Entry) {
         if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        if entry.idle && !entry.is_failure() && !matches!(self, Self::Json { metrics: true }) {
             return;
         }
         let metrics = Metrics::of(entry);
@@ -155,6 +164,7 @@ fn write_text(function: &str, entry: &Entry, metrics: &Metrics) {
         database = metrics.database,
         total = metrics.total,
         rows = metrics.rows,
+        gauges = (!metrics.gauges.is_empty()).then(|| tracing::field::debug(&metrics.gauges)),
         "{MESSAGE}"
     );
 }
@@ -172,6 +182,16 @@ impl Metrics {
             rows: part(Part::Database).map(|_| entry.rows),
             errors: entry.is_failure().into(),
             cold_starts: entry.cold_start.into(),
+            gauges: entry
+                .gauges
+                .iter()
+                .map(|&(name, _, value)| (name, value))
+                .collect(),
+            units: entry
+                .gauges
+                .iter()
+                .map(|&(name, unit, _)| Metric { name, unit })
+                .collect(),
         }
     }
 
@@ -197,6 +217,7 @@ impl Metrics {
             .into_iter()
             .filter_map(known("Milliseconds"))
             .chain(counts.into_iter().filter_map(known("Count")))
+            .chain(self.units.iter().copied())
             .collect()
     }
 }

@@ -16,7 +16,7 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 17] = [
+const SHARED: [&str; 19] = [
     "analysis",
     "aws",
     "bulk_imports",
@@ -24,9 +24,11 @@ const SHARED: [&str; 17] = [
     "document_store",
     "embedder",
     "filter",
+    "followed_tables",
     "http_client",
     "json",
     "language_model",
+    "mcp_server",
     "migrations",
     "records",
     "retrieval",

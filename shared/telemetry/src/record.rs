@@ -1,6 +1,7 @@
 //! What is known of an invocation while it runs.
 
 use std::{
+    env,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -9,7 +10,7 @@ use lambda_http::http::HeaderMap;
 use opentelemetry::Context;
 use tracing::Span;
 
-use super::{Telemetry, spans};
+use super::trace_context;
 
 tokio::task_local! {
     static RECORD: Record;
@@ -56,6 +57,10 @@ pub(super) struct Entry {
     pub(super) broke: bool,
     pub(super) took: [Option<Duration>; Part::ALL.len()],
     pub(super) rows: usize,
+    /// Whether nothing was done: its line is of no use but for metrics.
+    pub(super) idle: bool,
+    /// Numbers that a function measures itself: name, unit of `CloudWatch`, value.
+    pub(super) gauges: Vec<(&'static str, &'static str, f64)>,
     pub(super) pooler: Option<&'static str>,
     pub(super) pooler_proof: Option<&'static str>,
     /// The trace that it belongs to, and its measured parts; `None` if no collector is set.
@@ -103,19 +108,19 @@ impl Trace {
 }
 
 impl Record {
-    /// Begins the record of an invocation.
+    /// Begins the record of an invocation; `init` is how long Init took, if it is the first one, and `traced` whether a
+    /// collector is set.
     pub(super) fn begin(
-        telemetry: &Telemetry,
         context: &lambda_runtime::Context,
-        first: bool,
+        init: Option<Duration>,
+        traced: bool,
     ) -> Self {
         // At a level that is always heard: it is the request id of every line that is logged within.
         let span = tracing::error_span!("invocation", request_id = context.request_id);
-        let traced = telemetry.exporter.is_some();
         let entry = Entry {
             request_id: context.request_id.clone(),
-            cold_start: first && !super::is_provisioned(),
-            init: telemetry.init.get().copied().filter(|_| first),
+            cold_start: init.is_some() && !is_provisioned(),
+            init,
             began: (SystemTime::now(), Instant::now()),
             total: None,
             route: "invoke".to_owned(),
@@ -124,10 +129,12 @@ impl Record {
             broke: false,
             took: [None; Part::ALL.len()],
             rows: 0,
+            idle: false,
+            gauges: Vec::new(),
             pooler: None,
             pooler_proof: None,
             trace: traced.then(|| Trace {
-                parent: spans::amazon_parent(context.xray_trace_id.as_deref()),
+                parent: trace_context::amazon_parent(context.xray_trace_id.as_deref()),
                 parts: Vec::new(),
             }),
         };
@@ -155,7 +162,7 @@ impl Record {
     }
 
     /// Waits for work that belongs to the invocation.
-    pub(super) async fn around<F: Future>(&self, work: F) -> F::Output {
+    pub async fn around<F: Future>(&self, work: F) -> F::Output {
         use tracing::Instrument as _;
         RECORD
             .scope(self.clone(), work)
@@ -210,6 +217,16 @@ pub fn rows(count: usize) {
     note(|entry| entry.rows += count);
 }
 
+/// Notes that there was nothing to do: a function that is invoked each second on a laptop says only that it did something.
+pub fn idle() {
+    note(|entry| entry.idle = true);
+}
+
+/// Notes a number that the function measures itself, under its name, with a unit of `CloudWatch`.
+pub fn gauge(name: &'static str, unit: &'static str, value: f64) {
+    note(|entry| entry.gauges.push((name, unit, value)));
+}
+
 /// Notes what stands between here and the database, and how that is known, in a word each.
 pub fn pooler(pooler: &'static str, proof: &'static str) {
     note(|entry| {
@@ -223,7 +240,7 @@ pub fn asked(route: &str, headers: &HeaderMap) {
     note(|entry| {
         route.clone_into(&mut entry.route);
         if let Some(trace) = &mut entry.trace
-            && let Some(parent) = spans::parent(headers)
+            && let Some(parent) = trace_context::parent(headers)
         {
             trace.parent = parent;
         }
@@ -250,4 +267,9 @@ pub fn failed(problem: &str, status: u16) {
 fn note(what: impl FnOnce(&mut Entry)) {
     // Nothing is noted outside an invocation: at Init, and in the command.
     let _ = RECORD.try_with(|record| what(&mut record.lock()));
+}
+
+/// Whether Lambda had this sandbox ready before anybody asked.
+fn is_provisioned() -> bool {
+    env::var("AWS_LAMBDA_INITIALIZATION_TYPE").is_ok_and(|how| how == "provisioned-concurrency")
 }

@@ -10,32 +10,22 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lambda_http::http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue,
-    propagation::TextMapPropagator as _,
-    trace::{
-        Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags,
-        TraceId, TraceState, Tracer as _, TracerProvider as _,
-    },
+    trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _},
 };
-use opentelemetry_http::HeaderExtractor;
 use opentelemetry_otlp::{
     Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    propagation::TraceContextPropagator,
     trace::{SdkTracer, SdkTracerProvider, Span, SpanData, SpanExporter as _, SpanProcessor},
 };
 use settings::ConfigError;
 use tokio::time::{Instant, timeout};
 
-use super::{
-    Telemetry,
-    record::{Entry, Trace},
-};
+use super::record::{Entry, Trace};
 
 /// Whoever names a collector of a sandbox's own, or one nearby, waits milliseconds for it. The standard's
 /// ten seconds would be paid for at each invocation.
@@ -124,8 +114,8 @@ impl Exporter {
         }))
     }
 
-    /// The spans of an invocation: none if its trace is not sampled.
-    pub(super) fn spans(&self, telemetry: &Telemetry, entry: &Entry) -> Vec<SpanData> {
+    /// The spans of an invocation of a process that began at `process_began`: none if its trace is not sampled.
+    pub(super) fn spans(&self, process_began: SystemTime, entry: &Entry) -> Vec<SpanData> {
         let Some(Trace { parent, parts }) = &entry.trace else {
             return Vec::new();
         };
@@ -144,7 +134,7 @@ impl Exporter {
             span.end_with_timestamp(start + took);
         };
         if let Some(init) = entry.init {
-            child("init", telemetry.began.0, init);
+            child("init", process_began, init);
         }
         for (part, start, took) in parts {
             child(
@@ -203,40 +193,6 @@ const TIMEOUTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TIMEOUT",
 ];
-
-/// The span that the caller named by `traceparent`: <https://www.w3.org/TR/trace-context/>.
-pub(super) fn parent(headers: &HeaderMap) -> Option<Context> {
-    let extractor = HeaderExtractor(headers);
-    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &extractor);
-    context.has_active_span().then_some(context)
-}
-
-/// The span of X-Ray that Lambda names, `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`,
-/// if X-Ray samples the trace: of the others it would leave nothing to see here either.
-pub(super) fn amazon_parent(header: Option<&str>) -> Context {
-    header
-        .and_then(amazon_span)
-        .map_or_else(Context::new, |span| {
-            Context::new().with_remote_span_context(span)
-        })
-}
-
-fn amazon_span(header: &str) -> Option<SpanContext> {
-    let field = |name: &str| {
-        let mut fields = header
-            .split(';')
-            .filter_map(|field| field.trim().split_once('='));
-        fields.find_map(|(field, value)| (field == name).then_some(value))
-    };
-    if field("Sampled") != Some("1") {
-        return None;
-    }
-    let trace = field("Root")?.strip_prefix("1-")?.replacen('-', "", 1);
-    let trace = TraceId::from_hex(&trace).ok()?;
-    let span = SpanId::from_hex(field("Parent")?).ok()?;
-    let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
-    context.is_valid().then_some(context)
-}
 
 /// Names of <https://opentelemetry.io/docs/specs/semconv/faas/> and <https://opentelemetry.io/docs/specs/semconv/http/>.
 fn attributes(entry: &Entry) -> Vec<KeyValue> {
@@ -299,30 +255,5 @@ impl SpanProcessor for Finished {
 
     fn shutdown_with_timeout(&self, _limit: Duration) -> OTelSdkResult {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_sampled_trace_of_x_ray_is_continued() {
-        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
-        let span = amazon_span(header).expect("it names a span");
-        assert_eq!(
-            span.trace_id().to_string(),
-            "5759e988bd862e3fe1be46a994272793"
-        );
-        assert_eq!(span.span_id().to_string(), "53995c3f42cd8ad8");
-        assert!(span.is_sampled() && span.is_remote());
-        for odd in [
-            "",
-            "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0",
-            "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
-            "Root=7;Parent=53995c3f42cd8ad8;Sampled=1",
-        ] {
-            assert_eq!(amazon_span(odd), None, "{odd}");
-        }
     }
 }

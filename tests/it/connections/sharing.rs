@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::ensure;
 use database::{Database, PoolerSetting, Statement};
 use futures_util::future::try_join_all;
-use local::pooler::PgBouncer;
 use serde_json::json;
+use servers::pooler::PgBouncer;
 use tests::{App, Sql, document_path, proxy::with_port, sharing::SharingPooler};
 
 use super::{Outcome, proof::transaction_mode, server_port, settings};
@@ -128,7 +128,7 @@ async fn client(url: &str, setting: PoolerSetting, number: i64, statements: i64)
             2 => Statement::write(
                 "DELETE FROM kept WHERE client = -1 - $1::bigint AND n = $2::bigint RETURNING n",
             ),
-            _ => Statement::upsert(
+            _ => Statement::idempotent_write(
                 "INSERT INTO counted VALUES ($1::bigint, $2::bigint)
                  ON CONFLICT (client) DO UPDATE SET n = excluded.n RETURNING client * 1000000 + n",
             ),

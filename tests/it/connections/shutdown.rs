@@ -18,7 +18,7 @@ const CONNECTED: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_the_last_answer_out_and_says_goodbye_to_the_server() -> Outcome {
-    let app = App::alone().await?;
+    let app = App::with_own_server().await?;
     app.ingest_samples(&["recette-crepes"]).await?;
     app.hits(json!({ "query": "des crêpes" })).await?;
     let pid = *app.sandboxes("search").first().context("a sandbox")?;

@@ -20,7 +20,7 @@ async fn a_database_that_is_well_passes_every_check() -> Outcome {
     for (part, word) in [
         ("addresses", "IPv4 127.0.0.1; no IPv6"),
         ("tls", "sslmode=disable: not encrypted, on this machine"),
-        ("pooler", "each connection has a server process of its own"),
+        ("pooler", "each connection has its own server process"),
         ("server", "PostgreSQL 1"),
         (
             "settings",
@@ -86,7 +86,7 @@ async fn a_person_reads_a_line_a_part_and_the_remedy_below_it() -> Outcome {
         "                         → run `rappel migrate`",
         "warning  sizing          1000 sandboxes × 4 = 4000 connections, but only",
         "                         → reserve a concurrency of",
-        "\n2 to look at, 17 ok\n",
+        "\n2 with warnings, 17 ok\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in {text}");
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use local::pooler::{PgBouncer, Pgpool, PgpoolSettings, Settings};
+use servers::pooler::{PgBouncer, Pgpool, PgpoolSettings, Settings};
 use tests::{
     App, Sql,
     command::write_lines,
@@ -26,7 +26,7 @@ fn settings(mode: &'static str) -> Settings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_is_told_at_once_with_the_cause() -> Outcome {
-    let app = App::alone().await?;
+    let app = App::with_own_server().await?;
     app.kill_postgres().await?;
     let url = app.database_url();
     let unknown = url.replace("127.0.0.1", "nowhere.invalid");
@@ -89,7 +89,7 @@ async fn recognised(pgbouncer: &PgBouncer, mode: &str) -> Outcome {
     );
     let pooled = report
         .says("sizing")?
-        .contains("to the pooler, whose limits count");
+        .contains("to the pooler, whose limits apply");
     assert_eq!(pooled, mode == "transaction");
     assert_eq!(report.body["sizing"]["pooled"], pooled);
     Ok(())

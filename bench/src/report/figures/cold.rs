@@ -39,7 +39,7 @@ const LANES: [&str; 4] = [
     "tokenizer | statement",
 ];
 
-/// The two lanes of a start, which run side by side.
+/// The two parallel lanes of a start.
 pub(super) fn steps(results: &Results) -> Option<Figure> {
     let (_, steps) = results
         .steps
@@ -72,10 +72,10 @@ pub(super) fn steps(results: &Results) -> Option<Figure> {
         ..Bar::default()
     };
     Some(Figure {
-        heading: "Where a cold start goes",
+        heading: "Steps of a cold start",
         svg: bars("ms", &LANES, &[embedding, database]),
         caption: format!(
-            "Side by side, in order. Embedding: exec {}, ONNX Runtime {}, the model's session {}, tokenizer and \
+            "In parallel, in order. Embedding: exec {}, ONNX Runtime {}, the model's session {}, tokenizer and \
              first embedding {}. Database: until it is dialled {}, TLS {}, authentication {}, first statement {}.",
             milliseconds(steps.exec.p50),
             milliseconds(since(steps.runtime, steps.exec)),

@@ -1,4 +1,4 @@
-//! The index, imports, and prices.
+//! Index, imports, prices.
 
 use super::{Figure, colour_of, milliseconds};
 use crate::{
@@ -64,9 +64,9 @@ pub(super) fn scaling(results: &Results) -> Option<Figure> {
     let line = Line::through(&sizes.iter().map(logarithm).collect::<Vec<_>>());
     let beyond = line.map_or_else(String::new, |line| {
         format!(
-            " An HNSW search grows with the logarithm of the size: {} more for each tenfold, which makes {} at ten \
-             million if the index still fits in memory. If not, pages are read one after the other: some 25 for each \
-             of SEARCH_EFFORT.",
+            " An HNSW search grows with the logarithm of the size: {} more per factor of ten, so {} for ten million \
+             if the index still fits in memory. If not, pages are read sequentially: some 25 per unit of \
+             SEARCH_EFFORT.",
             milliseconds(line.slope),
             milliseconds(line.at(7.0))
         )
@@ -115,7 +115,7 @@ pub(super) fn index(results: &Results) -> Option<Figure> {
         heading: "Growth of the corpus: the index",
         svg: curves("passages", "MB, s", false, &all),
         caption: format!(
-            "The index takes {} bytes a passage, in proportion at any size; its build is fast as long as it fits in \
+            "The index takes {} bytes per passage at any size; its build is fast as long as it fits in \
              maintenance_work_mem. recall@10 at these sizes: {}.",
             number(line.map_or(0.0, |line| line.slope)),
             recalls.join(", ")
@@ -147,9 +147,9 @@ pub(super) fn bulk(results: &Results) -> Option<Figure> {
     let line = Line::through(&results.bulk.iter().map(times).collect::<Vec<_>>());
     let beyond = line.filter(|line| line.slope > 0.0).map_or_else(String::new, |line| {
         format!(
-            " An import takes {} s for its start and then a second for each {} passages, however many there are: \
-             the index is built when they are stored. Into a database that has 10,000 already the index grows row by \
-             row, which takes longer than to embed where there are many cores.",
+            " An import takes {} s to start and then a second per {} passages at any size: the index is built \
+             after the load. In a database with 10,000 passages or more the index is extended row by row, which \
+             takes longer than embedding on many cores.",
             number(line.intercept.max(0.0)),
             number(1.0 / line.slope)
         )
@@ -158,9 +158,9 @@ pub(super) fn bulk(results: &Results) -> Option<Figure> {
         heading: "Bulk import",
         svg: bars("passages/s", &[], &all),
         caption: format!(
-            "{} threads, {} passages a second and core; peak memory {} MB; the index of the last took {} s. Beside it \
-             ONNX Runtime alone on the same texts, tokenized before.{beyond} The first batches \
-             have 128 documents: fewer than that for each core leave cores idle.",
+            "{} threads, {} passages a second and core; peak memory {} MB; the index of the last took {} s. Compared \
+             with ONNX Runtime alone on the same texts, already tokenized.{beyond} The first batches \
+             have 128 documents: fewer than that per core leave cores idle.",
             last.threads,
             number(last.rate / last.threads as f64),
             number(last.memory_mb),
@@ -187,11 +187,11 @@ pub(super) fn cost(results: &Results) -> Option<Figure> {
     let all: Vec<Curve> = results.cost.iter().map(curve).collect();
     let has_points = all.iter().any(|curve| !curve.points.is_empty());
     has_points.then(|| Figure {
-        heading: "Dollars of a million searches",
+        heading: "Dollars per million searches",
         svg: curves("MB of memory", "dollars", true, &all),
-        caption: "By Lambda's prices: billed milliseconds, Init among them for one search in a hundred, times memory. \
-                  Below 1,769 MB a function has less than one processor, and what is not waiting is taken to last \
-                  longer in proportion. Sizes that a function does not fit are left out."
+        caption: "By Lambda's prices: billed milliseconds, with Init for one search in a hundred, times memory. \
+                  Below 1,769 MB a function has less than one vCPU, and its processor time is assumed to \
+                  grow in proportion. Sizes that are too small are omitted."
             .to_owned(),
     })
 }

@@ -1,4 +1,4 @@
-//! The plots of a run: each with a heading, and with the sentence that it is there for.
+//! The plots of a run, each with heading and caption.
 
 mod cold;
 mod data;
@@ -7,15 +7,15 @@ mod warm;
 use super::plot::number;
 use crate::{RAPPEL, results::Results};
 
-/// A plot with its words.
+/// A plot with its texts.
 pub(super) struct Figure {
     pub(super) heading: &'static str,
     pub(super) svg: String,
-    /// What is to be seen, and how it was measured.
+    /// What it shows, and how it was measured.
     pub(super) caption: String,
 }
 
-/// Every plot that there are results for.
+/// Every plot with results.
 pub(super) fn all(results: &Results) -> Vec<Figure> {
     let figures = [
         cold::cold(results),

@@ -46,9 +46,9 @@ pub(super) fn in_turn(results: &Results) -> Option<Figure> {
         heading: "Warm search",
         svg: bars("ms", &[], &all),
         caption: format!(
-            "From event to answer, p50; the mark is p99. Each of {} questions went to every program in turn. Of \
-             Rappel's, embedding alone takes {} and SQL alone {}; the rest is overhead: {} p50. A connection is there \
-             after {:.0} µs.",
+            "From event to response, p50; the mark is p99. Each of {} questions went to every program in turn. Of \
+             Rappel's time, embedding alone takes {} and SQL alone {}; the rest is overhead: {} p50. Acquiring a \
+             connection takes {:.0} µs.",
             results.setting.questions,
             milliseconds(results.in_turn.embed_alone.p50),
             milliseconds(results.in_turn.database_alone.p50),
@@ -72,8 +72,8 @@ pub(super) fn rates(results: &Results) -> Option<Figure> {
     (!all.is_empty()).then(|| Figure {
         heading: "Fixed rates",
         svg: bars("ms", &PARTS, &all),
-        caption: "Searches come at even distances, at 30, 60 and 90 % of what one sandbox and two can do at most, and \
-                  are timed from the moment they are due: waiting behind others counts. The mark is p99."
+        caption: "Evenly spaced searches at 30, 60 and 90 % of the maximum rate of one and two sandboxes, timed from \
+                  their due time, so queueing counts. The mark is p99."
             .to_owned(),
     })
 }
@@ -117,10 +117,10 @@ pub(super) fn sandboxes(results: &Results) -> Option<Figure> {
         heading: "Throughput",
         svg: curves("sandboxes", "searches/s", true, &all),
         caption: format!(
-            "At saturation, with Postgres and the harness on the same {cores} cores: {} searches a second and core. \
-             Up to the cores it grows with the sandboxes; beyond, the cores are shared. On Lambda each sandbox has \
-             its own, so there the database is the limit: a search takes {} of one of its cores, so a core answers \
-             {} a second, however many sandboxes ask.",
+            "At saturation, with Postgres and the harness on the same {cores} cores: {} searches per second and core. \
+             Throughput grows with the sandboxes up to the number of cores. On Lambda each sandbox has its own \
+             processor, so the database is the limit: a search takes {} of one of its cores, so a core serves \
+             {} a second, whatever the number of sandboxes.",
             number(most / cores as f64),
             milliseconds(database),
             number(1e3 / database.max(1e-3)),
@@ -137,9 +137,9 @@ pub(super) fn kinds(results: &Results) -> Option<Figure> {
         .map(|case| case_bar(case, case.name.clone()))
         .collect();
     (!all.is_empty()).then(|| Figure {
-        heading: "Kinds of searches, ways to the database",
+        heading: "Kinds of searches, poolers",
         svg: bars("ms", &PARTS, &all),
-        caption: "One sandbox, one search after the other, p50; the mark is p99. Filters match documents that were \
+        caption: "One sandbox, sequential searches, p50; the mark is p99. Filters match documents that were \
                   marked at random."
             .to_owned(),
     })
@@ -161,8 +161,8 @@ pub(super) fn quota(results: &Results) -> Option<Figure> {
         heading: "Hybrid searches by a function's memory",
         svg: bars("ms", &[], &all),
         caption: format!(
-            "One sandbox with the share of a processor that Lambda gives, in periods of 20 ms, one search after the other, \
-             p50, and the dollars of a million. A search takes {} to {} of a processor.",
+            "One sandbox with Lambda's processor share, in periods of 20 ms, sequential searches, p50, and the dollars per \
+             million. A search takes {} to {} of processor time.",
             milliseconds(least),
             milliseconds(most),
         ),

@@ -8,15 +8,15 @@ use super::{WIDTH, escaped, number, open, ticks, write_legend};
 #[derive(Clone, Debug, Default)]
 pub(in crate::report) struct Bar {
     pub(in crate::report) label: String,
-    /// Lengths end to end, each with the number of its colour.
+    /// Segments end to end, each with its length and colour number.
     pub(in crate::report) parts: Vec<(usize, f64)>,
     /// A mark beyond the bar's end, for a higher percentile.
     pub(in crate::report) mark: Option<f64>,
-    /// What stands behind it.
+    /// The text after it.
     pub(in crate::report) text: String,
 }
 
-/// Horizontal bars on a common scale, with the names of their colours.
+/// Draws horizontal bars on a common scale, with a legend.
 pub(in crate::report) fn bars(unit: &str, legend: &[&str], bars: &[Bar]) -> String {
     const LEFT: f64 = 214.0;
     const RIGHT: f64 = 120.0;

@@ -1,4 +1,4 @@
-//! Curves over a common ground.
+//! Curves with common axes.
 
 use std::fmt::Write as _;
 
@@ -14,16 +14,16 @@ const BOTTOM: f64 = 300.0;
 pub(in crate::report) struct Curve {
     pub(in crate::report) name: String,
     pub(in crate::report) colour: usize,
-    /// Each with a word beside it, or none.
+    /// Each point with an optional label.
     pub(in crate::report) points: Vec<(f64, f64, String)>,
 }
 
-/// Where a point of the curves is on the plot.
+/// Maps values to plot coordinates.
 struct Ground {
     logarithmic: bool,
     x_ticks: Vec<f64>,
     y_ticks: Vec<f64>,
-    /// The least and the greatest x, on the scale.
+    /// Minimum and maximum x, on the scale.
     x_range: (f64, f64),
     y_range: (f64, f64),
 }
@@ -39,7 +39,7 @@ impl Ground {
         };
         let (x_least, x_most) = range(|point| point.0);
         let (y_least, y_most) = range(|point| point.1);
-        // A share near 1 is looked at closely, anything else from 0 on.
+        // A share near 1 is zoomed in; anything else starts at 0.
         let is_share = y_least > 0.5 && y_most <= 1.0;
         let y_start = if is_share {
             ((y_least - 0.01) * 20.0).floor() / 20.0
@@ -84,7 +84,7 @@ impl Ground {
     }
 }
 
-/// Every x of the curves once, ascending.
+/// Every distinct x of the curves, ascending.
 fn places(curves: &[Curve]) -> Vec<f64> {
     let points = curves.iter().flat_map(|curve| &curve.points);
     let mut places: Vec<f64> = points.map(|point| point.0).collect();
@@ -93,7 +93,7 @@ fn places(curves: &[Curve]) -> Vec<f64> {
     places
 }
 
-/// Curves over a common ground. A `logarithmic` x is marked where there are points.
+/// Draws curves with common axes. A `logarithmic` x axis is marked where there are points.
 pub(in crate::report) fn curves(
     x_name: &str,
     y_name: &str,
@@ -121,7 +121,7 @@ pub(in crate::report) fn curves(
     let end = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.1);
     let lowest = curves.iter().map(end).fold(f64::INFINITY, f64::min);
     for curve in curves {
-        // Two curves that nearly meet do not write over each other: the lowest writes below.
+        // Labels of two curves that nearly meet must not overlap: the lowest curve's are below it.
         let is_lowest = curves.len() > 1 && end(curve) <= lowest;
         let offset = if is_lowest { 17.0 } else { -9.0 };
         write_curve(&mut svg, curve, &ground, offset);

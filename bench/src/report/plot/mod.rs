@@ -1,4 +1,4 @@
-//! Two kinds of plots, as SVG whose colours the page's style sheet gives: `c0` to `c4` in order.
+//! Bar and curve plots as SVG, with colours `c0` to `c4` of the page's style sheet.
 
 mod bars;
 mod curves;
@@ -10,10 +10,10 @@ pub(super) use self::{
     curves::{Curve, curves},
 };
 
-/// Width of every plot, in the units of its own that the browser scales.
+/// Width of every plot, in SVG units.
 const WIDTH: f64 = 640.0;
 
-/// The names of colours in a line, from `left` on, or further left if it would not fit.
+/// A legend in one line, from `left` on, or further left if it would not fit.
 fn write_legend<'a>(svg: &mut String, names: impl Iterator<Item = (usize, &'a str)>, left: f64) {
     let names: Vec<_> = names.filter(|(_, name)| !name.is_empty()).collect();
     let width = |name: &str| 30.0 + 6.3 * name.chars().count() as f64;
@@ -35,7 +35,7 @@ fn open(height: f64) -> String {
     format!(r#"<svg viewBox="0 0 {WIDTH} {height}" role="img" xmlns="http://www.w3.org/2000/svg">"#)
 }
 
-/// Round numbers from `least` to at least `most`: steps of 1, 2 or 5 times a power of ten, four to eight.
+/// Four to eight round numbers from `least` to at least `most`, in steps of 1, 2 or 5 times a power of ten.
 fn ticks(least: f64, most: f64) -> Vec<f64> {
     let span = (most - least).max(1e-9);
     let power = 10_f64.powf((span / 5.0).log10().floor());
@@ -47,13 +47,13 @@ fn ticks(least: f64, most: f64) -> Vec<f64> {
     let mut ticks = vec![tick];
     while tick < most {
         tick += step;
-        // The sum of many steps is off by their last bits.
+        // The sum of many steps has rounding errors.
         ticks.push((tick / step).round() * step);
     }
     ticks
 }
 
-/// A number as short as it can be read.
+/// A number in short form.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1e6 => trimmed(value / 1e6, 1) + " M",
@@ -73,7 +73,7 @@ fn trimmed(value: f64, places: usize) -> String {
     }
 }
 
-/// Text that means nothing to HTML.
+/// HTML-escaped text.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

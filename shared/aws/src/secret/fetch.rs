@@ -3,7 +3,7 @@
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::SecretError;
+use super::error::SecretError;
 use crate::{AwsError, Service, json};
 
 /// Where a secret is kept.

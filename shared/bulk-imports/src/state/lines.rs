@@ -1,21 +1,21 @@
-//! The rows of lines with an outcome of their own.
+//! Rows of lines whose outcome is recorded individually.
 
 use database::{Database, DatabaseError, Statement};
 use sqlx::FromRow;
 
 use super::{Claim, Claimed, Place, not_claimed};
 
-/// A line that was taken, to be tried alone.
+/// A claimed line, to be stored singly.
 #[derive(Debug, FromRow)]
 pub(crate) struct SingleLine {
     #[sqlx(flatten)]
     pub(crate) place: Place,
     pub(crate) length: i32,
-    /// How often it was taken, this time included.
+    /// Number of claims, including this one.
     pub(crate) attempts: i32,
 }
 
-/// A line with an outcome of its own.
+/// A line and its recorded outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct LineOutcome {
     pub(crate) position: i64,
@@ -28,7 +28,7 @@ pub(crate) struct LineOutcome {
 }
 
 impl Claim {
-    /// Takes the line of the message.
+    /// Claims the line of the message.
     pub(crate) async fn claim_line(
         &self,
         database: &Database,
@@ -63,7 +63,7 @@ impl Claim {
         Ok(not_claimed(database.fetch_optional(held).await?))
     }
 
-    /// Adds lines with outcomes of their own. Of refused lines some are enough to see what is wrong with the others.
+    /// Inserts outcomes. Keeps only the first refused lines: enough to see what is wrong with the others.
     pub(crate) fn insert_lines(&self, lines: &[LineOutcome]) -> Statement {
         const KEPT: i64 = 100;
         let column = |value: fn(&LineOutcome) -> i64| lines.iter().map(value).collect::<Vec<_>>();
@@ -72,7 +72,7 @@ impl Claim {
         };
         let lengths: Vec<i32> = lines.iter().map(|line| line.length).collect();
         let ids: Vec<Option<String>> = lines.iter().map(|line| line.document_id.clone()).collect();
-        Statement::upsert(
+        Statement::idempotent_write(
             "INSERT INTO rappel.import_lines AS l
                  (import_id, part, position, length, line, document_id, outcome, reason)
              SELECT $1, $2, u.position, u.length, u.line, u.document_id, u.outcome, u.reason
@@ -95,7 +95,7 @@ impl Claim {
         .bind(KEPT)
     }
 
-    /// The part's lines that are to be tried alone, with their reasons.
+    /// The part's lines to store singly, with their reasons.
     pub(crate) async fn retrying(
         &self,
         database: &Database,
@@ -110,7 +110,7 @@ impl Claim {
         database.fetch_all(statement).await
     }
 
-    /// Writes the outcome of a line that was tried alone; false if it had one already.
+    /// Records the outcome of a single line; false if it had one already.
     pub(crate) fn settle(&self, position: i64, outcome: &str, reason: Option<String>) -> Statement {
         Statement::write(
             "UPDATE rappel.import_lines

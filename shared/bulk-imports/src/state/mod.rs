@@ -14,18 +14,18 @@ pub(crate) use self::{
 };
 use super::{lines::Object, message::Message, source::Source};
 
-/// What taking a piece of work came to.
+/// The outcome of a claim.
 #[derive(Debug)]
 pub(crate) enum Claimed<T> {
-    /// It is this worker's, until its lease is over.
+    /// Claimed by this worker until its lease expires.
     Yes(T),
-    /// Another worker has it, for this time at most.
+    /// Leased by another worker for at most this time.
     Leased(Duration),
-    /// It is done or given up, or its import is.
+    /// Done or failed, as is perhaps the whole import.
     Over,
 }
 
-/// Where the bytes of a part are.
+/// The location of a part's bytes.
 #[derive(Clone, Debug, FromRow)]
 pub(crate) struct Place {
     source: String,
@@ -36,7 +36,7 @@ pub(crate) struct Place {
     piece: Option<String>,
 }
 
-/// Whoever works on the rows of one piece of work.
+/// A worker's claim on a piece of work.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) message: Message,
@@ -47,10 +47,10 @@ pub(crate) struct Claim {
 }
 
 impl Place {
-    /// The object to read, and where its first byte is among those of the import.
+    /// The object to read, and the offset of its first byte in the import.
     pub(crate) fn object(&self, bucket: &str) -> (Object, i64) {
         let Some(key) = &self.piece else {
-            // It was checked when the import was accepted.
+            // Validated when the import was accepted.
             let source = Source::parse(&self.source, Some(Path::new("/")))
                 .unwrap_or_else(|_| Source::File(self.source.clone().into()));
             let object = Object {
@@ -83,7 +83,7 @@ impl Claim {
     }
 }
 
-/// What a piece of work is that could not be taken: held for some seconds, or over.
+/// The result of a failed claim: leased for some seconds, or over.
 pub(crate) fn not_claimed<T>(held: Option<(f64,)>) -> Claimed<T> {
     match held {
         Some((seconds,)) => Claimed::Leased(Duration::from_secs_f64(seconds.max(0.0))),

@@ -1,11 +1,11 @@
-//! The rows of parts: claimed by a worker, moved on together with what it stores, given up.
+//! Rows of parts: claimed by a worker, advanced together with what it stores, finished.
 
 use database::{Database, DatabaseError, Statement, Transaction};
 use sqlx::FromRow;
 
 use super::{Claim, Claimed, LineOutcome, Place, not_claimed};
 
-/// A part that was taken.
+/// A claimed part.
 #[derive(Clone, Debug, FromRow)]
 pub(crate) struct Part {
     #[sqlx(flatten)]
@@ -15,12 +15,12 @@ pub(crate) struct Part {
     pub(crate) stored: i64,
     pub(crate) unchanged: i64,
     pub(crate) refused: i64,
-    /// How often it was taken since its position last moved, this time included.
+    /// Claims since its position last moved, including this one.
     pub(crate) attempts: i32,
 }
 
 impl Claim {
-    /// Takes the part of the message.
+    /// Claims the part of the message.
     pub(crate) async fn claim_part(
         &self,
         database: &Database,
@@ -48,15 +48,15 @@ impl Claim {
         Ok(not_claimed(database.fetch_optional(held).await?))
     }
 
-    /// Renews the lease, of the line or of the part.
+    /// Renews the lease on the line or the part.
     pub(crate) async fn renew(&self, database: &Database) -> Result<(), DatabaseError> {
         let statement = match self.message.position {
-            None => self.bind(Statement::upsert(
+            None => self.bind(Statement::idempotent_write(
                 "UPDATE rappel.import_parts SET leased_until = now() + $4 * interval '1 second'
                  WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
                  RETURNING part",
             )),
-            Some(position) => Statement::upsert(
+            Some(position) => Statement::idempotent_write(
                 "UPDATE rappel.import_lines SET leased_until = now() + $4 * interval '1 second'
                  WHERE import_id = $1 AND part = $2 AND position = $3 AND outcome = 'retrying'
                    AND leased_until > now()
@@ -70,7 +70,7 @@ impl Claim {
         database.fetch_all::<(i32,)>(statement).await.map(drop)
     }
 
-    /// Moves the part on, if it is still this worker's and its import goes on; false if not.
+    /// Advances the part; false if the lease is lost or the import has ended.
     pub(crate) async fn advance(
         &self,
         transaction: &mut Transaction,
@@ -103,13 +103,13 @@ impl Claim {
         Ok(true)
     }
 
-    /// Ends the part, with the reason if it was given up.
+    /// Finishes the part, with a reason if it failed.
     pub(crate) async fn finish(
         &self,
         database: &Database,
         failure: Option<String>,
     ) -> Result<(), DatabaseError> {
-        let statement = Statement::upsert(
+        let statement = Statement::idempotent_write(
             "UPDATE rappel.import_parts SET finished_at = now(), failure = $4
              WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
              RETURNING part",
@@ -121,10 +121,10 @@ impl Claim {
         database.fetch_all::<(i32,)>(statement).await.map(drop)
     }
 
-    /// Lets others take the part, or the line, at once: its message lives, whatever was its last delivery.
+    /// Releases the part or the line at once and resets its delivery count.
     pub(crate) async fn release(&self, database: &Database) -> Result<(), DatabaseError> {
         let statement = match self.message.position {
-            None => Statement::upsert(
+            None => Statement::idempotent_write(
                 "UPDATE rappel.import_parts SET worker = NULL, leased_until = now(), receives = 0
                  WHERE import_id = $1 AND part = $2 AND worker = $3 AND finished_at IS NULL
                  RETURNING part",
@@ -132,7 +132,7 @@ impl Claim {
             .bind(self.message.import.clone())
             .bind(self.message.part)
             .bind(self.worker.clone()),
-            Some(position) => Statement::upsert(
+            Some(position) => Statement::idempotent_write(
                 "UPDATE rappel.import_lines SET leased_until = now(), receives = 0
                  WHERE import_id = $1 AND part = $2 AND position = $3 AND outcome = 'retrying'
                  RETURNING part",
@@ -144,13 +144,13 @@ impl Claim {
         database.fetch_all::<(i32,)>(statement).await.map(drop)
     }
 
-    /// Ends the import before its end.
+    /// Fails the whole import.
     pub(crate) async fn fail_import(
         &self,
         database: &Database,
         failure: String,
     ) -> Result<(), DatabaseError> {
-        let statement = Statement::upsert(
+        let statement = Statement::idempotent_write(
             "UPDATE rappel.imports SET failure = $2, failed_at = now() WHERE id = $1 AND failure IS NULL
              RETURNING id",
         )

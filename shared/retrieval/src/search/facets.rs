@@ -2,8 +2,6 @@
 
 use json::FieldError;
 
-use super::Search;
-
 /// Keys, as the request has them and as Postgres reads them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facets {
@@ -12,17 +10,16 @@ pub(super) struct Facets {
 }
 
 impl Facets {
+    /// Keys of one request.
+    pub(super) const MAX: usize = 10;
+
     /// Checks the keys.
     ///
     /// # Errors
     /// Names `facets`.
     pub(super) fn parse(keys: Vec<String>) -> Result<Self, FieldError> {
-        if keys.len() > Search::MAX_FACETS {
-            let detail = format!(
-                "has {} keys; at most {} are allowed",
-                keys.len(),
-                Search::MAX_FACETS
-            );
+        if keys.len() > Self::MAX {
+            let detail = format!("has {} keys; at most {} are allowed", keys.len(), Self::MAX);
             return Err(FieldError::new("facets", detail));
         }
         let paths = keys.iter().enumerate();

@@ -174,7 +174,7 @@ impl Search {
     /// Hits that may come before those of a page.
     pub const MAX_OFFSET: i32 = 1_000;
     /// Keys whose values may be counted.
-    pub const MAX_FACETS: usize = 10;
+    pub const MAX_FACETS: usize = Facets::MAX;
 }
 
 impl Query {

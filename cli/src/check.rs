@@ -1,0 +1,137 @@
+//! `rappel check --api URL`: one document through all routes of an API, as a user would send it, and out again.
+
+use std::{io::Write as _, time::Instant};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    remote::{Answer, Api, Key, address},
+    terminal::{self, Out, Style},
+};
+
+/// Try an API after a deploy: one document in, found, chatted about, and removed.
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The API, such as the output `ApiUrl` of a stack.
+    #[arg(long, env = "RAPPEL_API", value_name = "URL")]
+    api: String,
+    /// Where /chat is, if it is not below the API: the output `ChatUrl` of a stack.
+    #[arg(long, value_name = "URL")]
+    chat_url: Option<String>,
+    #[command(flatten)]
+    key: Key,
+}
+
+/// The document that is stored, under an id that no other has.
+struct Probe {
+    api: Api,
+    url: String,
+    id: String,
+    out: Out,
+}
+
+const CONTENT: &str = "The lighthouse keeper of Rappel winds the clock every evening at nine.";
+const QUESTION: &str = "When does the lighthouse keeper wind the clock?";
+
+impl Check {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let url = address(&self.api);
+        let chat = match &self.chat_url {
+            Some(chat) => address(chat),
+            None => format!("{url}/chat"),
+        };
+        let mut probe = Probe {
+            api: self.key.api()?,
+            id: format!("rappel-check-{:016x}", fastrand::u64(..)),
+            out: terminal::out(),
+            url,
+        };
+        let stored = probe.store().await;
+        let checked = match stored {
+            Ok(()) => probe.ask(&chat).await,
+            Err(error) => Err(error),
+        };
+        // Whatever happened; it may have been stored without an answer.
+        let removed = probe.remove().await;
+        checked.and(removed)
+    }
+}
+
+impl Probe {
+    async fn store(&mut self) -> anyhow::Result<()> {
+        let document = json!({ "title": "Check", "content": CONTENT, "metadata": { "rappel_check": self.id } });
+        let begun = Instant::now();
+        let url = format!("{}/documents/{}", self.url, self.id);
+        let stored = self.send(Method::PUT, &url, &document).await;
+        let stored = stored?.success().context("storing a document")?;
+        self.tell("stored", begun, &format!("{} passage", stored["chunks"]))
+    }
+
+    async fn ask(&mut self, chat: &str) -> anyhow::Result<()> {
+        let filter = json!({ "rappel_check": self.id });
+        let begun = Instant::now();
+        let search = json!({ "query": QUESTION, "limit": 1, "filter": filter });
+        let url = format!("{}/search", self.url);
+        let found = self.send(Method::POST, &url, &search).await;
+        let found = found?.success().context("searching for it")?;
+        let hit = &found["hits"][0];
+        ensure!(
+            hit["document_id"] == self.id,
+            "the document was stored, and a search did not find it: {found}"
+        );
+        let relevance = format!(
+            "relevance {:.2}",
+            hit["relevance"].as_f64().unwrap_or_default()
+        );
+        self.tell("found", begun, &relevance)?;
+
+        let begun = Instant::now();
+        let asked = json!({ "question": QUESTION, "stream": false, "filter": filter });
+        let answer = self.send(Method::POST, chat, &asked).await?;
+        match answer.status {
+            StatusCode::NOT_IMPLEMENTED => {
+                self.tell("not chatted", begun, "there is no language model")
+            }
+            StatusCode::NOT_FOUND if !chat.contains("lambda-url") => {
+                self.tell("not chatted", begun, "/chat is elsewhere: give --chat-url")
+            }
+            _ => {
+                let answer = answer.success().context("chatting about it")?;
+                let sources = answer["sources"].as_array().map_or(0, Vec::len);
+                ensure!(sources > 0, "the chat did not find it: {answer}");
+                let text = answer["answer"].as_str().unwrap_or_default();
+                self.tell("chatted", begun, &crate::search::excerpt(text))
+            }
+        }
+    }
+
+    async fn remove(&mut self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let url = format!("{}/documents/{}", self.url, self.id);
+        let removed = self.send(Method::DELETE, &url, &Value::Null).await?;
+        if removed.status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        let left = || format!("removing the document {}, which is left", self.id);
+        removed.success().with_context(left)?;
+        self.tell("removed", begun, "")
+    }
+
+    async fn send(&self, method: Method, url: &str, body: &Value) -> anyhow::Result<Answer> {
+        let mut request = self.api.request(method, url);
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        Answer::of(&self.api, request, url).await
+    }
+
+    fn tell(&mut self, done: &str, begun: Instant, more: &str) -> anyhow::Result<()> {
+        let milliseconds = telemetry::ms(begun.elapsed());
+        self.out.styled(Style::Bold, &format!("{done:<11}"))?;
+        writeln!(self.out, " {milliseconds:>8.1} ms  {more}")?;
+        Ok(())
+    }
+}

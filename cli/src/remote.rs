@@ -1,0 +1,213 @@
+//! An API that is served already, on this machine or on AWS.
+
+use anyhow::{Context as _, bail};
+use aws::{AwsError, Request as Signable, Service};
+use bytes::Bytes;
+use clap::Args;
+use reqwest::{
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
+};
+use serde_json::Value;
+
+/// What opens an API.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Key {
+    /// A token that the API asks for, sent as `Authorization: Bearer`. Without one, requests to an API on AWS are signed with
+    /// the credentials of `AWS_ACCESS_KEY_ID` and its like, if these are set.
+    #[arg(
+        long,
+        visible_alias = "token",
+        env = "RAPPEL_KEY",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    key: Option<String>,
+}
+
+/// Sends requests to an API with what opens it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+    bearer: Option<HeaderValue>,
+}
+
+/// What an API answered.
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// The body, `null` if it is not JSON.
+    pub(crate) body: Value,
+    request_id: String,
+}
+
+impl Key {
+    /// A client that shows the key with each request.
+    pub(crate) fn api(&self) -> anyhow::Result<Api> {
+        let bearer = self.key.as_ref().map(|key| {
+            let value = HeaderValue::try_from(format!("Bearer {key}"));
+            let mut value = value.context("--key holds characters that no header takes")?;
+            value.set_sensitive(true);
+            anyhow::Ok(value)
+        });
+        Ok(Api {
+            client: http_client::builder().build()?,
+            bearer: bearer.transpose()?,
+        })
+    }
+}
+
+impl Api {
+    /// A request that is not sent yet.
+    pub(crate) fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends a request with the key, or signed.
+    ///
+    /// # Errors
+    /// When it cannot be made or signed, or no answer comes.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let mut request = request.build()?;
+        let signature = match &self.bearer {
+            Some(bearer) => vec![(AUTHORIZATION, bearer.clone())],
+            None => signature(&request)?,
+        };
+        request.headers_mut().extend(signature);
+        Ok(self.client.execute(request).await?)
+    }
+}
+
+/// The headers by which API Gateway or Lambda knows who asks; none elsewhere, or without credentials.
+fn signature(request: &reqwest::Request) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
+    let Some(service) = service(request.url()) else {
+        return Ok(Vec::new());
+    };
+    let body = request.body().and_then(|body| body.as_bytes());
+    let signable = Signable {
+        method: request.method().clone(),
+        url: request.url().to_string(),
+        headers: Vec::new(),
+        body: Bytes::copy_from_slice(body.unwrap_or_default()),
+    };
+    let headers = match service.signature(&signable) {
+        Ok(headers) => headers,
+        // The API may be open; if it is not, it says so.
+        Err(AwsError::Credentials(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let headers = headers.into_iter().map(|(name, value)| {
+        let mut value = HeaderValue::try_from(value)?;
+        value.set_sensitive(true);
+        Ok((HeaderName::try_from(name)?, value))
+    });
+    headers.collect()
+}
+
+/// The service that an address of AWS belongs to: an API of API Gateway, or the URL of a function.
+fn service(url: &Url) -> Option<Service> {
+    let mut labels = url.host_str()?.split('.').skip(1);
+    let (name, region, domain) = (labels.next()?, labels.next()?, labels.next()?);
+    let name = match (name, domain) {
+        ("execute-api", "amazonaws") => "execute-api",
+        ("lambda-url", "on") => "lambda",
+        _ => return None,
+    };
+    Some(Service {
+        name,
+        endpoint_variable: "AWS_ENDPOINT_URL",
+        region: region.to_owned(),
+    })
+}
+
+/// The address of an API without a slash at its end; `127.0.0.1:8000` stands for `http://127.0.0.1:8000`.
+pub(crate) fn address(api: &str) -> String {
+    let api = api.trim_end_matches('/');
+    if api.contains("://") {
+        api.to_owned()
+    } else {
+        format!("http://{api}")
+    }
+}
+
+impl Answer {
+    /// Sends a request to `url`.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub(crate) async fn of(api: &Api, request: RequestBuilder, url: &str) -> anyhow::Result<Self> {
+        let response = api.send(request).await;
+        let response = response.with_context(|| format!("nobody answers at {url}"))?;
+        let status = response.status();
+        let id = response.headers().get("x-request-id");
+        let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let request_id = request_id.to_owned();
+        let body = response.text().await.context("the answer broke off")?;
+        Ok(Self {
+            status,
+            body: serde_json::from_str(&body).unwrap_or_default(),
+            request_id,
+        })
+    }
+
+    /// The body of a success.
+    ///
+    /// # Errors
+    /// What the API says of a refusal, and what to do about one for want of a key.
+    pub(crate) fn success(self) -> anyhow::Result<Value> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        let text = |field: &str| self.body[field].as_str();
+        // A gateway's own refusals have but a message.
+        let said = match (text("title"), text("detail").or(text("message"))) {
+            (Some(title), Some(detail)) => format!("{title}: {detail}"),
+            (None, Some(message)) => format!("the API answered {}: {message}", self.status),
+            _ => format!("the API answered {}", self.status),
+        };
+        let hint = match self.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                "; give a token with --key, or AWS's credentials in the environment"
+            }
+            _ => "",
+        };
+        if self.request_id.is_empty() {
+            bail!("{said}{hint}");
+        }
+        bail!("{said}{hint} (request {})", self.request_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_aws_names_its_service_and_region() {
+        for (url, expected) in [
+            (
+                "https://a1.execute-api.eu-west-3.amazonaws.com/search",
+                Some(("execute-api", "eu-west-3")),
+            ),
+            (
+                "https://a1.execute-api.cn-north-1.amazonaws.com.cn/live",
+                Some(("execute-api", "cn-north-1")),
+            ),
+            (
+                "https://a1.lambda-url.eu-west-3.on.aws/chat",
+                Some(("lambda", "eu-west-3")),
+            ),
+            ("https://execute-api.example.org/search", None),
+            ("https://a1.execute-api.eu-west-3.example.org", None),
+            ("http://127.0.0.1:8000/search", None),
+            ("http://localhost", None),
+        ] {
+            let url: Url = url.parse().expect("it is a URL");
+            let service = service(&url);
+            let found = service
+                .as_ref()
+                .map(|service| (service.name, service.region.as_str()));
+            assert_eq!(found, expected, "{url}");
+        }
+    }
+}

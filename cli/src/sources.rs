@@ -1,0 +1,244 @@
+//! `rappel sources`: the tables that are followed, in a database or behind an API.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use database::Database;
+use followed_tables::SourceDefinition;
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+
+use crate::{
+    setup::{Setup, Target},
+    terminal::{self, note},
+};
+
+/// Look after the tables that are followed.
+#[derive(Args)]
+pub(crate) struct Sources {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the sources.
+    List(All),
+    /// Show a source, with the rows that failed and why.
+    Show(One),
+    /// End to follow a table, and delete its documents.
+    Remove(Removal),
+    /// Compare all rows and documents of a source anew, and try again what failed.
+    Resync(One),
+}
+
+#[derive(Args)]
+struct All {
+    #[command(flatten)]
+    way: Way,
+}
+
+#[derive(Args)]
+struct One {
+    /// The name of the source.
+    name: String,
+    #[command(flatten)]
+    way: Way,
+}
+
+#[derive(Args)]
+struct Removal {
+    /// The name of the source.
+    name: String,
+    /// Keep its documents.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// The database, or the API in front of it.
+#[derive(Args)]
+pub(crate) struct Way {
+    /// The API that is asked, such as `http://127.0.0.1:8000`, instead of the database; requests are not signed.
+    #[arg(long, value_name = "URL")]
+    api: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// A way that was opened.
+pub(crate) enum Access {
+    Database(Box<(Setup, Database)>),
+    Api(Client, String),
+}
+
+impl Sources {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let (Action::List(All { way })
+        | Action::Show(One { way, .. })
+        | Action::Remove(Removal { way, .. })
+        | Action::Resync(One { way, .. })) = &self.action;
+        let access = way.open().await?;
+        let ran = self.action.run(&access).await;
+        access.close().await?;
+        ran
+    }
+}
+
+impl Action {
+    async fn run(&self, access: &Access) -> anyhow::Result<()> {
+        let mut out = terminal::out();
+        match self {
+            Self::List(_) => {
+                for source in access.sources().await? {
+                    writeln!(out, "{}", summary(&source))?;
+                }
+            }
+            Self::Show(One { name, .. }) => out.json(&access.source(name).await?)?,
+            Self::Resync(One { name, .. }) => {
+                writeln!(out, "{}", summary(&access.resync(name).await?))?;
+            }
+            Self::Remove(Removal { name, keep, .. }) => {
+                for statement in access.remove(name, *keep).await? {
+                    note(&format!("the table's owner has to run: {statement}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Way {
+    pub(crate) async fn open(&self) -> anyhow::Result<Access> {
+        if let Some(api) = &self.api {
+            let client = http_client::builder().build()?;
+            return Ok(Access::Api(client, api.trim_end_matches('/').to_owned()));
+        }
+        let setup = self.target.prepare("").await?;
+        setup.require_schema().await?;
+        let database = Database::new(&setup.database)?;
+        Ok(Access::Database(Box::new((setup, database))))
+    }
+}
+
+impl Access {
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        if let Self::Database(opened) = self {
+            let (setup, database) = *opened;
+            database.close().await;
+            setup.stop().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn follow(
+        &self,
+        name: &str,
+        definition: &SourceDefinition,
+    ) -> anyhow::Result<Value> {
+        match self {
+            Self::Database(opened) => {
+                followed_tables::follow(&opened.1, name, definition).await?;
+                self.source(name).await
+            }
+            Self::Api(client, api) => {
+                ask(client.put(format!("{api}/sources/{name}")).json(definition)).await
+            }
+        }
+    }
+
+    pub(crate) async fn source(&self, name: &str) -> anyhow::Result<Value> {
+        match self {
+            Self::Database(opened) => Ok(serde_json::to_value(
+                followed_tables::source(&opened.1, name).await?,
+            )?),
+            Self::Api(client, api) => ask(client.get(format!("{api}/sources/{name}"))).await,
+        }
+    }
+
+    async fn sources(&self) -> anyhow::Result<Vec<Value>> {
+        match self {
+            Self::Database(opened) => {
+                let sources = followed_tables::sources(&opened.1).await?;
+                Ok(sources
+                    .iter()
+                    .map(serde_json::to_value)
+                    .collect::<Result<_, _>>()?)
+            }
+            Self::Api(client, api) => {
+                let listed = ask(client.get(format!("{api}/sources"))).await?;
+                Ok(listed["sources"].as_array().cloned().unwrap_or_default())
+            }
+        }
+    }
+
+    async fn resync(&self, name: &str) -> anyhow::Result<Value> {
+        match self {
+            Self::Database(opened) => {
+                followed_tables::resync(&opened.1, name).await?;
+                self.source(name).await
+            }
+            Self::Api(client, api) => {
+                ask(client.post(format!("{api}/sources/{name}/resync"))).await
+            }
+        }
+    }
+
+    async fn remove(&self, name: &str, keep: bool) -> anyhow::Result<Vec<String>> {
+        match self {
+            Self::Database(opened) => Ok(followed_tables::remove(&opened.1, name, keep).await?),
+            Self::Api(client, api) => {
+                let url = format!("{api}/sources/{name}?keep={keep}");
+                let removed = ask(client.delete(url)).await?;
+                let rest = removed["left_to_owner"].as_array().cloned();
+                let rest = rest.unwrap_or_default().into_iter();
+                Ok(rest
+                    .filter_map(|statement| statement.as_str().map(str::to_owned))
+                    .collect())
+            }
+        }
+    }
+}
+
+/// A source in a line.
+pub(crate) fn summary(source: &Value) -> String {
+    let number = |pointer: &str| source.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    let text = |field: &str| source[field].as_str().unwrap_or_default();
+    let about = if source["rows"]["estimated"] == true {
+        "about "
+    } else {
+        ""
+    };
+    let mut line = format!(
+        "{}: {}, {about}{} rows, {} documents, {} pending, {} failed, lag {:.1} s",
+        text("name"),
+        text("state"),
+        number("/rows/total"),
+        number("/documents"),
+        number("/pending"),
+        number("/failed"),
+        source["lag_seconds"].as_f64().unwrap_or_default(),
+    );
+    if let Some(failure) = source["failure"].as_str() {
+        line.push_str(": ");
+        line.push_str(failure);
+    }
+    line
+}
+
+/// Sends a request and reads its JSON; any other answer than success is an error in the API's words.
+async fn ask(request: RequestBuilder) -> anyhow::Result<Value> {
+    let response = request.send().await.context("the API does not answer")?;
+    let status = response.status();
+    let body = response.text().await?;
+    let json: Value = serde_json::from_str(&body).unwrap_or_default();
+    if !status.is_success() {
+        bail!(
+            "the API answered {status}: {}",
+            json["detail"].as_str().unwrap_or(&body)
+        );
+    }
+    Ok(json)
+}

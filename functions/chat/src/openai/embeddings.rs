@@ -1,0 +1,187 @@
+//! `POST /v1/embeddings`: the embeddings that searches compare, of texts that stay with the caller.
+//! <https://platform.openai.com/docs/api-reference/embeddings/create>
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use embedder::{Kind, Manifest};
+use json::FieldError;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::{
+    Error,
+    http::{self, Request, Response},
+};
+
+use super::refusal::Refusal;
+use crate::state::ChatState;
+
+/// A request. Fields that other services have besides are ignored.
+#[derive(Debug, Deserialize)]
+struct EmbeddingsRequest {
+    model: Option<String>,
+    /// A text, or a list of them.
+    input: Option<Value>,
+    /// `float` or `base64`; `float` if absent.
+    encoding_format: Option<String>,
+    #[serde(default, deserialize_with = "json::whole")]
+    dimensions: Option<i64>,
+    /// `query` or `passage`, or what other services call them; `passage` if absent.
+    input_type: Option<String>,
+}
+
+/// Texts to embed, and how.
+struct Asked {
+    texts: Vec<String>,
+    kind: Kind,
+    base64: bool,
+}
+
+/// The most texts of a request: what `LangChain` sends at once. Their embeddings fit an answer.
+const MOST_TEXTS: usize = 1_000;
+
+pub(super) async fn answer(state: &ChatState, request: &Request) -> Result<Response, Refusal> {
+    let request: EmbeddingsRequest = http::json(request)?;
+    let model = &state.search.embedder;
+    let manifest = model.manifest();
+    if let Some(other) = request
+        .model
+        .as_ref()
+        .filter(|name| **name != manifest.name)
+    {
+        return Err(Refusal::model(other, &[&manifest.name]));
+    }
+    let asked = request.parse(manifest).map_err(Error::Invalid)?;
+    let embedded = model.embed_texts(asked.kind, asked.texts).await?;
+    let data = (0_usize..)
+        .zip(&embedded.embeddings)
+        .map(|(index, embedding)| {
+            let written = if asked.base64 {
+                let bytes: Vec<u8> = embedding.iter().flat_map(|x| x.to_le_bytes()).collect();
+                Value::from(BASE64_STANDARD.encode(bytes))
+            } else {
+                json!(embedding)
+            };
+            json!({ "object": "embedding", "index": index, "embedding": written })
+        });
+    Ok(http::ok(&json!({
+        "object": "list",
+        "data": data.collect::<Vec<Value>>(),
+        "model": manifest.name,
+        "usage": { "prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens },
+    }))?)
+}
+
+impl EmbeddingsRequest {
+    /// Checks every field and names all that are wrong.
+    fn parse(self, manifest: &Manifest) -> Result<Asked, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut refuse = |field: &str, detail: String| errors.push(FieldError::new(field, detail));
+        let base64 = match self.encoding_format.as_deref() {
+            None | Some("float") => false,
+            Some("base64") => true,
+            Some(other) => {
+                refuse(
+                    "encoding_format",
+                    format!("is {other:?}; use \"float\" or \"base64\""),
+                );
+                false
+            }
+        };
+        let kind = match self.input_type.as_deref() {
+            Some("query" | "search_query") => Kind::Query,
+            None | Some("passage" | "document" | "search_document") => Kind::Passage,
+            Some(other) => {
+                refuse(
+                    "input_type",
+                    format!("is {other:?}; use \"query\" or \"passage\""),
+                );
+                Kind::Passage
+            }
+        };
+        let dimensions = i64::try_from(manifest.dimensions).unwrap_or(i64::MAX);
+        if self.dimensions.is_some_and(|wanted| wanted != dimensions) {
+            let detail = format!("must be {dimensions}: the model has no other embeddings");
+            refuse("dimensions", detail);
+        }
+        let texts = texts(self.input.as_ref()).unwrap_or_else(|error| {
+            errors.push(error);
+            Vec::new()
+        });
+        if errors.is_empty() {
+            Ok(Asked {
+                texts,
+                kind,
+                base64,
+            })
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+fn texts(input: Option<&Value>) -> Result<Vec<String>, FieldError> {
+    const TOKENS: &str = "is a list of tokens, which are another model's: send the text";
+    let texts = match input {
+        None | Some(Value::Null) => return Err(FieldError::new("input", "is missing")),
+        Some(Value::String(text)) => return Ok(vec![checked(text, "input")?]),
+        Some(Value::Array(texts)) => texts,
+        Some(_) => {
+            return Err(FieldError::new(
+                "input",
+                "must be a text or a list of texts",
+            ));
+        }
+    };
+    if !(1..=MOST_TEXTS).contains(&texts.len()) {
+        let detail = format!("has {} texts; 1 to {MOST_TEXTS} are allowed", texts.len());
+        return Err(FieldError::new("input", detail));
+    }
+    if texts.iter().all(Value::is_number) {
+        return Err(FieldError::new("input", TOKENS));
+    }
+    let texts = texts.iter().enumerate().map(|(at, text)| {
+        let field = format!("input[{at}]");
+        match text {
+            Value::String(text) => checked(text, &field),
+            Value::Array(_) => Err(FieldError::new(field, TOKENS)),
+            _ => Err(FieldError::new(field, "must be a text")),
+        }
+    });
+    texts.collect()
+}
+
+fn checked(text: &str, field: &str) -> Result<String, FieldError> {
+    if text.trim().is_empty() {
+        return Err(FieldError::new(
+            field,
+            "is empty; there is nothing to embed",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_alone_and_in_lists() {
+        for (input, expected) in [
+            (json!("a"), Ok(vec!["a"])),
+            (json!(["a", "b"]), Ok(vec!["a", "b"])),
+            (json!(null), Err("input")),
+            (json!([]), Err("input")),
+            (json!([1, 2]), Err("input")),
+            (json!([[1], [2]]), Err("input[0]")),
+            (json!(["a", " "]), Err("input[1]")),
+            (json!(["a", null]), Err("input[1]")),
+            (json!({ "a": 1 }), Err("input")),
+            (json!(vec!["a"; MOST_TEXTS + 1]), Err("input")),
+        ] {
+            let read = texts(Some(&input)).map_err(|error| error.field);
+            let expected = expected
+                .map(|texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect())
+                .map_err(str::to_owned);
+            assert_eq!(read, expected, "{input}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `OpenAI`'s protocol, which clients and front ends speak already: <https://platform.openai.com/docs/api-reference>.
+//! Behind one base URL, `…/v1`, are the chat, the embedding model and the list of both.
+
+mod chunk;
+mod completion;
+mod embeddings;
+mod models;
+mod refusal;
+
+use std::time::SystemTime;
+
+use lambda_http::http::Method;
+use percent_encoding::percent_decode_str;
+use shared::http::{self, Request, StreamedResponse};
+
+use self::refusal::Refusal;
+use crate::state::ChatState;
+
+/// The name of the chat among the models.
+const CHAT: &str = "rappel";
+
+/// What a path asks for of `OpenAI`'s API: `chat/completions` of `/v1/chat/completions`. Before `/v1` may stand what a
+/// domain of one's own adds.
+pub(crate) fn resource(path: &str) -> Option<String> {
+    let (_, resource) = path.split_once("/v1/")?;
+    let resource = percent_decode_str(resource).decode_utf8_lossy();
+    Some(resource.trim_end_matches('/').to_owned())
+}
+
+/// Answers a request. Errors have `OpenAI`'s shape, too.
+pub(crate) async fn answer(
+    state: ChatState,
+    request: &Request,
+    resource: &str,
+) -> StreamedResponse {
+    let method = request.method();
+    let answered = match (resource, resource.strip_prefix("models/")) {
+        ("chat/completions", _) if method == Method::POST => {
+            Box::pin(completion::answer(state, request)).await
+        }
+        ("embeddings", _) if method == Method::POST => {
+            embeddings::answer(&state, request).await.map(http::whole)
+        }
+        ("models", _) if method == Method::GET => models::list(&state).map(http::whole),
+        (_, Some(name)) if method == Method::GET => models::one(&state, name).map(http::whole),
+        ("chat/completions" | "embeddings", _) => Err(Refusal::method(request, "POST")),
+        ("models", _) | (_, Some(_)) => Err(Refusal::method(request, "GET, HEAD")),
+        _ => Err(Refusal::resource(resource)),
+    };
+    answered.unwrap_or_else(|refusal| http::whole(refusal.into_response()))
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resource_follows_the_version() {
+        for (path, expected) in [
+            ("/v1/chat/completions", Some("chat/completions")),
+            ("/v1/models/", Some("models")),
+            ("/rappel/v1/models/org%2Fmodel", Some("models/org/model")),
+            ("/v1/", Some("")),
+            ("/chat", None),
+            ("/", None),
+            ("/v1", None),
+        ] {
+            assert_eq!(resource(path).as_deref(), expected, "{path}");
+        }
+    }
+}

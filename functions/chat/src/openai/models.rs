@@ -1,0 +1,56 @@
+//! What may be asked: the chat, and the embedding model.
+
+use serde::Serialize;
+use shared::http::{self, Response};
+
+use super::{CHAT, refusal::Refusal};
+use crate::state::ChatState;
+
+#[derive(Serialize)]
+struct Models<'a> {
+    object: &'static str,
+    data: Vec<Model<'a>>,
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    id: &'a str,
+    object: &'static str,
+    /// Clients want a number; when the models were made is not known here.
+    created: u64,
+    owned_by: &'static str,
+}
+
+/// The names of the models that answer here: without a language model, there is no chat.
+pub(super) fn names(state: &ChatState) -> Vec<&str> {
+    let chat = state.language_model().is_ok().then_some(CHAT);
+    let embedding = state.search.embedder.manifest().name.as_str();
+    chat.into_iter().chain([embedding]).collect()
+}
+
+/// `GET /v1/models`.
+pub(super) fn list(state: &ChatState) -> Result<Response, Refusal> {
+    let data = names(state).into_iter().map(Model::named).collect();
+    let object = "list";
+    Ok(http::ok(&Models { object, data })?)
+}
+
+/// `GET /v1/models/{id}`.
+pub(super) fn one(state: &ChatState, name: &str) -> Result<Response, Refusal> {
+    let names = names(state);
+    if !names.contains(&name) {
+        return Err(Refusal::model(name, &names));
+    }
+    Ok(http::ok(&Model::named(name))?)
+}
+
+impl<'a> Model<'a> {
+    fn named(id: &'a str) -> Self {
+        Self {
+            id,
+            object: "model",
+            created: 0,
+            owned_by: "rappel",
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Errors in the shape of `OpenAI`'s: <https://platform.openai.com/docs/guides/error-codes>.
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use shared::{
+    Error,
+    http::{self, Request, Response},
+    problem::Problem,
+};
+
+use super::chunk::event;
+
+/// A request that is not answered.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: u16,
+    error: ErrorBody,
+    retry_after: Option<u32>,
+    allow: Option<&'static str>,
+}
+
+/// What a client is told of it.
+#[derive(Clone, Debug, Serialize)]
+struct ErrorBody {
+    message: String,
+    r#type: &'static str,
+    /// The field that is wrong.
+    param: Option<String>,
+    code: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a ErrorBody,
+}
+
+impl Refusal {
+    /// No model has the name that is asked for.
+    pub(super) fn model(name: &str, known: &[&str]) -> Self {
+        let known = known.join("`, `");
+        let message = format!("the model `{name}` does not exist; there is `{known}`");
+        Self::own(404, "model_not_found", Some("model"), message)
+    }
+
+    /// Nothing is at this place below `/v1`.
+    pub(super) fn resource(resource: &str) -> Self {
+        let message = format!(
+            "there is no /v1/{resource}; there are chat/completions, embeddings and models"
+        );
+        Self::own(404, "not_found", None, message)
+    }
+
+    /// The place takes other methods.
+    pub(super) fn method(request: &Request, allowed: &'static str) -> Self {
+        let method = request.method().to_string();
+        Error::Method { method, allowed }.into()
+    }
+
+    /// The event of a stream that fails after its beginning.
+    pub(super) fn to_event(&self) -> String {
+        event(&Body { error: &self.error })
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response =
+            http::respond(status, &Body { error: &self.error }).unwrap_or_else(|_| http::empty());
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        response
+    }
+
+    fn own(status: u16, code: &str, param: Option<&str>, message: String) -> Self {
+        let word = code.replace('_', "-");
+        telemetry::failed(&format!("urn:rappel:problem:{word}"), status);
+        Self {
+            status,
+            error: ErrorBody {
+                message,
+                r#type: INVALID,
+                param: param.map(str::to_owned),
+                code: code.to_owned(),
+            },
+            retry_after: None,
+            allow: None,
+        }
+    }
+}
+
+const INVALID: &str = "invalid_request_error";
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let problem: Problem = http::report(&error);
+        let word = problem.r#type.rsplit(':').next().unwrap_or_default();
+        let caller = problem.status < 500;
+        // The detail of a failure is what to do about it.
+        let message = if caller {
+            problem.detail
+        } else {
+            format!("{}: {}", problem.title, problem.detail)
+        };
+        Self {
+            // What is wrong with a field is 400 there.
+            status: if problem.status == 422 {
+                400
+            } else {
+                problem.status
+            },
+            error: ErrorBody {
+                message,
+                r#type: if caller { INVALID } else { "server_error" },
+                param: problem.errors.into_iter().next().map(|error| error.field),
+                code: word.replace('-', "_"),
+            },
+            retry_after: problem.retry_after,
+            allow: problem.allow,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// Requests to the API: JSON, streams of events, and problem documents as errors.
+
+import { ask, key } from './session.js';
+
+const page = document.documentElement.dataset;
+
+/** Where the chat is: elsewhere on AWS, where it has an address of its own. */
+export const CHAT = page.chat;
+
+/** How the API knows who asks: `open`, `jwt`, or `iam`, which no browser can. */
+export const AUTHORIZATION = page.authorization;
+export const CHAT_AUTHORIZATION = page.chatAuthorization;
+
+/** A request that failed: a problem document (RFC 9457), or status 0 if nobody answered. */
+export class Problem extends Error {
+  constructor(fields) {
+    super(fields.detail ?? fields.title ?? `${fields.status}`);
+    Object.assign(this, fields);
+  }
+
+  static async of(response) {
+    const told = await response.json().catch(() => ({}));
+    return new Problem({
+      ...told,
+      // API Gateway's own refusals have a message alone.
+      detail: told.detail ?? told.message ?? told.Message,
+      status: response.status,
+      request_id: told.request_id ?? response.headers.get('x-request-id'),
+      retry_after: told.retry_after ?? (Number(response.headers.get('retry-after')) || undefined),
+    });
+  }
+
+  static unreachable() {
+    return new Problem({ status: 0 });
+  }
+}
+
+/** The JSON of an answer, null of an empty one. */
+export async function call(method, path, { body, signal } = {}) {
+  const response = await send(method, path, { body, signal });
+  if (!response.ok) throw await Problem.of(response);
+  return response.status === 204 ? null : reading(response.json(), signal);
+}
+
+/** The answer to a request, whatever its status. Asks for a key where one is wanted, and sends the request again. */
+export async function send(method, address, { body, signal } = {}) {
+  for (;;) {
+    const used = key();
+    const headers = {};
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    if (used) headers.authorization = `Bearer ${used}`;
+    const sent = fetch(address, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    const response = await reading(sent, signal);
+    if (response.status !== 401 && response.status !== 403) return response;
+    if (!(await ask(used, response.status))) throw await Problem.of(response);
+  }
+}
+
+/** The events of a stream: `{ name, data }`. */
+export async function* events(address, body, signal) {
+  const response = await send('POST', address, { body, signal });
+  if (!response.ok) throw await Problem.of(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reading(reader.read(), signal);
+    if (done) return;
+    const blocks = (rest + value).replaceAll('\r\n', '\n').split('\n\n');
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const event = parsed(block);
+      if (event) yield event;
+    }
+  }
+}
+
+function parsed(block) {
+  let name = 'message';
+  const data = [];
+  for (const line of block.split('\n')) {
+    if (line.startsWith('event:')) name = line.slice(6).trim();
+    else if (line.startsWith('data:')) data.push(line.slice(5).trimStart());
+  }
+  // Comments keep the connection open.
+  return data.length ? { name, data: JSON.parse(data.join('\n')) } : null;
+}
+
+/** A promise of the network, whose failure is a problem unless the request was given up here. */
+async function reading(promise, signal) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw Problem.unreachable();
+  }
+}
+
+/** Whether an error is a request that was given up here. */
+export const isAborted = (error) => error?.name === 'AbortError';
+
+/** The path of a document. */
+export const documentPath = (id) => `/documents/${encodeURIComponent(id)}`;

@@ -1,0 +1,35 @@
+// Words in the reader's language: French or English.
+
+const KEPT = 'rappel.language';
+export const LANGUAGES = { en: 'English', fr: 'Français' };
+
+let words = {};
+export let language = 'en';
+
+/** Loads the words of the language that was chosen, or else of the browser's. */
+export async function load(chosen = localStorage.getItem(KEPT)) {
+  language = chosen in LANGUAGES ? chosen : navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES) ?? 'en';
+  ({ default: words } = await import(`./words/${language}.js`));
+  document.documentElement.lang = language;
+}
+
+/** Changes the language, and keeps the choice. */
+export async function choose(chosen) {
+  localStorage.setItem(KEPT, chosen);
+  await load(chosen);
+}
+
+/** The words of a key, with `{name}` replaced. A key that has a form for one, `key.one`, is chosen by `n`. */
+export function t(name, values = {}) {
+  const one = values.n !== undefined && new Intl.PluralRules(language).select(values.n) === 'one' && words[`${name}.one`];
+  return (one || words[name] || name).replace(/\{(\w+)\}/g, (_, field) =>
+    typeof values[field] === 'number' ? number(values[field]) : values[field] ?? '');
+}
+
+export const number = (value, digits = 0) =>
+  new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
+export const percent = (value) => new Intl.NumberFormat(language, { style: 'percent' }).format(value);
+
+export const when = (time) =>
+  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));

@@ -1,0 +1,121 @@
+//! `PUT`, `GET` and `DELETE /sources/{name}`, `GET /sources` and `POST /sources/{name}/resync`: tables that are followed; no
+//! model inside.
+
+use database::Database;
+use followed_tables::{SourceDefinition, SourceError};
+use lambda_http::{
+    RequestExt as _,
+    http::{Method, StatusCode},
+};
+use serde::Serialize;
+use settings::optional;
+use shared::{
+    DatabaseState, Error, State,
+    http::{self, Parameters, Request, Response},
+};
+
+/// What this function keeps between requests.
+#[derive(Clone)]
+struct SourcesState {
+    database: DatabaseState,
+    /// Whether the worker runs.
+    follows: bool,
+}
+
+impl State for SourcesState {
+    fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
+        Ok(Self {
+            database: DatabaseState::from_env(function)?,
+            follows: optional("FOLLOW_TABLES").is_some_and(|value| value == "on"),
+        })
+    }
+
+    async fn warm(&self) -> Result<(), lambda_http::Error> {
+        self.database.warm().await
+    }
+
+    fn database(&self) -> &Database {
+        self.database.database()
+    }
+}
+
+/// What became of a source that was removed.
+#[derive(Serialize)]
+struct Removed {
+    /// Statements that the owner of the table has to run; until then the triggers do nothing.
+    left_to_owner: Vec<String>,
+}
+
+/// The sources.
+#[derive(Serialize)]
+struct Listed {
+    sources: Vec<followed_tables::Source>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    http::serve("sources", handle).await
+}
+
+async fn handle(state: SourcesState, request: Request) -> Result<Response, Error> {
+    let database = state.database();
+    // Of `/sources/` an HTTP API makes an empty name.
+    let name = request
+        .path_parameters_ref()
+        .and_then(|all| all.first("name"));
+    if name.is_none_or(str::is_empty) {
+        let sources = followed_tables::sources(database).await?;
+        return http::ok(&Listed { sources });
+    }
+    let name = http::path_parameter(&request, "name")?;
+    match *request.method() {
+        Method::PUT => {
+            if !state.follows {
+                return Err(Error::NotFollowing);
+            }
+            let definition: SourceDefinition = http::json(&request)?;
+            let followed = followed_tables::follow(database, &name, &definition)
+                .await
+                .map_err(told)?;
+            let source = followed_tables::source(database, &name)
+                .await
+                .map_err(told)?;
+            if followed.created {
+                http::created(&source)
+            } else {
+                http::ok(&source)
+            }
+        }
+        Method::POST => {
+            followed_tables::resync(database, &name)
+                .await
+                .map_err(told)?;
+            let source = followed_tables::source(database, &name)
+                .await
+                .map_err(told)?;
+            http::respond(StatusCode::ACCEPTED, &source)
+        }
+        Method::DELETE => {
+            let mut parameters = Parameters::of(&request);
+            let keep = parameters.parsed("keep", "true or false").unwrap_or(false);
+            parameters.finish()?;
+            let left_to_owner = followed_tables::remove(database, &name, keep)
+                .await
+                .map_err(told)?;
+            http::ok(&Removed { left_to_owner })
+        }
+        _ => http::ok(
+            &followed_tables::source(database, &name)
+                .await
+                .map_err(told)?,
+        ),
+    }
+}
+
+fn told(error: SourceError) -> Error {
+    match error {
+        SourceError::Invalid(errors) => errors.into(),
+        SourceError::Unknown(name) => Error::NoSource(name),
+        SourceError::Database(error) => error.into(),
+    }
+}

@@ -1,0 +1,124 @@
+//! Invoked by a schedule: keeps documents equal to the rows of the tables that are followed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use followed_tables::{BoxError, Source, SourceState, SyncConfig, Worker};
+use futures_util::future::BoxFuture;
+use lambda_runtime::{Context, Error, LambdaEvent, Runtime, service_fn};
+use retrieval::IngestState;
+use serde::Serialize;
+use serde_json::Value;
+use shared::State as _;
+use telemetry::{self, Telemetry};
+
+/// Lambda's own limit of an invocation.
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
+
+/// What is answered to whoever invokes it by hand.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// Keys whose documents are as their rows were.
+    settled: u64,
+    /// Keys whose rows could not be stored, this time.
+    failed: u64,
+    /// Whether it ended for want of time and not of work.
+    unfinished: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let telemetry = Telemetry::start("sync")?;
+    let (state, config) = start().inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let last = state.clone();
+    // What is being worked on is given to another worker when its lease is over.
+    lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
+        last.database.close().await;
+    })
+    .await;
+    let handle = service_fn(move |event| {
+        telemetry::outcome(handle(state.clone(), Arc::clone(&config), event))
+    });
+    telemetry.run(Runtime::new(handle)).await
+}
+
+/// The model is loaded when there is something to embed: mostly there is not.
+fn start() -> Result<(IngestState, Arc<SyncConfig>), Error> {
+    let state = IngestState::from_env("sync")?;
+    Ok((state, Arc::new(SyncConfig::from_env()?)))
+}
+
+async fn handle(
+    state: IngestState,
+    config: Arc<SyncConfig>,
+    event: LambdaEvent<Value>,
+) -> Result<Answer, Error> {
+    let deadline = deadline(&event.context);
+    let embedder = state.embedder.clone();
+    let embed = move |documents| -> BoxFuture<'static, Result<_, BoxError>> {
+        let embedder = embedder.clone();
+        Box::pin(async move { Ok(embedder.embed_documents(documents).await?) })
+    };
+    let worker = Worker {
+        name: &event.context.request_id,
+        database: &state.database,
+        recipe: state.embedder.manifest().recipe(),
+        embed: &embed,
+        config: &config,
+    };
+    let synced = database::within(deadline, followed_tables::work(&worker, deadline)).await?;
+    if synced.settled + synced.failed == 0 {
+        telemetry::idle();
+    }
+    tell(&synced.sources);
+    Ok(Answer {
+        settled: synced.settled,
+        failed: synced.failed,
+        unfinished: synced.unfinished,
+    })
+}
+
+/// The numbers that alarms watch, and a line for each source that needs somebody.
+fn tell(sources: &[Source]) {
+    /// What this sandbox has told of each source.
+    static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    if sources.is_empty() {
+        return;
+    }
+    let sum = |count: fn(&Source) -> i64| sources.iter().map(count).sum::<i64>() as f64;
+    let lag = sources.iter().map(|source| source.lag_seconds);
+    telemetry::gauge("pending", "Count", sum(|source| source.pending));
+    telemetry::gauge("failed_rows", "Count", sum(|source| source.failed));
+    telemetry::gauge("lag", "Seconds", lag.fold(0.0, f64::max));
+    let stopped = |source: &&Source| source.state == SourceState::Failed;
+    telemetry::gauge(
+        "failed_sources",
+        "Count",
+        sources.iter().filter(stopped).count() as f64,
+    );
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.retain(|name, _| {
+        sources
+            .iter()
+            .any(|source| source.name == *name && stopped(&source))
+    });
+    for source in sources.iter().filter(stopped) {
+        let cause = source.failure.as_deref().unwrap_or_default();
+        if told
+            .insert(source.name.clone(), cause.to_owned())
+            .as_deref()
+            != Some(cause)
+        {
+            tracing::warn!(source = source.name, cause, "a table cannot be followed");
+        }
+    }
+}
+
+/// When the invocation ends. `cargo lambda watch` gives a deadline in 1970: no limit.
+fn deadline(context: &Context) -> Instant {
+    let left = context.deadline().duration_since(SystemTime::now());
+    Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
+}

@@ -1,0 +1,135 @@
+//! The document of a row.
+
+use std::fmt::Write as _;
+
+use document_store::Prepared;
+use serde_json::{Value, json, value::RawValue};
+
+/// A row as `source_rows` reads it.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Row {
+    /// Absent, as all but `failure`, if the table cannot be read.
+    pub(crate) key: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) content: Option<String>,
+    pub(crate) metadata: Option<String>,
+    pub(crate) failure: Option<String>,
+}
+
+/// The id of the document of a row: the source's name and the values of its key, with slashes between. In a value, what a path
+/// does not carry, and the slash and the tilde, are `~` and two hexadecimal digits; an empty value is `~`. `None` if the key is
+/// not one.
+pub(crate) fn document_id(source: &str, key: &str) -> Option<String> {
+    let Ok(Value::Array(values)) = serde_json::from_str(key) else {
+        return None;
+    };
+    let mut id = source.to_owned();
+    for value in values {
+        id.push('/');
+        match value {
+            Value::String(text) => push_escaped(&mut id, &text),
+            other => id.push_str(&other.to_string()),
+        }
+    }
+    Some(id)
+}
+
+fn push_escaped(id: &mut String, text: &str) {
+    if text.is_empty() {
+        return id.push('~');
+    }
+    let is_step = text == "." || text == "..";
+    for c in text.chars() {
+        if "/?#%~".contains(c) || c.is_control() || (is_step && c == '.') {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                // A String takes whatever is written to it.
+                let _ = write!(id, "~{byte:02X}");
+            }
+        } else {
+            id.push(c);
+        }
+    }
+}
+
+impl Row {
+    /// Whether there is nothing to search in it: such a row has no document.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.content
+            .as_deref()
+            .is_none_or(|content| content.trim().is_empty())
+    }
+
+    /// The document with this id.
+    ///
+    /// # Errors
+    /// Says which limit of a document it does not keep, without its text.
+    pub(crate) fn document(&self, id: &str) -> Result<Prepared, String> {
+        let metadata = self.metadata.clone().unwrap_or_else(|| "{}".to_owned());
+        let metadata = RawValue::from_string(metadata).map_err(|error| error.to_string())?;
+        let line = json!({
+            "id": id,
+            "title": self.title.as_deref().unwrap_or_default(),
+            "content": self.content,
+        });
+        // Its numbers keep their digits as text.
+        let mut line = line.to_string();
+        line.pop();
+        let line = format!("{line},\"metadata\":{}}}", metadata.get());
+        let document = Prepared::read(line.as_bytes())?;
+        if document.id() == id {
+            Ok(document)
+        } else {
+            // Two rows would have one document.
+            Err("id: the key is not in Unicode's normal form C".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use document_store::DocumentId;
+
+    use super::*;
+
+    #[test]
+    fn an_id_tells_any_two_keys_apart_and_survives_a_path() {
+        let keys = [
+            (r"[7]", "s/7"),
+            (r#"["7f0c"]"#, "s/7f0c"),
+            (r#"[1, "x"]"#, "s/1/x"),
+            (r#"["a/b", "c"]"#, "s/a~2Fb/c"),
+            (r#"["a", "b/c"]"#, "s/a/b~2Fc"),
+            (r#"["", ""]"#, "s/~/~"),
+            (r#"["~"]"#, "s/~7E"),
+            (r#"[".."]"#, "s/~2E~2E"),
+            (r#"["a.b?c#d%41"]"#, "s/a.b~3Fc~23d~2541"),
+            (r#"["été\n"]"#, "s/été~0A"),
+        ];
+        for (key, expected) in keys {
+            let id = document_id("s", key).expect(key);
+            assert_eq!(id, expected, "{key}");
+            assert!(DocumentId::parse_new(&id, "id").is_ok(), "{id}");
+        }
+        assert_eq!(document_id("s", "#3cf0"), None);
+    }
+
+    #[test]
+    fn a_row_that_is_no_document_says_why_without_its_text() {
+        let row = |title: &str, metadata: &str| Row {
+            key: Some("[1]".to_owned()),
+            title: Some(title.to_owned()),
+            content: Some("secret".to_owned()),
+            metadata: Some(metadata.to_owned()),
+            failure: None,
+        };
+        let number = r#"{"n": 12345678901234567890.125}"#;
+        assert!(row("a", number).document("s/1").is_ok());
+        let reason = row(&"t".repeat(1_001), "{}")
+            .document("s/1")
+            .expect_err("too long");
+        assert!(reason.contains("title: has 1001 characters"), "{reason}");
+        assert!(!reason.contains("secret"), "{reason}");
+        assert!(row("a", "{}").document("s/e\u{301}").is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! Tables that are followed: documents are kept equal to the rows of tables of the same database.
+//!
+//! Triggers note the keys of the rows that change, in the transaction that changes them (`shared/schema/functions/sources.sql`).
+//! A worker leases keys, reads their rows as they are by then, embeds, and in one transaction stores the documents, clears the
+//! keys and gives up the leases. Whatever happens to it, a key goes only when its document is as its row was, and has not changed
+//! since.
+
+mod config;
+mod definition;
+mod document;
+mod sources;
+mod state;
+mod sync;
+
+use database::DatabaseError;
+use json::FieldError;
+
+pub use self::{
+    config::SyncConfig,
+    definition::SourceDefinition,
+    sources::{Followed, follow, remove, resync},
+    state::{FailedRow, Rows, SkippedChanges, Source, SourceState, Walk, source, sources},
+    sync::{BoxError, Embed, Synced, Worker, work},
+};
+
+/// Why a source was not changed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The request, or what the database says of the table and its columns.
+    #[error("invalid source: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldError>),
+    /// There is no source of this name.
+    #[error("no source is named {0:?}")]
+    Unknown(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}

@@ -1,0 +1,256 @@
+//! How far a source is.
+
+use database::{Database, DatabaseError, Statement};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::{FromRow, types::Json};
+
+use super::SourceError;
+
+/// The state of a source.
+#[derive(Debug, Serialize)]
+pub struct Source {
+    /// Its name, by which the ids of its documents begin.
+    pub name: String,
+    /// What it follows.
+    pub definition: Box<RawValue>,
+    /// Where it is.
+    pub state: SourceState,
+    /// Why its table is not followed now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Rows of the table.
+    pub rows: Rows,
+    /// Documents that stand for rows.
+    pub documents: i64,
+    /// Rows that are still to be looked at, those that failed included.
+    pub pending: i64,
+    /// Rows that could not be stored, and are tried again.
+    pub failed: i64,
+    /// The first [`Source::MAX_FAILURES`] of them; of one source alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Vec<FailedRow>>,
+    /// Seconds since the oldest change that is not in the documents yet; 0 if there is none. Rows that failed do not count.
+    pub lag_seconds: f64,
+    /// The walk over all rows, while it is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walk: Option<Walk>,
+    /// Changes that the triggers could not note, if there were any; a walk has made up for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<SkippedChanges>,
+    /// What this source does not see.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<&'static str>,
+    /// When it was made, RFC 3339 in UTC.
+    pub created_at: String,
+    /// When its definition was last changed, RFC 3339 in UTC.
+    pub updated_at: String,
+    /// When all rows had been looked at for the first time, RFC 3339 in UTC.
+    pub filled_at: Option<String>,
+}
+
+/// Where a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceState {
+    /// A walk over all rows is under way.
+    Walking,
+    /// Changes are followed.
+    Following,
+    /// Its table cannot be followed now.
+    Failed,
+    /// It was removed, and its documents are being deleted.
+    Removing,
+}
+
+/// How many rows there are.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rows {
+    /// The number, whether `where` holds for them or not.
+    pub total: i64,
+    /// Whether it is Postgres' estimate.
+    pub estimated: bool,
+}
+
+/// A walk over all rows.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Walk {
+    /// Rows that were noted to be looked at.
+    pub rows: i64,
+    /// Seconds that it goes on, at the speed it had so far; absent before there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<f64>,
+}
+
+/// Changes that the triggers could not note.
+#[derive(Clone, Debug, Serialize)]
+pub struct SkippedChanges {
+    /// How often that happened.
+    pub total: i64,
+    /// When it was last seen, RFC 3339 in UTC.
+    pub last_at: Option<String>,
+    /// The SQLSTATE of the last one.
+    pub sqlstate: Option<String>,
+}
+
+/// A row that could not be stored.
+#[derive(Clone, Debug, Serialize, FromRow)]
+pub struct FailedRow {
+    /// The values of its key, as a JSON array.
+    pub key: String,
+    /// Why.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried again, RFC 3339 in UTC.
+    pub retry_at: String,
+}
+
+/// What the SQL function `source_state` answers.
+#[derive(FromRow)]
+struct State {
+    source_id: i32,
+    name: String,
+    definition: Json<Box<RawValue>>,
+    phase: Option<String>,
+    walked: i64,
+    failure: Option<String>,
+    skipped: i64,
+    skipped_at: Option<String>,
+    skipped_why: Option<String>,
+    created_at: String,
+    updated_at: String,
+    filled_at: Option<String>,
+    rows_estimate: i64,
+    documents: i64,
+    pending: i64,
+    failed: i64,
+    lag: f64,
+    walking: Option<f64>,
+    always: Option<bool>,
+}
+
+/// A table that Postgres takes to have more rows is not counted for an answer.
+const COUNTED: i64 = 1_000_000;
+
+/// What a session can do unseen.
+const REPLICAS: &str = "changes by sessions with session_replication_role = replica, such as logical replication's, are not seen: \
+     let the table's owner run ALTER TABLE ... ENABLE ALWAYS TRIGGER for the triggers rappel_*, or follow it as its owner";
+
+/// The state of all sources, in the order of their names: one round trip.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sources(database: &Database) -> Result<Vec<Source>, DatabaseError> {
+    let states = read(database, None).await?;
+    Ok(states.into_iter().map(|state| state.source(None)).collect())
+}
+
+/// The state of one source, with its rows counted and the rows that failed: three round trips.
+///
+/// # Errors
+/// [`SourceError::Unknown`], or when the database fails.
+pub async fn source(database: &Database, name: &str) -> Result<Source, SourceError> {
+    let unknown = || SourceError::Unknown(name.to_owned());
+    if name.contains('\0') {
+        // Postgres would refuse the text.
+        return Err(unknown());
+    }
+    let states = read(database, Some(name.to_owned())).await?;
+    let state = states.into_iter().next().ok_or_else(unknown)?;
+    let rows = count(database, &state).await?;
+    let statement = Statement::read(concat!(
+        "SELECT a.key, a.reason, a.attempts, ",
+        schema::function!("utc"),
+        "(a.until) AS retry_at
+         FROM rappel.source_attempts AS a
+         WHERE a.source_id = $1 AND a.reason IS NOT NULL ORDER BY a.key LIMIT $2"
+    ))
+    .bind(state.source_id)
+    .bind(Source::MAX_FAILURES);
+    let failures = database.fetch_all(statement).await?;
+    let mut source = state.source(rows);
+    source.failures = Some(failures);
+    Ok(source)
+}
+
+async fn read(database: &Database, name: Option<String>) -> Result<Vec<State>, DatabaseError> {
+    let statement = Statement::read(concat!(
+        "SELECT * FROM ",
+        schema::function!("source_state"),
+        "($1)"
+    ))
+    .bind(name);
+    database.fetch_all(statement).await
+}
+
+/// Counts the rows, unless there are too many, or the table cannot be read.
+async fn count(database: &Database, state: &State) -> Result<Option<i64>, DatabaseError> {
+    if state.rows_estimate > COUNTED || state.failure.is_some() {
+        return Ok(None);
+    }
+    let statement = Statement::read(concat!(
+        "SELECT ",
+        schema::function!("count_source_rows"),
+        "($1) AS total"
+    ))
+    .bind(state.source_id);
+    let total: Option<(Option<i64>,)> = database.fetch_optional(statement).await?;
+    Ok(total.and_then(|(total,)| total))
+}
+
+impl Source {
+    /// Rows that failed and are listed.
+    pub const MAX_FAILURES: i64 = 100;
+}
+
+impl State {
+    fn source(self, counted: Option<i64>) -> Source {
+        let state = match (self.phase.as_deref(), &self.failure) {
+            (Some("removal"), _) => SourceState::Removing,
+            (_, Some(_)) => SourceState::Failed,
+            (Some(_), None) => SourceState::Walking,
+            (None, None) => SourceState::Following,
+        };
+        let rows = Rows {
+            total: counted.unwrap_or(self.rows_estimate),
+            estimated: counted.is_none(),
+        };
+        let walk = (state == SourceState::Walking).then(|| self.walk(rows.total));
+        let skipped = (self.skipped > 0).then_some(SkippedChanges {
+            total: self.skipped,
+            last_at: self.skipped_at,
+            sqlstate: self.skipped_why,
+        });
+        let is_blind = self.always == Some(false) && state != SourceState::Removing;
+        Source {
+            name: self.name,
+            definition: self.definition.0,
+            state,
+            failure: self.failure,
+            rows,
+            documents: self.documents,
+            pending: self.pending,
+            failed: self.failed,
+            failures: None,
+            lag_seconds: (self.lag.max(0.0) * 1000.0).round() / 1000.0,
+            walk,
+            skipped,
+            warnings: is_blind.then_some(REPLICAS).into_iter().collect(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            filled_at: self.filled_at,
+        }
+    }
+
+    /// What a walk notes is looked at before it goes on: what is not pending any more has been done.
+    fn walk(&self, rows: i64) -> Walk {
+        let done = (self.walked - self.pending).max(0);
+        let left = (rows - done).max(0);
+        let seconds = self.walking.filter(|_| done > 0);
+        Walk {
+            rows: self.walked,
+            seconds_left: seconds.map(|seconds| (seconds / done as f64 * left as f64).round()),
+        }
+    }
+}

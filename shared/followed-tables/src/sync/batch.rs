@@ -1,0 +1,183 @@
+//! A batch: the rows of some keys are read, and their documents stored with the note that they are.
+
+use std::collections::HashMap;
+
+use database::DatabaseError;
+use document_store::{Compared, Prepared, Retry, delete_within};
+use telemetry::chain;
+
+use super::{
+    changes::{Change, Changes},
+    worker::Worker,
+};
+use crate::document::{Row, document_id};
+
+/// What storing a batch came to.
+pub(super) enum Stored {
+    Yes {
+        settled: u64,
+        failed: u64,
+    },
+    /// Another worker holds one of the leases, or the source was changed or removed.
+    LeaseLost,
+    /// The table cannot be read.
+    Unreadable(String),
+    /// One of the rows, or their number, is in the way.
+    No(String),
+}
+
+/// What is to be done with each change.
+#[derive(Default)]
+struct Plan<'a> {
+    /// Changes whose rows are documents, or whose documents go.
+    settled: Vec<Change>,
+    /// The id of the document of each of `settled`, if one is left.
+    ids: Vec<Option<String>>,
+    documents: Vec<Prepared>,
+    /// Ids of documents that go.
+    gone: Vec<String>,
+    /// Changes whose rows are no documents, and why.
+    failed: Vec<(&'a Change, String)>,
+}
+
+/// Stores batches for a worker.
+pub(super) struct Batch<'a> {
+    worker: &'a Worker<'a>,
+    changes: &'a Changes<'a>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(worker: &'a Worker<'a>, changes: &'a Changes<'a>) -> Self {
+        Self { worker, changes }
+    }
+
+    /// Stores the documents of changes of one source, all or nothing, but for rows that are no documents: these are noted.
+    pub(super) async fn store(&self, changes: &[Change]) -> Result<Stored, DatabaseError> {
+        let rows = match self.changes.rows(changes).await {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(why)) => return Ok(Stored::Unreadable(why)),
+            Err(error) if error.may_blame_values() => return Ok(Stored::No(not_read(&error))),
+            Err(error) => return Err(error),
+        };
+        let plan = plan(changes, rows);
+        let (mut compared, mut retry) = (None, Retry::default());
+        loop {
+            let prepared = match self.prepare(&plan, compared.take()).await? {
+                Ok(prepared) => prepared,
+                Err(reason) => return Ok(Stored::No(reason)),
+            };
+            match self.write(changes, &plan, &prepared).await {
+                Ok(Written::Yes) => {
+                    return Ok(Stored::Yes {
+                        settled: plan.settled.len() as u64,
+                        failed: plan.failed.len() as u64,
+                    });
+                }
+                Ok(Written::LeaseLost) => return Ok(Stored::LeaseLost),
+                Ok(Written::Changed) => compared = Some(prepared.with_all_texts()),
+                Err(error) if retry.again(&error).await => compared = Some(prepared),
+                Err(error) if error.may_blame_values() => {
+                    return Ok(Stored::No(format!("it cannot be stored: {error}")));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Compares documents with what is stored and embeds those that need it, or answers why one cannot be embedded.
+    async fn prepare(
+        &self,
+        plan: &Plan<'_>,
+        compared: Option<Compared>,
+    ) -> Result<Result<Compared, String>, DatabaseError> {
+        let compared = match compared {
+            Some(compared) => compared,
+            None if plan.documents.is_empty() => Compared::default(),
+            None => Compared::with_stored(self.worker.database, plan.documents.clone()).await?,
+        };
+        let embedding = compared.embedded(self.worker.embed);
+        let embedded = self.changes.renewing(embedding).await;
+        Ok(embedded.map_err(|error| {
+            tracing::warn!(cause = %chain(&*error), "rows of a source cannot be embedded");
+            "it cannot be embedded; the log has the cause".to_owned()
+        }))
+    }
+
+    /// Stores, deletes and notes in one transaction.
+    async fn write(
+        &self,
+        changes: &[Change],
+        plan: &Plan<'_>,
+        compared: &Compared,
+    ) -> Result<Written, DatabaseError> {
+        let mut transaction = self.worker.database.begin().await?;
+        // Held to the end, so that nobody stores what was read earlier over what was read later.
+        if !self.changes.hold(&mut transaction, changes).await? {
+            return Ok(Written::LeaseLost);
+        }
+        delete_within(&mut transaction, &plan.gone).await?;
+        let written = compared
+            .write_within(&mut transaction, self.worker.recipe)
+            .await?;
+        if written.is_none() {
+            return Ok(Written::Changed);
+        }
+        for (change, reason) in &plan.failed {
+            self.changes
+                .fail_within(&mut transaction, change, reason)
+                .await?;
+        }
+        // Last, because a transaction that changes one of these rows waits for what is cleared here.
+        self.changes
+            .settle(&mut transaction, &plan.settled, plan.ids.clone())
+            .await?;
+        transaction.commit().await?;
+        Ok(Written::Yes)
+    }
+}
+
+/// What writing a batch came to.
+enum Written {
+    Yes,
+    LeaseLost,
+    /// Another writer changed a document that only needs other metadata.
+    Changed,
+}
+
+fn plan(changes: &[Change], rows: Vec<Row>) -> Plan<'_> {
+    let mut rows: HashMap<String, Row> = rows
+        .into_iter()
+        .filter_map(|row| Some((row.key.clone()?, row)))
+        .collect();
+    let mut plan = Plan::default();
+    for change in changes {
+        let Some(id) = document_id(&change.source_name, &change.key) else {
+            let reason = "id: the key of the row has more than 1,024 bytes; a document's id has 256 characters at most";
+            plan.failed.push((change, reason.to_owned()));
+            continue;
+        };
+        let row = rows.remove(&change.key).filter(|row| !row.is_blank());
+        match row.map(|row| row.document(&id)) {
+            Some(Ok(document)) => {
+                plan.documents.push(document);
+                plan.ids.push(Some(id));
+                plan.settled.push(change.clone());
+            }
+            None => {
+                plan.gone.push(id);
+                plan.ids.push(None);
+                plan.settled.push(change.clone());
+            }
+            // What an earlier state of the row said is not true any more.
+            Some(Err(reason)) => {
+                plan.gone.push(id);
+                plan.failed.push((change, reason));
+            }
+        }
+    }
+    plan
+}
+
+fn not_read(error: &DatabaseError) -> String {
+    format!("it cannot be read: {error}")
+}

@@ -1,0 +1,247 @@
+//! The outbox and the leases on its keys.
+
+use std::time::Duration;
+
+use database::{Database, DatabaseError, Statement, Transaction};
+use sqlx::FromRow;
+
+use super::worker::Worker;
+use crate::document::Row;
+
+/// A key that a worker has leased.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct Change {
+    pub(super) source_id: i32,
+    pub(super) source_name: String,
+    pub(super) key: String,
+    /// Of the row, as far as the outbox tells.
+    pub(super) version: String,
+    /// How often it was leased, this time included.
+    pub(super) attempts: i32,
+    /// Whether it was tried before to its end.
+    pub(super) had_failed: bool,
+}
+
+/// The outbox, as one worker has it.
+pub(super) struct Changes<'a> {
+    database: &'a Database,
+    worker: &'a str,
+    lease: Duration,
+    most: i64,
+}
+
+/// Calls a function of this build that answers one number, maybe null.
+macro_rules! number {
+    ($self:ident, $function:literal, $parameters:literal $(, $argument:expr)* $(,)?) => {
+        $self.number(
+            Statement::write(concat!("SELECT ", schema::function!($function), $parameters, " AS number"))
+                $(.bind($argument))*,
+        )
+    };
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn of(worker: &Worker<'a>) -> Self {
+        Self {
+            database: worker.database,
+            worker: worker.name,
+            lease: worker.config.lease,
+            most: worker.config.workers,
+        }
+    }
+
+    /// Whether as many workers hold leases as there may be.
+    pub(super) async fn are_others_enough(&self) -> Result<bool, DatabaseError> {
+        let statement = Statement::read(
+            "SELECT count(DISTINCT a.worker) FROM rappel.source_attempts AS a
+             WHERE a.worker IS NOT NULL AND a.until > now()",
+        );
+        Ok(self.number(statement).await?.unwrap_or_default() >= self.most)
+    }
+
+    /// Looks what no key tells of, and answers how many sources there are.
+    pub(super) async fn watch(&self) -> Result<i64, DatabaseError> {
+        Ok(number!(self, "watch_sources", "()")
+            .await?
+            .unwrap_or_default())
+    }
+
+    /// Leases up to `most` keys.
+    pub(super) async fn claim(&self, most: i32) -> Result<Vec<Change>, DatabaseError> {
+        let statement = Statement::write(concat!(
+            "SELECT * FROM ",
+            schema::function!("claim_changes"),
+            "($1, $2, $3)"
+        ))
+        .bind(self.worker.to_owned())
+        .bind(self.lease.as_secs_f64())
+        .bind(most);
+        self.database.fetch_all(statement).await
+    }
+
+    /// Walks on by a page; `None` if no walk is under way.
+    pub(super) async fn walk(&self, page: i32) -> Result<Option<i64>, DatabaseError> {
+        number!(self, "walk_sources", "($1)", page).await
+    }
+
+    /// Reads the rows of changes of one source, or why its table cannot be read.
+    pub(super) async fn rows(
+        &self,
+        changes: &[Change],
+    ) -> Result<Result<Vec<Row>, String>, DatabaseError> {
+        let Some(source) = changes.first().map(|change| change.source_id) else {
+            return Ok(Ok(Vec::new()));
+        };
+        let statement = Statement::read(concat!(
+            "SELECT * FROM ",
+            schema::function!("source_rows"),
+            "($1, $2)"
+        ))
+        .bind(source)
+        .bind(keys(changes));
+        let mut transaction = self.database.begin().await?;
+        // What the source's expressions call must not change anything.
+        transaction.run_script("SET TRANSACTION READ ONLY").await?;
+        let mut rows: Vec<Row> = transaction.fetch_all(statement).await?;
+        transaction.commit().await?;
+        if let Some(why) = rows.iter_mut().find_map(|row| row.failure.take()) {
+            return Ok(Err(why));
+        }
+        number!(self, "source_was_read", "($1)", source).await?;
+        Ok(Ok(rows))
+    }
+
+    /// Keeps the leases while `work` is done, which must not use the database.
+    pub(super) async fn renewing<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout(self.lease / 3, work.as_mut()).await {
+                return done;
+            }
+            let lease = self.lease.as_secs_f64();
+            let renewed = number!(
+                self,
+                "renew_changes",
+                "($1, $2)",
+                self.worker.to_owned(),
+                lease
+            );
+            if let Err(error) = renewed.await {
+                // The lease that may be lost is looked at before anything is stored.
+                tracing::warn!(cause = %telemetry::chain(&error), "leases could not be renewed");
+            }
+        }
+    }
+
+    /// Locks the leases on `changes` until the end of the transaction; whether this worker still holds them all.
+    pub(super) async fn hold(
+        &self,
+        transaction: &mut Transaction,
+        changes: &[Change],
+    ) -> Result<bool, DatabaseError> {
+        let statement = Statement::write(concat!(
+            "SELECT ",
+            schema::function!("hold_changes"),
+            "($1, $2, $3) AS held"
+        ))
+        .bind(self.worker.to_owned())
+        .bind(changes.first().map(|change| change.source_id))
+        .bind(keys(changes));
+        let held: Vec<(bool,)> = transaction.fetch_all(statement).await?;
+        Ok(held == [(true,)])
+    }
+
+    /// Clears `changes`, whose documents have these ids, or none, from the outbox, unless they have changed since.
+    pub(super) async fn settle(
+        &self,
+        transaction: &mut Transaction,
+        changes: &[Change],
+        documents: Vec<Option<String>>,
+    ) -> Result<(), DatabaseError> {
+        let versions = changes.iter().map(|change| change.version.clone());
+        let statement = Statement::write(concat!(
+            "SELECT ",
+            schema::function!("settle_changes"),
+            "($1, $2, $3, $4, $5) AS number"
+        ))
+        .bind(self.worker.to_owned())
+        .bind(changes.first().map(|change| change.source_id))
+        .bind(keys(changes))
+        .bind(versions.collect::<Vec<_>>())
+        .bind(documents);
+        transaction.fetch_all::<(i64,)>(statement).await.map(drop)
+    }
+
+    /// Notes why the row of a change cannot be stored, as a part of `transaction`.
+    pub(super) async fn fail_within(
+        &self,
+        transaction: &mut Transaction,
+        change: &Change,
+        reason: &str,
+    ) -> Result<(), DatabaseError> {
+        let statement = self.failure(change, reason);
+        transaction.fetch_all::<(i64,)>(statement).await.map(drop)
+    }
+
+    /// The same by itself.
+    pub(super) async fn fail(&self, change: &Change, reason: &str) -> Result<(), DatabaseError> {
+        self.number(self.failure(change, reason)).await.map(drop)
+    }
+
+    /// Gives back what was leased and not begun, but one.
+    pub(super) async fn release(&self, spared: Option<&Change>) -> Result<(), DatabaseError> {
+        self.give_back(spared, None, None).await
+    }
+
+    /// Gives all back, and notes why the source of `changes` cannot be read.
+    pub(super) async fn release_failed(
+        &self,
+        changes: &[Change],
+        why: String,
+    ) -> Result<(), DatabaseError> {
+        let source = changes.first().map(|change| change.source_id);
+        self.give_back(None, source, Some(why)).await
+    }
+
+    async fn give_back(
+        &self,
+        spared: Option<&Change>,
+        source: Option<i32>,
+        why: Option<String>,
+    ) -> Result<(), DatabaseError> {
+        let (spared_source, spared) = spared.map(|it| (it.source_id, it.key.clone())).unzip();
+        number!(
+            self,
+            "release_changes",
+            "($1, $2, $3, $4, $5)",
+            self.worker.to_owned(),
+            spared_source,
+            spared,
+            source,
+            why,
+        )
+        .await
+        .map(drop)
+    }
+
+    fn failure(&self, change: &Change, reason: &str) -> Statement {
+        Statement::write(concat!(
+            "SELECT ",
+            schema::function!("fail_change"),
+            "($1, $2, $3, $4) AS number"
+        ))
+        .bind(self.worker.to_owned())
+        .bind(change.source_id)
+        .bind(change.key.clone())
+        .bind(reason.to_owned())
+    }
+
+    async fn number(&self, statement: Statement) -> Result<Option<i64>, DatabaseError> {
+        let number: Option<(Option<i64>,)> = self.database.fetch_optional(statement).await?;
+        Ok(number.and_then(|(number,)| number))
+    }
+}
+
+fn keys(changes: &[Change]) -> Vec<String> {
+    changes.iter().map(|change| change.key.clone()).collect()
+}

@@ -1,0 +1,149 @@
+//! The worker: leases keys, reads their rows, and stores their documents.
+
+mod batch;
+mod changes;
+mod worker;
+
+use std::time::{Duration, Instant};
+
+use database::DatabaseError;
+
+use self::{
+    batch::{Batch, Stored},
+    changes::{Change, Changes},
+};
+use super::{Source, sources};
+
+pub use self::worker::{BoxError, Embed, Worker};
+
+/// What a run of a worker came to.
+#[derive(Debug, Default)]
+pub struct Synced {
+    /// Keys whose documents are as their rows were.
+    pub settled: u64,
+    /// Keys whose rows could not be stored, this time.
+    pub failed: u64,
+    /// Whether it ended for want of time and not of work.
+    pub unfinished: bool,
+    /// The sources as they are now; none if other workers are enough.
+    pub sources: Vec<Source>,
+}
+
+/// Documents that are embedded and stored together. What a worker that dies has to do again is one of these.
+const BATCH: i32 = 32;
+/// Rows of a table that are noted, or documents that are looked at, at a time.
+const PAGE: i32 = 1_000;
+/// How often it is looked at what no key tells of.
+const WATCH: Duration = Duration::from_secs(30);
+/// The time before the end of an invocation in which nothing new is begun.
+const RESERVE: Duration = Duration::from_secs(10);
+/// Workers that died with a key, after which it is not tried again for a while.
+const DEATHS: i32 = 5;
+
+/// Works until nothing is left to do, or `deadline` is near.
+///
+/// # Errors
+/// When the database fails. Nothing is lost: what was leased is given to another worker when the lease is over.
+pub async fn work(worker: &Worker<'_>, deadline: Instant) -> Result<Synced, DatabaseError> {
+    let mut run = Run {
+        worker,
+        changes: Changes::of(worker),
+        synced: Synced::default(),
+        watched: None,
+        longest: Duration::ZERO,
+    };
+    if !run.changes.are_others_enough().await? {
+        run.until(deadline.checked_sub(RESERVE).unwrap_or(deadline))
+            .await?;
+        run.synced.sources = sources(worker.database).await?;
+    }
+    Ok(run.synced)
+}
+
+/// A run of a worker.
+struct Run<'a> {
+    worker: &'a Worker<'a>,
+    changes: Changes<'a>,
+    synced: Synced,
+    /// When it was last looked at what no key tells of.
+    watched: Option<Instant>,
+    /// The longest batch so far.
+    longest: Duration,
+}
+
+impl Run<'_> {
+    async fn until(&mut self, end: Instant) -> Result<(), DatabaseError> {
+        loop {
+            let begun = Instant::now();
+            if begun + self.longest * 2 > end {
+                self.synced.unfinished = true;
+                return Ok(());
+            }
+            if self.watched.is_none_or(|watched| watched.elapsed() > WATCH) {
+                self.watched = Some(begun);
+                if self.changes.watch().await? == 0 {
+                    return Ok(());
+                }
+            }
+            let leased = self.changes.claim(BATCH).await?;
+            if leased.is_empty() {
+                if self.changes.walk(PAGE).await?.is_none() {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.leased(leased).await?;
+            self.longest = self.longest.max(begun.elapsed());
+        }
+    }
+
+    /// Works on what was leased, source by source. One with which a worker may have died is tried alone.
+    async fn leased(&mut self, leased: Vec<Change>) -> Result<(), DatabaseError> {
+        let suspect = leased.iter().find(|change| change.attempts > 1).cloned();
+        if let Some(suspect) = suspect {
+            self.changes.release(Some(&suspect)).await?;
+            if suspect.attempts > DEATHS && !suspect.had_failed {
+                self.synced.failed += 1;
+                let reason = format!("the worker died {DEATHS} times with it");
+                return self.changes.fail(&suspect, &reason).await;
+            }
+            return self.together(vec![suspect]).await;
+        }
+        let mut rest = leased;
+        while let Some(first) = rest.first() {
+            let source = first.source_id;
+            let (batch, others) = rest
+                .into_iter()
+                .partition(|change| change.source_id == source);
+            rest = others;
+            self.together(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the documents of changes of one source; if a value is in the way, one by one.
+    async fn together(&mut self, changes: Vec<Change>) -> Result<(), DatabaseError> {
+        let batch = Batch::new(self.worker, &self.changes);
+        let reason = match batch.store(&changes).await? {
+            Stored::Yes { settled, failed } => {
+                self.synced.settled += settled;
+                self.synced.failed += failed;
+                return Ok(());
+            }
+            // Another worker has some of them, or the source is another one by now.
+            Stored::LeaseLost => return self.changes.release(None).await,
+            Stored::Unreadable(why) => {
+                return self.changes.release_failed(&changes, why).await;
+            }
+            Stored::No(reason) => reason,
+        };
+        if let [change] = changes.as_slice() {
+            self.synced.failed += 1;
+            return self.changes.fail(change, &reason).await;
+        }
+        for change in changes {
+            Box::pin(self.together(vec![change])).await?;
+        }
+        Ok(())
+    }
+}

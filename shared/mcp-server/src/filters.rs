@@ -1,0 +1,52 @@
+//! The tool `list_filters`: what a search can be narrowed by.
+
+use document_store::{MetadataKey, metadata_keys};
+use retrieval::SearchState;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::Error;
+
+/// There is nothing to ask for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {}
+
+/// The keys of the documents' metadata.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Filters {
+    /// The most frequent keys, the most frequent first.
+    keys: Vec<Key>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Key {
+    /// Its name, as `filter` has it.
+    name: String,
+    /// How many different values it has, among the documents that were looked at.
+    values: i64,
+    /// Its most frequent values.
+    examples: Vec<Value>,
+}
+
+/// Lists the keys.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn run(state: &SearchState) -> Result<Filters, Error> {
+    let keys = metadata_keys(&state.database).await?;
+    let keys = keys.into_iter().map(Key::from);
+    Ok(Filters {
+        keys: keys.collect(),
+    })
+}
+
+impl From<MetadataKey> for Key {
+    fn from(key: MetadataKey) -> Self {
+        Self {
+            name: key.key,
+            values: key.values,
+            examples: key.examples.0,
+        }
+    }
+}

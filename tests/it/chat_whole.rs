@@ -1,0 +1,66 @@
+//! Answers in one piece, and those who ask for them.
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tests::{
+    eventually,
+    language_model::{Reply, Step},
+    peak_memory,
+};
+
+use crate::{
+    Outcome,
+    chat::{app_with, ingest},
+};
+
+fn question() -> Value {
+    json!({ "question": "Quand ferme la plage ?", "limit": 1, "stream": false })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_waits_for_ends_at_the_model() -> Outcome {
+    let replies = [
+        Reply::Stream(vec![Step::Text("Attendez"), Step::Hang]),
+        Reply::text(&["À 22 heures [1]."]),
+    ];
+    let (app, model) = app_with(replies, &[]).await?;
+    ingest(&app).await?;
+    let asking = reqwest::Client::new()
+        .post(format!("{}/chat", app.url()))
+        .json(&question())
+        .send();
+    let begun = eventually("a request to the model", async || Ok(model.asked().pop()));
+    // Whichever is first drops the other: the caller leaves when the model has been asked.
+    tokio::select! {
+        answered = asking => anyhow::bail!("an answer without an end: {answered:?}"),
+        begun = begun => drop(begun?),
+    }
+    model.reader_left().await?;
+    eventually("the gateway's line", async || {
+        Ok(app.logged()?.contains("its caller left").then_some(()))
+    })
+    .await?;
+
+    let answer = app.post("/chat", question()).await?;
+    assert_eq!(answer.success(200)?["answer"], "À 22 heures [1].");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_end_is_cut_and_fills_no_memory() -> Outcome {
+    let replies = [Reply::text(&["Oui."]), Reply::Stream(vec![Step::Flood])];
+    let (app, model) = app_with(replies, &[]).await?;
+    ingest(&app).await?;
+    // The model is loaded and the heap as large as an answer needs.
+    app.post("/chat", question()).await?;
+    let sandbox = *app.sandboxes("chat").first().context("it answered")?;
+    let before = peak_memory(sandbox)?;
+    let answer = app.post("/chat", question()).await?;
+    let grown = peak_memory(sandbox)?.saturating_sub(before);
+    let body = answer.success(200)?;
+    assert_eq!(body["finish_reason"], "length");
+    let length = body["answer"].as_str().map_or(0, str::len);
+    assert!(length > 1 << 20, "{length} bytes");
+    assert!(grown < 32 << 20, "{grown} bytes more for {length}");
+    model.reader_left().await
+}

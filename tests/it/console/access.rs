@@ -1,0 +1,114 @@
+//! Who is not let in, and what is not there.
+
+use serde_json::json;
+use tests::{App, Browser, Key, keys::Keys};
+
+use super::SEARCH;
+use crate::Outcome;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_asked_for_once_and_again_when_it_has_expired() -> Outcome {
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let app = App::start().await?;
+    app.ingest_samples(&["library-late-returns"]).await?;
+    let keys = Keys::before(&app.url()).await?;
+    keys.only("first");
+    browser.go(&keys.url()).await?;
+    browser.fill(SEARCH, "late book").await?;
+    browser
+        .read("dialog.ask", "answers only those who have a key")
+        .await?;
+    browser.inspect_everywhere("key").await?;
+    browser.fill("#key", "wrong").await?;
+    browser.press(Key::Enter).await?;
+    browser.read("dialog.ask", "it may have expired").await?;
+    browser.fill("#key", "first").await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".hit h2", "Returning a book late").await?;
+    let kept =
+        "return [Object.values(sessionStorage), Object.values(localStorage), document.cookie]";
+    assert_eq!(browser.run(kept, vec![]).await?, json!([["first"], [], ""]));
+
+    // It lasts for the other pages and a reload.
+    browser.go(&format!("{}/#/documents", keys.url())).await?;
+    browser.run("location.reload()", vec![]).await?;
+    browser.read("tbody", "library-late-returns").await?;
+    keys.only("second");
+    browser.go(&format!("{}/#/health", keys.url())).await?;
+    browser.read("dialog.ask", "it may have expired").await?;
+    browser.click("dialog.ask button[type=button]").await?;
+    browser
+        .read(".problem", "The API refused the request")
+        .await?;
+    browser.click(".problem button").await?;
+    browser.fill("#key", "second").await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".verdict", "A search works").await?;
+    browser.inspect_everywhere("health").await?;
+    browser.click(".tools button").await?;
+    assert_eq!(
+        browser.run("return sessionStorage.length", vec![]).await?,
+        json!(0)
+    );
+
+    // Nobody answers any more.
+    drop(keys);
+    browser.click("main button").await?;
+    browser
+        .read(".problem", "The API cannot be reached")
+        .await?;
+    browser.inspect("away").await?;
+    browser.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_said_so_on_every_page() -> Outcome {
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let nobody = "postgres://rappel@127.0.0.1:9/rappel".to_owned();
+    let (app, ()) =
+        App::through(async |_| Ok(((), vec![("DATABASE_URL".to_owned(), nobody)]))).await?;
+    browser
+        .go(&format!("{}/#/search?q=late+book", app.url()))
+        .await?;
+    browser
+        .read(".problem", "The database is unavailable")
+        .await?;
+    browser.read(".problem small", "Request ").await?;
+    browser.inspect("database-away").await?;
+    browser.go(&format!("{}/#/documents", app.url())).await?;
+    browser.read(".problem button", "Try again").await?;
+    browser.go(&format!("{}/#/health", app.url())).await?;
+    browser.read(".verdict.failed", "A search fails").await?;
+    browser.inspect("health-failed").await?;
+    // There is no queue either, and no language model.
+    browser.go(&format!("{}/#/imports", app.url())).await?;
+    browser.fill("form.line input", "s3://bucket/key").await?;
+    browser.press(Key::Enter).await?;
+    browser.see(".problem").await?;
+    browser.inspect_everywhere("imports").await?;
+    browser.go(&format!("{}/#/chat", app.url())).await?;
+    browser.fill(".composer textarea", "Anybody there?").await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".problem", "LLM_BASE_URL").await?;
+    browser.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_requests_are_signed_the_console_says_that_a_browser_cannot() -> Outcome {
+    let Some(browser) = Browser::open("fr-CA").await? else {
+        return Ok(());
+    };
+    let signed =
+        [("CONSOLE_AUTHORIZATION", "iam")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (app, ()) = App::through(async |_| Ok(((), signed.to_vec()))).await?;
+    browser.go(&app.url()).await?;
+    browser.read("h1", "requêtes signées").await?;
+    browser.read("main li", "Authorization=jwt").await?;
+    browser.inspect_everywhere("iam").await?;
+    assert!(!app.logged()?.contains("/search"), "nothing was asked for");
+    browser.close().await
+}

@@ -1,0 +1,185 @@
+//! Documents, files of them, and imports.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Result;
+use serde_json::json;
+use tempfile::TempDir;
+use tests::{App, Browser, Key, Pace};
+
+use crate::Outcome;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_made_edited_and_deleted_after_a_question() -> Outcome {
+    let Some(browser) = Browser::open("fr-FR").await? else {
+        return Ok(());
+    };
+    let app = App::start().await?;
+    browser.go(&format!("{}/#/documents", app.url())).await?;
+    browser.read(".empty", "pas encore de documents").await?;
+
+    browser.click("main button.primary").await?;
+    browser
+        .fill("#panel .field:nth-of-type(1) input", "plage/horaires")
+        .await?;
+    browser
+        .fill("#panel .field:nth-of-type(2) input", "Plage")
+        .await?;
+    browser
+        .fill(
+            "#panel textarea:not(.code)",
+            "La plage ferme à 22 heures en été.",
+        )
+        .await?;
+    browser
+        .fill("#panel textarea.code", r#"{"saison": "été"}"#)
+        .await?;
+    browser.click("#panel .primary").await?;
+    browser.read("#panel .content", "22 heures").await?;
+    browser.read("tbody td.id", "plage/horaires").await?;
+    let stored = app
+        .get("/documents/plage/horaires", &[])
+        .await?
+        .success(200)?;
+    assert_eq!(stored["metadata"], json!({ "saison": "été" }));
+
+    browser.click("#panel .edit").await?;
+    browser
+        .fill(
+            "#panel textarea:not(.code)",
+            "La plage ferme à 23 heures en été.",
+        )
+        .await?;
+    browser.fill("#panel textarea.code", "saison").await?;
+    browser.click("#panel .primary").await?;
+    browser.read("#panel .problem", "pas du JSON").await?;
+    browser.fill("#panel textarea.code", "{}").await?;
+    browser.inspect_everywhere("edit").await?;
+    browser.click("#panel .primary").await?;
+    browser.read("#panel .content", "23 heures").await?;
+
+    // What the API refuses is said in its words.
+    browser.click("#panel .edit").await?;
+    browser.fill("#panel textarea:not(.code)", "…").await?;
+    browser.click("#panel .primary").await?;
+    browser.read("#panel .problem code", "content").await?;
+    browser.press(Key::Escape).await?;
+
+    browser.click("tbody button.title").await?;
+    browser.click("#panel .danger").await?;
+    browser.read("dialog.ask", "Supprimer « Plage » ?").await?;
+    browser.inspect("delete").await?;
+    browser.click("dialog.ask button[value=no]").await?;
+    app.get("/documents/plage/horaires", &[])
+        .await?
+        .success(200)?;
+    browser.click("#panel .danger").await?;
+    browser.click("dialog.ask button[value=yes]").await?;
+    browser.read(".empty", "pas encore de documents").await?;
+    app.get("/documents/plage/horaires", &[])
+        .await?
+        .problem(404, "not-found")?;
+
+    // The language is the reader's, and may be changed.
+    browser.click(".tools button[lang=en]").await?;
+    browser.read(".empty", "There are no documents yet").await?;
+    browser
+        .until("return document.documentElement.lang === 'en'", vec![])
+        .await?;
+    browser.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let app = App::start().await?;
+    let folder = TempDir::new()?;
+    let file = |name: &str, content: &[u8]| -> Result<PathBuf> {
+        let path = folder.path().join(name);
+        fs::write(&path, content)?;
+        Ok(path)
+    };
+    let lines: String = (1..=30)
+        .map(|n| format!("{{\"id\": \"line-{n}\", \"content\": \"Line {n}.\", \"colour\": 7}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let files = [
+        file("many.jsonl", format!("\u{feff}{lines}{{\"content\": 7}}\nno JSON\n{{\"id\": \"a?b\", \"content\": \"x\"}}\n").as_bytes())?,
+        file("table.csv", "id;title;content;year\r\nrow-1;\"One; \"\"quoted\"\"\";\"two\r\nlines\";2024\r\n\r\nrow-2;;text;\r\n".as_bytes())?,
+        file("notes.md", b"Some words.\n\n# The title\n\nMore words.")?,
+        file("old.txt", b"caf\xe9")?,
+        file("picture.png", b"x")?,
+    ];
+    browser.go(&format!("{}/#/documents", app.url())).await?;
+    browser.see("#files + *, label[for=files]").await?;
+    browser.choose("#files", &files).await?;
+    browser
+        .read(".job", "33 stored, 0 of them unchanged; 5 refused")
+        .await?;
+    for refused in [
+        "many.jsonl:31",
+        "many.jsonl:32",
+        "many.jsonl:33",
+        "old.txt is not UTF-8",
+        "picture.png is of another kind",
+    ] {
+        browser.read(".job li", refused).await?;
+    }
+    browser.inspect_everywhere("documents").await?;
+    let row = app.get("/documents/row-1", &[]).await?.success(200)?;
+    assert_eq!(row["title"], "One; \"quoted\"");
+    assert_eq!(row["content"], "two\r\nlines");
+    assert_eq!(row["metadata"], json!({ "year": "2024" }));
+    let note = app.get("/documents/notes.md", &[]).await?.success(200)?;
+    assert_eq!(note["title"], "The title");
+
+    // Dropped, a file is read too.
+    let drop = "const data = new DataTransfer();
+        data.items.add(new File(['Dropped words.'], 'dropped.txt'));
+        document.querySelector('.drop').dispatchEvent(
+          new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));";
+    browser.run(drop, vec![]).await?;
+    browser
+        .read(".job", "1 stored, 0 of them unchanged; 0 refused")
+        .await?;
+    app.get("/documents/dropped.txt", &[]).await?.success(200)?;
+
+    // Pages forth and back.
+    browser.read("tbody td.id", "line-1").await?;
+    browser.click("nav button:last-child").await?;
+    browser.read("nav .summary", "Page 2").await?;
+    browser.read("tbody td.id", "row-2").await?;
+    browser.click("nav button:first-child").await?;
+    browser.read("nav .summary", "Page 1").await?;
+    browser.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_shows_how_far_it_is() -> Outcome {
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let (app, queue) = App::with_imports(Pace::default()).await?;
+    let lines: String = (1..=40)
+        .map(|n| format!("{{\"id\": \"{n}\", \"content\": \"Line {n}.\"}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let source = queue.put("many.jsonl", format!("{lines}no JSON\n")).await?;
+    browser.go(&format!("{}/#/imports", app.url())).await?;
+    browser.fill("form.line input", &source).await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".card h2", "many.jsonl").await?;
+    browser.read(".card .state", "done").await?;
+    browser
+        .read(
+            ".card",
+            "40 documents stored, 0 of them unchanged, 1 failed",
+        )
+        .await?;
+    browser.click(".card summary").await?;
+    browser.read(".card li", "line 41").await?;
+    browser.inspect("import").await?;
+    browser.close().await
+}

@@ -1,0 +1,245 @@
+//! Assistants use the documents by the Model Context Protocol.
+
+use anyhow::{Context as _, Result};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::{App, Assets, Clients};
+
+use crate::Outcome;
+
+const BEACH: &str = "La plage ferme à 22 heures en été.";
+
+async fn town() -> Result<App> {
+    let app = App::start().await?;
+    app.ingest(vec![
+        json!({ "id": "plage", "title": "Plage", "content": BEACH,
+            "metadata": { "theme": "loisirs", "url": "https://ville.example/plage", "tags": ["mer", "été"] } }),
+        json!({ "id": "pain/seigle", "title": "Pain", "content": "Le pain de seigle cuit une heure.",
+            "metadata": { "theme": "four", "tags": ["mer"] } }),
+    ])
+    .await?;
+    Ok(app)
+}
+
+/// What every client reads of this town, whatever its revision of the protocol and its transport.
+fn check(read: &Value) {
+    assert_eq!(
+        read["tools"],
+        json!({
+            "search": ["results"],
+            "fetch": ["id", "metadata", "next_offset", "text", "title", "url"],
+            "list_filters": ["keys"],
+        })
+    );
+    assert_eq!(read["read_only"], true);
+    assert!(
+        read["instructions"]
+            .as_str()
+            .is_some_and(|text| text.contains("list_filters"))
+    );
+    let results = &read["search"]["results"];
+    assert_eq!(results.as_array().map(Vec::len), Some(2), "{results}");
+    assert_eq!(results[0]["id"], "plage");
+    assert_eq!(results[0]["title"], "Plage");
+    assert_eq!(results[0]["url"], "https://ville.example/plage");
+    assert_eq!(results[0]["text"], BEACH);
+    assert_eq!(results[1]["url"], "rappel://documents/pain%2Fseigle");
+    assert_eq!(read["same_as_text"], true);
+    assert_eq!(read["filtered"], json!(["pain/seigle"]));
+    assert_eq!(
+        read["fetch"],
+        json!({
+            "id": "plage", "title": "Plage", "text": BEACH, "url": "https://ville.example/plage",
+            "metadata": { "theme": "loisirs", "url": "https://ville.example/plage", "tags": ["mer", "été"] },
+        })
+    );
+    assert_eq!(
+        read["filters"]["keys"],
+        json!([
+            { "name": "tags", "values": 2, "examples": ["mer", "été"] },
+            { "name": "theme", "values": 2, "examples": ["four", "loisirs"] },
+            { "name": "url", "values": 1, "examples": ["https://ville.example/plage"] },
+        ])
+    );
+    let errors: Vec<&str> = read["errors"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    for (error, words) in errors.iter().zip([
+        ["nobody", "search"],
+        ["query", "2000 characters"],
+        ["limit", "1 to 20"],
+        ["filter", "list_filters"],
+        ["question", "query"],
+    ]) {
+        assert!(
+            words.iter().all(|word| error.contains(word)),
+            "{error}: {words:?}"
+        );
+    }
+    assert_eq!(errors.len(), 5, "{errors:?}");
+    assert!(
+        read["unknown_tool"]
+            .as_str()
+            .is_some_and(|text| text.contains("list_filters"))
+    );
+    assert_eq!(
+        read["resources"],
+        json!([
+            ["rappel://documents/pain%2Fseigle", "Pain"],
+            ["rappel://documents/plage", "Plage"]
+        ])
+    );
+    assert_eq!(read["resource"], BEACH);
+    assert_eq!(read["templates"], json!(["rappel://documents/{id}"]));
+}
+
+/// Has the SDK of Python use a server, at a URL or by its program.
+async fn use_it(app: &App, server: &str) -> Outcome {
+    let script = include_str!("clients/mcp.py");
+    let variables = [
+        ("DATABASE_URL", app.database_url()),
+        // What the program loads is the same that the functions load.
+        ("ORT_DISABLE_TELEMETRY", "1"),
+    ];
+    let read = Clients::installed()
+        .await?
+        .python(script, server, &variables)
+        .await?;
+    let read: Vec<Value> = read
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    // The older one has a code of its own for what is not there.
+    for (read, (version, missing)) in read
+        .iter()
+        .zip([("2026-07-28", -32602), ("2025-11-25", -32002)])
+    {
+        assert_eq!(read["version"], version);
+        assert_eq!(read["unknown_resource"], missing, "{version}");
+        check(read);
+    }
+    assert_eq!(read.len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_of_python_uses_both_revisions_over_http() -> Outcome {
+    let app = town().await?;
+    use_it(&app, &format!("{}/mcp", app.url())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_on_this_machine_uses_both_revisions_over_stdin() -> Outcome {
+    let app = town().await?;
+    let program = Assets::prepared().await?.binaries.join("rappel");
+    use_it(&app, program.to_str().context("a path that is text")?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_of_typescript_searches_and_fetches() -> Outcome {
+    let app = town().await?;
+    let script = include_str!("clients/mcp.mjs");
+    let url = format!("{}/mcp", app.url());
+    let read = Clients::installed().await?.node(script, &url, &[]).await?;
+    let read: Value = serde_json::from_str(&read)?;
+    assert_eq!(
+        read,
+        json!({
+            "server": "rappel",
+            "tools": ["search", "fetch", "list_filters"],
+            "first": "plage",
+            "text": BEACH,
+            "error": [true, "no document has the id \"nobody\": use an id that `search` has found"],
+            "resources": 2,
+        })
+    );
+    Ok(())
+}
+
+/// Calls a tool as a client of the older revision does.
+async fn call(app: &App, name: &str, arguments: Value) -> Result<Value> {
+    let request = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name, "arguments": arguments },
+    });
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2025-11-25"),
+    ];
+    let body = request.to_string().into_bytes();
+    let answer = app.request(Method::POST, "/mcp", &headers, body).await?;
+    Ok(answer.success(200)?["result"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_document_is_read_in_pieces() -> Outcome {
+    let app = App::start().await?;
+    // Few tokens for many characters, of which some have two bytes.
+    let content = "documentation élémentaire, ".repeat(1_700);
+    app.ingest(vec![json!({ "id": "long", "content": content })])
+        .await?;
+    let (mut read, mut offset, mut pieces) = (String::new(), json!(0), 0);
+    while !offset.is_null() {
+        let piece = call(&app, "fetch", json!({ "id": "long", "offset": offset })).await?;
+        let piece = &piece["structuredContent"];
+        read += piece["text"].as_str().context("a text")?;
+        offset = piece["next_offset"].clone();
+        pieces += 1;
+    }
+    assert!(
+        pieces > 1 && read == content,
+        "{pieces} pieces of {} bytes",
+        read.len()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_an_error_that_a_model_reads() -> Outcome {
+    let app = App::with_own_server().await?;
+    app.kill_postgres().await?;
+    let result = call(&app, "search", json!({ "query": "a" })).await?;
+    assert_eq!(result["isError"], true);
+    let text = result["content"][0]["text"].as_str().context("a text")?;
+    assert!(
+        text.contains("unavailable") && text.contains("try again"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("127.0.0.1"),
+        "no cause leaves the process: {text}"
+    );
+    let log = app.logged()?;
+    assert!(log.contains("urn:rappel:problem:database-"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_stream_and_no_session() -> Outcome {
+    let app = App::start().await?;
+    for method in [Method::GET, Method::DELETE] {
+        let answer = app
+            .request(
+                method,
+                "/mcp",
+                &[("accept", "text/event-stream")],
+                Vec::new(),
+            )
+            .await?;
+        assert_eq!(answer.header("allow"), Some("POST"));
+        answer.problem(405, "method-not-allowed")?;
+    }
+    let notification = br#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#;
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+    ];
+    let answer = app
+        .request(Method::POST, "/mcp", &headers, notification.to_vec())
+        .await?;
+    assert_eq!((answer.status, answer.text.as_str()), (202, ""));
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! The command line against an API that is served already.
+
+use anyhow::Context as _;
+use serde_json::json;
+use tests::{
+    App,
+    command::{Printed, rappel},
+    language_model::{LanguageModel, Reply},
+};
+
+use crate::{Outcome, chat::app_with};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_asks_the_api_that_is_named() -> Outcome {
+    let app = App::start().await?;
+    let document = json!({ "id": "plage", "title": "Plage", "content": "La plage ferme à 22 heures.",
+        "metadata": { "saison": "été" } });
+    app.ingest(vec![document]).await?;
+    let mut command = rappel(None, &["search", "Quand ferme la plage ?"]).await?;
+    let printed = Printed::by(command.env("RAPPEL_API", app.url())).await?;
+    let answer = printed.answer()?;
+    for part in ["Plage", "La plage ferme à 22 heures.", "été", "found in"] {
+        assert!(answer.contains(part), "{answer}");
+    }
+    let url = app.url();
+    let arguments = [
+        "search",
+        "plage",
+        "--api",
+        &url,
+        "--json",
+        "--filter",
+        r#"{"saison": "hiver"}"#,
+    ];
+    let found = Printed::by(&mut rappel(None, &arguments).await?)
+        .await?
+        .json()?;
+    assert_eq!(found["hits"], json!([]));
+    let arguments = ["search", "plage", "--api", &url, "-n", "101"];
+    let refused = Printed::by(&mut rappel(None, &arguments).await?).await?;
+    assert!(
+        !refused.success && refused.stderr.contains("1 to 100"),
+        "{refused:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
+    // It answers as API Gateway does to a token that is not good.
+    let refusal = json!({ "message": "Unauthorized" });
+    let replies = [(); 3].map(|()| Reply::Status(401, None, refusal.clone()));
+    let api = LanguageModel::replying(replies).await?;
+    let url = api.url();
+    let mut said = String::new();
+    for arguments in [
+        vec!["search", "a", "--api", &url],
+        vec!["chat", "a", "--api", &url],
+        vec!["import", "s3://bucket/key", "--api", &url],
+    ] {
+        let mut command = rappel(None, &arguments).await?;
+        let printed = Printed::by(command.env("RAPPEL_KEY", "tok-123")).await?;
+        assert!(!printed.success, "{printed:?}");
+        said.push_str(&printed.stdout);
+        said.push_str(&printed.stderr);
+    }
+    for asked in api.asked() {
+        assert_eq!(
+            asked.authorization.as_deref(),
+            Some("Bearer tok-123"),
+            "{}",
+            asked.path
+        );
+    }
+    assert_eq!(api.asked().len(), 3, "{said}");
+    assert!(
+        said.contains("--key") && !said.contains("tok-123"),
+        "{said}"
+    );
+    let help = Printed::by(
+        rappel(None, &["search", "--help"])
+            .await?
+            .env("RAPPEL_KEY", "tok-123"),
+    )
+    .await?;
+    assert!(!help.answer()?.contains("tok-123"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_a_request_to_aws_is_signed() -> Outcome {
+    // It stands for a proxy, through which every address leads here.
+    let replies = [(); 2].map(|()| Reply::Status(200, None, json!({ "hits": [], "took_ms": {} })));
+    let proxy = LanguageModel::replying(replies).await?;
+    let api = "http://a1b2.execute-api.eu-west-3.amazonaws.com";
+    for credentials in [true, false] {
+        let mut command = rappel(None, &["search", "plage", "--api", api]).await?;
+        command
+            .env("http_proxy", proxy.url())
+            .env_remove("no_proxy");
+        command.env_remove("AWS_ACCESS_KEY_ID");
+        if credentials {
+            command.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+            command
+                .env("AWS_SECRET_ACCESS_KEY", "secret")
+                .env("AWS_SESSION_TOKEN", "session");
+        }
+        Printed::by(&mut command).await?.answer()?;
+    }
+    let [signed, unsigned] = &proxy.asked()[..] else {
+        anyhow::bail!("two requests: {:?}", proxy.asked());
+    };
+    let authorization = signed.authorization.as_deref().context("a signature")?;
+    let scope = authorization.contains("/eu-west-3/execute-api/aws4_request");
+    assert!(
+        authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") && scope,
+        "{authorization}"
+    );
+    assert_eq!(signed.headers["x-amz-security-token"], "session");
+    assert_eq!(unsigned.authorization, None, "it may be open");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_is_checked_and_left_as_it_was() -> Outcome {
+    let reply = Reply::text(&["At nine [1]."]);
+    let (app, _model) = app_with([reply], &[]).await?;
+    let url = app.url();
+    let mut check = rappel(None, &["check", "--api", &url]).await?;
+    let printed = Printed::by(&mut check).await?;
+    let lines: Vec<&str> = printed.answer()?.lines().collect();
+    for (line, word) in lines.iter().zip(["stored", "found", "chatted", "removed"]) {
+        assert!(line.starts_with(word) && line.contains(" ms"), "{line}");
+    }
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    let left = app.get("/documents", &[]).await?.success(200)?;
+    assert_eq!(left["documents"], json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_fails_where_something_does_and_still_cleans_up() -> Outcome {
+    // The model's endpoint hangs up, so the chat fails.
+    let (app, _model) = app_with([Reply::HangUp], &[]).await?;
+    let url = app.url();
+    let printed = Printed::by(&mut rappel(None, &["check", "--api", &url]).await?).await?;
+    assert!(!printed.success, "{printed:?}");
+    assert!(printed.stderr.contains("chatting about it"), "{printed:?}");
+    assert!(printed.stdout.contains("removed"), "{printed:?}");
+    let nobody = ["check", "--api", "127.0.0.1:9"];
+    let printed = Printed::by(&mut rappel(None, &nobody).await?).await?;
+    assert!(
+        printed
+            .stderr
+            .contains("nobody answers at http://127.0.0.1:9"),
+        "{printed:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_and_man_know_every_command() -> Outcome {
+    let help = Printed::by(&mut rappel(None, &["--help"]).await?).await?;
+    let commands: Vec<&str> = help
+        .answer()?
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .map_while(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    assert!(commands.len() > 12, "{commands:?}");
+    let page = Printed::by(&mut rappel(None, &["man"]).await?).await?;
+    let script = Printed::by(&mut rappel(None, &["completions", "bash"]).await?).await?;
+    for command in &commands {
+        assert!(
+            script.answer()?.contains(&format!("rappel,{command})")),
+            "{command}"
+        );
+        let section = format!("RAPPEL {}", command.to_uppercase());
+        assert!(page.answer()?.contains(&section), "{command}");
+    }
+    // bash reads what it is given.
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("rappel.bash");
+    std::fs::write(&file, script.answer()?)?;
+    let checked = std::process::Command::new("bash")
+        .arg("-n")
+        .arg(&file)
+        .status()
+        .context("bash")?;
+    assert!(checked.success());
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Followed tables that break, rows that are no documents, and what is said of both.
+
+use anyhow::Context as _;
+use serde_json::json;
+use tests::{App, documents_equal};
+
+use crate::{
+    Outcome,
+    sources::{ARTICLES, DOCUMENTS, definition},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_no_document_is_listed_with_its_reason_and_tried_again() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    app.follow("articles", definition()).await?;
+    app.synced("articles").await?;
+    sql.run("UPDATE articles SET title = repeat('MARKER ', 200) WHERE id = 3")
+        .await?;
+    let source = app.synced("articles").await?;
+    assert_eq!(
+        (&source["pending"], &source["failed"]),
+        (&json!(1), &json!(1)),
+        "{source}"
+    );
+    let failure = &source["failures"][0];
+    assert_eq!(failure["key"], "[3]", "{source}");
+    assert_eq!(
+        failure["reason"],
+        "title: has 1400 characters; the limit is 1000"
+    );
+    assert_eq!(source["lag_seconds"], 0.0, "it waits for its row: {source}");
+    assert!(!source.to_string().contains("MARKER"), "{source}");
+    assert!(!app.logged()?.contains("MARKER"), "no text is logged");
+    app.get("/documents/articles/3", &[])
+        .await?
+        .problem(404, "not-found")
+        .context("what the row said before is not true any more")?;
+
+    // Its neighbours go on, and a change of the row is not kept waiting.
+    sql.run("UPDATE articles SET title = 'Short again' WHERE id IN (3, 4)")
+        .await?;
+    let source = app.synced("articles").await?;
+    assert_eq!(source["failed"], 0, "{source}");
+    documents_equal(&sql, "articles", DOCUMENTS).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expression_that_fails_on_a_row_fails_that_row_alone() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    sql.run("UPDATE articles SET views = id - 4").await?;
+    let divided =
+        json!({ "table": "articles", "content": "body", "metadata": { "share": "100 / views" } });
+    app.follow("articles", divided).await?;
+    let source = app.synced("articles").await?;
+    assert_eq!(source["failures"][0]["key"], "[4]", "{source}");
+    assert_eq!(
+        (&source["failed"], &source["documents"]),
+        (&json!(1), &json!(7)),
+        "{source}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    sql.run("CREATE TABLE notes (id int PRIMARY KEY, note text); INSERT INTO notes VALUES (1, 'a note')")
+        .await?;
+    app.follow("articles", definition()).await?;
+    app.follow("notes", json!({ "table": "notes", "content": "note" }))
+        .await?;
+    app.synced("articles").await?;
+    app.synced("notes").await?;
+
+    // The triggers compare a column that is not there any more.
+    sql.run("ALTER TABLE articles DROP COLUMN title").await?;
+    sql.run("UPDATE articles SET body = 'written all the same'")
+        .await?;
+    app.invoke("sync", json!({})).await?;
+    let source = app.source("articles").await?;
+    assert_eq!(source["state"], "failed", "{source}");
+    let failure = source["failure"].as_str().unwrap_or_default();
+    assert!(
+        failure.contains("column \"title\" does not exist"),
+        "{source}"
+    );
+    assert_eq!(source["skipped"]["sqlstate"], "42703", "{source}");
+    sql.run("UPDATE notes SET note = 'another note'").await?;
+    app.synced("notes").await?;
+    let notes = "SELECT 'notes/' || id, '', note, '{}'::jsonb FROM notes";
+    documents_equal(&sql, "notes", notes).await?;
+
+    // Followed in another way, it goes on, and what was missed is made up for.
+    let mut untitled = definition();
+    untitled["title"] = json!("upper(author)");
+    app.follow("articles", untitled).await?;
+    app.synced("articles").await?;
+    let untitled = DOCUMENTS.replace("|| id, title,", "|| id, coalesce(upper(author), ''),");
+    documents_equal(&sql, "articles", &untitled).await?;
+
+    // The table is made anew, without the triggers.
+    sql.run(
+        "ALTER TABLE notes RENAME TO old_notes; CREATE TABLE notes (id int PRIMARY KEY, note text)",
+    )
+    .await?;
+    app.invoke("sync", json!({})).await?;
+    let source = app.source("notes").await?;
+    let failure = source["failure"].as_str().unwrap_or_default();
+    assert!(failure.contains("follow it again"), "{source}");
+    app.follow("notes", json!({ "table": "notes", "content": "note" }))
+        .await?;
+    app.synced("notes").await?;
+    documents_equal(&sql, "notes", notes).await?;
+    sql.run("DROP TABLE notes").await?;
+    app.invoke("sync", json!({})).await?;
+    let source = app.source("notes").await?;
+    let failure = source["failure"].as_str().unwrap_or_default();
+    assert!(failure.contains("is not there any more"), "{source}");
+    app.delete("/sources/notes").await?.success(200)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_that_were_disabled_are_noticed_and_made_up_for() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    app.follow("articles", definition()).await?;
+    app.synced("articles").await?;
+    sql.run("ALTER TABLE articles DISABLE TRIGGER ALL; UPDATE articles SET body = 'unseen'")
+        .await?;
+    app.invoke("sync", json!({})).await?;
+    assert_eq!(app.source("articles").await?["state"], "failed");
+    sql.run("ALTER TABLE articles ENABLE TRIGGER ALL").await?;
+    let source = app.synced("articles").await?;
+    assert_eq!(source["state"], "following", "{source}");
+    documents_equal(&sql, "articles", DOCUMENTS).await?;
+    // They are not those of the replication role any more, which is told.
+    let warning = source["warnings"][0].as_str().unwrap_or_default();
+    assert!(warning.contains("session_replication_role"), "{source}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_cannot_be_noted_fails_nobody_and_is_made_up_for() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    app.follow("articles", definition()).await?;
+    app.synced("articles").await?;
+    sql.run("ALTER TABLE rappel.source_changes ADD CONSTRAINT nothing CHECK (false) NOT VALID")
+        .await?;
+    sql.run("UPDATE articles SET body = 'cannot be noted' WHERE id = 2; DELETE FROM articles WHERE id = 3")
+        .await?;
+    sql.run("ALTER TABLE rappel.source_changes DROP CONSTRAINT nothing")
+        .await?;
+    let source = app.synced("articles").await?;
+    assert_eq!(source["skipped"]["total"], 2, "{source}");
+    assert_eq!(source["skipped"]["sqlstate"], "23514", "{source}");
+    documents_equal(&sql, "articles", DOCUMENTS).await
+}

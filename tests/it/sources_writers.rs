@@ -1,0 +1,173 @@
+//! Several writers at once and workers that are killed: in the end the documents are as the rows are.
+
+use std::{
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use tests::{App, Sql, documents_equal, kill};
+use tokio::time::{Duration, sleep};
+
+use crate::Outcome;
+
+const TABLE: &str = "
+    CREATE TABLE posts (id int PRIMARY KEY, body text NOT NULL, kind text NOT NULL DEFAULT 'post', views int NOT NULL DEFAULT 0);
+    INSERT INTO posts SELECT i, 'post ' || i FROM generate_series(1, 60) AS i;
+";
+const DOCUMENTS: &str = "SELECT 'posts/' || id, '', body, jsonb_build_object('kind', kind) FROM posts WHERE kind <> 'draft'";
+
+/// Keys that are in use.
+const KEYS: u64 = 90;
+
+/// A linear congruential generator (Knuth, MMIX): the seed that is printed plays the same changes again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+
+    /// One transaction. Rows are changed in the order of their keys, so that writers do not deadlock among themselves.
+    fn transaction(&mut self) -> String {
+        const WORDS: [&str; 6] = ["rain", "snow", "wind", "sun", "fog", "hail"];
+        let word = WORDS[usize::try_from(self.below(6)).unwrap_or_default()];
+        let key = self.below(KEYS) + 1;
+        let text = format!("{word} {}", self.below(1_000));
+        match self.below(14) {
+            0..=3 => format!("UPDATE posts SET body = '{text}' WHERE id = {key}"),
+            4 => format!("UPDATE posts SET views = views + 1 WHERE id = {key}"),
+            5 => format!("DELETE FROM posts WHERE id = {key}"),
+            6 | 7 => format!(
+                "INSERT INTO posts VALUES ({key}, '{text}') ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+            ),
+            8 => format!(
+                "UPDATE posts SET kind = CASE kind WHEN 'draft' THEN 'post' ELSE 'draft' END WHERE id = {key}"
+            ),
+            9 => format!(
+                "BEGIN; SELECT FROM posts WHERE id BETWEEN {key} AND {key} + 5 ORDER BY id FOR UPDATE;
+                 UPDATE posts SET body = body || '{word}' WHERE id BETWEEN {key} AND {key} + 5; COMMIT"
+            ),
+            10 => format!("BEGIN; UPDATE posts SET body = 'never' WHERE id = {key}; ROLLBACK"),
+            11 => format!(
+                "BEGIN; UPDATE posts SET body = '{text}' WHERE id = {key}; SAVEPOINT s;
+                 DELETE FROM posts WHERE id = {key}; ROLLBACK TO s; COMMIT"
+            ),
+            12 => format!(
+                "BEGIN; DELETE FROM posts WHERE id = {key}; SELECT pg_sleep(0.005);
+                 INSERT INTO posts VALUES ({key}, '{text}'); COMMIT"
+            ),
+            // A key that is free, or that somebody takes meanwhile.
+            _ => format!(
+                "UPDATE posts SET id = {other} WHERE id = {key} AND NOT EXISTS (SELECT FROM posts WHERE id = {other})",
+                other = self.below(KEYS) + 1
+            ),
+        }
+    }
+}
+
+/// Plays `count` transactions; none may fail but for a key that another writer took.
+async fn write(url: String, seed: u64, count: u64) -> Result<()> {
+    let sql = Sql::connect(&url).await?;
+    sql.run("SET search_path = public").await?;
+    let mut random = Random(seed);
+    for number in 0..count {
+        let transaction = if number % 400 == 399 {
+            "TRUNCATE posts".to_owned()
+        } else {
+            random.transaction()
+        };
+        if let Err(error) = sql.run(&transaction).await {
+            let said = format!("{error:#}");
+            anyhow::ensure!(said.contains("posts_pkey"), "{transaction}: {said}");
+            sql.run("ROLLBACK").await?;
+        }
+        sleep(Duration::from_millis(random.below(4))).await;
+    }
+    Ok(())
+}
+
+/// Runs workers until it is told to stop; one that is killed is no failure.
+async fn work(app: Arc<App>, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        let _ = app.invoke("sync", json!({})).await;
+        sleep(Duration::from_millis(30)).await;
+    }
+}
+
+async fn kill_at_random(app: Arc<App>, stop: Arc<AtomicBool>, seed: u64) -> u64 {
+    let (mut random, mut kills) = (Random(seed), 0);
+    while !stop.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(200 + random.below(900))).await;
+        for process in app.sandboxes("sync") {
+            kills += u64::from(kill(process).is_ok());
+        }
+    }
+    kills
+}
+
+/// `SOURCE_TRANSACTIONS` plays another number of transactions than the suite does.
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_rows() -> Outcome {
+    const WRITERS: u64 = 4;
+    let transactions = match env::var("SOURCE_TRANSACTIONS") {
+        Ok(number) => number.parse().context("SOURCE_TRANSACTIONS is a number")?,
+        Err(_) => 2_000,
+    };
+    let lease = async |_: &str| Ok(((), vec![("SYNC_LEASE_MS".to_owned(), "1500".to_owned())]));
+    let (app, ()) = App::through(lease).await?;
+    let app = Arc::new(app);
+    app.invoke("migrate", json!({})).await?;
+    let sql = app.user_sql().await?;
+    sql.run(TABLE).await?;
+    let definition = json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" });
+    app.follow("posts", definition).await?;
+
+    let seed = u64::from(std::process::id());
+    println!("seed {seed}");
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..2)
+        .map(|_| tokio::spawn(work(Arc::clone(&app), Arc::clone(&stop))))
+        .collect();
+    let killer = tokio::spawn(kill_at_random(Arc::clone(&app), Arc::clone(&stop), seed));
+    let url = app.database_url().to_owned();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            tokio::spawn(write(
+                url.clone(),
+                seed + 1 + writer,
+                transactions / WRITERS,
+            ))
+        })
+        .collect();
+    for writer in writers {
+        writer.await??;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let kills = killer.await?;
+    for worker in workers {
+        worker.await?;
+    }
+    println!("{transactions} transactions, {kills} workers killed");
+    assert!(kills > 2, "{kills} workers were killed");
+
+    for _ in 0..2 {
+        // A sandbox that was killed while it was idle.
+        let _ = app.invoke("sync", json!({})).await;
+    }
+    let source = app.synced("posts").await?;
+    assert_eq!(source["failed"], 0, "{source}");
+    assert!(
+        source["skipped"].is_null(),
+        "every change was noted: {source}"
+    );
+    documents_equal(&sql, "posts", DOCUMENTS).await
+}
