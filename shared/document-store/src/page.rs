@@ -184,6 +184,8 @@ impl<'r> FromRow<'r, PgRow> for Row {
     }
 }
 
+const SORTS: &str = "use id, created_at or updated_at, with - before it for the reverse order";
+
 impl Sort {
     fn parse(text: Option<&str>) -> Result<Self, FieldError> {
         let Some(text) = text else {
@@ -194,15 +196,10 @@ impl Sort {
             None => (false, text),
         };
         let keys = [Key::Id, Key::CreatedAt, Key::UpdatedAt];
-        match keys.into_iter().find(|key| key.name() == name) {
-            Some(key) => Ok(Self { key, downward }),
-            None => {
-                let detail = format!(
-                    "is {text:?}; use id, created_at or updated_at, with - before it from the last one on"
-                );
-                Err(FieldError::new("sort", detail))
-            }
-        }
+        let known = keys.into_iter().find(|key| key.name() == name);
+        known
+            .map(|key| Self { key, downward })
+            .ok_or_else(|| FieldError::new("sort", format!("is {text:?}; {SORTS}")))
     }
 
     /// What a cursor belongs to: the order, and what is listed.

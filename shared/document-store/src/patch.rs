@@ -91,7 +91,7 @@ impl MetadataPatch {
 
     /// Whether the language of the text would be another: its words are then to be analysed again.
     pub(super) fn changes_language(&self) -> bool {
-        let members: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_str(&self.0).ok();
+        let members: Option<BTreeMap<String, &RawValue>> = serde_json::from_str(&self.0).ok();
         members.is_none_or(|members| members.contains_key("language"))
     }
 

@@ -69,7 +69,7 @@ fn operator(found_values: &[&Value], operator: &str, wanted: &Value) -> bool {
     };
     match operator {
         "$eq" => holds(found_values, wanted),
-        "$ne" => !holds(found_values, wanted),
+        "$ne" | "$not" => !holds(found_values, wanted),
         "$gt" => compares(&Ordering::is_gt),
         "$gte" => compares(&Ordering::is_ge),
         "$lt" => compares(&Ordering::is_lt),
@@ -84,7 +84,6 @@ fn operator(found_values: &[&Value], operator: &str, wanted: &Value) -> bool {
         "$or" => elements(wanted)
             .iter()
             .any(|wanted| holds(found_values, wanted)),
-        "$not" => !holds(found_values, wanted),
         other => panic!("{other} is no operator"),
     }
 }
