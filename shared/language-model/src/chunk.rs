@@ -1,4 +1,4 @@
-//! The chunks of an endpoint's stream.
+//! The chunks of a stream.
 //!
 //! Only the needed part of `chat.completion.chunk` is read; a field that is missing, `null` or of another type is no
 //! error: <https://platform.openai.com/docs/api-reference/chat-streaming>.
@@ -48,7 +48,7 @@ impl Chunk {
     /// Parses the data of one event; an unknown event, such as a ping, is an empty chunk.
     ///
     /// # Errors
-    /// When the data is truncated, or reports an error of the endpoint.
+    /// When it is truncated, or reports an error.
     pub(super) fn parse(data: &str) -> Result<Self, LanguageModelError> {
         let value: Value = match serde_json::from_str(data) {
             Ok(value) => value,
@@ -93,7 +93,7 @@ impl Chunk {
     }
 }
 
-/// Whether the value, or the first item of a list, reports an error.
+/// Whether the value, or a list's first item, reports an error.
 fn is_error(value: &Value) -> bool {
     let value = value.get(0).unwrap_or(value);
     match &value["error"] {

@@ -16,18 +16,18 @@ use crate::Preset;
     reason = "each is a thing of its own that an endpoint takes or does not"
 )]
 pub(super) struct Dialect {
-    /// Whether the role `system` exists; if not, the rules start the user's first turn.
+    /// Whether it knows `system`; if not, the rules start the user's first turn.
     pub(super) system_role: bool,
-    /// Whether a request may ask for the token count.
+    /// Whether it accepts a request for the token count.
     pub(super) stream_options: bool,
     /// Whether the answer's limit is `max_completion_tokens` instead of `max_tokens`.
     pub(super) completion_tokens: bool,
-    /// Whether a request may set a temperature.
+    /// Whether it accepts a temperature.
     pub(super) temperature: bool,
 }
 
 impl Dialect {
-    /// The known defaults for a kind of endpoint.
+    /// The defaults for a kind of endpoint.
     pub(super) fn of(preset: Preset) -> Self {
         Self {
             system_role: true,
@@ -37,7 +37,7 @@ impl Dialect {
         }
     }
 
-    /// The messages in a form that the endpoint accepts: alternating turns.
+    /// The messages as the endpoint accepts them: alternating turns.
     pub(super) fn messages(self, messages: &[Message]) -> Vec<Message> {
         alternating(messages, self.system_role)
     }

@@ -17,7 +17,7 @@ pub enum LanguageModelError {
     /// No request reaches the endpoint, or no response comes back.
     #[error("the language model's endpoint cannot be reached: {0}")]
     Unreachable(Unreachable),
-    /// Nothing arrived for this long.
+    /// Nothing arrived this long.
     #[error("the language model was silent for {0:?}")]
     Silent(Duration),
     /// The function ran out of time before the answer ended.
@@ -53,7 +53,7 @@ pub struct Refusal {
 /// The remedy for a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Another key, or other permissions for it.
+    /// Another key, or more permissions.
     Key,
     /// Credit, or a higher spending limit.
     Quota,
@@ -76,13 +76,13 @@ pub enum Class {
 /// Why the endpoint's address does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
-    /// Where the connection fails.
+    /// The point of failure.
     pub obstacle: Obstacle,
     /// The client's message.
     pub detail: String,
 }
 
-/// Where the connection to an endpoint fails.
+/// Where a connection fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// The host's name has no address.

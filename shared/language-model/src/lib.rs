@@ -168,7 +168,7 @@ impl LanguageModel {
     /// Asks the endpoint for one word, to check that it answers.
     ///
     /// # Errors
-    /// Any error that would prevent a chat from being answered.
+    /// Any error that would also fail a chat.
     pub async fn probe(&self) -> Result<(), LanguageModelError> {
         let ask = Ask {
             messages: vec![Message::new(Role::User, "Answer with one word: yes.")],

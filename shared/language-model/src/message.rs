@@ -11,7 +11,7 @@ pub struct Message {
     pub content: String,
 }
 
-/// The speaker of a message.
+/// A speaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

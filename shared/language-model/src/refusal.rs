@@ -92,7 +92,7 @@ const FILTERED: [&str; 4] = [
     "data_inspection_failed",
     "responsibleaipolicyviolation",
 ];
-/// Messages for accounts without credit that come without a code.
+/// Messages for accounts without credit, without a code.
 const NO_MONEY_SENTENCES: [&str; 3] = [
     "credit balance",
     "insufficient balance",

@@ -35,7 +35,7 @@ pub struct Ask {
     pub temperature: Option<f64>,
 }
 
-/// Retries after the first attempt.
+/// Retries of a failed attempt.
 const RETRIES: u32 = 3;
 /// The longest pause before the first retry; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ pub(super) struct Endpoint {
     key_header: Option<&'static str>,
     headers: HeaderMap,
     parameters: Map<String, Value>,
-    /// The endpoint's dialect, as far as it is known.
+    /// The endpoint's dialect, as far as known.
     dialect: Mutex<Dialect>,
 }
 
@@ -266,7 +266,7 @@ async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
         let unreachable = Unreachable::by(error);
         let again = match unreachable.obstacle {
             Obstacle::Refused | Obstacle::Timeout | Obstacle::Connection => Again::Soon,
-            // These stay unchanged.
+            // A retry does not help.
             Obstacle::Dns | Obstacle::Tls | Obstacle::Request => Again::No,
         };
         Failure {
@@ -286,7 +286,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
         let date = httpdate::parse_http_date(value).ok()?;
         date.duration_since(SystemTime::now()).unwrap_or_default()
     };
-    // No longer wait is used, and the time must not overflow.
+    // A longer wait is useless, and a time must not overflow.
     Some(wait.min(Duration::from_hours(24)))
 }
 
