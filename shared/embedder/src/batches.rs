@@ -1,7 +1,7 @@
 //! Batches of texts with bounded memory.
 
-/// Padded tokens of one inference. At 512 a layer's output fits a core's cache: a token takes three quarters of its time
-/// at 2,048, and there is less padding. Below 256, the fixed cost of an inference shows. Measured for
+/// Padded tokens of one inference. At 512 a layer's output fits a core's cache: a token takes three quarters of its
+/// time at 2,048, and there is less padding. Below 256, the fixed cost of an inference shows. Measured for
 /// multilingual-e5-small; a reranker's pairs use the same batches.
 const BATCH_TOKENS: usize = 512;
 

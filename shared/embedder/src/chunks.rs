@@ -29,8 +29,8 @@ const MARGIN: usize = 2;
 /// The share of a chunk's tokens that its heading may take.
 const HEADING: f64 = 0.2;
 
-/// Tokens of a piece of a long table. A row has few words to be found by, and an embedding of a maximum of rows would
-/// lose them.
+/// Tokens of a piece of a long table. A row has few words to be found by, and an embedding of as many rows as
+/// fit would lose them.
 const TABLE_TOKENS: usize = 128;
 
 /// Splits `content` at the largest borders that fit beside `title`: sections of Markdown, so that a heading stays with
