@@ -11,7 +11,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// Hexadecimal digits of the hash in the schema's name: 48 bits rule out collisions of two builds in one database.
+/// Hexadecimal digits of the hash in the schema's name: builds of one database never share 48 bits by chance.
 const NAME_DIGITS: usize = 12;
 
 fn main() {
@@ -29,7 +29,7 @@ fn main() {
     }
 }
 
-/// Generates Rust for the migrations.
+/// The migrations as Rust.
 fn tables(root: &Path) -> Result<String, String> {
     let mut code =
         "/// The migrations, in order.\npub const MIGRATIONS: &[Migration] = &[\n".to_owned();
@@ -43,7 +43,7 @@ fn tables(root: &Path) -> Result<String, String> {
     Ok(code + "];\n")
 }
 
-/// Generates Rust for the functions' text and the macro with their names.
+/// The macro for function names, and their text, as Rust.
 fn functions(root: &Path) -> Result<(String, String), String> {
     let files = sql_files(&root.join("functions"))?;
     let text: String = files.into_iter().map(|(_, sql)| sql).collect();
@@ -116,7 +116,7 @@ fn checksums(path: &Path) -> Result<BTreeMap<String, String>, String> {
         .collect()
 }
 
-/// The names and texts of SQL files in a folder, by name.
+/// Names and texts of a folder's SQL files, by name.
 fn sql_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
     let failed = |error| format!("{}: {error}", folder.display());
     let mut files = Vec::new();

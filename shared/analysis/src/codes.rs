@@ -166,7 +166,7 @@ impl Scanner<'_> {
     }
 
     /// `FR76 3000 4000 0312`, `SW1A 1AA`, `ISO 9001`, `R & D`: words of capitals and digits, searched by their joint
-    /// key as well as individually.
+    /// key and individually.
     pub(super) fn spaced_code(&mut self, at: usize) {
         if self.is_inside(at) || self.word(at).len() > 6 {
             return;

@@ -19,7 +19,7 @@ pub(super) fn elided(word: &str) -> Option<(&str, &str)> {
     (ELISIONS.contains(&elided) && !rest.is_empty()).then_some((elided, rest))
 }
 
-/// The word without English endings and without apostrophes: the remaining ones belong to it, as in `aujourd'hui` and
+/// The word without English endings and without apostrophes: others belong to it, as in `aujourd'hui` and
 /// `prud'homme`.
 pub(super) fn bare(word: &str) -> Cow<'_, str> {
     let Some((contracted, ending)) = word.rsplit_once('\'') else {

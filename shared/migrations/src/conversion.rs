@@ -21,8 +21,8 @@ struct Plan {
     analyse: bool,
 }
 
-/// Converts a database of an older recipe, and leaves one without a recipe, or with this build's, unchanged. Returns
-/// the old recipe's name.
+/// Converts a database of an older recipe; one without, or with this build's, stays unchanged. Returns the name of the
+/// old recipe.
 ///
 /// Until it is done, searches and writes are refused, and no change is visible. The next call restarts an interrupted
 /// conversion.

@@ -37,8 +37,7 @@ pub(super) async fn install(transaction: &mut Transaction) -> Result<(), Databas
     admit(transaction).await
 }
 
-/// Lets every role that may use the schema `rappel` use the functions: who could search before a new build can search
-/// after it.
+/// Lets every role that may use the schema `rappel` use the functions: a new build keeps their right to search.
 async fn admit(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     let roles = Statement::read(
         "SELECT format('GRANT USAGE ON SCHEMA %I TO %s', $1::text,

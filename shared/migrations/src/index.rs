@@ -10,7 +10,7 @@ use telemetry::chain;
 
 use crate::IndexConfig;
 
-/// The index's name.
+/// Index name.
 pub const INDEX: &str = "chunks_embedding_hnsw";
 
 /// Questions for measuring the index: with 1,000 neighbours each, the share is exact to one in a hundred.

@@ -23,7 +23,7 @@ enum Place {
     Over,
 }
 
-/// A position's state within a string.
+/// The state within strings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
     Out,

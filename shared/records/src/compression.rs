@@ -16,7 +16,7 @@ const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 /// A skippable frame of zstd starts like this, after a byte 0x50 to 0x5f.
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
-/// Whether these first bytes mean compression.
+/// Whether it starts as compressed data.
 pub(super) fn is_compressed(head: &[u8]) -> bool {
     head.starts_with(GZIP) || head.starts_with(XZ) || is_zstd(head)
 }

@@ -17,7 +17,7 @@ pub enum Format {
         /// The field separator.
         delimiter: u8,
     },
-    /// Something else, described in words.
+    /// Something else, in words.
     Unknown(String),
 }
 
@@ -66,7 +66,7 @@ impl Format {
             ),
             None | Some(b'{') => Self::Lines,
             Some(b'[') if is_array(&text[1..]) => Self::Array,
-            // Lines that are not documents are reported by number.
+            // Other lines are reported by number.
             _ if lines(text).any(|line| line.starts_with(b"{")) => Self::Lines,
             _ => table::delimiter(first_line).map_or_else(
                 |what| Self::Unknown(what.unwrap_or_else(|| other(text).to_owned())),
