@@ -208,8 +208,8 @@ impl Languages {
     }
 }
 
-/// Stop words of one language that are nouns, verbs or names in another: `car insurance` is not French, nor `prix de
-/// l'or` English. They do not vote.
+/// Stop words of one language that are nouns, verbs or names in another: `car insurance` is not French, nor
+/// `prix de l'or` English. They do not vote.
 pub(super) const NOUNS_ELSEWHERE: [&str; 34] = [
     "an", "as", "art", "but", "car", "come", "comment", "dans", "die", "dos", "era", "fin", "hat",
     "if", "in", "man", "met", "mine", "os", "or", "pour", "plus", "sera", "sin", "sol", "son",

@@ -68,8 +68,8 @@ struct Manifest {
     relevance: Option<RerankedRelevance>,
 }
 
-/// The probability that a passage answers a question, with the reranker's logit as an additional feature. `rappel
-/// relevance --rerank` fits the coefficients, for one embedding model and one reranker.
+/// The probability that a passage answers a question, with the reranker's logit as an additional feature.
+/// `rappel relevance --rerank` fits the coefficients, for one embedding model and one reranker.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RerankedRelevance {
     /// The constant term.

@@ -51,7 +51,7 @@ pub(super) async fn convert(
         drop_index(database).await?;
     }
     let mut transaction = locked(database).await?;
-    // A faster process has done everything.
+    // Unless another process has done it all.
     if name(&mut transaction).await?.ends_with(CONVERTING) {
         if plan.analyse {
             document_store::analyse_again(&mut transaction).await?;

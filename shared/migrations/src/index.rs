@@ -46,8 +46,8 @@ pub enum IndexState {
 }
 
 /// Builds the index if it is missing. First drops an invalid one of a killed build, or waits for another process's
-/// build. Waiting takes no locks: a transaction that waits for a lock holds a snapshot, for which `CREATE INDEX
-/// CONCURRENTLY` would wait in turn.
+/// build. Waiting takes no locks: a transaction that waits for a lock holds a snapshot, for which
+/// `CREATE INDEX CONCURRENTLY` would wait in turn.
 ///
 /// A build that fails for lack of memory or disk, or with a lost server, is repeated with lower demands: with the
 /// server's `maintenance_work_mem`, and without parallel workers, since they share memory that a container has little
