@@ -24,7 +24,7 @@ use crate::AddressFamily;
 /// doubles with every round through the addresses.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// How long sent data may stay unacknowledged before the connection counts as dead (TCP_USER_TIMEOUT); the kernel's
+/// How long sent data may stay unacknowledged before the connection counts as dead (`TCP_USER_TIMEOUT`); the kernel's
 /// default is a quarter of an hour. Statements have shorter limits. A short one here would end live connections: to
 /// Linux, a server with a full receive buffer, waiting for a lock or a disk during a `COPY`, does not acknowledge.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(30);
