@@ -1,4 +1,4 @@
-//! What a client is told of an error: an RFC 9457 problem document.
+//! The problem document of an error, RFC 9457.
 
 mod language_model;
 
@@ -13,11 +13,11 @@ use crate::Error;
 pub struct Problem {
     /// A stable identifier of the kind of problem: `urn:rappel:problem:<word>`.
     pub r#type: String,
-    /// The kind of problem in words; the same for every problem of this type.
+    /// A title, the same for every problem of this type.
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// What happened this time. Of a 5xx it is constant: the cause is in the log alone.
+    /// What happened this time. Constant for a 5xx: only the log has the cause.
     pub detail: String,
     /// The fields concerned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
