@@ -174,7 +174,7 @@ fn meanings() -> Vec<(Value, Vec<&'static str>)> {
             json!({ "loan.until": { "$gt": "2026-05-02T15:59:59.9Z" } }),
             vec!["comic"],
         ),
-        (json!({ r"price\.eur": { "$gt": 100 } }), vec![]),
+        (json!({ "price.eur": { "$gt": 100 } }), vec![]),
         (json!({ r"price\.eur": { "$gt": 100 } }), vec!["bible"]),
         (json!({ "pages": { "n": 3, "ink": "blue" } }), vec!["diary"]),
         (json!({ "pages": [{ "n": 3, "ink": "blue" }] }), vec![]),
