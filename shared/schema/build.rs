@@ -1,5 +1,5 @@
-//! Reads the SQL that `migrate` applies: the frozen migrations of `migrations/`, each checked against its line in
-//! `SHA256SUMS`, and the functions of `functions/`, whose schema is named after a hash of their text.
+//! Reads the SQL for `migrate`: the frozen migrations of `migrations/`, each checked against its line in `SHA256SUMS`,
+//! and the functions of `functions/`, in a schema named after a hash of their text.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// Hexadecimal digits of the hash in the schema's name: two builds of one database never share 48 bits by chance.
+/// Hexadecimal digits of the hash in the schema's name: builds of one database never share 48 bits by chance.
 const NAME_DIGITS: usize = 12;
 
 fn main() {
@@ -43,7 +43,7 @@ fn tables(root: &Path) -> Result<String, String> {
     Ok(code + "];\n")
 }
 
-/// The macro that names the functions, and their text, as Rust.
+/// The macro for function names, and their text, as Rust.
 fn functions(root: &Path) -> Result<(String, String), String> {
     let files = sql_files(&root.join("functions"))?;
     let text: String = files.into_iter().map(|(_, sql)| sql).collect();
@@ -103,7 +103,7 @@ fn migrations(folder: &Path) -> Result<Vec<(i32, String, String, String)>, Strin
     }
 }
 
-/// The lines of a file that `sha256sum` writes, by name.
+/// The lines of a `sha256sum` file, by name.
 fn checksums(path: &Path) -> Result<BTreeMap<String, String>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     text.lines()
@@ -125,7 +125,7 @@ fn sql_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
         if path.extension().is_some_and(|extension| extension == "sql")
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {
-            // Git may check a text out with the line ends of Windows; the checksum is of the committed text.
+            // Git may check out Windows line ends; the checksum is of the committed text.
             let text = fs::read_to_string(&path)
                 .map_err(failed)?
                 .replace("\r\n", "\n");

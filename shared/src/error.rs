@@ -1,4 +1,4 @@
-//! Everything that a request can fail with.
+//! All errors of a request.
 
 use std::any::Any;
 
@@ -11,19 +11,19 @@ use language_model::LanguageModelError;
 use telemetry::chain;
 use tokio::task::JoinError;
 
-/// Why a request failed. [`crate::problem`] says what the client is told of it.
+/// Why a request failed. [`crate::problem`] turns it into the response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The body is not JSON.
     #[error("malformed JSON: {0}")]
     MalformedJson(String),
-    /// The request is JSON, but not one that the route accepts.
+    /// The request is JSON, but invalid for the route.
     #[error("invalid request: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// The path or the query of the URL is not text.
+    /// The path or the query of the URL is not UTF-8.
     #[error("malformed URL: {0}")]
     MalformedUrl(String),
-    /// The body is said to be something else than JSON, or not said to be JSON.
+    /// The content type is missing or not JSON.
     #[error("{}", .0.as_ref().map_or_else(|| "the request has no content type".to_owned(), |other| format!("unsupported content type {other:?}")))]
     UnsupportedMediaType(Option<String>),
     /// The body is compressed.
@@ -34,25 +34,25 @@ pub enum Error {
     BodyTooLarge {
         /// The body's length.
         bytes: usize,
-        /// The most that is taken.
+        /// The limit.
         limit: usize,
     },
-    /// The answer is larger than Lambda passes on.
+    /// The response exceeds Lambda's limit.
     #[error(
         "the answer has {bytes} bytes; the limit is {limit}: ask for less, with limit or expand"
     )]
     AnswerTooLarge {
-        /// The answer's length, as Lambda counts it.
+        /// The response's length, as Lambda counts it.
         bytes: usize,
-        /// The most that is passed on.
+        /// The limit.
         limit: usize,
     },
-    /// The route takes other methods.
+    /// The route does not allow the method.
     #[error("the method is {method}; it must be {allowed}")]
     Method {
-        /// The request's.
+        /// The request's method.
         method: String,
-        /// The route's.
+        /// The allowed methods.
         allowed: &'static str,
     },
     /// No document has this id.
@@ -67,40 +67,40 @@ pub enum Error {
     /// No source has this name.
     #[error("no source is named {0:?}")]
     NoSource(String),
-    /// Nothing runs that would follow a table.
+    /// The deployment does not follow tables.
     #[error("this deployment follows no tables: deploy it with the parameter FollowTables=on")]
     NotFollowing,
     /// The queue of imports did not take a message.
     #[error("the queue of imports did not take a message")]
     Queue(#[source] AwsError),
-    /// Where the objects are that are imported, nobody answers.
+    /// The store of the imported objects does not answer.
     #[error("the object's store did not answer: {0}")]
     Storage(String),
-    /// The database is away or refused.
+    /// The database is unreachable or refused the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// There is no language model, or it did not answer to the end.
+    /// There is no language model, or its answer is incomplete.
     #[error(transparent)]
     LanguageModel(#[from] LanguageModelError),
-    /// A bug, or a panic of a library.
+    /// A bug, or a panic in a library.
     #[error("{0}")]
     Internal(String),
 }
 
 impl Error {
-    /// An error that a client can do nothing about; its causes are for the log.
+    /// An error that the client cannot fix; only the log has its causes.
     #[must_use]
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Internal(chain(error))
     }
 
-    /// What a panic is for a client.
+    /// The error of a panic.
     #[must_use]
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         Self::Internal(telemetry::of_panic(panic))
     }
 
-    /// What a task that did not come to its end is for a client.
+    /// The error of a task that did not finish.
     #[must_use]
     pub fn unfinished(task: JoinError) -> Self {
         match task.try_into_panic() {
@@ -109,8 +109,7 @@ impl Error {
         }
     }
 
-    /// Says of the field `to` what is wrong with the field `from`: a name that the caller did not write
-    /// would not help.
+    /// Reports errors of the field `from` under the name `to`, which the caller wrote.
     #[must_use]
     pub fn blaming(mut self, from: &str, to: &str) -> Self {
         if let Self::Invalid(errors) = &mut self {

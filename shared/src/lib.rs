@@ -1,5 +1,5 @@
-//! What every function uses: from events to answers ([`http`]), from errors to problem documents ([`problem`]), and
-//! what a sandbox keeps between requests ([`State`]).
+//! Common code of all functions: HTTP ([`http`]), problem documents of errors ([`problem`]), and the state that a
+//! sandbox keeps between requests ([`State`]).
 
 mod error;
 pub mod http;

@@ -1,4 +1,4 @@
-//! What a client is told of an error: an RFC 9457 problem document.
+//! The problem document of an error, RFC 9457.
 
 mod language_model;
 
@@ -13,25 +13,25 @@ use crate::Error;
 pub struct Problem {
     /// A stable identifier of the kind of problem: `urn:rappel:problem:<word>`.
     pub r#type: String,
-    /// The kind of problem in words; the same for every problem of this type.
+    /// A title, the same for every problem of this type.
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// What happened this time. Of a 5xx it is constant: the cause is in the log alone.
+    /// What happened this time. Constant for a 5xx: only the log has the cause.
     pub detail: String,
-    /// The fields concerned.
+    /// The invalid fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// The id of the request, as in `x-request-id`; the log has more under it.
+    /// The id of the request, as in `x-request-id`, for a search in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Seconds after which trying again makes sense, sent as `Retry-After`.
+    /// Seconds to wait before a retry, sent as `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
-    /// The methods that the route takes, sent as `Allow`.
+    /// The methods that the route allows, sent as `Allow`.
     #[serde(skip)]
     pub allow: Option<&'static str>,
-    /// The codings of a body that are taken, sent as `Accept-Encoding`.
+    /// The accepted content codings of a body, sent as `Accept-Encoding`.
     #[serde(skip)]
     pub accept_encoding: Option<&'static str>,
 }

@@ -15,14 +15,14 @@ pub trait State: Clone + Send + Sync + 'static {
     /// Makes the first connection, and loads what requests need, while Lambda still counts the time as Init.
     ///
     /// # Errors
-    /// When the function could never serve a request. A database that is away is no such reason: a request tries again.
+    /// When the function could never serve a request. An unreachable database is not an error: a request tries again.
     fn warm(&self) -> impl Future<Output = Result<(), lambda_http::Error>> + Send;
 
-    /// The database, which is closed when the sandbox ends.
+    /// The database; closed when the sandbox ends.
     fn database(&self) -> &Database;
 }
 
-/// The state of a function that needs the database alone.
+/// The state of a function that needs only the database.
 #[derive(Clone, Debug)]
 pub struct DatabaseState {
     database: Arc<Database>,
@@ -44,10 +44,10 @@ impl State for DatabaseState {
     }
 }
 
-/// Whether a function may start after its first connection came to `outcome`: later requests may find the database.
+/// Whether a function may start after the `outcome` of its first connection: later requests may reach the database.
 ///
 /// # Errors
-/// When the database was embedded by another model, or `DATABASE_POOLER` says that there is no pooler and there is one.
+/// When another model embedded the database, or `DATABASE_POOLER` denies a pooler that exists.
 pub fn can_start(outcome: Result<(), DatabaseError>) -> Result<(), DatabaseError> {
     match outcome {
         Err(

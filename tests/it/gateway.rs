@@ -10,7 +10,7 @@ use crate::Outcome;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_path_or_method_reaches_no_function() -> Outcome {
     let app = App::start().await?;
-    for path in ["/", "/nowhere", "/search/deeper", "/imports/a/b"] {
+    for path in ["/nowhere", "/search/deeper", "/imports/a/b"] {
         app.get(path, &[])
             .await?
             .problem(404, "unknown-path")

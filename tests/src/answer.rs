@@ -124,7 +124,10 @@ impl Answer {
     }
 
     fn body(&self) -> Result<Value> {
-        serde_json::from_str(&self.text)
-            .with_context(|| format!("the body is not JSON: {}", self.text))
+        let mut body: Value = serde_json::from_str(&self.text)
+            .with_context(|| format!("the body is not JSON: {}", self.text))?;
+        // The browser's driver turns on `preserve_order` of serde_json.
+        body.sort_all_objects();
+        Ok(body)
     }
 }

@@ -62,7 +62,9 @@ impl App {
         }
         let events = response.bytes_stream().eventsource().map(|event| {
             let event = event?;
-            let data = serde_json::from_str(&event.data).context("the data are JSON")?;
+            let mut data: Value = serde_json::from_str(&event.data).context("the data are JSON")?;
+            // As in `Answer`: in one order, whatever features serde_json has.
+            data.sort_all_objects();
             Ok((event.event, data))
         });
         Ok(Events {

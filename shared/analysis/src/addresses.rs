@@ -1,4 +1,4 @@
-//! Addresses of mail and of the web.
+//! Mail and web addresses.
 
 use super::{
     codes::key,
@@ -42,7 +42,7 @@ impl Scanner<'_> {
         if host.len() < whole.len() {
             self.push_key(Role::Indexed, key(host));
         }
-        // Who knows the address asks for it; others ask for its words.
+        // Some ask for the address, others for its words.
         for part in whole.split(|character: char| !character.is_ascii_alphanumeric()) {
             if has_digit(part) {
                 self.push_code(Role::Indexed, number(part));

@@ -2,15 +2,15 @@
 
 use super::{numbers::is_number, scanner::Scanner, token::Role};
 
-/// The letters before the number of an article of a French code: law, decree in the Council of
-/// State, decree, order, institutional act.
+/// The letters before the article numbers of French codes: law, decree in the Council of State, decree, order,
+/// institutional act.
 const ARTICLE_LETTERS: [&str; 5] = ["a", "d", "l", "lo", "r"];
 
 impl Scanner<'_> {
-    /// `L. 110-1`, `R*123-4`, `art.L.110-1`: one token, however it is spaced and dotted.
+    /// `L. 110-1`, `R*123-4`, `art.L.110-1`: one token, with any spaces and dots.
     ///
-    /// A letter that is only spaced from a number without a hyphen is none (`vitamine D 400 mg`),
-    /// nor is `a`, which is a French word.
+    /// A letter before a space and a number without a hyphen does not count (`vitamine D 400 mg`), nor does `a`, a
+    /// French word.
     pub(super) fn article(&mut self, at: usize) -> Option<usize> {
         let is_mark = |character| matches!(character, '.' | '*' | ' ' | '\n');
         let is_gap = |gap: &str| (1..=4).contains(&gap.len()) && gap.chars().all(is_mark);
@@ -36,7 +36,7 @@ impl Scanner<'_> {
         Some(end + 1)
     }
 
-    /// `l110-1`: whether these words are the parts of an article.
+    /// `l110-1`: whether these words form an article.
     pub(super) fn hyphenated_article(&mut self, at: usize, end: usize) -> bool {
         let first = self.word(at);
         let letter = ARTICLE_LETTERS
@@ -49,7 +49,7 @@ impl Scanner<'_> {
         true
     }
 
-    /// People leave out the letter of an article, which passages name with it.
+    /// People omit the letter of an article, but passages include it.
     fn push_article(&mut self, letter: &str, number: &str) {
         self.push_code(Role::Counted, format!("{letter}{number}"));
         if number.contains('-') {

@@ -1,7 +1,7 @@
-//! Codes: what people write with signs, digits or capitals and mean as one thing.
+//! Codes: single names written with signs, digits or capitals.
 //!
-//! A code is searched as a whole, by a key without its signs, and by its parts: `ZX-4471-B`, `zx4471b` and
-//! `ZX 4471 B` have the key `zx4471b` and the parts `zx` and `4471`.
+//! The index has a code's key, which is the whole without signs, and its parts: `ZX-4471-B`, `zx4471b` and `ZX 4471 B`
+//! have the key `zx4471b` and the parts `zx` and `4471`.
 
 use super::{
     elision::{bare, elided},
@@ -12,14 +12,14 @@ use super::{
     token::Role,
 };
 
-/// Pronouns that French and Portuguese hang on a verb: `dit-elle`, `fazê-lo`. With them, no hyphen makes a word.
+/// Pronouns that French and Portuguese attach to a verb: `dit-elle`, `fazê-lo`. Their hyphen makes no compound.
 const CLITICS: [&str; 33] = [
     "ce", "ci", "elle", "elles", "en", "il", "ils", "je", "la", "las", "le", "les", "leur", "lhe",
     "lhes", "lo", "los", "lui", "là", "me", "moi", "même", "mêmes", "nos", "nous", "on", "se", "t",
     "te", "toi", "tu", "vous", "y",
 ];
 
-/// The endings of files' names, which are no part of the name that people remember.
+/// File extensions, which people do not remember as part of the name.
 const EXTENSIONS: [&str; 48] = [
     "7z", "avi", "bak", "bmp", "c", "conf", "cpp", "cs", "csv", "doc", "docx", "eml", "epub",
     "gif", "gz", "htm", "html", "java", "jpeg", "jpg", "js", "json", "log", "md", "mov", "mp3",
@@ -28,8 +28,8 @@ const EXTENSIONS: [&str; 48] = [
 ];
 
 impl Scanner<'_> {
-    /// `covid-19`, `1914-1918`, `l110-1`, `week-end`: words that hyphens join. The whole and its parts are
-    /// searched, except those of an article, which mean nothing alone.
+    /// `covid-19`, `1914-1918`, `l110-1`, `week-end`: words joined by hyphens. Searches use the whole and its parts,
+    /// except those of an article, which mean nothing alone.
     pub(super) fn compound(&mut self, at: usize) -> Option<usize> {
         let end = self.end_of_hyphenated(at);
         if end == at {
@@ -38,7 +38,7 @@ impl Scanner<'_> {
         let whole = self.slice(at, end);
         if self.are_numbers(at, end) {
             self.push_code(Role::Form, whole.replace('/', "-"));
-            // Long ones are written in other groups as well: ISBN, account numbers.
+            // Long ones are also written in other groups: ISBN, account numbers.
             let digits: String = whole.chars().filter(char::is_ascii_digit).collect();
             if digits.len() > 8 {
                 self.push_code(Role::Form, digits);
@@ -55,14 +55,14 @@ impl Scanner<'_> {
             if self.word(part).chars().nth(1).is_some() {
                 self.single(part);
             } else if has_digit(whole) {
-                // A single letter or digit of it is found everywhere: it is asked for only if it stands alone.
+                // Single letters or digits are everywhere: questions use only separate ones.
                 self.push_text(Role::Indexed, self.word(part));
             }
         }
         Some(end + 1)
     }
 
-    /// `week-end` as `weekend`, `habi-` at the end of a line and `tation` on the next as `habitation`.
+    /// `week-end` as `weekend`, `habi-` at a line's end and `tation` on the next as `habitation`.
     fn joined(&mut self, at: usize, end: usize) {
         let last = self.word(end);
         if end - at > 4
@@ -84,9 +84,9 @@ impl Scanner<'_> {
         }
     }
 
-    /// A word with digits in it, or a file's name: its key and its parts.
+    /// A word with digits, or a file's name: its key and parts.
     pub(super) fn code(&mut self, word: &str) {
-        // A version is the same with and without its letter.
+        // A version is the same with or without its letter.
         let word = match word.strip_prefix('v') {
             Some(version)
                 if version.starts_with(|first: char| first.is_ascii_digit())
@@ -116,7 +116,7 @@ impl Scanner<'_> {
             key(word),
         );
         if are_telling {
-            // The few letters and digits of a code are those of many; after a name, they are its version.
+            // Short letters and digits of a code are too common; after a name, they are its version.
             let is_apart = word.contains(['_', '-', '.']);
             let is_named = parts
                 .iter()
@@ -139,7 +139,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `asp.net`, `nom_de_champ`, `rapport.pdf`: the words between dots, each longer than a letter.
+    /// `asp.net`, `nom_de_champ`, `rapport.pdf`: words between dots, each longer than a letter.
     pub(super) fn dotted(&mut self, parts: &[&str]) {
         let (last, before) = parts.split_last().unwrap_or((&"", &[]));
         let is_file = EXTENSIONS.contains(last) && before.len() > 1;
@@ -156,7 +156,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// A key of letters is what others write as one word.
+    /// Others write a key of letters as one word.
     pub(super) fn push_key(&mut self, role: Role, key: String) {
         if key.chars().all(char::is_alphabetic) {
             self.push_text(role, &key);
@@ -165,8 +165,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// `FR76 3000 4000 0312`, `SW1A 1AA`, `ISO 9001`, `R & D`: words of capitals and digits, whose key is searched
-    /// besides each of them.
+    /// `FR76 3000 4000 0312`, `SW1A 1AA`, `ISO 9001`, `R & D`: words of capitals and digits, searched by their joint
+    /// key and individually.
     pub(super) fn spaced_code(&mut self, at: usize) {
         if self.is_inside(at) || self.word(at).len() > 6 {
             return;
@@ -186,7 +186,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// In questions, not all write a code's capitals: `zx 4471 b`.
+    /// Some questions write codes in lower case: `zx 4471 b`.
     fn lower_case_code(&mut self, at: usize) {
         let is_blank = |gap: &str| gap == " ";
         let is_letters = |word: &str, most| {
@@ -219,7 +219,7 @@ impl Scanner<'_> {
             .then(|| without_accents(&format!("{}&{next}", self.word(at))))
     }
 
-    /// The last of the words from here on that may be parts of one code.
+    /// The last of the following words that may belong to one code.
     fn end_of_code(&self, at: usize) -> usize {
         let is_part = |at: usize| {
             let word = self.word(at);
@@ -242,8 +242,8 @@ impl Scanner<'_> {
         end
     }
 
-    /// The last word of those that single hyphens join to this one, or slashes if all are numbers. A line may end
-    /// after the hyphen of words.
+    /// The last word joined to this one by single hyphens, or by slashes if all are numbers. A line may end after the
+    /// hyphen.
     pub(super) fn end_of_hyphenated(&self, at: usize) -> usize {
         let mut end = at;
         while end + 1 < self.words.len() {
@@ -268,8 +268,7 @@ impl Scanner<'_> {
     }
 }
 
-/// What a code is searched by as a whole: its letters and digits, and the dots between digits; without a file's
-/// extension.
+/// A code's key: its letters and digits, and the dots between digits; without a file extension.
 pub(super) fn key(code: &str) -> String {
     let name = extension(code).map_or(code, |extension| &code[..code.len() - extension.len() - 1]);
     let name = without_accents(name);
@@ -286,13 +285,13 @@ pub(super) fn key(code: &str) -> String {
     key
 }
 
-/// A file's extension, if it has one that is known.
+/// The known extension of a file, if any.
 fn extension(name: &str) -> Option<&str> {
     let (before, extension) = name.rsplit_once('.')?;
     (!before.is_empty() && EXTENSIONS.contains(&extension)).then_some(extension)
 }
 
-/// The runs of letters and the numbers with their dots, in order.
+/// The runs of letters, and the numbers with their dots, in order.
 fn parts(code: &str) -> Vec<&str> {
     let kind = |character: char| match character {
         '0'..='9' => 2,
@@ -308,7 +307,7 @@ fn parts(code: &str) -> Vec<&str> {
             .find(|character| kind(character) != wanted)
             .unwrap_or(rest.len());
         if wanted == 2 {
-            // A dot with digits around it belongs to the number.
+            // A dot between digits belongs to the number.
             while let Some(after) = rest[end..].strip_prefix(['.', ','])
                 && after.starts_with(|next: char| next.is_ascii_digit())
             {

@@ -1,10 +1,10 @@
-//! Days of the calendar, however they are written.
+//! Calendar dates in any notation.
 
 use std::fmt::{self, Display, Formatter};
 
 use super::{normal::without_accents, numbers::is_number, scanner::Scanner, token::Role};
 
-/// A day. It is searched as ISO 8601 writes it.
+/// A day, searched in ISO 8601.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Date {
     pub(super) year: u16,
@@ -12,7 +12,7 @@ pub(super) struct Date {
     day: u8,
 }
 
-/// The names of months in English, French, German, Spanish, Italian, Portuguese and Dutch, without accents.
+/// Month names in English, French, German, Spanish, Italian, Portuguese and Dutch, without accents.
 const MONTHS: [&str; 12] = [
     "january jan janvier janv januar jaenner enero ene gennaio gen janeiro januari",
     "february feb fevrier fevr fev februar febrero febbraio febb fevereiro februari",
@@ -33,7 +33,7 @@ impl Date {
         let digits: u16 = year.parse().ok()?;
         let year = match year.len() {
             4 if (1000..=2999).contains(&digits) => digits,
-            // Two digits are of the years that documents are of.
+            // Two digits mean a typical year of documents.
             2 => digits + if digits < 70 { 2000 } else { 1900 },
             _ => return None,
         };
@@ -52,7 +52,7 @@ impl Display for Date {
     }
 }
 
-/// The day that eight digits are: `20240131`.
+/// The day written as eight digits: `20240131`.
 pub(super) fn compact(digits: &str) -> Option<Date> {
     if digits.len() != 8 || !is_number(digits) {
         return None;
@@ -91,14 +91,14 @@ impl<'t> Scanner<'t> {
             self.push_date(date);
             return Some(end + 1);
         }
-        // `1.2.24` is rather a version.
+        // `1.2.24` is likely a version.
         let is_short =
             three.len() == 2 && (first.contains('.') && (one.len() < 2 || two_.len() < 2));
         let (day, month) = (two(one)?, two(two_)?);
         if is_short || !is_number(three) {
             return None;
         }
-        // Which of the two is the month, only the writer knows; most of the world names the day first.
+        // Only the writer knows which one is the month; most of the world writes the day first.
         let readings = (Date::new(three, month, day), Date::new(three, day, month));
         match readings {
             (Some(date), Some(other)) if date != other => {
@@ -110,13 +110,13 @@ impl<'t> Scanner<'t> {
             (None, None) => return None,
         }
         if end == at {
-            // Or it is a version.
+            // Or a version.
             self.push_code(Role::Form, first.to_owned());
         }
         Some(end + 1)
     }
 
-    /// A date is found by its month and year as well.
+    /// Searches also find a date by its month and year.
     fn push_date(&mut self, date: Date) {
         self.push_code(Role::Counted, date.to_string());
         self.push_code(Role::Form, date.month_of_year());
@@ -127,7 +127,7 @@ impl<'t> Scanner<'t> {
     pub(super) fn written_date(&mut self, at: usize) -> Option<usize> {
         let first = self.word(at);
         let (second, next) = self.after_preposition(at)?;
-        // One of the two is a number: names of months are looked up only then.
+        // One of the two is a number: only then look up month names.
         let has_digits = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
         if has_digits(first) == has_digits(second) {
             return None;
@@ -152,7 +152,7 @@ impl<'t> Scanner<'t> {
         Some(end + 1)
     }
 
-    /// The next word and its place, or the one after it if it is the preposition of a date.
+    /// The next word and its position, or the one after it if it is a date's preposition.
     fn after_preposition(&self, at: usize) -> Option<(&'t str, usize)> {
         let next = self.next_after(at, is_blank)?;
         if matches!(next, "de" | "of" | "del" | "do") {

@@ -1,4 +1,4 @@
-//! The language of a text, as far as it can be told.
+//! Guesses the language of a text.
 
 use super::{
     language::{Candidates, Guess, Language, Languages},
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl Language {
-    /// The language that a question most probably is in; nothing if its letters are of no language that Rappel knows.
+    /// The most probable language of a question; `None` if its letters are of no language known to Rappel.
     #[must_use]
     pub fn of_question(text: &str) -> Option<Self> {
         let candidates = match Guess::of(text) {
@@ -16,7 +16,7 @@ impl Language {
             Guess::Unsure(Candidates(languages)) => languages,
             Guess::Other => return None,
         };
-        // Between the few that its words leave, the letters choose even where they say little.
+        // Among the few candidates of its words, letters decide even with low confidence.
         let confidence = if candidates == Languages::ALL {
             Languages::CONFIDENCE
         } else {
@@ -30,7 +30,7 @@ impl Language {
 }
 
 impl Guess {
-    /// The language that a document's metadata names, or else the one that its text tells, or its title.
+    /// The language from a document's metadata, or else from its text, or its title.
     #[must_use]
     pub fn of_document(name: Option<&str>, title: &str, text: &str) -> Self {
         if let Some(language) = name.and_then(Language::named) {
@@ -42,16 +42,16 @@ impl Guess {
         }
     }
 
-    /// The language that a text tells.
+    /// Guesses a text's language.
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self::from_tokens(&tokens(text), text)
     }
 
-    /// What the tokens of a text tell; if several languages are as likely, what its letters do.
+    /// The guess from a text's tokens; several equal candidates are decided by letters.
     pub(super) fn from_tokens(tokens: &[Placed], text: &str) -> Self {
         match Votes::of(tokens).guess() {
-            // A list of names has letters like those of any language.
+            // The letters of a list of names fit any language.
             Self::Unsure(Candidates(languages)) if languages != Languages::ALL => {
                 languages.by_letters(text, Languages::CONFIDENCE)
             }

@@ -1,4 +1,4 @@
-//! The language whose stop words and endings are removed.
+//! The language that decides stop words and endings.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -7,7 +7,7 @@ use whatlang::Detector;
 
 use super::languages::{DUTCH, Definition, ENGLISH, FRENCH, GERMAN, ITALIAN, PORTUGUESE, SPANISH};
 
-/// A language that Rappel analyses. Texts of any other are found by the words as they stand in them.
+/// A language that Rappel analyses. In any other, words are searched as they are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Language {
     /// English.
@@ -26,22 +26,22 @@ pub enum Language {
     Dutch,
 }
 
-/// Languages, each a bit at its place in [`Language::ALL`].
+/// A set of languages: one bit per place in [`Language::ALL`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Languages(u8);
 
-/// What a text tells of its language.
+/// The guess of a text's language.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Guess {
-    /// It is in this one.
+    /// This language.
     Sure(Language),
-    /// It is in one of these: too short, or a list or table of names.
+    /// One of these: too short, or a list or table of names.
     Unsure(Candidates),
-    /// It is long enough to tell, and in none that Rappel knows.
+    /// Long enough, but none that Rappel knows.
     Other,
 }
 
-/// The languages that an unsure text may be in.
+/// The candidates for an unsure text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Candidates(pub(super) Languages);
 
@@ -52,7 +52,7 @@ impl Candidates {
 }
 
 impl Language {
-    /// Every language, the ones that are more common on the web first.
+    /// Every language, the most common on the web first.
     pub(super) const ALL: [Self; 7] = [
         Self::English,
         Self::French,
@@ -86,7 +86,7 @@ impl Language {
 }
 
 impl Guess {
-    /// What a part tells, and what the whole does: both if they differ.
+    /// Combines the guesses of a part and the whole: both if they differ.
     pub(super) fn with(self, whole: Self) -> Self {
         match (self, whole) {
             (Self::Sure(part), Self::Sure(whole)) if part != whole => {
@@ -97,7 +97,7 @@ impl Guess {
         }
     }
 
-    /// The languages whose endings are removed.
+    /// The languages whose endings to remove.
     pub(super) fn languages(self) -> Languages {
         match self {
             Self::Sure(language) => Languages::only(language),
@@ -106,13 +106,13 @@ impl Guess {
         }
     }
 
-    /// Whether the word, in lower case and with its accents, tells nothing about a subject.
+    /// Whether the word, in lower case with accents, says nothing about a subject.
     pub(super) fn is_stop_word(self, word: &str) -> bool {
         let languages = self.languages();
         let having = Languages::of_stop_word(word).and(languages);
         match self {
             Self::Sure(_) => having != Languages::NONE,
-            // `car` is a word of English insurance.
+            // `car` is a noun in English.
             _ => {
                 having != Languages::NONE
                     && (having == languages || !NOUNS_ELSEWHERE.contains(&word))
@@ -124,9 +124,9 @@ impl Guess {
 impl Languages {
     pub(super) const ALL: Self = Self(0x7f);
     pub(super) const NONE: Self = Self(0);
-    /// As much of a text as its letters are counted of.
+    /// Maximum characters of a text for counting letters.
     const LETTERS: usize = 1000;
-    /// From this confidence on, 99 of 100 questions were in the language that was detected.
+    /// At this confidence or more, the detected language was right for 99 of 100 questions.
     pub(super) const CONFIDENCE: f64 = 0.3;
 
     pub(super) fn only(language: Language) -> Self {
@@ -155,7 +155,7 @@ impl Languages {
         Self(self.0 | other.0)
     }
 
-    /// Whether any language has the word, in lower case and with its accents, as a stop word.
+    /// Whether the word, in lower case with accents, is a stop word of any language.
     pub(super) fn has_stop_word(word: &str) -> bool {
         STOP_WORDS.contains_key(word)
     }
@@ -166,13 +166,13 @@ impl Languages {
             .map_or(Self::NONE, |word| word.languages)
     }
 
-    /// The languages that write a letter which is none of ASCII.
+    /// The languages that use a non-ASCII letter.
     pub(super) fn of_letter(letter: char) -> Self {
         Self::with(|language| language.definition().letters.contains(letter))
     }
 
-    /// The one of these languages that usually has such sequences of letters, or all if that is not clear: if nothing
-    /// more likely than `confidence`, 0 to 1, is found.
+    /// The most typical of these languages for such sequences of letters, or all if none is more likely than
+    /// `confidence`, 0 to 1.
     pub(super) fn by_letters(self, text: &str, confidence: f64) -> Guess {
         let text: String = text.nfc().take(Self::LETTERS).collect();
         let detector = Detector::with_allowlist(
@@ -208,24 +208,24 @@ impl Languages {
     }
 }
 
-/// Stop words of one language that are nouns, verbs or names in another: `car insurance` is not
-/// French, nor `prix de l'or` English. They do not vote.
+/// Stop words of one language that are nouns, verbs or names in another: `car insurance` is not French, nor
+/// `prix de l'or` English. They do not vote.
 pub(super) const NOUNS_ELSEWHERE: [&str; 34] = [
     "an", "as", "art", "but", "car", "come", "comment", "dans", "die", "dos", "era", "fin", "hat",
     "if", "in", "man", "met", "mine", "os", "or", "pour", "plus", "sera", "sin", "sol", "son",
     "sous", "sole", "te", "ten", "ton", "tot", "war", "was",
 ];
 
-/// The languages that a word, in lower case and with its accents, is a stop word of.
+/// The languages with this stop word, in lower case with accents.
 pub(super) fn stop_word(word: &str) -> StopWord {
     STOP_WORDS.get(word).copied().unwrap_or_default()
 }
 
-/// The languages that a word is a stop word of.
+/// The languages of a stop word.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StopWord {
     pub(super) languages: Languages,
-    /// Those of them where it is frequent.
+    /// The ones in which it is frequent.
     pub(super) frequent: Languages,
 }
 

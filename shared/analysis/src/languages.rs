@@ -1,30 +1,28 @@
-//! What tells languages apart: their stop words, letters and endings.
+//! Features of languages: stop words, letters and endings.
 //!
-//! The lists of stop words are short on purpose: longer ones found less in our measurements. They hold articles,
-//! pronouns, prepositions, conjunctions, question words and auxiliaries, in lower case and with
-//! apostrophes removed. Words are listed with and without their accents, for people who type
-//! none; but `thé`, `maïs` and `sûr` are found although `the`, `mais` and `sur` are stop words. Words
-//! that are often nouns stay out: `été`, `avions`, `sommes`.
+//! The stop word lists are short on purpose: longer ones found less in our measurements. They hold articles, pronouns,
+//! prepositions, conjunctions, question words and auxiliaries, in lower case and without apostrophes. Words are listed
+//! with and without accents, because some people omit them; but `thé`, `maïs` and `sûr` are found although `the`,
+//! `mais` and `sur` are stop words. Frequent nouns are left out: `été`, `avions`, `sommes`.
 
 use frostem::Algorithm;
 use whatlang::Lang;
 
-/// What Rappel knows of a language.
+/// The definition of a language.
 pub(super) struct Definition {
-    /// The names that metadata may give, in lower case: ISO 639 codes, the language's own name, the English and
-    /// the French one.
+    /// Its names in metadata, in lower case: ISO 639 codes, and its name in itself, English and French.
     pub(super) names: &'static [&'static str],
-    /// What recognizes it by its letters.
+    /// Its model for recognizing letters.
     pub(super) letters_of: Lang,
-    /// What removes the endings of its words.
+    /// Its stemmer.
     pub(super) algorithm: Algorithm,
-    /// Words without a subject, separated by blanks.
+    /// Stop words, separated by blanks.
     pub(super) stop_words: &'static str,
-    /// Those of them that most sentences have.
+    /// The ones that most sentences have.
     pub(super) frequent: &'static str,
-    /// The letters that it has besides those of ASCII.
+    /// Its non-ASCII letters.
     pub(super) letters: &'static str,
-    /// Endings that few others have.
+    /// Endings rare in others.
     pub(super) endings: &'static [&'static str],
 }
 

@@ -1,9 +1,8 @@
-//! A text to the terms that BM25 counts.
+//! Terms of texts for BM25.
 //!
-//! A passage is analysed in its language, and a question in its own. Where a text does not tell its language, its
-//! words are stemmed by each that it may be in, so that the two find each other. What is written in several ways,
-//! such as a telephone number or a file's name, is indexed in all forms that a question may have, so that a question
-//! needs to ask for few.
+//! Passages and questions are analysed in their own language. If the language is unclear, words are stemmed by each
+//! candidate, so that the two match. What has several spellings, such as a telephone number or a file's name, is
+//! indexed in all forms that a question may use, so that a question asks for few.
 
 mod addresses;
 mod articles;
@@ -36,28 +35,28 @@ use self::{
     tokens::tokens,
 };
 
-/// The version of this analysis. Terms are stored: passages analysed by another version have to be analysed again, so it
+/// The version of this analysis. Terms are stored, and passages of another version must be analysed again, so it
 /// changes whenever the terms of any text do.
 pub const VERSION: u32 = 2;
 
-/// The most characters of a term: a longer one, such as an address or encoded data, ends in a hash of the whole.
+/// Maximum characters of a term: a longer one, such as an address or encoded data, ends in a hash of the whole.
 pub const MAX_TERM_CHARACTERS: usize = 64;
 
-/// The most words of a question whose neighbours are also looked up as one word. In sentences, that found less in our
-/// measurements: the rare texts with the joined spelling went before better ones.
+/// Up to this many words of a question, neighbours are also looked up as one word. In sentences, that found less in our
+/// measurements: rare texts with the joined spelling outranked better ones.
 const FEW_WORDS: usize = 3;
 
 /// The terms of a passage.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Terms {
-    /// The distinct terms in the order of their bytes, each with its number of occurrences; more than
-    /// [`i16::MAX`] of them, the most that Postgres' `smallint` holds, count as that many.
+    /// The distinct terms in byte order, each with its number of occurrences, capped at [`i16::MAX`], the maximum of
+    /// Postgres' `smallint`.
     pub frequencies: Vec<(String, i16)>,
-    /// The number of occurrences of all words; the forms of a word count once.
+    /// The number of occurrences of all words; all forms of a word count once.
     pub length: i32,
 }
 
-/// The terms of a passage and of its document's title; `document` is what the whole document tells of its language.
+/// The terms of a passage and of its document's title; `document` is the language guess for the whole document.
 ///
 /// The title counts in every passage: without it, BM25 found much less in our measurements.
 #[must_use]
@@ -89,10 +88,10 @@ pub fn passage(title: &str, content: &str, document: Guess) -> Terms {
     }
 }
 
-/// The distinct terms of a question, in the order of their bytes, each with the number of the question's word that it
-/// stands for: terms with one number are forms of one word, of which a passage needs one.
+/// The distinct terms of a question in byte order, each with its word's number in the question: terms with one number
+/// are forms of one word, and a passage needs one of them.
 ///
-/// There are none in a question of stop words and punctuation only.
+/// A question of only stop words and punctuation has none.
 #[must_use]
 pub fn query_terms(text: &str) -> Vec<(String, i32)> {
     let mut terms: BTreeMap<String, i32> = BTreeMap::new();
@@ -104,13 +103,13 @@ pub fn query_terms(text: &str) -> Vec<(String, i32)> {
     terms.into_iter().collect()
 }
 
-/// The words of a question in their order, each with the terms that it is asked by.
+/// The words of a question in order, each with its terms.
 fn query_words(text: &str) -> Vec<Vec<String>> {
     let tokens = tokens(text);
     let guess = Guess::from_tokens(&tokens, text);
     let joins = words(&tokens).count() <= FEW_WORDS;
     let mut asked = Vec::new();
-    // The word before, if it may be the first half of a longer one.
+    // The previous word, if it may be the first half of a longer one.
     let mut before: Option<(usize, &str)> = None;
     for word in words(&tokens) {
         let mut forms = Vec::new();
@@ -149,7 +148,7 @@ fn words(tokens: &[Placed]) -> impl Iterator<Item = &[Placed]> {
     tokens.chunk_by(|one, other| one.word == other.word)
 }
 
-/// A word that may be half of a longer one that others write together: `week end`. And its number.
+/// A word, with its number, that may be half of a compound: `week end`.
 fn half(word: &[Placed]) -> Option<(&str, usize)> {
     match word {
         [
@@ -167,10 +166,10 @@ fn half(word: &[Placed]) -> Option<(&str, usize)> {
     }
 }
 
-/// Adds what a token is counted as; nothing if it is a stop word, or accents without a letter.
+/// Adds the terms of a token; none for a stop word, or accents without a letter.
 fn terms(token: &Token, guess: Guess, terms: &mut Vec<String>) {
     let mut add = |term: String| {
-        // The empty term stands for any in the database.
+        // In the database, the empty term matches any.
         if !term.is_empty() {
             terms.push(cut(term));
         }
@@ -185,7 +184,7 @@ fn terms(token: &Token, guess: Guess, terms: &mut Vec<String>) {
         }
         Token::Word { text, .. } => match guess {
             Guess::Sure(language) => add(stem(text, Some(language))),
-            // No language of those that Rappel knows is written in other letters.
+            // None of Rappel's languages uses other letters.
             _ if !text.starts_with(|first| first < '\u{370}') => add(stem(text, None)),
             Guess::Other => add(stem(text, None)),
             Guess::Unsure(_) => {
@@ -204,7 +203,7 @@ fn terms(token: &Token, guess: Guess, terms: &mut Vec<String>) {
     }
 }
 
-/// The term, or if it is too long, its beginning and a hash of the whole (64-bit FNV-1a).
+/// The term; if too long, its beginning and a hash of the whole (64-bit FNV-1a).
 fn cut(term: String) -> String {
     if term.len() <= MAX_TERM_CHARACTERS || term.chars().nth(MAX_TERM_CHARACTERS).is_none() {
         return term;

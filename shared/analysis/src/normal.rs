@@ -1,14 +1,14 @@
-//! One spelling for what Unicode spells in several ways.
+//! One spelling for several of Unicode.
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-/// The zero-width non-joiner: in Persian it stands between a word and its ending, as a hyphen does elsewhere.
+/// The zero-width non-joiner: Persian has it between a word and its ending, like a hyphen elsewhere.
 const NON_JOINER: char = '\u{200c}';
 
-/// The text in compatibility form, without invisible characters, and with one apostrophe, one hyphen, one kind
-/// of digits and no ligature.
+/// The text in compatibility form, without invisible characters and ligatures, and with one kind of apostrophe, hyphen
+/// and digits.
 ///
-/// Case stays, because `US` is no `us`, and accents stay, because `thé` is no stop word and `the` is one:
+/// It keeps case, because `US` differs from `us`, and accents, because `the` is a stop word and `thé` is not:
 /// [`lower_case`] and [`without_accents`] remove them.
 pub(super) fn normal(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
@@ -20,12 +20,12 @@ pub(super) fn normal(text: &str) -> String {
             'Æ' => normal.push_str("AE"),
             'ß' => normal.push_str("ss"),
             'ẞ' => normal.push_str("SS"),
-            // Word processors write the apostrophe in several ways; one of them counts as a letter.
+            // Word processors use several apostrophes; Unicode counts one of them as a letter.
             '’' | '‘' | 'ʼ' | '′' | '`' | '´' | '‛' => normal.push('\''),
             '\u{2010}'..='\u{2013}' | '−' => normal.push('-'),
             '♯' => normal.push('#'),
             NON_JOINER if normal.ends_with(is_arabic) => normal.push('-'),
-            // The compatibility form takes a vowel of Thai and Lao apart, which dictionaries have whole.
+            // The compatibility form splits a vowel of Thai and Lao that dictionaries keep whole.
             '\u{e32}' if normal.ends_with('\u{e4d}') => replace_last(&mut normal, '\u{e33}'),
             '\u{eb2}' if normal.ends_with('\u{ecd}') => replace_last(&mut normal, '\u{eb3}'),
             '\u{20}'..='\u{7e}' => normal.push(character),
@@ -36,7 +36,7 @@ pub(super) fn normal(text: &str) -> String {
     normal
 }
 
-/// The word in lower case, with one letter for what only its place in a word or its language tells apart.
+/// The word in lower case, with one letter for variants by position or language.
 pub(super) fn lower_case(word: &str) -> String {
     let mut lower = String::with_capacity(word.len());
     for character in word.chars().flat_map(char::to_lowercase) {
@@ -54,8 +54,7 @@ pub(super) fn lower_case(word: &str) -> String {
 
 /// The word without the accents of Latin, Greek and Cyrillic letters: people forget them in questions.
 ///
-/// The marks of other scripts are letters rather than accents and stay, and so does the breve of `й`, which
-/// nobody forgets.
+/// The marks of other scripts are letters rather than accents and stay, as does the breve of `й`, which nobody forgets.
 pub(super) fn without_accents(word: &str) -> String {
     if word.is_ascii() {
         return word.to_owned();
@@ -83,8 +82,8 @@ pub(super) fn is_arabic(character: char) -> bool {
     matches!(character, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}' | '\u{6fa}'..='\u{6ff}')
 }
 
-/// Unicode's `Default_Ignorable_Code_Point` and `Bidi_Control`, which readers do not see: soft hyphens, joiners,
-/// direction marks, variation selectors, byte order marks. They would split or disguise the word around them.
+/// Unicode's `Default_Ignorable_Code_Point` and `Bidi_Control`, invisible to readers: soft hyphens, joiners, direction
+/// marks, variation selectors, byte order marks. They would split or disguise the word around them.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
@@ -117,7 +116,7 @@ fn is_vowel_sign(character: char) -> bool {
     character == '\u{640}' || (is_pointed && is_combining_mark(character))
 }
 
-/// Letters of Arabic and Hebrew that are written for each other.
+/// Interchangeable letters of Arabic and Hebrew.
 fn same_letter(character: char) -> char {
     match character {
         'أ' | 'إ' | 'آ' | 'ٱ' => 'ا',
@@ -134,10 +133,10 @@ fn same_letter(character: char) -> char {
     }
 }
 
-/// A decimal digit of another script as that of ASCII.
+/// Converts a decimal digit of another script to ASCII.
 fn digit(character: char) -> Option<char> {
-    /// Where ten digits begin: Arabic, Persian, N'Ko, then the scripts of India in Unicode's order, Thai, Lao,
-    /// Tibetan, Burmese and Khmer.
+    /// The zeros of Arabic, Persian, N'Ko, then the scripts of India in Unicode's order, Thai, Lao, Tibetan, Burmese
+    /// and Khmer.
     const ZEROS: [char; 19] = [
         '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}',
         '\u{be6}', '\u{c66}', '\u{ce6}', '\u{d66}', '\u{de6}', '\u{e50}', '\u{ed0}', '\u{f20}',

@@ -1,12 +1,12 @@
-//! Numbers in their spellings.
+//! Spellings of numbers.
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The words of UAX 29, but lists of numbers without spaces as their numbers: `8,8-1,9`.
+/// The words of UAX 29, but with lists of numbers without spaces split: `8,8-1,9`.
 pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
     let mut words = Vec::with_capacity(text.len() / 6);
     for (start, word) in text.unicode_word_indices() {
-        // A mark on a blank makes a word with the blank.
+        // UAX 29 joins a mark on a blank to the blank.
         let skipped = word.find(char::is_alphanumeric).unwrap_or(0);
         let (start, word) = (start + skipped, &word[skipped..]);
         let commas = word.matches(',').count();
@@ -29,8 +29,8 @@ pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
     words
 }
 
-/// One spelling of a number: `1,5` is `1.5`, `12,000` and `12.000` are `12000`, and `1.234,56`, `1,234.56` and
-/// `1'234.56` are `1234.56`.
+/// Normalises a number: `1,5` to `1.5`, `12,000` and `12.000` to `12000`, `1.234,56`, `1,234.56` and `1'234.56` to
+/// `1234.56`.
 pub(super) fn number(word: &str) -> String {
     if is_grouped(word) {
         word.replace([',', '.', '\''], "")
@@ -53,7 +53,7 @@ pub(super) fn has_digit(word: &str) -> bool {
     }
 }
 
-/// Whether commas, dots or apostrophes only group the digits of a number by thousands.
+/// Whether commas, dots or apostrophes only group a number's digits by thousands.
 fn is_grouped(word: &str) -> bool {
     let mut groups = word.split([',', '.', '\'']);
     groups
@@ -62,8 +62,7 @@ fn is_grouped(word: &str) -> bool {
         && groups.all(|group| group.len() == 3 && is_number(group))
 }
 
-/// The whole and the fraction of a number whose thousands are grouped by one sign and whose fraction begins with
-/// another.
+/// The whole and the fraction of a number with one sign between thousands and another before the fraction.
 fn grouped_decimal(word: &str) -> Option<(&str, &str)> {
     let point = word.rfind([',', '.'])?;
     let (whole, fraction) = (&word[..point], &word[point + 1..]);

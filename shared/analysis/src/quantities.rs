@@ -1,4 +1,4 @@
-//! Amounts, and numbers with their unit.
+//! Amounts, and numbers with units.
 
 use super::{
     normal::without_accents,
@@ -7,8 +7,7 @@ use super::{
     token::Role,
 };
 
-/// Units as they are written after a number, the first of each line as it is searched. Names in full are found
-/// by the same abbreviation.
+/// Units written after a number; each line's first one is the search form. Full names map to the same abbreviation.
 const UNITS: [&str; 40] = [
     "ko kb kio kib kilooctet kilooctets kilobyte kilobytes",
     "mo mb mio mib megaoctet megaoctets megabyte megabytes",
@@ -53,7 +52,7 @@ const UNITS: [&str; 40] = [
 ];
 
 impl Scanner<'_> {
-    /// `12 000`, `2 718,40`, `16 Go`, `16Go`, `14 h 30`: a number in its one spelling, and with its unit.
+    /// `12 000`, `2 718,40`, `16 Go`, `16Go`, `14 h 30`: a normalised number, alone and with its unit.
     pub(super) fn quantity(&mut self, at: usize) -> Option<usize> {
         if let Some((number, unit)) = glued(self.word(at))
             && let Some(unit) = unit_of(unit)
@@ -98,7 +97,7 @@ impl Scanner<'_> {
         Some(end + 1)
     }
 
-    /// A number, and the word that it ends at: its thousands may be apart.
+    /// A number and its last word: blanks may separate thousands.
     fn amount(&self, at: usize) -> Option<(usize, Amount)> {
         let first = self.word(at);
         if !first.starts_with(|first: char| first.is_ascii_digit())
@@ -135,8 +134,7 @@ impl Scanner<'_> {
         ))
     }
 
-    /// An amount of money or of a unit is the same with and without the zeros at its end; `1.10` alone may be a
-    /// version, which is not `1.1`.
+    /// Zeros at the end do not change an amount of money or of a unit; `1.10` alone may be a version, not `1.1`.
     fn push_amount(&mut self, amount: &Amount, has_unit: bool) {
         let value = &amount.value;
         if (has_unit || amount.is_money) && value.matches('.').count() == 1 {
@@ -155,10 +153,10 @@ impl Scanner<'_> {
     }
 }
 
-/// A number in its one spelling.
+/// A normalised number.
 struct Amount {
     value: String,
-    /// Whether its spelling tells that it is no version.
+    /// Whether its spelling rules out a version.
     is_money: bool,
 }
 
@@ -170,7 +168,7 @@ impl Amount {
     }
 }
 
-/// A number and the letters right after it: `16go`, `1,5m`, `3m2`.
+/// A number and the letters directly after it: `16go`, `1,5m`, `3m2`.
 fn glued(word: &str) -> Option<(&str, &str)> {
     let end = word
         .find(|character: char| character.is_alphabetic())
@@ -182,10 +180,10 @@ fn glued(word: &str) -> Option<(&str, &str)> {
     (is_amount && number.ends_with(|last: char| last.is_ascii_digit())).then_some((number, unit))
 }
 
-/// The unit that a word names, as it is searched.
+/// The search form of a unit.
 fn unit_of(word: &str) -> Option<&'static str> {
     let word = &*without_accents(word);
-    // Areas and volumes: what follows `m` and `cm` of `m²`.
+    // Areas and volumes: after `m` and `cm` of `m²`.
     match word {
         "m2" => return Some("m2"),
         "m3" => return Some("m3"),

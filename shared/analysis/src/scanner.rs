@@ -1,4 +1,4 @@
-//! The walk over the words of a text that puts those together that belong together.
+//! Walks over the words of a text and joins those that belong together.
 
 use super::{
     elision::{bare, elided},
@@ -9,7 +9,7 @@ use super::{
     token::{Placed, Role, Token},
 };
 
-/// A text in lower case, and where its words lie.
+/// A text in lower case, and the ranges of its words.
 pub(super) struct Text {
     lower: String,
     words: Vec<Word>,
@@ -20,9 +20,9 @@ pub(super) struct Text {
 pub(super) struct Word {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// All its letters are capitals.
+    /// All letters are capitals.
     pub(super) upper: bool,
-    /// And it has two at least.
+    /// At least two, all capitals.
     pub(super) capitals: bool,
 }
 
@@ -56,7 +56,7 @@ impl Text {
         this
     }
 
-    /// Forgets the capitals of lines that are written in capitals: nothing in them tells acronyms from words.
+    /// Ignores the capitals of lines in capitals, which cannot tell acronyms from words.
     fn calm(&mut self) {
         let mut first = 0;
         while first < self.words.len() {
@@ -80,7 +80,7 @@ impl Text {
     }
 }
 
-/// The number of a word's capitals, if it has no other letters; of the longest part if apostrophes divide it.
+/// The number of capitals in a word without lower case; in the longest part if apostrophes divide it.
 fn capitals(word: &str) -> usize {
     let word = word
         .split('\'')
@@ -94,21 +94,21 @@ fn capitals(word: &str) -> usize {
         .count()
 }
 
-/// Walks over the words of a text and puts those together that belong together.
+/// Walks over the words of a text and joins those that belong together.
 ///
-/// Each of its steps takes the number of a word; if something starts there, the step pushes its
-/// tokens and returns the number of the word after it.
+/// Each step takes a word's number; if something starts there, the step pushes its tokens and returns the number of the
+/// word after it.
 pub(super) struct Scanner<'t> {
     pub(super) text: &'t str,
     pub(super) words: &'t [Word],
     pub(super) tokens: Vec<Placed>,
-    /// The number of the word that tokens are pushed for.
+    /// The word that pushed tokens belong to.
     pub(super) word: usize,
-    /// Up to where there is no address.
+    /// No address before this byte.
     pub(super) no_address_before: usize,
-    /// Before which word there are no further groups of digits of one number.
+    /// Before this word there are no further groups of one number.
     pub(super) no_number_before: usize,
-    /// Before which word all belong to one that is written with blanks.
+    /// Words before this one belong to one written with blanks.
     pub(super) one_word_before: usize,
 }
 
@@ -125,7 +125,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A run of letters of a script that puts no blanks between words.
+    /// A run of letters of a script without blanks between words.
     pub(super) fn unspaced(&mut self, at: usize) -> Option<usize> {
         let script = Script::of(self.word(at))?;
         let mut end = at;
@@ -142,7 +142,7 @@ impl<'t> Scanner<'t> {
         Some(end + 1)
     }
 
-    /// What stands alone.
+    /// A single word.
     pub(super) fn single(&mut self, at: usize) -> usize {
         let word = self.word(at);
         if let Some(next) = self.signed(at) {
@@ -156,7 +156,7 @@ impl<'t> Scanner<'t> {
         at + 1
     }
 
-    /// `C++`, `C#`, `.NET`, `Canal+`: a word that a sign belongs to.
+    /// `C++`, `C#`, `.NET`, `Canal+`: a word with a sign.
     fn signed(&mut self, at: usize) -> Option<usize> {
         let (word, after) = (self.word(at), &self.text[self.words[at].end..]);
         if has_digit(word) || word.contains('\'') {
@@ -185,13 +185,13 @@ impl<'t> Scanner<'t> {
         let signed = format!("{dot}{}{sign}", without_accents(word));
         self.push_code(Role::Counted, signed);
         if word.chars().nth(1).is_some() {
-            // Without its sign, it is asked for by other questions than the one that writes it.
+            // Indexed without its sign too, for questions that omit it.
             self.push_text(Role::Indexed, word);
         }
         Some(at + 1)
     }
 
-    /// A word of letters, perhaps with apostrophes and dots inside.
+    /// A word of letters, possibly with apostrophes and dots inside.
     pub(super) fn push_word(&mut self, word: &str, capitals: bool) {
         let mut rest = word;
         while let Some((article, noun)) = elided(rest) {
@@ -235,13 +235,13 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A form of several words, which are one.
+    /// A form of several words as one.
     pub(super) fn push_spaced(&mut self, end: usize, code: String) {
         self.one_word_before = end + 1;
         self.push_code(Role::Form, code);
     }
 
-    /// Whether a word belongs to one that is written with blanks and began before.
+    /// Whether a word is within one written with blanks.
     pub(super) fn is_inside(&self, at: usize) -> bool {
         at < self.one_word_before
     }
@@ -256,17 +256,17 @@ impl<'t> Scanner<'t> {
         self.slice(at, at)
     }
 
-    /// The word after this one if what stands between is as given.
+    /// The next word, if the text between matches.
     pub(super) fn next_after(&self, at: usize, gap: impl Fn(&str) -> bool) -> Option<&'t str> {
         (at + 1 < self.words.len() && gap(self.gap(at))).then(|| self.word(at + 1))
     }
 
-    /// What stands between a word and the next.
+    /// The text between a word and the next.
     pub(super) fn gap(&self, at: usize) -> &'t str {
         &self.text[self.words[at].end..self.words[at + 1].start]
     }
 
-    /// The text from the start of a word to the end of another.
+    /// The text from one word's start to another's end.
     pub(super) fn slice(&self, first: usize, last: usize) -> &'t str {
         &self.text[self.words[first].start..self.words[last].end]
     }

@@ -1,4 +1,4 @@
-//! Scripts that put no blanks between words.
+//! Scripts without blanks between words.
 
 use std::sync::LazyLock;
 
@@ -6,21 +6,21 @@ use icu_segmenter::{WordSegmenter, WordSegmenterBorrowed, options::WordBreakInva
 
 use super::token::Role;
 
-/// A script whose words are told apart by other means than blanks.
+/// A script whose words are not separated by blanks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Script {
     /// Chinese characters, in any language.
     Han,
-    /// The Japanese signs of grammar.
+    /// Hiragana, for Japanese grammar.
     Hiragana,
-    /// The Japanese signs of foreign words.
+    /// Katakana, for foreign words.
     Katakana,
     /// Thai, Lao, Khmer and Burmese.
     Dictionary,
 }
 
 impl Script {
-    /// The script of the first character of a word, if it is one of these.
+    /// The script of a word's first character, if it is one of these.
     pub(super) fn of(word: &str) -> Option<Self> {
         let first = word.chars().next().filter(|first| !first.is_ascii())?;
         match first {
@@ -43,11 +43,10 @@ impl Script {
 static WORDS: LazyLock<WordSegmenterBorrowed<'static>> =
     LazyLock::new(|| WordSegmenter::new_dictionary(WordBreakInvariantOptions::default()));
 
-/// What a run of one script is searched by.
+/// The search tokens of a run of one script.
 ///
-/// Chinese and Japanese by each two characters that stand together, as words are found within longer ones that way
-/// and no dictionary has to agree with itself; a character alone is found in any word. The others by the words of a
-/// dictionary.
+/// Chinese and Japanese by each pair of adjacent characters, which finds words within longer ones without depending on
+/// a consistent dictionary; a single character is found in any word. Others by dictionary words.
 pub(super) fn segments(run: &str, script: Script) -> Vec<(String, Role)> {
     if script == Script::Dictionary {
         let words = WORDS.segment_str(run).collect::<Vec<_>>();

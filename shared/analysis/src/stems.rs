@@ -9,14 +9,13 @@ use super::{
     normal::{is_arabic, without_accents},
 };
 
-/// Words of so few letters have no ending.
+/// Words this short have no ending.
 const SHORT: usize = 2;
 
-/// The word, in lower case, without its accents and its ending in a language; the ending of a script that only one
-/// large language writes goes in any.
+/// The word, in lower case, without accents and its ending in a language; for a script of only one large language, in
+/// any.
 ///
-/// The accents go first: people forget them in questions, and a stemmer treats `employé` and
-/// `employe` differently.
+/// Accents go first: people omit them in questions, and a stemmer treats `employé` and `employe` differently.
 pub(super) fn stem(word: &str, language: Option<Language>) -> String {
     let word = without_accents(word);
     if word.len() <= SHORT {
@@ -53,8 +52,7 @@ fn stemmed(algorithm: Algorithm, word: &str) -> String {
     Stemmer::new(algorithm).stem(word).into_owned()
 }
 
-/// `salariee` and `salariees` as `salarie`: without its accent, the stemmer no longer sees a
-/// participle there.
+/// `salariee` and `salariees` as `salarie`: without the accent, the stemmer misses the participle.
 fn with_masculine_participle(word: &str) -> Cow<'_, str> {
     match word.strip_suffix("ees").or_else(|| word.strip_suffix("ee")) {
         Some(root) => Cow::Owned(format!("{root}e")),
@@ -62,7 +60,7 @@ fn with_masculine_participle(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// An ending with the accent that its stemmer knows it by.
+/// An ending with the accent that the stemmer expects.
 fn with_ending<'w>(word: &'w str, bare: &str, accented: &str) -> Cow<'w, str> {
     match word.strip_suffix(bare) {
         Some(root) => Cow::Owned(format!("{root}{accented}")),
@@ -70,11 +68,11 @@ fn with_ending<'w>(word: &'w str, bare: &str, accented: &str) -> Cow<'w, str> {
     }
 }
 
-/// Arabic without article and common endings: the light stemmer that Larkey, Ballesteros and Connell found best
-/// ("Improving Stemming for Arabic Information Retrieval", 2002), which also removes the plural of Persian.
+/// Arabic without article and common endings: the best light stemmer of Larkey, Ballesteros and Connell ("Improving
+/// Stemming for Arabic Information Retrieval", 2002), which also removes the Persian plural.
 fn arabic(word: &str) -> String {
     const ARTICLES: [&str; 6] = ["وال", "بال", "كال", "فال", "ال", "لل"];
-    // The ending `ه` stays, because it makes other nouns: a library is no office.
+    // The ending `ه` stays, because it forms other nouns: a library is not an office.
     const ENDINGS: [&str; 7] = ["هاي", "ها", "ان", "ات", "ون", "ين", "ي"];
     let letters = |word: &str| word.chars().count();
     let mut stem = word;

@@ -1,34 +1,34 @@
-//! Telephone numbers, however they are grouped, with and without the code of their country.
+//! Telephone numbers in any grouping, with or without country code.
 
 use super::{numbers::is_number, scanner::Scanner, token::Role};
 
-/// The digits that all ways to write a number share at their end: no country's numbers have fewer.
+/// The last digits, shared by all notations of a number: no country's numbers have fewer.
 const SHARED: usize = 7;
 
-/// Country codes of two digits (ITU-T E.164); those that begin with 1 or 7 have one, all others three.
+/// Two-digit country codes (ITU-T E.164); those starting with 1 or 7 have one digit, all others three.
 const CODES_OF_TWO: [&str; 43] = [
     "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
     "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
     "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95",
 ];
 
-/// Digits in groups, as telephone numbers are written.
+/// Digits in groups, like telephone numbers.
 struct Groups<'t> {
     parts: Vec<&'t str>,
     digits: String,
     /// The number of the last word.
     end: usize,
-    /// Whether a plus, or the zeros that stand for it, precede the code of the country.
+    /// Whether a plus, or the zeros for it, precede the country code.
     is_international: bool,
-    /// Whether brackets set the code of an area apart.
+    /// Whether brackets enclose the area code.
     has_area: bool,
 }
 
 impl<'t> Scanner<'t> {
     /// `01 99 00 12 34`, `01.99.00.12.34`, `+33 1 99 00 12 34`, `(555) 010-1234`, `0199001234`.
     ///
-    /// It is searched by its digits without the code of its country and the zero before that of its area, which is
-    /// only dialled within the country, and by its last digits, which are there in any way of writing.
+    /// Searches use its digits without the country code and the zero before the area code, which is only dialled within
+    /// the country, and its last digits, common to all notations.
     pub(super) fn telephone(&mut self, at: usize) -> Option<usize> {
         if at < self.no_number_before
             || !self
@@ -49,7 +49,7 @@ impl<'t> Scanner<'t> {
             return Some(end + 1);
         }
         if number.is_likely() {
-            // Its groups are searched as well: it may be a row of numbers.
+            // Its groups are searched as well: it may be a series of numbers.
             if number.digits.len() < 13 {
                 self.push_code(Role::Indexed, shared(&number.digits).to_owned());
             }
@@ -63,7 +63,7 @@ impl<'t> Scanner<'t> {
         None
     }
 
-    /// The groups of digits from a word on; nothing if these are too many for one number.
+    /// The groups of digits from a word on; `None` if too many for one number.
     fn groups(&self, at: usize) -> Option<Groups<'t>> {
         let before = self.before(at);
         let mut groups = Vec::new();
@@ -110,7 +110,7 @@ impl<'t> Scanner<'t> {
 }
 
 impl Groups<'_> {
-    /// Whether nothing else is written like this.
+    /// Whether only telephone numbers look so.
     fn is_certain(&self) -> bool {
         let length = self.digits.len();
         let lengths: Vec<usize> = self.parts.iter().map(|group| group.len()).collect();
@@ -123,14 +123,14 @@ impl Groups<'_> {
             || is_national
     }
 
-    /// Whether it may be a telephone number, or another number that is written in groups.
+    /// Whether it may be a telephone number, rather than another grouped number.
     fn is_likely(&self) -> bool {
         let is_year = |group: &&&str| {
             group.len() == 4 && (group.starts_with("19") || group.starts_with("20"))
         };
         let groups = self.parts.len();
         let are_thousands = self.parts[1..].iter().all(|group| group.len() == 3);
-        // Books' and persons' numbers have groups of one digit.
+        // Books' and persons' numbers have one-digit groups.
         let short = self.parts.iter().filter(|group| group.len() < 2).count();
         let are_long = short < 2 || (short == 2 && self.digits.len() > 9);
         self.digits.len() >= 8
@@ -140,13 +140,13 @@ impl Groups<'_> {
             && !(are_thousands && self.digits.len() > 9)
     }
 
-    /// The digits that are dialled within the country, without the zero before the code of the area.
+    /// The digits dialled within the country, without the zero before the area code.
     fn national(&self) -> String {
         let digits = self.digits.as_str();
         let digits = if self.is_international {
             without_country(digits.trim_start_matches('0'))
         } else if digits.len() == 11 && digits.starts_with(['1', '7', '8']) {
-            // North America and Russia dial a digit before the area's code.
+            // North America and Russia dial a digit before the area code.
             &digits[1..]
         } else {
             digits
@@ -169,7 +169,7 @@ fn shared(digits: &str) -> &str {
     &digits[digits.len().saturating_sub(SHARED)..]
 }
 
-/// Digits, perhaps with dots between them.
+/// Digits, possibly with dots between them.
 fn is_digits(word: &str) -> bool {
     word.split('.').all(is_number)
 }

@@ -16,7 +16,7 @@ fn passage_of(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// How many of a question's words a text has.
+/// The number of a question's words in a text.
 fn found(question: &str, text: &str) -> (usize, usize) {
     let (words, terms) = (query_words(question), passage_of(text));
     let having = words
@@ -25,7 +25,7 @@ fn found(question: &str, text: &str) -> (usize, usize) {
     (having.count(), words.len())
 }
 
-/// Each question finds the text by every one of its words.
+/// Every word of each question finds the text.
 fn assert_finds(pairs: &[(&str, &str)]) {
     for (question, text) in pairs {
         let (having, all) = found(question, text);
@@ -38,7 +38,7 @@ fn assert_finds(pairs: &[(&str, &str)]) {
     }
 }
 
-/// No question finds the text by any of its words.
+/// No word of any question finds the text.
 fn assert_misses(pairs: &[(&str, &str)]) {
     for (question, text) in pairs {
         let (having, all) = found(question, text);
@@ -51,7 +51,7 @@ fn assert_misses(pairs: &[(&str, &str)]) {
     }
 }
 
-/// All writings find each other, and none of them finds any of the others.
+/// All spellings find each other, but none of the others.
 fn assert_same(writings: &[&str], others: &[&str]) {
     for one in writings {
         for same in writings {
@@ -312,7 +312,7 @@ fn spelling_with_hyphen_without_or_as_two_words_is_the_same() {
         ("co-working", "the coworking space"),
     ]);
     assert!(query("week end").contains(&"weekend".to_owned()));
-    // Hung pronouns are no part of a word.
+    // An attached pronoun is a separate word.
     assert!(
         !query("Peut-on partir ?")
             .iter()
@@ -332,7 +332,7 @@ fn capitals_make_acronyms_of_stop_words() {
         assert_finds(&[(question, text)]);
     }
     assert_misses(&[("WHO", "the man who knew"), ("IT", "it is what it is")]);
-    // Nothing in a line of capitals tells acronyms from words.
+    // A line in capitals cannot tell acronyms from words.
     assert_eq!(query("QUI EST LE MAIRE DU VILLAGE"), ["mair", "villag"]);
     assert_eq!(query("Qui est là ?"), Vec::<String>::new());
 }
@@ -453,7 +453,7 @@ fn composed_and_decomposed_text_have_the_same_terms() {
     }
 }
 
-/// Strings of characters that have a meaning somewhere in the analysis, and any others.
+/// Strings of characters with a meaning in the analysis, and any others.
 #[test]
 fn any_text_has_terms_that_are_neither_empty_nor_too_long() {
     let alphabet: Vec<char> = "aZvé0129.,-+/'’(): \n\t@_#&·&€$ßœİ\u{301}\u{200c}\u{200d}\u{ad}\u{202e}کها東ひカกข๑\u{e31}한ᄒ\u{1161}𝟘🏳\u{fe0f}\u{e0061}ǅŉﬁ№½Ⅷ٣\0"
@@ -480,7 +480,7 @@ fn any_text_has_terms_that_are_neither_empty_nor_too_long() {
     }
 }
 
-/// A change of these terms is a change of all that are stored: raise [`VERSION`] with it.
+/// A change of these terms changes all stored ones: raise [`VERSION`] with it.
 #[test]
 fn the_version_names_these_terms() {
     let texts = [

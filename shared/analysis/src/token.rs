@@ -1,31 +1,31 @@
-//! What a text is searched by.
+//! Search tokens of a text.
 
-/// One occurrence of something to search by.
+/// One occurrence of a searchable item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Token {
-    /// Letters, in lower case and with their accents: a stem, or nothing if it is a stop word and no acronym.
+    /// Letters, in lower case with accents: a stem, or nothing for a stop word that is not an acronym.
     Word {
         /// The letters.
         text: String,
-        /// Whether it was written in capitals, among words that are not.
+        /// Whether it was in capitals, among words that are not.
         acronym: bool,
     },
-    /// What is searched as it stands: `1.5`, `covid19`, `l110-1`, `c++`.
+    /// Searched as it is: `1.5`, `covid19`, `l110-1`, `c++`.
     Code(String),
-    /// What French or Italian elides before an apostrophe: it is no term, only tells the language.
+    /// A French or Italian elision before an apostrophe: not a term, it only indicates the language.
     Elision(String),
 }
 
-/// Where a token is looked for.
+/// Where a token is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Role {
-    /// In passages, whose length it adds to, and by questions.
+    /// In questions, and in passages and their length.
     Counted,
-    /// Another form of what is counted, in passages and by questions.
+    /// Another form of a counted token, in passages and questions.
     Form,
-    /// Another form, in passages alone: questions need not ask for it.
+    /// Another form, only in passages: questions need not ask for it.
     Indexed,
-    /// Another form, by questions alone.
+    /// Another form, only in questions.
     Asked,
 }
 
@@ -40,6 +40,6 @@ impl Role {
 pub(super) struct Placed {
     pub(super) token: Token,
     pub(super) role: Role,
-    /// The number of the word in the text that it is a form of.
+    /// The number of its word in the text.
     pub(super) word: usize,
 }

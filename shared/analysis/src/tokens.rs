@@ -1,11 +1,11 @@
-//! A text to the words, numbers and codes that it is searched by.
+//! Splits a text into words, numbers and codes for the search.
 
 use super::{
     scanner::{Scanner, Text},
     token::Placed,
 };
 
-/// The tokens of a text in their order.
+/// The tokens of a text in order.
 pub(super) fn tokens(text: &str) -> Vec<Placed> {
     let text = Text::of(text);
     let mut scanner = Scanner::new(&text);

@@ -1,17 +1,17 @@
-//! The language that most speaks for.
+//! Votes for the language of a text.
 
 use super::{
     language::{Candidates, Guess, Language, Languages, NOUNS_ELSEWHERE, stop_word},
     token::{Placed, Token},
 };
 
-/// How much speaks for each language.
+/// The votes for each language.
 #[derive(Default)]
 pub(super) struct Votes {
     scores: [i32; Language::ALL.len()],
-    /// Words that could have voted.
+    /// Words eligible to vote.
     words: i32,
-    /// Stop words and elisions; without any, endings and letters tell too little.
+    /// Stop words and elisions; without any, endings and letters are weak evidence.
     telling: i32,
 }
 
@@ -19,11 +19,11 @@ impl Votes {
     const FREQUENT_WORD: i32 = 3;
     const STOP_WORD: i32 = 1;
     const ENDING: i32 = 1;
-    /// What a language loses by a letter that it does not have.
+    /// The penalty for a letter that a language lacks.
     const FOREIGN_LETTER: i32 = 3;
-    /// By how much the best language must lead.
+    /// The minimum lead of the best language.
     const LEAD: i32 = 2;
-    /// From so many words on, a text with few stop words is in another language.
+    /// From this many words on, a text with few stop words is in another language.
     const TELLING: i32 = 50;
 
     pub(super) fn of(tokens: &[Placed]) -> Self {
@@ -91,7 +91,7 @@ impl Votes {
     }
 
     fn best(&self) -> Language {
-        // Of equal ones the first.
+        // The first one of a tie.
         let languages = Language::ALL.into_iter().rev();
         languages
             .max_by_key(|&language| self.score(language))

@@ -1,5 +1,4 @@
-//! AWS's services, asked with signed requests. Their SDKs would add some hundred crates for the few calls
-//! that are made here.
+//! AWS services, called with signed requests. The SDKs would add some hundred crates for a few calls.
 
 pub mod s3;
 pub mod secret;
@@ -24,22 +23,22 @@ use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use telemetry::chain;
 
-/// How often a request is tried whose answer is no answer, and the first pause in between.
+/// The number of attempts of a request that fails, and the first pause between them.
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A service in a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// As signatures name it: `sqs`.
+    /// The name for signatures: `sqs`.
     pub name: &'static str,
-    /// The variable that leads to another endpoint of this service alone.
+    /// The variable that overrides only this service's endpoint.
     pub endpoint_variable: &'static str,
     /// `eu-west-3`.
     pub region: String,
 }
 
-/// A request that is not signed yet.
+/// An unsigned request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The HTTP method.
@@ -48,11 +47,11 @@ pub struct Request {
     pub url: String,
     /// In lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// Empty for requests without one.
+    /// Empty if there is none.
     pub body: Bytes,
 }
 
-/// Why AWS gave no answer. No secret is in it.
+/// Why a call to AWS failed. Contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
     /// Lambda sets these variables; elsewhere they must be set.
@@ -61,27 +60,27 @@ pub enum AwsError {
     /// The request cannot be signed.
     #[error("the request cannot be signed: {0}")]
     Signing(String),
-    /// No answer came, or one that broke off.
+    /// No response, or an incomplete one.
     #[error("{0}")]
     Connection(String),
-    /// The answer is an error.
+    /// An error response.
     #[error("status {status}, {kind}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// AWS's word for it, such as `AccessDenied`; its message may name other things.
+        /// AWS's error code, such as `AccessDenied`; its message may contain other names.
         kind: String,
     },
 }
 
 impl AwsError {
-    /// An error of the connection, without the URL, which may be signed.
+    /// A connection error, without the URL, which may be signed.
     #[must_use]
     pub fn connection(error: reqwest::Error) -> Self {
         Self::Connection(chain(&error.without_url()))
     }
 
-    /// Whether the same request may succeed in a moment.
+    /// Whether a retry may succeed soon.
     fn is_passing(&self) -> bool {
         match self {
             Self::Connection(_) => true,
@@ -93,7 +92,7 @@ impl AwsError {
     }
 }
 
-/// The domains of AWS's partitions other than the usual one, by how their regions' names begin:
+/// The domains of AWS's partitions other than `aws`, by region prefix:
 /// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>.
 const SUFFIXES: [(&str, &str); 6] = [
     ("cn-", "amazonaws.com.cn"),
@@ -105,7 +104,7 @@ const SUFFIXES: [(&str, &str); 6] = [
 ];
 
 impl Service {
-    /// Where the service is, without a slash at the end. AWS's own variables may lead to another endpoint:
+    /// The service's endpoint, without a trailing slash. AWS's own variables may override it:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
     #[must_use]
     pub fn endpoint(&self) -> String {
@@ -113,7 +112,7 @@ impl Service {
             .unwrap_or_else(|| format!("https://{}.{}", self.name, self.domain()))
     }
 
-    /// The endpoint that a variable names.
+    /// The endpoint set by a variable.
     #[must_use]
     pub fn endpoint_set(&self) -> Option<String> {
         [self.endpoint_variable, "AWS_ENDPOINT_URL"]
@@ -122,7 +121,7 @@ impl Service {
             .map(|url| url.trim_end_matches('/').to_owned())
     }
 
-    /// The end of the host names of the region.
+    /// The domain of the region.
     #[must_use]
     pub fn domain(&self) -> String {
         let suffixes = SUFFIXES.iter();
@@ -133,7 +132,7 @@ impl Service {
         format!("{}.{suffix}", self.region)
     }
 
-    /// Sends a request once. An answer of an error is left to the caller.
+    /// Sends a request once. Error responses are left to the caller.
     pub async fn send(&self, client: &Client, request: &Request) -> Result<Response, AwsError> {
         let mut sent = client.request(request.method.clone(), &request.url);
         for (name, value) in &request.headers {
@@ -148,7 +147,7 @@ impl Service {
             .map_err(AwsError::connection)
     }
 
-    /// Sends a request until `read` has made something of the answer, or it is certain that none comes.
+    /// Sends a request, with retries, until `read` has parsed a response or the failure is final.
     pub async fn ask<T>(
         &self,
         client: &Client,
@@ -173,7 +172,7 @@ impl Service {
         read(self.send(client, request).await?).await
     }
 
-    /// A call in AWS's JSON protocol, of version `1.0` or `1.1`.
+    /// A call in AWS's JSON protocol, version `1.0` or `1.1`.
     #[must_use]
     pub fn call(&self, version: &str, target: &str, body: &Value) -> Request {
         Request {
@@ -187,7 +186,7 @@ impl Service {
         }
     }
 
-    /// The parameters that, added to a URL, let whoever has it ask in our name for so long.
+    /// The query parameters that presign a URL for the given time.
     pub fn presigned(
         &self,
         url: &str,
@@ -206,14 +205,14 @@ impl Service {
         Ok(parameters)
     }
 
-    /// The headers by which AWS knows who asks.
+    /// The headers that authenticate the request.
     ///
     /// # Errors
     /// [`AwsError::Credentials`] or [`AwsError::Signing`].
     pub fn signature(&self, request: &Request) -> Result<Vec<(String, String)>, AwsError> {
         let mut settings = SigningSettings::default();
         if self.name == "s3" {
-            // S3 signs the path as it is sent, and wants the body's hash in a header:
+            // S3 signs the path as sent, and requires the body's hash in a header:
             // <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>.
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -266,14 +265,14 @@ impl Service {
     }
 }
 
-/// The answer of a call in AWS's JSON protocol.
+/// The response of a call in AWS's JSON protocol.
 pub async fn json(response: Response) -> Result<Value, AwsError> {
     let status = response.status();
     if status.is_success() {
         return response.json().await.map_err(AwsError::connection);
     }
     let answer: Value = response.json().await.unwrap_or_default();
-    // `com.amazonaws.sqs#QueueDoesNotExist`; its message may name other things.
+    // `com.amazonaws.sqs#QueueDoesNotExist`; its message may contain other names.
     let kind = answer["__type"].as_str().unwrap_or_default();
     Err(AwsError::Refused {
         status: status.as_u16(),

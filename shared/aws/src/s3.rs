@@ -1,4 +1,4 @@
-//! Objects of S3: looked at, read by ranges of bytes, and written.
+//! S3 objects: head, ranged reads and writes.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Response, header};
 
 use super::{AwsError, Request, Service};
 
-/// What S3 leaves as it is in a key: the unreserved characters of RFC 3986, and the slash.
+/// The characters that S3 does not encode in a key: the unreserved characters of RFC 3986, and the slash.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -23,12 +23,12 @@ pub struct S3 {
     service: Service,
 }
 
-/// What S3 says of an object.
+/// The metadata of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Its length.
     pub bytes: u64,
-    /// Changes with the content; with its quotation marks.
+    /// Changes with the content; includes the quotation marks.
     pub etag: String,
 }
 
@@ -44,7 +44,7 @@ impl S3 {
         Self { client, service }
     }
 
-    /// Looks at an object.
+    /// Reads an object's metadata.
     pub async fn head(&self, bucket: &str, key: &str) -> Result<Head, AwsError> {
         let request = self.request(Method::HEAD, bucket, key, Bytes::new());
         let response = self.service.ask(&self.client, &request, accepted).await?;
@@ -61,7 +61,7 @@ impl S3 {
         })
     }
 
-    /// Reads `range` of an object, which must not be empty, if the object is still the one with this `ETag`.
+    /// Reads the non-empty `range` of an object, if its `ETag` still matches.
     pub async fn read(
         &self,
         bucket: &str,
@@ -96,8 +96,8 @@ impl S3 {
 
     fn request(&self, method: Method, bucket: &str, key: &str, body: Bytes) -> Request {
         let key = utf8_percent_encode(key, KEY);
-        // The certificate of the bucket's own host covers no name with a dot; other servers than AWS's
-        // know no such hosts.
+        // The wildcard certificate of bucket hosts covers no name with a dot; servers other than AWS's have no such
+        // hosts.
         let url = match self.service.endpoint_set() {
             Some(endpoint) => format!("{endpoint}/{bucket}/{key}"),
             None if bucket.contains('.') => {
@@ -114,7 +114,7 @@ impl S3 {
     }
 }
 
-/// The response, unless it is an error.
+/// The response, or its error.
 async fn accepted(response: Response) -> Result<Response, AwsError> {
     let status = response.status();
     if status.is_success() {
@@ -136,7 +136,7 @@ async fn accepted(response: Response) -> Result<Response, AwsError> {
     })
 }
 
-/// The `Code` of an error, which is XML.
+/// The `Code` of an XML error.
 fn code(error: &str) -> String {
     error
         .split_once("<Code>")

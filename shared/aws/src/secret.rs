@@ -1,4 +1,4 @@
-//! Settings that are secret: the value itself, or a reference to where AWS keeps it.
+//! Secret settings: the value itself, or a reference to AWS.
 
 mod error;
 mod fetch;
@@ -13,7 +13,7 @@ use reqwest::Client;
 pub use self::error::SecretError;
 use self::fetch::Reference;
 
-/// A secret, fetched when it is first asked for and kept.
+/// A secret, fetched at first use and cached.
 pub struct Secret {
     source: Source,
     fetched: Mutex<Option<Arc<str>>>,
@@ -25,11 +25,11 @@ enum Source {
 }
 
 impl Secret {
-    /// Takes a value as it is, and an ARN for a reference: of a secret of Secrets Manager, whose field
-    /// may follow after `#` if it is JSON, or of a parameter of Systems Manager.
+    /// Takes a value as it is, and an ARN as a reference: to a Secrets Manager secret, with an optional `#field` if
+    /// it is JSON, or to a Systems Manager parameter.
     ///
     /// # Errors
-    /// When an ARN is of neither.
+    /// When an ARN is neither.
     pub fn parse(setting: &str) -> Result<Self, SecretError> {
         // Editors end files with a line break, which no key has.
         let setting = setting.trim();
@@ -44,7 +44,7 @@ impl Secret {
         })
     }
 
-    /// The secret, if it was given as it is.
+    /// The secret, if it was given as a value.
     #[must_use]
     pub fn given(&self) -> Option<Arc<str>> {
         match &self.source {
@@ -56,7 +56,7 @@ impl Secret {
     /// The secret.
     ///
     /// # Errors
-    /// When it has to be fetched and AWS does not give it.
+    /// When the fetch from AWS fails.
     pub async fn value(&self, client: &Client) -> Result<Arc<str>, SecretError> {
         if let Some(value) = &*self.lock() {
             return Ok(Arc::clone(value));
@@ -66,7 +66,7 @@ impl Secret {
         Ok(value)
     }
 
-    /// The secret as it is kept now, which is asked for even if it is known already.
+    /// The current secret, fetched even if it is cached.
     ///
     /// # Errors
     /// As [`Self::value`].
@@ -77,8 +77,8 @@ impl Secret {
         }
     }
 
-    /// Fetches the secret again, after `refused` was. Answers whether it is another one now, which it
-    /// never is if it was given as it is.
+    /// Fetches the secret again after `refused` was rejected. Returns whether it has changed, which a secret given as
+    /// a value never does.
     ///
     /// # Errors
     /// As [`Self::value`].

@@ -1,4 +1,4 @@
-//! Queues: messages sent, and the time until a message that was received is seen again.
+//! SQS queues: sends messages, and changes the visibility timeout of received ones.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{AwsError, Service};
 
-/// Messages of the largest batch.
+/// The maximum batch size.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 const BATCH: usize = 10;
 
-/// The longest delay of a message.
+/// The maximum delay of a message.
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
 /// A queue.
@@ -38,8 +38,8 @@ impl Queue {
         }
     }
 
-    /// Sends messages, which are seen after `delay` at the earliest. When it returns, the queue has all of
-    /// them; when it fails, it may have some.
+    /// Sends messages, delivered after `delay` at the earliest. On success the queue has all of them; on failure it
+    /// may have some.
     pub async fn send(&self, bodies: &[String], delay: Duration) -> Result<(), AwsError> {
         let delay = seconds(delay.min(LONGEST_DELAY));
         for batch in bodies.chunks(BATCH) {
@@ -52,7 +52,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Lets received messages be seen again after `time` from now, whatever the queue's own time is.
+    /// Sets the visibility timeout of received messages to `time` from now, overriding the queue's.
     pub async fn hide(&self, receipts: &[String], time: Duration) -> Result<(), AwsError> {
         for batch in receipts.chunks(BATCH) {
             let entries: Vec<Value> = (0..)
@@ -87,7 +87,7 @@ impl Queue {
     }
 }
 
-/// Whole seconds, which is all that the queue counts in: not less than was asked for.
+/// Whole seconds, SQS's resolution, rounded up.
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -1,22 +1,22 @@
-//! The server process at the other end of a connection, looked at from another connection.
+//! The server process behind a connection, inspected from another connection.
 //!
-//! A statement whose answer does not come may still run: sent again, it would run twice at a time,
-//! just when the server is slow.
+//! A statement without an answer may still be running: a retry would run it twice at a time, just when the server is
+//! slow.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::DatabaseError;
 
-/// A server process that serves one connection of ours and nobody else.
+/// A server process that serves only one connection of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Backend {
     pub(super) pid: i32,
-    /// When it was started, as the server writes it: another process may get the same number.
+    /// `backend_start` as text: the server may reuse a process id.
     pub(super) started: String,
 }
 
 impl Backend {
-    /// Whether it works on a statement now. A process of another server, after a failover, does not.
+    /// Whether it is running a statement. False for a process of another server, after a failover.
     pub(super) async fn is_working(
         &self,
         connection: &mut PgConnection,
@@ -36,7 +36,7 @@ impl Backend {
             .map_err(DatabaseError::running)
     }
 
-    /// Ends it, with whatever it works on, if it is still there.
+    /// Terminates the process and its statement, if it still exists.
     pub(super) async fn end(&self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
         let end = format!("SELECT pg_terminate_backend(pid) {}", self.found());
         sqlx::raw_sql(AssertSqlSafe(end))

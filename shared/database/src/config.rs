@@ -1,36 +1,34 @@
-//! How the database is reached.
+//! Connection settings.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use settings::{ConfigError, chosen, milliseconds, number, optional, required};
 
-/// How to reach the database.
+/// Connection settings of the database.
 #[derive(Clone)]
 pub struct DatabaseConfig {
-    /// `postgres://user:password@host:port/database?sslmode=...`, or a reference to it: see
-    /// [`aws::secret::Secret`].
+    /// `postgres://user:password@host:port/database?sslmode=...`, or a reference to it: see [`aws::secret::Secret`].
     pub url: String,
-    /// What takes the place of the URL's user and password: a JSON object with `username` and `password`,
-    /// or a reference to it.
+    /// Replaces the URL's user and password: a JSON object with `username` and `password`, or a reference to it.
     pub credentials: Option<String>,
-    /// What stands between the function and the server.
+    /// The pooler between the function and the server.
     pub pooler: PoolerSetting,
-    /// The addresses of the host that may be dialled.
+    /// The address families to dial.
     pub address_family: AddressFamily,
-    /// What the server shows in `pg_stat_activity.application_name`.
+    /// The value of `pg_stat_activity.application_name`.
     pub application_name: String,
-    /// Connections of the pool: the number of requests that the sandbox serves at a time.
+    /// Pool size: the number of requests that the sandbox serves at a time.
     pub connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,
-    /// How long a request waits for a database that has to wake, as a paused Aurora or a sleeping Neon does;
-    /// zero if it never sleeps. A connection is tried again until then.
+    /// How long a request waits for a database to wake (a paused Aurora, a suspended Neon), retrying the connection;
+    /// zero if it never sleeps.
     pub wake_timeout: Duration,
-    /// How long the server works on a statement.
+    /// `statement_timeout` on the server.
     pub statement_timeout: Duration,
 }
 
-/// The URL and the credentials hold a password, so they are never printed.
+/// Not derived: the URL and the credentials hold a password.
 impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseConfig")
@@ -41,29 +39,29 @@ impl fmt::Debug for DatabaseConfig {
     }
 }
 
-/// The pooler between the function and the server, as the user sets it.
+/// The configured pooler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolerSetting {
-    /// Decided by the URL: see [`crate::Pooler::of`].
+    /// Detected from the URL: see [`crate::Pooler::of`].
     #[default]
     Auto,
     /// No pooler.
     Direct,
-    /// A pooler that keeps one server connection for a client connection.
+    /// Session mode: one server connection per client connection.
     Session,
-    /// A pooler that may change the server connection after every transaction.
+    /// Transaction mode: the server connection may change after every transaction.
     Transaction,
 }
 
-/// The addresses of a host that may be dialled.
+/// The address families to dial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressFamily {
-    /// All of them.
+    /// Both.
     #[default]
     Auto,
-    /// Those of IPv4 alone.
+    /// IPv4 only.
     Ipv4,
-    /// Those of IPv6 alone.
+    /// IPv6 only.
     Ipv6,
 }
 
@@ -106,8 +104,7 @@ impl DatabaseConfig {
 
 impl DatabaseConfig {
     /// The same database with the login of `MIGRATION_DATABASE_URL`, which may change the schema where the functions'
-    /// may not; `None` if it is not set. `MIGRATION_DATABASE_CREDENTIALS` is to it what `DATABASE_CREDENTIALS` is to
-    /// `DATABASE_URL`.
+    /// login may not; `None` if unset. `MIGRATION_DATABASE_CREDENTIALS` overrides its user and password.
     #[must_use]
     pub fn for_migration(&self) -> Option<Self> {
         Some(Self {

@@ -1,5 +1,5 @@
-//! The pool in use: built of the settings or, if AWS keeps the login, once that has been fetched, and
-//! built anew when its password has been rotated.
+//! The current pool: built from the settings or, if AWS keeps the login, once it is fetched, and rebuilt after a
+//! password rotation.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,18 +18,18 @@ use super::{
 };
 use crate::DatabaseConfig;
 
-/// The pause between two questions to AWS for another login than the one that was refused: that of
-/// `Retry-After`, so that whoever waits as told finds the answer asked for again.
+/// The pause between two fetches of a new login after a refused one. It equals `Retry-After`, so a client that
+/// retries as told gets a fresh fetch.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// The way to the pool in use.
+/// The current pool and the means to rebuild it.
 #[derive(Debug)]
 pub(super) struct Current {
     config: DatabaseConfig,
     source: Source,
     /// `None` until the login has been fetched.
     built: Mutex<Option<Arc<Built>>>,
-    /// Held while AWS is asked, and when it was last asked for another login.
+    /// Held during a fetch from AWS; the time of the last fetch of a new login.
     asked: tokio::sync::Mutex<Option<SystemTime>>,
 }
 
@@ -40,7 +40,7 @@ struct Built {
 }
 
 impl Current {
-    /// Builds the pool, if the settings say all that it needs; no connection is made.
+    /// Builds the pool if the settings suffice; opens no connection.
     ///
     /// # Errors
     /// When a setting cannot be used.
@@ -55,12 +55,12 @@ impl Current {
         })
     }
 
-    /// What stands between here and the server; `None` as long as that is not known.
+    /// The detected pooler and its proof; `None` until known.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.peek().and_then(|built| built.pool.standing())
     }
 
-    /// Sends no named statement any more: a pooler showed itself.
+    /// Stops sending named statements, after a pooler was detected.
     pub(super) fn distrust(&self) {
         if let Some(built) = self.peek() {
             built.pool.distrust();
@@ -70,12 +70,12 @@ impl Current {
     /// Lends a connection.
     ///
     /// # Errors
-    /// When none can be had, or the login not be fetched.
+    /// When no connection is available, or the login cannot be fetched.
     pub(super) async fn lease(&self) -> Result<Lease, DatabaseError> {
         let _measured = telemetry::measure(Part::Acquire);
         let built = self.built().await?;
         let lease = match built.pool.lease().await {
-            // On the heap, as below: what is hardly ever needed must not make each request larger.
+            // On the heap, as below: rare paths must not enlarge every request's future.
             Err(error) => {
                 Box::pin(async {
                     let built = self.renewed(&built, error).await?;
@@ -108,27 +108,27 @@ impl Current {
         }
     }
 
-    /// Forgets the idle connections.
+    /// Drops the idle connections.
     pub(super) fn forget_idle(&self) {
         if let Some(built) = self.peek() {
             built.pool.forget_idle();
         }
     }
 
-    /// Closes every connection with a word to the server.
+    /// Closes every connection, with a Terminate message.
     pub(super) async fn close(&self) {
         if let Some(built) = self.peek() {
             built.pool.close().await;
         }
     }
 
-    /// What is built, or can be now.
+    /// The pool, built now if needed.
     async fn built(&self) -> Result<Arc<Built>, DatabaseError> {
         if let Some(built) = self.peek() {
             return Ok(built);
         }
         Box::pin(async {
-            // Of requests that come together one asks AWS.
+            // Of concurrent requests only one asks AWS.
             let _asking = self.asked.lock().await;
             match self.peek() {
                 Some(built) => Ok(built),
@@ -138,12 +138,11 @@ impl Current {
         .await
     }
 
-    /// What to use instead of `refused`, if `error` says that the server refuses its login and AWS keeps
-    /// another one by now. Connections that stand already are not touched: Postgres asks for the
-    /// password once.
+    /// The replacement of `refused`, if `error` is a refused login and AWS has a new one by now. Open connections
+    /// stay: Postgres checks the password only at connect.
     ///
     /// # Errors
-    /// `error`, if there is nothing else to use.
+    /// `error`, if there is no replacement.
     async fn renewed(
         &self,
         refused: &Arc<Built>,

@@ -1,4 +1,4 @@
-//! The time that is left of the invocation, which bounds every statement of it.
+//! The invocation's deadline, which bounds its every statement.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,28 +10,26 @@ tokio::task_local! {
     static DEADLINE: Instant;
 }
 
-/// What is kept back from the invocation's time: cancelling on the server, and answering.
+/// Reserved at the end of the invocation: to cancel on the server, and to answer.
 const RESERVE: Duration = Duration::from_millis(1_500);
 
-/// The time that a statement's answer may take beyond the server's own limit before the connection
-/// counts as dead.
+/// How long an answer may take beyond the server's own limit before the connection counts as dead.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
-/// The limit of the first statement on a connection that may have died while it was idle; with
-/// [`ANSWER_GRACE`] more than a search takes. The kernel notices a peer that is gone, but not a proxy
-/// that takes every byte and leads nowhere any more.
+/// The limit of the first statement on a connection that may have died while idle; with [`ANSWER_GRACE`] more than a
+/// search takes. The kernel detects a dead peer, but not a proxy that accepts every byte and forwards none.
 pub(super) const FIRST_ANSWER: Duration = Duration::from_millis(500);
 
-/// How long that one's answer is waited for before the server is asked about it.
+/// How long to wait for that answer before checking the server process.
 pub(super) const DOUBT: Duration = FIRST_ANSWER.saturating_add(ANSWER_GRACE);
 
-/// Runs a request that must have answered at `deadline`.
+/// Runs a request that must answer by `deadline`.
 pub async fn within<F: Future>(deadline: Instant, request: F) -> F::Output {
     DEADLINE.scope(deadline, request).await
 }
 
-/// Whether `limit` has passed since then. The wall clock goes on while Lambda freezes a sandbox; the
-/// monotonic clock may not. A wall clock that was set back says nothing, which counts as passed.
+/// Whether `limit` has passed since then. The wall clock advances while Lambda freezes a sandbox; the monotonic clock
+/// may not. A wall clock that was set back counts as passed.
 pub(super) fn has_passed(limit: Duration, since: SystemTime) -> bool {
     since.elapsed().map_or(true, |elapsed| elapsed > limit)
 }
@@ -39,7 +37,7 @@ pub(super) fn has_passed(limit: Duration, since: SystemTime) -> bool {
 /// The limit of a statement that starts now: `usual`, or less near the end of the invocation.
 ///
 /// # Errors
-/// [`DatabaseError::StatementTimeout`] when no time is left.
+/// [`DatabaseError::StatementTimeout`] if no time is left.
 pub(super) fn limit(usual: Duration) -> Result<Duration, DatabaseError> {
     let left = DEADLINE.try_with(|deadline| deadline.saturating_duration_since(Instant::now()));
     let Ok(left) = left else {
@@ -51,15 +49,15 @@ pub(super) fn limit(usual: Duration) -> Result<Duration, DatabaseError> {
     }
 }
 
-/// `wanted`, or what is left of the invocation if that is less.
+/// `wanted`, or the rest of the invocation if that is less.
 pub(super) fn at_most(wanted: Duration) -> Duration {
     limit(wanted).unwrap_or_default()
 }
 
-/// Waits for the answer to a statement that the server ends itself after `limit`.
+/// Waits for the answer to a statement that the server cancels after `limit`.
 ///
 /// # Errors
-/// What the statement says, or [`DatabaseError::Lost`] when neither an answer nor an error came.
+/// The statement's error, or [`DatabaseError::Lost`] without any response.
 pub(super) async fn answered<T>(
     limit: Duration,
     statement: impl Future<Output = Result<T, DatabaseError>>,

@@ -1,8 +1,7 @@
-//! From a host name to a TCP connection: both address families, in bounded time, with the true cause
-//! when it fails.
+//! From a host name to a TCP connection: both address families, in bounded time, with the real cause of a failure.
 //!
-//! sqlx would try one address after another without a limit (a black-holed address listed first
-//! costs two minutes) and set none of the socket options that a frozen sandbox needs.
+//! sqlx tries the addresses in sequence without a timeout (a black-holed first address costs two minutes) and sets
+//! none of the socket options that a frozen sandbox needs.
 
 use std::{
     collections::VecDeque,
@@ -21,17 +20,16 @@ use tokio::{
 use super::failure::{Cause, DialError};
 use crate::AddressFamily;
 
-/// The pause before the next address is tried beside the ones under way: the Connection Attempt
-/// Delay that RFC 8305 recommends. It doubles with every round through the addresses.
+/// The pause before dialling the next address in parallel: the Connection Attempt Delay that RFC 8305 recommends. It
+/// doubles with every round through the addresses.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// How long sent data may stay unacknowledged before the connection counts as dead; the kernel's own
-/// limit is a quarter of an hour. Statements have shorter limits of their own. A short one here would
-/// end connections that live: Linux counts a server that has no room to read, because it waits for a
-/// lock or a disk in the middle of a `COPY`, as one that does not acknowledge.
+/// How long sent data may stay unacknowledged before the connection counts as dead (`TCP_USER_TIMEOUT`); the kernel's
+/// default is a quarter of an hour. Statements have shorter limits. A short one here would end live connections: to
+/// Linux, a server with a full receive buffer, waiting for a lock or a disk during a `COPY`, does not acknowledge.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(30);
 
-/// Where a database listens.
+/// The address of a database.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) host: String,
@@ -40,7 +38,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Connects to the first address that answers; `limit` bounds it all.
+    /// Connects to the first address that answers, within `limit`.
     pub(super) async fn dial(&self, limit: Duration) -> Result<TcpStream, DialError> {
         let deadline = Instant::now() + limit;
         let addresses = self.resolve(deadline).await?;
@@ -54,7 +52,7 @@ impl Endpoint {
         Ok(stream)
     }
 
-    /// The host's addresses of the wanted family, the two families in turn.
+    /// The host's addresses of the configured family, families alternating.
     pub(super) async fn resolve(&self, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {
         let failed = |detail: String| DialError {
             cause: Cause::Dns,
@@ -80,7 +78,7 @@ impl Endpoint {
         Ok(in_turn(found))
     }
 
-    /// One error for all that failed: what matters most is said, with every address.
+    /// One error for all failures: the most important cause, with every address.
     fn explain(&self, addresses: &[SocketAddr], failures: &[(SocketAddr, io::Error)]) -> DialError {
         let unreachable = |error: &io::Error| {
             matches!(
@@ -138,12 +136,10 @@ impl AddressFamily {
     }
 }
 
-/// Tries the addresses, each a [`STAGGER`] after the one before or as soon as that one failed; the
-/// first that connects wins, and the others are dropped.
+/// Dials the addresses, each a [`STAGGER`] after the previous or once that failed; the first to connect wins.
 ///
-/// Addresses that say nothing are tried again in further rounds, beside the attempts under way. A
-/// listener whose backlog is full drops SYNs, as a pooler's does when a thousand sandboxes start at
-/// once, and the kernel repeats a SYN only after 1, 3 and 7 seconds.
+/// Silent addresses are redialled in further rounds, in parallel. A listener with a full backlog drops SYNs, as a
+/// pooler's does when a thousand sandboxes start at once, and the kernel resends a SYN only after 1, 3 and 7 seconds.
 async fn race(
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -178,8 +174,8 @@ async fn race(
     Err(failures)
 }
 
-/// Without NODELAY the messages of a TLS connect wait for the server's delayed acknowledgements, 45 ms
-/// in all; without the limits a connection that was dropped silently is noticed after a quarter of an hour.
+/// Without NODELAY the messages of a TLS connect wait for delayed acknowledgements, 45 ms in all; without the limits
+/// a silently dropped connection goes unnoticed for a quarter of an hour.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
@@ -193,7 +189,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Sorts addresses so that the families take turns, beginning with the resolver's first choice.
+/// Alternates the address families, starting with the resolver's first choice.
 fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses
@@ -262,7 +258,7 @@ mod tests {
             .await
             .expect("a free port");
         let live = listener.local_addr().expect("bound");
-        // A full backlog swallows further SYNs, as a black hole does.
+        // A full backlog drops further SYNs, as a black hole does.
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
             .expect("a socket");
         socket

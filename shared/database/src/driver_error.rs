@@ -1,21 +1,21 @@
-//! An error of the driver, in words for a log.
+//! Driver errors, formatted for the log.
 
 use std::{error::Error, fmt};
 
 use telemetry::chain;
 
-/// An error of the driver, or of the server, which the driver passes on.
+/// An error of the driver, or of the server.
 #[derive(Debug)]
 pub struct DriverError(sqlx::Error);
 
 impl DriverError {
-    /// The SQLSTATE of an error of the server.
+    /// The SQLSTATE of a server error.
     #[must_use]
     pub fn sqlstate(&self) -> Option<String> {
         Some(self.0.as_database_error()?.code()?.into_owned())
     }
 
-    /// Whether a row with the same key exists already.
+    /// Whether it is a `unique_violation`.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
         self.0
@@ -53,7 +53,7 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
     said_by_server(error).unwrap_or_else(|| chain(error))
 }
 
-/// Message and SQLSTATE of an error of the server; sqlx adds the line of Postgres' own source.
+/// Message and SQLSTATE of a server error; sqlx adds a line number of Postgres' source.
 fn said_by_server(error: &sqlx::Error) -> Option<String> {
     let error = error.as_database_error()?;
     Some(match error.code() {

@@ -1,11 +1,11 @@
-//! Passwords that were put into a URL as they are.
+//! Detects passwords in a URL that are not percent-encoded.
 
-/// What a URL's user and password must look like.
+/// The fix, for the error message.
 pub(super) const REMEDY: &str = "in the user and the password, percent-encode what has a meaning in URLs: / as %2F, ? as \
      %3F, # as %23, @ as %40, : as %3A, % as %25";
 
-/// Whether a URL's user or password holds a `/`, `?` or `#`, so that it ends in the middle of them: what follows has the
-/// `@` that belongs before the host. A parser would take a piece of the password for the host, or the user for one.
+/// Whether a URL's user or password holds a raw `/`, `?` or `#`: the authority ends there, and the `@` that belongs
+/// before the host follows it. A parser would take part of the password for the host, or the user for one.
 pub(super) fn is_cut(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let Some(end) = rest.find(['/', '?', '#']) else {
@@ -13,7 +13,7 @@ pub(super) fn is_cut(url: &str) -> bool {
     };
     let rest = &rest[end..];
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    // A value of the query may hold one: `?user=a@b`. The query of a password that was cut begins with no name.
+    // A query value may hold an `@`: `?user=a@b`. The query of a cut password does not start with a name.
     let before = query.split_once('@').map(|(before, _)| before);
     path.contains('@') || before.is_some_and(|before| !before.contains('='))
 }

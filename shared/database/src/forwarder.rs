@@ -1,9 +1,8 @@
 //! Lends sqlx our own TCP connections.
 //!
-//! sqlx opens its sockets itself and sets no option on them; but it also speaks to a Unix socket. The
-//! forwarder is that socket: for each connection to it, it dials the server ([`super::dial`]) and
-//! passes bytes both ways. TLS runs inside, end to end. (launchbadge/sqlx has no way to hand it a
-//! socket.)
+//! sqlx opens its sockets itself and sets no options on them, but it also accepts a Unix socket. The forwarder is
+//! that socket: for each connection to it, it dials the server ([`super::dial`]) and copies bytes both ways. TLS runs
+//! inside, end to end. (launchbadge/sqlx has no API to pass it a socket.)
 
 use std::{
     collections::HashSet,
@@ -28,28 +27,28 @@ use tokio::{
 
 use super::{dial::Endpoint, failure::DialError};
 
-/// Bytes of each buffer: a page of hits fits, and so does a typical request.
+/// Buffer size in bytes: fits a page of hits and a typical request.
 const BUFFER: usize = 16 * 1024;
 
-/// The time that the last bytes have to leave, within the 500 ms that Lambda leaves a process.
+/// The time to flush the last bytes, within the 500 ms that Lambda leaves a process.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// The pause after a connection that could not be accepted.
+/// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the connections of a forwarder share.
+/// State shared by a forwarder's connections.
 #[derive(Debug, Default)]
 struct Dialled {
     last_failure: Mutex<Option<DialError>>,
-    /// Our own ends of the TCP connections that are open.
+    /// Local addresses of the open TCP connections.
     sockets: Mutex<HashSet<SocketAddr>>,
 }
 
-/// A Unix socket that leads to an endpoint.
+/// A Unix socket that forwards to an endpoint.
 #[derive(Debug)]
 pub(super) struct Forwarder {
     address: PathBuf,
-    /// What has to be removed of it, where it is a file.
+    /// The folder to remove, if the socket is a file.
     folder: Option<TempDir>,
     listener: AbortHandle,
     dialled: Arc<Dialled>,
@@ -58,7 +57,7 @@ pub(super) struct Forwarder {
 }
 
 impl Forwarder {
-    /// Listens; nothing is dialled before sqlx connects.
+    /// Listens; dials only when sqlx connects.
     pub(super) fn start(endpoint: Endpoint, dial_limit: Duration) -> io::Result<Self> {
         let (address, folder) = address()?;
         let listener = UnixListener::bind(address.join(format!(".s.PGSQL.{}", endpoint.port)))?;
@@ -83,17 +82,17 @@ impl Forwarder {
         })
     }
 
-    /// Where the socket is, as [`sqlx::postgres::PgConnectOptions::socket`] takes it.
+    /// The socket's path, for [`sqlx::postgres::PgConnectOptions::socket`].
     pub(super) fn address(&self) -> &Path {
         &self.address
     }
 
-    /// Why the last dial failed, if it did; a dial that succeeds clears it.
+    /// The error of the last dial; a successful dial clears it.
     pub(super) fn last_failure(&self) -> Option<DialError> {
         lock(&self.dialled.last_failure).clone()
     }
 
-    /// Whether one of the open connections comes from `address`, as a server writes it, and `port`.
+    /// Whether an open connection has this local `address`, in the server's notation, and `port`.
     pub(super) fn has_socket(&self, address: &str, port: u16) -> bool {
         let Ok(address) = address.parse::<IpAddr>() else {
             return false;
@@ -103,8 +102,8 @@ impl Forwarder {
             .any(|ours| ours.port() == port && ours.ip().to_canonical() == address.to_canonical())
     }
 
-    /// Waits until what was written has left, when all connections are closed on our side. A folder goes
-    /// here already: a process that is ended drops nothing.
+    /// Waits until the written bytes are sent, once all connections are closed on our side. Removes the folder
+    /// already: a killed process drops nothing.
     pub(super) async fn drain(&self) {
         self.listener.abort();
         if let Some(folder) = &self.folder {
@@ -121,8 +120,8 @@ impl Drop for Forwarder {
     }
 }
 
-/// Where sqlx finds the socket. On Linux a name without a file, which the zero byte in front makes it:
-/// nothing of it stays when the process is killed. Elsewhere a folder.
+/// The socket's path. On Linux an abstract name (leading zero byte), of which nothing remains after a kill. Elsewhere
+/// in a folder.
 fn address() -> io::Result<(PathBuf, Option<TempDir>)> {
     if cfg!(target_os = "linux") {
         let number = RandomState::new().build_hasher().finish();
@@ -132,8 +131,7 @@ fn address() -> io::Result<(PathBuf, Option<TempDir>)> {
     Ok((folder.path().to_owned(), Some(folder)))
 }
 
-/// Serves the connections of `owner`: a name without a file has no permissions that would keep other
-/// users of the machine out.
+/// Serves only connections of `owner`: an abstract name has no permissions to keep other users out.
 async fn accept(
     listener: UnixListener,
     owner: u32,
@@ -145,7 +143,7 @@ async fn accept(
     loop {
         let client = match listener.accept().await {
             Ok((client, _)) => client,
-            // Too many open files, most likely: whoever waits is served when there is room.
+            // Probably too many open files: clients wait until one is free.
             Err(error) => {
                 tracing::warn!(%error, "a connection to the forwarder was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -164,7 +162,7 @@ async fn accept(
     }
 }
 
-/// Dropping `client` is how sqlx learns of a failed dial and of a broken connection alike.
+/// Dropping `client` signals both a failed dial and a broken connection to sqlx.
 async fn forward(
     mut client: UnixStream,
     endpoint: &Endpoint,
@@ -188,8 +186,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Passes bytes both ways. When the server closes, sqlx reads that at its next use; when sqlx closes,
-/// what it wrote last is sent, and a server that does not close in turn is not waited for.
+/// Copies bytes both ways. When the server closes, sqlx reads EOF at its next use; when sqlx closes, its last bytes
+/// are sent, without waiting for the server to close.
 async fn pass(client: &mut UnixStream, server: &mut TcpStream) -> io::Result<()> {
     let (client_out, client_in) = client.split();
     let (server_out, server_in) = server.split();
@@ -209,7 +207,7 @@ async fn pass(client: &mut UnixStream, server: &mut TcpStream) -> io::Result<()>
     requests.await
 }
 
-/// Copies until the reader ends, and ends the writer.
+/// Copies until EOF, then shuts the writer down.
 async fn copy_to_end(
     reader: impl AsyncRead + Unpin,
     mut writer: impl AsyncWrite + Unpin,

@@ -1,10 +1,9 @@
-//! The one room that touches connections: it dials, builds the pool, runs statements as the pooler in
-//! between allows, and replaces connections that died.
+//! Connections, the pool and statements: dials, builds the pool, runs statements as the pooler in between allows, and
+//! replaces dead connections.
 //!
-//! What is absent here on purpose: no statement is sent outside [`Database`] and [`Transaction`];
-//! no named statement is sent on a connection of which it is not [proven](Proof) that no pooler stands
-//! in between; no unnamed statement is sent outside a transaction, where a pooler may answer it with
-//! another client's rows.
+//! Invariants: every statement goes through [`Database`] or [`Transaction`]; named statements only on a connection
+//! [proven](Proof) to have no pooler; unnamed statements only inside a transaction, as outside one a pooler may
+//! answer with another client's rows.
 
 mod backend;
 mod config;
@@ -54,9 +53,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Builds the pool; no connection is made. It has to be called inside a Tokio runtime. If AWS keeps
-    /// the URL or the password, the pool is built when they are first needed, and the server's refusal
-    /// of a password that has been rotated since is met with the new one.
+    /// Builds the pool; opens no connection. Requires a Tokio runtime. If AWS keeps the URL or the password, the pool
+    /// is built at first use, and rebuilt when the server refuses a password that was rotated since.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`] when the URL or a certificate cannot be read.
@@ -67,26 +65,26 @@ impl Database {
         })
     }
 
-    /// How statements are sent to the server; `None` as long as that is not known: see [`Self::standing`].
+    /// How statements are sent; `None` until known: see [`Self::standing`].
     #[must_use]
     pub fn pooler(&self) -> Option<Pooler> {
         self.standing().map(|standing| standing.pooler)
     }
 
-    /// What stands between this process and the server, and how that is known; `None` before the first
-    /// connection has shown it, and as long as AWS has not been asked where the server is.
+    /// The pooler in between, and its proof; `None` before the first connection, and until AWS has returned the
+    /// server's address.
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         self.current.standing()
     }
 
-    /// Makes the first connection, so that the first request finds it.
+    /// Opens the first connection ahead of the first request.
     pub async fn warm(&self) -> Result<(), DatabaseError> {
         self.current.lease().await.map(Lease::give_back)
     }
 
-    /// Runs a statement and reads all its rows. After a lost connection it runs once more on a new
-    /// one, if the statement is [repeatable](Statement::read).
+    /// Runs a statement and reads all its rows. After a lost connection it is retried once on a new one, if it is
+    /// [repeatable](Statement::read).
     ///
     /// Round trips of a warm call: 1 without a pooler, 4 through a transaction-mode pooler.
     pub async fn fetch_all<T>(&self, statement: Statement) -> Result<Vec<T>, DatabaseError>
@@ -96,8 +94,8 @@ impl Database {
         Ok(self.fetch_again(statement).await?.0)
     }
 
-    /// The same, and whether an earlier try of the statement may have taken effect, since its connection
-    /// was lost before the answer came: then the rows tell of what that one left.
+    /// The same, and whether an earlier try may have taken effect because its connection was lost before the answer:
+    /// the rows then reflect that try.
     pub async fn fetch_again<T>(
         &self,
         statement: Statement,
@@ -111,11 +109,11 @@ impl Database {
             Ok(rows) => return Ok((rows, false)),
             Err(error) => error,
         };
-        // On the heap: what is hardly ever needed must not make each request larger.
+        // On the heap: rare paths must not enlarge every request's future.
         Box::pin(self.repeat(again, used, error)).await
     }
 
-    /// Runs a statement and reads its first row, if there is one.
+    /// Runs a statement and reads its first row, if any.
     pub async fn fetch_optional<T>(&self, statement: Statement) -> Result<Option<T>, DatabaseError>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -123,23 +121,23 @@ impl Database {
         Ok(self.fetch_all(statement).await?.into_iter().next())
     }
 
-    /// Starts a transaction, for work that takes more than one statement. A connection that died
-    /// while it was idle is replaced first: nothing has been sent on it yet.
+    /// Begins a transaction, for work of several statements. A connection that died while idle is replaced first:
+    /// nothing was sent on it yet.
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
         let (lease, limit) = self.lease().await?;
         self.begin_on(lease, limit).await
     }
 
-    /// Runs one statement that Postgres refuses inside a transaction and that may take hours, such
-    /// as `CREATE INDEX CONCURRENTLY`, on a connection of its own without a time limit. A
-    /// transaction-mode pooler passes `settings` on to nobody; there the role's own limits hold.
+    /// Runs one statement that Postgres refuses inside a transaction and that may take hours, such as
+    /// `CREATE INDEX CONCURRENTLY`, on a separate connection without a timeout. A transaction-mode pooler drops `settings`; there
+    /// the role's own limits hold.
     pub async fn run_unlimited(&self, settings: &[&str], sql: &str) -> Result<(), DatabaseError> {
         let Connected {
             mut connection,
             standing,
             ..
         } = self.current.connect().await?;
-        // Startup options that arrived are not a pooler's doing, and limit this connection too.
+        // Startup options that arrived do not come from a pooler, and limit this connection too.
         if standing.pooler != Pooler::Transaction || standing.proof == Proof::StartupOptions {
             for setting in settings
                 .iter()
@@ -159,11 +157,11 @@ impl Database {
         connection.close().await.map_err(DatabaseError::running)
     }
 
-    /// Creates a database on this server, unless it is there.
+    /// Creates a database on this server, unless it exists.
     pub async fn create_database(&self, name: &str) -> Result<(), DatabaseError> {
         let create = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
         match self.run_unlimited(&[], &create).await {
-            // duplicate_database, or unique_violation where two create it at a time.
+            // duplicate_database, or unique_violation for two concurrent creates.
             Err(DatabaseError::Statement(error))
                 if matches!(error.sqlstate().as_deref(), Some("42P04" | "23505")) =>
             {
@@ -173,15 +171,14 @@ impl Database {
         }
     }
 
-    /// Closes every connection with a word to the server.
+    /// Closes every connection, with a Terminate message.
     pub async fn close(&self) {
         self.current.close().await;
     }
 
-    /// One try of a statement. Only a transaction can carry a limit of its own, which a request whose
-    /// time is nearly over needs, and only a transaction can tell that a connection is dead before the
-    /// statement is sent, which one that changes something needs. `used` becomes the server process that
-    /// worked on it, where that is known.
+    /// One try of a statement. Only a transaction can carry its own timeout, for a request that is nearly out of
+    /// time, and only a transaction detects a dead connection before the statement is sent, as a write needs. Sets
+    /// `used` to the server process that ran it, if known.
     async fn attempt<T>(
         &self,
         statement: Statement,
@@ -203,7 +200,7 @@ impl Database {
         }
         *used = lease.backend().cloned();
         let rows = if lease.is_doubtful() {
-            // On the heap, as all that is rarely needed.
+            // On the heap, as all rare paths.
             Box::pin(self.fetch_in_doubt(&mut lease, limit, statement)).await
         } else {
             deadline::answered(limit, statement.fetch_all(lease.connection())).await
@@ -211,9 +208,8 @@ impl Database {
         lease.settle(rows)
     }
 
-    /// Runs a read on a connection that may have died while it was idle. If no answer comes, the server
-    /// is asked over another connection whether it works on it: then it is waited for, since sent again
-    /// it would run twice, just when the server is slow.
+    /// Runs a read on a connection that may have died while idle. Without an answer, another connection checks
+    /// whether the server runs it: if so, wait, since a retry would run it twice, just when the server is slow.
     async fn fetch_in_doubt<T>(
         &self,
         lease: &mut Lease,
@@ -247,8 +243,8 @@ impl Database {
         matches!(looked, Ok(Ok(true)))
     }
 
-    /// What to do after `error`: another try on a new connection, if that may help and the statement may
-    /// run again. The server process `used` is ended first, since it may still work on the first try.
+    /// Handles `error`: retries on a new connection, if that may help and the statement may run again. First
+    /// terminates the server process `used`, which may still run the first try.
     async fn repeat<T>(
         &self,
         statement: Statement,
@@ -291,14 +287,14 @@ impl Database {
     async fn end(&self, backend: &Backend) -> Result<(), DatabaseError> {
         let (mut lease, limit) = self.lease().await?;
         let ended = deadline::answered(limit, backend.end(lease.connection())).await;
-        // Whoever may not end it leaves it to the server's own limit.
+        // A role without the right to terminate it leaves it to the server's statement timeout.
         match lease.settle(ended) {
             Err(error) if error.ends_connection() => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// A connection, and the limit of a statement that starts on it now.
+    /// A connection, and the timeout of a statement that starts on it now.
     async fn lease(&self) -> Result<(Lease, Duration), DatabaseError> {
         let lease = self.current.lease().await?;
         match deadline::limit(self.statement_timeout) {

@@ -1,4 +1,4 @@
-//! Who logs in where: the settings say it, or AWS keeps it.
+//! The login: from the settings, or from AWS.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,32 +15,31 @@ use crate::DatabaseConfig;
 pub(super) const URL: &str = "DATABASE_URL";
 const CREDENTIALS: &str = "DATABASE_CREDENTIALS";
 
-/// Where the URL and the credentials are kept.
+/// The sources of the URL and the credentials.
 #[derive(Debug)]
 pub(super) struct Source {
     url: Secret,
     credentials: Option<Kept>,
-    /// Built when AWS is first asked: it reads the authorities of the system.
+    /// Built at the first request to AWS: it reads the system's root certificates.
     client: OnceCell<Client>,
 }
 
-/// Where the credentials are from.
+/// The source of the credentials.
 #[derive(Debug)]
 enum Kept {
     Secret(Secret),
-    /// A token of IAM is made each time.
+    /// Each use signs a new IAM token.
     Iam,
 }
 
-/// The URL, and what takes the place of its user and password. Two of them are compared to tell
-/// whether a password has been rotated.
+/// The URL, and the credentials that replace its user and password. Comparing two logins detects a rotation.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) url: Arc<str>,
     credentials: Option<Arc<str>>,
 }
 
-/// The JSON of a secret that RDS or a rotation of Secrets Manager keeps; its other fields are left alone.
+/// The JSON of a secret that RDS or a Secrets Manager rotation keeps; other fields are ignored.
 #[derive(Deserialize)]
 pub(super) struct Credentials {
     pub(super) username: String,
@@ -51,7 +50,7 @@ impl Source {
     /// Reads the settings, without I/O.
     ///
     /// # Errors
-    /// When a reference cannot be followed.
+    /// When a reference is invalid.
     pub(super) fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
         let parse = |variable, setting: &str| {
             Secret::parse(setting).map_err(|error| unusable(variable, &error))
@@ -67,7 +66,7 @@ impl Source {
         })
     }
 
-    /// The login, if the settings themselves say it.
+    /// The login, if the settings hold it.
     pub(super) fn given(&self) -> Option<Login> {
         Some(Login {
             url: self.url.given()?,
@@ -79,7 +78,7 @@ impl Source {
         })
     }
 
-    /// The login as AWS keeps it now.
+    /// Fetches the current login from AWS.
     ///
     /// # Errors
     /// [`Cause::Secret`] when AWS does not give it within `limit`.
@@ -113,10 +112,10 @@ impl Source {
 }
 
 impl Login {
-    /// The user and the password that take the place of the URL's, if there are any.
+    /// The user and the password that replace the URL's, if any.
     ///
     /// # Errors
-    /// [`Cause::Settings`] when they are not written as RDS does.
+    /// [`Cause::Settings`] when they are not in the RDS format.
     pub(super) fn credentials(&self) -> Result<Option<Credentials>, DatabaseError> {
         let Some(text) = &self.credentials else {
             return Ok(None);
@@ -130,14 +129,14 @@ impl Login {
     }
 }
 
-/// It holds a password, so it is never printed.
+/// Not derived: it holds a password.
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Login")
     }
 }
 
-/// An error of what `variable` says, which trying again does not mend.
+/// An error in the value of `variable`; a retry does not help.
 pub(super) fn unusable(variable: &str, what: &dyn fmt::Display) -> DatabaseError {
     DatabaseError::Unavailable {
         cause: Cause::Settings,

@@ -1,4 +1,4 @@
-//! How a connection is asked for.
+//! Connect options.
 
 use std::{env, fs};
 
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::DatabaseConfig;
 
-/// Reads the URL and adds what every connection of ours has; startup options, which a pooler may refuse,
-/// are none of it.
+/// Parses the URL and adds the options of every connection of ours, except startup options, which a pooler may
+/// refuse.
 pub(super) fn of(
     config: &DatabaseConfig,
     login: &Login,
@@ -38,7 +38,7 @@ pub(super) fn of(
     }
     let options = with_certificates(options, &login.url)?;
     let pooler = Pooler::of(config.pooler, &options);
-    // The URL's brackets around an IPv6 address are no part of it, for the resolver and for TLS.
+    // The resolver and TLS expect an IPv6 address without the URL's brackets.
     let host = options.get_host().trim_matches(['[', ']']).to_owned();
     let options = options
         .host(&host)
@@ -49,21 +49,20 @@ pub(super) fn of(
     Ok((options, pooler))
 }
 
-/// Reads the certificates that the URL names by their paths, or holds in PEM. sqlx would read them at
-/// each connection, take none from the URL itself, and not say of a missing file which one it is.
+/// Reads the certificates that the URL names by path or holds in PEM. sqlx would read them at each connection, accept
+/// no PEM, and not name a missing file.
 fn with_certificates(
     mut options: PgConnectOptions,
     url: &str,
 ) -> Result<PgConnectOptions, DatabaseError> {
-    // A host of Amazon RDS needs Amazon's own authorities; PGSSLROOTCERT, which sqlx has read, may name
-    // newer ones.
+    // Amazon RDS hosts need Amazon's own roots; PGSSLROOTCERT, which sqlx has read, may name newer ones.
     if roots::is_amazon_rds(options.get_host()) && env::var_os("PGSSLROOTCERT").is_none() {
         options = options.ssl_root_cert_from_pem(roots::AMAZON_RDS.to_vec());
     }
     let query = url.split_once('?').map_or("", |(_, query)| query);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         options = match &*name {
-            // libpq's word for the authorities that everybody trusts, which sqlx has built in.
+            // libpq's name for the public roots, which sqlx has built in.
             "sslrootcert" if value == "system" => options.ssl_root_cert_from_pem(Vec::new()),
             "sslrootcert" | "ssl-root-cert" | "ssl-ca" => {
                 let pem = match &*value {
@@ -71,7 +70,7 @@ fn with_certificates(
                     _ => pem(&name, &value)?,
                 };
                 let options = options.ssl_root_cert_from_pem(pem);
-                // As libpq does: an authority that is given but not asked would be a false comfort.
+                // As libpq does: a root certificate that is given but not checked would be false security.
                 match options.get_ssl_mode() {
                     PgSslMode::Require => options.ssl_mode(PgSslMode::VerifyCa),
                     _ => options,
@@ -85,7 +84,7 @@ fn with_certificates(
     Ok(options)
 }
 
-/// The PEM that is `value`, or that is in the file `value`. What may be a key is not told.
+/// `value` if it is PEM, or the PEM in the file `value`. Errors omit what may be a key.
 fn pem(name: &str, value: &str) -> Result<Vec<u8>, DatabaseError> {
     const BEGIN: &str = "-----BEGIN";
     if value.trim_start().starts_with(BEGIN) {

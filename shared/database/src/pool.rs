@@ -1,8 +1,7 @@
-//! The pool: connections that wait between two uses, and a limit of their number.
+//! The pool: idle connections, and a limit of their number.
 //!
-//! sqlx's own pool would ask a connection that is given back for a sign of life: a round trip after every
-//! request, in the middle of which Lambda freezes the sandbox, and one without a limit, so that a
-//! connection that went silent blocks a pool of one for good.
+//! sqlx's own pool pings a returned connection: a round trip after every request, during which Lambda freezes the
+//! sandbox, and without a timeout, so a silent connection blocks a pool of one forever.
 
 use std::{
     mem,
@@ -24,11 +23,11 @@ use super::{
 };
 use crate::DatabaseConfig;
 
-/// How long after its last answer a connection is taken to be alive: a function that is busy pays
-/// nothing for doubts, and one that was frozen, be it for moments, has them.
+/// How long after its last answer a connection is presumed alive: a busy function pays for no checks, and one that
+/// was frozen, even briefly, checks.
 const TRUSTED: Duration = Duration::from_secs(2);
 
-/// The time that closing may take of the 500 ms that Lambda leaves a process after SIGTERM.
+/// The time to close, of the 500 ms that Lambda leaves a process after SIGTERM.
 const CLOSE_LIMIT: Duration = Duration::from_millis(250);
 
 /// Connections to one server.
@@ -47,8 +46,8 @@ struct Idle {
     since: SystemTime,
 }
 
-/// A connection lent by the pool. Dropped, it is closed: only [`Lease::settle`] and
-/// [`Lease::give_back`] know that it is between two statements.
+/// A connection lent by the pool. Dropping it closes it: only [`Lease::settle`] and [`Lease::give_back`] know that it
+/// is between two statements.
 #[derive(Debug)]
 pub(super) struct Lease {
     /// Taken when the lease ends.
@@ -73,18 +72,18 @@ impl Pool {
         })
     }
 
-    /// What stands between here and the server, as far as it is known.
+    /// The detected pooler and its proof, if known.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.route.standing()
     }
 
-    /// Sends no named statement any more: a pooler showed itself.
+    /// Stops sending named statements, after a pooler was detected.
     pub(super) fn distrust(&self) {
         self.route.distrust();
         self.forget_idle();
     }
 
-    /// Lends the connection that was used last, or a new one if none is idle.
+    /// Lends the most recently used connection, or a new one if none is idle.
     pub(super) async fn lease(&self) -> Result<Lease, DatabaseError> {
         let deadline = Instant::now() + self.acquire_timeout;
         let permit = timeout_at(deadline, Arc::clone(&self.permits).acquire_owned());
@@ -94,7 +93,7 @@ impl Pool {
         let idle = lock(&self.idle).pop();
         let (connected, doubtful) = match idle {
             Some(Idle { connected, since }) => (connected, has_passed(TRUSTED, since)),
-            // On the heap: what is hardly ever needed must not make each request larger.
+            // On the heap: rare paths must not enlarge every request's future.
             None => (Box::pin(self.route.connect(deadline)).await?, false),
         };
         Ok(Lease {
@@ -110,25 +109,25 @@ impl Pool {
         Box::pin(self.route.connect(Instant::now() + self.acquire_timeout)).await
     }
 
-    /// Forgets the idle connections: one that was lost tells that they may be too. They are dropped,
-    /// not closed, since closing waits for a server that may be gone.
+    /// Drops the idle connections: after one was lost, they may be dead too. They are not closed, since that waits
+    /// for a server that may be gone.
     pub(super) fn forget_idle(&self) {
         lock(&self.idle).clear();
     }
 
-    /// Closes every connection with a word to the server.
+    /// Closes every connection, with a Terminate message.
     pub(super) async fn close(&self) {
         let close = async {
-            // Whoever still has a connection gives it back first.
+            // Waits until every lease is returned.
             let _all = self.permits.acquire_many(self.size).await;
             let idle = mem::take(&mut *lock(&self.idle));
             for Idle { connected, .. } in idle {
                 let _ = connected.connection.close().await;
             }
-            // A request that comes now finds no connection.
+            // Later requests get no connection.
             self.permits.close();
         };
-        // A connection that does not answer must not keep the process from ending.
+        // A silent connection must not keep the process from ending.
         let _ = timeout(CLOSE_LIMIT, close).await;
         self.route.drain().await;
     }
@@ -139,12 +138,12 @@ impl Lease {
         &mut self.connected_mut().connection
     }
 
-    /// What stands between here and the server.
+    /// The detected pooler and its proof.
     pub(super) fn standing(&self) -> Standing {
         self.connected().standing
     }
 
-    /// The process at the other end, where no pooler is in between.
+    /// The server process, if no pooler is in between.
     pub(super) fn backend(&self) -> Option<&Backend> {
         self.connected().backend.as_ref()
     }
@@ -154,13 +153,12 @@ impl Lease {
         lock(&self.idle).clear();
     }
 
-    /// Whether the connection was idle for so long that it may have died without a word.
+    /// Whether the connection was idle so long that it may have died silently.
     pub(super) fn is_doubtful(&self) -> bool {
         self.doubtful
     }
 
-    /// Gives the connection back, unless `outcome` says that it is of no use any more. Most errors of the
-    /// server leave it usable.
+    /// Returns the connection, unless `outcome` makes it unusable. Most server errors do not.
     pub(super) fn settle<T>(self, outcome: Result<T, DatabaseError>) -> Result<T, DatabaseError> {
         match &outcome {
             Err(error) if error.ends_connection() => drop(self),
@@ -169,7 +167,7 @@ impl Lease {
         outcome
     }
 
-    /// Gives the connection back, to be used again.
+    /// Returns the connection for reuse.
     pub(super) fn give_back(mut self) {
         if let Some(connected) = self.connected.take() {
             lock(&self.idle).push(Idle {

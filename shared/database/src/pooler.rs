@@ -1,35 +1,34 @@
-//! Which pooler stands between a function and its server, and what that allows.
+//! The pooler between a function and its server, and what it allows.
 
 use sqlx::postgres::PgConnectOptions;
 
 use super::Proof;
 use crate::PoolerSetting;
 
-/// How statements have to be sent.
+/// How statements are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooler {
-    /// A server process of our own, set up by startup options: named prepared statements, one round
-    /// trip each. Sent only where it is proven on each new connection: see [`Proof`].
+    /// A dedicated server process, set up by startup options: named prepared statements, one round trip each. Only
+    /// where each new connection proves it: see [`Proof`].
     Direct,
-    /// A pooler that keeps one server connection for a client connection, as it is said to: settings of
-    /// a session hold, but statements are sent as through [`Self::Transaction`], since a pooler whose
-    /// mode is not what was said would mix up named ones.
+    /// A session-mode pooler, as configured: session settings hold, but statements are sent as through
+    /// [`Self::Transaction`], since a pooler in another mode would mix up named ones.
     Session,
     /// A server connection for one transaction: unnamed statements inside `BEGIN` and `COMMIT`.
     Transaction,
 }
 
-/// What stands between a connection and its server, and how that is known.
+/// The pooler of a connection, and its proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// How statements are sent.
     pub pooler: Pooler,
-    /// What was found out.
+    /// The proof.
     pub proof: Proof,
 }
 
 impl Standing {
-    /// What was found out and what follows, in words.
+    /// The proof and its consequence, in words.
     pub(super) fn consequence(self) -> String {
         let evidence = self.proof.evidence();
         let unnamed = "statements are unnamed in transactions, four round trips each";
@@ -46,8 +45,7 @@ impl Standing {
 }
 
 impl Pooler {
-    /// The pooler that `setting` names, or for `auto` the one that the address tells. What is
-    /// [`Self::Direct`] by this has to be proven.
+    /// The pooler that `setting` names or, for `auto`, the address implies. [`Self::Direct`] still needs proof.
     #[must_use]
     pub fn of(setting: PoolerSetting, options: &PgConnectOptions) -> Self {
         match setting {
@@ -58,7 +56,7 @@ impl Pooler {
         }
     }
 
-    /// The word of `DATABASE_POOLER` for it.
+    /// Its value in `DATABASE_POOLER`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -68,12 +66,12 @@ impl Pooler {
         }
     }
 
-    /// Tells by the address. Transaction mode works through everything, at the price of round
-    /// trips, so it is the answer wherever a pooler is likely and its mode unknown.
+    /// Detects it by the address. Transaction mode works everywhere, at the price of round trips, so it is the choice
+    /// wherever a pooler is likely and its mode unknown.
     fn detect(host: &str, port: u16) -> Self {
         let host = host.to_ascii_lowercase();
         if host.ends_with("pooler.supabase.com") {
-            // Supavisor: one host, the port chooses the mode.
+            // Supavisor: one host; the port selects the mode.
             return if port == 5432 {
                 Self::Session
             } else {

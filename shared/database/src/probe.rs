@@ -1,6 +1,5 @@
-//! A look at what lies between here and the server, for [`crate::doctor`]: addresses, TLS, and
-//! connections outside the pool that prepare nothing, so that a pooler's other clients meet no trace
-//! of them.
+//! Inspects the path to the server, for [`crate::doctor`]: addresses, TLS, and connections outside the pool that
+//! prepare nothing, so that a pooler's other clients see no trace of them.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -23,12 +22,12 @@ use super::{
 };
 use crate::{DatabaseConfig, PoolerSetting};
 
-/// The way to one server, apart from the pool.
+/// A path to one server, separate from the pool.
 #[derive(Debug)]
 pub struct Probe {
     options: PgConnectOptions,
     pooler: Option<Pooler>,
-    /// As if nothing were known of a pooler.
+    /// Assumes no knowledge of a pooler.
     route: Route,
     /// `None` for a Unix socket.
     endpoint: Option<Endpoint>,
@@ -42,24 +41,24 @@ pub struct ProbeConnection {
     limit: Duration,
 }
 
-/// How one address answered.
+/// The result of dialling one address.
 #[derive(Clone, Copy, Debug)]
 pub struct Dialled {
-    /// Until the TCP connection stood.
+    /// The time of the TCP connect.
     pub took: Duration,
     /// Whether the server offers TLS.
     pub offers_tls: bool,
 }
 
-/// `SSLRequest`, to which a server answers `S` or `N` before it asks who we are:
+/// `SSLRequest`; the server answers `S` or `N` before authentication:
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 impl Probe {
-    /// Reads the settings; nothing is dialled. It has to be called inside a Tokio runtime.
+    /// Reads the settings; dials nothing. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// [`DatabaseError::Unavailable`] when the URL cannot be read, or only AWS knows it.
+    /// [`DatabaseError::Unavailable`] when the URL is invalid, or only AWS has it.
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
         let kept = || login::unusable(login::URL, &"what AWS keeps is not looked at from outside");
         let login = Source::new(config)?.given().ok_or_else(kept)?;
@@ -86,13 +85,13 @@ impl Probe {
         })
     }
 
-    /// What the settings, or for `auto` the address, say of the pooler; `None` if neither says anything.
+    /// The pooler that the settings name or, for `auto`, the address implies; `None` if neither does.
     #[must_use]
     pub fn pooler(&self) -> Option<Pooler> {
         self.pooler
     }
 
-    /// What the URL asks of TLS.
+    /// The URL's `sslmode`.
     #[must_use]
     pub fn ssl_mode(&self) -> PgSslMode {
         self.options.get_ssl_mode()
@@ -104,7 +103,7 @@ impl Probe {
         self.options.get_host()
     }
 
-    /// The addresses in the order in which they are dialled; `None` for a Unix socket.
+    /// The addresses in dialling order; `None` for a Unix socket.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`] when the name has none.
@@ -122,7 +121,7 @@ impl Probe {
     /// Dials one address and asks for TLS, without logging in.
     ///
     /// # Errors
-    /// Why it does not answer as a Postgres does.
+    /// Why it does not answer like a Postgres.
     pub async fn dial(&self, address: SocketAddr) -> io::Result<Dialled> {
         let no_answer = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer");
         let start = Instant::now();
@@ -159,8 +158,7 @@ impl Probe {
         })
     }
 
-    /// Connects with startup options, as functions do where the address names no pooler, and says what
-    /// that shows.
+    /// Connects with startup options, as functions do if the address names no pooler, and returns the proof.
     ///
     /// # Errors
     /// As [`Self::connect`].
@@ -179,12 +177,10 @@ impl Probe {
 }
 
 impl ProbeConnection {
-    /// Runs statements in one message, which is one transaction unless they say otherwise, and reads
-    /// the first row, if there is one.
+    /// Runs statements in one message, one transaction unless they say otherwise, and reads the first row, if any.
     ///
     /// # Errors
-    /// What the server says, or [`DatabaseError::Lost`] when no answer comes in time; the connection
-    /// is of no use then.
+    /// The server's error, or [`DatabaseError::Lost`] on a timeout; the connection is unusable then.
     pub async fn row<T>(&mut self, script: &str) -> Result<Option<T>, DatabaseError>
     where
         T: for<'r> FromRow<'r, PgRow>,
@@ -198,7 +194,7 @@ impl ProbeConnection {
         first.map_err(DatabaseError::running)
     }
 
-    /// Closes it with a word to the server.
+    /// Closes it, with a Terminate message.
     pub async fn close(self) {
         let _ = timeout(self.limit, self.connection.close()).await;
     }

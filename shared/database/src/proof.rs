@@ -1,19 +1,18 @@
 //! Whether a connection leads to a server process that no other client shares.
 //!
-//! Named statements are safe there alone: sqlx numbers them (`sqlx_s_1`, …), so two clients that a
-//! transaction-mode pooler puts on one server connection would execute each other's.
+//! Named statements are safe only there: sqlx numbers them (`sqlx_s_1`, …), so two clients that a transaction-mode
+//! pooler puts on one server connection would execute each other's.
 //!
-//! Each connection starts with an option that nobody can guess, and its first message asks for what
-//! the server process knows of itself. Weighed, and what each is worth:
+//! Each connection starts with a random startup option, and its first message queries the server process. The
+//! evidence, and its weight:
 //!
-//! - *The option is there, in a process as young as the connection.* Something that drops startup
-//!   options, or lends a process that it had before, is a pooler: that disproves `direct`. A pooler
-//!   that starts a process for the client which happens to come first passes.
-//! - *The server sees the address and the port of our own socket.* Whatever ends the connection and
-//!   begins another one has a socket of its own, so this proves that nothing is in between. NAT and
-//!   load balancers of TCP change the address without being poolers: there it stays unproven.
-//! - *`BackendKeyData` names the process that answers.* Not used: the driver keeps it to itself, within
-//!   TLS nobody else can read it, and some poolers pass on the one of the server.
+//! - *The option is set, in a process as young as the connection.* Only a pooler drops startup options or reuses a
+//!   process: that disproves `direct`. A pooler that starts a process for its first client passes.
+//! - *The server sees the address and the port of our own socket.* A proxy that terminates the connection has another
+//!   socket, so this proves that none is in between. NAT and TCP load balancers change the address without being
+//!   poolers: there it stays unproven.
+//! - *`BackendKeyData` names the process that answers.* Not used: the driver does not expose it, TLS hides it, and
+//!   some poolers forward the server's.
 
 use std::time::Duration;
 
@@ -24,30 +23,30 @@ use super::{DatabaseError, backend::Backend};
 /// The setting that carries the option. A name with a dot needs no declaration on the server.
 pub(super) const OPTION: &str = "rappel.connection";
 
-/// How much older than the connection a server process may look: clocks are adjusted.
+/// How much older than the connection a server process may appear: clocks are adjusted.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// What is known of what stands between a connection and its server process.
+/// The evidence about a pooler between a connection and its server process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The server sees the address of our own socket: nothing is in between.
+    /// The server sees the address of our own socket: no pooler.
     ClientAddress,
-    /// The startup options arrived in a new server process, but the server sees another client
-    /// address, or none: NAT, a load balancer or a Unix socket. Enough if `DATABASE_POOLER=direct`.
+    /// The startup options arrived in a new server process, but the server sees another client address or none: NAT,
+    /// a load balancer or a Unix socket. Enough if `DATABASE_POOLER=direct`.
     StartupOptions,
     /// The startup options did not arrive: a pooler is in between.
     Disproved,
-    /// The server does not tell.
+    /// The server does not answer the question.
     Unknown,
-    /// Nothing was asked: the setting or the address names a pooler.
+    /// Not queried: the setting or the address names a pooler.
     NotAsked,
 }
 
-/// What a server process says of itself.
+/// The server process's description of itself.
 #[derive(FromRow)]
 struct Answer {
     option: Option<String>,
-    /// Seconds since it was started, by the server's clock.
+    /// Seconds since its start, by the server's clock.
     age: f64,
     client_address: Option<String>,
     client_port: Option<i32>,
@@ -56,7 +55,7 @@ struct Answer {
 }
 
 impl Proof {
-    /// The word for logs and health: `client-address`.
+    /// The value for logs and health: `client-address`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -68,7 +67,7 @@ impl Proof {
         }
     }
 
-    /// What was seen, in words.
+    /// The evidence, in words.
     #[must_use]
     pub fn evidence(self) -> &'static str {
         match self {
@@ -86,9 +85,8 @@ impl Proof {
     }
 }
 
-/// Asks the server process at the other end, in one round trip and without preparing anything.
-/// `option` is what the connection was started with `elapsed` ago or less; `is_ours` says whether a
-/// socket of ours has an address and port.
+/// Queries the server process, in one round trip and without a prepared statement. `option` is the startup option,
+/// sent at most `elapsed` ago; `is_ours` says whether an address and port are of our own socket.
 ///
 /// # Errors
 /// When the connection is lost.
@@ -141,8 +139,8 @@ pub(super) async fn of(
     Ok((proof, Some(backend)))
 }
 
-/// Whether a pooler refuses a connection for its startup options: `PgBouncer` of all versions, RDS Proxy,
-/// and whoever does not know ours.
+/// Whether a pooler refuses a connection for its startup options: every `PgBouncer` version, RDS Proxy, and any that
+/// does not know ours.
 pub(super) fn refuses_options(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else {
         return false;

@@ -1,6 +1,6 @@
-//! Certificate authorities that are carried along, because hosts use them and nobody else vouches for them.
+//! Bundled certificate authorities that hosts use but public root stores lack.
 
-/// The authorities of Amazon RDS and Aurora, in PEM; the file says where they are from.
+/// The certificate authorities of Amazon RDS and Aurora, in PEM; the file names their source.
 pub(super) const AMAZON_RDS: &[u8] = include_bytes!("roots/amazon-rds.pem");
 
 /// Whether `host` is one of Amazon RDS or Aurora.
@@ -37,11 +37,11 @@ mod tests {
             assert!(last_year > this_year, "{subject} ends in {last_year}");
             authorities.insert(subject);
         }
-        // Two sizes of RSA key and one of ECC in each region.
+        // Two RSA key sizes and one ECC in each region.
         assert_eq!(authorities.len(), 27 * 3);
     }
 
-    /// Who a certificate is about, which has to be who signed it, and the year in which it ends.
+    /// The subject of a certificate, which must equal its issuer, and the year of its expiry.
     fn subject_and_last_year(mut certificate: &[u8]) -> (String, u64) {
         let mut certificate = element(&mut certificate);
         let mut fields = element(&mut certificate);

@@ -1,4 +1,4 @@
-//! Makes the connections to one server, and finds out of each what stands in between.
+//! Connects to one server, and detects the pooler of each connection.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
@@ -20,25 +20,24 @@ use super::{
 };
 use crate::{DatabaseConfig, PoolerSetting};
 
-/// The pauses between two tries of a server that is full or starting: the first one, doubled up to the
-/// last one.
+/// The retry pauses for a server that is full or starting: the first, doubling up to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
-/// The way to one server.
+/// The path to one server.
 #[derive(Debug)]
 pub(super) struct Route {
     /// Without startup options, which a pooler may refuse.
     options: PgConnectOptions,
-    /// What the setting or the address says.
+    /// The pooler by the setting or the address.
     expected: Pooler,
-    /// Whether `DATABASE_POOLER` says that there is no pooler.
+    /// Whether `DATABASE_POOLER` rules out a pooler.
     vouched: bool,
     /// `None` for a Unix socket, which needs no dialling.
     forwarder: Option<Forwarder>,
     acquire_timeout: Duration,
     wake_timeout: Duration,
     statement_timeout: Duration,
-    /// What the last connection showed.
+    /// The result of the last connection.
     found: Mutex<Option<Standing>>,
 }
 
@@ -47,12 +46,12 @@ pub(super) struct Route {
 pub(super) struct Connected {
     pub(super) connection: PgConnection,
     pub(super) standing: Standing,
-    /// The process at the other end, where no pooler is in between.
+    /// The server process, if no pooler is in between.
     pub(super) backend: Option<Backend>,
 }
 
 impl Route {
-    /// Nothing is dialled yet.
+    /// Dials nothing yet.
     pub(super) fn new(
         options: PgConnectOptions,
         expected: Pooler,
@@ -71,8 +70,7 @@ impl Route {
         })
     }
 
-    /// What stands in between: as the setting or the address says, or the last connection showed;
-    /// `None` if neither did yet.
+    /// The pooler by the setting, the address, or the last connection; `None` if not known yet.
     pub(super) fn standing(&self) -> Option<Standing> {
         match self.expected {
             Pooler::Direct => *self.lock(),
@@ -83,8 +81,7 @@ impl Route {
         }
     }
 
-    /// From now on statements are sent as through a transaction-mode pooler: one that showed itself
-    /// late.
+    /// From now on sends statements as through a transaction-mode pooler, detected late.
     pub(super) fn distrust(&self) {
         tracing::error!(
             "a pooler in transaction mode shares this connection's server process with other clients: \
@@ -96,8 +93,8 @@ impl Route {
         });
     }
 
-    /// A new connection. A server that is full or starts is asked again until `deadline`; a database that
-    /// may be asleep, for `DATABASE_WAKE_TIMEOUT_MS`.
+    /// A new connection. Retries a server that is full or starting until `deadline`, and a database that may sleep
+    /// for `DATABASE_WAKE_TIMEOUT_MS`.
     pub(super) async fn connect(&self, deadline: Instant) -> Result<Connected, DatabaseError> {
         let wakes = Instant::now() + deadline::at_most(self.wake_timeout);
         let deadline = deadline.max(wakes);
@@ -108,7 +105,7 @@ impl Route {
             let error = match timeout(left.min(self.acquire_timeout), self.attempt()).await {
                 Ok(Ok(connected)) => return Ok(connected),
                 Ok(Err(error)) => error,
-                // The last try has little time: what an earlier one met says more.
+                // The last try has little time: an earlier one's error says more.
                 Err(_) => said.unwrap_or_else(|| self.unfinished()),
             };
             let left = deadline.saturating_duration_since(Instant::now());
@@ -125,13 +122,13 @@ impl Route {
         }
     }
 
-    /// A connection without startup options, of which nothing is asked.
+    /// A connection without startup options or queries.
     pub(super) async fn connect_plainly(&self) -> Result<PgConnection, DatabaseError> {
         let connected = self.options.connect().await;
         connected.map_err(|error| self.explain(&error))
     }
 
-    /// Waits until what was written has left, when all connections are closed on our side.
+    /// Waits until the written bytes are sent, once all connections are closed on our side.
     pub(super) async fn drain(&self) {
         if let Some(forwarder) = &self.forwarder {
             forwarder.drain().await;
@@ -161,7 +158,7 @@ impl Route {
         Ok(connected)
     }
 
-    /// Connects as to a server without a pooler, and asks whether that is what it is: a round trip more.
+    /// Connects as to a server without a pooler, and verifies that: one more round trip.
     async fn ask(&self) -> Result<Connected, DatabaseError> {
         let option = format!("{:016x}", RandomState::new().build_hasher().finish());
         let options = self.options.clone().options([
@@ -229,7 +226,7 @@ impl Route {
         })
     }
 
-    /// Whether the same may succeed in a moment.
+    /// Whether a retry may succeed soon.
     fn is_worth_waiting(&self, error: &DatabaseError) -> bool {
         match error {
             DatabaseError::Unavailable { cause, .. } => match cause {
@@ -279,7 +276,7 @@ impl Route {
     }
 }
 
-/// Leads the connections of `options` through a forwarder of our own, unless they use a Unix socket.
+/// Routes the connections of `options` through a forwarder, unless they use a Unix socket.
 fn through_forwarder(
     options: PgConnectOptions,
     config: &DatabaseConfig,
@@ -292,7 +289,7 @@ fn through_forwarder(
         port: options.get_port(),
         family: config.address_family,
     };
-    // Dialling is a part of acquiring: a little less, so that its cause is told, not a timeout.
+    // Dialling is a part of acquiring: a shorter limit, so that its cause is reported, not a timeout.
     let dial_limit = config.acquire_timeout.mul_f32(0.9);
     let forwarder =
         Forwarder::start(endpoint, dial_limit).map_err(|error| DatabaseError::Unavailable {

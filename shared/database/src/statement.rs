@@ -1,4 +1,4 @@
-//! A statement with its arguments, which can be sent again.
+//! A repeatable statement with its arguments.
 
 use sqlx::{
     Arguments, Encode, FromRow, PgConnection, Postgres, Type,
@@ -60,7 +60,7 @@ impl Statement {
     /// Binds the next argument.
     ///
     /// # Panics
-    /// When a value cannot be encoded, which only arrays of more than 2^31 elements cannot.
+    /// When a value cannot be encoded: only arrays of more than 2^31 elements.
     #[must_use]
     pub fn bind<'q, T>(mut self, value: T) -> Self
     where
@@ -76,7 +76,7 @@ impl Statement {
         self.effect
     }
 
-    /// Runs it as a named statement, which the server connection remembers.
+    /// Runs it as a named statement, which the server connection caches.
     pub(super) async fn fetch_all<T>(
         self,
         connection: &mut PgConnection,

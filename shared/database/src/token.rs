@@ -1,4 +1,4 @@
-//! A login of IAM: a token in place of a password, signed here, without a question to AWS.
+//! IAM authentication: a token as the password, signed locally, without a call to AWS.
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.IAMDBAuth.Connecting.html>
 
 use std::{env, time::Duration};
@@ -7,16 +7,16 @@ use aws::Service;
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
 
-/// What the setting is in place of a secret's ARN.
+/// The setting's value, in place of a secret's ARN.
 pub(super) const IAM: &str = "iam";
 
-/// RDS takes no token that is older.
+/// RDS rejects older tokens.
 const LIFETIME: Duration = Duration::from_mins(15);
 
-/// The login of the URL's user, in the form of a secret of RDS.
+/// The login of the URL's user, in the format of an RDS secret.
 ///
 /// # Errors
-/// Says what is missing.
+/// Names what is missing.
 pub(super) fn credentials(url: &str) -> Result<String, String> {
     let options: PgConnectOptions = url
         .parse()
@@ -24,7 +24,7 @@ pub(super) fn credentials(url: &str) -> Result<String, String> {
     let region = env::var("AWS_REGION").ok();
     let service = Service {
         name: "rds-db",
-        // It is nowhere asked for.
+        // Unused: nothing is sent.
         endpoint_variable: "",
         region: region.ok_or("AWS_REGION is not set, without which no token can be signed")?,
     };

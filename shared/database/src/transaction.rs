@@ -1,4 +1,4 @@
-//! Several statements that take effect together.
+//! Transactions.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::{DatabaseError, Statement, backend::Backend, deadline, pool::Lease};
 
-/// The time that a rollback may take before its connection is given up instead.
+/// The time limit of a rollback; after it the connection is dropped.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 
 /// A transaction on a connection of the pool. Its statements are unnamed, so it works through every
@@ -23,8 +23,8 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Begins, with its settings in the same message: one round trip. They end with the transaction,
-    /// so they cannot leak to a pooler's next client.
+    /// Sends `BEGIN` and its settings in one message: one round trip. The settings end with the transaction, so they
+    /// cannot leak to a pooler's next client.
     pub(super) async fn begin(
         mut lease: Lease,
         statement_timeout: Duration,
@@ -58,20 +58,20 @@ impl Transaction {
         self.judge(outcome)
     }
 
-    /// Runs a script of several statements without arguments. It may take as long as the server lets
-    /// it: a script can lift the server's limit for all that follows in the transaction.
+    /// Runs a script of several statements without arguments, limited only by the server: a script can lift
+    /// `statement_timeout` for the rest of the transaction.
     pub async fn run_script(&mut self, sql: &str) -> Result<(), DatabaseError> {
         let outcome = script(self.lease()?, sql).await;
         self.judge(outcome)
     }
 
-    /// Sends `rows`, in the format that `copy` names, to the table and columns of `copy`.
+    /// Copies `rows`, in the format of `copy`, to its table and columns.
     pub async fn copy_in(&mut self, copy: &'static str, rows: &[u8]) -> Result<u64, DatabaseError> {
         let limit = self.statement_timeout;
         let lease = self.lease()?;
         let send = async {
             let mut sink = lease.connection().copy_in_raw(copy).await?;
-            // The driver sends a piece as one message, which the server holds in memory whole.
+            // The driver sends each chunk as one message, which the server buffers whole.
             for piece in rows.chunks(64 * 1024) {
                 sink.send(piece).await?;
             }
@@ -82,7 +82,7 @@ impl Transaction {
         self.judge(outcome)
     }
 
-    /// Makes everything since the beginning durable.
+    /// Commits the transaction.
     pub async fn commit(mut self) -> Result<(), DatabaseError> {
         let limit = self.statement_timeout;
         let outcome = deadline::answered(limit, script(self.lease()?, "COMMIT")).await;
@@ -93,7 +93,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// The server process that works on it, where no pooler is in between.
+    /// The server process that runs it, if no pooler is in between.
     pub(super) fn backend(&self) -> Option<&Backend> {
         self.lease.as_ref()?.backend()
     }
@@ -104,7 +104,7 @@ impl Transaction {
         })
     }
 
-    /// Gives up a connection that is of no use any more; with one to a demoted server, those like it.
+    /// Drops an unusable connection; with one to a demoted server, also the idle ones.
     fn judge<T>(&mut self, outcome: Result<T, DatabaseError>) -> Result<T, DatabaseError> {
         match &outcome {
             Err(DatabaseError::ReadOnly(_)) => {
@@ -124,12 +124,11 @@ impl Drop for Transaction {
         let (Some(mut lease), Ok(runtime)) = (self.lease.take(), Handle::try_current()) else {
             return;
         };
-        // The connection stays lent until the server has rolled back: its next user must not find
-        // the transaction open.
+        // The connection stays leased until the rollback is done: its next user must not find the transaction open.
         runtime.spawn(async move {
             let begun = SystemTime::now();
             let rolled_back = timeout(ROLLBACK_LIMIT, script(&mut lease, "ROLLBACK")).await;
-            // The sandbox may have been frozen meanwhile: then the answer is old, and so is the connection.
+            // If the sandbox was frozen meanwhile, the answer is stale, and so is the connection.
             if let Ok(Ok(())) = rolled_back
                 && !deadline::has_passed(ROLLBACK_LIMIT, begun)
             {

@@ -1,13 +1,12 @@
-//! Texts to batches whose memory is bounded.
+//! Batches of texts with bounded memory.
 
-/// Padded tokens of one inference. What a layer passes on then stays in a core's cache: of 512 tokens each takes
-/// three quarters of the time that it takes of 2,048, and less of them is padding. Below 256, what each inference
-/// costs whatever its size begins to show. So it is for multilingual-e5-small; a reranker's pairs are batched alike.
+/// Padded tokens of one inference. At 512 a layer's output fits a core's cache: a token takes three quarters of its
+/// time at 2,048, and there is less padding. Below 256, the fixed cost of an inference shows. Measured for
+/// multilingual-e5-small; a reranker's pairs use the same batches.
 const BATCH_TOKENS: usize = 512;
 
-/// The indices of texts with these numbers of tokens, in batches that have at most 512
-/// when each text is filled up to the longest of its batch. Texts of like length share a batch, so that
-/// little of it is padding.
+/// Batches the indices of texts with these numbers of tokens: at most 512 per batch when each text is padded to the
+/// longest one. Texts of similar length share a batch, for little padding.
 #[must_use]
 pub fn of(tokens: &[usize]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..tokens.len()).collect();

@@ -1,13 +1,13 @@
-//! Centred embeddings: what all texts have in common is taken out of each, and what tells only its language.
+//! Centred embeddings: removes from each what all texts share, and what shows only its language.
 //!
-//! The embeddings of some models lie in a narrow cone: any passage is near any question, and the distance of a right one
-//! hardly differs from that of a wrong one. Without the mean of many passages, and of many questions, they spread, and a
-//! distance tells whether a passage has to do with a question at all (Mu and Viswanath, "All-but-the-Top", 2018). The
-//! two means differ: one in place of both makes a search worse than none.
+//! Some models place embeddings in a narrow cone: any passage is near any question, and right and wrong ones have
+//! almost the same distance. Without the mean of many passages, and of many questions, they spread, and a distance
+//! shows whether a passage is about a question at all (Mu and Viswanath, "All-but-the-Top", 2018). The two means
+//! differ: one for both makes a search worse than none.
 //!
-//! What is left tells languages apart by a few directions, in which the means of languages differ. Without them a question
-//! is no nearer to a passage because both are in one language (Yang et al., "A Simple and Effective Method To Eliminate
-//! the Self Language Bias in Multilingual Representations", 2021).
+//! In what is left, a few directions separate languages: those in which their means differ. Without them a question is
+//! no nearer to a passage in the same language (Yang et al., "A Simple and Effective Method To Eliminate the Self
+//! Language Bias in Multilingual Representations", 2021).
 
 use std::{fmt, fs, path::Path};
 
@@ -16,32 +16,32 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Kind, ManifestError};
 
-/// The means of a model's embeddings, and how much of them is taken out.
+/// The means of a model's embeddings, and the share to subtract.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Centring {
     strength: f32,
     passages: Vec<f32>,
     questions: Vec<f32>,
-    /// Unit vectors at right angles to each other.
+    /// Orthogonal unit vectors.
     directions: Vec<Vec<f32>>,
 }
 
-/// What a manifest says about centring.
+/// The manifest's settings for centring.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CentringEntry {
-    /// The file of the means, beside the manifest: see [`Centring::to_bytes`].
+    /// The file of means beside the manifest: see [`Centring::to_bytes`].
     means: String,
-    /// The share of the means that is taken out, above 0 to 1.
+    /// The share of the means to subtract, above 0 to 1.
     strength: f32,
 }
 
 impl Centring {
-    /// Takes `strength`, above 0 to 1, of these means out of passages and questions, and then all of what they have in
-    /// these directions, which are unit vectors at right angles to each other.
+    /// Subtracts `strength`, above 0 to 1, of these means from passages and questions, and then their components along
+    /// these directions, which are orthogonal unit vectors.
     ///
     /// # Errors
-    /// What is wrong with the strength, the means or the directions.
+    /// Explains an invalid strength, mean or direction.
     pub fn new(
         strength: f32,
         passages: Vec<f32>,
@@ -54,7 +54,7 @@ impl Centring {
         if passages.len() != questions.len() {
             return Err("the two means have different dimensions".to_owned());
         }
-        // The mean of unit vectors is shorter than they are; the whole of one would leave nothing of a text like it.
+        // The mean of unit vectors is shorter than they are; subtracting a unit vector would erase a text like it.
         let usable = |mean: &[f32]| mean.iter().all(|x| x.is_finite()) && length(mean) < 1.0;
         if !usable(&passages) || !usable(&questions) {
             return Err("the means are not those of unit vectors".to_owned());
@@ -74,7 +74,7 @@ impl Centring {
         })
     }
 
-    /// Takes the mean of texts of this kind out of a unit vector, which is one again afterwards.
+    /// Subtracts the mean of this kind of text from a unit vector, and normalises the result.
     pub fn apply(&self, kind: Kind, embedding: &mut [f32]) {
         for (x, mean) in embedding.iter_mut().zip(self.mean(kind)) {
             *x -= self.strength * mean;
@@ -93,13 +93,13 @@ impl Centring {
         }
     }
 
-    /// The share of the means that is taken out.
+    /// The share of the means that is subtracted.
     #[must_use]
     pub fn strength(&self) -> f32 {
         self.strength
     }
 
-    /// The mean of texts of a kind.
+    /// The mean of a kind of text.
     #[must_use]
     pub fn mean(&self, kind: Kind) -> &[f32] {
         match kind {
@@ -108,14 +108,14 @@ impl Centring {
         }
     }
 
-    /// What embeddings are to have nothing of.
+    /// The directions to remove from embeddings.
     #[must_use]
     pub fn directions(&self) -> &[Vec<f32>] {
         &self.directions
     }
 
-    /// The file of the means: vectors of numbers of 32 bits, little-endian. First the mean of passages, then that of
-    /// questions, then the directions.
+    /// The file of means: vectors of 32-bit numbers, little-endian. First the mean of passages, then that of questions,
+    /// then the directions.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let vectors = [&self.passages, &self.questions].into_iter();
@@ -153,7 +153,7 @@ impl Centring {
     }
 }
 
-/// A name that another strength or other means do not have, such as `0.85-1a2b3c4d`.
+/// A name unique to the strength and the means, such as `0.85-1a2b3c4d`.
 impl fmt::Display for Centring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-", self.strength)?;

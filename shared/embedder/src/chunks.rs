@@ -1,4 +1,4 @@
-//! Documents to passages that fit the model.
+//! Passages of documents that fit the model.
 
 use text_splitter::{ChunkConfig, ChunkConfigError, ChunkSizer, MarkdownSplitter, TextSplitter};
 
@@ -7,34 +7,34 @@ use super::{EmbedderError, Manifest, ManifestError, outline::Outline, tokens::To
 /// A passage of a document's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Where it begins, in characters from 0.
+    /// Its start, in characters from 0.
     pub start: usize,
-    /// The headings that it stands under, or the columns of its table; empty if there are none.
+    /// The headings above it, or the columns of its table; may be empty.
     pub heading: String,
-    /// Its text, at most as many tokens as the model takes and 4,000 characters.
+    /// Its text, limited to the model's maximum of tokens and 4,000 characters.
     pub content: String,
 }
 
-/// The part of a passage that the next one repeats, so that a sentence at the border is found with
-/// what precedes it. docs/decisions/chunks.md has what none, a tenth and a quarter were measured to be worth.
+/// The share of a passage that the next one repeats, so that a sentence at the border keeps its context.
+/// docs/decisions/chunks.md compares none, a tenth and a quarter.
 const OVERLAP: f64 = 0.1;
 
-/// Characters of the longest passage. A model's tokens have four or five characters on average, so prose reaches
-/// the model's maximum before; a run of blanks or a word of endless length may be one token, however long it is.
+/// Maximum characters of a passage. A token has four or five characters on average, so prose reaches the model's
+/// maximum first; but a run of blanks or an endless word may be a single token.
 const MAX_CHARACTERS: usize = 4_000;
 
-/// Tokens left free, because a prefix and a text have together at most one token more than apart.
+/// Tokens left free, because prefix and text together have up to one token more than separately.
 const MARGIN: usize = 2;
 
-/// The part of a chunk's tokens that its heading may take.
+/// The share of a chunk's tokens that its heading may take.
 const HEADING: f64 = 0.2;
 
-/// Tokens of a piece of a long table. A row is found by the little that it says, which an embedding of as many rows as
-/// the model takes would lose.
+/// Tokens of a piece of a long table. A row has few words to be found by, and an embedding of as many rows as
+/// fit would lose them.
 const TABLE_TOKENS: usize = 128;
 
-/// Splits `content` on the largest borders that fit beside `title`: the sections of Markdown, so that a
-/// heading stays with what it is about, paragraphs, sentences, words; and long tables between their rows.
+/// Splits `content` at the largest borders that fit beside `title`: sections of Markdown, so that a heading stays with
+/// its text, paragraphs, sentences, words; and long tables between rows.
 pub(super) fn split(
     tokens: &Tokens,
     manifest: &Manifest,
@@ -78,11 +78,11 @@ pub(super) fn split(
     Ok(in_characters(content, chunks))
 }
 
-/// Says of chunks where they begin in characters, from where they begin in bytes.
+/// Converts the start of chunks from bytes to characters.
 fn in_characters(content: &str, chunks: Vec<(usize, String, String)>) -> Vec<Chunk> {
     let (mut bytes, mut characters) = (0, 0);
     let chunk = |(at, heading, piece): (usize, String, String)| {
-        // It may begin before the end of the one before it, but not before its beginning.
+        // It may start before the end of the previous chunk, but not before its start.
         characters += content[bytes..at].chars().count();
         bytes = at;
         Chunk {
@@ -104,10 +104,10 @@ fn share(capacity: usize, share: f64) -> usize {
     (capacity as f64 * share) as usize
 }
 
-/// Pieces of a text, each with the byte that it begins at.
+/// Pieces of a text, each with its first byte.
 type Pieces = Result<Vec<(usize, String)>, ChunkConfigError>;
 
-/// How the parts of a document are split.
+/// How to split the parts of a document.
 struct Splitter<'t> {
     sizer: &'t TokenSizer<'t>,
     capacity: usize,
@@ -143,7 +143,7 @@ impl Splitter<'_> {
         Ok(pieces)
     }
 
-    /// Rows of a table, as many in a piece as fit, and at least one; a row that is too long is split as text is.
+    /// Rows of a table, as many per piece as fit, but at least one; a row that is too long is split like text.
     fn rows(&self, table: &str) -> Pieces {
         let capacity = self.capacity.min(TABLE_TOKENS);
         let mut pieces = Vec::new();
@@ -167,14 +167,13 @@ impl Splitter<'_> {
     }
 }
 
-/// The parts of a content between its long runs of white space, with the byte that each begins at. To find the
-/// sentences around such a run takes eight seconds for 10,000 blanks after a full stop, and ten times that for twice as
-/// many.
+/// The parts of a content between long runs of white space, each with its first byte. Finding sentences around such a
+/// run takes eight seconds for 10,000 blanks after a full stop, and ten times that for twice as many.
 fn stretches(content: &str) -> Vec<(usize, &str)> {
     const LONG: usize = 100;
     let mut stretches = Vec::new();
     let mut begin = 0;
-    // Where the run begins, and how many characters it has.
+    // The start of the run, and its number of characters.
     let mut run = (0, 0);
     for (at, character) in content.char_indices() {
         if character.is_whitespace() {
@@ -195,8 +194,8 @@ fn stretches(content: &str) -> Vec<(usize, &str)> {
     stretches
 }
 
-/// The text that is embedded, or reranked, for a chunk: the document's title and the chunk's heading stand above it,
-/// because many passages do not name what they are about.
+/// The text to embed or rerank for a chunk, below the document's title and the chunk's heading, because many passages
+/// do not name their subject.
 #[must_use]
 pub fn titled(title: &str, heading: &str, chunk: &str) -> String {
     let lines = [beginning(title), heading, chunk].into_iter();
@@ -204,7 +203,7 @@ pub fn titled(title: &str, heading: &str, chunk: &str) -> String {
     lines.join("\n")
 }
 
-/// As much of a title as leaves the model most of its tokens for the chunk.
+/// The part of a title that leaves most of the model's tokens for the chunk.
 fn beginning(title: &str) -> &str {
     const CHARACTERS: usize = 200;
     let title = title.trim();
@@ -214,8 +213,8 @@ fn beginning(title: &str) -> &str {
         .map_or(title, |(end, _)| &title[..end])
 }
 
-/// Counts with the model's own tokenizer. It cuts at the model's maximum, which is above every
-/// capacity asked of it, so a count at the maximum only says "does not fit", as it must.
+/// Counts with the model's own tokenizer. It cuts at the model's maximum, which exceeds every requested capacity, so a
+/// count at the maximum only means "does not fit".
 struct TokenSizer<'t> {
     tokens: &'t Tokens,
 }
@@ -225,7 +224,7 @@ impl ChunkSizer for &TokenSizer<'_> {
         if chunk.chars().nth(MAX_CHARACTERS).is_some() {
             return usize::MAX;
         }
-        // A text that cannot be tokenized counts as too long: it is split until it can be.
+        // A text that cannot be tokenized counts as too long, so it is split until it can.
         self.tokens
             .encode(chunk, false)
             .map_or(usize::MAX, |ids| ids.len())

@@ -1,28 +1,28 @@
-//! The models that run in the function.
+//! The settings of models.
 
 use std::{path::PathBuf, thread};
 
 use settings::{ConfigError, number, optional, required};
 
-/// Where a model and the library that runs it are.
+/// The paths of a model and its runtime library.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
     /// Folder with `model.onnx`, `tokenizer.json` and `manifest.json`.
     pub folder: PathBuf,
     /// ONNX Runtime's shared library.
     pub library: PathBuf,
-    /// Threads of one inference; if `EMBEDDING_THREADS` is not set, as many as the sandbox has cores.
+    /// Threads of one inference; defaults to the sandbox's cores without `EMBEDDING_THREADS`.
     pub threads: usize,
 }
 
 impl ModelConfig {
-    /// The variable that names the reranker's folder.
+    /// The variable with the reranker's folder.
     pub const RERANKER_FOLDER: &str = "RERANKER_DIR";
 
     /// Reads `MODEL_DIR` and the settings around it.
     ///
     /// # Errors
-    /// Names the first variable that is missing or wrong.
+    /// Names the first missing or invalid variable.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
             folder: required(
@@ -44,7 +44,7 @@ impl ModelConfig {
         })
     }
 
-    /// The reranker in the folder `RERANKER_DIR`, if that is set; it runs as this model does.
+    /// The reranker in the folder `RERANKER_DIR`, if set; it runs like this model.
     #[must_use]
     pub fn reranker(&self) -> Option<Self> {
         let folder = optional(Self::RERANKER_FOLDER)?.into();
@@ -55,11 +55,11 @@ impl ModelConfig {
     }
 }
 
-/// Megabytes of memory for which Lambda gives a function one core; more or less of it is in proportion.
+/// Megabytes of memory for which Lambda gives a function one core; the share is proportional.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const MEGABYTES_OF_ONE_CORE: usize = 1_769;
 
-/// Whole cores of the sandbox. Lambda shows more of them than it gives: two threads on one core are in each other's way.
+/// Whole cores of the sandbox. Lambda shows more than it gives, and two threads on one core slow each other down.
 fn cores() -> Result<usize, ConfigError> {
     let visible = thread::available_parallelism().map_or(1, usize::from);
     let whole = "must be a whole number of megabytes";

@@ -1,11 +1,11 @@
-//! Why a model cannot be used.
+//! Errors of models.
 
 use std::path::PathBuf;
 
-/// Why a model could not be loaded or a text not embedded.
+/// Errors of loading a model or embedding a text.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedderError {
-    /// The manifest is missing or wrong.
+    /// The manifest is missing or invalid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A file of the model folder cannot be read.
@@ -13,7 +13,7 @@ pub enum EmbedderError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// ONNX Runtime's library cannot be loaded.
@@ -21,18 +21,18 @@ pub enum EmbedderError {
     Library {
         /// The library.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// `tokenizer.json` is not one, or the vocabulary prepared from it is not.
+    /// `tokenizer.json`, or the vocabulary prepared from it, is invalid.
     #[error("the tokenizer {} cannot be used: {reason}", path.display())]
     Tokenizer {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// The model gives other vectors than its manifest says.
+    /// The model's vectors differ from its manifest.
     #[error("the model {name} gives {found} dimensions, but its manifest says {expected}")]
     Dimensions {
         /// The model's name.
@@ -47,23 +47,23 @@ pub enum EmbedderError {
     Inference(#[from] fastembed::Error),
 }
 
-/// A manifest that cannot be used.
+/// Errors of the manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// It is not there, or cannot be read.
+    /// It is missing or unreadable.
     #[error("the model folder's {} cannot be read (MODEL_DIR): {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It is not a manifest.
+    /// It is not a valid manifest.
     #[error("the model's manifest {} is not valid: {reason}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The files of a model's folder, and the tokenizer that one of them holds.
+//! The files of a model's folder, and its tokenizer.
 
 use std::{fs, path::Path};
 
@@ -15,8 +15,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, EmbedderError> {
     })
 }
 
-/// The folder's tokenizer, which cuts what is beyond `max_tokens`, special tokens included, and pads
-/// a batch to its longest text. Of a pair, the longer text is cut first.
+/// The folder's tokenizer, which cuts at `max_tokens`, special tokens included, and pads a batch to its longest text.
+/// It cuts the longer text of a pair first.
 pub(crate) fn tokenizer(folder: &Path, max_tokens: usize) -> Result<Tokenizer, EmbedderError> {
     let path = folder.join("tokenizer.json");
     let unusable = |error: tokenizers::Error| EmbedderError::Tokenizer {
@@ -39,7 +39,7 @@ pub(crate) fn tokenizer(folder: &Path, max_tokens: usize) -> Result<Tokenizer, E
     Ok(tokenizer)
 }
 
-/// Cuts what is beyond the model's maximum, special tokens included. Of a pair, the longer text is cut first.
+/// Cuts at the model's maximum, special tokens included. It cuts the longer text of a pair first.
 pub(super) fn cut_at(max_tokens: usize) -> TruncationParams {
     TruncationParams {
         max_length: max_tokens,
@@ -47,8 +47,7 @@ pub(super) fn cut_at(max_tokens: usize) -> TruncationParams {
     }
 }
 
-/// fastembed builds a tokenizer of its own before it gives the model back; it gets the smallest one
-/// there is, and ours takes its place.
+/// fastembed always builds its own tokenizer with a model; it gets the smallest possible one, and ours replaces it.
 pub(crate) fn placeholder_tokenizer() -> TokenizerFiles {
     let tokenizer = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
         "pre_tokenizer":null,"post_processor":null,"decoder":null,

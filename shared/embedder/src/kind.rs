@@ -1,8 +1,8 @@
-//! What a text is to a model.
+//! The role of a text.
 
 use serde::Deserialize;
 
-/// What a text is to the search: models embed questions and passages differently.
+/// The role of a text: models embed questions and passages differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

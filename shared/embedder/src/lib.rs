@@ -1,4 +1,4 @@
-//! Texts to embeddings, inside the function, by an ONNX model.
+//! Embeds texts inside the function with an ONNX model.
 
 pub mod batches;
 mod centring;
@@ -43,7 +43,7 @@ use self::{
     tokens::Tokens,
 };
 
-/// The embedding model of a function: one session of ONNX Runtime with its tokenizer.
+/// The function's embedding model: a session of ONNX Runtime with its tokenizer.
 pub struct Embedder {
     manifest: Manifest,
     tokens: Tokens,
@@ -51,10 +51,10 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Loads the model of a folder; the tokenizer is built on a second thread meanwhile.
+    /// Loads the model of a folder, and builds the tokenizer on a second thread meanwhile.
     ///
     /// # Errors
-    /// Names the file or library that is missing or wrong.
+    /// Names the missing or invalid file or library.
     pub fn load(config: &ModelConfig) -> Result<Self, EmbedderError> {
         let manifest = Manifest::read(&config.folder)?;
         let (model, tokens) = thread::scope(|scope| {
@@ -70,7 +70,7 @@ impl Embedder {
         Ok(embedder)
     }
 
-    /// What the model's folder says about it.
+    /// The manifest of the model's folder.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -85,8 +85,8 @@ impl Embedder {
         Ok(embeddings.remove(0))
     }
 
-    /// Embeds texts, in their order: one unit vector of `manifest().dimensions` elements each, centred if the manifest
-    /// says so. A text beyond the model's maximum of tokens is cut; [`Self::chunks`] makes pieces that fit.
+    /// Embeds texts in order: one unit vector of `manifest().dimensions` elements each, centred if the manifest says
+    /// so. A text beyond the model's maximum of tokens is cut; [`Self::chunks`] makes pieces that fit.
     ///
     /// # Errors
     /// When the inference fails.
@@ -100,7 +100,7 @@ impl Embedder {
         Ok(embeddings)
     }
 
-    /// The same as the model itself gives them: what a [`Centring`] is made of.
+    /// The same embeddings without centring: the input of a [`Centring`].
     ///
     /// # Errors
     /// When the inference fails.
@@ -125,8 +125,8 @@ impl Embedder {
         Ok(embeddings)
     }
 
-    /// Splits a document's content into passages that fit the model beside the title, on sentence
-    /// borders with an overlap. There is at least one.
+    /// Splits a document's content into at least one passage that fits the model beside the title, at sentence borders
+    /// and with an overlap.
     ///
     /// # Errors
     /// When the tokenizer fails.
@@ -134,7 +134,7 @@ impl Embedder {
         chunks::split(&self.tokens, &self.manifest, title, content)
     }
 
-    /// The ids of a text's tokens as the model reads them: with the special ones, cut at its maximum.
+    /// The ids of a text's tokens as the model reads them: with special tokens, cut at its maximum.
     ///
     /// # Errors
     /// When the tokenizer fails.
@@ -142,13 +142,13 @@ impl Embedder {
         self.tokens.encode(text, true)
     }
 
-    /// The tokens of a text of any length, without those that the model adds around it. It is counted in
-    /// pieces, which may add a token at each border.
+    /// The number of tokens of a text of any length, without special tokens. It counts in pieces, which may add a token
+    /// at each border.
     ///
     /// # Errors
     /// When the tokenizer fails.
     pub fn count_tokens(&self, text: &str) -> Result<usize, EmbedderError> {
-        // A character has hardly more than one token, so no piece reaches the maximum, where it is cut.
+        // A character rarely has more than one token, so no piece reaches the maximum, where it would be cut.
         let piece = self.manifest.max_tokens / 2;
         let characters: Vec<char> = text.chars().collect();
         let count = |piece: &[char]| {
@@ -158,11 +158,11 @@ impl Embedder {
         characters.chunks(piece).map(count).sum()
     }
 
-    /// One inference: the embeddings of texts whose tokens are `batch`.
+    /// One inference: embeds the texts of `batch`.
     fn infer(&self, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedderError> {
         let texts: Vec<String> = batch.iter().map(|ids| tokens::spelt(ids)).collect();
         let tokenizer = self.tokens.of_ids(batch)?;
-        // The session keeps nothing between two inferences that a panic could leave half done.
+        // The session keeps no state between inferences that a panic could corrupt.
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         model.tokenizer = tokenizer;
         Ok(model.embed(&texts, None)?)
@@ -181,8 +181,8 @@ impl Embedder {
     }
 }
 
-/// Compares the model with the vectors of its folder's `reference.json`, which another engine made, as the model gives
-/// them and centred; `None` when the folder has no such file.
+/// Compares the model, with and without centring, with the vectors of its folder's `reference.json`, made by another
+/// engine; `None` if the folder has no such file.
 ///
 /// # Errors
 /// When the file cannot be read or the inference fails.
@@ -217,16 +217,16 @@ pub fn fidelity(embedder: &Embedder, folder: &Path) -> Result<Option<Fidelity>, 
     Ok(Some(fidelity))
 }
 
-/// How close a model is to the vectors that another engine made of the same weights.
+/// How close a model is to another engine's vectors from the same weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Fidelity {
-    /// The lowest cosine of all texts, as the model gives their embeddings.
+    /// The lowest cosine of all texts, without centring.
     pub lowest: f32,
-    /// The lowest that is acceptable.
+    /// The lowest acceptable one.
     pub required: f32,
-    /// The lowest cosine of all texts when their embeddings are centred, where a difference counts for more.
+    /// The lowest cosine of all texts with centring, which amplifies differences.
     pub lowest_centred: f32,
-    /// The lowest that is acceptable.
+    /// The lowest acceptable one.
     pub required_centred: f32,
 }
 
@@ -238,7 +238,7 @@ impl Fidelity {
     }
 }
 
-/// The cosine of two vectors of one length, -1 to 1.
+/// The cosine of two vectors of equal length, -1 to 1.
 #[must_use]
 pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>();
@@ -248,7 +248,7 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
 #[derive(Deserialize)]
 struct Reference {
     minimum_cosine: f32,
-    /// A cosine is at least -1.
+    /// The minimum of a cosine.
     #[serde(default = "minimum")]
     minimum_cosine_centred: f32,
     texts: Vec<ReferenceText>,

@@ -1,4 +1,4 @@
-//! What a model's folder says about the model.
+//! The manifest of a model's folder.
 
 use std::{fs, path::Path};
 
@@ -6,25 +6,25 @@ use serde::Deserialize;
 
 use super::{Centring, Kind, ManifestError, Recipe, Relevance, centring::CentringEntry};
 
-/// The folder's `manifest.json`: all that has to be known to use a model.
+/// The folder's `manifest.json`: everything needed to use a model.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The model's name, stored in the database that it embeds.
+    /// The model's name, stored in its databases.
     pub name: String,
     /// Elements of an embedding, 1 to [`Manifest::MAX_DIMENSIONS`].
     pub dimensions: usize,
-    /// How the token embeddings become one.
+    /// How token embeddings are pooled.
     pub pooling: Pooling,
-    /// What precedes a question.
+    /// The prefix of a question.
     pub query_prefix: String,
-    /// What precedes a passage.
+    /// The prefix of a passage.
     pub passage_prefix: String,
-    /// Tokens of the longest text, with prefix and special tokens; the rest is cut.
+    /// Maximum tokens of a text, with prefix and special tokens; the rest is cut.
     pub max_tokens: usize,
     /// The languages it was trained on: a tag such as `en`, or `multilingual`.
     pub language: String,
-    /// How likely a passage answers a question, from their distance and the words they share.
+    /// The probability that a passage answers a question, from their distance and shared words.
     #[serde(default)]
     pub relevance: Relevance,
     #[serde(default, rename = "centring")]
@@ -35,28 +35,28 @@ pub struct Manifest {
     recipe: String,
 }
 
-/// How the embeddings of a text's tokens become one.
+/// How to pool the embeddings of a text's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Their mean.
     Mean,
-    /// That of the first token.
+    /// The first token's embedding.
     Cls,
 }
 
 impl Manifest {
-    /// pgvector's HNSW index holds halfvecs of up to 4,000 dimensions, but a row with an embedding
-    /// stored in place must fit an 8 kB page beside its other columns.
+    /// pgvector's HNSW index holds halfvecs of up to 4,000 dimensions, but a row with an in-place embedding must fit an
+    /// 8 kB page beside its other columns.
     pub const MAX_DIMENSIONS: usize = 3_072;
 
-    /// Fewer tokens leave no room for a passage beside the prefix.
+    /// With fewer tokens, no passage fits beside the prefix.
     const MIN_TOKENS: usize = 32;
 
     /// Reads the manifest of a model's folder.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it.
+    /// Names the file and the cause.
     pub fn read(folder: &Path) -> Result<Self, ManifestError> {
         let path = folder.join("manifest.json");
         let json = match fs::read(&path) {
@@ -80,19 +80,19 @@ impl Manifest {
         })
     }
 
-    /// What is taken out of every embedding, if anything is.
+    /// The centring of every embedding, if any.
     #[must_use]
     pub fn centring(&self) -> Option<&Centring> {
         self.centring.as_ref()
     }
 
-    /// The name of this build's [`Recipe`] for the model, which its databases store.
+    /// The name of this build's [`Recipe`] for the model, stored in its databases.
     #[must_use]
     pub fn recipe(&self) -> &str {
         &self.recipe
     }
 
-    /// What precedes a text of this kind.
+    /// The prefix of this kind of text.
     #[must_use]
     pub fn prefix(&self, kind: Kind) -> &str {
         match kind {

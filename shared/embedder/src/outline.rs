@@ -1,8 +1,8 @@
-//! What a Markdown document's passages stand under: its headings, and the columns of its tables.
+//! The context of a Markdown document's passages: headings, and columns of tables.
 
 use std::ops::Range;
 
-/// The headings and the long tables of a text, in the order in which they stand.
+/// The headings and long tables of a text, in order.
 pub(super) struct Outline {
     headings: Vec<Heading>,
     tables: Vec<Table>,
@@ -11,7 +11,7 @@ pub(super) struct Outline {
 /// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Its bytes.
+    /// Byte range.
     pub(super) range: Range<usize>,
     /// Whether it is a long table.
     pub(super) is_table: bool,
@@ -30,13 +30,13 @@ struct Table {
     columns: String,
 }
 
-/// A line and where it begins.
+/// A line and its start.
 type Line<'t> = (usize, &'t str);
 
-/// Fewer rows stay in the text around them.
+/// Tables with fewer rows stay in the text.
 const LONG_TABLE: usize = 10;
 
-/// Between the headings of a passage, from the largest on.
+/// The separator of a passage's headings, largest first.
 const BETWEEN: &str = " > ";
 
 impl Outline {
@@ -72,7 +72,7 @@ impl Outline {
         !self.headings.is_empty()
     }
 
-    /// The text in parts, each a long table or what stands between two.
+    /// The parts of the text: long tables and the text between them.
     pub(super) fn parts(&self, length: usize) -> Vec<Part> {
         let mut parts = Vec::new();
         let mut end = 0;
@@ -87,13 +87,12 @@ impl Outline {
         parts.into_iter().map(part).collect()
     }
 
-    /// The headings above what begins at a byte, and below them, within a table, its columns: as many of the innermost
-    /// as `fit`.
+    /// The headings above a byte, then, within a table, its columns: as many of the innermost ones as `fit`.
     pub(super) fn heading(&self, at: usize, fit: impl Fn(&str) -> bool) -> String {
         let mut above: Vec<&Heading> = Vec::new();
         for heading in self.headings.iter().take_while(|heading| heading.at <= at) {
             above.retain(|outer| outer.level < heading.level);
-            // A heading at the very place is part of what begins there.
+            // A heading at this very byte is part of the passage.
             if heading.at < at {
                 above.push(heading);
             }
@@ -115,7 +114,7 @@ impl Outline {
             .unwrap_or_default()
     }
 
-    /// The greatest size that a heading of this text has.
+    /// The largest heading size of this text.
     pub(super) fn longest(&self, size: impl Fn(&str) -> usize) -> usize {
         let behind = |at: usize| self.heading(at, |_| true);
         let headings = self.headings.iter().map(|heading| heading.at + 1);
@@ -125,7 +124,7 @@ impl Outline {
     }
 }
 
-/// Lines with their ends, each with the byte that it begins at.
+/// Lines with their ends, each with its first byte.
 fn lines(text: &str) -> Vec<Line<'_>> {
     let mut end = 0;
     let line = |line: &'_ str| {
@@ -144,7 +143,7 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     ((1..=6).contains(&level) && !text.is_empty()).then_some((level, text))
 }
 
-/// The table that begins with the first of these lines, if it is long, and its number of lines.
+/// The long table that starts with the first of these lines, if any, and its number of lines.
 fn table(lines: &[Line]) -> Option<(Table, usize)> {
     let [(start, first), (_, second), ..] = lines else {
         return None;
@@ -164,7 +163,7 @@ fn table(lines: &[Line]) -> Option<(Table, usize)> {
     (rows >= LONG_TABLE).then_some((table, rows))
 }
 
-/// `|---|:---:|`: what Markdown has below the names of columns.
+/// `|---|:---:|`: Markdown's line below the names of columns.
 fn is_separator(line: &str) -> bool {
     let line = line.trim();
     line.contains('|')
@@ -207,7 +206,7 @@ mod tests {
         assert_eq!(heading_at(MANUAL, "intro"), "Pompe");
         assert_eq!(heading_at(MANUAL, "rincer"), "Pompe > Entretien > Filtre");
         assert_eq!(heading_at(MANUAL, "bruit"), "Pompe > Pannes");
-        // What begins with its own heading stands under the larger ones.
+        // A passage with its own heading is below larger ones.
         assert_eq!(heading_at(MANUAL, "## Pannes"), "Pompe");
     }
 

@@ -1,16 +1,16 @@
-//! What the vectors and words of a database are made with.
+//! How a database's vectors and words were made.
 
 use std::fmt;
 
 use super::Centring;
 
-/// The model, its centring, and the analysis of words: what two of them made cannot be compared. A database
-/// stores its recipe's name, and every search and every write is refused if its own is another.
+/// The model, its centring, and the analysis of words: vectors and words of different recipes cannot be compared. A
+/// database stores its recipe's name, and refuses searches and writes with another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
     /// The model's name.
     pub model: String,
-    /// The name of the centring; none for embeddings as the model gives them.
+    /// The name of the centring; none for uncentred embeddings.
     pub centring: Option<String>,
     /// The version of the analysis.
     pub analysis: u32,
@@ -20,7 +20,7 @@ const CENTRED: &str = " centred ";
 const WORDS: &str = " words ";
 
 impl Recipe {
-    /// The version of the analysis before recipes were stored.
+    /// The version of the analysis before databases stored recipes.
     const FIRST_ANALYSIS: u32 = 1;
 
     /// This build's recipe for a model.
@@ -33,7 +33,7 @@ impl Recipe {
         }
     }
 
-    /// The recipe of a stored name. Before there were recipes, the model's name stood in its place.
+    /// Parses a stored name. Before recipes, it was the model's name alone.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
         let words = name
@@ -52,7 +52,7 @@ impl Recipe {
     }
 }
 
-/// The name that is stored, such as `multilingual-e5-small centred 0.85-1a2b3c4d words 2`.
+/// The stored name, such as `multilingual-e5-small centred 0.85-1a2b3c4d words 2`.
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.model)?;

@@ -1,22 +1,22 @@
-//! How likely a passage answers a question.
+//! The relevance of a passage.
 
 use serde::{Deserialize, Serialize};
 
-/// A logistic function of what is known of a question and a passage. `rappel relevance` fits its coefficients on judged
-/// sets, for one model each: another model's distances are spread otherwise.
+/// A logistic function of features of a question and a passage. `rappel relevance` fits its coefficients on judged
+/// sets, for one model each, because the distances of models spread differently.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relevance {
-    /// What the others are added to.
+    /// The constant term.
     pub intercept: f64,
-    /// What the cosine of the embeddings is multiplied by.
+    /// The factor of the embeddings' cosine.
     pub similarity: f64,
-    /// What the share of the question's words that the passage has, 0 to 1, is multiplied by.
+    /// The factor of the share of the question's words that the passage has, 0 to 1.
     pub coverage: f64,
 }
 
 impl Default for Relevance {
-    /// Those of all-MiniLM-L6-v2, whose cosines spread as those of most models do that nothing else is known of.
+    /// Those of all-MiniLM-L6-v2, the default for unknown models: most spread their cosines like it.
     fn default() -> Self {
         Self {
             intercept: -5.6,
@@ -27,7 +27,7 @@ impl Default for Relevance {
 }
 
 impl Relevance {
-    /// Next to no relevance, whatever the passage.
+    /// Almost no relevance, for any passage.
     pub const NONE: Self = Self {
         intercept: -100.0,
         similarity: 0.0,
@@ -41,14 +41,14 @@ impl Relevance {
         1.0 / (1.0 + (-logit).exp())
     }
 
-    /// The coefficients as `search` takes them.
+    /// The coefficients in the format of `search`.
     #[must_use]
     pub fn coefficients(&self) -> Vec<f64> {
         vec![self.intercept, self.similarity, self.coverage]
     }
 
     pub(super) fn check(self) -> Result<Self, String> {
-        // Postgres cannot raise e to more than some 700.
+        // Postgres cannot raise e above about 700.
         let small = |x: f64| x.abs() <= 100.0;
         let usable = small(self.intercept)
             && small(self.similarity)

@@ -1,4 +1,4 @@
-//! A question and its candidates to scores, by a cross-encoder: a model that reads both texts at once.
+//! Scores the candidates of a question with a cross-encoder: a model that reads both texts at once.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,32 +14,32 @@ use crate::{
     runtime,
 };
 
-/// A cross-encoder: one session of ONNX Runtime with its tokenizer.
+/// A cross-encoder: a session of ONNX Runtime with its tokenizer.
 pub struct Reranker {
     manifest: Manifest,
     model: Mutex<TextRerank>,
 }
 
-/// Why a reranker could not be loaded or passages not scored.
+/// Errors of loading a reranker or scoring passages.
 #[derive(Debug, thiserror::Error)]
 pub enum RerankerError {
-    /// A file of its folder is missing, or ONNX Runtime or the tokenizer cannot be loaded.
+    /// A file of its folder is missing, or ONNX Runtime or the tokenizer fails to load.
     #[error("the reranker cannot be loaded (RERANKER_DIR): {0}")]
     Folder(#[from] EmbedderError),
-    /// The manifest is not one.
+    /// The manifest is invalid.
     #[error("the reranker's manifest {} is not valid (RERANKER_DIR): {reason}", path.display())]
     Manifest {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
-    /// ONNX Runtime does not take the model.
+    /// ONNX Runtime rejects the model.
     #[error("the reranker's model {} cannot be used (RERANKER_DIR): {reason}", path.display())]
     Model {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// The inference failed.
@@ -47,7 +47,7 @@ pub enum RerankerError {
     Inference {
         /// The model's name.
         name: String,
-        /// Why.
+        /// The cause.
         source: fastembed::Error,
     },
     /// A score is infinite or not a number.
@@ -58,27 +58,27 @@ pub enum RerankerError {
     },
 }
 
-/// The folder's `manifest.json`. That of an embedding model says more, and would do.
+/// The folder's `manifest.json`. An embedding model's has more fields and also works.
 #[derive(Deserialize)]
 struct Manifest {
     name: String,
-    /// Tokens of question and passage together, with the special ones; the rest is cut.
+    /// Maximum tokens of question and passage, special ones included; the rest is cut.
     max_tokens: usize,
     #[serde(default)]
     relevance: Option<RerankedRelevance>,
 }
 
-/// How likely a passage answers a question, with the reranker's logit as one more thing that is known. `rappel
-/// relevance --rerank` fits the coefficients, for one embedding model and one reranker.
+/// The probability that a passage answers a question, with the reranker's logit as an additional feature.
+/// `rappel relevance --rerank` fits the coefficients, for one embedding model and one reranker.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RerankedRelevance {
-    /// What the others are added to.
+    /// The constant term.
     pub intercept: f64,
-    /// What the cosine of the embeddings is multiplied by.
+    /// The factor of the embeddings' cosine.
     pub similarity: f64,
-    /// What the share of the question's words that the passage has, 0 to 1, is multiplied by.
+    /// The factor of the share of the question's words that the passage has, 0 to 1.
     pub coverage: f64,
-    /// What the reranker's logit is multiplied by.
+    /// The factor of the reranker's logit.
     pub logit: f64,
 }
 
@@ -96,7 +96,7 @@ impl RerankedRelevance {
 }
 
 impl Manifest {
-    /// Fewer tokens leave no room for two texts and the special tokens around them.
+    /// Fewer tokens cannot hold two texts and their special tokens.
     const MIN_TOKENS: usize = 32;
 
     fn read(folder: &Path) -> Result<Self, RerankerError> {
@@ -128,7 +128,7 @@ impl Reranker {
     /// `tokenizer.json` and `manifest.json`.
     ///
     /// # Errors
-    /// Names the file or library that is missing or wrong.
+    /// Names the missing or invalid file or library.
     pub fn load(config: &ModelConfig) -> Result<Self, RerankerError> {
         let manifest = Manifest::read(&config.folder)?;
         let tokenizer = tokenizer(&config.folder, manifest.max_tokens)?;
@@ -136,7 +136,7 @@ impl Reranker {
             .with_environment(runtime::environment(&config.library)?)
             .with_intra_threads(config.threads)
             .with_session_config(runtime::NO_SPINNING.0, runtime::NO_SPINNING.1);
-        // ONNX Runtime opens the file itself, and finds beside it the weights that are kept apart.
+        // ONNX Runtime opens the file itself, to find separate weights beside it.
         let path = config.folder.join("model.onnx");
         let source = UserDefinedRerankingModel::new(path.clone(), placeholder_tokenizer());
         let mut model =
@@ -153,26 +153,26 @@ impl Reranker {
         })
     }
 
-    /// How its logits tell relevance, if its manifest says so.
+    /// The coefficients for its logits, if its manifest has them.
     #[must_use]
     pub fn relevance(&self) -> Option<RerankedRelevance> {
         self.manifest.relevance
     }
 
-    /// Scores passages for a question, each at its passage's place: logits, the higher the better.
-    /// What exceeds the model's tokens is cut from the end of the longer of the two texts.
+    /// Scores passages for a question, in order: logits, the higher the better. Beyond the model's tokens, the end of
+    /// the longer text is cut.
     ///
     /// # Errors
     /// When the inference fails.
     pub fn rerank(&self, question: &str, passages: &[String]) -> Result<Vec<f32>, RerankerError> {
         let tokens = |passage: &String| {
-            // No tokenizer makes fewer than one token of every four bytes of running text on average.
+            // No tokenizer averages less than one token per four bytes of running text.
             let tokens = (question.len() + passage.len()) / 4 + 2;
             tokens.min(self.manifest.max_tokens)
         };
         let tokens: Vec<usize> = passages.iter().map(tokens).collect();
         let mut scores = vec![0.0; passages.len()];
-        // The session keeps nothing between two inferences that a panic could leave half done.
+        // The session keeps no state between inferences that a panic could corrupt.
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         for batch in batches::of(&tokens) {
             let texts: Vec<&str> = batch

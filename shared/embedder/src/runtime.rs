@@ -1,4 +1,4 @@
-//! ONNX Runtime, loaded once a process.
+//! Loads ONNX Runtime once per process.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use ort::environment::Environment;
 
 use super::EmbedderError;
 
-/// A setting of each session: threads without work sleep. They would try again and again for some milliseconds, which
-/// on Lambda takes from the same quota as the work.
+/// Session setting: idle threads sleep. They would otherwise spin for some milliseconds, which on Lambda uses the same
+/// quota as the work.
 pub(crate) const NO_SPINNING: (&str, &str) = ("session.intra_op.allow_spinning", "0");
 
-/// Loads the library and creates its environment at the first call; later calls share it.
+/// Loads the library and creates its environment on the first call; later calls share it.
 pub(crate) fn environment(library: &Path) -> Result<Environment, EmbedderError> {
     static ENVIRONMENT: OnceCell<Environment> = OnceCell::new();
     let failed = |reason: String| EmbedderError::Library {
@@ -20,7 +20,7 @@ pub(crate) fn environment(library: &Path) -> Result<Environment, EmbedderError> 
     };
     ENVIRONMENT
         .get_or_try_init(|| {
-            // Without `init_from`, a missing library is a panic inside `ort`.
+            // Without `init_from`, `ort` panics on a missing library.
             ort::init_from(library)
                 .map_err(|error| failed(error.to_string()))?
                 .with_telemetry(false)

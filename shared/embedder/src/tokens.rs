@@ -1,4 +1,4 @@
-//! Texts to token ids: the model's own tokenizer, and how fastembed gets ids instead of texts.
+//! Token ids of texts: the model's own tokenizer, and how fastembed gets ids instead of texts.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -13,25 +13,25 @@ use super::{
     unigram::{self, UnigramTokenizer},
 };
 
-/// A model's tokenizer, which cuts what is beyond the model's maximum of tokens.
+/// A model's tokenizer, which cuts at the model's maximum of tokens.
 pub(crate) struct Tokens {
     kind: Kind,
-    /// What fills a batch's shorter texts.
+    /// The padding of a batch's shorter texts.
     padding: u32,
 }
 
 enum Kind {
-    /// As `tokenizer.json` describes it, of any kind.
+    /// Any kind, described by `tokenizer.json`.
     Json(Box<Tokenizer>),
-    /// A unigram vocabulary that was prepared to be used without parsing.
+    /// A prepared unigram vocabulary that needs no parsing.
     Unigram(Box<UnigramTokenizer>),
 }
 
 impl Tokens {
-    /// The file of a prepared vocabulary, which a model's folder may have beside `tokenizer.json`.
+    /// The file of a prepared vocabulary, optional beside `tokenizer.json`.
     const PREPARED: &str = "unigram.bin";
 
-    /// The folder's tokenizer: the prepared one if there is one, else that of `tokenizer.json`.
+    /// The folder's tokenizer: the prepared one if present, else that of `tokenizer.json`.
     pub(crate) fn load(folder: &Path, max_tokens: usize) -> Result<Self, EmbedderError> {
         let path = folder.join(Self::PREPARED);
         if !path.exists() {
@@ -55,7 +55,7 @@ impl Tokens {
         })
     }
 
-    /// The tokens of a text; `special` adds those that the model has around it.
+    /// The tokens of a text; `special` adds the model's special tokens.
     pub(crate) fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, EmbedderError> {
         let input: EncodeInput = text.into();
         let encoding = match &self.kind {
@@ -66,8 +66,8 @@ impl Tokens {
         encoding.map(ids).map_err(tokenization)
     }
 
-    /// A tokenizer whose words are the numerals in `batch`, and their ids the numbers: fastembed embeds
-    /// texts only, and its tokenizers know no vocabulary but those of their own crate.
+    /// A tokenizer that maps the numerals of `batch` to their numbers as ids: fastembed embeds only texts, and its
+    /// tokenizers accept only the vocabularies of their own crate.
     pub(super) fn of_ids(&self, batch: &[&[u32]]) -> Result<Tokenizer, EmbedderError> {
         let ids = batch.iter().copied().flatten().chain([&self.padding]);
         let words = WordLevel::builder()
@@ -85,11 +85,11 @@ impl Tokens {
     }
 }
 
-/// The text that [`Tokens::of_ids`] makes these ids of.
+/// The text that [`Tokens::of_ids`] maps to these ids.
 pub(super) fn spelt(ids: &[u32]) -> String {
     let mut text = String::with_capacity(ids.len() * 7);
     for id in ids {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{id} ");
     }
     text

@@ -1,8 +1,8 @@
-//! A unigram vocabulary that is used as it lies in its file. A multilingual `tokenizer.json` is the better part
-//! of a second of parsing at every cold start; this one is there as soon as its bytes are read.
+//! A unigram vocabulary used directly from its file. Parsing a multilingual `tokenizer.json` takes most of a second at
+//! every cold start; this one needs only its bytes.
 //!
-//! Only the vocabulary is ours. What stands around it, from normalisation to the special tokens, is Hugging
-//! Face's tokenizer, which takes any [`Model`].
+//! Only the vocabulary is ours. Everything else, from normalisation to special tokens, is Hugging Face's tokenizer,
+//! which takes any [`Model`].
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ pub(super) type UnigramTokenizer = TokenizerImpl<
     DecoderWrapper,
 >;
 
-/// Reads the tokenizer that a file holds, all numbers little-endian:
+/// Reads a tokenizer file, all numbers little-endian:
 ///
 /// | bytes | what |
 /// |---|---|
@@ -62,13 +62,13 @@ pub(super) fn tokenizer(file: Vec<u8>) -> Result<UnigramTokenizer> {
 
 const MAGIC: &[u8] = b"UNIGRAM1";
 
-/// Bytes of a score.
+/// Size of a score.
 const SCORE: usize = size_of::<f64>();
 
-/// By how much an unknown character is worse than the worst piece: `SentencePiece`'s `kUnkPenalty`.
+/// The penalty of an unknown character below the worst piece: `SentencePiece`'s `kUnkPenalty`.
 const UNKNOWN_PENALTY: f64 = 10.0;
 
-/// What surrounds the vocabulary, in the words of `tokenizer.json`.
+/// The parts around the vocabulary, in the terms of `tokenizer.json`.
 #[derive(Deserialize)]
 struct Pipeline {
     normalizer: NormalizerWrapper,
@@ -77,21 +77,21 @@ struct Pipeline {
     added_tokens: Vec<AddedToken>,
 }
 
-/// The pieces of text that a unigram model knows.
+/// The text pieces of a unigram model.
 pub(super) struct Vocabulary {
     ids: Map<Bytes>,
-    /// Doubles by id, as the file has them.
+    /// Doubles by id, as in the file.
     scores: Bytes,
     unknown: u32,
-    /// What an unknown character scores.
+    /// The score of an unknown character.
     unknown_score: f64,
 }
 
-/// The best way to a place in the text.
+/// The best path to a position in the text.
 #[derive(Clone, Copy)]
 struct Step {
     score: f64,
-    /// Where its last piece begins; `None` where no way leads.
+    /// The start of its last piece; `None` without a path.
     start: Option<usize>,
     id: u32,
 }
@@ -114,8 +114,8 @@ impl Vocabulary {
         })
     }
 
-    /// The best way to every place of `text`, by its bytes (Viterbi). Ties go to the piece that begins first,
-    /// as in Hugging Face's `Unigram`, so that the tokens are the same to the last.
+    /// The best path to every byte of `text` (Viterbi). Ties go to the piece that starts first, as in Hugging Face's
+    /// `Unigram`, so that all tokens are the same.
     fn steps(&self, text: &str) -> Vec<Step> {
         let nowhere = Step {
             score: 0.0,
@@ -145,7 +145,7 @@ impl Vocabulary {
         steps
     }
 
-    /// Hands over every piece that `text` begins with: its length in bytes and its id, the shortest first.
+    /// Passes on every piece at the start of `text`: its length in bytes and its id, shortest first.
     fn prefixes(&self, text: &[u8], mut found: impl FnMut(usize, u32)) {
         let map = self.ids.as_fst();
         let (mut node, mut output) = (map.root(), Output::zero());
@@ -163,7 +163,7 @@ impl Vocabulary {
 
     fn score(&self, id: u32) -> f64 {
         let at = id as usize * SCORE;
-        // An id of the map without a score is a damaged file; it is never the best.
+        // An id in the map without a score means a damaged file; it never wins.
         let bytes = self.scores.get(at..at + SCORE);
         bytes.map_or(f64::NEG_INFINITY, double)
     }
@@ -175,7 +175,7 @@ impl Model for Vocabulary {
     fn tokenize(&self, text: &str) -> Result<Vec<Token>> {
         let steps = self.steps(text);
         let mut tokens: Vec<Token> = Vec::new();
-        // Unknown characters side by side are one token, which ends here.
+        // Adjacent unknown characters are one token, which ends here.
         let mut unknown_end = None;
         let mut end = text.len();
         let push = |tokens: &mut Vec<Token>, id: u32, start: usize, end: usize| {
@@ -235,7 +235,7 @@ impl Model for Vocabulary {
     }
 }
 
-/// The id of the piece that ends at `node`, if one does.
+/// The id of the piece that ends at `node`, if any.
 fn ending(node: &Node<'_>, output: Output) -> Option<u32> {
     let id = node.is_final().then(|| output.cat(node.final_output()))?;
     u32::try_from(id.value()).ok()
@@ -247,7 +247,7 @@ fn double(bytes: &[u8]) -> f64 {
         .map_or(f64::NEG_INFINITY, f64::from_le_bytes)
 }
 
-/// What is left of a file.
+/// The rest of a file.
 struct Parts(Bytes);
 
 impl Parts {

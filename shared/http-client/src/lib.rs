@@ -1,12 +1,12 @@
-//! The HTTP client for services outside: the language model, and where secrets are kept.
+//! The HTTP client for external services: the language model, and the secret stores.
 
 use reqwest::{Client, ClientBuilder};
 use rustls::crypto::ring;
 
-/// A client that speaks TLS with `ring`, as the connection to the database does. It trusts the roots of
-/// the system; `SSL_CERT_FILE` names others.
+/// A client that uses `ring` for TLS, as the database connection does. It trusts the system's roots; `SSL_CERT_FILE`
+/// overrides them.
 pub fn builder() -> ClientBuilder {
-    // It fails where another one is installed already, which serves as well.
+    // Fails if another provider is installed, which works as well.
     let _ = ring::default_provider().install_default();
     Client::builder()
 }

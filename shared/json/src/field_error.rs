@@ -1,6 +1,6 @@
-//! What is wrong with a field of a request.
+//! Validation errors of request fields.
 
-/// One field of a request that is not as it must be.
+/// A validation error of one request field.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 #[error("{field}: {detail}")]
 pub struct FieldError {
@@ -11,7 +11,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// Says of `field` that `detail`.
+    /// An error of `field` with `detail`.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             field: field.into(),

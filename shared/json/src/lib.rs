@@ -1,7 +1,7 @@
-//! JSON that callers send, read strictly: an object by its names alone, and refused in JSON's own words.
+//! Strict parsing of callers' JSON: objects only by field names, and errors in JSON's terms.
 //!
-//! serde reads a struct from a list too, value by value, so that columns in another order land in the wrong
-//! fields; and its messages name Rust's types. Neither leaves this module.
+//! serde also reads a struct from a list, by position, so values in another order land in the wrong fields; and its
+//! messages name Rust types. This module prevents both.
 
 mod field_error;
 
@@ -19,25 +19,25 @@ use serde_json::error::Category;
 
 pub use self::field_error::FieldError;
 
-/// A `T` that is written as a JSON object. Fields of a request that are structs are wrapped in it.
+/// A `T` that is written as a JSON object. Wraps the struct fields of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
 
-/// Why a body cannot be read.
+/// Why a body cannot be parsed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// It is not JSON.
     #[error("malformed JSON: {0}")]
     Malformed(String),
-    /// It is JSON of another shape.
+    /// It is JSON of the wrong shape.
     #[error(transparent)]
     Shape(#[from] FieldError),
 }
 
-/// Reads a request: a JSON object and nothing after it. A byte order mark before it is passed over.
+/// Parses a request: a JSON object and nothing after it. Skips a byte order mark.
 ///
 /// # Errors
-/// [`JsonError::Malformed`], or [`JsonError::Shape`] with the path of the field whose shape is another.
+/// [`JsonError::Malformed`], or [`JsonError::Shape`] with the path of the wrong field.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
@@ -57,15 +57,15 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     Ok(value)
 }
 
-/// Reads a whole number, also where it is written as `10.0`; for `#[serde(deserialize_with)]`.
+/// Reads an integer, also written as `10.0`; for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
-/// When it is something else, or has a fraction.
+/// When it is not a number, or has a fraction.
 pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     deserializer.deserialize_option(Whole)
 }
 
-/// The whole number that `number` is. Beyond 64 bits it is the nearest that they hold: a limit refuses it.
+/// `number` as an integer. Beyond 64 bits it saturates: a limit rejects it.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -75,10 +75,10 @@ pub fn integral(number: f64) -> Option<i64> {
     (number.fract() == 0.0).then_some(number as i64)
 }
 
-/// Says in JSON's words what serde says of a value: `is a list, not a string`.
+/// Translates a serde message into JSON's terms: `is a list, not a string`.
 #[must_use]
 pub fn in_words(message: &str) -> String {
-    // The path says where it is, and a column of a large body helps nobody.
+    // The path gives the location; a column of a large body does not help.
     let message = message
         .rsplit_once(" at line ")
         .map_or(message, |(message, _)| message);
@@ -91,7 +91,7 @@ pub fn in_words(message: &str) -> String {
             wanted_in_words(wanted)
         );
     }
-    // Of an enum alone.
+    // Only from an enum.
     if message == "expected value" {
         return "must be a string".to_owned();
     }
@@ -121,14 +121,14 @@ fn after<'a>(text: &'a str, prefixes: &[&str]) -> Option<&'a str> {
     prefixes.iter().find_map(|prefix| text.strip_prefix(prefix))
 }
 
-/// What was found, without the text of a string: it may be long.
+/// The type found, without a string's text: it may be long.
 fn found_in_words(found: &str) -> String {
     match found.split(' ').next().unwrap_or_default() {
         "sequence" => "a list".to_owned(),
         "map" => "an object".to_owned(),
         "string" | "character" => "a string".to_owned(),
         "null" | "unit" | "Option" => "null".to_owned(),
-        // `integer `7`` and its like.
+        // `integer `7`` and similar.
         _ => found.split('`').nth(1).unwrap_or(found).to_owned(),
     }
 }
@@ -149,16 +149,16 @@ fn wanted_in_words(wanted: &str) -> &str {
     }
 }
 
-/// What is wrong, with the path of the field.
+/// The error, with the path of the field.
 fn refusal(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> JsonError {
     let cause = error.inner();
-    // serde_json counts a few wrong shapes as wrong syntax: a number in place of a word, deep nesting.
+    // serde_json reports some wrong shapes as syntax errors: a number in place of a string, deep nesting.
     if cause.classify() != Category::Data && serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
         return JsonError::Malformed(cause.to_string());
     }
     let message = cause.to_string();
     let mut path = error.path().to_string();
-    // The path of a field that is missing, or there twice, is that of its object.
+    // For a missing or duplicate field, the path is that of its object.
     if let Some(name) = after(&message, &["missing field `", "duplicate field `"])
         .and_then(|rest| rest.split('`').next())
     {
@@ -178,7 +178,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Takes objects and nothing else.
+/// Accepts only objects.
 struct ByName<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ByName<T> {
@@ -186,7 +186,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ByName<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names: &[&str] = &[];
-        // The probe gives nothing to read, so this always fails; what counts is what it was asked for.
+        // The probe has no content, so this always fails; only the requested names matter.
         let _ = T::deserialize(Names(&mut names));
         match names {
             [] => f.write_str("an object"),
@@ -200,7 +200,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ByName<T> {
     }
 }
 
-/// Learns the names of a struct's fields from what it asks of its deserializer.
+/// Learns a struct's field names from its calls to the deserializer.
 struct Names<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Names<'_> {

@@ -1,7 +1,7 @@
-//! What the endpoint streams.
+//! The chunks of a stream.
 //!
-//! Of `chat.completion.chunk` only what is needed is read, and nothing that is missing, `null` or of another
-//! shape fails it: <https://platform.openai.com/docs/api-reference/chat-streaming>.
+//! Only the needed part of `chat.completion.chunk` is read; a field that is missing, `null` or of another type is no
+//! error: <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,9 +11,9 @@ use super::{LanguageModelError, refusal::Said};
 /// A piece of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
-    /// Its text, which may be empty.
+    /// The text, possibly empty.
     pub text: String,
-    /// What the model thinks, which is no part of the answer; it may be empty.
+    /// The model's thoughts, which are not part of the answer; possibly empty.
     pub reasoning: String,
     /// Why the answer ends here: `stop`, `length`, `content_filter`, `refusal`...
     pub finish_reason: Option<String>,
@@ -21,18 +21,18 @@ pub struct Delta {
     pub usage: Option<Usage>,
 }
 
-/// The tokens that an exchange cost.
+/// The tokens of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens of what the model read.
+    /// Tokens of the prompt.
     #[serde(default)]
     pub prompt_tokens: u64,
-    /// Tokens of what it wrote.
+    /// Tokens of the answer.
     #[serde(default)]
     pub completion_tokens: u64,
 }
 
-/// One event of the endpoint's.
+/// One event of the endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     pub(super) delta: Delta,
@@ -40,19 +40,19 @@ pub(super) struct Chunk {
     pub(super) refusal: bool,
     /// Whether the model calls a tool.
     pub(super) tool_call: bool,
-    /// Whether it is a whole answer, where a stream was asked for.
+    /// Whether it is a whole answer although a stream was requested.
     pub(super) whole: bool,
 }
 
 impl Chunk {
-    /// Reads the data of one event; one of another kind, such as a ping, is an empty chunk.
+    /// Parses the data of one event; an unknown event, such as a ping, is an empty chunk.
     ///
     /// # Errors
-    /// When it breaks off, or the endpoint reports an error in it.
+    /// When it is truncated, or reports an error.
     pub(super) fn parse(data: &str) -> Result<Self, LanguageModelError> {
         let value: Value = match serde_json::from_str(data) {
             Ok(value) => value,
-            // serde_json's message may quote the text; only where it is wrong is told.
+            // serde_json's message may quote the text, so only the position is reported.
             Err(error) if data.trim_start().starts_with('{') => {
                 let bytes = data.len();
                 let place = format!("a chunk of {bytes} bytes is wrong at {}", error.column());
@@ -81,7 +81,7 @@ impl Chunk {
             delta: Delta {
                 text: answer(said, &choice["text"]) + &refused,
                 reasoning: reasoning(said),
-                // Some endpoints say of each piece that there is no reason, in an empty text.
+                // Some endpoints send an empty reason with each piece.
                 finish_reason: Some(text(&choice["finish_reason"]))
                     .filter(|reason| !reason.is_empty()),
                 usage,
@@ -93,7 +93,7 @@ impl Chunk {
     }
 }
 
-/// Whether the value, or a list's first, reports an error.
+/// Whether the value, or a list's first item, reports an error.
 fn is_error(value: &Value) -> bool {
     let value = value.get(0).unwrap_or(value);
     match &value["error"] {
@@ -103,7 +103,7 @@ fn is_error(value: &Value) -> bool {
     }
 }
 
-/// The choice that is the answer: of several that with index 0, in whatever order they come.
+/// The choice with the answer: index 0, in any order.
 fn choice(value: &Value) -> Option<&Value> {
     let choices = value["choices"].as_array()?;
     choices.iter().find(|choice| {
@@ -112,7 +112,7 @@ fn choice(value: &Value) -> Option<&Value> {
     })
 }
 
-/// The text of a message, or of an older endpoint's choice. Models that reason send a list of parts.
+/// The text of a message, or of an older endpoint's choice. Reasoning models send a list of parts.
 fn answer(message: &Value, otherwise: &Value) -> String {
     match &message["content"] {
         Value::Array(parts) => {
@@ -141,7 +141,7 @@ fn is_thought(part: &Value) -> bool {
     )
 }
 
-/// A part's thought: a text, or a list of parts in its turn.
+/// The thought of a part: a text, or again a list of parts.
 fn thought(part: &Value) -> String {
     let within = &part["thinking"];
     match within {
@@ -159,7 +159,7 @@ fn has_items(value: &Value) -> bool {
     value.as_array().is_some_and(|items| !items.is_empty())
 }
 
-/// Counts of tokens; `None` if neither can be read. Some endpoints count in fractions.
+/// Token counts; `None` if neither can be read. Some endpoints send fractions.
 fn usage(value: &Value) -> Option<Usage> {
     let count = |field: &str| {
         let count = &value[field];

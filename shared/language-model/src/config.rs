@@ -1,4 +1,4 @@
-//! The language model that answers in `chat`.
+//! The settings of the language model for `chat`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,26 +11,25 @@ use crate::Preset;
 /// How to reach a language model behind an OpenAI-compatible endpoint.
 #[derive(Clone)]
 pub struct LanguageModelConfig {
-    /// What stands before `/chat/completions`, perhaps with a query.
+    /// The URL before `/chat/completions`, possibly with a query.
     pub base_url: String,
-    /// What kind of endpoint it is.
+    /// The kind of endpoint.
     pub preset: Preset,
-    /// The key, or a reference to it: see [`aws::secret::Secret`]. Endpoints of one's own often ask for
-    /// none.
+    /// The key, or a reference to it: see [`aws::secret::Secret`]. Self-hosted endpoints often need none.
     pub api_key: Option<String>,
     /// The model's name.
     pub model: String,
-    /// What is added to the head of each request; it replaces what is there.
+    /// Headers added to each request; they replace existing ones.
     pub headers: HeaderMap,
-    /// What is added to the body of each request, such as `temperature`; `null` takes a field out.
+    /// Fields added to the body of each request, such as `temperature`; `null` removes a field.
     pub parameters: Map<String, Value>,
-    /// Tokens that the model reads and writes together at most.
+    /// Maximum number of tokens of prompt and answer together.
     pub context_tokens: usize,
-    /// The longest silence: until the first token, all attempts together, and between two of them.
+    /// The longest silence: before the first token, over all attempts, and between two tokens.
     pub timeout: Duration,
 }
 
-/// The key is a secret, so it is never printed.
+/// The key is secret and never printed.
 impl std::fmt::Debug for LanguageModelConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LanguageModelConfig")
@@ -42,15 +41,15 @@ impl std::fmt::Debug for LanguageModelConfig {
 }
 
 impl LanguageModelConfig {
-    /// The variables without which there is no language model.
+    /// The variables that a language model needs.
     pub const REQUIRED: [&str; 2] = ["LLM_BASE_URL", "LLM_MODEL"];
-    /// Tokens of the smallest context in which rules, a question, a source and an answer have room.
+    /// The smallest context, in tokens, that holds rules, a question, a source and an answer.
     pub const MIN_CONTEXT: usize = 1_024;
 
     /// Reads `LLM_BASE_URL` and the settings around it; `None` if one of [`Self::REQUIRED`] is not set.
     ///
     /// # Errors
-    /// Names the first variable that is wrong.
+    /// Names the first invalid variable.
     pub fn from_env() -> Result<Option<Self>, ConfigError> {
         let [base_url, model] = Self::REQUIRED.map(optional);
         let parameters = parameters()?;
@@ -97,7 +96,7 @@ impl LanguageModelConfig {
             .collect()
     }
 
-    /// Where requests go: the path of chat completions before the query, unless the base has it already.
+    /// The URL of requests: adds the path of chat completions before the query, unless the base has it.
     #[must_use]
     pub fn url(&self) -> String {
         const PATH: &str = "/chat/completions";
@@ -116,7 +115,7 @@ impl LanguageModelConfig {
         }
     }
 
-    /// The most tokens of an answer, if [`Self::parameters`] limit it.
+    /// The token limit of an answer, if [`Self::parameters`] set one.
     #[must_use]
     pub fn answer_tokens(&self) -> Option<usize> {
         let limit = |field: &str| self.parameters.get(field)?.as_u64();

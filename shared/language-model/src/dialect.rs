@@ -1,4 +1,4 @@
-//! What differs between endpoints that all speak the protocol of `OpenAI`, and how a refusal tells it.
+//! Differences between endpoints with `OpenAI`'s protocol, and how refusals reveal them.
 
 use serde_json::Value;
 
@@ -9,25 +9,25 @@ use super::{
 };
 use crate::Preset;
 
-/// What an endpoint takes. It begins with the preset's and is corrected by what the endpoint refuses.
+/// What an endpoint accepts. It starts from the preset; refusals correct it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a thing of its own that an endpoint takes or does not"
 )]
 pub(super) struct Dialect {
-    /// Whether there is a role for rules; if not, they begin the user's first turn.
+    /// Whether it knows `system`; if not, the rules start the user's first turn.
     pub(super) system_role: bool,
-    /// Whether the count of tokens may be asked for.
+    /// Whether it accepts a request for the token count.
     pub(super) stream_options: bool,
-    /// Whether the limit of an answer is `max_completion_tokens` instead of `max_tokens`.
+    /// Whether the answer's limit is `max_completion_tokens` instead of `max_tokens`.
     pub(super) completion_tokens: bool,
-    /// Whether a temperature may be given.
+    /// Whether it accepts a temperature.
     pub(super) temperature: bool,
 }
 
 impl Dialect {
-    /// What is known of a kind of endpoints.
+    /// The defaults for a kind of endpoint.
     pub(super) fn of(preset: Preset) -> Self {
         Self {
             system_role: true,
@@ -37,12 +37,12 @@ impl Dialect {
         }
     }
 
-    /// The messages as the endpoint takes them: turns that alternate.
+    /// The messages as the endpoint accepts them: alternating turns.
     pub(super) fn messages(self, messages: &[Message]) -> Vec<Message> {
         alternating(messages, self.system_role)
     }
 
-    /// The field with the limit of an answer.
+    /// The field for the answer's limit.
     pub(super) fn limit(self) -> &'static str {
         if self.completion_tokens {
             "max_completion_tokens"
@@ -51,7 +51,7 @@ impl Dialect {
         }
     }
 
-    /// What to try after a refusal of `body`; `None` if the way of asking is not at fault.
+    /// The dialect to try after a refusal of `body`; `None` if the form is not the cause.
     pub(super) fn after(self, said: &Said, body: &Value) -> Option<Self> {
         let class = said.refusal.class;
         let status = said.refusal.status.unwrap_or_default();
@@ -77,7 +77,7 @@ impl Dialect {
     }
 }
 
-/// What templates say that know no role `system`, or count it among the turns.
+/// Errors of templates without a role `system`, or that count it among the turns.
 const STRICT_TEMPLATE: [&str; 7] = [
     "system role",
     "role system",

@@ -1,12 +1,11 @@
-//! Why there is no answer of a language model, or no more of it, by what would mend it.
+//! Why a language model gives no answer or stops, sorted by remedy.
 
 use std::{error::Error, fmt, io, time::Duration};
 
 use aws::secret::SecretError;
 use telemetry::chain;
 
-/// Why there is no answer, or no more of it. No text of a conversation and no word of the endpoint but a
-/// code is in it.
+/// Why there is no answer, or no more of it. It holds no text of a conversation, and only a code from the endpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum LanguageModelError {
     /// These variables are not set.
@@ -15,101 +14,101 @@ pub enum LanguageModelError {
     /// The endpoint refused the request.
     #[error("the language model's endpoint refused: {0}")]
     Refused(Refusal),
-    /// No request gets through to the endpoint, or no response back.
+    /// No request reaches the endpoint, or no response comes back.
     #[error("the language model's endpoint cannot be reached: {0}")]
     Unreachable(Unreachable),
-    /// Nothing came for so long.
+    /// Nothing arrived this long.
     #[error("the language model was silent for {0:?}")]
     Silent(Duration),
-    /// The function's time was over before the answer was.
+    /// The function ran out of time before the answer ended.
     #[error("the language model had not finished when the function's time was over")]
     Unfinished,
     /// The connection was closed in the middle of the answer.
     #[error("the language model's answer was cut off: {0}")]
     Cut(String),
-    /// What came is no answer of such an endpoint.
+    /// The response is not one of such an endpoint.
     #[error("the language model's answer cannot be read: {0}")]
     Unreadable(String),
-    /// The answer ended without a word.
+    /// The answer ended without any text.
     #[error("the language model's answer is empty: {0}")]
     Empty(Empty),
-    /// The key is kept by AWS and cannot be fetched there.
+    /// AWS keeps the key, and it cannot be fetched there.
     #[error("LLM_API_KEY: {0}")]
     Key(#[from] SecretError),
 }
 
-/// What the endpoint said instead of an answer.
+/// The endpoint's error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What would mend it.
+    /// The remedy.
     pub class: Class,
-    /// The status; `None` if it was said within a stream.
+    /// The status; `None` for an error within a stream.
     pub status: Option<u16>,
-    /// The code or type in its body, if there is one.
+    /// The code or type in the body, if any.
     pub code: Option<String>,
-    /// When it wants to be asked again.
+    /// When to retry.
     pub retry_after: Option<Duration>,
 }
 
-/// What would mend a refusal.
+/// The remedy for a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Another key, or other rights of it.
+    /// Another key, or more permissions.
     Key,
-    /// Money, or a higher limit of what may be spent.
+    /// Credit, or a higher spending limit.
     Quota,
     /// Another model: the endpoint does not know it.
     Model,
-    /// Another base URL: there are no chat completions at this one.
+    /// Another base URL: this one has no chat completions.
     Address,
     /// A shorter prompt, or a model with a larger context.
     Context,
-    /// A request without a parameter, or with another value of it.
+    /// A request without a parameter, or with another value.
     Parameter,
-    /// Another question: a filter of the endpoint's refused it.
+    /// Another question: the endpoint's filter refused it.
     Filter,
-    /// Time: the endpoint has too much to do.
+    /// Time: the endpoint is overloaded.
     Busy,
     /// Unknown.
     Other,
 }
 
-/// Why nobody answers at the endpoint's address.
+/// Why the endpoint's address does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
-    /// Where the way ends.
+    /// The point of failure.
     pub obstacle: Obstacle,
-    /// What the client said of it.
+    /// The client's message.
     pub detail: String,
 }
 
-/// Where the way to an endpoint ends.
+/// Where a connection fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// The host's name has no address.
     Dns,
-    /// Nobody listens at the port.
+    /// Nothing listens at the port.
     Refused,
     /// The certificate is not trusted, or the port does not speak TLS.
     Tls,
-    /// No connection was made within the time for it.
+    /// The connection timed out.
     Timeout,
-    /// The request cannot be written: a key that is no header, for example.
+    /// The request cannot be built: for example, the key is not a valid header.
     Request,
-    /// Anything else, such as a connection that is closed instead of an answer.
+    /// Anything else, such as a connection closed before a response.
     Connection,
 }
 
-/// Why an answer has no word.
+/// Why an answer is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Empty {
-    /// The endpoint's filter took it.
+    /// The endpoint's filter removed it.
     Filtered,
     /// The model called a tool instead.
     ToolCall,
-    /// Its tokens were used up before, by thoughts for example.
+    /// Its tokens were used up before, for example by thoughts.
     Exhausted,
-    /// The model had nothing to say.
+    /// The model sent no text.
     Silent,
 }
 
@@ -144,7 +143,7 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            // An I/O error hides the one it was made of from `source`.
+            // An I/O error hides its inner error from `source`.
             let inner = error.get_ref();
             if inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
                 return Obstacle::Tls;
@@ -153,7 +152,7 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
                 return Obstacle::Refused;
             }
         }
-        // The client's own names for these; they have no type.
+        // The client's names for these errors, which have no type.
         match error.to_string().as_str() {
             "dns error" => return Obstacle::Dns,
             "tls handshake eof" => return Obstacle::Tls,

@@ -1,10 +1,10 @@
-//! The data of what an endpoint sends, byte by byte: server-sent events, lines of JSON, or one document.
+//! Splits an endpoint's body, byte by byte: server-sent events, lines of JSON, or one document.
 //!
-//! Parsers that keep to the standard (`eventsource-stream`, which panics at a byte order mark,
-//! `sse-stream`, `reqwest-eventsource`) drop an event that no blank line follows, put events with one line
-//! break between them together, and fail at a byte that is not UTF-8. Each of these costs an answer that is
-//! there, and a body that is no stream costs all of it. So lines are read here, and the standard is kept
-//! where it does no harm: <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
+//! Parsers that follow the standard (`eventsource-stream`, which panics at a byte order mark, `sse-stream`,
+//! `reqwest-eventsource`) drop an event without a blank line after it, join events separated by one line break, and
+//! fail at bytes that are not UTF-8. Each of these loses part of an answer, and a body that is not a stream is lost
+//! entirely. So this module reads lines, and follows the standard where that loses nothing:
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
 
 use std::{collections::VecDeque, io::Write as _};
 
@@ -13,37 +13,37 @@ use serde::de::IgnoredAny;
 
 use super::LanguageModelError;
 
-/// Bytes of the longest event, which is read whole: an answer in one document may be long.
+/// Maximum bytes of an event, which is buffered whole: an answer in one document may be long.
 const LONGEST: usize = 4 << 20;
-/// Bytes that are decompressed at a time, so that a few cannot become very many.
+/// Bytes decompressed at a time, so that a small input cannot expand without limit.
 const SLICE: usize = 1_024;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// What has come so far and is not an event yet.
+/// The input that is not yet a complete event.
 #[derive(Default)]
 pub(super) struct Events {
-    /// The events that have come and are not taken yet: those of one piece of the body.
+    /// Complete events of one piece of the body, not yet taken.
     ready: VecDeque<String>,
-    /// The first bytes, until there are enough to tell what they begin.
+    /// The first bytes, until they identify the format.
     head: Option<Vec<u8>>,
     begun: bool,
     gzip: Option<MultiGzDecoder<Vec<u8>>>,
-    /// A line without its end.
+    /// An incomplete line.
     line: Vec<u8>,
-    /// Whether the last line ended with a carriage return: a line feed after it belongs to it.
+    /// Whether the last line ended with a carriage return: a following line feed belongs to it.
     returned: bool,
-    /// The data of an event without its end.
+    /// The data of an incomplete event.
     data: String,
-    /// Whether these are the lines of a JSON document, not the fields of an event.
+    /// Whether the lines are those of a JSON document, not fields of an event.
     document: bool,
 }
 
 impl Events {
-    /// Takes a piece of the body.
+    /// Adds a piece of the body.
     ///
     /// # Errors
-    /// When an event is longer than anything that makes sense, or what is compressed is damaged.
+    /// When an event exceeds the limit, or compressed data is damaged.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), LanguageModelError> {
         if self.begun {
             return self.decoded(bytes);
@@ -57,15 +57,15 @@ impl Events {
         self.begin(&head)
     }
 
-    /// The data of the next event; `None` if it has not come yet.
+    /// The data of the next event; `None` if it is incomplete.
     pub(super) fn next(&mut self) -> Option<String> {
         self.ready.pop_front()
     }
 
-    /// Ends the last event, which no blank line or line break need follow.
+    /// Ends the last event, even without a blank line or line break after it.
     ///
     /// # Errors
-    /// When what is compressed breaks off.
+    /// When compressed data is truncated.
     pub(super) fn end(&mut self) -> Result<(), LanguageModelError> {
         if let Some(head) = self.head.take() {
             self.begin(&head)?;
@@ -135,10 +135,10 @@ impl Events {
             let value = data.strip_prefix(':').unwrap_or_default();
             self.more(value.strip_prefix(' ').unwrap_or(value));
         }
-        // Comments, names, ids and times to wait carry no text.
+        // Comments, names, ids and retry times carry no text.
     }
 
-    /// Adds a line of data, and ends the event if nothing can follow in it.
+    /// Adds a line of data, and ends the event if it cannot continue.
     fn more(&mut self, line: &str) {
         if !self.data.is_empty() {
             self.data.push('\n');
@@ -160,7 +160,7 @@ impl Events {
     }
 }
 
-/// Whether these data say that nothing follows.
+/// Whether these data mark the end of the stream.
 pub(super) fn is_end(data: &str) -> bool {
     data.trim() == "[DONE]"
 }
@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// The data of all events, however the body is cut into pieces.
+    /// The data of all events, wherever the body is split.
     fn data(body: &[u8]) -> Vec<String> {
         let mut outcomes = (1..=body.len().max(1)).map(|size| {
             let mut events = Events::default();

@@ -1,8 +1,7 @@
 //! A language model behind an OpenAI-compatible endpoint: messages in, a stream of text out.
 //!
-//! Nothing runs on a task of its own and nothing is queued beyond one piece of the endpoint's body: it is
-//! read when the stream is asked for more, and dropping the stream closes the connection, which ends the
-//! generation.
+//! There are no background tasks, and the queue holds one piece of the endpoint's body: it is read when the caller
+//! polls the stream, and dropping the stream closes the connection, which ends the generation.
 
 mod chunk;
 mod config;
@@ -46,17 +45,17 @@ pub struct LanguageModel {
     answer_tokens: Option<usize>,
 }
 
-/// How long the count of tokens may follow after the end of the text.
+/// How long to wait for the token count after the end of the text.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Characters of the longest text that is asked for as a whole.
+/// Maximum characters of a text requested as a whole.
 const WHOLE: usize = 64 * 1024;
 
 impl LanguageModel {
     /// Prepares the client, without I/O.
     ///
     /// # Errors
-    /// When TLS cannot be set up, or the key is a reference that cannot be followed here.
+    /// When TLS cannot be set up, or the key is a reference that cannot be resolved here.
     pub fn new(config: &LanguageModelConfig) -> Result<Self, LanguageModelError> {
         Ok(Self {
             endpoint: Arc::new(Endpoint::new(config)?),
@@ -66,24 +65,24 @@ impl LanguageModel {
         })
     }
 
-    /// Tokens that the model reads and writes together at most.
+    /// Maximum number of tokens of prompt and answer together.
     #[must_use]
     pub fn context_tokens(&self) -> usize {
         self.context_tokens
     }
 
-    /// The most tokens of an answer, if the settings limit it.
+    /// The token limit of an answer, if configured.
     #[must_use]
     pub fn answer_tokens(&self) -> Option<usize> {
         self.answer_tokens
     }
 
-    /// Streams the answer to a conversation. An endpoint that is busy or fails is asked again, with a
-    /// growing pause, until it has begun to answer; after that nothing is asked twice.
+    /// Streams the answer to a conversation. A busy or failing endpoint is retried with growing pauses until it starts
+    /// to answer; after that there are no retries.
     ///
     /// # Errors
-    /// The stream ends with the first error. Without one there was some text; and its last delta has a
-    /// `finish_reason`, unless the endpoint said nothing but that it is done.
+    /// The stream ends at the first error. Without one it had some text, and its last delta has a `finish_reason`,
+    /// unless the endpoint only signalled the end.
     pub fn stream(
         &self,
         ask: Ask,
@@ -113,7 +112,7 @@ impl LanguageModel {
                     break;
                 }
                 match timeout_at(until, response.chunk()).await {
-                    // Whatever comes, a comment for example, is a sign of life.
+                    // Any data, even a comment, is a sign of life.
                     Ok(Ok(Some(bytes))) => {
                         if !answer.finished() {
                             until = Instant::now() + limit;
@@ -124,7 +123,7 @@ impl LanguageModel {
                         }
                         pushed?;
                     }
-                    // After its reason to finish nothing is missing but the count of tokens.
+                    // After the finish reason only the token count is missing.
                     _ if answer.finished() => break,
                     Ok(Ok(None)) => {
                         events.end()?;
@@ -148,7 +147,7 @@ impl LanguageModel {
         }
     }
 
-    /// The whole answer to a conversation, which is short; a longer one is cut.
+    /// The whole answer to a conversation, for short answers; a longer one is cut.
     ///
     /// # Errors
     /// As [`Self::stream`].
@@ -166,33 +165,33 @@ impl LanguageModel {
         Ok((text, usage))
     }
 
-    /// Asks the endpoint for a word, to find out whether it answers.
+    /// Asks the endpoint for one word, to check that it answers.
     ///
     /// # Errors
-    /// What would keep a chat from being answered.
+    /// Any error that would also fail a chat.
     pub async fn probe(&self) -> Result<(), LanguageModelError> {
         let ask = Ask {
             messages: vec![Message::new(Role::User, "Answer with one word: yes.")],
             ..Ask::default()
         };
         let mut stream = std::pin::pin!(self.stream(ask));
-        // The first piece is enough, and the rest of it is not paid for.
+        // The first piece is enough; the rest would cost money.
         stream.next().await.transpose().map(drop)
     }
 }
 
-/// The text without what a model thinks, in whatever way it says so.
+/// The text without the model's thoughts, in any notation.
 #[must_use]
 pub fn without_thoughts(text: &str) -> String {
     let (answer, _) = Thoughts::apart(text);
-    // Templates that open the thoughts leave only their end to the model.
+    // With templates that open the thoughts, the model writes only their end.
     match answer.rsplit_once("</think>") {
         Some((_, answer)) => answer.trim_start().to_owned(),
         None => answer,
     }
 }
 
-/// What is known of an answer so far.
+/// The state of an answer.
 #[derive(Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -202,17 +201,17 @@ struct Answer {
     thoughts: Thoughts,
     /// Events so far.
     events: usize,
-    /// Whether there was text.
+    /// Whether any text arrived.
     said: bool,
     refusal: bool,
     tool_call: bool,
     finish_reason: Option<String>,
-    /// Whether the endpoint said that nothing follows.
+    /// Whether the endpoint signalled the end.
     ended: bool,
 }
 
 impl Answer {
-    /// Reads an event. After its reason to finish nothing can fail an answer.
+    /// Reads an event. After the finish reason no event can fail an answer.
     fn take(&mut self, data: &str) -> Result<Delta, LanguageModelError> {
         let chunk = match Chunk::parse(data) {
             Err(_) if self.finished() => Chunk::default(),
@@ -240,7 +239,7 @@ impl Answer {
         self.finish_reason.is_some()
     }
 
-    /// The connection was closed. In the middle of an answer that may look like its end.
+    /// The connection was closed, which may look like an end in the middle of an answer.
     fn closed(&self) -> Result<(), LanguageModelError> {
         if self.finished() || self.ended {
             Ok(())
@@ -253,7 +252,7 @@ impl Answer {
         }
     }
 
-    /// What was held back, at the end of the answer, which must have a word.
+    /// The held-back text at the end of the answer, which must not be empty.
     fn rest(&mut self) -> Result<Delta, LanguageModelError> {
         let text = self.thoughts.rest();
         if self.said || !text.trim().is_empty() {

@@ -2,29 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One message, in the form that the endpoint takes.
+/// One message, in the endpoint's format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
-    /// Who speaks.
+    /// The speaker.
     pub role: Role,
-    /// What is said.
+    /// The text.
     pub content: String,
 }
 
-/// Who speaks.
+/// A speaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The one who sets the rules.
+    /// The author of the rules.
     System,
-    /// The one who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
 impl Message {
-    /// What `role` says.
+    /// A message of `role`.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self {
             role,
@@ -33,8 +33,8 @@ impl Message {
     }
 }
 
-/// The messages as strict templates want them: blank ones left out, neighbours of one role merged, and
-/// without `system` the rules at the beginning of the user's first turn.
+/// The messages for strict templates: without blank ones, neighbours of one role merged, and without `system` the rules
+/// start the user's first turn.
 #[must_use]
 pub fn alternating(messages: &[Message], system: bool) -> Vec<Message> {
     let mut turns: Vec<Message> = Vec::with_capacity(messages.len());

@@ -1,10 +1,10 @@
-//! Endpoints that are known by name.
+//! Known endpoints.
 
 use std::str::FromStr;
 
 use settings::ConfigError;
 
-/// A kind of endpoint, with what differs between them.
+/// A kind of endpoint and its differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Preset {
     /// `OpenAI`.
@@ -34,7 +34,7 @@ impl Preset {
         (Self::Gemini, "gemini"),
     ];
 
-    /// The endpoint that an address tells.
+    /// Recognizes the endpoint by its address.
     pub(super) fn of(base_url: &str) -> Self {
         let known = [
             ("//api.openai.com", Self::OpenAi),
@@ -42,46 +42,46 @@ impl Preset {
             (".services.ai.azure.com", Self::Azure),
             ("//api.mistral.ai", Self::Mistral),
             ("//generativelanguage.googleapis.com", Self::Gemini),
-            // The port that Ollama listens on unless it is told otherwise.
+            // Ollama's default port.
             (":11434", Self::Ollama),
         ];
         let told = known.into_iter().find(|(part, _)| base_url.contains(part));
         told.map(|(_, preset)| preset).unwrap_or_default()
     }
 
-    /// Tokens that its models read and write together, or that it cuts a conversation to.
+    /// The context of its models in tokens, or the length to which it cuts a conversation.
     #[must_use]
     pub fn context_tokens(self) -> usize {
         match self {
             Self::OpenAi | Self::Azure | Self::Gemini => 128_000,
             Self::Mistral => 32_000,
-            // Ollama cuts a longer conversation from the front, without a word, and its OpenAI-compatible
-            // API has no field for it: <https://docs.ollama.com/context-length>.
+            // Ollama silently cuts a longer conversation from the front, and its OpenAI-compatible API has no field for
+            // it: <https://docs.ollama.com/context-length>.
             Self::Ollama => 4_096,
             Self::Vllm | Self::Other => 16_384,
         }
     }
 
-    /// Whether the limit of an answer is `max_completion_tokens`: `OpenAI`'s newer models refuse `max_tokens`.
+    /// Whether the answer's limit is `max_completion_tokens`: `OpenAI`'s newer models refuse `max_tokens`.
     #[must_use]
     pub fn completion_tokens(self) -> bool {
         matches!(self, Self::OpenAi | Self::Azure)
     }
 
-    /// Whether it takes `stream_options`: Mistral counts tokens without.
+    /// Whether it accepts `stream_options`: Mistral counts tokens without.
     #[must_use]
     pub fn stream_options(self) -> bool {
         self != Self::Mistral
     }
 
-    /// The header of the key, where it is no bearer token.
+    /// The key's header, unless it is a bearer token.
     #[must_use]
     pub fn key_header(self) -> Option<&'static str> {
         (self == Self::Azure).then_some("api-key")
     }
 
-    /// The version of the API that goes into the address where it names none, as Azure's with a deployment
-    /// must: <https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle>.
+    /// The API version to add to an address without one; Azure requires it with a deployment:
+    /// <https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle>.
     pub(super) fn api_version(self, path: &str) -> Option<&'static str> {
         (self == Self::Azure && path.contains("/deployments/")).then_some("2024-10-21")
     }

@@ -1,4 +1,4 @@
-//! What an endpoint means by an error: endpoints agree on neither statuses nor codes.
+//! Interprets an endpoint's errors: endpoints agree on neither statuses nor codes.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::error::{Class, Refusal};
 
-/// A refusal, with what the endpoint said of it in small letters. The words are looked at and never passed
-/// on: they may quote the conversation or the key.
+/// A refusal with the endpoint's words in lower case. They are only inspected, never passed on: they may quote the
+/// conversation or the key.
 pub(super) struct Said {
     pub(super) refusal: Refusal,
     pub(super) words: String,
 }
 
 impl Said {
-    /// Reads an error: of a response, with its status, or of a stream.
+    /// Reads an error of a response, with its status, or of a stream.
     pub(super) fn new(status: Option<u16>, body: &Value, retry_after: Option<Duration>) -> Self {
-        // Gemini's errors are in a list.
+        // Gemini puts errors in a list.
         let body = body.get(0).unwrap_or(body);
         let error = body.get("error").unwrap_or(body);
         let codes = [code_in(error, "code"), code_in(error, "type")];
@@ -33,13 +33,13 @@ impl Said {
         }
     }
 
-    /// Whether the endpoint's words have one of these in them.
+    /// Whether the endpoint's words contain one of these.
     pub(super) fn mentions(&self, any: &[&str]) -> bool {
         any.iter().any(|word| self.words.contains(word))
     }
 }
 
-/// Codes of accounts without money, which wait in vain for better times, although some come with 429.
+/// Codes of accounts without credit: a retry is useless, although some come with 429.
 const NO_MONEY: [&str; 8] = [
     "insufficient_quota",
     "insufficient_balance",
@@ -92,13 +92,13 @@ const FILTERED: [&str; 4] = [
     "data_inspection_failed",
     "responsibleaipolicyviolation",
 ];
-/// What an account without money is told in sentences only.
+/// Messages for accounts without credit, without a code.
 const NO_MONEY_SENTENCES: [&str; 3] = [
     "credit balance",
     "insufficient balance",
     "not enough credits",
 ];
-/// What a wrong key is told by endpoints that answer 400.
+/// Messages for a wrong key from endpoints that answer 400.
 const WRONG_KEY: [&str; 4] = [
     "invalid_api_key",
     "api_key_invalid",
@@ -112,7 +112,7 @@ fn class(status: Option<u16>, codes: &[Option<String>], words: &str) -> Class {
         codes.any(|code| known.contains(&code.to_ascii_lowercase().as_str()))
     };
     let said = |known: &[&str]| known.iter().any(|word| words.contains(word));
-    // Of a stream only the error's own words are known.
+    // In a stream only the error's own words are known.
     let status = status.unwrap_or_default();
     let request = matches!(status, 0 | 400 | 413 | 422 | 500);
     match status {
@@ -136,14 +136,14 @@ fn class(status: Option<u16>, codes: &[Option<String>], words: &str) -> Class {
     }
 }
 
-/// A code or type that is a plain word. An error's message is left alone.
+/// A code or type that is a plain word. The error's message is ignored.
 fn code_in(error: &Value, field: &str) -> Option<String> {
     let word = error.get(field)?.as_str()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     (word.len() <= 64 && word.chars().all(plain)).then(|| word.to_owned())
 }
 
-/// Some endpoints have the status in the body of the error, which in a stream is the only place.
+/// Some endpoints put the status in the error's body, its only place in a stream.
 fn status_in(error: &Value) -> Option<u16> {
     let code = error.get("code")?;
     let number = code.as_u64().or_else(|| code.as_str()?.parse().ok())?;
@@ -152,7 +152,7 @@ fn status_in(error: &Value) -> Option<u16> {
         .filter(|code| (400..600).contains(code))
 }
 
-/// Every text in an error, in small letters.
+/// Every text in an error, in lower case.
 fn words(error: &Value) -> String {
     match error {
         Value::String(text) => text.to_lowercase(),

@@ -1,4 +1,4 @@
-//! The request to the endpoint, made again while it is busy or takes it in another form only.
+//! The request to the endpoint, repeated while it is busy or requires another form.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -22,31 +22,31 @@ use super::{
 };
 use crate::LanguageModelConfig;
 
-/// What is asked of a model, where it differs from the settings.
+/// A request to a model, where it differs from the settings.
 #[derive(Clone, Debug, Default)]
 pub struct Ask {
     /// The conversation.
     pub messages: Vec<Message>,
     /// Another model of the same endpoint.
     pub model: Option<String>,
-    /// The most tokens of the answer, thoughts included.
+    /// The token limit of the answer, thoughts included.
     pub max_tokens: Option<u32>,
-    /// 0 for the likeliest words, 1 or more for others too.
+    /// 0 for the likeliest words, 1 or more for varied ones.
     pub temperature: Option<f64>,
 }
 
-/// Attempts beyond the first one.
+/// Retries of a failed attempt.
 const RETRIES: u32 = 3;
-/// The longest pause before the first of them; each further one may be twice as long.
+/// The longest pause before the first retry; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// How long the endpoint may take to accept a connection.
+/// Timeout for connecting to the endpoint.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The most that is read of an error's body.
+/// Maximum bytes read of an error's body.
 const ERROR_BYTES: usize = 64 * 1024;
-/// How long an error's body may take.
+/// Timeout for an error's body.
 const ERROR_TIME: Duration = Duration::from_secs(2);
 
-/// Where requests go, and what is in all of them.
+/// The URL and the common parts of all requests.
 pub(super) struct Endpoint {
     client: Client,
     url: String,
@@ -55,19 +55,19 @@ pub(super) struct Endpoint {
     key_header: Option<&'static str>,
     headers: HeaderMap,
     parameters: Map<String, Value>,
-    /// How it wants to be asked, as far as is known.
+    /// The endpoint's dialect, as far as known.
     dialect: Mutex<Dialect>,
 }
 
-/// An attempt that failed.
+/// A failed attempt.
 struct Failure {
     error: LanguageModelError,
     again: Again,
-    /// What the endpoint said, if it said something.
+    /// The endpoint's error, if any.
     said: Option<Said>,
 }
 
-/// Whether another attempt makes sense: after this pause, if one is given.
+/// Whether to retry: after this pause, if given.
 enum Again {
     No,
     Soon,
@@ -78,8 +78,8 @@ impl Endpoint {
     pub(super) fn new(config: &LanguageModelConfig) -> Result<Self, LanguageModelError> {
         let client = http_client::builder()
             .connect_timeout(CONNECT)
-            // An idle connection would not survive a freeze, and whether it did shows only after a
-            // request was lost on it. A new one is a tenth of the time to the first token.
+            // An idle connection would not survive a freeze, which shows only after a request was lost on it. A new one
+            // takes a tenth of the time to the first token.
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| LanguageModelError::Unreachable(Unreachable::by(error)))?;
@@ -95,9 +95,8 @@ impl Endpoint {
         })
     }
 
-    /// Asks until the endpoint begins to answer, or for good refuses to; not again if the pause before it
-    /// would last beyond `until`. A refusal of the request's form is answered by another form, which is
-    /// remembered if it is taken.
+    /// Retries until the endpoint starts to answer or refuses for good, unless the pause would exceed `until`. A
+    /// refused form is replaced by another, which is remembered if it is accepted.
     pub(super) async fn open(
         &self,
         ask: &Ask,
@@ -105,7 +104,7 @@ impl Endpoint {
     ) -> Result<Response, LanguageModelError> {
         let mut dialect = *self.dialect.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut longest, mut attempts) = (FIRST_PAUSE, 0);
-        // What is told if no form is taken: the first refusal is about the form that was wanted.
+        // The error if no form is accepted: the first refusal is about the intended form.
         let mut refused = None;
         loop {
             let body = self.body(ask, dialect);
@@ -126,7 +125,7 @@ impl Endpoint {
                 refused.get_or_insert(failure.error);
                 continue;
             }
-            // Sandboxes that were refused together must not come back together.
+            // Sandboxes refused together must not retry together.
             let backoff = longest.mul_f64(fastrand::f64().midpoint(1.0));
             let pause = match failure.again {
                 Again::No => None,
@@ -144,8 +143,8 @@ impl Endpoint {
         }
     }
 
-    /// The body of a request. The configured parameters have the last word over everything but what this
-    /// request asks for, and `null` takes a field out in any case.
+    /// The body of a request. The configured parameters override everything except this request's own options, and
+    /// `null` always removes a field.
     fn body(&self, ask: &Ask, dialect: Dialect) -> Value {
         let mut body = json!({
             "model": self.model,
@@ -201,10 +200,10 @@ impl Endpoint {
         })
     }
 
-    /// Sends a request, and once more if its key has been replaced since it was fetched.
+    /// Sends a request, and again if its key was replaced after it was fetched.
     async fn send(&self, body: &Value) -> Result<Response, Failure> {
         let request = self.client.post(&self.url).json(body);
-        // Compressed, a stream would wait for the compressor. Some proxies compress it all the same.
+        // A compressed stream would wait for the compressor. Some proxies compress anyway.
         let request = request.header(ACCEPT_ENCODING, "identity");
         let Some(secret) = &self.key else {
             return sent(request.headers(self.headers.clone())).await;
@@ -238,12 +237,12 @@ impl Endpoint {
             Some(header) => request.header(header, key),
             None => request.bearer_auth(key),
         };
-        // Headers of the setting replace those of the same name.
+        // Configured headers replace those of the same name.
         request.headers(self.headers.clone())
     }
 }
 
-/// Keys and headers are secrets, so they are never printed.
+/// Keys and headers are secret and never printed.
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint")
@@ -267,7 +266,7 @@ async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
         let unreachable = Unreachable::by(error);
         let again = match unreachable.obstacle {
             Obstacle::Refused | Obstacle::Timeout | Obstacle::Connection => Again::Soon,
-            // These stay as they are.
+            // A retry does not help.
             Obstacle::Dns | Obstacle::Tls | Obstacle::Request => Again::No,
         };
         Failure {
@@ -278,7 +277,7 @@ async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
     })
 }
 
-/// Seconds, or a date in the form of HTTP: <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>.
+/// Seconds, or an HTTP date: <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>.
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = value.parse() {
@@ -287,11 +286,11 @@ fn retry_after(response: &Response) -> Option<Duration> {
         let date = httpdate::parse_http_date(value).ok()?;
         date.duration_since(SystemTime::now()).unwrap_or_default()
     };
-    // Nobody waits for longer, and a time must not overflow.
+    // A longer wait is useless, and a time must not overflow.
     Some(wait.min(Duration::from_hours(24)))
 }
 
-/// An error's body as far as it can be read, in time and as JSON.
+/// The body of an error if it can be read, in time and as JSON.
 async fn error_body(mut response: Response) -> Value {
     let mut body = Vec::new();
     let read = async {

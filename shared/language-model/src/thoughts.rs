@@ -1,20 +1,20 @@
-//! Thoughts that a model writes into its text, between `<think>` and `</think>`.
+//! Thoughts in a model's text, between `<think>` and `</think>`.
 
-/// Tells thoughts from the answer while both stream by.
+/// Separates thoughts from the answer in a stream.
 ///
-/// A tag opens thoughts where a model puts it: at the beginning of the text, or of a line outside of a block
-/// of code. Elsewhere it is something that the answer speaks of.
+/// A tag opens thoughts only where models put it: at the start of the text, or of a line outside a code block.
+/// Elsewhere it is part of the answer.
 #[derive(Debug)]
 pub(super) struct Thoughts {
-    /// What may become a tag.
+    /// Text that may become a tag.
     held: String,
-    /// The name of the tag that is open.
+    /// The name of the open tag.
     open: Option<&'static str>,
-    /// Whether a tag may open here: nothing but blanks since the line began.
+    /// Whether a tag may open here: only blanks since the start of the line.
     at_start: bool,
-    /// Whether blanks are left out: those between thoughts and the answer.
+    /// Whether to skip blanks: those between thoughts and the answer.
     blanks: bool,
-    /// Backquotes at the beginning of the line, and whether they have opened a block of code.
+    /// Backquotes at the start of the line, and whether they opened a code block.
     quotes: usize,
     code: bool,
 }
@@ -35,7 +35,7 @@ impl Default for Thoughts {
 }
 
 impl Thoughts {
-    /// The answer and the thoughts in a text that is whole.
+    /// The answer and the thoughts in a whole text.
     #[must_use]
     pub(super) fn apart(text: &str) -> (String, String) {
         let mut thoughts = Self::default();
@@ -44,7 +44,7 @@ impl Thoughts {
         (answer, thought)
     }
 
-    /// The answer and the thoughts in `piece`; what may become a tag is held back.
+    /// The answer and the thoughts in `piece`; a possible tag is held back.
     pub(super) fn pass(&mut self, piece: &str) -> (String, String) {
         let (mut answer, mut thought) = (String::new(), String::new());
         for c in piece.chars() {
@@ -56,7 +56,7 @@ impl Thoughts {
         (answer, thought)
     }
 
-    /// What was held back, at the end of the text.
+    /// The held-back text, at the end of the text.
     pub(super) fn rest(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
         if self.open.is_some() {
@@ -74,7 +74,7 @@ impl Thoughts {
             self.open = None;
             (self.at_start, self.blanks) = (true, true);
         } else if !end.starts_with(&self.held) {
-            // The character may begin the tag that it did not go on with.
+            // The character may start another tag.
             self.held.pop();
             thought.push_str(&std::mem::take(&mut self.held));
             if c == '<' {
@@ -128,7 +128,7 @@ impl Thoughts {
 mod tests {
     use super::*;
 
-    /// The answer and the thoughts, however the text is cut into pieces.
+    /// The answer and the thoughts, wherever the text is split.
     fn apart(text: &str) -> (String, String) {
         let whole = Thoughts::apart(text);
         let characters: Vec<char> = text.chars().collect();

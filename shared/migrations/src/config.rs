@@ -1,17 +1,17 @@
-//! How the index is built.
+//! Settings of index builds.
 
 use std::str::FromStr;
 
 use settings::{ConfigError, optional};
 
-/// How the index is built.
+/// Settings of index builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexConfig {
-    /// The `maintenance_work_mem` of a build; `None` leaves the server's.
+    /// The `maintenance_work_mem` of a build; `None` keeps the server's.
     pub memory: Option<Memory>,
 }
 
-/// An amount of memory as Postgres writes it: `512MB`, `2GB`.
+/// An amount of memory in Postgres syntax: `512MB`, `2GB`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory(String);
 
@@ -19,7 +19,7 @@ impl IndexConfig {
     /// Reads `INDEX_BUILD_MEMORY`.
     ///
     /// # Errors
-    /// When it is not an amount of memory.
+    /// If it is not an amount of memory.
     pub fn from_env() -> Result<Self, ConfigError> {
         let memory = optional(Memory::VARIABLE).map(|value| value.parse());
         Ok(Self {
@@ -31,7 +31,7 @@ impl IndexConfig {
 impl Memory {
     const VARIABLE: &str = "INDEX_BUILD_MEMORY";
 
-    /// As Postgres takes it, without quotes or spaces.
+    /// In Postgres syntax, without quotes or spaces.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,7 +45,7 @@ impl FromStr for Memory {
         let compact: String = value.split_whitespace().collect();
         let digits = compact.trim_start_matches(|c: char| c.is_ascii_digit());
         let number = &compact[..compact.len() - digits.len()];
-        // Postgres takes 2 TB at most, in kilobytes of 32 bits.
+        // Postgres accepts up to 2 TB, in 32-bit kilobytes.
         if !matches!(digits, "MB" | "GB") || number.is_empty() || number.len() > 6 {
             return Err(ConfigError::Invalid {
                 variable: Self::VARIABLE,

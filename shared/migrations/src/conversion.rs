@@ -1,35 +1,35 @@
-//! A database of an older recipe becomes one of this build's, where that can be computed from what it holds.
+//! Converts a database of an older recipe to this build's, if its stored data allows it.
 //!
-//! Embeddings are centred where they lie: that takes each by itself from what the model gave to what it would be now, but
-//! for the rounding of halfvec. Words are analysed again from the stored passages.
+//! Embeddings are centred in place, each independently: the result equals new embeddings up to the rounding of halfvec.
+//! Words are analysed again from the stored passages.
 
 use database::{Database, DatabaseError, Statement, Transaction};
 use embedder::{Centring, Kind, Manifest, Recipe};
 
 use super::index::drop_index;
 
-/// What follows the name of the old recipe while a database is converted, so that no build takes it for its own.
+/// The suffix of the old recipe's name during a conversion, so that no build accepts the database.
 const CONVERTING: &str = " (being converted)";
 
-/// Between databases that are converted at a time, one after the other: "recipe" in ASCII.
+/// The lock that serializes conversions of a database: "recipe" in ASCII.
 const LOCK: i64 = 0x7265_6369_7065;
 
-/// What has to be done to get from one recipe to another.
+/// The steps from one recipe to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Plan {
     centre: bool,
     analyse: bool,
 }
 
-/// Converts a database that an older recipe made; none, or this build's, is left as it is. Answers the name of the
-/// recipe that it had.
+/// Converts a database of an older recipe; one without, or with this build's, stays unchanged. Returns the name of the
+/// old recipe.
 ///
-/// Until it is done, searches and writes are refused, and nothing of it is visible. A conversion that was interrupted is
-/// begun again by the next call.
+/// Until it is done, searches and writes are refused, and no change is visible. The next call restarts an interrupted
+/// conversion.
 ///
 /// # Errors
-/// [`DatabaseError::ModelMismatch`] when this build's recipe cannot be computed from what is stored, or whatever the
-/// database says.
+/// [`DatabaseError::ModelMismatch`] if this build's recipe cannot be computed from the stored data, or any error of the
+/// database.
 pub(super) async fn convert(
     database: &Database,
     manifest: &Manifest,
@@ -47,11 +47,11 @@ pub(super) async fn convert(
         return Ok(None);
     }
     if plan.centre {
-        // Each new version of a row would be added to the graph; to build it anew takes a thirtieth of that.
+        // Each new row version would be added to the graph; a rebuild takes a thirtieth of that.
         drop_index(database).await?;
     }
     let mut transaction = locked(database).await?;
-    // Whoever was faster has done all of it.
+    // Unless another process has done it all.
     if name(&mut transaction).await?.ends_with(CONVERTING) {
         if plan.analyse {
             document_store::analyse_again(&mut transaction).await?;
@@ -96,7 +96,7 @@ impl Plan {
     }
 }
 
-/// The recipe that the database has, if it is another one than this build's.
+/// The database's recipe, if it differs from this build's.
 async fn stored(database: &Database, manifest: &Manifest) -> Result<Option<String>, DatabaseError> {
     let statement = Statement::read("SELECT name FROM rappel.model");
     let stored: Option<(String,)> = database.fetch_optional(statement).await?;
@@ -106,8 +106,8 @@ async fn stored(database: &Database, manifest: &Manifest) -> Result<Option<Strin
         .map(|name| name.trim_end_matches(CONVERTING).to_owned()))
 }
 
-/// Keeps all others out. The lock waits for those that have read the old name, whatever build they are of, so nobody
-/// who took the database for his own is still at work afterwards. Answers whether there is anything left to do.
+/// Locks out all others. The lock waits for those of any build that have read the old name, so that nobody still works
+/// with it afterwards. Returns whether any work is left.
 async fn announce(database: &Database, old: &str) -> Result<bool, DatabaseError> {
     let mut transaction = locked(database).await?;
     transaction
@@ -121,11 +121,10 @@ async fn announce(database: &Database, old: &str) -> Result<bool, DatabaseError>
     Ok(name.trim_end_matches(CONVERTING) == old)
 }
 
-/// A transaction that no other conversion of this database runs beside.
+/// A transaction that excludes other conversions of this database.
 async fn locked(database: &Database) -> Result<Transaction, DatabaseError> {
     let mut transaction = database.begin().await?;
-    // Who waits for a table keeps all that come later waiting too, so a transaction that somebody left open must not be
-    // waited for.
+    // Waiting for a table also blocks all later requests, so this must not wait long for a transaction left open.
     let script = format!(
         "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '5s'"
     );
@@ -148,7 +147,7 @@ async fn rename(transaction: &mut Transaction, name: &str) -> Result<(), Databas
         .map(drop)
 }
 
-/// The statement that does to every stored passage what [`Centring::apply`] does to a new one.
+/// The statement that applies [`Centring::apply`] to every stored passage.
 fn centre(centring: &Centring) -> String {
     let mean = centring.mean(Kind::Passage).iter();
     let shift = array(mean.map(|x| x * centring.strength()));

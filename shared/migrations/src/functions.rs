@@ -1,14 +1,14 @@
-//! The functions of this build, in a schema of their own.
+//! The functions of this build, in their own schema.
 
 use database::{DatabaseError, Statement, Transaction};
 
 use super::{FUNCTIONS, FUNCTIONS_SQL};
 
-/// Builds whose functions are kept: the one that serves, the one that it replaces or that a rollback returns to, and
-/// one more, for a rollback after a deploy that failed.
+/// Builds whose functions are kept: the one in use, the one that it replaces or a rollback returns to, and one more,
+/// for a rollback after a failed deploy.
 const KEPT: i64 = 3;
 
-/// Whether all of them are there, with the extension where it is now.
+/// Whether all exist, for the extension's current schema.
 pub(super) async fn are_installed(transaction: &mut Transaction) -> Result<bool, DatabaseError> {
     let count = FUNCTIONS_SQL.matches("\nCREATE FUNCTION ").count();
     let statement = Statement::read(
@@ -26,9 +26,9 @@ pub(super) async fn are_installed(transaction: &mut Transaction) -> Result<bool,
     Ok(installed == [(true,)])
 }
 
-/// Installs them. Each keeps the `search_path` of the moment (`SET search_path FROM CURRENT`), or has a body that
-/// is resolved now (`BEGIN ATOMIC`): whoever calls it, with whatever path, gets the same. Tables are named with their
-/// schema, so that the path needs only the functions and the extension.
+/// Installs them. Each stores the current `search_path` (`SET search_path FROM CURRENT`), or has a body resolved now
+/// (`BEGIN ATOMIC`), so that the caller's path does not matter. Tables are named with their schema, so the path needs
+/// only the functions and the extension.
 pub(super) async fn install(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     let schema = format!("DROP SCHEMA IF EXISTS {FUNCTIONS} CASCADE; CREATE SCHEMA {FUNCTIONS};");
     transaction.run_script(&schema).await?;
@@ -37,8 +37,7 @@ pub(super) async fn install(transaction: &mut Transaction) -> Result<(), Databas
     admit(transaction).await
 }
 
-/// Lets every role that may use the schema `rappel` use the functions too: who could search before a new build can
-/// search after it.
+/// Lets every role that may use the schema `rappel` use the functions: a new build keeps their right to search.
 async fn admit(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     let roles = Statement::read(
         "SELECT format('GRANT USAGE ON SCHEMA %I TO %s', $1::text,
@@ -53,8 +52,8 @@ async fn admit(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Notes that this build is the newest, and drops the functions of builds beyond the newest [`KEPT`]. Where that is
-/// noted already, or the role may not, it changes nothing.
+/// Records this build as the newest, and drops the functions of builds beyond the newest [`KEPT`]. If it is recorded
+/// already, or the role lacks the right, nothing changes.
 pub(super) async fn keep_newest(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     let stale = Statement::read(
         "SELECT $1::text IS DISTINCT FROM (
@@ -89,8 +88,8 @@ pub(super) async fn keep_newest(transaction: &mut Transaction) -> Result<(), Dat
     Ok(())
 }
 
-/// Lets names be found in `schema` and in the extension's, wherever that is. Temporary objects come last: a session must
-/// not slip its own in.
+/// Resolves names in `schema` and in the extension's schema. Temporary objects come last, so that a session cannot
+/// inject its own.
 pub(super) async fn set_path(
     transaction: &mut Transaction,
     schema: &'static str,

@@ -1,4 +1,4 @@
-//! The migrations that a database has applied, compared with those of this program.
+//! The applied migrations of a database, compared with this program's.
 
 use database::{DatabaseError, Statement, Transaction};
 use embedder::Manifest;
@@ -11,19 +11,19 @@ pub(super) struct History(Vec<Applied>);
 struct Applied {
     version: i32,
     name: String,
-    /// Absent in what releases applied before checksums were recorded.
+    /// Absent if applied before releases recorded checksums.
     checksum: Option<String>,
 }
 
 impl History {
-    /// Reads it; a database without the table has applied nothing.
+    /// Reads the history; without the table, nothing was applied.
     pub(super) async fn read(transaction: &mut Transaction) -> Result<Self, DatabaseError> {
         let table = Statement::read("SELECT to_regclass('rappel.migrations') IS NOT NULL");
         let there: Vec<(bool,)> = transaction.fetch_all(table).await?;
         if there != [(true,)] {
             return Ok(Self(Vec::new()));
         }
-        // As JSON, since the table has the column only from the first recorded checksum on.
+        // As JSON, since the column exists only from the first recorded checksum on.
         let rows = Statement::read(
             "SELECT m.version, m.name, to_jsonb(m) ->> 'checksum' AS checksum
              FROM rappel.migrations AS m ORDER BY m.version",
@@ -36,7 +36,7 @@ impl History {
         self.0.last().map_or(0, |applied| applied.version)
     }
 
-    /// Names of those that a newer program has applied.
+    /// Names of migrations of a newer program.
     pub(super) fn newer(&self) -> Vec<String> {
         self.0
             .iter()
@@ -45,8 +45,8 @@ impl History {
             .collect()
     }
 
-    /// The migrations that are still to be applied, in order. What the database has applied beyond the last one of
-    /// this program is of a newer one, which only added to it.
+    /// The pending migrations, in order. Applied migrations beyond this program's last one are from a newer one, which
+    /// only added to it.
     pub(super) fn pending(&self) -> Result<Vec<&'static Migration>, DatabaseError> {
         let baseline = MIGRATIONS.first().map_or(0, |migration| migration.version);
         if (1..baseline).contains(&self.version()) {
@@ -119,7 +119,7 @@ impl History {
         Ok(())
     }
 
-    /// Lets the first migration stand for those of a database whose releases recorded no checksums.
+    /// Replaces the migrations of releases without checksums by the first migration.
     async fn adopt_baseline(&self, transaction: &mut Transaction) -> Result<(), DatabaseError> {
         let Some(baseline) = MIGRATIONS.first() else {
             return Ok(());
@@ -136,14 +136,14 @@ impl History {
     }
 }
 
-/// Takes the tables in the order in which searches and writes come to them. A migration that altered `chunks` first and
-/// `model` then would wait for a search that waits for it, and Postgres would end one of the two.
+/// Locks the tables in the order of searches and writes. If a migration altered `chunks` before `model`, it and a
+/// search could wait for each other, and Postgres would end one of the two.
 const LOCK: &str = "
     LOCK TABLE rappel.model, rappel.documents, rappel.chunks, rappel.chunk_terms, rappel.term_statistics, rappel.imports
     IN ACCESS EXCLUSIVE MODE
 ";
 
-/// The table that the history is kept in. A database of the releases that recorded no checksums has it without them.
+/// The history's table. In databases of releases without checksums, it lacks that column.
 const PREPARE: &str = "
     CREATE TABLE IF NOT EXISTS rappel.migrations (
         version    integer PRIMARY KEY,

@@ -1,6 +1,6 @@
-//! The index that searches use. It is built apart from the migrations, since Postgres builds an
-//! index without blocking writers only outside a transaction. A search without it is slow, not wrong: a build that
-//! fails is reported, and fails nothing else.
+//! The index for searches. Builds are separate from migrations, since Postgres builds an index without blocking writers
+//! only outside a transaction. Without it searches are slow, not wrong: a failed build is reported, and fails nothing
+//! else.
 
 use std::time::Duration;
 
@@ -10,51 +10,51 @@ use telemetry::chain;
 
 use crate::IndexConfig;
 
-/// Its name.
+/// Index name.
 pub const INDEX: &str = "chunks_embedding_hnsw";
 
-/// Questions that the index is measured with: a share of their 1,000 neighbours is exact to one in a hundred.
+/// Questions for measuring the index: with 1,000 neighbours each, the share is exact to one in a hundred.
 const QUESTIONS: u32 = 100;
 
-/// How often another process that builds the index is looked at.
+/// How often to check another process's build of the index.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What came of a build.
+/// The result of a build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
 pub enum Index {
     /// Searches use it.
     Valid,
-    /// It could not be built; searches compare every chunk.
+    /// The build failed; searches compare every chunk.
     Missing {
         /// Why.
         reason: String,
     },
 }
 
-/// The index as it is in the database.
+/// The index's state in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexState {
     /// Searches use it.
     Valid,
-    /// It is not valid, and somebody works on it.
+    /// It is invalid, and a build is running.
     Building,
-    /// A build did not end.
+    /// A build was interrupted.
     Invalid,
-    /// It is not there.
+    /// It does not exist.
     Missing,
 }
 
-/// Builds the index unless it is there. One that a killed build left invalid is dropped first; one
-/// that another process is building is waited for. Nothing is locked while waiting: a transaction
-/// that waits for a lock holds a snapshot, for which `CREATE INDEX CONCURRENTLY` would wait in turn.
+/// Builds the index if it is missing. First drops an invalid one of a killed build, or waits for another process's
+/// build. Waiting takes no locks: a transaction that waits for a lock holds a snapshot, for which
+/// `CREATE INDEX CONCURRENTLY` would wait in turn.
 ///
-/// A build for which the server lacks memory or disk, or during which it was lost, is repeated without what makes it
-/// demanding: with the server's `maintenance_work_mem`, and alone, since parallel workers share memory that a
-/// container has little of.
+/// A build that fails for lack of memory or disk, or with a lost server, is repeated with lower demands: with the
+/// server's `maintenance_work_mem`, and without parallel workers, since they share memory that a container has little
+/// of.
 ///
 /// # Errors
-/// When the database cannot be asked for the state of the index. A build that fails is no error.
+/// If the state of the index cannot be read. A failed build is not an error.
 pub async fn build_index(
     database: &Database,
     config: &IndexConfig,
@@ -72,7 +72,7 @@ pub async fn build_index(
         };
         match outcome {
             Ok(()) => {}
-            // Another process was faster or in the way: the state says what came of it.
+            // Another process was faster or interfered: the state shows the result.
             Err(error) if is_race(&error) => tokio::time::sleep(PAUSE).await,
             Err(error) if !frugal && asks_too_much(&error) => {
                 tracing::warn!(%error, "the index is built once more, without parallel workers");
@@ -93,17 +93,17 @@ pub async fn build_index(
 /// Drops the index, so that a bulk load into an empty table does not build it row by row.
 ///
 /// # Errors
-/// Whatever the database says; [`DatabaseError::Forbidden`] if it belongs to another role.
+/// Any error of the database; [`DatabaseError::Forbidden`] if it belongs to another role.
 pub async fn drop_index(database: &Database) -> Result<(), DatabaseError> {
     let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS rappel.{INDEX}");
     database.run_unlimited(&[], &drop).await
 }
 
-/// Measures the index, unless that was done, and stores the effort with which it finds `recall`, 0.5 to 1, of the nearest
-/// passages: searches use it that have no effort of their own. For 340,000 passages it takes half a minute.
+/// Measures the index once, and stores the effort that finds `recall`, 0.5 to 1, of the nearest passages: the default
+/// for searches without an effort. For 340,000 passages it takes half a minute.
 ///
 /// # Errors
-/// Whatever the database says.
+/// Any error of the database.
 pub async fn measure_recall(database: &Database, recall: f64) -> Result<(), DatabaseError> {
     let measure = format!(
         concat!("SELECT ", schema::function!("measure_recall"), "({}, {})"),
@@ -117,13 +117,13 @@ pub async fn measure_recall(database: &Database, recall: f64) -> Result<(), Data
     transaction.commit().await
 }
 
-/// Asks for the state of the index.
+/// Reads the state of the index.
 ///
-/// A build is told by the lock that it holds on the table from beginning to end: the progress of another role's
-/// statement is hidden from this one, its locks are not. Vacuuming takes the same lock, and has to be waited for too.
+/// A build holds a lock on the table throughout, which reveals it: the progress of another role's statement is hidden
+/// from this one, its locks are not. Vacuuming takes the same lock, and must also be waited for.
 ///
 /// # Errors
-/// Whatever the database says.
+/// Any error of the database.
 pub async fn index_state(database: &Database) -> Result<IndexState, DatabaseError> {
     let statement = Statement::read(
         "SELECT i.indisvalid AND i.indisready,
@@ -168,7 +168,7 @@ async fn create(
     database.run_unlimited(&settings, &create).await
 }
 
-/// The operator class of the index, with the schema that the extension is in.
+/// The operator class of the index, with the extension's schema.
 async fn operators(database: &Database) -> Result<String, DatabaseError> {
     let statement = Statement::read(
         "SELECT format('%I.halfvec_cosine_ops', n.nspname)
@@ -181,7 +181,7 @@ async fn operators(database: &Database) -> Result<String, DatabaseError> {
         .ok_or_else(|| DatabaseError::NotMigrated("there is no pgvector".to_owned()))
 }
 
-/// Insufficient resources (`disk_full`, `out_of_memory`), or a server process that was killed.
+/// Insufficient resources (`disk_full`, `out_of_memory`), or a killed server process.
 fn asks_too_much(error: &DatabaseError) -> bool {
     matches!(error, DatabaseError::Lost(_))
         || code(error).is_some_and(|code| code.starts_with("53"))

@@ -1,6 +1,6 @@
-//! The schema. *Tables* change by numbered migrations, each applied once, by whoever comes first, and never edited
-//! afterwards: what a database has applied is compared with its recorded checksum. *Functions* belong to a build, which
-//! has a schema of its own for them: two builds serve side by side, and a rollback finds its functions where it left them.
+//! The schema. *Tables* change by numbered migrations, each applied once, by the first process, and never edited
+//! afterwards: recorded checksums verify this. *Functions* belong to a build and live in its own schema: two builds
+//! serve side by side, and a rollback finds its functions unchanged.
 
 mod config;
 mod conversion;
@@ -28,31 +28,31 @@ pub use self::{
     statistics::tidy_statistics,
 };
 
-/// What [`migrate`] did.
+/// The result of [`migrate`].
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Names of the migrations that were applied now.
+    /// Names of the migrations applied now.
     pub applied: Vec<&'static str>,
     /// The schema's version: the number of its last migration.
     pub version: i32,
-    /// Names of the migrations that a newer program has applied, which were left alone.
+    /// Names of migrations of a newer program, which were left alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub newer: Vec<String>,
-    /// The schema of the functions that this build calls.
+    /// The schema of this build's functions.
     pub functions: &'static str,
-    /// The recipe that the database had, if it was converted now.
+    /// The old recipe of the database, if it was converted now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converted_from: Option<String>,
 }
 
-/// How the schema of a database compares with what this program needs.
+/// The state of a database's schema compared with this program's needs.
 #[derive(Debug)]
 pub struct Status {
-    /// The number of the last migration that was applied; 0 before the first.
+    /// The number of the last applied migration; 0 before the first.
     pub version: i32,
-    /// Names of the migrations that are still to be applied.
+    /// Names of pending migrations.
     pub pending: Vec<&'static str>,
-    /// Names of the migrations that a newer program has applied. They only added to what this one knows.
+    /// Names of migrations of a newer program. They only added to what this one knows.
     pub newer: Vec<String>,
     /// Whether the functions of this build are installed.
     pub functions: bool,
@@ -94,16 +94,16 @@ impl fmt::Display for Status {
     }
 }
 
-/// The key of the advisory lock that lets one migration run at a time: "rappel" in ASCII.
+/// The key of the advisory lock that serializes migrations: "rappel" in ASCII.
 const LOCK: i64 = 0x7261_7070_656c;
 
-/// Brings the schema up to date, and converts a database of an older recipe. Safe to run twice and by several at a time.
-/// The index is built apart, by [`build_index`].
+/// Updates the schema, and converts a database of an older recipe. Safe to repeat and to run concurrently.
+/// [`build_index`] builds the index separately.
 ///
 /// # Errors
-/// [`DatabaseError::ModelMismatch`] when the database was embedded by another model,
-/// [`DatabaseError::Migration`] when the server or the role stand in the way or an applied migration is not the one
-/// that this program has, or whatever the database says. The schema is then as it was.
+/// [`DatabaseError::ModelMismatch`] if another model embedded the database, [`DatabaseError::Migration`] if the server
+/// or the role prevents it or an applied migration differs from this program's, or any error of the database. The
+/// schema is then unchanged.
 pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
     let report = apply(database, manifest).await?;
     let converted_from = conversion::convert(database, manifest).await?;
@@ -113,8 +113,8 @@ pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report,
     })
 }
 
-/// Applies what is missing in one transaction, so that a failure leaves the schema as it was. The
-/// lock ends with the transaction, which makes it hold through a pooler too.
+/// Applies what is missing in one transaction, so that a failure changes nothing. The lock ends with the transaction,
+/// so that it also works through a pooler.
 async fn apply(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
     let mut transaction = database.begin().await?;
     let lock = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
@@ -123,8 +123,8 @@ async fn apply(database: &Database, manifest: &Manifest) -> Result<Report, Datab
     let pending = history.pending()?;
     let installed = functions::are_installed(&mut transaction).await?;
     if !pending.is_empty() || !installed {
-        // Whoever waits for a table's lock keeps all that come later waiting too: behind a transaction that
-        // somebody left open, a migration must give up before searches do.
+        // Waiting for a table's lock also blocks all later requests: behind a transaction left open, a migration must
+        // give up before searches do.
         transaction
             .run_script("SET LOCAL lock_timeout = '5s'")
             .await?;
@@ -146,11 +146,10 @@ async fn apply(database: &Database, manifest: &Manifest) -> Result<Report, Datab
     })
 }
 
-/// Looks how the schema compares with what this program needs, and changes nothing.
+/// Compares the schema with this program's needs, without changes.
 ///
 /// # Errors
-/// [`DatabaseError::Migration`] when an applied migration is not the one that this program has, or whatever the
-/// database says.
+/// [`DatabaseError::Migration`] if an applied migration differs from this program's, or any error of the database.
 pub async fn status(database: &Database) -> Result<Status, DatabaseError> {
     let mut transaction = database.begin().await?;
     let history = History::read(&mut transaction).await?;
@@ -168,10 +167,10 @@ pub async fn status(database: &Database) -> Result<Status, DatabaseError> {
     })
 }
 
-/// Fails unless this program can read what is in the database.
+/// Fails unless this program can read the database.
 ///
 /// # Errors
-/// [`DatabaseError::NotMigrated`], which says what is missing, or whatever the database says.
+/// [`DatabaseError::NotMigrated`], which names what is missing, or any error of the database.
 pub async fn require(database: &Database) -> Result<(), DatabaseError> {
     let mut transaction = database.begin().await?;
     let installed = functions::are_installed(&mut transaction).await?;
@@ -184,11 +183,11 @@ pub async fn require(database: &Database) -> Result<(), DatabaseError> {
     ))
 }
 
-/// Asks the database whether it was made with this build's recipe for the model.
+/// Checks that the database has this build's recipe for the model.
 ///
 /// # Errors
-/// [`DatabaseError::ModelMismatch`] with both recipes, [`DatabaseError::NotMigrated`] when the schema
-/// is not there, or whatever the database says.
+/// [`DatabaseError::ModelMismatch`] with both recipes, [`DatabaseError::NotMigrated`] without the schema, or any error
+/// of the database.
 pub async fn require_model(database: &Database, manifest: &Manifest) -> Result<(), DatabaseError> {
     let statement = Statement::read("SELECT name, dimensions FROM rappel.model");
     let stored: Option<(String, i32)> = database.fetch_optional(statement).await?;
@@ -198,8 +197,7 @@ pub async fn require_model(database: &Database, manifest: &Manifest) -> Result<(
     })
 }
 
-/// Stores the recipe at the first migration. Later the dimensions must be the same; what else may differ is for
-/// [`conversion`] to judge.
+/// Stores the recipe at the first migration. Later the dimensions must match; [`conversion`] handles other differences.
 async fn store_model(
     transaction: &mut Transaction,
     manifest: &Manifest,

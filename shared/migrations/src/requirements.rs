@@ -1,13 +1,13 @@
-//! What a database has to offer before the schema can be changed: each thing that is missing has its own message.
+//! Requirements of schema changes on a database: each missing one has its own message.
 
 use database::{DatabaseError, Statement, Transaction};
 
 use super::functions::set_path;
 
-/// The oldest pgvector with iterative index scans, without which a filtered search is short of hits.
+/// The oldest pgvector with iterative index scans, without which filtered searches miss hits.
 pub const PGVECTOR: (u32, u32) = (0, 8);
 
-/// The server and the role, as far as a migration depends on them.
+/// The properties of server and role that a migration depends on.
 #[derive(sqlx::FromRow)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -18,26 +18,25 @@ struct Server {
     database: String,
     standby: bool,
     read_only: bool,
-    /// The version of the extension in this database.
+    /// The extension's version in this database.
     extension: Option<String>,
-    /// Where it is.
+    /// Its schema.
     extension_schema: Option<String>,
-    /// Whether the role may use what is there.
+    /// Whether the role may use it.
     may_use_extension: Option<bool>,
-    /// The version that the server would install.
+    /// The version available on the server.
     available: Option<String>,
-    /// Where `CREATE EXTENSION` would put it.
+    /// The schema for `CREATE EXTENSION`.
     first_schema: Option<String>,
     /// Whether the role may create schemas.
     may_create: bool,
-    /// Whether the schema `rappel` is there.
+    /// Whether the schema `rappel` exists.
     has_schema: bool,
-    /// Who owns the tables, if the role may not act for them.
+    /// The tables' owner, if the role may not act for it.
     owner: Option<String>,
 }
 
-/// Checks the server and the role, creates the extension and the schema `rappel` where they are missing, and lets names
-/// be found in both.
+/// Checks the server and the role, creates the extension and the schema `rappel` if missing, and adds both to the path.
 pub(super) async fn meet(transaction: &mut Transaction) -> Result<(), DatabaseError> {
     let server: Vec<Server> = transaction.fetch_all(Statement::read(LOOK)).await?;
     let Some(server) = server.into_iter().next() else {
@@ -46,7 +45,7 @@ pub(super) async fn meet(transaction: &mut Transaction) -> Result<(), DatabaseEr
         ));
     };
     server.check().map_err(DatabaseError::Migration)?;
-    // Looked at first: `IF NOT EXISTS` asks for the right to create what is there.
+    // Checked first: `IF NOT EXISTS` requires the right to create even what exists.
     if !server.has_schema {
         transaction.run_script("CREATE SCHEMA rappel").await?;
     }
@@ -54,7 +53,7 @@ pub(super) async fn meet(transaction: &mut Transaction) -> Result<(), DatabaseEr
         server.create_extension(transaction).await?;
     }
     set_path(transaction, "rappel").await?;
-    // The settings `hnsw.*` are known to a session only once the extension's library is loaded, which the cast does.
+    // A session knows the settings `hnsw.*` only once the extension's library is loaded, which the cast does.
     transaction.run_script("SELECT '[1]'::vector").await
 }
 
@@ -78,7 +77,7 @@ const LOOK: &str = "
 ";
 
 impl Server {
-    /// What stands in the way, with what to do about it.
+    /// The problem, and how to solve it.
     fn check(&self) -> Result<(), String> {
         let Self { role, database, .. } = self;
         if self.standby {
@@ -140,7 +139,7 @@ impl Server {
         }
     }
 
-    /// Creates it in the first schema of the role's path, or beside the tables if the path leads nowhere.
+    /// Creates it in the first schema of the role's path, or beside the tables without one.
     async fn create_extension(&self, transaction: &mut Transaction) -> Result<(), DatabaseError> {
         let create = if self.first_schema.is_some() {
             "CREATE EXTENSION vector"
@@ -158,7 +157,7 @@ impl Server {
     }
 }
 
-/// The first two numbers of a version such as `0.8.5`; what is no number counts as 0.
+/// The first two numbers of a version such as `0.8.5`; non-numbers count as 0.
 #[must_use]
 pub fn major_minor(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));

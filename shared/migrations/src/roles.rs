@@ -1,10 +1,10 @@
-//! What the functions' role may do, where it is not the one that changes the schema.
+//! Rights of the functions' role, if it differs from the one that changes the schema.
 
 use database::{Database, DatabaseError, Statement};
 
 use super::FUNCTIONS;
 
-/// Tables that functions write. A test holds these lists to the tables that there are.
+/// Tables that functions write. A test compares these lists with the actual tables.
 const WRITTEN: &[&str] = &[
     "documents",
     "chunks",
@@ -24,21 +24,21 @@ const WRITTEN: &[&str] = &[
 /// Tables that functions only read.
 const READ: &[&str] = &["model", "migrations", "functions"];
 
-/// The role that a login has on the server, which behind a pooler is not always the one in its URL.
+/// A login's role on the server, which behind a pooler may differ from the one in its URL.
 ///
 /// # Errors
-/// Whatever the database says.
+/// Any error of the database.
 pub async fn role(database: &Database) -> Result<String, DatabaseError> {
     let statement = Statement::read("SELECT current_user::text");
     let role: Option<(String,)> = database.fetch_optional(statement).await?;
     Ok(role.map(|(role,)| role).unwrap_or_default())
 }
 
-/// Grants `role` what the functions need, and no more: to read and write documents and imports, to read everything
-/// else, and to call the functions of this build. A role that may act for the owner of the tables needs nothing.
+/// Grants `role` only what the functions need: to read and write documents and imports, to read everything else, and to
+/// call the functions of this build. A role that may act for the owner of the tables needs nothing.
 ///
 /// # Errors
-/// [`DatabaseError::Forbidden`] if this login may not grant, or whatever the database says.
+/// [`DatabaseError::Forbidden`] if this login may not grant, or any error of the database.
 pub async fn grant(database: &Database, role: &str) -> Result<(), DatabaseError> {
     let mut transaction = database.begin().await?;
     let grants = Statement::read(

@@ -1,12 +1,12 @@
-//! Tidies the statistics of terms.
+//! Tidies term statistics.
 
 use database::{Database, DatabaseError};
 
-/// Brings the stripes of each term together and drops what counts nothing: what many writers at a time, and documents
-/// that are gone, have left. Stripes that another transaction holds are left to the next time. Sums stay as they are.
+/// Merges the stripes of each term and drops empty ones, left by concurrent writers and deleted documents. It skips
+/// stripes locked by another transaction until the next time. Sums do not change.
 ///
 /// # Errors
-/// Whatever the database says.
+/// Any error of the database.
 pub async fn tidy_statistics(database: &Database) -> Result<(), DatabaseError> {
     let mut transaction = database.begin().await?;
     transaction

@@ -1,16 +1,16 @@
-//! The elements of a JSON array, a line each.
+//! The elements of a JSON array, one per line.
 
 use std::io::{self, BufRead, Read};
 
-/// Reads an array as the lines of its elements, without holding more of it than a buffer.
+/// Reads an array as one line per element, with no more than a buffer in memory.
 pub(super) struct Elements<R> {
     source: R,
     place: Place,
-    /// Line breaks that were read, and that were written.
+    /// Numbers of line breaks read and written.
     line: u64,
     written: u64,
     out: Vec<u8>,
-    /// How much of `out` was handed over.
+    /// The part of `out` already returned.
     taken: usize,
 }
 
@@ -23,7 +23,7 @@ enum Place {
     Over,
 }
 
-/// Where in a string a place is.
+/// The state within strings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
     Out,
@@ -43,7 +43,7 @@ impl<R: BufRead> Elements<R> {
         }
     }
 
-    /// Reads on; the array may end without having been closed.
+    /// Reads on; a truncated array ends without its bracket.
     fn fill(&mut self) -> io::Result<()> {
         self.out.clear();
         self.taken = 0;
@@ -87,7 +87,7 @@ impl<R: BufRead> Elements<R> {
                 self.next(byte);
             }
             Place::Within { depth, text } => self.within(byte, depth, text),
-            // What follows an array is lines, which will be refused.
+            // Anything after an array is lines, rejected later.
             Place::After if !byte.is_ascii_whitespace() || byte == b'\n' => self.out.push(byte),
             Place::Before | Place::After | Place::Over => {}
         }
@@ -104,7 +104,7 @@ impl<R: BufRead> Elements<R> {
             (Text::Out, b'"') | (Text::Escape, _) => (depth, Text::In),
             _ => (depth, text),
         };
-        // No string of JSON has a line break in it.
+        // JSON strings cannot contain line breaks.
         let is_break = matches!(byte, b'\n' | b'\r');
         self.out.push(if is_break { b' ' } else { byte });
         self.place = Place::Within { depth, text };

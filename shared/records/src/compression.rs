@@ -1,4 +1,4 @@
-//! Decompression, as the first bytes ask for it.
+//! Decompression, selected by the first bytes.
 
 use std::io::{self, BufRead, Read};
 
@@ -13,15 +13,15 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 
-/// A frame of zstd that says something to programs begins so, behind a byte 0x50 to 0x5f.
+/// A skippable frame of zstd starts like this, after a byte 0x50 to 0x5f.
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
-/// Whether what begins so is compressed.
+/// Whether it starts as compressed data.
 pub(super) fn is_compressed(head: &[u8]) -> bool {
     head.starts_with(GZIP) || head.starts_with(XZ) || is_zstd(head)
 }
 
-/// The content of what is compressed, of all its members, and anything else as it is.
+/// The content of all compressed members, or uncompressed input unchanged.
 pub(super) fn decompressed(source: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead + Send>> {
     let (head, source) = peek(buffered(source), XZ.len())?;
     Ok(if head.starts_with(GZIP) {
@@ -46,10 +46,10 @@ fn is_zstd(head: &[u8]) -> bool {
 
 type Source = Box<dyn BufRead + Send>;
 
-/// All frames of zstd, one after the other.
+/// All frames of zstd in sequence.
 struct Frames {
     frame: Option<StreamingDecoder<Source, FrameDecoder>>,
-    /// What follows the frame, while there is none.
+    /// The source after a frame, between frames.
     source: Option<Source>,
 }
 
@@ -76,7 +76,7 @@ impl Read for Frames {
 
 impl Frames {
     fn begin(&mut self, mut source: Source) -> io::Result<()> {
-        // The decoder is consumed by a failure, and what it read of a frame to skip with it: that is read here.
+        // On failure the decoder is lost, with the bytes read of a skippable frame: so they are read here.
         let (head, rest) = peek(source, 8)?;
         source = rest;
         if !head.starts_with(ZSTD) && is_zstd(&head) {

@@ -1,4 +1,4 @@
-//! Text in UTF-8, whatever it was written in.
+//! Converts text of any encoding to UTF-8.
 
 use std::io::{self, BufRead};
 
@@ -10,8 +10,8 @@ use super::peek::{buffered, peek};
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 const UTF16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 
-/// The text without the byte order mark with which Windows begins a file; UTF-16 is decoded, and what is neither
-/// that nor UTF-8 is left for its lines to say so.
+/// The text without the byte order mark that Windows writes; UTF-16 is decoded, and other non-UTF-8 text stays as it
+/// is, for its lines to report.
 pub(super) fn decoded(source: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
     let (head, source) = peek(source, 4)?;
     let decoder = DecodeReaderBytesBuilder::new()
@@ -31,7 +31,7 @@ pub(super) fn without_mark(head: &[u8]) -> &[u8] {
     head.strip_prefix(UTF8_MARK).unwrap_or(head)
 }
 
-/// UTF-16 that says not which one it is: a line of JSON, and a table's header, begins with two ASCII characters.
+/// UTF-16 without a byte order mark: a line of JSON, and a table's header, starts with two ASCII characters.
 fn without_a_mark(head: &[u8]) -> Option<&'static Encoding> {
     match head {
         [first, 0, second, 0, ..] if *first != 0 && *second != 0 => Some(UTF_16LE),

@@ -1,27 +1,27 @@
-//! What a file holds, told by its beginning.
+//! Detects a file's format by its beginning.
 
 use super::table;
 
-/// Bytes that are looked at.
+/// Bytes to inspect.
 pub(super) const HEAD: usize = 64 * 1024;
 
-/// How the documents of a file are written.
+/// The format of a file's documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Lines,
     /// One JSON array of objects.
     Array,
-    /// A header, and a row a document.
+    /// A header, and one row per document.
     Table {
-        /// What stands between two fields.
+        /// The field separator.
         delimiter: u8,
     },
     /// Something else, in words.
     Unknown(String),
 }
 
-/// First bytes of what people mistake for a file of documents.
+/// First bytes of files often mistaken for documents.
 const OTHERS: &[(&[u8], &str)] = &[
     (b"%PDF", "a PDF file"),
     (
@@ -48,7 +48,7 @@ const OTHERS: &[(&[u8], &str)] = &[
 ];
 
 impl Format {
-    /// The format of a text that begins with `head`.
+    /// The format of a text that starts with `head`.
     #[must_use]
     pub fn of(head: &[u8]) -> Self {
         let unknown = |what: &str| Self::Unknown(what.to_owned());
@@ -66,7 +66,7 @@ impl Format {
             ),
             None | Some(b'{') => Self::Lines,
             Some(b'[') if is_array(&text[1..]) => Self::Array,
-            // A line that is no document is told by its number.
+            // Other lines are reported by number.
             _ if lines(text).any(|line| line.starts_with(b"{")) => Self::Lines,
             _ => table::delimiter(first_line).map_or_else(
                 |what| Self::Unknown(what.unwrap_or_else(|| other(text).to_owned())),
@@ -76,7 +76,7 @@ impl Format {
     }
 }
 
-/// Whether what follows a bracket is a value of JSON or the end of an array, and not the words of a note.
+/// Whether a bracket starts a JSON array, rather than a note: a JSON value or the array's end follows.
 fn is_array(text: &[u8]) -> bool {
     let first = text.trim_ascii_start().first();
     first.is_some_and(|byte| b"{[\"]-0123456789".contains(byte))

@@ -1,5 +1,4 @@
-//! Files of documents, in whatever format they come, as lines of JSON: what is compressed is told by its first
-//! bytes, and so is what it holds.
+//! Reads files of documents in any format as lines of JSON; the first bytes determine compression and format.
 
 mod array;
 mod compression;
@@ -17,22 +16,22 @@ pub use self::{
     lines::{LINE_LIMIT, Line, Lines, without_end},
 };
 
-/// Why a file cannot be read as documents.
+/// Why a file has no readable documents.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It is something else.
+    /// It has another format.
     #[error(
         "it looks like {0}: documents are read from lines of JSON, a JSON array, or CSV whose header names a \
          column content, in UTF-8 or UTF-16, compressed with gzip, zstd or xz or not"
     )]
     Unknown(String),
-    /// It cannot be read, or not be decompressed.
+    /// Reading or decompressing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// The documents of a file, one JSON object a line. A line is where it is in the file as far as that has lines:
-/// others are filled up with blank ones.
+/// The documents of a file, one JSON object per line. Lines keep their number if the file has lines: blank ones fill
+/// the gaps.
 ///
 /// # Errors
 /// [`OpenError::Unknown`] names what the file looks like.
@@ -50,7 +49,7 @@ pub fn open(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send
     }
 }
 
-/// Whether the bytes of a file that begins with `head` are the lines of JSON that [`open`] would give.
+/// Whether a file that starts with `head` already is the lines of JSON that [`open`] returns.
 #[must_use]
 pub fn is_lines(head: &[u8]) -> bool {
     !compression::is_compressed(head)
@@ -58,7 +57,7 @@ pub fn is_lines(head: &[u8]) -> bool {
         && Format::of(encoding::without_mark(head)) == Format::Lines
 }
 
-/// Bytes of the beginning of a file that tell its format.
+/// Bytes needed to detect a file's format.
 pub const HEAD: usize = format::HEAD;
 
 #[cfg(test)]

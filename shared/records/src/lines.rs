@@ -1,27 +1,27 @@
-//! The lines of a text, none of them longer than a document may be.
+//! The lines of a text, limited to the size of a document.
 
 use std::io::{self, BufRead, Read as _};
 
-/// Bytes of the longest line of a file: what one request to the API may hold.
+/// Maximum bytes of a line: the limit of one request to the API.
 pub const LINE_LIMIT: usize = 6 * 1024 * 1024;
 
-/// The lines of a text that are not blank, with their numbers.
+/// The non-blank lines of a text, with their numbers.
 pub struct Lines {
     text: Box<dyn BufRead + Send>,
     number: u64,
 }
 
-/// A line that is not blank.
+/// A non-blank line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
-    /// From 1, blank ones counted.
+    /// From 1, including blank ones.
     pub number: u64,
-    /// Without its end; none if it is longer than [`LINE_LIMIT`].
+    /// Without its end; `None` if longer than [`LINE_LIMIT`].
     pub text: Option<Vec<u8>>,
 }
 
 impl Lines {
-    /// The lines of what [`super::open`] opened.
+    /// The lines of a result of [`super::open`].
     #[must_use]
     pub fn new(text: Box<dyn BufRead + Send>) -> Self {
         Self { text, number: 0 }
@@ -30,7 +30,7 @@ impl Lines {
     fn next_line(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
-            // The end of a line has two bytes on Windows.
+            // On Windows a line ends with two bytes.
             let most = LINE_LIMIT as u64 + 2;
             if self
                 .text
@@ -65,7 +65,7 @@ impl Iterator for Lines {
     }
 }
 
-/// Takes the end of a line away.
+/// Removes the end of a line.
 pub fn without_end(line: &mut Vec<u8>) {
     if line.ends_with(b"\n") {
         line.pop();

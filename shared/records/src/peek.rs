@@ -1,9 +1,9 @@
-//! The first bytes of what is read, which are then read all the same.
+//! Looks at the first bytes without consuming them.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
-/// Reads up to `bytes` ahead: a pipe may hand them over one by one. What is damaged behind a good beginning is read as
-/// far as it goes.
+/// Reads up to `bytes` ahead: a pipe may return them one by one. Damaged input with a good beginning is read as far as
+/// possible.
 pub(super) fn peek(
     mut source: Box<dyn BufRead + Send>,
     bytes: usize,
@@ -21,7 +21,7 @@ pub(super) fn peek(
     }
 }
 
-/// Where a source broke off.
+/// Returns the error of a source.
 struct Broken(Option<io::Error>);
 
 impl Read for Broken {

@@ -1,4 +1,4 @@
-//! The rows of a table (CSV with a header), a line of JSON each.
+//! The rows of a table (CSV with a header), one line of JSON each.
 
 use std::{
     io::{self, BufRead, Read},
@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 
 use crate::LINE_LIMIT;
 
-/// What may stand between two fields.
+/// Possible field separators.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// What stands between no two fields of a text.
+/// A byte that separates no fields of a text.
 const UNIT_SEPARATOR: u8 = 0x1f;
 
 /// The fields of a document, in both spellings.
@@ -25,7 +25,7 @@ const FIELDS: [&str; 5] = ["id", "_id", "title", "content", "text"];
 /// The delimiter of a table whose header is `line`.
 ///
 /// # Errors
-/// What it looks like if its columns are not those of documents, and nothing if it is no table at all.
+/// A description if the columns are not those of documents; `None` if it is not a table at all.
 pub(super) fn delimiter(line: &[u8]) -> Result<u8, Option<String>> {
     let columns = |delimiter: u8| -> Vec<String> {
         let mut header = builder(delimiter).has_headers(false).from_reader(line);
@@ -35,7 +35,7 @@ pub(super) fn delimiter(line: &[u8]) -> Result<u8, Option<String>> {
     let is_content = |name: &String| name == "content" || name == "text";
     let (delimiter, columns) = DELIMITERS
         .into_iter()
-        // Of several the last one is taken.
+        // The last of equals wins.
         .rev()
         .map(|delimiter| (delimiter, columns(delimiter)))
         .max_by_key(|(_, columns)| (columns.iter().any(is_content), columns.len()))
@@ -46,7 +46,7 @@ pub(super) fn delimiter(line: &[u8]) -> Result<u8, Option<String>> {
             .find(|field| columns.iter().filter(|name| name == field).count() > 1);
         return match twice {
             Some(field) => Err(Some(format!("a table with two columns {field}"))),
-            // Of one column, all of a line is its field.
+            // In a table of one column, a line is one field.
             None if columns.len() == 1 => Ok(UNIT_SEPARATOR),
             None => Ok(delimiter),
         };
@@ -60,14 +60,13 @@ pub(super) fn delimiter(line: &[u8]) -> Result<u8, Option<String>> {
     }))
 }
 
-/// Reads a table as lines of JSON: the columns of a document are its fields, the others its metadata, and an empty
-/// field is none.
+/// Reads a table as lines of JSON: columns of documents become fields, others metadata, and empty fields are omitted.
 pub(super) struct Table {
     rows: Reader<Bounded>,
     columns: Vec<String>,
     record: ByteRecord,
     read: Arc<AtomicUsize>,
-    /// Line breaks that were written.
+    /// Number of line breaks written.
     written: u64,
     out: Vec<u8>,
     taken: usize,
@@ -94,7 +93,7 @@ impl Table {
         })
     }
 
-    /// Makes the line of the next row; false at the end.
+    /// Writes the next row's line; false at the end.
     fn fill(&mut self) -> io::Result<bool> {
         self.out.clear();
         self.taken = 0;
@@ -112,7 +111,7 @@ impl Table {
         Ok(true)
     }
 
-    /// The row as a document. One that is none is a text that says why: no text is a document.
+    /// The row as a document, or as a text with the error: a text is never a document.
     fn json(&self) -> Result<Value, String> {
         if self.record.len() != self.columns.len() {
             return Err(format!(
@@ -162,11 +161,11 @@ impl Read for Table {
     }
 }
 
-/// What a table is read from, as long as its rows are of a bearable size: a quotation mark that is not closed
-/// would make all that follows one field.
+/// A table's source with a limit on the size of rows: an unclosed quotation mark would turn everything after it into
+/// one field.
 struct Bounded {
     source: Box<dyn BufRead + Send>,
-    /// Since the last row.
+    /// Bytes since the last row.
     read: Arc<AtomicUsize>,
 }
 
@@ -192,7 +191,7 @@ fn builder(delimiter: u8) -> ReaderBuilder {
     builder
 }
 
-/// A column's name: that of a document's field in lower case, any other as it is.
+/// A column's name: in lower case for a document's field, otherwise unchanged.
 fn column(name: &str) -> String {
     let lower = name.trim().to_lowercase();
     if FIELDS.contains(&lower.as_str()) {

@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use super::*;
 use crate::LINE_LIMIT;
 
-/// Hands over a byte at a time, as a slow pipe does.
+/// Returns one byte at a time, like a slow pipe.
 struct Drops(Cursor<Vec<u8>>);
 
 impl Read for Drops {
@@ -16,7 +16,7 @@ impl Read for Drops {
     }
 }
 
-/// The lines of a file, with their numbers.
+/// The lines of a file with numbers.
 fn lines(file: &[u8]) -> Vec<(u64, String)> {
     let text = open(Drops(Cursor::new(file.to_vec()))).unwrap_or_else(|error| panic!("{error}"));
     Lines::new(text)
@@ -32,7 +32,7 @@ fn texts(file: &[u8]) -> Vec<String> {
     lines(file).into_iter().map(|(_, text)| text).collect()
 }
 
-/// What a file looks like that is none of documents.
+/// The description of a file without documents.
 fn refused(file: &[u8]) -> String {
     match open(Cursor::new(file.to_vec())) {
         Err(OpenError::Unknown(what)) => what,
@@ -164,7 +164,7 @@ fn the_elements_of_an_array_are_lines_and_have_their_numbers() {
         ]
     );
     assert_eq!(texts(b"[]"), Vec::<String>::new());
-    // What follows is not lost.
+    // The rest is not lost.
     assert_eq!(texts(b"[1]\n{\"id\":2}"), ["1", "{\"id\":2}"]);
 }
 
@@ -232,7 +232,7 @@ fn anything_else_is_told_by_what_it_looks_like() {
     ] {
         assert!(refused(file).contains(told), "{told}: {}", refused(file));
     }
-    // A line that is no document is one among others.
+    // An invalid line does not affect others.
     assert_eq!(
         texts(b"# exported\n{\"id\":1}\n"),
         ["# exported", "{\"id\":1}"]

@@ -1,4 +1,4 @@
-//! How searches rank, unless a request says otherwise.
+//! The ranking of searches, unless a request overrides it.
 
 use std::ops::RangeInclusive;
 
@@ -7,16 +7,16 @@ use settings::{ConfigError, number, optional_number};
 /// The ranking of searches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchConfig {
-    /// `hnsw.ef_search`, 1 to 1,000; none for what the last measurement found to reach `recall`.
+    /// `hnsw.ef_search`, 1 to 1,000; `None` for the value that reached `recall` in the last measurement.
     pub effort: Option<i32>,
-    /// The share of the true nearest passages that the index is to find, 0.5 to 1: what `effort` is measured for after
+    /// The target share of the true nearest passages that the index finds, 0.5 to 1; `effort` is measured for it after
     /// each build of the index.
     pub recall: f64,
-    /// The share of the semantic score in a hybrid one, 0 to 1.
+    /// The weight of the semantic score in a hybrid one, 0 to 1.
     pub semantic_weight: f64,
-    /// BM25's k1, 0 to 10: how much a further occurrence of a word still counts.
+    /// BM25's k1, 0 to 10: how much repeated words count.
     pub k1: f64,
-    /// BM25's b, 0 to 1: how much a long passage counts for less.
+    /// BM25's b, 0 to 1: the penalty of long passages.
     pub b: f64,
 }
 
@@ -34,16 +34,16 @@ impl Default for SearchConfig {
 }
 
 impl SearchConfig {
-    /// The effort where none is set and none was measured.
+    /// The effort if none is set or measured.
     pub const EFFORT: i32 = 200;
 
-    /// What a weight may be.
+    /// The range of a weight.
     pub const WEIGHTS: RangeInclusive<f64> = 0.0..=1.0;
 
     /// Reads `SEARCH_EFFORT` and the settings around it.
     ///
     /// # Errors
-    /// Names the first variable that is wrong.
+    /// Names the first invalid variable.
     pub fn from_env() -> Result<Self, ConfigError> {
         let default = Self::default();
         Ok(Self {

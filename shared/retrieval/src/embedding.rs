@@ -1,9 +1,9 @@
-//! Documents to chunks with embeddings.
+//! Chunks and embeds documents.
 
 use document_store::{Passage, Prepared};
 use embedder::{Chunk, Embedder, EmbedderError, Kind, titled};
 
-/// Chunks and embeds documents, so that they can be stored; passages of all of them share batches.
+/// Chunks and embeds documents; passages of all documents share batches.
 ///
 /// # Errors
 /// When the tokenizer or the inference fails.

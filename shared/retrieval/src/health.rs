@@ -1,4 +1,4 @@
-//! Whether a search would work now, part by part.
+//! Checks, part by part, whether a search works.
 
 pub mod finding;
 pub mod parts;
@@ -13,53 +13,52 @@ use crate::SearchState;
 /// The answer of `GET /health`.
 #[derive(Debug, Serialize)]
 pub struct Health {
-    /// `failed` exactly when a search fails; `warning` when a part is not as it should be, but a
-    /// search works all the same.
+    /// `failed` exactly when a search fails; `warning` when a part has a problem but a search works.
     pub status: Status,
-    /// How statements reach the database, if it answered a deep check.
+    /// How statements reach the database, if a deep check reached it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
-    /// One line a check.
+    /// The checks.
     pub checks: Vec<HealthCheck>,
 }
 
-/// What stands between the function and the database.
+/// The pooler between the function and the database, if any.
 #[derive(Debug, Serialize)]
 pub struct Connection {
     /// `direct`, `session` or `transaction`: how statements are sent.
     pub pooler: &'static str,
-    /// What shows that: `client-address`, `startup-options`, `disproved`, `unknown` or `not-asked`.
+    /// The evidence: `client-address`, `startup-options`, `disproved`, `unknown` or `not-asked`.
     pub proof: &'static str,
     /// The same in words.
     pub detail: &'static str,
 }
 
-/// One part of the way that a search takes.
+/// One part that a search needs.
 #[derive(Debug, Serialize)]
 pub struct HealthCheck {
     /// What was checked.
     pub name: &'static str,
-    /// How it went.
+    /// The result.
     pub status: Status,
     /// Milliseconds it took.
     pub took_ms: f64,
-    /// What to do, if something is wrong. What was found is in the log alone: it may name hosts.
+    /// The remedy for a problem. Only the log has the findings, which may name hosts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// What a search does not ask about: these explain why it fails, and alone they do not make it fail.
-/// The model is none of them: a function that starts with another model refuses to serve.
+/// Checks that explain why a search fails, but do not make it fail. The model is not among them: a function with
+/// another model refuses to start.
 const EXPLANATIONS: [&str; 2] = ["extension", "migrations"];
 
-/// Answers whether the database answers; with `deep`, whether a search would succeed, by running the
-/// checks in the order in which a search needs them and then a search.
+/// Checks whether the database answers; with `deep`, runs the checks in the order in which a search needs them,
+/// and then a search.
 pub async fn check(state: &SearchState, deep: bool) -> Health {
     let mut checks = vec![parts::database(state).await];
     if deep && checks[0].status == Status::Ok {
         checks.extend(parts::behind_database(state).await);
     } else if deep {
-        // Each would wait for the same database again.
+        // Each check would wait for the same database again.
         checks.extend(parts::PARTS.map(Check::skipped));
     }
     heed_search(&mut checks);
@@ -78,7 +77,7 @@ pub async fn check(state: &SearchState, deep: bool) -> Health {
     }
 }
 
-/// Turns explanations into warnings when the search succeeded: nothing is there to be explained.
+/// Turns failed explanations into warnings when the search succeeded.
 fn heed_search(checks: &mut [Check]) {
     let found = |check: &Check| check.name == "search" && check.status == Status::Ok;
     if !checks.iter().any(found) {

@@ -1,4 +1,4 @@
-//! From a question to the passages that answer it, and from documents to what is found of them.
+//! Finds the passages that answer a question, and embeds documents to be found.
 
 mod config;
 mod embedding;

@@ -1,4 +1,4 @@
-//! The models of a sandbox, loaded when they are first needed, and asked away from the threads that serve requests.
+//! The models of a sandbox: loaded on first use, and run off the threads that serve requests.
 
 use std::{panic, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use crate::embed;
 
-/// The embedding model: its manifest, read at start, and the embedder, loaded when it is first needed.
+/// The embedding model: its manifest, read at start, and the embedder, loaded on first use.
 #[derive(Clone)]
 pub struct LazyEmbedder {
     inner: Arc<EmbedderCell>,
@@ -84,10 +84,10 @@ impl LazyEmbedder {
         .await
     }
 
-    /// The tokens of each text, counted with the model's tokenizer.
+    /// Counts the tokens of each text with the model's tokenizer.
     ///
     /// # Errors
-    /// When the model cannot be loaded or a text not be tokenized.
+    /// When the model cannot be loaded or a text cannot be tokenized.
     pub async fn count_tokens(&self, texts: Vec<String>) -> Result<Vec<usize>, Error> {
         self.with(move |embedder| {
             texts
@@ -117,7 +117,7 @@ impl EmbedderCell {
     }
 }
 
-/// A reranker that costs nothing until a request asks for it: not even its folder is looked at.
+/// A reranker that costs nothing until a request needs it: not even its folder is read.
 #[derive(Clone)]
 pub struct LazyReranker {
     config: Option<ModelConfig>,
@@ -125,7 +125,7 @@ pub struct LazyReranker {
 }
 
 impl LazyReranker {
-    /// The reranker of `config`; without one, every request for it is refused.
+    /// The reranker of `config`; `None` refuses every request for it.
     #[must_use]
     pub fn new(config: Option<ModelConfig>) -> Self {
         Self {
@@ -137,13 +137,13 @@ impl LazyReranker {
     /// Refuses the field `rerank` where there is no reranker.
     ///
     /// # Errors
-    /// Names the variable that is missing.
+    /// Names the missing variable.
     pub fn require(&self) -> Result<(), FieldError> {
         self.config().map(drop)
     }
 
-    /// Scores passages for a question, each at its passage's place; the higher, the better it answers. Also gives how
-    /// the scores become a relevance, if the reranker's manifest does.
+    /// Scores passages for a question, in their order; higher is better. Also returns the conversion of scores to a
+    /// relevance, if the reranker's manifest has one.
     ///
     /// # Errors
     /// When there is no reranker, it cannot be loaded or the inference fails.

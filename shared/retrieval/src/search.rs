@@ -1,4 +1,4 @@
-//! A question to its documents: by meaning, by words, or by both.
+//! Searches: by meaning, by words, or by both.
 
 mod answer;
 mod facets;
@@ -22,17 +22,15 @@ pub use self::{
 use crate::{LazyEmbedder, LazyReranker, SearchConfig};
 
 impl Search {
-    /// The candidates that are reranked if fewer hits are wanted. A cross-encoder reads all of them,
-    /// so each costs an inference.
+    /// The candidates to rerank if the limit is lower. Each costs an inference of the cross-encoder.
     pub const RERANKED: i32 = 50;
 
-    /// Puts another question in place of this search's.
+    /// Replaces the question.
     pub fn set_query(&mut self, query: Query) {
         self.query = query;
     }
 
-    /// Embeds the question and finds its documents: one round trip to the database. Reranks them if
-    /// that was asked for.
+    /// Embeds the question and finds its documents: one round trip to the database. Reranks them on request.
     ///
     /// # Errors
     /// When the embedding, the database or the reranking fails, or there is no reranker.
@@ -71,8 +69,7 @@ impl Search {
         })
     }
 
-    /// Finds the documents of a question whose embedding is known; if they are to be reranked, the
-    /// candidates for [`Self::reranked`].
+    /// Finds the documents of an embedded question; with reranking, the candidates for [`Self::reranked`].
     ///
     /// # Errors
     /// When the database fails.
@@ -146,8 +143,8 @@ impl Search {
         Ok((hits, summary))
     }
 
-    /// Orders candidates by the cross-encoder's scores and keeps as many as were wanted; leaves them
-    /// as they are unless reranking was asked for.
+    /// Sorts candidates by the cross-encoder's scores and keeps the requested number; without reranking, returns
+    /// them unchanged.
     ///
     /// # Errors
     /// When there is no reranker, it cannot be loaded or the inference fails.
@@ -171,7 +168,7 @@ impl Search {
             }
         }
         hits.retain(|hit| hit.relevance >= self.min_relevance);
-        // Hits with one score keep the order in which they were found.
+        // The sort is stable: hits with equal scores keep their order.
         let score = |hit: &Hit| hit.rerank_score.unwrap_or(f32::NEG_INFINITY);
         hits.sort_by(|a, b| score(b).total_cmp(&score(a)));
         let count = |number: i32| usize::try_from(number).unwrap_or_default();
@@ -182,7 +179,7 @@ impl Search {
             .collect())
     }
 
-    /// Hits that the database is asked for.
+    /// The number of hits to request from the database.
     fn candidates(&self) -> i32 {
         if self.rerank {
             self.limit.get().max(Self::RERANKED)

@@ -8,19 +8,19 @@ use shared::{State, can_start};
 
 use crate::{LazyEmbedder, LazyReranker, SearchConfig};
 
-/// What a function keeps that stores documents.
+/// The state of a function that stores documents.
 #[derive(Clone)]
 pub struct IngestState {
-    /// Where documents are stored.
+    /// The database of the documents.
     pub database: Arc<Database>,
     /// The embedding model.
     pub embedder: LazyEmbedder,
 }
 
-/// What a function keeps that searches.
+/// The state of a function that searches.
 #[derive(Clone)]
 pub struct SearchState {
-    /// Where passages are found.
+    /// The database of the passages.
     pub database: Arc<Database>,
     /// The embedding model.
     pub embedder: LazyEmbedder,
@@ -31,7 +31,7 @@ pub struct SearchState {
 }
 
 impl SearchState {
-    /// The state for this database and this model; nothing is connected or loaded.
+    /// The state for this database and this model, without connecting or loading anything.
     ///
     /// # Errors
     /// When the model's manifest is missing or wrong.
@@ -82,7 +82,7 @@ impl State for SearchState {
     }
 }
 
-/// Makes the first connection and loads the model, side by side.
+/// Makes the first connection and loads the model concurrently.
 async fn warm(database: &Database, embedder: &LazyEmbedder) -> Result<(), lambda_http::Error> {
     let check = migrations::require_model(database, embedder.manifest());
     let (connected, loaded) = tokio::join!(check, embedder.load());

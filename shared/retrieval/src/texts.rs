@@ -1,4 +1,4 @@
-//! Texts of a caller's own, embedded as those of searches and documents are.
+//! Embeds a caller's texts like those of searches and documents.
 
 use embedder::{Embedder, EmbedderError, Kind};
 use json::FieldError;
@@ -6,23 +6,23 @@ use shared::Error;
 
 use crate::LazyEmbedder;
 
-/// Texts as the model sees them.
+/// Embedded texts.
 #[derive(Debug)]
 pub struct Embedded {
-    /// One unit vector for each, in their order.
+    /// One unit vector per text, in order.
     pub embeddings: Vec<Vec<f32>>,
     /// The tokens that the model read.
     pub tokens: usize,
 }
 
-/// The most tokens of a request: on one CPU without VNNI some hundred seconds.
+/// The most tokens of a request: about a hundred seconds on one CPU without VNNI.
 const MOST_TOKENS: usize = 100_000;
 
 impl LazyEmbedder {
-    /// Embeds texts, none of which is cut.
+    /// Embeds texts without truncating any.
     ///
     /// # Errors
-    /// Names `input` or the text in it that is too long for the model; also when the inference fails.
+    /// Names `input`, or its text that is too long for the model; also when the inference fails.
     pub async fn embed_texts(&self, kind: Kind, texts: Vec<String>) -> Result<Embedded, Error> {
         let embedded = self.with(move |embedder| embed_texts(embedder, kind, &texts));
         Ok(embedded.await??)
@@ -40,7 +40,7 @@ fn embed_texts(
     let mut tokens = 0;
     for (at, text) in texts.iter().enumerate() {
         let read = embedder.tokenize(&format!("{prefix}{text}"))?.len();
-        // At the limit it may have been cut there.
+        // At the limit the text may have been truncated.
         let all = if read < limit {
             read
         } else {

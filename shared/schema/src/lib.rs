@@ -1,5 +1,5 @@
-//! The SQL of Rappel, read when this crate is built: the frozen migrations of the tables, and the functions, which belong
-//! to a build and have a schema of their own for each.
+//! Rappel's SQL, read at build time: the frozen migrations of the tables, and the functions, with a separate schema for
+//! each build.
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
@@ -8,7 +8,7 @@ include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 pub struct Migration {
     /// Its number, from 1.
     pub version: i32,
-    /// Its name: that of its file.
+    /// Its file name.
     pub name: &'static str,
     /// Its statements.
     pub sql: &'static str,
@@ -16,7 +16,7 @@ pub struct Migration {
     pub checksum: &'static str,
 }
 
-/// The version that this program expects: the number of the last migration.
+/// The version required by this program: the number of the last migration.
 #[must_use]
 pub fn version() -> i32 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)

@@ -1,36 +1,36 @@
-//! Settings, read once from the environment. Each crate keeps those of its own concern.
+//! Settings, read once from the environment. Each crate defines its own.
 
 mod variables;
 
 pub use self::variables::{chosen, milliseconds, number, optional, optional_number, required};
 
-/// A setting that is missing or wrong; the function stops at start with it.
+/// A missing or invalid setting; the function fails at start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A required variable is not set.
+    /// A required variable is unset.
     #[error("{variable} is not set: {purpose}")]
     Missing {
         /// The variable's name.
         variable: &'static str,
-        /// What it is for, with an example.
+        /// Its purpose, with an example.
         purpose: &'static str,
     },
-    /// A variable that may hold a secret has a value that cannot be used; it is not shown.
+    /// A variable that may hold a secret is invalid; its value is not shown.
     #[error("{variable} {expected}")]
     Unusable {
         /// The variable's name.
         variable: &'static str,
-        /// What its value must be.
+        /// The expected value.
         expected: &'static str,
     },
-    /// A variable has a value that cannot be used.
+    /// A variable is invalid.
     #[error("{variable} is {value:?}: {expected}")]
     Invalid {
         /// The variable's name.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What it must be.
+        /// The expected value.
         expected: &'static str,
     },
 }

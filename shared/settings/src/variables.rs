@@ -1,10 +1,10 @@
-//! Variables of the environment, read one by one.
+//! Reads environment variables.
 
 use std::{env, str::FromStr, time::Duration};
 
 use crate::ConfigError;
 
-/// The value of a variable. An empty one counts as missing: templates set variables that they have no value for to "".
+/// The value of a variable. An empty one counts as unset: templates set variables without a value to "".
 #[must_use]
 pub fn optional(variable: &'static str) -> Option<String> {
     env::var(variable)
@@ -12,20 +12,20 @@ pub fn optional(variable: &'static str) -> Option<String> {
         .filter(|value| !value.trim().is_empty())
 }
 
-/// The value of a variable with a few allowed words, or the default.
+/// The value of an enumerated variable, or the default.
 ///
 /// # Errors
-/// When it is another word.
+/// When the value is unknown.
 pub fn chosen<C: FromStr<Err = ConfigError> + Default>(
     variable: &'static str,
 ) -> Result<C, ConfigError> {
     optional(variable).map_or_else(|| Ok(C::default()), |value| value.parse())
 }
 
-/// The value of a variable without a default.
+/// The value of a required variable.
 ///
 /// # Errors
-/// When it is missing; the message gives `purpose`.
+/// When it is unset; the message gives `purpose`.
 pub fn required(variable: &'static str, purpose: &'static str) -> Result<String, ConfigError> {
     optional(variable).ok_or(ConfigError::Missing { variable, purpose })
 }
@@ -33,7 +33,7 @@ pub fn required(variable: &'static str, purpose: &'static str) -> Result<String,
 /// A number, or the default.
 ///
 /// # Errors
-/// When the value is not a number or does not fit; the message says what is `expected`.
+/// When the value is not a number or is out of range; the message gives `expected`.
 pub fn number<N: FromStr>(
     variable: &'static str,
     default: N,
@@ -53,7 +53,7 @@ pub fn number<N: FromStr>(
 /// A number, if the variable is set.
 ///
 /// # Errors
-/// When the value is not a number or does not fit; the message says what is `expected`.
+/// When the value is not a number or is out of range; the message gives `expected`.
 pub fn optional_number<N: FromStr>(
     variable: &'static str,
     expected: &'static str,
@@ -73,7 +73,7 @@ pub fn optional_number<N: FromStr>(
 /// A duration in milliseconds, or the default.
 ///
 /// # Errors
-/// When the value is not a whole number above 0.
+/// When the value is not a positive integer.
 pub fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
     number(
         variable,

@@ -1,5 +1,4 @@
-//! Pages of other origins, where nobody before the function answers for them: a function URL and an HTTP API do, a REST
-//! API passes everything on.
+//! CORS behind a REST API, which passes every request on. A function URL and an HTTP API handle CORS themselves.
 
 use std::env;
 
@@ -9,13 +8,13 @@ use lambda_http::{
     request::RequestContext,
 };
 
-/// The origins that may, separated by commas; `*` is any.
+/// The variable with the allowed origins, separated by commas; `*` allows any.
 const ORIGINS: &str = "CORS_ORIGINS";
 
-/// What template.yaml gives the other routes, and the header of an API key.
+/// The headers that template.yaml allows on the other routes, and the header of an API key.
 const HEADERS: &str = "authorization,content-type,if-match,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
 
-/// The page that a request comes from, if its origin is one of `CORS_ORIGINS` and the request comes by a REST API.
+/// The origin of a request through a REST API, if `CORS_ORIGINS` allows it.
 #[derive(Debug)]
 pub(super) struct Page {
     origin: Option<HeaderValue>,
@@ -40,7 +39,7 @@ impl Page {
         }
     }
 
-    /// Lets the page read the answer, and ask for it.
+    /// Allows the page to send the request and read the response.
     pub(super) fn allow(self, headers: &mut HeaderMap) {
         let Some(origin) = self.origin else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -86,7 +85,7 @@ mod tests {
         assert_eq!(allowed("*", page, rest()).as_deref(), Some(page));
         assert_eq!(allowed("https://a.example.org", page, rest()), None);
         assert_eq!(allowed("", page, rest()), None);
-        // A URL answers for itself, and a header twice is refused.
+        // A function URL adds the headers itself, and browsers refuse duplicates.
         let url = RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default());
         assert_eq!(allowed(known, page, url), None);
     }

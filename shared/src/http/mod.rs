@@ -1,4 +1,4 @@
-//! From events to answers: what every function does around its `handle`.
+//! From events to responses: the common code around each function's `handle`.
 
 mod cors;
 #[cfg(target_os = "linux")]
@@ -27,26 +27,26 @@ pub use self::{
 };
 use crate::{Error, State};
 
-/// A request as Lambda hands it over.
+/// A Lambda request.
 pub use lambda_http::Request;
-/// A response as Lambda takes it.
+/// A Lambda response.
 pub type Response = lambda_http::Response<lambda_http::Body>;
 
 /// Bytes of the largest body: 6 MB, Lambda's limit for the payload of a synchronous invocation.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const BODY_LIMIT: usize = 6 * 1024 * 1024;
 
-/// The time that a finished response has to leave the sandbox before the process ends; Lambda
-/// kills it 500 ms after SIGTERM.
+/// Time for a finished response to leave the sandbox before the process ends; Lambda kills it 500 ms after
+/// SIGTERM.
 const DELIVERY: Duration = Duration::from_millis(100);
 
-/// Lambda's own limit of an invocation.
+/// Lambda's limit for an invocation.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// Runs a function until Lambda ends it: log, state, Init, then `handle` for each request.
 ///
 /// # Errors
-/// When a setting is missing or wrong, or the database was embedded by another model.
+/// When a setting is missing or wrong, or another model embedded the database.
 pub async fn serve<S, H, F>(function: &'static str, handle: H) -> Result<(), lambda_http::Error>
 where
     S: State,
@@ -72,7 +72,7 @@ where
     telemetry.run(lambda_http::runtime(handle)).await
 }
 
-/// The same for a function whose answers are sent while they are made.
+/// Like [`serve`], for a function that streams its responses.
 ///
 /// # Errors
 /// As [`serve`].
@@ -108,10 +108,10 @@ where
     telemetry.run(lambda_http::streaming_runtime(handle)).await
 }
 
-/// A function between its Init and its end.
+/// A function after its Init.
 struct Running<S> {
     state: S,
-    /// Read-locked by each request that is not answered yet.
+    /// Read-locked by each request in flight.
     in_flight: Arc<RwLock<()>>,
 }
 
@@ -131,7 +131,7 @@ impl<S: State> Running<S> {
         })
     }
 
-    /// The outcome of a request, and a guard to keep until it is answered. A panic is an outcome too.
+    /// The outcome of a request, and a guard to hold until the response is sent. A panic is an outcome too.
     fn answer<H, F, R>(
         &self,
         mut request: Request,
@@ -144,7 +144,7 @@ impl<S: State> Running<S> {
         let guard = Arc::clone(&self.in_flight).read_owned();
         telemetry::asked(&route_key(&request), request.headers());
         let deadline = deadline(&request);
-        // HEAD is GET whose body is not sent.
+        // HEAD is GET without the response body.
         if request.method() == Method::HEAD {
             *request.method_mut() = Method::GET;
         }
@@ -161,7 +161,7 @@ impl<S: State> Running<S> {
     }
 }
 
-/// When the invocation must have answered. `cargo lambda watch` gives a deadline in 1970: no limit.
+/// The deadline of the invocation. `cargo lambda watch` sends one in 1970: no limit.
 #[must_use]
 pub fn deadline(request: &Request) -> Instant {
     let deadline = request.lambda_context().deadline();
@@ -169,7 +169,7 @@ pub fn deadline(request: &Request) -> Instant {
     Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
 }
 
-/// The key of the request's route, `GET /documents/{id+}`; `$default` of a function's own URL.
+/// The key of the request's route, `GET /documents/{id+}`; `$default` for a function URL.
 fn route_key(request: &Request) -> String {
     let key = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone(),

@@ -1,9 +1,8 @@
-//! The runtime's own connection, without the pauses that the kernel would make in a stream.
+//! Switches off Nagle's algorithm on the runtime's connection, for streams without pauses.
 //!
-//! `lambda_runtime` leaves Nagle's algorithm on: a small piece of a streamed answer then waits until the
-//! one before it is acknowledged, which Linux delays by 40 ms. Its client has the option but passes no
-//! connector on, so the option is set on the socket behind its back. Without that an answer is late, not
-//! wrong.
+//! `lambda_runtime` leaves it on: a small chunk of a stream then waits for the acknowledgement of the previous
+//! chunk, which Linux delays by 40 ms. Its client has the option but accepts no connector, so this module sets
+//! the option on the socket itself. If that fails, responses are late, not wrong.
 
 use std::{env, fs, io, net::SocketAddr};
 
@@ -16,7 +15,7 @@ use rustix::{
 /// system calls.
 ///
 /// # Errors
-/// When the kernel does not let a process look at its own descriptors.
+/// When the kernel denies a process access to its own descriptors.
 pub(super) fn off() -> io::Result<()> {
     let api = env::var("AWS_LAMBDA_RUNTIME_API").ok();
     let Some(api) = api.and_then(|api| api.parse::<SocketAddr>().ok()) else {
@@ -37,8 +36,7 @@ pub(super) fn off() -> io::Result<()> {
         if !is_socket {
             continue;
         }
-        // A copy of the descriptor, which leads to the same socket. One that was closed meanwhile is
-        // no connection any more.
+        // A duplicate descriptor of the same socket. Skip a descriptor that was closed meanwhile.
         let Ok(socket) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else {
             continue;
         };

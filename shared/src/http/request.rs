@@ -1,4 +1,4 @@
-//! What a request says, or which of its fields is wrong.
+//! Parsing of requests, with the errors of their fields.
 
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
@@ -17,8 +17,8 @@ use crate::Error;
 /// Reads the body as a JSON object.
 ///
 /// # Errors
-/// 413 beyond [`BODY_LIMIT`], 415 for another content type, none, or a compressed body, 400 for what is
-/// not JSON, 422 with the field's path for JSON of another shape.
+/// 413 beyond [`BODY_LIMIT`], 415 for another or no content type or a compressed body, 400 for invalid JSON,
+/// 422 with the field's path for JSON of another shape.
 pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     let body: &[u8] = request.body().as_ref();
     if body.len() > BODY_LIMIT {
@@ -27,7 +27,7 @@ pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
             limit: BODY_LIMIT,
         });
     }
-    // A web page may send any body to any server, but a JSON content type only after it was allowed to.
+    // A web page may send any body to any server, but a JSON content type only after a CORS preflight.
     let content_type = header(request, &CONTENT_TYPE);
     let essence = content_type
         .as_deref()
@@ -51,20 +51,20 @@ fn header(request: &Request, name: &HeaderName) -> Option<String> {
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// Refuses a URL whose percent-escapes are not UTF-8. Decoded with replacement characters, as the events of
-/// Lambda have them, two ids would be one.
+/// Refuses a URL whose percent-escapes are not UTF-8. Lambda decodes them to replacement characters, which would
+/// make two ids equal.
 ///
 /// # Errors
-/// [`Error::MalformedUrl`] with the place.
+/// [`Error::MalformedUrl`] with the position.
 pub(super) fn check_url(request: &Request) -> Result<(), Error> {
     let refused =
         |what: &str| Error::MalformedUrl(format!("{what} holds escapes that are not UTF-8"));
     let parameters = request.path_parameters_ref();
-    // API Gateway decodes the path and keeps nothing of what it was.
+    // API Gateway decodes the path and drops the original.
     if parameters.is_some_and(|map| map.iter().any(|(_, value)| value.contains('\u{fffd}'))) {
         return Err(refused("the path"));
     }
-    // After a decoded path with one of these, the URI that lambda_http makes of the event has another query.
+    // After a decoded path with one of these, lambda_http builds a URI with another query.
     if request.raw_http_path().contains(['?', '#']) {
         return Ok(());
     }
@@ -80,7 +80,7 @@ pub(super) fn check_url(request: &Request) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether each `%` begins an escape, and all of them together are UTF-8.
+/// Whether each `%` begins an escape, and the decoded text is UTF-8.
 fn is_text(encoded: &str) -> bool {
     let escapes = encoded.split('%').skip(1);
     let whole = |escape: &str| {
@@ -93,7 +93,7 @@ fn is_text(encoded: &str) -> bool {
 /// A parameter of the path, decoded by the gateway.
 ///
 /// # Errors
-/// When the route has no such parameter, which is a mistake of the template.
+/// When the route has no such parameter: a mistake in the template.
 pub fn path_parameter(request: &Request, name: &str) -> Result<String, Error> {
     request
         .path_parameters_ref()
@@ -102,10 +102,10 @@ pub fn path_parameter(request: &Request, name: &str) -> Result<String, Error> {
         .ok_or_else(|| Error::Internal(format!("the route has no path parameter {name}")))
 }
 
-/// What the request expects to be stored, by its header `If-Match`.
+/// The expected stored state, from the header `If-Match`.
 #[must_use]
 pub fn if_match(request: &Request) -> Expected {
-    // Several headers of one name are one list.
+    // Repeated headers form one list.
     let values: Vec<Cow<'_, str>> = request
         .headers()
         .get_all(IF_MATCH)
@@ -115,7 +115,7 @@ pub fn if_match(request: &Request) -> Expected {
     Expected::parse((!values.is_empty()).then(|| values.join(",")).as_deref())
 }
 
-/// The parameters of the query string, taken out one by one; what is left over is unknown.
+/// The parameters of the query string, taken out one by one; the rest is unknown.
 #[derive(Debug)]
 pub struct Parameters {
     values: BTreeMap<String, Vec<String>>,
@@ -143,7 +143,7 @@ impl Parameters {
         }
     }
 
-    /// Takes a text; an empty one is an absent one.
+    /// Takes a text; empty counts as absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let mut values = self.values.remove(name)?;
         if values.len() > 1 {
@@ -165,7 +165,7 @@ impl Parameters {
             })
     }
 
-    /// Takes a number, `true` or `false`; `expected` says what else it is not.
+    /// Takes a number, `true` or `false`; `expected` describes the valid values in the error.
     pub fn parsed<T: FromStr>(&mut self, name: &str, expected: &str) -> Option<T> {
         let text = self.text(name)?;
         text.parse()
@@ -173,7 +173,7 @@ impl Parameters {
             .ok()
     }
 
-    /// Takes texts with commas between them.
+    /// Takes texts separated by commas.
     pub fn list(&mut self, name: &str) -> Option<Vec<String>> {
         let text = self.text(name)?;
         Some(text.split(',').map(|part| part.trim().to_owned()).collect())

@@ -1,4 +1,4 @@
-//! What a function answers.
+//! Responses.
 
 use document_store::{ANSWER_LIMIT, Etag};
 use lambda_http::{
@@ -11,7 +11,7 @@ use telemetry::{self, chain};
 use super::Response;
 use crate::{Error, problem::Problem};
 
-/// The media type of answers. JSON is UTF-8 by its own standard, but not every client goes by that.
+/// The media type of responses. The JSON standard requires UTF-8, but some clients need the charset.
 const JSON: &str = "application/json; charset=utf-8";
 /// The media type of errors, RFC 9457.
 const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
@@ -32,7 +32,7 @@ pub fn created(body: &impl Serialize) -> Result<Response, Error> {
     respond(StatusCode::CREATED, body)
 }
 
-/// The same answer with the state of the document that it is of.
+/// Adds the entity tag of the document.
 #[must_use]
 pub fn tagged(mut response: Response, etag: &Etag) -> Response {
     if let Ok(etag) = HeaderValue::try_from(etag.to_string()) {
@@ -56,7 +56,7 @@ pub fn empty() -> Response {
 pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Error> {
     let json = serde_json::to_string(body)
         .map_err(|error| Error::Internal(format!("serialising a response: {error}")))?;
-    // The body travels as a string within JSON: each quote and each backslash takes another byte.
+    // Lambda wraps the body in a JSON string: each quote and each backslash takes one more byte.
     let escaped = json.bytes().filter(|byte| b"\"\\".contains(byte)).count();
     let bytes = json.len() + escaped;
     if bytes > ANSWER_LIMIT {
@@ -68,8 +68,8 @@ pub fn respond(status: StatusCode, body: &impl Serialize) -> Result<Response, Er
     Ok(response(status, JSON, json))
 }
 
-/// What the client is told of an error. It is logged here, and nowhere else: the cause, if it is none of
-/// the client's making, and in any case its type in the line of the request.
+/// The problem document of an error. Errors are logged only here: the type in the request's log line, and the
+/// cause unless the client made the error.
 #[must_use]
 pub fn report(error: &Error) -> Problem {
     let problem = Problem {
@@ -84,8 +84,7 @@ pub fn report(error: &Error) -> Problem {
     problem
 }
 
-/// The one place where a request ends, unless its answer is a stream: an error becomes a problem
-/// document.
+/// Ends every request that is not streamed: an error becomes a problem document.
 pub(super) fn finish(outcome: Result<Response, Error>, request_id: &str) -> Response {
     let mut response = outcome.unwrap_or_else(|error| render(&report(&error)));
     telemetry::answered(response.status().as_u16());

@@ -1,4 +1,4 @@
-//! Answers that are sent while they are made.
+//! Streamed responses.
 
 use std::{
     convert::Infallible,
@@ -15,11 +15,10 @@ use telemetry::Record;
 
 use super::Response;
 
-/// A body that is sent while it is made. It cannot fail: once the status is sent, an error is something
-/// that the body says.
+/// A streamed body. It cannot fail: once the status is sent, the body itself reports errors.
 pub type StreamedBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A response whose body is sent while it is made.
+/// A response with a streamed body.
 pub type StreamedResponse = lambda_http::Response<StreamedBody>;
 
 /// 200 with server-sent events: <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
@@ -30,7 +29,7 @@ pub fn events(events: impl Stream<Item = String> + Send + 'static) -> StreamedRe
     for (name, value) in [
         // Without it some clients read ISO-8859-1.
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
-        // What compresses on the way would hold events back.
+        // A compressing proxy would delay events.
         (header::CACHE_CONTROL, "no-cache, no-transform"),
         // nginx buffers otherwise.
         (HeaderName::from_static("x-accel-buffering"), "no"),
@@ -40,14 +39,14 @@ pub fn events(events: impl Stream<Item = String> + Send + 'static) -> StreamedRe
     response
 }
 
-/// A response that is whole already, where some are streamed.
+/// Turns a complete response into a streamed one.
 #[must_use]
 pub fn whole(response: Response) -> StreamedResponse {
     response.map(|body| Full::new(Bytes::from(body.to_vec())).boxed_unsync())
 }
 
-/// Keeps `guard` until the body has been sent, or nobody takes it any more; what happens while it is made
-/// belongs to the invocation, whose task has ended by then.
+/// Holds `guard` until the body is sent or dropped. Logs of the stream belong to the invocation, whose task has
+/// ended by then.
 pub(super) fn guarded<G: Send + Unpin + 'static>(
     response: StreamedResponse,
     guard: G,

@@ -1,8 +1,8 @@
-//! What the log, or the person at a terminal, is told of a failure.
+//! Formats errors and panics for the log, or for a terminal.
 
 use std::{any::Any, error::Error};
 
-/// An error with everything that caused it, each thing said once.
+/// An error with its source chain, without repetitions.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -19,7 +19,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// A panic. Its words are told if they are the program's own: others may quote what the program worked on.
+/// A panic. Only a static message is included: others may quote the input.
 #[must_use]
 pub fn of_panic(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<&str>().copied();

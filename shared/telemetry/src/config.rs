@@ -1,11 +1,11 @@
-//! What the functions tell of their requests.
+//! Telemetry settings.
 
 use settings::{ConfigError, optional};
 
-/// What is told besides the log.
+/// Telemetry settings besides the log's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TelemetryConfig {
-    /// Whether `CloudWatch` makes metrics of the log's lines.
+    /// Whether the log lines carry `CloudWatch` metrics (EMF).
     pub metrics: bool,
 }
 
@@ -13,7 +13,7 @@ impl TelemetryConfig {
     /// Reads `METRICS`.
     ///
     /// # Errors
-    /// When its value is none of those that it knows.
+    /// When its value is unknown.
     pub fn from_env() -> Result<Self, ConfigError> {
         const VARIABLE: &str = "METRICS";
         let metrics = match optional(VARIABLE) {

@@ -1,4 +1,4 @@
-//! A function between its start and its end, and what surrounds each of its invocations.
+//! The lifecycle of a function, and the instrumentation of each invocation.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -24,23 +24,22 @@ use super::{
     spans::Exporter,
 };
 
-/// What tells of a function's invocations, from the start of its process to its end.
+/// Reports a function's invocations, from process start to end.
 #[derive(Debug)]
 pub struct Telemetry {
     function: &'static str,
     format: Format,
     exporter: Option<Exporter>,
-    /// When the process began its Init, by both clocks.
+    /// The start of Init, by both clocks.
     began: (SystemTime, Instant),
-    /// How long Init took.
+    /// The duration of Init.
     init: OnceLock<Duration>,
-    /// Whether no invocation has come yet.
+    /// Whether no invocation has arrived yet.
     first: AtomicBool,
 }
 
 impl Telemetry {
-    /// Starts the log of the function called `function`, whose crate has the same name: the first thing
-    /// that a function does.
+    /// Starts the log of `function`, which is also its crate's name: the first call of a function.
     ///
     /// # Errors
     /// When a setting is wrong.
@@ -63,11 +62,11 @@ impl Telemetry {
         })
     }
 
-    /// Runs a function until Lambda ends it, and tells of each invocation after its answer has left: the
-    /// caller does not wait for that, and Lambda freezes nothing before it.
+    /// Runs a function until Lambda ends it, and reports each invocation after its response is sent: the caller does
+    /// not wait for that, and Lambda freezes the sandbox only after it.
     ///
     /// # Errors
-    /// When the Runtime API is away.
+    /// When the Runtime API is unavailable.
     pub async fn run<S>(self, runtime: Runtime<S>) -> Result<(), lambda_runtime::Error>
     where
         S: Service<LambdaInvocation, Response = (), Error = lambda_runtime::Error> + 'static,
@@ -82,8 +81,7 @@ impl Telemetry {
     }
 }
 
-/// Notes how the work of an invocation that is no request over HTTP ended, as 200 or 500, and logs why
-/// it failed. A panic is a failure too.
+/// Records the outcome of a non-HTTP invocation as 200 or 500, and logs the error. A panic counts as an error.
 ///
 /// # Errors
 /// Those of `work`.
@@ -107,7 +105,7 @@ where
     outcome
 }
 
-/// A service that tells of each invocation when the one inside has handed its answer over.
+/// A service that reports each invocation once the inner service has returned its response.
 struct Watch<S> {
     inner: S,
     telemetry: Arc<Telemetry>,

@@ -1,9 +1,9 @@
-//! What is told of each invocation when it is over: a line in the log, which `CloudWatch` makes metrics
-//! of, and spans for a collector of OpenTelemetry, if one is set.
+//! Telemetry of each invocation when it is over: a log line, from which `CloudWatch` extracts metrics, and spans for
+//! an OpenTelemetry collector, if configured.
 //!
-//! Rooms that measure call [`measure`] and [`rows`]; `shared::http` says which route was asked for and
-//! how it ended. All of it is noted in the record of the invocation that runs, or nowhere if none does.
-//! No text of a request or a document, no id of a document and no secret is told: see [`logging`].
+//! Crates that measure call [`measure`] and [`rows`]; `shared::http` sets the route and the status. All of it goes to
+//! the record of the current invocation, or nowhere outside one. It includes no text of a request or a document, no
+//! document id and no secret: see [`logging`].
 
 mod cause;
 mod config;

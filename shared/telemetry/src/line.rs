@@ -1,6 +1,6 @@
-//! The line of an invocation, in the embedded metric format if metrics are wanted:
+//! The log line of an invocation, in the embedded metric format if metrics are on:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
-//! `CloudWatch` keeps such a line as it keeps any, and makes metrics of the fields that it names.
+//! `CloudWatch` stores it like any line, and extracts metrics from the fields that it names.
 
 use std::{
     collections::BTreeMap,
@@ -14,19 +14,19 @@ use serde::Serialize;
 use super::record::{Entry, Part};
 use crate::{TelemetryConfig, ms};
 
-/// How the line is written.
+/// The format of the line.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Format {
-    /// As the other lines of a log in text.
+    /// Text, like the other lines of a text log.
     Text,
-    /// As one JSON object, with metrics or without.
+    /// One JSON object, with or without metrics.
     Json {
-        /// Whether `CloudWatch` makes metrics of it.
+        /// Whether `CloudWatch` extracts metrics from it.
         metrics: bool,
     },
 }
 
-/// A field that is not known is left out.
+/// Unknown fields are omitted.
 #[derive(Serialize)]
 struct Line<'a> {
     timestamp: String,
@@ -49,7 +49,7 @@ struct Line<'a> {
     aws: Option<Aws>,
 }
 
-/// Milliseconds, and counts. A metric's name is its field's.
+/// Milliseconds, and counts. A metric has its field's name.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 struct Metrics {
@@ -66,11 +66,11 @@ struct Metrics {
     total: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<usize>,
-    /// 1 if it failed by no fault of the caller, else 0: their sum is a number, their mean a rate.
+    /// 1 if it failed without the caller's fault, else 0: the sum is a count, the mean a rate.
     errors: u8,
-    /// 1 if a sandbox had to start for it, else 0.
+    /// 1 on a cold start, else 0.
     cold_starts: u8,
-    /// Those that the function measures itself.
+    /// Metrics of the function's own.
     #[serde(flatten)]
     gauges: BTreeMap<&'static str, f64>,
     #[serde(skip)]
@@ -110,7 +110,7 @@ impl Format {
         }
     }
 
-    /// Writes the line of an invocation that is over, unless the log is set to a higher level than INFO.
+    /// Writes the line of a finished invocation, unless the log level is above INFO.
     pub(super) fn write(self, function: &str, entry: &Entry) {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
@@ -139,7 +139,7 @@ impl Format {
                 };
                 let mut line = serde_json::to_vec(&line).unwrap_or_default();
                 line.push(b'\n');
-                // One write, so that nothing comes in between; a log that is closed fails no request.
+                // A single write, so that no other line interleaves; a closed log fails no request.
                 let _ = io::stdout().lock().write_all(&line);
             }
         }
@@ -195,7 +195,7 @@ impl Metrics {
         }
     }
 
-    /// The names of those that are known, with their units.
+    /// The metrics that have a value, with their units.
     fn named(&self) -> Vec<Metric> {
         let times = [
             ("init", self.init.is_some()),
@@ -236,10 +236,10 @@ impl Aws {
     }
 }
 
-/// Now, as RFC 3339 writes it and the log's other lines do.
+/// Now, in RFC 3339, as in the other log lines.
 fn timestamp() -> String {
     let mut now = String::with_capacity(32);
-    // A String takes whatever is written to it.
+    // Writing to a String never fails.
     let _ = lambda_runtime::tracing::subscriber::fmt::time::SystemTime
         .format_time(&mut Writer::new(&mut now));
     now

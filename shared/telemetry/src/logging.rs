@@ -1,8 +1,7 @@
-//! Where log lines go, and which ones there are.
+//! The log's format and filter.
 //!
-//! Only Rappel's own crates are heard, and of the Lambda runtime what speaks of its connection: the
-//! others say things at their lower levels that no log may hold, the runtime whole events, the HTTP client
-//! headers, the database driver parts of its URL.
+//! Only Rappel's own crates log, and the connection modules of the Lambda runtime: at lower levels the others log
+//! what no log may hold: the runtime whole events, the HTTP client headers, the database driver parts of its URL.
 
 use std::{env, panic, panic::PanicHookInfo};
 
@@ -38,14 +37,14 @@ const SHARED: [&str; 19] = [
     "telemetry",
 ];
 
-/// Parts of the Lambda runtime that speak of their connection alone.
+/// Modules of the Lambda runtime that log only its connection.
 const RUNTIME: [&str; 2] = [
     "lambda_runtime::runtime",
     "lambda_runtime::layers::api_client",
 ];
 
-/// Starts the log of `function`: in JSON, which the answer tells, if `AWS_LAMBDA_LOG_FORMAT` says so, and
-/// from the level of `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG` on. Lambda sets the first two.
+/// Starts the log of `function`: in JSON (the return value) if `AWS_LAMBDA_LOG_FORMAT` says so, from the level of
+/// `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG`. Lambda sets the first two.
 pub(super) fn start(function: &str) -> bool {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG"));
     let level = level.ok().and_then(|level| level.parse().ok());
@@ -53,7 +52,7 @@ pub(super) fn start(function: &str) -> bool {
     let function = function.replace('-', "_");
     let heard = filter_fn(move |metadata| {
         let target = metadata.target();
-        // Whole names: `aws` is not `aws_sigv4`, which writes the requests that it signs.
+        // Whole names: `aws` must not match `aws_sigv4`, which logs the requests that it signs.
         let krate = target.split("::").next().unwrap_or_default();
         let level = if krate == function || SHARED.contains(&krate) {
             level
@@ -67,7 +66,7 @@ pub(super) fn start(function: &str) -> bool {
     .with_max_level_hint(level);
     let json = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|it| it.eq_ignore_ascii_case("json"));
     let lines = fmt::layer().with_target(false);
-    // A second start of the same process, which only tests make, keeps the first log.
+    // A second start in one process, only in tests, keeps the first log.
     let _ = if json {
         let lines = lines.json().flatten_event(true).with_span_list(false);
         registry().with(lines.with_filter(heard)).try_init()
@@ -79,8 +78,7 @@ pub(super) fn start(function: &str) -> bool {
     json
 }
 
-/// Logs where the panic is, and its words if they are the program's own: others may quote what the program
-/// worked on.
+/// Logs the location of a panic, and its message only if static: others may quote the input.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let words = panic.payload().downcast_ref::<&str>();

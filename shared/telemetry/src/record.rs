@@ -1,4 +1,4 @@
-//! What is known of an invocation while it runs.
+//! The record of a running invocation.
 
 use std::{
     env,
@@ -16,63 +16,63 @@ tokio::task_local! {
     static RECORD: Record;
 }
 
-/// A part of an invocation that is measured.
+/// A measured part of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Chunking, embedding and counting tokens, with the model's loading if it comes first.
+    /// Chunking, embedding and counting tokens, including the model's first load.
     Embed,
-    /// Reranking, with the model's loading if it comes first.
+    /// Reranking, including the model's first load.
     Rerank,
-    /// Waiting for a connection to the database, which may have to be made.
+    /// Waiting for a database connection, including its setup.
     Acquire,
-    /// Waiting for answers of the database.
+    /// Waiting for the database's answers.
     Database,
 }
 
-/// The record of one invocation; clones are the same record.
+/// The record of one invocation; clones share it.
 #[derive(Clone, Debug)]
 pub struct Record {
     entry: Arc<Mutex<Entry>>,
     span: Span,
 }
 
-/// What a record holds.
+/// The data of a record.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) request_id: String,
     pub(super) cold_start: bool,
-    /// How long Init took, if this is the first invocation after it.
+    /// The duration of Init, if this is the first invocation after it.
     pub(super) init: Option<Duration>,
-    /// When the invocation came, by both clocks.
+    /// The start of the invocation, by both clocks.
     pub(super) began: (SystemTime, Instant),
-    /// How long it took until its answer was made, or the last of it; not until that had left.
+    /// The time until the response, or its last part, was produced; sending is not included.
     pub(super) total: Option<Duration>,
-    /// The key of its route, `GET /documents/{id+}`: no path, which may hold an id.
+    /// The route key, `GET /documents/{id+}`: not the path, which may hold an id.
     pub(super) route: String,
-    /// The HTTP status, or what would be it; 500 until something was answered.
+    /// The HTTP status, or its equivalent; 500 until there is a response.
     pub(super) status: u16,
-    /// The type of the problem that the caller was told.
+    /// The problem type of the response.
     pub(super) problem: Option<String>,
-    /// Whether that problem is none of the caller's making, whatever the status was.
+    /// Whether that problem is not the caller's fault, whatever the status.
     pub(super) broke: bool,
     pub(super) took: [Option<Duration>; Part::ALL.len()],
     pub(super) rows: usize,
-    /// Whether nothing was done: its line is of no use but for metrics.
+    /// Whether there was nothing to do: its line serves only metrics.
     pub(super) idle: bool,
-    /// Numbers that a function measures itself: name, unit of `CloudWatch`, value.
+    /// Metrics of the function's own: name, `CloudWatch` unit, value.
     pub(super) gauges: Vec<(&'static str, &'static str, f64)>,
     pub(super) pooler: Option<&'static str>,
     pub(super) pooler_proof: Option<&'static str>,
-    /// The trace that it belongs to, and its measured parts; `None` if no collector is set.
+    /// Its trace and measured parts; `None` without a collector.
     pub(super) trace: Option<Trace>,
 }
 
-/// What spans are made of.
+/// The source data of spans.
 #[derive(Debug)]
 pub(super) struct Trace {
-    /// The caller's span, if it named one.
+    /// The caller's span, if propagated.
     pub(super) parent: Context,
-    /// Parts with their beginning and their time; at most [`Self::PARTS`].
+    /// Parts with their start and duration; at most [`Self::PARTS`].
     pub(super) parts: Vec<(Part, Instant, Duration)>,
 }
 
@@ -91,31 +91,31 @@ impl Part {
 }
 
 impl Entry {
-    /// How long the invocation took.
+    /// The duration of the invocation.
     pub(super) fn total(&self) -> Duration {
         self.total.unwrap_or_else(|| self.began.1.elapsed())
     }
 
-    /// Whether it failed by no fault of the caller.
+    /// Whether it failed without the caller's fault.
     pub(super) fn is_failure(&self) -> bool {
         self.broke || self.status >= 500
     }
 }
 
 impl Trace {
-    /// A long import has thousands of statements; its first ones tell what they are like.
+    /// A long import has thousands of statements; the first ones are representative.
     const PARTS: usize = 64;
 }
 
 impl Record {
-    /// Begins the record of an invocation; `init` is how long Init took, if it is the first one, and `traced` whether a
-    /// collector is set.
+    /// Begins the record of an invocation; `init` is the duration of Init, if it is the first one, and `traced`
+    /// whether a collector is configured.
     pub(super) fn begin(
         context: &lambda_runtime::Context,
         init: Option<Duration>,
         traced: bool,
     ) -> Self {
-        // At a level that is always heard: it is the request id of every line that is logged within.
+        // At a level that is never filtered: it carries the request id of every line within.
         let span = tracing::error_span!("invocation", request_id = context.request_id);
         let entry = Entry {
             request_id: context.request_id.clone(),
@@ -144,24 +144,24 @@ impl Record {
         }
     }
 
-    /// The record of the invocation that runs.
+    /// The record of the current invocation.
     pub fn current() -> Option<Self> {
         RECORD.try_with(Self::clone).ok()
     }
 
-    /// Does work that belongs to the invocation.
+    /// Runs work as part of the invocation.
     pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         let _entered = self.span.enter();
         RECORD.sync_scope(self.clone(), work)
     }
 
-    /// Notes that the last of a streamed answer is made, or nobody takes it any more.
+    /// Records that the last part of a streamed response was produced, or its reader is gone.
     pub fn end(&self) {
         let mut entry = self.lock();
         entry.total = Some(entry.began.1.elapsed());
     }
 
-    /// Waits for work that belongs to the invocation.
+    /// Awaits work as part of the invocation.
     pub async fn around<F: Future>(&self, work: F) -> F::Output {
         use tracing::Instrument as _;
         RECORD
@@ -175,15 +175,15 @@ impl Record {
     }
 }
 
-/// Measures a part of the invocation until the answer is dropped. Wrapping the work instead would hold its
-/// future twice.
+/// Measures a part of the invocation until the returned guard is dropped. Wrapping the work would store its future
+/// twice.
 #[must_use]
 pub fn measure(part: Part) -> Measuring {
     let start = Instant::now();
     Measuring { part, start }
 }
 
-/// A part that is being measured.
+/// The guard of a measured part.
 #[derive(Debug)]
 pub struct Measuring {
     part: Part,
@@ -205,29 +205,29 @@ impl Drop for Measuring {
     }
 }
 
-/// The id of the request that is answered, under which the log has its lines.
+/// The id of the current request, as in its log lines.
 #[must_use]
 pub fn request_id() -> Option<String> {
     let id = |record: &Record| record.lock().request_id.clone();
     RECORD.try_with(id).ok()
 }
 
-/// Notes rows that the database answered with.
+/// Counts rows returned by the database.
 pub fn rows(count: usize) {
     note(|entry| entry.rows += count);
 }
 
-/// Notes that there was nothing to do: a function that is invoked each second on a laptop says only that it did something.
+/// Records that there was nothing to do: a function invoked each second on a laptop logs only when it did something.
 pub fn idle() {
     note(|entry| entry.idle = true);
 }
 
-/// Notes a number that the function measures itself, under its name, with a unit of `CloudWatch`.
+/// Records a metric of the function's own, with a `CloudWatch` unit.
 pub fn gauge(name: &'static str, unit: &'static str, value: f64) {
     note(|entry| entry.gauges.push((name, unit, value)));
 }
 
-/// Notes what stands between here and the database, and how that is known, in a word each.
+/// Records the pooler and its proof, each as one word.
 pub fn pooler(pooler: &'static str, proof: &'static str) {
     note(|entry| {
         entry.pooler = Some(pooler);
@@ -235,7 +235,7 @@ pub fn pooler(pooler: &'static str, proof: &'static str) {
     });
 }
 
-/// Notes which route was asked for, by its key, and whose trace it belongs to, by its headers.
+/// Records the route key, and the trace context from the headers.
 pub fn asked(route: &str, headers: &HeaderMap) {
     note(|entry| {
         route.clone_into(&mut entry.route);
@@ -247,7 +247,7 @@ pub fn asked(route: &str, headers: &HeaderMap) {
     });
 }
 
-/// Notes the HTTP status of an answer that is made or begun, or what would be it.
+/// Records the HTTP status of a response that is complete or begun, or its equivalent.
 pub fn answered(status: u16) {
     note(|entry| {
         entry.status = status;
@@ -255,8 +255,7 @@ pub fn answered(status: u16) {
     });
 }
 
-/// Notes the type of the problem that a caller is told, and its status; of a stream, after its status has
-/// been sent.
+/// Records the problem type and status of a response; in a stream, after the HTTP status was sent.
 pub fn failed(problem: &str, status: u16) {
     note(|entry| {
         entry.problem = Some(problem.to_owned());
@@ -265,11 +264,11 @@ pub fn failed(problem: &str, status: u16) {
 }
 
 fn note(what: impl FnOnce(&mut Entry)) {
-    // Nothing is noted outside an invocation: at Init, and in the command.
+    // A no-op outside an invocation: during Init, and in the command.
     let _ = RECORD.try_with(|record| what(&mut record.lock()));
 }
 
-/// Whether Lambda had this sandbox ready before anybody asked.
+/// Whether the sandbox is provisioned concurrency.
 fn is_provisioned() -> bool {
     env::var("AWS_LAMBDA_INITIALIZATION_TYPE").is_ok_and(|how| how == "provisioned-concurrency")
 }

@@ -1,8 +1,8 @@
-//! Spans of an invocation, sent to a collector of OpenTelemetry where the standard's variables name one:
+//! Exports an invocation's spans to an OpenTelemetry collector, if the `OTEL_*` variables name one:
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
 //!
-//! They are made of the measured times when the answer has left, and sent before the next invocation is
-//! asked for: Lambda freezes the sandbox in between, not before.
+//! They are built once the response is sent, and exported before the next invocation is requested: Lambda freezes the
+//! sandbox only then.
 
 use std::{
     env, mem,
@@ -27,36 +27,36 @@ use tokio::time::{Instant, timeout};
 
 use super::record::{Entry, Trace};
 
-/// Whoever names a collector of a sandbox's own, or one nearby, waits milliseconds for it. The standard's
-/// ten seconds would be paid for at each invocation.
+/// A collector in the sandbox or nearby answers in milliseconds. The specification's default of ten seconds would be
+/// paid for at each invocation.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// How long nothing is sent to a collector that did not take the last spans.
+/// The pause after a failed export.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// What is left of the invocation's time for Lambda itself.
+/// The part of the invocation's time reserved for Lambda itself.
 const MARGIN: Duration = Duration::from_millis(200);
 
-/// Sends the spans of each invocation.
+/// Exports the spans of each invocation.
 #[derive(Debug)]
 pub(super) struct Exporter {
     tracer: SdkTracer,
     finished: Finished,
     sender: SpanExporter,
     limit: Duration,
-    /// Until when nothing is sent.
+    /// The end of the pause.
     paused: Mutex<Option<Instant>>,
 }
 
-/// The spans that have ended since they were last taken.
+/// The spans that have ended since the last take.
 #[derive(Clone, Debug, Default)]
 struct Finished(Arc<Mutex<Vec<SpanData>>>);
 
 impl Exporter {
-    /// The exporter that the standard's variables ask for; `None` if they name no collector.
+    /// The exporter by the `OTEL_*` variables; `None` if they name no collector.
     ///
     /// # Errors
-    /// When one of them cannot be used here.
+    /// When one of them is unsupported.
     pub(super) fn from_env(function: &str) -> Result<Option<Self>, ConfigError> {
         let asked = ENDPOINTS
             .into_iter()
@@ -114,7 +114,7 @@ impl Exporter {
         }))
     }
 
-    /// The spans of an invocation of a process that began at `process_began`: none if its trace is not sampled.
+    /// The spans of an invocation of a process started at `process_began`: none if its trace is not sampled.
     pub(super) fn spans(&self, process_began: SystemTime, entry: &Entry) -> Vec<SpanData> {
         let Some(Trace { parent, parts }) = &entry.trace else {
             return Vec::new();
@@ -150,14 +150,13 @@ impl Exporter {
         mem::take(&mut *self.finished.lock())
     }
 
-    /// Sends spans, or gives them up: at the limit, a little before `deadline`, or at once if the collector
-    /// did not take others just before.
+    /// Exports spans, or drops them: at the timeout, shortly before `deadline`, or during the pause after a failure.
     pub(super) async fn export(&self, spans: Vec<SpanData>, deadline: SystemTime) {
         let paused = *self.lock_paused();
         if spans.is_empty() || paused.is_some_and(|until| Instant::now() < until) {
             return;
         }
-        // `cargo lambda watch` gives a deadline in 1970: no limit.
+        // `cargo lambda watch` sends a deadline in 1970: no limit.
         let left = deadline
             .duration_since(SystemTime::now())
             .unwrap_or(self.limit);
@@ -194,7 +193,8 @@ const TIMEOUTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TIMEOUT",
 ];
 
-/// Names of <https://opentelemetry.io/docs/specs/semconv/faas/> and <https://opentelemetry.io/docs/specs/semconv/http/>.
+/// Attributes of <https://opentelemetry.io/docs/specs/semconv/faas/> and
+/// <https://opentelemetry.io/docs/specs/semconv/http/>.
 fn attributes(entry: &Entry) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("faas.invocation_id", entry.request_id.clone()),
@@ -215,7 +215,7 @@ fn attributes(entry: &Entry) -> Vec<KeyValue> {
     attributes
 }
 
-/// Who sends: `rappel-search`, unless the standard's variables give another name.
+/// The resource: `rappel-search`, unless the `OTEL_*` variables name another service.
 fn resource(function: &str) -> Resource {
     let named = set("OTEL_SERVICE_NAME").is_some()
         || set("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|it| it.contains("service.name="));
@@ -229,7 +229,7 @@ fn resource(function: &str) -> Resource {
     }
 }
 
-/// An empty variable counts as missing, here as everywhere.
+/// An empty variable counts as unset, as everywhere.
 fn set(variable: &str) -> Option<String> {
     env::var(variable)
         .ok()

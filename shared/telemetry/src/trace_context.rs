@@ -1,4 +1,4 @@
-//! The span that an invocation belongs to.
+//! The parent span of an invocation.
 
 use lambda_http::http::HeaderMap;
 use opentelemetry::{
@@ -9,15 +9,15 @@ use opentelemetry::{
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-/// The span that the caller named by `traceparent`: <https://www.w3.org/TR/trace-context/>.
+/// The caller's span in `traceparent`: <https://www.w3.org/TR/trace-context/>.
 pub(super) fn parent(headers: &HeaderMap) -> Option<Context> {
     let extractor = HeaderExtractor(headers);
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &extractor);
     context.has_active_span().then_some(context)
 }
 
-/// The span of X-Ray that Lambda names, `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`,
-/// if X-Ray samples the trace: of the others it would leave nothing to see here either.
+/// The X-Ray span from Lambda, `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`, if X-Ray
+/// samples the trace: otherwise our spans would be dropped too.
 pub(super) fn amazon_parent(header: Option<&str>) -> Context {
     header
         .and_then(amazon_span)

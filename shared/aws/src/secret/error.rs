@@ -1,9 +1,9 @@
 //! Why a secret cannot be used.
 
-/// Why a secret cannot be had. No secret is in it.
+/// Why a secret is unavailable. Contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The reference is not one that can be followed.
+    /// The reference is invalid.
     #[error("{0:?} is not the ARN of a secret (secretsmanager) or a parameter (ssm)")]
     Reference(String),
     /// Lambda sets these variables; elsewhere they must be set.
@@ -12,23 +12,23 @@ pub enum SecretError {
     /// The request cannot be signed.
     #[error("the request for {reference} cannot be signed: {cause}")]
     Signing {
-        /// What was asked for.
+        /// The reference.
         reference: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// AWS was asked and gave no secret.
+    /// AWS did not return the secret.
     #[error("{reference} cannot be fetched: {cause}")]
     Fetching {
-        /// What was asked for.
+        /// The reference.
         reference: String,
-        /// What AWS answered.
+        /// AWS's answer.
         cause: String,
     },
     /// The secret is not JSON with the field that the reference names.
     #[error("{reference} is not a JSON object with this field, a string")]
     Field {
-        /// What was asked for, with the field.
+        /// The reference, with the field.
         reference: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Secrets Manager and the parameters of Systems Manager: one signed request each.
+//! Secrets Manager and the Systems Manager parameters: one signed request each.
 
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use super::error::SecretError;
 use crate::{AwsError, Service, json};
 
-/// Where a secret is kept.
+/// The location of a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reference {
     service: Store,
     arn: String,
     region: String,
-    /// Of a secret that is a JSON object, the field that is meant.
+    /// The field of a JSON secret.
     field: Option<String>,
 }
 
@@ -121,7 +121,7 @@ impl Store {
         }
     }
 
-    /// Where the value is in the answer.
+    /// The JSON pointer to the value.
     fn pointer(self) -> &'static str {
         match self {
             Self::SecretsManager => "/SecretString",

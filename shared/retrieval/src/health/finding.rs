@@ -1,4 +1,4 @@
-//! What an examination finds of one part of the way to an answered search.
+//! The finding on one part that a search needs.
 
 use std::time::Instant;
 
@@ -7,37 +7,37 @@ use serde::Serialize;
 use shared::Error;
 use telemetry::{chain, ms};
 
-/// One part that was looked at.
+/// One checked part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// The part.
     pub name: &'static str,
-    /// How it is.
+    /// Its status.
     pub status: Status,
-    /// Milliseconds that looking took.
+    /// Milliseconds of the check.
     pub took_ms: f64,
-    /// What was found; it may name hosts, users and models.
+    /// The finding; it may name hosts, users and models.
     pub found: String,
-    /// What to do about it; it names nothing but settings and commands.
+    /// The remedy; it names only settings and commands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
-/// How a part is, from best to worst.
+/// The status of a part, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Not looked at, since a part before it failed.
+    /// Not checked, because an earlier part failed.
     Skipped,
     /// As it should be.
     Ok,
-    /// It works, but not as it should.
+    /// It works with a problem.
     Warning,
     /// It does not work.
     Failed,
 }
 
-/// The status, what was found, and what to do.
+/// The status, the finding, and the remedy.
 pub type Finding = (Status, String, Option<String>);
 
 /// All is well.
@@ -45,7 +45,7 @@ pub fn ok(found: impl Into<String>) -> Finding {
     (Status::Ok, found.into(), None)
 }
 
-/// It works, but not as it should.
+/// It works with a problem.
 pub fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
     (Status::Warning, found.into(), Some(remedy.into()))
 }
@@ -55,14 +55,14 @@ pub fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
     (Status::Failed, found.into(), Some(remedy.into()))
 }
 
-/// There was nothing to look at.
+/// There was nothing to check.
 #[must_use]
 pub fn not_looked_at() -> Finding {
     (Status::Skipped, "not looked at".to_owned(), None)
 }
 
 impl Check {
-    /// Looks, and measures how long that takes; an error is a failed check.
+    /// Runs and times the check; an error is a failed check.
     pub async fn run(
         name: &'static str,
         look: impl Future<Output = Result<Finding, Error>>,
@@ -80,7 +80,7 @@ impl Check {
         }
     }
 
-    /// A part that was not looked at.
+    /// A part that was not checked.
     #[must_use]
     pub fn skipped(name: &'static str) -> Self {
         let (status, found, remedy) = not_looked_at();
@@ -94,14 +94,14 @@ impl Check {
     }
 }
 
-/// The status of all together: that of the worst.
+/// The worst status.
 #[must_use]
 pub fn worst(checks: &[Check]) -> Status {
     let worst = checks.iter().map(|check| check.status).max();
     worst.unwrap_or(Status::Ok).max(Status::Ok)
 }
 
-/// An error as a finding, with its causes and what can be done about it.
+/// An error as a finding, with its causes and the remedy.
 #[must_use]
 pub fn explain(error: &Error) -> Finding {
     let remedy = match error {
@@ -128,11 +128,11 @@ pub fn explain(error: &Error) -> Finding {
     failed(chain(error), remedy)
 }
 
-/// What to do about a model that is not the database's.
+/// The remedy for a model that is not the database's.
 pub const MODEL_REMEDY: &str = "configure the model that embedded this database (MODEL_DIR, --model) and run `rappel migrate`, or use another \
      database";
 
-/// What to do about a pooler that was not expected.
+/// The remedy for an unexpected pooler.
 pub const TRANSACTION_REMEDY: &str =
     "set DATABASE_POOLER=transaction, which works through every pooler";
 

@@ -1,5 +1,5 @@
-//! What a search depends on, in the order in which it needs it. [`crate::health`] tells this to a
-//! load balancer, the doctor to an operator.
+//! The parts that a search needs, in that order. [`crate::health`] reports them to a load balancer, the doctor to
+//! an operator.
 
 use database::Statement;
 use embedder::Kind;
@@ -109,7 +109,7 @@ async fn model(state: &SearchState) -> Result<Finding, Error> {
     })
 }
 
-/// A search without the index is slow, not wrong: never a failure.
+/// Never a failure: a search without the index is slow, not wrong.
 async fn index(state: &SearchState) -> Result<Finding, Error> {
     Ok(match migrations::index_state(&state.database).await? {
         IndexState::Valid => ok(format!("{INDEX} is valid; {}", effort(state).await?)),
@@ -128,7 +128,7 @@ async fn index(state: &SearchState) -> Result<Finding, Error> {
     })
 }
 
-/// The effort that searches use, and what it was measured to find.
+/// The effort of searches, and its measured recall.
 async fn effort(state: &SearchState) -> Result<String, Error> {
     let statement = Statement::read(
         "SELECT effort, recall, recall_chunks FROM rappel.model WHERE effort IS NOT NULL",

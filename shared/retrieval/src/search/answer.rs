@@ -14,13 +14,13 @@ use super::fields::Fields;
 pub struct SearchResponse {
     /// The best passage of each document found, best first.
     pub hits: Vec<Hit>,
-    /// What is told of all documents, not of the hits alone.
+    /// Counts over all documents, not only the hits.
     pub summary: Summary,
     /// Where the time went.
     pub took_ms: Took,
-    /// What of the hits is sent.
+    /// The fields of hits to send.
     pub(super) fields: Fields,
-    /// The keys of the facets, as the request has them.
+    /// The keys of the facets, as in the request.
     pub(super) facets: Vec<String>,
 }
 
@@ -33,61 +33,60 @@ pub struct Hit {
     pub chunk: i32,
     /// The document's title.
     pub title: String,
-    /// The headings that the passage stands under, or the columns of its table; absent if there are none.
+    /// The headings above the passage, or the columns of its table; absent if there are none.
     pub heading: String,
-    /// The passage, with the neighbours that were asked for.
+    /// The passage with the requested neighbours.
     pub content: String,
-    /// The document's metadata, as Postgres wrote it: it is not parsed on its way.
+    /// The document's metadata, as Postgres wrote it, unparsed.
     pub metadata: Json<Box<RawValue>>,
     /// Cosine distance of passage and question, 0 (same direction) to 2 (opposite).
     pub distance: f64,
     /// BM25 of the passage and its document's title for the question, 0 without a common word.
     pub keyword_score: f64,
-    /// `keyword_score` as a share of the most that the question's words can give, 0 to 1: words that few passages have
-    /// count for more, and words that none has count too.
+    /// `keyword_score` as a share of the maximum for the question's words, 0 to 1: rare words count for more, and
+    /// words that no passage has count too.
     pub coverage: f64,
-    /// What hits are ordered by, higher is better: 1 - `distance` in mode `semantic`, `coverage` in mode `keyword`, and
-    /// in mode `hybrid` the mean of both by `semantic_weight`. It can be compared between questions.
+    /// The sort key of hits, higher is better: 1 - `distance` in mode `semantic`, `coverage` in mode `keyword`, and
+    /// in mode `hybrid` the mean of both by `semantic_weight`. Comparable between questions.
     pub score: f64,
     /// The estimated probability that the passage answers the question, 0 to 1, in every mode: see
     /// [`Relevance`](embedder::Relevance).
     pub relevance: f64,
-    /// What hits are ordered by instead if they were reranked: the cross-encoder's logit, higher is
-    /// better, without a scale that two models share.
+    /// The sort key of reranked hits: the cross-encoder's logit, higher is better. Its scale depends on the model.
     #[sqlx(default)]
     pub rerank_score: Option<f32>,
-    /// How `score` came about, if that was asked for.
+    /// The parts of `score`, on request.
     pub explanation: Option<Json<Box<RawValue>>>,
 }
 
-/// What is told of the documents beside the hits.
+/// Counts beside the hits.
 #[derive(Debug, Default, FromRow)]
 pub struct Summary {
-    /// How many documents match the filter, if that was asked for.
+    /// How many documents match the filter, on request.
     pub total: Option<i64>,
     /// Whether `total` was counted, not estimated.
     pub is_exact: Option<bool>,
-    /// For each key of the request the most frequent values among the candidates.
+    /// For each requested key, the most frequent values among the candidates.
     pub facets: Option<Json<Vec<Box<RawValue>>>>,
-    /// How many documents the candidates are of.
+    /// The number of the candidates' documents.
     pub facet_documents: Option<i64>,
 }
 
-/// A row of the answer of Postgres.
+/// A row of the result.
 #[derive(Debug)]
 pub(super) enum Row {
     Hit(Hit),
     Summary(Summary),
 }
 
-/// Milliseconds of a search's parts.
+/// Milliseconds of the parts of a search.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Took {
     /// Embedding the question.
     pub embed: f64,
     /// Waiting for the database.
     pub database: f64,
-    /// Reranking, if that was asked for; the first time, with the model's loading.
+    /// Reranking, on request; the first time including the loading of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerank: Option<f64>,
     /// Everything in the handler.
@@ -122,7 +121,7 @@ impl Serialize for SearchResponse {
     }
 }
 
-/// Hits with the fields that were asked for.
+/// Hits with the requested fields.
 struct Hits<'a>(&'a [Hit], &'a Fields);
 
 impl Serialize for Hits<'_> {
@@ -178,7 +177,7 @@ impl Serialize for Chosen<'_> {
     }
 }
 
-/// Values with their counts, under their keys.
+/// Values with their counts, by key.
 struct Facets<'a>(&'a [String], &'a [Box<RawValue>]);
 
 impl Serialize for Facets<'_> {

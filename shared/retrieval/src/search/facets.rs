@@ -1,8 +1,8 @@
-//! Keys of metadata whose values are counted.
+//! Facets: metadata keys whose values a search counts.
 
 use json::FieldError;
 
-/// Keys, as the request has them and as Postgres reads them.
+/// Keys as in the request, and as jsonpaths for Postgres.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facets {
     pub(super) keys: Vec<String>,
@@ -10,7 +10,7 @@ pub(super) struct Facets {
 }
 
 impl Facets {
-    /// Keys of one request.
+    /// The most keys of one request.
     pub(super) const MAX: usize = 10;
 
     /// Checks the keys.
@@ -28,7 +28,7 @@ impl Facets {
         Ok(Self { keys, paths })
     }
 
-    /// The jsonpaths, if anything is to be counted.
+    /// The jsonpaths, if there are any.
     pub(super) fn paths(&self) -> Option<Vec<String>> {
         (!self.paths.is_empty()).then(|| self.paths.clone())
     }

@@ -1,19 +1,19 @@
-//! What of a hit is sent.
+//! The fields of hits to send.
 
 use document_store::metadata_fields;
 use json::FieldError;
 
-/// The fields of hits that were asked for.
+/// The requested fields of hits.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    /// All of them, if there is no list.
+    /// `None` for all.
     names: Option<Vec<String>>,
-    /// The members of the metadata; all of them, if there is no list.
+    /// The members of the metadata; `None` for all.
     metadata: Option<Vec<String>>,
 }
 
 impl Fields {
-    /// Those that may be left out; a hit always has `document_id` and `chunk`.
+    /// The optional fields; a hit always has `document_id` and `chunk`.
     pub const NAMES: [&str; 11] = [
         "title",
         "heading",
@@ -51,13 +51,13 @@ impl Fields {
         Ok(Self { names, metadata })
     }
 
-    /// Whether hits have this field. Members of the metadata that are named are asked for.
+    /// Whether hits have this field. Naming members of the metadata requests `metadata`.
     pub(super) fn has(&self, name: &str) -> bool {
         let named = |names: &Vec<String>| names.iter().any(|one| one == name);
         self.names.as_ref().is_none_or(named) || (name == "metadata" && self.metadata.is_some())
     }
 
-    /// The members of the metadata that hits have; all of them without a list.
+    /// The members of the metadata that hits have; `None` for all.
     pub(super) fn metadata(&self) -> Option<Vec<String>> {
         if self.has("metadata") {
             self.metadata.clone()

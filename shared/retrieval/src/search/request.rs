@@ -1,4 +1,4 @@
-//! What may be asked of a search.
+//! Requests of a search, and their limits.
 
 use std::ops::RangeInclusive;
 
@@ -19,43 +19,42 @@ use crate::SearchConfig;
 pub struct SearchRequest {
     /// The question, 1 to [`Query::MAX_CHARACTERS`] characters.
     pub query: String,
-    /// Hits wanted, 1 to 100; 10 if absent.
+    /// The most hits, 1 to 100; 10 if absent.
     #[serde(default, deserialize_with = "json::whole")]
     pub limit: Option<i64>,
-    /// The greatest cosine distance of a hit, 0 to 2, in every mode.
+    /// The maximum cosine distance of a hit, 0 to 2, in every mode.
     pub max_distance: Option<f64>,
-    /// The least relevance of a hit, 0 to 1; 0, everything, if absent.
+    /// The minimum relevance of a hit, 0 to 1; 0 if absent.
     pub min_relevance: Option<f64>,
-    /// What every hit's document must match, as JSON: see [`Filter`].
+    /// The filter on documents, as JSON: see [`Filter`].
     pub filter: Option<Box<RawValue>>,
     /// How hits are found: `semantic`, `keyword` or `hybrid`, which is the default.
     pub mode: Option<String>,
-    /// The share of similarity in a hybrid score, 0 to 1, the rest being coverage's; the setting's if absent.
+    /// The weight of similarity in a hybrid score, 0 to 1, against coverage; the configured one if absent.
     pub semantic_weight: Option<f64>,
-    /// The most hits of one document, 1 to [`Search::MAX_PASSAGES`], of which neighbouring ones are merged; 1 if absent.
+    /// The most hits of one document, 1 to [`Search::MAX_PASSAGES`]; neighbouring ones are merged; 1 if absent.
     pub passages: Option<i64>,
-    /// Neighbouring chunks on either side that are merged into a hit's content, 0 to
-    /// [`Search::MAX_EXPAND`]; 0 if absent.
+    /// Neighbouring chunks on each side to merge into a hit's content, 0 to [`Search::MAX_EXPAND`]; 0 if absent.
     #[serde(default, deserialize_with = "json::whole")]
     pub expand: Option<i64>,
-    /// Whether hits say how their scores came about.
+    /// Whether hits explain their scores.
     pub explain: Option<bool>,
-    /// Whether a cross-encoder reads the question beside each candidate and orders them anew.
+    /// Whether a cross-encoder reranks the candidates.
     pub rerank: Option<bool>,
-    /// How many hits come before the first one that is wanted, 0 to [`Search::MAX_OFFSET`]; 0 if absent.
+    /// How many hits to skip, 0 to [`Search::MAX_OFFSET`]; 0 if absent.
     #[serde(default, deserialize_with = "json::whole")]
     pub offset: Option<i64>,
-    /// How the documents that match the filter are counted: `estimate`, which is the default, `exact` or `none`.
+    /// How to count the documents that match the filter: `estimate` (the default), `exact` or `none`.
     pub count: Option<String>,
-    /// Keys of metadata whose values are counted among the candidates, at most [`Search::MAX_FACETS`].
+    /// Metadata keys whose values to count among the candidates, at most [`Search::MAX_FACETS`].
     pub facets: Option<Vec<String>>,
-    /// What hits carry, of [`Fields::NAMES`]; everything if absent.
+    /// The fields of hits, of [`Fields::NAMES`]; all if absent.
     pub fields: Option<Vec<String>>,
-    /// Keys of the metadata that hits carry; all of them if absent.
+    /// The metadata keys of hits; all if absent.
     pub metadata_fields: Option<Vec<String>>,
 }
 
-/// A search that can be run: every limit holds.
+/// A valid search.
 #[derive(Clone, Debug)]
 pub struct Search {
     pub(super) query: Query,
@@ -92,10 +91,10 @@ pub enum Mode {
 }
 
 impl SearchRequest {
-    /// Checks every field and names all that are wrong.
+    /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with one entry a field.
+    /// [`Error::Invalid`] with one entry per invalid field.
     pub fn parse(self) -> Result<Search, Error> {
         let mut errors = Vec::new();
         let query = noted(Query::parse(self.query), &mut errors);
@@ -166,14 +165,14 @@ impl SearchRequest {
 }
 
 impl Search {
-    /// Neighbouring chunks on either side of a hit that may be asked for. With all of them a hit has
-    /// some 10,000 tokens, and 100 hits stay within Lambda's 6 MB.
+    /// The most neighbouring chunks on each side of a hit: a hit then has about 10,000 tokens, and 100 hits fit
+    /// Lambda's 6 MB.
     pub const MAX_EXPAND: i32 = 10;
-    /// Hits of one document that may be asked for.
+    /// The most hits of one document.
     pub const MAX_PASSAGES: i32 = 10;
-    /// Hits that may come before those of a page.
+    /// The largest offset.
     pub const MAX_OFFSET: i32 = 1_000;
-    /// Keys whose values may be counted.
+    /// The most facets.
     pub const MAX_FACETS: usize = Facets::MAX;
 }
 
@@ -208,8 +207,8 @@ impl Query {
         }
     }
 
-    /// How relevance is told for this question: a text without a letter or a digit asks nothing, so nothing answers it,
-    /// however near it is.
+    /// The relevance function for this question: nothing answers a text without a letter or a digit, however near it
+    /// is.
     pub(super) fn relevance(&self, model: &Manifest) -> Relevance {
         if self.0.contains(char::is_alphanumeric) {
             model.relevance
@@ -226,7 +225,7 @@ impl Query {
 }
 
 impl Mode {
-    /// Every mode, in the order in which they are explained.
+    /// Every mode, in the order of the documentation.
     pub const ALL: [Self; 3] = [Self::Semantic, Self::Keyword, Self::Hybrid];
 
     /// The word that requests use.
@@ -255,12 +254,12 @@ impl Mode {
     }
 }
 
-/// What was parsed; what is wrong is noted.
+/// The parsed value, or `None` after noting the error.
 fn noted<T>(outcome: Result<T, FieldError>, errors: &mut Vec<FieldError>) -> Option<T> {
     outcome.map_err(|error| errors.push(error)).ok()
 }
 
-/// Says of a page that ends after the last candidate of the reranker that it has no order.
+/// Refuses a page that ends after the reranker's last candidate: the rest has no order.
 fn beyond_reranked(rerank: bool, limit: Limit, offset: i32) -> Option<FieldError> {
     let most = Search::RERANKED;
     (rerank && offset > 0 && offset + limit.get() > most).then(|| {
@@ -270,7 +269,7 @@ fn beyond_reranked(rerank: bool, limit: Limit, offset: i32) -> Option<FieldError
     })
 }
 
-/// A whole number of a request, or what stands for its absence.
+/// A whole number of a request, or its default.
 fn within(
     field: &str,
     number: Option<i64>,
