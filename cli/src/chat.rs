@@ -57,9 +57,9 @@ pub(crate) struct Chat {
     target: Target,
 }
 
-/// What became of a conversation.
+/// The outcome of a conversation.
 struct Talk {
-    /// Whether an answer failed, and the next question was asked all the same.
+    /// Whether an answer failed and the conversation continued.
     failed: bool,
 }
 
@@ -132,7 +132,7 @@ impl Chat {
     }
 }
 
-/// Asks a question for a script: whatever is not a whole answer is an error.
+/// Asks a question for a script: an incomplete answer is an error.
 async fn answered(conversation: &mut Conversation, question: &str) -> anyhow::Result<Talk> {
     if let Some(shortcoming) = conversation.ask(question).await? {
         bail!(shortcoming);
@@ -162,7 +162,7 @@ async fn at_terminal(conversation: &mut Conversation) -> anyhow::Result<Talk> {
     }
 }
 
-/// Asks a question, until Ctrl-C stops the answer; whether it was answered.
+/// Asks a question, until Ctrl-C stops the answer; returns whether it was answered.
 async fn asked(conversation: &mut Conversation, question: &str) -> anyhow::Result<bool> {
     let outcome = tokio::select! {
         outcome = conversation.ask(question) => outcome,

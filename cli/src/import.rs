@@ -1,4 +1,4 @@
-//! `rappel import FILE`: straight into the database, resumable.
+//! `rappel import FILE`: a resumable import directly into the database.
 
 mod api;
 mod batches;
@@ -52,17 +52,17 @@ pub(crate) struct Import {
     target: Target,
 }
 
-/// What an import did, and how long it took.
+/// The counts of an import, and its duration.
 pub(crate) struct Imported {
     tally: Arc<Tally>,
     loading: Duration,
     indexing: Duration,
-    /// The signal that ended it before its end.
+    /// The signal that interrupted it.
     interrupted: Option<Interrupted>,
 }
 
-/// Below this many stored chunks the index is dropped for the time of an import and built afterwards:
-/// row by row the graph grows thirty times slower than a bulk load runs.
+/// Below this many stored chunks an import drops the index and builds it afterwards: row by row, the graph grows
+/// thirty times slower than a bulk load runs.
 const FEW_CHUNKS: i64 = 10_000;
 
 impl Import {
@@ -119,7 +119,7 @@ impl fmt::Display for Imported {
     }
 }
 
-/// Loads a file; what is stored with the same hash already is skipped.
+/// Loads a file; skips documents that are stored with the same hash.
 pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<Imported> {
     import_until(setup, file, strict, &Stop::never()).await
 }
@@ -131,7 +131,7 @@ async fn import_until(
     stop: &Stop,
 ) -> anyhow::Result<Imported> {
     let start = Instant::now();
-    // A pipe may take its time to say what it holds.
+    // A pipe may be slow to show its format.
     let path = file.to_owned();
     let open = tokio::task::spawn_blocking(move || Source::open(&path));
     let source = stop.or(async { open.await? }).await?;
@@ -156,7 +156,7 @@ async fn import_until(
             "interrupted: building the index of what is stored; once more, and it stays unbuilt until `rappel migrate`",
         );
     }
-    // Even an import that failed leaves documents, and searches need the index.
+    // Even a failed import stores documents, and searches need the index.
     let (indexing, ()) = tokio::join!(build_index(setup), workers::idle(&embedders));
     database.close().await;
     if interrupted.is_none() {
@@ -178,7 +178,7 @@ async fn stored_chunks(database: &Database) -> anyhow::Result<i64> {
     Ok(count.map_or(0, |(count,)| count))
 }
 
-/// A role that may not drop the index imports with it, more slowly.
+/// A role that may not drop the index keeps it, and imports more slowly.
 async fn drop_index(setup: &Setup) -> anyhow::Result<()> {
     let database = setup.schema_database()?;
     let outcome = migrations::drop_index(&database).await;

@@ -18,12 +18,12 @@ use crate::{
 pub(super) struct Conversation {
     api: Api,
     url: String,
-    /// What each question has besides its messages.
+    /// The fields of each request besides its messages.
     options: Value,
     messages: Vec<Value>,
     /// The sources of the last answer.
     sources: Value,
-    /// The question that is being answered, and its answer as far as it has come.
+    /// The current question, and its answer so far.
     open: Option<(String, String)>,
 }
 
@@ -39,8 +39,8 @@ impl Conversation {
         }
     }
 
-    /// Asks a question, shows the answer while it is made and the sources it cites after it. What the answer
-    /// lacks, if it was cut, filtered or refused.
+    /// Asks a question, streams the answer, then shows the cited sources. Returns what the answer lacks if it was cut,
+    /// filtered or refused.
     pub(super) async fn ask(&mut self, question: &str) -> anyhow::Result<Option<String>> {
         self.open = Some((question.to_owned(), String::new()));
         let asked = json!({ "role": "user", "content": question });
@@ -96,7 +96,7 @@ impl Conversation {
         bail!("the answer broke off")
     }
 
-    /// Remembers the question and what has come of its answer, which is all that will come.
+    /// Remembers the question and its answer so far, which is complete or cut.
     pub(super) fn stopped(&mut self) {
         let Some((question, answer)) = self.open.take() else {
             return;
@@ -105,7 +105,7 @@ impl Conversation {
             .push(json!({ "role": "user", "content": question }));
         if !answer.trim().is_empty() {
             let sources = self.sources.as_array().into_iter().flatten();
-            // By these a later question can name a source by its number.
+            // These let a later question refer to a source by its number.
             let sources: Vec<Value> = sources
                 .map(|source| {
                     json!({ "number": source["number"], "title": source["title"], "document_id": source["document_id"] })
@@ -116,7 +116,7 @@ impl Conversation {
         }
     }
 
-    /// Begins anew.
+    /// Starts a new conversation.
     pub(super) fn forget(&mut self) {
         self.messages.clear();
         self.sources = Value::Null;
@@ -136,7 +136,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// A line for each source that was cited.
+    /// A line for each cited source.
     fn show_cited(&self, numbers: &Value) -> io::Result<()> {
         let numbers = numbers.as_array();
         let cited =
@@ -146,14 +146,14 @@ impl Conversation {
     }
 }
 
-/// Prints a piece of the answer at once, without a line break of its own.
+/// Prints a piece of the answer at once, without adding a line break.
 pub(super) fn show(text: &str) -> io::Result<()> {
     let mut out = terminal::out();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// What an answer lacks that ended for this reason.
+/// What an answer with this finish reason lacks.
 fn shortcoming(reason: &Value) -> Option<String> {
     let lack = match reason.as_str().unwrap_or("stop") {
         "stop" | "no_sources" | "end_turn" | "eos" => return None,
@@ -167,7 +167,7 @@ fn shortcoming(reason: &Value) -> Option<String> {
     Some(lack.to_owned())
 }
 
-/// What a problem document says, with the id under which the log has more.
+/// The message of a problem document, with the request id for the log.
 fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
     let said = match (problem["title"].as_str(), problem["detail"].as_str()) {
         (Some(title), Some(detail)) => format!("{title}: {detail}"),

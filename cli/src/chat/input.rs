@@ -1,4 +1,4 @@
-//! Where questions come from.
+//! The input of questions.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -12,7 +12,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-/// A terminal with a line editor. What was typed is remembered in memory only: questions are private.
+/// A terminal with a line editor. The history stays in memory: questions are private.
 pub(super) struct Input {
     /// `None` while a line is typed.
     editor: Option<DefaultEditor>,
@@ -20,17 +20,17 @@ pub(super) struct Input {
     typing: Option<JoinHandle<(DefaultEditor, rustyline::Result<String>)>>,
 }
 
-/// What somebody did at the prompt.
+/// The user's input at the prompt.
 pub(super) enum Said {
-    /// A line, or several that were pasted.
+    /// A line, or several pasted ones.
     Line(String),
-    /// Enter alone.
+    /// Only Enter.
     Nothing,
     /// Ctrl-C.
     Interrupted,
     /// Bytes that are not UTF-8.
     Unreadable,
-    /// Ctrl-D, or a terminal that is closed.
+    /// Ctrl-D, or a closed terminal.
     End,
 }
 
@@ -49,8 +49,7 @@ impl Input {
         })
     }
 
-    /// The lines of stdin. The thread that reads them is left behind at the end of a conversation, since
-    /// nothing but a line ends its wait.
+    /// The lines of stdin. The end of a conversation abandons the reading thread, since only a line ends its wait.
     pub(super) fn piped() -> Piped {
         let (sender, lines) = mpsc::channel(1);
         thread::spawn(move || {
@@ -64,7 +63,7 @@ impl Input {
         Piped(lines)
     }
 
-    /// Shows the prompt and waits for what is typed.
+    /// Shows the prompt and waits for input.
     ///
     /// # Errors
     /// When the terminal fails.
@@ -109,7 +108,7 @@ impl Piped {
 }
 
 fn editor() -> rustyline::Result<DefaultEditor> {
-    // Where answers go to a file, the prompt and what is typed do not belong in it.
+    // If answers go to a file, it must not contain the prompt and the input.
     let behavior = if io::stdout().is_terminal() {
         Behavior::Stdio
     } else {
@@ -122,13 +121,13 @@ fn editor() -> rustyline::Result<DefaultEditor> {
 fn typed(mut editor: DefaultEditor) -> (DefaultEditor, rustyline::Result<String>) {
     let line = editor.readline("> ");
     if let Ok(line) = &line {
-        // What is not remembered is not worth ending a conversation.
+        // A missing history entry must not end the conversation.
         let _ = editor.add_history_entry(line);
     }
     (editor, line)
 }
 
-/// A line whose bytes may be any.
+/// A line of any bytes.
 fn line(input: &mut impl io::BufRead) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     if input.read_until(b'\n', &mut bytes)? == 0 {

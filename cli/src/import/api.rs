@@ -1,4 +1,4 @@
-//! `rappel import --api URL SOURCE`: an import on the API's queue, watched to its end.
+//! `rappel import --api URL SOURCE`: watches an import on the API's queue to its end.
 
 use std::{
     io::{self, Write as _},
@@ -18,16 +18,16 @@ use crate::{
     terminal::{self, note},
 };
 
-/// How often the import is looked at.
+/// How often to poll the import.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How often in a row a look may fail before the watch is given up; the import goes on.
+/// How many polls in a row may fail before the command gives up; the import continues.
 const FAILED_LOOKS: u32 = 60;
 
-/// Failures that are printed.
+/// The most failures to print.
 const SHOWN: usize = 20;
 
-/// Posts the import and watches it; an import that failed is an error.
+/// Posts the import and watches it; a failed import is an error.
 pub(super) async fn run(url: &str, key: &Key, source: &Path) -> anyhow::Result<()> {
     let url = address(url);
     let api = key.api()?;
@@ -50,7 +50,7 @@ pub(super) async fn run(url: &str, key: &Key, source: &Path) -> anyhow::Result<(
     }
 }
 
-/// `s3://bucket/key` as it is, and a file of this machine as the laptop's API reads it.
+/// `s3://bucket/key` unchanged, and a local file as a path for the laptop's API.
 fn source_address(source: &Path) -> anyhow::Result<String> {
     let text = source.to_str().context("the source's name is not UTF-8")?;
     if text.starts_with("s3://") {
@@ -138,7 +138,7 @@ fn report(import: &Value) -> io::Result<()> {
     Ok(())
 }
 
-/// Why a request has no answer, and whether the same one may have one in a moment.
+/// Why a request failed, and whether a retry may succeed.
 struct Unanswered {
     why: anyhow::Error,
     passing: bool,

@@ -1,4 +1,4 @@
-//! Lines to batches of documents, of which the later one of two with one id is stored last.
+//! Makes batches of documents from lines; of two documents with one id, the later one is stored last.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,15 +18,14 @@ use super::{
 };
 use crate::setup::threads;
 
-/// Documents that are looked up, embedded and stored together, at first and at most. Few at first keep all cores
-/// busy with a small import; of many, more are of like length, so that less of an inference is padding. A batch
-/// that is killed is done again.
+/// Documents of a batch, at first and at most. Small first batches keep all cores busy with a small import; large
+/// ones have more documents of similar length, and so less padding. An interrupted batch is repeated.
 const SIZE: (usize, usize) = (128, 512);
 
-/// The part of what a core has done so far that its next batch may be, lest one core be the last for long.
+/// The size of a core's next batch as a share of its work so far, so that no core runs long after the others.
 const SHARE: usize = 8;
 
-/// How often a reader that waits for a batch looks whether its worker still lives.
+/// How often a reader that waits for a batch checks that its worker still lives.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Documents with the number of their batch.
@@ -38,7 +37,7 @@ pub(super) struct Numbered {
 /// Which batches are stored.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
-    /// By their numbers, with the hashes of the ids that were stored already as they are.
+    /// By number, with the hashes of the ids of unchanged documents.
     batches: Mutex<HashMap<u64, HashSet<u64>>>,
     one_more: Condvar,
     hasher: RandomState,
@@ -66,7 +65,7 @@ pub(super) struct Batches<'a> {
 }
 
 impl Stored {
-    /// Says that a batch is stored, of which the documents `unchanged` were before.
+    /// Notes that a batch is stored, with its `unchanged` documents.
     pub(super) fn add<'a>(&self, number: u64, unchanged: impl Iterator<Item = &'a str>) {
         let unchanged = unchanged.map(|id| self.hasher.hash_one(id)).collect();
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +73,7 @@ impl Stored {
         self.one_more.notify_all();
     }
 
-    /// Waits until a batch is stored, and answers whether the document with the hash `id` was before; nothing if its
+    /// Waits until a batch is stored, and returns whether the document with the hash `id` was unchanged; `None` if its
     /// worker stopped.
     fn wait(&self, number: u64, id: u64, has_stopped: impl Fn() -> bool) -> Option<bool> {
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,7 +109,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Reads the file to its end, or until nobody takes batches any more.
+    /// Reads the file to its end, or until all workers stop.
     pub(super) fn read(mut self, mut source: Source) -> anyhow::Result<()> {
         while let Some(line) = source.lines.next() {
             let line = match line {
@@ -141,7 +140,7 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 
-    /// Puts a document into the batch; false if nobody takes batches any more.
+    /// Puts a document into the batch; false if all workers stopped.
     fn add(&mut self, document: Prepared, line: u64, source: &Source) -> bool {
         let id = self.stored.hasher.hash_one(document.id());
         let seen = Seen {
@@ -177,7 +176,7 @@ impl<'a> Batches<'a> {
         true
     }
 
-    /// Waits for the batch of an earlier document, lest it be stored later, and counts it no more.
+    /// Waits for the batch of an earlier document, so that it is not stored later, and no longer counts it.
     fn take_back(&self, earlier: &Seen, id: u64) -> bool {
         let has_stopped = || self.sender.is_closed();
         let Some(was_unchanged) = self.stored.wait(earlier.batch, id, has_stopped) else {
@@ -192,7 +191,7 @@ impl<'a> Batches<'a> {
         true
     }
 
-    /// Sends the batch; false if every worker stopped, one of which says why.
+    /// Sends the batch; false if every worker stopped; one of them has the error.
     fn send(&mut self) -> bool {
         let batch = Numbered {
             number: self.number,
@@ -211,7 +210,7 @@ fn document(line: Line) -> Result<Prepared, String> {
     }
 }
 
-/// Documents of the next batch, when so many have been sent to so many cores.
+/// Documents of the next batch, after so many for so many cores.
 fn size(sent: usize, threads: usize) -> usize {
     let (first, most) = SIZE;
     (sent / (SHARE * threads)).clamp(first, most)

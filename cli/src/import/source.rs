@@ -1,4 +1,4 @@
-//! The file that is imported, or stdin.
+//! The imported file, or stdin.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens a file, in whatever format; `-` is stdin.
+    /// Opens a file of any format; `-` is stdin.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let read = Arc::new(AtomicU64::new(0));
         let (source, bytes): (Box<dyn Read + Send>, u64) = if path == Path::new("-") {
@@ -50,7 +50,7 @@ impl Source {
     }
 }
 
-/// Progress by the bytes of the file, since the number of its lines is not known.
+/// Progress in bytes, since the number of lines is unknown.
 fn style(bytes: u64) -> ProgressStyle {
     let template = if bytes > 0 {
         "{bar:30} {percent:>3}% {msg} · {eta} left"
@@ -60,7 +60,7 @@ fn style(bytes: u64) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// A reader that counts what it read.
+/// A reader that counts bytes.
 struct Counted {
     source: Box<dyn Read + Send>,
     read: Arc<AtomicU64>,

@@ -1,4 +1,4 @@
-//! What became of the lines of an import.
+//! The outcomes of the lines of an import.
 
 use std::{
     sync::{
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use crate::terminal::note;
 
-/// Bad lines, and lines that replace others, that are told one by one.
+/// Bad lines, and lines that replace others, to report one by one.
 const TOLD: usize = 20;
 
-/// What has been done so far. Each line is one of stored, unchanged, replaced and bad.
+/// The counts so far. Each line is one of stored, unchanged, replaced and bad.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) stored: AtomicU64,
@@ -34,14 +34,14 @@ struct Notes {
     broken: Option<String>,
 }
 
-/// A line that is no document.
+/// A line that is not a valid document.
 #[derive(Clone, Debug, Serialize)]
 struct Bad {
     line: u64,
     reason: String,
 }
 
-/// A line whose document gave way to that of a later line with the same id.
+/// A line whose document a later line with the same id replaced.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Replaced {
     pub(super) id: String,
@@ -76,7 +76,7 @@ impl Tally {
         self.notes().broken = Some(reason);
     }
 
-    /// Says how many were not told.
+    /// Reports how many were not listed.
     pub(super) fn tell_rest(&self) {
         let notes = self.notes();
         if notes.bad.len() > TOLD {

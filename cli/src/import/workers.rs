@@ -21,7 +21,7 @@ use super::{
 };
 use crate::setup::{Setup, threads};
 
-/// How often it is looked whether an inference has ended.
+/// How often to check whether an inference has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Loads all documents of a file.
@@ -50,7 +50,7 @@ pub(super) async fn load(
     }
     drop(receiver);
     let tally = Arc::clone(tally);
-    // On a thread that is left behind if the import is interrupted: a pipe may never say another word.
+    // On a thread that an interrupted import abandons, because a pipe may block forever.
     let reading =
         spawn_blocking(move || Batches::new(strict, &tally, &stored, sender).read(source));
     while let Some(outcome) = tasks.join_next().await {
@@ -63,7 +63,7 @@ pub(super) async fn load(
 pub(super) async fn embedders(setup: &Setup) -> anyhow::Result<Vec<Arc<Embedder>>> {
     let mut embedders = Vec::new();
     for _ in 0..threads() {
-        // One thread an embedder and one embedder a core: passages a second grow with the cores.
+        // One thread per embedder and one embedder per core: passages per second grow with the cores.
         let config = ModelConfig {
             threads: 1,
             ..setup.model.clone()
@@ -74,7 +74,7 @@ pub(super) async fn embedders(setup: &Setup) -> anyhow::Result<Vec<Arc<Embedder>
     Ok(embedders)
 }
 
-/// Waits until nothing is embedded any more: a process must not end during an inference.
+/// Waits for the running inferences: a process must not end during one.
 pub(super) async fn idle(embedders: &[Arc<Embedder>]) {
     while embedders
         .iter()

@@ -1,4 +1,4 @@
-//! From a conversation to the parts of its answer.
+//! Makes the parts of an answer to a conversation.
 
 use std::time::{Duration, Instant};
 
@@ -19,36 +19,36 @@ use crate::{
     state::ChatState,
 };
 
-/// An answer whose text is not begun.
+/// An answer before its text.
 pub(crate) struct Answer {
     pub(crate) state: ChatState,
     stage: Stage,
     clock: Clock,
-    /// Whether the model's thoughts are parts too.
+    /// Whether to include the model's thoughts.
     reasoning: bool,
     choice: Choice,
-    /// Bytes of the longest text, if it has to be kept.
+    /// The most bytes of the text, if the whole text is kept.
     longest: Option<usize>,
 }
 
-/// How far an answer is.
+/// The stage of an answer.
 enum Stage {
-    /// The question has to be rewritten before its sources are searched for, which takes its time.
+    /// The question must be rewritten before the search, which takes time.
     Asked(Box<Chat>),
     /// The sources are found.
     Found(Box<Retrieved>),
 }
 
-/// A part of an answer, in the order in which they come.
+/// A part of an answer, in their order.
 #[derive(Debug)]
 pub(crate) enum Part {
-    /// The sources are still being looked for.
+    /// The search still runs.
     Retrieval,
-    /// What was searched for, and what may be cited.
+    /// The searched question, and the sources.
     Sources(String, Box<RawValue>),
-    /// Some of what the model thinks.
+    /// A piece of the model's thoughts.
     Reasoning(String),
-    /// Some text.
+    /// A piece of text.
     Delta(String),
     /// The last part.
     Done(Done),
@@ -66,16 +66,16 @@ pub(crate) struct Whole {
     pub(crate) done: Done,
 }
 
-/// How long a reader waits for the sources without an event that says what for: what people take for an
-/// interruption. <https://www.nngroup.com/articles/response-times-3-important-limits/>
+/// How long a reader waits for the sources before an event explains the wait: the limit of an uninterrupted
+/// flow of thought. <https://www.nngroup.com/articles/response-times-3-important-limits/>
 const NOTICE: Duration = Duration::from_secs(1);
-/// What is left of the function's time when an answer is given up, to say so.
+/// The time reserved to report that an answer was given up.
 const MARGIN: Duration = Duration::from_secs(1);
-/// Bytes of the longest answer in one piece: Lambda passes on 6 MB, and no model means to write as much.
+/// The most bytes of an answer in one piece: Lambda's limit is 6 MB, and no model means to write as much.
 const LONGEST: usize = 1 << 20;
 
 impl Answer {
-    /// Finds the sources of an answer, unless that would keep its reader waiting.
+    /// Finds the sources of an answer, unless its reader would have to wait.
     ///
     /// # Errors
     /// When the search fails.
@@ -109,12 +109,12 @@ impl Answer {
         })
     }
 
-    /// Whether its first part will keep the reader waiting.
+    /// Whether the reader must wait for the first part.
     pub(crate) fn waits(&self) -> bool {
         matches!(self.stage, Stage::Asked(_))
     }
 
-    /// The parts of the answer, made as they are taken.
+    /// The parts of the answer, made on demand.
     pub(crate) fn parts(self) -> impl Stream<Item = Result<Part, Error>> + Send {
         try_stream! {
             let Self { state, stage: reached, mut clock, reasoning, choice, longest } = self;
@@ -174,7 +174,7 @@ impl Answer {
                         yield Part::Delta(delta.text);
                     }
                     finish_reason = delta.finish_reason.or(finish_reason);
-                    // Some endpoints count in every piece; the last count is of the whole.
+                    // Some endpoints count in every piece; the last count is the total.
                     spent = delta.usage.or(spent);
                     if longest.is_some_and(|longest| length > longest) {
                         finish_reason = Some("length".to_owned());
@@ -192,7 +192,7 @@ impl Answer {
     /// The answer in one piece.
     ///
     /// # Errors
-    /// When the model fails before it has finished.
+    /// When the model fails before the end.
     pub(crate) async fn whole(self) -> Result<Whole, Error> {
         let mut reasoning = self.reasoning.then(String::new);
         let mut parts = std::pin::pin!(self.parts());

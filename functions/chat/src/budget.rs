@@ -1,11 +1,11 @@
-//! How much of a conversation and of its sources the model reads.
+//! The token budget of the conversation and its sources.
 
 use language_model::{Message, Role, alternating};
 use shared::Error;
 
 use crate::{cut::share, prompt::Prompt, request::Chat, state::ChatState};
 
-/// Tokens that are left for history and sources.
+/// Tokens for history and sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
     pub(crate) history: usize,
@@ -14,20 +14,19 @@ pub(crate) struct Room {
     sources: usize,
 }
 
-/// Hardly any token has more characters.
+/// Almost no token has more characters.
 const CHARACTERS_A_TOKEN: usize = 16;
-/// The share of the context that is used: the tokens of another tokenizer are a tenth or two more.
+/// The usable share of the context: another tokenizer may count 10 to 20 % more tokens.
 const USED: f64 = 0.85;
-/// Tokens for the answer, where no setting limits it and the context is large enough.
+/// Tokens for the answer, if no setting limits it and the context is large enough.
 const ANSWER: usize = 2_000;
-/// Tokens of the smallest room: less is of no use.
+/// The smallest useful number of tokens.
 const LEAST: usize = 64;
-/// What stands where a text was cut.
+/// Replaces the cut part of a text.
 const GAP: &str = " […] ";
 
 impl Room {
-    /// What a context of so many tokens leaves beside `fixed` ones and an answer; history gets at most a
-    /// third of it.
+    /// The tokens of a context without `fixed` ones and an answer; history gets at most a third of them.
     fn new(context: usize, answer: Option<usize>, fixed: usize, limits: (usize, usize)) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
@@ -45,7 +44,7 @@ impl Room {
         }
     }
 
-    /// What is left for sources beside so many tokens of history.
+    /// Tokens for sources beside so many tokens of history.
     pub(crate) fn sources(self, history: usize) -> usize {
         self.sources
             .min(self.total.saturating_sub(history))
@@ -53,10 +52,10 @@ impl Room {
     }
 }
 
-/// Leaves of the history what fits, and says how many tokens sources may have beside it.
+/// Trims the history to fit, and returns the tokens for sources.
 ///
-/// The last exchange is always kept, cut in the middle if it is too long. The history then begins with a
-/// question, and its turns alternate, as many models demand.
+/// Always keeps the last exchange, cut in the middle if it is too long. The history then begins with a question,
+/// and its turns alternate, as many models require.
 pub(crate) async fn trim(
     state: &ChatState,
     chat: &mut Chat,
@@ -66,7 +65,7 @@ pub(crate) async fn trim(
     let mut history = alternating(&chat.history, true);
     let begins = history.iter().position(|turn| turn.role == Role::User);
     history.drain(..begins.unwrap_or(history.len()));
-    // What is far too long is not even counted.
+    // Skips the count of texts that are far too long.
     let longest = config.history_tokens.saturating_mul(CHARACTERS_A_TOKEN);
     for turn in &mut history {
         turn.content = cut_in_the_middle(&turn.content, longest);
@@ -93,14 +92,14 @@ pub(crate) async fn trim(
     Ok(room.sources(tokens))
 }
 
-/// The last turns that have at most `limit` tokens together, and how many they have.
+/// The last turns with at most `limit` tokens together, and their number of tokens.
 fn kept(mut history: Vec<Message>, counts: &[usize], limit: usize) -> (Vec<Message>, usize) {
     let Some(last) = history.iter().rposition(|turn| turn.role == Role::User) else {
         return (Vec::new(), 0);
     };
     let mut total: usize = counts[last..].iter().sum();
     if total > limit {
-        // The question is short, as a rule, and tells what the answer is about.
+        // The question is usually short, and gives the topic of the answer.
         let question = counts[last].min(limit / 4);
         shorten(&mut history[last], counts[last], question);
         for (turn, count) in history.iter_mut().zip(counts).skip(last + 1) {
@@ -109,7 +108,7 @@ fn kept(mut history: Vec<Message>, counts: &[usize], limit: usize) -> (Vec<Messa
         history.drain(..last);
         return (history, limit);
     }
-    // Exchanges before, each whole: a question and its answer.
+    // Earlier exchanges, each whole: a question and its answer.
     let mut from = last;
     while from >= 2 && total + counts[from - 1] + counts[from - 2] <= limit {
         total += counts[from - 1] + counts[from - 2];
@@ -126,7 +125,7 @@ fn shorten(turn: &mut Message, tokens: usize, limit: usize) {
     }
 }
 
-/// The beginning and the end of a text that is longer than so many characters.
+/// The beginning and the end of a text longer than so many characters.
 fn cut_in_the_middle(text: &str, characters: usize) -> String {
     let all = text.chars().count();
     if all <= characters {

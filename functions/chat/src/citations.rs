@@ -1,21 +1,21 @@
-//! Citations in an answer: `[1]`, `[2, 5]`, `[1-3]`, `[Source 1]`, `[^1]`, `【1】`. They are found while the
-//! text streams by, which is not changed.
+//! Citations in an answer: `[1]`, `[2, 5]`, `[1-3]`, `[Source 1]`, `[^1]`, `【1】`. Finds them in the stream without
+//! changing the text.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-/// Finds the citations in the text of an answer that comes in pieces.
+/// Finds the citations in the text of a streamed answer.
 #[derive(Debug)]
 pub(crate) struct Citations {
     sources: usize,
     /// Characters so far.
     position: usize,
-    /// The bracket that is open.
+    /// The open bracket.
     open: Option<Bracket>,
-    /// The character before.
+    /// The previous character.
     before: char,
-    /// The last character before that is no blank.
+    /// The last character that is not white space.
     before_blanks: char,
     code: Code,
     found: Vec<Citation>,
@@ -23,14 +23,14 @@ pub(crate) struct Citations {
     cited: BTreeSet<usize>,
 }
 
-/// A place where an answer cites a source, in Unicode characters of the whole text.
+/// A citation in an answer, with its place in Unicode characters of the whole text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Citation {
     /// Its first character: the bracket.
     pub(crate) start: usize,
-    /// The one after its last.
+    /// The character after its last.
     pub(crate) end: usize,
-    /// The source's number; `null` if there is none of the number that is cited.
+    /// The source's number; `null` if no source has the cited number.
     pub(crate) source: Option<usize>,
 }
 
@@ -39,14 +39,14 @@ struct Bracket {
     start: usize,
     closing: char,
     text: String,
-    /// Whether it follows a word without a blank, as an index does.
+    /// Whether it directly follows a word, like an index.
     attached: bool,
-    /// Whether it follows what makes it a set, an index or an escaped bracket.
+    /// Whether the text before makes it a set, an index or an escaped bracket.
     mathematical: bool,
 }
 
-/// Between backquotes brackets are no citations. As in Markdown, code ends with as many of them as it
-/// began with; less than three of them end with their line, so that a stray one does no harm beyond it.
+/// Brackets between backquotes are not citations. As in Markdown, code ends with as many backquotes as it began
+/// with; code with fewer than three ends with its line, which limits the harm of a stray one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Code {
     /// Backquotes that opened the code; 0 outside of it.
@@ -55,20 +55,20 @@ struct Code {
     row: usize,
 }
 
-/// Bytes of the longest citation that is looked at: twenty sources of four bytes, and some more.
+/// The most bytes of a citation: twenty sources of four bytes, and some more.
 const LONGEST: usize = 128;
-/// The most citations that are listed; the others are counted.
+/// The most citations to list; the others are counted.
 const LISTED: usize = 1_000;
-/// Years and the like have more digits than any source's number.
+/// Numbers with more digits, such as years, are not sources.
 const DIGITS: usize = 3;
-/// What may stand before the number, in the languages that models like to answer in.
+/// Words that may precede the number, in the usual languages of answers.
 const WORDS: [&str; 12] = [
     "source", "sources", "src", "ref", "quelle", "quellen", "fuente", "fuentes", "fonte", "fonti",
     "bron", "bronnen",
 ];
 
 impl Citations {
-    /// For an answer from `sources` sources, which are numbered from 1.
+    /// For an answer from `sources` sources, numbered from 1.
     pub(crate) fn new(sources: usize) -> Self {
         Self {
             sources,
@@ -83,8 +83,8 @@ impl Citations {
         }
     }
 
-    /// A text that is whole, with what `other` gives in place of each bracket, by the sources in it; `None`
-    /// leaves it, and nothing takes the blanks before it along.
+    /// A whole text in which `other` replaces each bracket, given its sources; `None` keeps it, and an empty text also
+    /// removes the spaces before it.
     pub(crate) fn replaced(
         text: &str,
         sources: usize,
@@ -127,12 +127,12 @@ impl Citations {
         &self.found
     }
 
-    /// Citations of sources that there are none of.
+    /// The number of citations of missing sources.
     pub(crate) fn invalid(&self) -> usize {
         self.invalid
     }
 
-    /// The numbers of the sources that were cited.
+    /// The numbers of the cited sources.
     pub(crate) fn cited(&self) -> Vec<usize> {
         self.cited.iter().copied().collect()
     }
@@ -176,7 +176,7 @@ impl Citations {
             return;
         };
         let known = |number: &usize| *number <= self.sources;
-        // Prices, dates and indices that happen to be in brackets.
+        // Prices, dates and indices in brackets.
         let valid = numbers.iter().any(known);
         if bracket.mathematical || (bracket.attached && !valid) {
             return;
@@ -198,9 +198,9 @@ impl Citations {
     }
 }
 
-/// The numbers that the inside of a bracket cites; `None` if it is no citation.
+/// The numbers cited in a bracket; `None` if it is not a citation.
 fn numbers(text: &str) -> Option<Vec<usize>> {
-    // `【1†source】`, as some models were taught.
+    // `【1†source】`, from the training of some models.
     let text = text.split('†').next().unwrap_or_default().trim();
     let mut numbers = Vec::new();
     for item in text.split([',', ';', '&']).flat_map(str::split_whitespace) {
@@ -213,7 +213,7 @@ fn numbers(text: &str) -> Option<Vec<usize>> {
             None => numbers.push(number(item)?),
             Some((first, last)) => {
                 let range = number(first)?..=number(last.trim_start_matches('^'))?;
-                // What spans more is no citation but an interval.
+                // A longer range is an interval, not a citation.
                 if range.is_empty() || range.end() - range.start() >= 100 {
                     return None;
                 }
@@ -225,7 +225,7 @@ fn numbers(text: &str) -> Option<Vec<usize>> {
     (!numbers.is_empty()).then_some(numbers)
 }
 
-/// A number that a source may have: from 1, without leading zeros.
+/// A valid number of a source: from 1, without leading zeros.
 fn number(digits: &str) -> Option<usize> {
     let plain = digits.len() <= DIGITS && !digits.starts_with('0');
     let digits =

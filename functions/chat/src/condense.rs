@@ -1,4 +1,4 @@
-//! A question that follows others, made to stand alone, so that it can be searched for.
+//! Rewrites a follow-up question as a standalone one for the search.
 
 use language_model::{Ask, LanguageModelError, Usage, without_thoughts};
 use retrieval::Query;
@@ -11,9 +11,9 @@ use crate::{
     state::ChatState,
 };
 
-/// Puts the question as it stands alone into the search, and gives it back with what that cost. If the model
-/// fails at it, the question is searched for as it was asked: an answer from poorer sources is better
-/// than none, and if the model is really away the answer itself will tell.
+/// Puts the standalone question into the search, and returns it with the cost. If the model fails, searches for the
+/// original question: an answer from poorer sources is better than none, and if the model is unavailable, the
+/// answer itself reports it.
 pub(crate) async fn condensed(
     state: &ChatState,
     chat: &mut Chat,
@@ -46,8 +46,7 @@ pub(crate) async fn condensed(
     }
 }
 
-/// The question without what models like to put around it: thoughts, quotation marks, a word that says what
-/// follows, more lines.
+/// The question without the usual additions of models: thoughts, quotation marks, a label, more lines.
 fn standing_alone(text: &str) -> String {
     const QUOTES: [char; 8] = ['"', '“', '”', '«', '»', '\'', '`', '*'];
     let text = without_thoughts(text);
@@ -66,7 +65,7 @@ fn standing_alone(text: &str) -> String {
     }
     let quoted = |c: char| QUOTES.contains(&c) || c.is_whitespace();
     let bare = line.trim_matches(quoted);
-    // A quotation within the question ends with its mark.
+    // A quotation within the question keeps its closing mark.
     let opened = line.trim_start().starts_with(QUOTES);
     if opened { bare } else { line.trim() }.to_owned()
 }

@@ -1,40 +1,39 @@
-//! What a chat gives its language model to read, what its callers may decide, and how it keeps its reader
-//! waiting.
+//! Settings of a chat: the limits of the prompt, the choices of callers, and the keep-alive of streams.
 
 use std::{str::FromStr, time::Duration};
 
 use settings::{ConfigError, milliseconds, number, optional};
 
-/// The limits of a chat. Tokens are those of the embedding model's tokenizer, since another model's is
-/// not known here; they differ by a tenth or two.
+/// The limits of a chat. Tokens are counted with the embedding model's tokenizer, since the language model's is
+/// unknown; the counts differ by 10 to 20 %.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ChatConfig {
-    /// The most tokens of earlier messages; the oldest are left out first.
+    /// The most tokens of earlier messages; the oldest are dropped first.
     pub(crate) history_tokens: usize,
-    /// The most tokens of sources; what does not fit is cut or left out.
+    /// The most tokens of sources; the rest is cut or dropped.
     pub(crate) source_tokens: usize,
-    /// The least relevance of a source, 0 to 1, unless a request says otherwise. Where no passage reaches it, the model
-    /// is not asked.
+    /// The minimum relevance of a source, 0 to 1, unless a request overrides it. If no passage reaches it, the model is
+    /// not asked.
     pub(crate) min_relevance: f64,
-    /// Whether the model rewrites a question that follows others, so that it can be searched for alone.
+    /// Whether the model rewrites a follow-up question as a standalone one for the search.
     pub(crate) condense: bool,
-    /// The most tokens that the model may write for that, thoughts included.
+    /// The most tokens of the rewriting, thoughts included.
     pub(crate) condense_tokens: u32,
-    /// The longest that it may take.
+    /// The timeout of the rewriting.
     pub(crate) condense_timeout: Duration,
-    /// The model that does it, if it is another one of the same endpoint.
+    /// The model of the rewriting, if it is another one of the same endpoint.
     pub(crate) condense_model: Option<String>,
-    /// What the model is told beside the rules.
+    /// Instructions for the model beside the rules.
     pub(crate) instructions: Option<String>,
     /// Whether callers may add instructions to the rules.
     pub(crate) caller_instructions: bool,
-    /// What callers may choose of the request to the model.
+    /// The fields of the model's request that callers may choose.
     pub(crate) caller_parameters: Vec<CallerParameter>,
-    /// The longest silence towards the reader; a comment is sent to break it.
+    /// The longest silence of a stream; a comment then breaks it.
     pub(crate) heartbeat: Duration,
 }
 
-/// A field of the request to the model that callers may be allowed to choose.
+/// A field of the model's request that callers may be allowed to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallerParameter {
     /// `model`.
@@ -45,13 +44,13 @@ pub(crate) enum CallerParameter {
     MaxTokens,
 }
 
-/// Proxies close connections that are idle for half of a minute; common clients give up after five seconds.
+/// Proxies close connections after half a minute of silence; common clients give up after five seconds.
 const HEARTBEAT_MS: u64 = 3_000;
-/// A question takes a second or two; a reader waits for a better one, but not for long.
+/// Rewriting takes a second or two; a reader waits for a better question, but not for long.
 const CONDENSE_MS: u64 = 6_000;
 
 impl Default for ChatConfig {
-    /// `min_relevance`: docs/relevance.md has what it keeps and what it stops.
+    /// `min_relevance`: docs/relevance.md shows its effect.
     fn default() -> Self {
         Self {
             history_tokens: 2_000,
@@ -73,7 +72,7 @@ impl ChatConfig {
     /// Reads `CHAT_HISTORY_TOKENS` and the settings around it.
     ///
     /// # Errors
-    /// Names the first variable that is wrong.
+    /// Names the first invalid variable.
     pub(crate) fn from_env() -> Result<Self, ConfigError> {
         let default = Self::default();
         let tokens = |variable, default| {

@@ -1,4 +1,4 @@
-//! What was said, as callers and the clients of other APIs send it.
+//! The messages of a conversation, from callers and clients of other APIs.
 
 use json::FieldError;
 use language_model::{Message, Role, without_thoughts};
@@ -7,18 +7,18 @@ use serde_json::Value;
 
 use crate::citations::Citations;
 
-/// A message of a request. Keys that are not known are ignored: clients keep many more in theirs.
+/// A message of a request. Unknown keys are ignored: clients send many more.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Turn {
     role: Speaker,
     content: Option<Content>,
-    /// Where the messages of Vercel's AI SDK have their text.
+    /// The text of messages of Vercel's AI SDK.
     parts: Option<Vec<Value>>,
-    /// What an answer's citations meant, as the event `sources` told it.
+    /// The sources that an answer cites, from the event `sources`.
     sources: Option<Value>,
 }
 
-/// Who speaks in a caller's conversation.
+/// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Speaker {
@@ -26,7 +26,7 @@ enum Speaker {
     Assistant,
     System,
     Developer,
-    /// What a tool said to the model; there are no tools here.
+    /// The result of a tool; the chat has no tools.
     Tool,
     Function,
 }
@@ -41,25 +41,25 @@ enum Content {
 /// A conversation that ends with a question.
 #[derive(Debug, Default)]
 pub(crate) struct Conversation {
-    /// What was said before the question, oldest first: each citation with the title that it meant.
+    /// The messages before the question, oldest first, with titles in place of citations.
     pub(crate) history: Vec<Message>,
-    /// The last thing that the user said.
+    /// The user's last message.
     pub(crate) question: String,
-    /// What the caller's `system` and `developer` messages say.
+    /// The text of the caller's `system` and `developer` messages.
     pub(crate) wishes: Vec<String>,
     /// The sources of the last answer, by their numbers.
     earlier: Vec<(usize, String)>,
-    /// The field that the question is in.
+    /// The field of the question.
     pub(crate) place: String,
 }
 
-/// Characters of the longest title that a citation is told with.
+/// The most characters of a title in place of a citation.
 const TITLE: usize = 120;
-/// The highest number of a source, where an answer does not say what its numbers meant.
+/// The highest number of a source, for an answer without its sources.
 const HIGHEST: usize = 20;
 
 impl Conversation {
-    /// A question without anything before it.
+    /// A question without earlier messages.
     pub(crate) fn asked(question: String) -> Self {
         Self {
             question,
@@ -68,10 +68,10 @@ impl Conversation {
         }
     }
 
-    /// Reads the messages of a request, the last of which is the question.
+    /// Reads the messages of a request; the last one is the question.
     ///
     /// # Errors
-    /// Names each message that cannot be read.
+    /// Names each invalid message.
     pub(crate) fn read(turns: Vec<Turn>) -> Result<Self, Vec<FieldError>> {
         let mut conversation = Self::default();
         let (mut errors, mut last) = (Vec::new(), None);
@@ -104,7 +104,7 @@ impl Conversation {
         Ok(conversation)
     }
 
-    /// The question with the titles of the sources that it names by number: "explain [2]".
+    /// The question with titles in place of the numbers of sources: "explain [2]".
     pub(crate) fn question_with_titles(&self) -> String {
         titled(&self.question, &self.earlier, false)
     }
@@ -132,14 +132,14 @@ impl Turn {
             (Some(Content::Text(text)), _) => Ok(text.clone()),
             (Some(Content::Parts(parts)), _) => self.joined(parts, &format!("{place}.content")),
             (None, Some(parts)) => self.joined(parts, &format!("{place}.parts")),
-            // Answers that called a tool have none.
+            // Answers with tool calls have none.
             (None, None) if self.role != Speaker::User => Ok(String::new()),
             (None, None) => Err(FieldError::new(format!("{place}.content"), "is missing")),
         }
     }
 
-    /// The texts of the parts. What an answer has besides, such as thoughts, steps and calls of tools, is left out; a user
-    /// who asks about an image must learn that nobody sees it.
+    /// The texts of the parts. Skips the other parts of an answer, such as thoughts, steps and tool calls; refuses
+    /// those of a user, who must learn that nobody sees an image.
     fn joined(&self, parts: &[Value], place: &str) -> Result<String, FieldError> {
         let mut texts = Vec::new();
         for (at, part) in parts.iter().enumerate() {
@@ -157,7 +157,7 @@ impl Turn {
     }
 }
 
-/// Numbers and titles of sources, as far as they can be read.
+/// Numbers and titles of the readable sources.
 fn earlier(sources: &Value) -> Vec<(usize, String)> {
     let sources = sources.as_array().into_iter().flatten().take(100);
     let read = |source: &Value| {
@@ -173,8 +173,8 @@ fn earlier(sources: &Value) -> Vec<(usize, String)> {
     sources.filter_map(read).collect()
 }
 
-/// The text with titles in place of numbers. The numbers of now mean other sources, so of an `answer` those
-/// are left out whose title is not known.
+/// The text with titles in place of numbers. Drops numbers without a known title from an `answer`, because they
+/// now mean other sources.
 fn titled(text: &str, earlier: &[(usize, String)], answer: bool) -> String {
     let highest = earlier.iter().map(|(number, _)| *number).max();
     let title = |number: &usize| {

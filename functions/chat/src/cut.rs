@@ -1,6 +1,6 @@
-//! How much of a text is kept.
+//! The length to which to cut a text.
 
-/// Characters of the share of a text that has `limit` of its `tokens` tokens, or somewhat less.
+/// Characters of a text that hold `limit` of its `tokens` tokens, or slightly fewer.
 pub(crate) fn share(text: &str, tokens: usize, limit: usize) -> usize {
     let characters = text.chars().count();
     characters.saturating_mul(limit) / tokens.max(1) * 9 / 10

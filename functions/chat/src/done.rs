@@ -1,4 +1,4 @@
-//! How an answer ended, and what it cost.
+//! The end of an answer, and its cost.
 
 use std::time::Instant;
 
@@ -11,35 +11,35 @@ use crate::citations::{Citation, Citations};
 /// The last part of an answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct Done {
-    /// `stop`, `length`, `content_filter`, `refusal`, as the model says, or `no_sources`: it was not asked.
+    /// `stop`, `length`, `content_filter` or `refusal` from the model, or `no_sources` if the model was not asked.
     pub(crate) finish_reason: String,
-    /// Tokens of all that the model read and wrote; `null` if it does not count them.
+    /// All tokens that the model read and wrote; `null` if it does not count them.
     pub(crate) usage: Option<Usage>,
     /// The numbers of the sources that the answer cites.
     cited: Vec<usize>,
-    /// Where it cites them.
+    /// The places of the citations.
     pub(crate) citations: Vec<Citation>,
-    /// Citations of sources that there are none of.
+    /// The number of citations of missing sources.
     citations_invalid: usize,
     took_ms: Took,
 }
 
-/// Milliseconds from the request.
+/// Milliseconds since the request.
 #[derive(Debug, Serialize)]
 struct Took {
     /// Until the sources were found.
     retrieval: f64,
-    /// Until the first text; `null` if there was none.
+    /// Until the first text; `null` without text.
     first_token: Option<f64>,
     /// Until the end.
     total: f64,
 }
 
-/// When things happened.
+/// Times of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     pub(crate) start: Instant,
-    /// When the answer is given up.
+    /// The deadline of the answer.
     pub(crate) deadline: Instant,
     /// Milliseconds until the sources were found.
     pub(crate) retrieval: f64,
@@ -74,14 +74,14 @@ impl Clock {
         self.retrieval = ms(self.start.elapsed());
     }
 
-    /// Notes that there is text, if it is the first.
+    /// Notes the time of the first text.
     pub(crate) fn spoken(&mut self) {
         self.first_token
             .get_or_insert_with(|| ms(self.start.elapsed()));
     }
 }
 
-/// Both together.
+/// The sum.
 pub(crate) fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
     match (one, other) {
         (Some(one), Some(other)) => Some(Usage {

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use crate::answer::{Answer, Part};
 
-/// A comment, which readers of events pass over. It keeps what lies in between from closing a silent
-/// connection, and shows whether the reader is still there.
+/// A comment, which readers of events ignore. It stops proxies from closing a silent connection, and detects a lost
+/// reader.
 pub(crate) const HEARTBEAT: &str = ": still working\n\n";
 
 #[derive(Serialize)]
@@ -26,9 +26,9 @@ struct Text {
     text: String,
 }
 
-/// The events of an answer, made as they are taken: `sources`, then `delta`s, then `done`; or `failure`,
-/// a problem document, where it fails. `retrieval` comes before them if the sources take long, and
-/// `reasoning` between them if it was asked for.
+/// The events of an answer, made on demand: `sources`, then `delta`s, then `done`; or `failure`, a problem
+/// document, where it fails. `retrieval` precedes them if the sources take long, and `reasoning` comes between them
+/// on request.
 pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'static {
     written_by(answer, |part| match part {
         Ok(Part::Retrieval) => event("retrieval", &json!({ "state": "running" })),
@@ -40,7 +40,7 @@ pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'st
     })
 }
 
-/// What `write` makes of the parts of an answer, none of it empty, with comments between them where they take long.
+/// The non-empty output of `write` for the parts of an answer, with comments between slow parts.
 pub(crate) fn written_by(
     answer: Answer,
     write: impl FnMut(Result<Part, Error>) -> String + Send + 'static,
@@ -52,20 +52,20 @@ pub(crate) fn written_by(
     with_heartbeats(parts.map(write), heartbeat, waits)
 }
 
-/// A failure bears two names for the time of one version: browsers call a lost connection `error` as well.
+/// A failure has two names for one version: browsers also call a lost connection `error`.
 fn failure(error: &Error) -> String {
     let problem = http::report(error);
     event("failure", &problem) + &event("error", &problem)
 }
 
 fn event(name: &str, data: &impl Serialize) -> String {
-    // JSON has no line breaks of its own, so the data is one line.
+    // serde_json writes no line breaks, so the data is one line.
     let data = serde_json::to_string(data).unwrap_or_default();
     format!("event: {name}\ndata: {data}\n\n")
 }
 
-/// The events, with a comment wherever there is none for so long, and `at_once` before the first: it makes
-/// the response's head leave.
+/// The events, with a comment after each such silence, and `at_once` before the first, to send the response's
+/// head.
 fn with_heartbeats(
     events: impl Stream<Item = String> + Send,
     every: Duration,

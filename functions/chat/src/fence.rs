@@ -1,16 +1,15 @@
-//! Text of others in a prompt.
+//! Untrusted text in a prompt.
 
 use std::{fmt::Write as _, iter::repeat_with};
 
-/// A word that nobody who wrote a document can have known: tags that bear it can be neither closed nor
-/// opened by a text within them.
+/// A random word that no author of a document can know: a text can neither close nor open tags with it.
 #[derive(Debug)]
 pub(crate) struct Fence(String);
 
-/// Characters of the word: 26^5 words are more than anybody tries.
+/// Characters of the word: 26^5 words are too many to guess.
 const LENGTH: usize = 5;
 
-/// By these servers tell the turns of a conversation, and thoughts, apart. Some read them in any text.
+/// Marks of the turns of a conversation and of thoughts. Some servers interpret them in any text.
 const MARKS: [&str; 18] = [
     "<|",
     "<｜",
@@ -33,18 +32,18 @@ const MARKS: [&str; 18] = [
 ];
 
 impl Fence {
-    /// A fence with a word of its own.
+    /// A fence with a new word.
     pub(crate) fn new() -> Self {
         let letters = repeat_with(|| fastrand::char('a'..='z'));
         Self(letters.take(LENGTH).collect())
     }
 
-    /// `text` between tags, with attributes that are left out where they are empty.
+    /// `text` between tags, with the non-empty attributes.
     pub(crate) fn around(&self, name: &str, attributes: &[(&str, &str)], text: &str) -> String {
         let word = &self.0;
         let mut tag = format!("{name}-{word}");
         for (name, value) in attributes.iter().filter(|(_, value)| !value.is_empty()) {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(tag, " {name}=\"{}\"", attribute(value));
         }
         let text = harmless(text.trim());
@@ -52,7 +51,7 @@ impl Fence {
     }
 }
 
-/// A text without marks that a server could take for its own: a blank stands in each.
+/// A text without marks that a server could interpret: each gets a space.
 pub(crate) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     let mut rest = text;
@@ -71,7 +70,7 @@ pub(crate) fn harmless(text: &str) -> String {
     harmless
 }
 
-/// A value that ends neither its quotation nor its line.
+/// Escapes a value, so that it ends neither its quotation nor its line.
 fn attribute(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for c in harmless(value).chars() {

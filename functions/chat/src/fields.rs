@@ -1,4 +1,4 @@
-//! What the model is told of a source beside its title: metadata and dates that the caller names.
+//! Fields of sources for the model beside the title: metadata and dates that the caller names.
 
 use document_store::{self, Dates};
 use json::FieldError;
@@ -7,26 +7,26 @@ use shared::Error;
 
 use crate::state::ChatState;
 
-/// Names of fields that can be attributes of a tag.
+/// Field names that are valid attributes of a tag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SourceFields(Vec<String>);
 
 /// The document's own dates.
 const CREATED: &str = "$created_at";
 const UPDATED: &str = "$updated_at";
-/// Characters of the longest value that the model is told.
+/// The most characters of a value for the model.
 const LONGEST: usize = 200;
 
 impl SourceFields {
-    /// The most of them.
+    /// The most fields.
     const MAX: usize = 10;
-    /// Characters of the longest name.
+    /// The most characters of a name.
     const MAX_NAME: usize = 64;
 
-    /// Refuses names that cannot stand in a tag.
+    /// Refuses names that are invalid in a tag.
     ///
     /// # Errors
-    /// Names the first that is wrong.
+    /// Names the first invalid one.
     pub(crate) fn parse(names: Vec<String>) -> Result<Self, FieldError> {
         if names.len() > Self::MAX {
             let detail = format!("has {} names; the limit is {}", names.len(), Self::MAX);
@@ -49,7 +49,7 @@ impl SourceFields {
         }
     }
 
-    /// The dates of documents, if they are named.
+    /// The dates of documents, if requested.
     ///
     /// # Errors
     /// When the database fails.
@@ -64,7 +64,7 @@ impl SourceFields {
         Ok(document_store::dates(&state.search.database, ids).await?)
     }
 
-    /// Names and values that a document has.
+    /// The names and values of a document.
     pub(crate) fn of(&self, metadata: &str, dates: Option<&Dates>) -> Vec<(String, String)> {
         if self.0.is_empty() {
             return Vec::new();

@@ -1,9 +1,8 @@
-//! What is said without asking the language model, in the question's language.
+//! Fixed answers without the language model, in the question's language.
 
 use analysis::Language;
 
-/// What is said where no document has the answer; in English if the question does not tell its language or it is
-/// another.
+/// The answer if no document has one; in English if the question's language is unknown or unsupported.
 pub(crate) fn without_sources(question: &str) -> &'static str {
     if let Some(language) = small_talk(question) {
         return welcome(language);
@@ -11,7 +10,7 @@ pub(crate) fn without_sources(question: &str) -> &'static str {
     nothing_found(Language::of_question(question).unwrap_or(Language::English))
 }
 
-/// The words of greetings, thanks and farewells. Nothing else is said with them alone.
+/// The words of greetings, thanks and farewells, which alone mean nothing else.
 const SMALL_TALK: [(Language, &str); 7] = [
     (
         Language::French,
@@ -46,7 +45,7 @@ const SMALL_TALK: [(Language, &str); 7] = [
     ),
 ];
 
-/// The language of a text that is small talk and nothing else.
+/// The language of a text that is only small talk.
 fn small_talk(text: &str) -> Option<Language> {
     let text = text.to_lowercase();
     let words = || {

@@ -1,5 +1,5 @@
-//! `POST /chat`: finds passages as a search does, and streams an answer that cites them. Below `/v1` the same in `OpenAI`'s
-//! protocol.
+//! `POST /chat`: finds passages like a search, and streams an answer that cites them. Below `/v1`, the same in
+//! `OpenAI`'s protocol.
 
 mod answer;
 mod budget;
@@ -33,10 +33,10 @@ async fn main() -> Result<(), lambda_http::Error> {
     http::serve_streams("chat", handle).await
 }
 
-/// Whatever can be refused is refused before the first byte; from then on an error is an event. The sources of
-/// a question that has to be rewritten are found after it.
+/// Refuses invalid requests before the first byte; later errors are events. Rewrites a question and finds its sources
+/// after the first byte.
 async fn handle(state: ChatState, request: Request) -> Result<StreamedResponse, Error> {
-    // A REST API passes on what a browser asks first; `shared::http` adds what its page may do.
+    // A REST API passes on a browser's preflight request; `shared::http` adds the CORS headers.
     if request.method() == Method::OPTIONS {
         return Ok(http::whole(http::empty()));
     }
@@ -54,7 +54,7 @@ async fn handle(state: ChatState, request: Request) -> Result<StreamedResponse, 
     state.language_model()?;
     let chat = http::json::<ChatRequest>(&request)?.parse(&state.config)?;
     let streamed = chat.stream;
-    // On the heap, as below: what waits for searches and models within is large.
+    // On the heap, as below: the future with searches and models is large.
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(&request))).await?;
     if streamed {
         Ok(http::events(event::written(answer)))

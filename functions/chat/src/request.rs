@@ -1,4 +1,4 @@
-//! What may be asked of a chat.
+//! Requests of a chat, and their limits.
 
 mod completion;
 
@@ -22,16 +22,16 @@ pub(crate) use self::completion::CompletionRequest;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChatRequest {
-    /// The question, if nothing was said before it.
+    /// The question, without earlier messages.
     question: Option<String>,
-    /// The conversation, which ends with the question.
+    /// The conversation; it ends with the question.
     messages: Option<Vec<Object<Turn>>>,
-    /// Sources wanted, 1 to [`Chat::MAX_SOURCES`].
+    /// The most sources, 1 to [`Chat::MAX_SOURCES`].
     #[serde(default, deserialize_with = "json::whole")]
     limit: Option<i64>,
     /// As in a search.
     max_distance: Option<f64>,
-    /// As in a search, but the setting's if absent.
+    /// As in a search, but the configured one if absent.
     min_relevance: Option<f64>,
     filter: Option<Box<RawValue>>,
     mode: Option<String>,
@@ -42,38 +42,38 @@ pub(crate) struct ChatRequest {
     #[serde(default, deserialize_with = "json::whole")]
     expand: Option<i64>,
     rerank: Option<bool>,
-    /// Metadata and dates of the sources that the model is told.
+    /// Metadata and dates of the sources for the model.
     source_fields: Option<Vec<String>>,
-    /// Whether the answer is sent while it is made; `true` if absent.
+    /// Whether to stream the answer; `true` if absent.
     stream: Option<bool>,
-    /// Whether nothing is asked of the model when nothing was found; `true` if absent.
+    /// Whether to skip the model when nothing was found; `true` if absent.
     require_sources: Option<bool>,
-    /// Whether the model's thoughts are sent too; `false` if absent.
+    /// Whether to send the model's thoughts; `false` if absent.
     reasoning: Option<bool>,
-    /// What the model is told beside the rules, if callers may.
+    /// Instructions beside the rules, if callers may add them.
     instructions: Option<String>,
-    /// What callers may choose of the request to the model, if they may.
+    /// Fields of the model's request, if callers may choose them.
     model: Option<String>,
     temperature: Option<f64>,
     max_tokens: Option<i64>,
 }
 
-/// A chat that can be answered: every limit holds.
+/// A valid chat.
 #[derive(Debug)]
 pub(crate) struct Chat {
-    /// What was said before the question, oldest first.
+    /// The messages before the question, oldest first.
     pub(crate) history: Vec<Message>,
-    /// The last thing that the user said.
+    /// The user's last message.
     pub(crate) question: String,
-    /// The same with the titles of the sources that it names by their numbers.
+    /// The same with titles in place of the numbers of sources.
     pub(crate) named_question: String,
-    /// Wishes of the caller that change no rule.
+    /// Wishes of the caller, below the rules.
     pub(crate) wishes: Vec<String>,
-    /// Instructions that stand beside the rules.
+    /// Instructions beside the rules.
     pub(crate) instructions: Vec<String>,
     /// The search for the question's sources.
     pub(crate) search: Search,
-    /// Neighbours on either side of each chunk that is found.
+    /// Neighbours on each side of a found chunk.
     pub(crate) expand: usize,
     pub(crate) source_fields: SourceFields,
     pub(crate) stream: bool,
@@ -82,7 +82,7 @@ pub(crate) struct Chat {
     pub(crate) choice: Choice,
 }
 
-/// What the caller chose of the request to the model.
+/// The caller's choices for the model's request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Choice {
     pub(crate) model: Option<String>,
@@ -91,10 +91,10 @@ pub(crate) struct Choice {
 }
 
 impl ChatRequest {
-    /// Checks every field and names all that are wrong.
+    /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with one entry a field.
+    /// [`Error::Invalid`] with one entry per invalid field.
     pub(crate) fn parse(mut self, config: &ChatConfig) -> Result<Chat, Error> {
         let mut errors = Vec::new();
         let choice = self.choice(config, &mut errors);
@@ -114,7 +114,7 @@ impl ChatRequest {
             Ok(conversation) => conversation,
             Err(mut wrong) => {
                 errors.append(&mut wrong);
-                // What else is wrong is still worth telling.
+                // Continues, to report the other errors too.
                 Conversation::asked("?".to_owned())
             }
         };
@@ -145,7 +145,7 @@ impl ChatRequest {
             }),
             Ok(_) => Err(Error::Invalid(errors)),
             Err(Error::Invalid(wrong)) => {
-                // The query is the question, of which everything is told already.
+                // The query is the question, whose errors are already reported.
                 errors.extend(wrong.into_iter().filter(|error| error.field != "query"));
                 Err(Error::Invalid(errors))
             }
@@ -228,19 +228,19 @@ impl ChatRequest {
 }
 
 impl Chat {
-    /// Sources of a chat that asks for no number of them.
+    /// The default number of sources.
     pub(crate) const SOURCES: i64 = 6;
-    /// Sources of one document, of a chat that asks for no number of them: a manual may be the whole corpus.
+    /// The default number of sources of one document: a manual may be the whole corpus.
     pub(crate) const PASSAGES: i64 = 3;
-    /// The most sources: more of them hide each other from a model.
+    /// The most sources: a model overlooks some of more.
     pub(crate) const MAX_SOURCES: i64 = 20;
-    /// Characters of the longest question. Of a longer one than [`Query::MAX_CHARACTERS`] only a part is
-    /// searched for, unless the model puts it shorter.
+    /// The most characters of a question. Beyond [`Query::MAX_CHARACTERS`], only a part is searched for, unless the
+    /// model shortens it.
     pub(crate) const MAX_QUESTION: usize = 8_000;
-    /// Characters of the longest instructions of a caller.
+    /// The most characters of a caller's instructions.
     const MAX_INSTRUCTIONS: usize = 4_000;
 
-    /// Whether the question is better put in other words before it is searched for.
+    /// Whether to rewrite the question before the search.
     pub(crate) fn needs_rewriting(&self, config: &ChatConfig) -> bool {
         let long = self.question.chars().count() > Query::MAX_CHARACTERS;
         let follows = self
@@ -251,7 +251,7 @@ impl Chat {
     }
 }
 
-/// The messages of a request, at least one, and the name of the field that the question is in.
+/// The messages of a request, at least one, and the field of the question.
 fn conversation(
     question: Option<String>,
     messages: Option<Vec<Object<Turn>>>,
@@ -306,7 +306,7 @@ fn instructions_error(instructions: &str, config: &ChatConfig) -> Option<FieldEr
     Some(FieldError::new("instructions", detail))
 }
 
-/// What is searched for: the question, or of a long one its beginning and its end, where questions stand.
+/// The text to search for: the question, or the beginning and the end of a long one, where questions usually are.
 pub(crate) fn query(question: &str) -> String {
     let characters: Vec<char> = question.trim().chars().collect();
     if characters.len() <= Query::MAX_CHARACTERS {

@@ -1,4 +1,4 @@
-//! What is found for a question, and what the model is told of it.
+//! Finds the sources of a question, and makes the model's request.
 
 use language_model::{Message, Usage};
 use retrieval::SearchState;
@@ -14,27 +14,27 @@ use crate::{
     state::ChatState,
 };
 
-/// A question whose sources are found.
+/// A question with its sources.
 #[derive(Debug)]
 pub(crate) struct Retrieved {
     question: String,
-    /// What was searched for.
+    /// The searched question.
     query: String,
     history: Vec<Message>,
     prompt: Prompt,
     sources: Vec<Source>,
-    /// How many of the sources the model reads.
+    /// The number of sources in the prompt.
     read: usize,
-    /// Neighbours of the chunks that were found, on either side.
+    /// Neighbours on each side of the found chunks.
     expand: usize,
-    /// Whether the model is asked.
+    /// Whether to ask the model.
     asked: bool,
-    /// What was spent before the answer.
+    /// The tokens spent before the answer.
     pub(crate) usage: Option<Usage>,
 }
 
 impl Retrieved {
-    /// Rewrites a question that follows others, and finds its sources.
+    /// Rewrites a follow-up question, and finds its sources.
     ///
     /// # Errors
     /// When the search fails.
@@ -66,7 +66,7 @@ impl Retrieved {
         })
     }
 
-    /// Whether the model is asked at all.
+    /// Whether to ask the model.
     pub(crate) fn asked(&self) -> bool {
         self.asked
     }
@@ -75,12 +75,12 @@ impl Retrieved {
         &self.question
     }
 
-    /// How many sources may be cited.
+    /// The number of sources to cite.
     pub(crate) fn count(&self) -> usize {
         self.sources.len()
     }
 
-    /// What was searched for, and the sources as the reader is told of them.
+    /// The searched question, and the sources for the reader.
     ///
     /// # Errors
     /// When they cannot be serialised, which is a bug.
@@ -90,13 +90,13 @@ impl Retrieved {
         Ok((self.query.clone(), sources))
     }
 
-    /// What the model is asked.
+    /// The model's request.
     pub(crate) fn messages(&self) -> Vec<Message> {
         self.prompt
             .messages(&self.history, &self.sources[..self.read])
     }
 
-    /// Leaves about half of it: the nearest sources, and the last exchange.
+    /// Keeps about half: the nearest sources, and the last exchange.
     pub(crate) fn shorten(&mut self) {
         match self.sources.first_mut() {
             Some(only) if self.read == 1 => only.shorten(2, 1, self.expand),

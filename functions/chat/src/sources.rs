@@ -6,27 +6,26 @@ use shared::Error;
 
 use crate::{cut::share, fence::Fence, fields::SourceFields, request::Chat, state::ChatState};
 
-/// A passage with the number by which it is cited.
+/// A passage with its citation number.
 #[derive(Debug, Serialize)]
 pub(crate) struct Source {
     /// From 1, nearest first: `[1]` in the answer is this source.
     number: usize,
-    /// Whether the passage was too long and is cut.
+    /// Whether a long passage was cut.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
     #[serde(flatten)]
     hit: Hit,
-    /// What the model is told of it beside its title.
+    /// Fields for the model beside the title.
     #[serde(skip)]
     fields: Vec<(String, String)>,
 }
 
-/// Tokens of the shortest piece of a passage that is worth reading.
+/// The fewest tokens of a useful piece of a passage.
 const PIECE: usize = 80;
 
-/// Numbers hits, as many as have at most `tokens` tokens together as the model is shown them. Where they have
-/// more, the longest are cut to one length; only if hardly anything would be left of them, the last are left
-/// out. The first one is there in any case.
+/// Numbers hits that fit `tokens` tokens together in the prompt. If they have more, cuts the longest to one length,
+/// and drops the last ones only if too little would remain. Always keeps the first one.
 pub(crate) async fn within(
     state: &ChatState,
     hits: Vec<Hit>,
@@ -54,7 +53,7 @@ pub(crate) async fn within(
     Ok(sources)
 }
 
-/// The length to which those that are longer must be cut so that all have at most `total` together.
+/// The length to which to cut longer ones so that all have at most `total` together.
 fn longest(lengths: &[usize], total: usize) -> usize {
     let mut sorted = lengths.to_vec();
     sorted.sort_unstable();
@@ -89,7 +88,7 @@ async fn numbered(
 }
 
 impl Source {
-    /// The source as the model is shown it.
+    /// The source in the prompt.
     pub(crate) fn fenced(&self, fence: &Fence) -> String {
         let number = self.number.to_string();
         let mut attributes = vec![
@@ -104,8 +103,8 @@ impl Source {
         fence.around("source", &attributes, &self.hit.content)
     }
 
-    /// Cuts the passage, which has `count` tokens, to about `limit`: to what is around the chunk that was
-    /// found, which stands in the middle of `expand` neighbours on either side, or nearer to the beginning.
+    /// Cuts the passage of `count` tokens to about `limit`, around the chunk that was found: it is in the middle of
+    /// `expand` neighbours on each side, or nearer to the beginning.
     pub(crate) fn shorten(&mut self, count: usize, limit: usize, expand: usize) {
         let characters: Vec<char> = self.hit.content.chars().collect();
         let kept = share(&self.hit.content, count, limit);
@@ -127,7 +126,7 @@ impl Source {
     }
 }
 
-/// The range without the words that it cuts, as far as they are short.
+/// The range without partial words, if they are short.
 fn between_words(characters: &[char], start: usize, end: usize) -> (usize, usize) {
     const WORD: usize = 40;
     let blank = |at: &usize| characters[*at].is_whitespace();

@@ -1,4 +1,4 @@
-//! What this function keeps between requests.
+//! The state between requests.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use shared::{Error, State};
 
 use crate::config::ChatConfig;
 
-/// What a search needs, and what answers from its hits.
+/// The state of a search, and the language model.
 #[derive(Clone)]
 pub(crate) struct ChatState {
     pub(crate) search: SearchState,
@@ -21,7 +21,7 @@ impl ChatState {
     /// The language model.
     ///
     /// # Errors
-    /// [`LanguageModelError::NotConfigured`], which names what is not set.
+    /// [`LanguageModelError::NotConfigured`], which names the missing setting.
     pub(crate) fn language_model(&self) -> Result<&LanguageModel, Error> {
         self.language_model
             .as_deref()

@@ -1,25 +1,25 @@
-//! What the page is told of the API: where the chat is, and who may ask.
+//! The page's settings of the API: the chat's address, and the authorization.
 
 use std::fmt;
 
 use lambda_http::http::Uri;
 use settings::{ConfigError, optional};
 
-/// How an API knows who asks.
+/// How an API authorizes requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Authorization {
-    /// It takes everybody, or asks for a key itself.
+    /// Open to everybody, or by an API key.
     Open,
     /// By the token of an issuer.
     Jwt,
-    /// By the signature of AWS credentials, which no browser has.
+    /// By the signature of AWS credentials, which browsers do not have.
     Iam,
 }
 
 /// The settings of the console.
 #[derive(Debug)]
 pub(crate) struct Api {
-    /// The chat's address: a path of this API, or a URL of its own.
+    /// The chat's address: a path of this API, or another URL.
     pub(crate) chat: String,
     /// Who may call the API.
     pub(crate) authorization: Authorization,
@@ -48,7 +48,7 @@ impl Api {
         })
     }
 
-    /// The chat's origin, if it is another one than the API's.
+    /// The chat's origin, if it differs from the API's.
     pub(crate) fn chat_origin(&self) -> Option<String> {
         let uri: Uri = self.chat.parse().ok()?;
         Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
@@ -80,7 +80,7 @@ impl fmt::Display for Authorization {
     }
 }
 
-/// An address that stands in a security policy and in an attribute of HTML.
+/// An address that is safe in a security policy and in an HTML attribute.
 fn address(value: String) -> Result<String, ConfigError> {
     let is_web = value.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()

@@ -1,4 +1,4 @@
-//! The files of the console, which are part of the binary.
+//! The files of the console, embedded in the binary.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ pub(crate) struct Asset {
     pub(crate) content: &'static str,
 }
 
-/// The page; what stands in double braces in it is filled in.
+/// The page, with placeholders in double braces.
 pub(crate) const PAGE: &str = include_str!("../site/index.html");
 
 macro_rules! assets {
@@ -20,7 +20,7 @@ macro_rules! assets {
     };
 }
 
-/// What the page loads, in any order.
+/// The files that the page loads, in any order.
 pub(crate) const ASSETS: &[Asset] = assets![
     "answer.js",
     "api.js",
@@ -57,14 +57,14 @@ impl Asset {
         }
     }
 
-    /// Whether the page needs it whatever the language is.
+    /// Whether the page needs it in every language.
     pub(crate) fn is_module(&self) -> bool {
         self.content_type().starts_with("text/javascript") && !self.name.starts_with("words/")
     }
 }
 
-/// A hash of all files: in their paths, so that a browser may keep them for ever, and modules that import each
-/// other are always of one build.
+/// A hash of all files, for their paths: browsers may cache them forever, and modules that import each other are
+/// always of one build.
 pub(crate) fn version() -> String {
     hash(ASSETS.iter().flat_map(|asset| [asset.name, asset.content]))
 }
@@ -74,12 +74,12 @@ pub(crate) fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = Sha256::new();
     for text in texts {
         hasher.update(text);
-        // No text ends where another one begins.
+        // Separates the texts.
         hasher.update([0]);
     }
     let digest = hasher.finalize();
     digest.iter().take(6).fold(String::new(), |mut text, byte| {
-        // A text takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// What a browser may have to load before the page can be used, in bytes.
+    /// The most bytes that a browser must load before the page is usable.
     const FIRST_LOAD: usize = 150_000;
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(scripts, PAGE.matches("src=\"{{assets}}").count());
     }
 
-    /// The names of the words of a language.
+    /// The keys of the texts of a language.
     fn names(asset: &Asset) -> BTreeSet<&'static str> {
         let lines = asset
             .content

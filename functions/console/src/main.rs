@@ -1,4 +1,4 @@
-//! `GET /` and what its page loads: the console, a few files without a build step; no database, no model.
+//! `GET /` and the files of its page: the console, without a build step, a database or a model.
 
 mod api;
 mod assets;

@@ -1,4 +1,4 @@
-//! The answers: the page, and the files that it loads.
+//! Serves the page and its files.
 
 use lambda_http::{
     Body, Request, RequestExt as _, Response,
@@ -10,20 +10,20 @@ use crate::{
     assets::{ASSETS, Asset, PAGE, hash, version},
 };
 
-/// The console, as this build and these settings have it.
+/// The console of this build and these settings.
 pub(crate) struct Site {
     version: String,
     page: String,
-    /// A hash of the page, which names the version and the settings.
+    /// A hash of the page, which contains the version and the settings.
     tag: HeaderValue,
-    /// What the page may load and call: <https://www.w3.org/TR/CSP3/>.
+    /// The content security policy of the page: <https://www.w3.org/TR/CSP3/>.
     policy: HeaderValue,
 }
 
-/// The path of the files, which the template names too.
+/// The path of the files, also in the template.
 const FOLDER: &str = "/console";
 
-/// The page is asked for each time, and usually has not changed.
+/// Browsers revalidate the page each time; it has usually not changed.
 const ASK_AGAIN: &str = "no-cache";
 /// The version is in the path, so a file never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -124,7 +124,7 @@ fn policy(api: &Api) -> HeaderValue {
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
          trusted-types 'none'"
     );
-    // The settings hold no character that a header could not.
+    // The settings are valid in a header.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
@@ -132,7 +132,7 @@ fn tag(hash: &str) -> HeaderValue {
     HeaderValue::try_from(format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Whether the asker has it already, by `If-None-Match`. A weak tag is as good as a strong one here.
+/// Whether the browser has the current version, by `If-None-Match`. Weak tags count as strong ones here.
 fn is_known(asked: &HeaderMap, answer: &HeaderMap) -> bool {
     let Some(tag) = answer.get(header::ETAG) else {
         return false;

@@ -1,4 +1,4 @@
-//! `GET`, `PATCH` and `DELETE /documents`, `GET` and `DELETE /documents/{id}`: no model inside.
+//! `GET`, `PATCH` and `DELETE /documents`, `GET` and `DELETE /documents/{id}`, without a model.
 
 mod many;
 
@@ -15,7 +15,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: DatabaseState, request: Request) -> Result<Response, Error> {
-    // Of `/documents/` an HTTP API makes an empty id.
+    // An HTTP API turns `/documents/` into an empty id.
     let id = request
         .path_parameters_ref()
         .and_then(|all| all.first("id"));

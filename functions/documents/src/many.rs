@@ -1,4 +1,4 @@
-//! Every document that a filter matches.
+//! Operations on all documents that match a filter.
 
 use database::Database;
 use document_store::{Deleted, MetadataPatch};
@@ -19,7 +19,7 @@ struct PatchRequest {
     metadata: Box<RawValue>,
 }
 
-/// Deletes what matches if that is confirmed, and else says how many documents it would be.
+/// Deletes the matching documents if confirmed; otherwise only counts them.
 pub(crate) async fn delete(database: &Database, request: &Request) -> Result<Response, Error> {
     let mut parameters = Parameters::of(request);
     let filter: Option<Box<RawValue>> = parameters.json("filter", "a JSON object");
@@ -41,7 +41,7 @@ pub(crate) async fn delete(database: &Database, request: &Request) -> Result<Res
     http::ok(&deleted)
 }
 
-/// Changes the metadata of what matches.
+/// Changes the metadata of the matching documents.
 pub(crate) async fn patch(database: &Database, request: &Request) -> Result<Response, Error> {
     let PatchRequest { filter, metadata } = http::json(request)?;
     let filter = some_of_all(filter.as_deref())?;
@@ -49,7 +49,7 @@ pub(crate) async fn patch(database: &Database, request: &Request) -> Result<Resp
     http::ok(&document_store::patch_matching(database, &filter, &patch).await?)
 }
 
-/// A filter that asks for something: every document must not be meant by a slip of the pen.
+/// A non-empty filter, so that a mistake cannot affect every document.
 fn some_of_all(filter: Option<&RawValue>) -> Result<Filter, FieldError> {
     let filter = filter.ok_or_else(|| FieldError::new("filter", "is missing"))?;
     let filter = Filter::parse(filter.get())?;

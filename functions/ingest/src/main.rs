@@ -1,4 +1,4 @@
-//! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and answers when it is durable.
+//! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and responds after the commit.
 
 use document_store::{Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status};
 use lambda_http::http::Method;
@@ -16,7 +16,7 @@ struct IngestRequest {
     documents: Vec<DocumentInput>,
 }
 
-/// A line per document, in the order of the request.
+/// One outcome per document, in the order of the request.
 #[derive(Serialize)]
 struct IngestResponse {
     documents: Vec<Outcome>,

@@ -1,4 +1,4 @@
-//! `POST /mcp`: the documents for programs that speak the Model Context Protocol, statelessly over HTTP.
+//! `POST /mcp`: the documents over the Model Context Protocol, stateless over HTTP.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: SearchState, request: Request) -> Result<Response, Error> {
-    // Clients look for a stream with GET and end a session with DELETE. There are none, which this status tells them.
+    // Clients open a stream with GET and end a session with DELETE. This status tells them that there are none.
     if request.method() != Method::POST {
         let method = request.method().to_string();
         return Err(Error::Method {
@@ -33,7 +33,7 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
         });
     }
     let server = DocumentServer::new(state).invoked(http::deadline(&request));
-    // Who may ask is for API Gateway to say, and on a laptop for its gateway, which looks at host and origin.
+    // API Gateway authorizes requests; on a laptop, the local gateway checks host and origin.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
@@ -44,7 +44,7 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
     let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
     let request = request.map(|body| Full::new(Bytes::from(body.to_vec())));
     let (mut head, body) = service.handle(request).await.into_parts();
-    // As all answers have it: not every client takes JSON for UTF-8.
+    // As in all responses: some clients need the charset.
     if let Some(media_type) = head.headers.get_mut(CONTENT_TYPE)
         && media_type == "application/json"
     {
@@ -54,7 +54,7 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
         .collect()
         .await
         .map_or_else(|never| match never {}, Collected::to_bytes);
-    // A result is JSON, and a refusal text.
+    // Results are JSON, refusals text.
     let body = String::from_utf8_lossy(&body).into_owned();
     Ok(Response::from_parts(head, Body::Text(body)))
 }

@@ -28,7 +28,7 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
     http::ok(&search.run(database, embedder, reranker, config).await?)
 }
 
-/// The request as a browser or curl writes it; `filter` is JSON.
+/// The request as query parameters; `filter` is JSON.
 fn parameters(request: &Request) -> Result<SearchRequest, Error> {
     let mut parameters = Parameters::of(request);
     let search = SearchRequest {

@@ -1,5 +1,5 @@
-//! `PUT`, `GET` and `DELETE /sources/{name}`, `GET /sources` and `POST /sources/{name}/resync`: tables that are followed; no
-//! model inside.
+//! `PUT`, `GET` and `DELETE /sources/{name}`, `GET /sources` and `POST /sources/{name}/resync`: followed tables,
+//! without a model.
 
 use database::Database;
 use followed_tables::{SourceDefinition, SourceError};
@@ -14,7 +14,7 @@ use shared::{
     http::{self, Parameters, Request, Response},
 };
 
-/// What this function keeps between requests.
+/// The state between requests.
 #[derive(Clone)]
 struct SourcesState {
     database: DatabaseState,
@@ -39,10 +39,10 @@ impl State for SourcesState {
     }
 }
 
-/// What became of a source that was removed.
+/// The outcome of removing a source.
 #[derive(Serialize)]
 struct Removed {
-    /// Statements that the owner of the table has to run; until then the triggers do nothing.
+    /// Statements that the owner of the table must run; until then the triggers do nothing.
     left_to_owner: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: SourcesState, request: Request) -> Result<Response, Error> {
     let database = state.database();
-    // Of `/sources/` an HTTP API makes an empty name.
+    // An HTTP API turns `/sources/` into an empty name.
     let name = request
         .path_parameters_ref()
         .and_then(|all| all.first("name"));

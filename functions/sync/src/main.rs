@@ -1,4 +1,4 @@
-//! Invoked by a schedule: keeps documents equal to the rows of the tables that are followed.
+//! Runs on a schedule: keeps documents equal to the rows of the followed tables.
 
 use std::{
     collections::BTreeMap,
@@ -15,17 +15,17 @@ use serde_json::Value;
 use shared::State as _;
 use telemetry::{self, Telemetry};
 
-/// Lambda's own limit of an invocation.
+/// Lambda's limit for an invocation.
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
-/// What is answered to whoever invokes it by hand.
+/// The response to a manual invocation.
 #[derive(Debug, Serialize)]
 struct Answer {
-    /// Keys whose documents are as their rows were.
+    /// Keys whose documents now equal their rows.
     settled: u64,
-    /// Keys whose rows could not be stored, this time.
+    /// Keys whose rows could not be stored in this run.
     failed: u64,
-    /// Whether it ended for want of time and not of work.
+    /// Whether it ended for lack of time, with work left.
     unfinished: bool,
 }
 
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::start("sync")?;
     let (state, config) = start().inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     let last = state.clone();
-    // What is being worked on is given to another worker when its lease is over.
+    // After the lease, another worker gets the unfinished work.
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
         last.database.close().await;
     })
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Error> {
     telemetry.run(Runtime::new(handle)).await
 }
 
-/// The model is loaded when there is something to embed: mostly there is not.
+/// Loads the model only if there is something to embed, which is rare.
 fn start() -> Result<(IngestState, Arc<SyncConfig>), Error> {
     let state = IngestState::from_env("sync")?;
     Ok((state, Arc::new(SyncConfig::from_env()?)))
@@ -81,9 +81,9 @@ async fn handle(
     })
 }
 
-/// The numbers that alarms watch, and a line for each source that needs somebody.
+/// The metrics of alarms, and a line for each source that needs attention.
 fn tell(sources: &[Source]) {
-    /// What this sandbox has told of each source.
+    /// The last log line of this sandbox for each source.
     static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     if sources.is_empty() {
         return;
@@ -117,7 +117,7 @@ fn tell(sources: &[Source]) {
     }
 }
 
-/// When the invocation ends. `cargo lambda watch` gives a deadline in 1970: no limit.
+/// The end of the invocation. `cargo lambda watch` sends a deadline in 1970: no limit.
 fn deadline(context: &Context) -> Instant {
     let left = context.deadline().duration_since(SystemTime::now());
     Instant::now() + left.unwrap_or(LONGEST_INVOCATION)

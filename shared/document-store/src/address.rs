@@ -1,11 +1,11 @@
-//! Where a document comes from, as its metadata tell it.
+//! The web address of a document, from its metadata.
 
 use serde_json::{Map, Value};
 
-/// The keys that hold it, the likeliest first: Rappel's own documentation, feeds and crawlers, `LangChain`'s loaders.
+/// The keys of the address, the likeliest first: Rappel's documentation, feeds and crawlers, `LangChain`'s loaders.
 const KEYS: [&str; 5] = ["url", "link", "source_url", "uri", "source"];
 
-/// The web address of the document with this metadata, if they name one.
+/// The web address of the document with this metadata, if any.
 #[must_use]
 pub fn address(metadata: &str) -> Option<String> {
     let metadata: Map<String, Value> = serde_json::from_str(metadata).ok()?;

@@ -1,4 +1,4 @@
-//! The words of stored passages, analysed again.
+//! Analyses the words of stored passages again.
 
 use analysis::Guess;
 use database::{DatabaseError, Statement, Transaction};
@@ -9,7 +9,7 @@ use super::{
     prepared::chunk_terms,
 };
 
-/// Documents that are read at a time.
+/// Documents to read at a time.
 const BATCH: i32 = 200;
 
 /// A document with its passages.
@@ -24,7 +24,7 @@ struct Row {
     passages: Vec<String>,
 }
 
-/// Replaces the terms of every stored passage with those that this build's analysis finds.
+/// Replaces the terms of every stored passage with those of this build's analysis.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! The limits that documents keep.
+//! The limits of documents.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use super::{
     text::{ANSWER_LIMIT, answered, blank},
 };
 
-/// Documents that can be stored: every limit holds, and every id is there.
+/// Valid documents with ids.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub(super) documents: Vec<CheckedDocument>,
 }
 
-/// A document whose fields all hold.
+/// A valid document.
 #[derive(Clone, Debug)]
 pub(super) struct CheckedDocument {
     pub(super) id: DocumentId,
@@ -30,15 +30,15 @@ pub(super) struct CheckedDocument {
 }
 
 impl Batch {
-    /// Documents of the largest batch.
+    /// The most documents of a batch.
     pub const MAX_DOCUMENTS: usize = 100;
-    /// Characters of the longest title.
+    /// The most characters of a title.
     pub const MAX_TITLE_CHARACTERS: usize = 1_000;
 
     /// Checks the documents of a request body's `documents`.
     ///
     /// # Errors
-    /// One entry a field: `documents[2].title`.
+    /// One entry per invalid field: `documents[2].title`.
     pub fn parse(documents: Vec<DocumentInput>) -> Result<Self, Vec<FieldError>> {
         if !(1..=Self::MAX_DOCUMENTS).contains(&documents.len()) {
             let detail = format!(
@@ -68,10 +68,10 @@ impl Batch {
         }
     }
 
-    /// Checks a single document whose id is `id`, which came as a part of the path.
+    /// Checks a single document with the `id` of the path.
     ///
     /// # Errors
-    /// One entry a field.
+    /// One entry per invalid field.
     pub fn parse_one(id: &str, mut document: DocumentInput) -> Result<Self, Vec<FieldError>> {
         let id = DocumentId::parse(id, "id").map_err(|error| vec![error])?;
         if let Some(other) = document.id.take()
@@ -95,18 +95,18 @@ impl Batch {
 }
 
 impl CheckedDocument {
-    /// What is stored as the hash of the text.
+    /// The stored hash of the text.
     pub(super) fn text_hash(&self) -> Vec<u8> {
         self.text_hash_with(&self.hash)
     }
 
-    /// The same of a document with this text that has another hash as a whole.
+    /// The same for a document with this text and another hash as a whole.
     pub(super) fn text_hash_with(&self, document: &[u8]) -> Vec<u8> {
         let language = self.metadata.language();
         hash::text(&self.title, &self.content, language.as_deref(), document)
     }
 
-    /// Checks a document whose id, if it has one, is its own.
+    /// Checks a document with its own id, if any.
     pub(super) fn parse(mut input: DocumentInput, path: &str) -> Result<Self, Vec<FieldError>> {
         let id = input.id.take();
         let id = id.map(|id| DocumentId::parse_new(&id, &format!("{path}id")));
@@ -161,7 +161,7 @@ fn long(title: &str, field: &str) -> Option<FieldError> {
     (characters > Batch::MAX_TITLE_CHARACTERS).then(|| FieldError::new(field, detail()))
 }
 
-/// Says of a document that no answer can hold that it could not be read back.
+/// Refuses a document that is too large for a response.
 fn unanswerable(
     title: &str,
     content: &str,
@@ -170,7 +170,7 @@ fn unanswerable(
 ) -> Option<FieldError> {
     /// The id, the times and the names of the fields.
     const REST: usize = 4 * 1024;
-    // Postgres writes a blank after each comma and colon of the metadata.
+    // Postgres writes a space after each comma and colon of the metadata.
     let bytes = answered(title) + answered(content) + 2 * answered(metadata.as_json()) + REST;
     let detail = || {
         format!(
@@ -181,8 +181,8 @@ fn unanswerable(
     (bytes > ANSWER_LIMIT).then(|| FieldError::new(field, detail()))
 }
 
-/// Names each document whose id an earlier one has with other content: which of them should win
-/// cannot be told. The same document twice is harmless.
+/// Refuses each document that has the id of an earlier one with other content: it is unclear which should win. The
+/// same document twice is harmless.
 fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
     let mut first: HashMap<&DocumentId, usize> = HashMap::new();
     let mut errors = Vec::new();

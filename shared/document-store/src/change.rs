@@ -1,4 +1,4 @@
-//! Changes of what is stored, as long as it is what the caller expects.
+//! Conditional changes of stored documents.
 
 use database::{Database, DatabaseError, Statement};
 use filter::Filter;
@@ -21,13 +21,13 @@ use super::{
 /// Why a document was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// It would be one that cannot be stored.
+    /// The result would be invalid.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// There is none.
+    /// There is no such document.
     #[error("no document has the id {0:?}")]
     Missing(String),
-    /// It is another one than was expected.
+    /// The stored document is not the expected one.
     #[error("the document {0:?} is not the expected one")]
     Unexpected(String),
     /// The database failed.
@@ -40,15 +40,15 @@ pub enum ChangeError {
 pub struct Changed {
     /// How many documents matched.
     pub matching: i64,
-    /// How many of them have other metadata now.
+    /// How many of them changed.
     pub updated: i64,
 }
 
-/// How often a change is tried that others are in the way of.
+/// How often to try a change that conflicts with other writers.
 const ATTEMPTS: u32 = 5;
 
-/// Stores one document if what is stored under its id is as `expected`: see [`upsert`]. With expectations, two more round
-/// trips and a transaction.
+/// Stores one document if the stored one is as `expected`: see [`upsert`]. Expectations cost two more round trips and a
+/// transaction.
 ///
 /// # Errors
 /// [`ChangeError::Unexpected`], or when the embedding or the database fails; then nothing is stored.
@@ -72,7 +72,7 @@ where
         .iter()
         .map(|document| document.id.clone())
         .collect();
-    // Looked at first, so that nothing is embedded in vain.
+    // Checked first, to embed nothing in vain.
     for id in &ids {
         let statement =
             Statement::read("SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1")
@@ -93,8 +93,8 @@ where
     Ok(outcomes(ids, written, &compared))
 }
 
-/// Changes title and metadata of the document `id` if it is as `expected`. A new title is embedded with every passage,
-/// metadata are not.
+/// Changes title and metadata of the document `id` if it is as `expected`. Only a new title needs new embeddings, of
+/// every passage.
 ///
 /// # Errors
 /// Any [`ChangeError`], or when the embedding fails; then nothing is changed.
@@ -130,7 +130,7 @@ where
             .embedded(&embed)
             .await?;
         let ids = vec![id.clone()];
-        // What was merged with must still be there.
+        // The merge is valid only for the document that was read.
         let seen = Expected::OneOf(vec![seen]);
         match compared.write_expected(database, recipe, &ids, &seen).await {
             Ok(written) => return Ok(outcomes(ids, written, &compared)),
@@ -140,11 +140,11 @@ where
     }
 }
 
-/// Changes the metadata of every document that matches, some in a transaction, in the order of their ids.
+/// Changes the metadata of every matching document in several transactions, in the order of the ids.
 ///
 /// # Errors
-/// [`ChangeError::Invalid`] where the result could not be stored, or when the database fails; what was changed before
-/// stays so, and the same change may be repeated.
+/// [`ChangeError::Invalid`] if a result would be invalid, or when the database fails; earlier changes stay, and the
+/// same change may be repeated.
 pub async fn patch_matching(
     database: &Database,
     filter: &Filter,
@@ -174,10 +174,10 @@ pub async fn patch_matching(
     }
 }
 
-/// What was done with some of the documents that match.
+/// The outcome for some of the matching documents.
 struct Portion {
     changed: Changed,
-    /// The id of the last one; none if there are no more.
+    /// The id of the last one; `None` if there are no more.
     last: Option<String>,
 }
 
@@ -196,7 +196,7 @@ async fn patch_some(
     patch: &MetadataPatch,
     after: Option<String>,
 ) -> Result<Portion, ChangeError> {
-    /// Their contents are read, for their hashes.
+    /// Few, because the hashes need their contents.
     const AT_ONCE: i32 = 50;
     let mut transaction = database.begin().await?;
     let statement = Statement::read(concat!(
@@ -234,7 +234,7 @@ async fn patch_some(
 }
 
 impl Row {
-    /// The document with other metadata, if they are others.
+    /// The document with the patched metadata, if they differ.
     fn patched(self, patch: &MetadataPatch) -> Result<Option<Relabelled>, ChangeError> {
         let invalid = |error: FieldError| {
             let detail = format!("of the document {:?}: {}", self.id, error.detail);
@@ -262,7 +262,7 @@ impl Row {
 }
 
 impl Compared {
-    /// Stores the documents `ids` as one of these, if what is stored under their ids is as `expected`.
+    /// Stores the documents if those stored under `ids` are as `expected`.
     async fn write_expected(
         &self,
         database: &Database,

@@ -1,4 +1,4 @@
-//! Documents beside what is stored under their ids: what has to be done with each.
+//! Compares documents with those stored under their ids.
 
 use std::{
     borrow::Cow,
@@ -9,36 +9,35 @@ use database::{Database, DatabaseError, Statement};
 
 use super::{batch::CheckedDocument, etag::Etag, prepared::Prepared};
 
-/// Documents of different ids, in the order of their ids: whoever writes in this order waits for no writer that
-/// waits for it.
+/// Documents of different ids, in the order of their ids: writes in this order cannot deadlock.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
-    /// Those whose id is not stored yet.
+    /// Documents with a new id.
     pub(super) new: Vec<Prepared>,
-    /// Those that are stored with another text.
+    /// Documents stored with another text.
     pub(super) changed: Vec<Prepared>,
-    /// Those that are stored with the same text and other metadata: nothing has to be embedded.
+    /// Documents stored with the same text and other metadata: they need no embedding.
     pub(super) relabelled: Vec<Relabelled>,
-    /// Those that are stored as they are, with their numbers of chunks and their states.
+    /// Documents stored unchanged, with their numbers of chunks and their states.
     pub(super) unchanged: HashMap<String, (i64, Etag)>,
     /// How many of the new ones have been loaded.
     pub(super) loaded: usize,
-    /// How many were left out because a later one has their id and is another document.
+    /// How many were dropped for a later, different one with their id.
     replaced: usize,
-    /// How many were left out because a later one is the same.
+    /// How many were dropped because a later one is the same.
     repeated: usize,
 }
 
-/// A document whose metadata alone has changed.
+/// A document of which only the metadata has changed.
 #[derive(Clone, Debug)]
 pub(super) struct Relabelled {
     pub(super) document: CheckedDocument,
-    /// The hash of what is stored.
+    /// The hash of the stored document.
     pub(super) stored: Vec<u8>,
     pub(super) chunks: i64,
 }
 
-/// A stored document, as far as one to be stored has to be compared with it.
+/// A stored document, for the comparison.
 #[derive(sqlx::FromRow)]
 struct Stored {
     id: String,
@@ -48,8 +47,7 @@ struct Stored {
 }
 
 impl Compared {
-    /// Looks up what of `documents` is stored already: one round trip. Of two documents with one id
-    /// the later one counts.
+    /// Compares `documents` with the stored ones: one round trip. Of two documents with one id the later one counts.
     ///
     /// # Errors
     /// When the database fails.
@@ -94,7 +92,7 @@ impl Compared {
     /// Has `embed` chunk and embed the documents that need it.
     ///
     /// # Errors
-    /// Those of `embed`.
+    /// The errors of `embed`.
     pub async fn embedded<F, E>(mut self, embed: impl FnOnce(Vec<Prepared>) -> F) -> Result<Self, E>
     where
         F: Future<Output = Result<Vec<Prepared>, E>>,
@@ -113,7 +111,7 @@ impl Compared {
         Ok(self)
     }
 
-    /// The same without trust in the texts that are stored: others write the same documents.
+    /// The same without trust in the stored texts, because others write the same documents.
     #[must_use]
     pub fn with_all_texts(mut self) -> Self {
         let relabelled = self.relabelled.drain(..);
@@ -137,24 +135,24 @@ impl Compared {
         Cow::Owned(left)
     }
 
-    /// How many documents are stored anew or changed.
+    /// How many documents are new or changed.
     #[must_use]
     pub fn to_store(&self) -> usize {
         self.loaded + self.new.len() + self.changed.len() + self.relabelled.len()
     }
 
-    /// How many are stored as they are.
+    /// How many are stored unchanged.
     #[must_use]
     pub fn unchanged(&self) -> usize {
         self.unchanged.len() + self.repeated
     }
 
-    /// The ids of those that are stored as they are.
+    /// The ids of those stored unchanged.
     pub fn unchanged_ids(&self) -> impl Iterator<Item = &str> {
         self.unchanged.keys().map(String::as_str)
     }
 
-    /// How many gave way to a later one with their id.
+    /// How many a later one with their id replaced.
     #[must_use]
     pub fn replaced(&self) -> usize {
         self.replaced
@@ -176,7 +174,7 @@ impl Stored {
     }
 }
 
-/// Reads what is stored under the ids of `documents`.
+/// Reads the stored documents with the ids of `documents`.
 async fn stored(
     database: &Database,
     documents: impl Iterator<Item = &Prepared>,

@@ -1,4 +1,4 @@
-//! When documents were stored.
+//! The dates of documents.
 
 use database::{Database, DatabaseError, Statement};
 use sqlx::FromRow;

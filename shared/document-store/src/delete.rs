@@ -1,8 +1,8 @@
-//! Deletion as a part of a transaction.
+//! Deletion within a transaction.
 
 use database::{DatabaseError, Statement, Transaction};
 
-/// Deletes the documents `ids` with their chunks, as far as they are there. They are locked in the order of their ids, as
+/// Deletes the existing ones of the documents `ids` with their chunks. Locks them in the order of their ids, as
 /// everywhere.
 ///
 /// # Errors

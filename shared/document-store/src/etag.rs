@@ -1,20 +1,20 @@
-//! Entity tags of documents, and what a caller expects of them (RFC 9110).
+//! Entity tags of documents, and the conditions of `If-Match` (RFC 9110).
 
 use std::fmt;
 
 use super::hash::hex;
 
-/// What tells a document's state from others: it changes with its title, its content and its metadata.
+/// Identifies a document's state: it changes with its title, its content and its metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Etag(String);
 
-/// The states in which a document may be changed, as `If-Match` names them.
+/// The states in which a document may be changed, from `If-Match`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
-    /// Any, and none at all.
+    /// Any state, stored or not.
     #[default]
     Anything,
-    /// Any, but there is one.
+    /// Any stored state.
     Stored,
     /// One of these, by their hashes.
     OneOf(Vec<Vec<u8>>),
@@ -26,7 +26,7 @@ impl Etag {
     }
 }
 
-/// As the header has it, in quotation marks.
+/// As in the header, in quotation marks.
 impl fmt::Display for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0)
@@ -34,7 +34,7 @@ impl fmt::Display for Etag {
 }
 
 impl Expected {
-    /// Reads the header `If-Match`. What is not an entity tag of a document, such as a weak one, is that of none.
+    /// Reads the header `If-Match`. Tags that are not a document's, such as weak ones, match nothing.
     #[must_use]
     pub fn parse(header: Option<&str>) -> Self {
         let Some(header) = header else {
@@ -51,7 +51,7 @@ impl Expected {
         )
     }
 
-    /// Whether a document with this hash, or none, may be changed.
+    /// Whether a document with this hash, or a missing one, may be changed.
     pub(super) fn allows(&self, stored: Option<&[u8]>) -> bool {
         match self {
             Self::Anything => true,
@@ -62,7 +62,7 @@ impl Expected {
         }
     }
 
-    /// The hashes that are allowed, unless every one is.
+    /// The allowed hashes, unless all are.
     pub(super) fn hashes(&self) -> Option<Vec<Vec<u8>>> {
         match self {
             Self::Anything | Self::Stored => None,

@@ -1,22 +1,22 @@
-//! Fields that several requests share, parsed once.
+//! Parsing of fields that several requests share.
 
 use json::FieldError;
 
 use super::text::normalised;
 
-/// How many hits or documents are wanted, 1 to [`Limit::MAX`].
+/// The most hits or documents of a response, 1 to [`Limit::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(i32);
 
 impl Limit {
-    /// The most that one response holds.
+    /// The largest limit.
     pub const MAX: i32 = 100;
-    /// Hits of a search that names no limit.
+    /// The default of a search.
     pub const SEARCH_DEFAULT: Self = Self(10);
-    /// Documents of a page that names no limit.
+    /// The default of a page.
     pub const PAGE_DEFAULT: Self = Self(20);
 
-    /// Refuses a limit that is out of range; `None` is `default`.
+    /// Refuses a limit out of range; `None` is `default`.
     ///
     /// # Errors
     /// Names the field `limit` and its range.
@@ -46,7 +46,7 @@ impl Limit {
 /// The most members of the metadata that a request may name.
 pub const MAX_METADATA_FIELDS: usize = 50;
 
-/// Checks the members of the metadata that answers are to have; all of them without a list.
+/// Checks the members of the metadata of responses; `None` for all.
 ///
 /// # Errors
 /// Names the field `metadata_fields` and its limit.
@@ -69,10 +69,10 @@ pub fn metadata_fields(keys: Option<Vec<String>>) -> Result<Option<Vec<String>>,
     ))
 }
 
-/// How the documents that match a filter are counted.
+/// How to count the documents that match a filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Count {
-    /// By the planner's statistics, where counting would take longer than a moment.
+    /// By the planner's statistics, if counting would take too long.
     #[default]
     Estimate,
     /// One by one.
@@ -82,7 +82,7 @@ pub enum Count {
 }
 
 impl Count {
-    /// The word that requests and SQL use.
+    /// The word in requests and SQL.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl Count {
 
 pub(super) const NUL_REFUSED: &str = "holds a NUL character (U+0000), which Postgres cannot store";
 
-/// Says of a text with a NUL that it cannot be stored.
+/// Refuses a text with a NUL, which cannot be stored.
 #[must_use]
 pub fn nul(text: &str, field: &str) -> Option<FieldError> {
     text.contains('\0')

@@ -1,4 +1,4 @@
-//! Hashes that tell what of a stored document is another one's: nothing, its metadata alone, or its text.
+//! Hashes that tell what of a document has changed: nothing, only its metadata, or its text.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::metadata::Metadata;
 
-/// What chunks and embeddings are made of; with another number, every document that is stored again
-/// is chunked and embedded again. 2: the title is embedded with each chunk. 3: so is the heading.
+/// The version of chunks and embeddings; after a change, every document that is stored again is chunked and
+/// embedded again. 2: the title is embedded with each chunk. 3: so is the heading.
 const RECIPE: u8 = 3;
 
 /// SHA-256 of recipe, title, content and metadata.
@@ -20,8 +20,8 @@ pub(super) fn document(title: &str, content: &str, metadata: &Metadata) -> Vec<u
     ])
 }
 
-/// SHA-256 of what chunks and embeddings are made of, and of the document's whole hash. A version of Rappel that
-/// knows of no such hash leaves it behind beside another whole one, and it counts no more.
+/// SHA-256 of the input of chunks and embeddings, and of the document's whole hash. A version of Rappel without
+/// this hash leaves it beside another whole hash, which makes it invalid.
 pub(super) fn text(title: &str, content: &str, language: Option<&str>, document: &[u8]) -> Vec<u8> {
     let language = language.unwrap_or_default();
     sha256([
@@ -43,7 +43,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// SHA-256 of fields, each preceded by its length so that no text can move from one to the next unnoticed.
+/// SHA-256 of fields, each after its length, so that moving text between fields changes the hash.
 fn sha256<const N: usize>(fields: [&[u8]; N]) -> Vec<u8> {
     let mut hash = Sha256::new();
     for field in fields {

@@ -6,16 +6,15 @@ use serde::Serialize;
 use super::{fields::nul, text::normalised};
 
 /// A document's id, chosen by the caller: 1 to [`DocumentId::MAX_CHARACTERS`] characters in Unicode's normal
-/// form C, so that two ids that look alike to everybody are one.
+/// form C, so that ids that look the same are equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct DocumentId(String);
 
 impl DocumentId {
-    /// Characters of the longest id; an index entry must fit a third of a page.
+    /// The most characters of an id: an index entry must fit a third of a page.
     pub const MAX_CHARACTERS: usize = 256;
 
-    /// Refuses an empty or too long id, and one with a NUL. An id that came as a part of a path has survived
-    /// the way there, whatever is in it.
+    /// Refuses an empty or too long id, and one with a NUL. For ids from a path, which passed the gateway.
     ///
     /// # Errors
     /// Names `field` and the limit.
@@ -35,11 +34,11 @@ impl DocumentId {
         Err(FieldError::new(field, detail))
     }
 
-    /// Refuses an id as well by which the document could not be asked for: API Gateway decodes a path before it
-    /// looks for the route and hands it over.
+    /// Also refuses an id that a path cannot carry, because API Gateway decodes a path before it looks for the route
+    /// and passes it on.
     ///
     /// # Errors
-    /// Names `field` and what in the id is in the way.
+    /// Names `field` and the invalid part of the id.
     pub fn parse_new(id: &str, field: &str) -> Result<Self, FieldError> {
         let id = Self::parse(id, field)?;
         match id.unreachable() {
@@ -61,7 +60,7 @@ impl DocumentId {
         &self.0
     }
 
-    /// The part of an id that a path loses on its way.
+    /// The part of an id that a path loses.
     fn unreachable(&self) -> Option<&'static str> {
         let id = self.0.as_str();
         let is_escape = |position: usize| {

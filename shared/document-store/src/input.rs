@@ -1,4 +1,4 @@
-//! A document as a caller sends it, in a request or as a line of a file.
+//! Documents in requests and in lines of files.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use serde_json::{error::Category, value::RawValue};
 
 use super::metadata::Metadata;
 
-/// A document as a caller sends it, in the API's spelling or in BEIR's (`_id`, `text`). `null` is what an export
-/// writes for nothing.
+/// A document as a caller sends it, with the API's keys or BEIR's (`_id`, `text`). `null` counts as absent, because
+/// exports write it.
 #[derive(Clone, Debug, Default)]
 pub struct DocumentInput {
-    /// The caller's id; without one, the content's hash is the id.
+    /// The caller's id; the content's hash if absent.
     pub id: Option<String>,
     /// At most [`super::Batch::MAX_TITLE_CHARACTERS`] characters; empty if absent.
     pub title: Option<String>,
@@ -23,14 +23,14 @@ pub struct DocumentInput {
     pub content: Option<String>,
     /// Anything that searches may filter by; empty if absent.
     pub metadata: Option<Metadata>,
-    /// The keys that are none of a document's. Files carry what their makers needed.
+    /// Unknown keys. Files may have any.
     pub(super) unknown: Vec<String>,
 }
 
 /// Reads a line of JSON.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Describes the error.
 pub(super) fn read_line(line: &[u8]) -> Result<DocumentInput, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     let document =
@@ -39,7 +39,7 @@ pub(super) fn read_line(line: &[u8]) -> Result<DocumentInput, String> {
     Ok(document)
 }
 
-/// What is wrong with a line, with the field.
+/// Describes the error of a line, with the field.
 fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let cause = error.inner();
     if cause.classify() != Category::Data {
@@ -53,7 +53,7 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     }
 }
 
-/// What is wrong with the JSON of a line, of which there is one.
+/// Describes a syntax error, without the line number, which is always 1.
 fn syntax(error: &serde_json::Error) -> String {
     format!(
         "is not JSON: {}",
@@ -64,7 +64,7 @@ fn syntax(error: &serde_json::Error) -> String {
 }
 
 impl DocumentInput {
-    /// Says of each key that is none of a document's so.
+    /// One error per unknown key.
     pub(super) fn unknown(&self, path: &str) -> impl Iterator<Item = FieldError> {
         const KNOWN: &str =
             "is not a field of a document, which are id, title, content and metadata";
@@ -156,7 +156,7 @@ impl<T: PartialEq> Twin<T> {
         }
     }
 
-    /// The value, under whichever key; under both it must be the same.
+    /// The value under either key; under both, the values must be equal.
     fn one<E: serde::de::Error>(self, first: &str, second: &str) -> Result<Option<T>, E> {
         match (self.first.flatten(), self.second.flatten()) {
             (Some(one), Some(other)) if one != other => Err(E::custom(format!(
@@ -167,7 +167,7 @@ impl<T: PartialEq> Twin<T> {
     }
 }
 
-/// An id: a text, or a whole number, which exports write that do not cast; it is stored as its digits.
+/// An id: a text, or a whole number, which some exports write; stored as its digits.
 #[derive(PartialEq)]
 struct Id(String);
 

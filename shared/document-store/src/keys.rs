@@ -1,4 +1,4 @@
-//! The keys that documents have in their metadata.
+//! The metadata keys of documents.
 
 use database::{Database, DatabaseError, Statement};
 use serde_json::Value;
@@ -15,8 +15,8 @@ pub struct MetadataKey {
     pub examples: Json<Vec<Value>>,
 }
 
-/// The most frequent keys of the metadata of 2,000 documents, any that are stored: at most 50 of them with 5 values each,
-/// those of lists one by one, and none that is longer than 100 characters. One round trip.
+/// The most frequent metadata keys of any 2,000 stored documents: at most 50 with 5 values each, the elements of lists
+/// one by one, none longer than 100 characters. One round trip.
 ///
 /// # Errors
 /// When the database fails.

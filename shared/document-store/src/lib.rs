@@ -1,4 +1,4 @@
-//! Documents: what a caller sends, what is stored, what is read back.
+//! Validates, stores and reads documents.
 
 mod address;
 mod analysis_again;

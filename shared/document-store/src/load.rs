@@ -1,4 +1,4 @@
-//! Bulk loads: batches of new documents by `COPY`, the rest by upsert.
+//! Bulk loads: new documents by `COPY`, the rest by upsert.
 
 use analysis::Terms;
 use database::{Database, DatabaseError, Statement};
@@ -6,8 +6,8 @@ use pgvector::HalfVector;
 
 use super::{compare::Compared, prepared::Prepared, retry::Retry, upsert::write};
 
-/// Stores embedded documents: all or nothing of the new ones, and all or nothing of the others. False if another
-/// writer changed one of those meanwhile that only need other metadata: `compared` must be embedded
+/// Stores embedded documents: the new ones all or nothing, and the others all or nothing. False if another writer
+/// meanwhile changed one that only needs other metadata: `compared` must be embedded
 /// [with all texts](Compared::with_all_texts) and loaded again.
 ///
 /// # Errors
@@ -29,7 +29,7 @@ async fn load_new(database: &Database, model: &str, new: &[Prepared]) -> Result<
     let mut retry = Retry::default();
     loop {
         match copy(database, model, new).await {
-            // Another writer stored one of these ids since they were looked up.
+            // Another writer stored one of these ids since the comparison.
             Err(DatabaseError::Statement(error)) if error.is_unique_violation() => break,
             Err(error) if retry.again(&error).await => {}
             outcome => return outcome,
@@ -56,7 +56,7 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
             id,
             document.title.as_bytes(),
             document.content.as_bytes(),
-            // jsonb's binary form is its text behind a version byte.
+            // jsonb's binary form is a version byte and its text.
             &[&[1], document.metadata.as_json().as_bytes()].concat(),
             &document.hash,
             &document.text_hash(),
@@ -74,7 +74,7 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
         }
     }
     let mut transaction = database.begin().await?;
-    // As an output of the outermost query it is called; of a subquery's unused column the planner knows better.
+    // An output of the outermost query, because the planner drops a subquery's unused column.
     let check = Statement::read(concat!(
         "SELECT ",
         schema::function!("require_model"),
@@ -98,7 +98,7 @@ async fn copy(database: &Database, model: &str, new: &[Prepared]) -> Result<(), 
     transaction.commit().await
 }
 
-/// Takes the rows of a [`TermsCopy`].
+/// The statement for the rows of a [`TermsCopy`].
 pub(super) const COPY_TERMS: &str = "COPY rappel.chunk_terms (document_id, ordinal, length, terms, frequencies) FROM STDIN (FORMAT binary)";
 
 /// Rows of `rappel.chunk_terms`.
@@ -137,7 +137,7 @@ impl BinaryCopy {
         let count = i16::try_from(fields.len()).expect("a table has fewer than 1,600 columns");
         self.bytes.extend(count.to_be_bytes());
         for field in fields {
-            // A field comes out of a document, whose import refuses lines beyond 6 MB.
+            // A field comes from a document, and imports refuse lines beyond 6 MB.
             let length = i32::try_from(field.len()).expect("a field is smaller than 2 GB");
             self.bytes.extend(length.to_be_bytes());
             self.bytes.extend_from_slice(field);
@@ -169,8 +169,8 @@ fn terms_row(id: &[u8], ordinal: i32, terms: &Terms) -> [Vec<u8>; 5] {
     ]
 }
 
-/// An array's binary form: dimensions, whether there are nulls, the element type; of its one dimension
-/// the length and the first index; then each element behind its length.
+/// An array's binary form: dimensions, whether there are nulls, the element type; the length and the first index
+/// of its one dimension; then each element after its length.
 fn array(element_type: i32, elements: impl ExactSizeIterator<Item = Vec<u8>>) -> Vec<u8> {
     let length = |length: usize| i32::try_from(length).expect("a chunk has few and short terms");
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! A document's metadata, or the part of it that a filter asks for.
+//! A document's metadata, or the part in a filter.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,24 +11,22 @@ use serde_json::{Value, value::RawValue};
 
 use super::{fields::NUL_REFUSED, text::normalised};
 
-/// A JSON object that is kept as text, since only Postgres looks inside: without blanks, its keys in their order,
-/// each text in Unicode's normal form C, each number with the digits it came with. (`serde_json` would keep these with
-/// its feature `arbitrary_precision`, which is a feature of all crates together, and breaks what other crates do
-/// with `untagged` and `flatten`.)
+/// A JSON object kept as text, since only Postgres looks inside: without white space, keys in their order, texts in
+/// Unicode's normal form C, numbers with their original digits. (The feature `arbitrary_precision` of `serde_json`
+/// would keep these too, but it applies to all crates, and breaks `untagged` and `flatten` in others.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     json: String,
-    /// Bytes as Postgres writes it, which writes out a number's exponent.
+    /// Bytes of Postgres' output, which writes out exponents.
     bytes: usize,
 }
 
 impl Metadata {
-    /// Bytes of the largest metadata of a document: it comes back with every hit, and a hundred must fit an
-    /// answer.
+    /// The most bytes of a document's metadata: each hit has it, and a hundred hits must fit a response.
     pub const MAX_BYTES: usize = 16 * 1024;
-    /// Levels of objects and lists within each other.
+    /// The most levels of nested objects and lists.
     pub const MAX_DEPTH: usize = 64;
-    /// The largest exponent of ten of a number, up or down: beyond those of a double.
+    /// The largest exponent of ten, positive or negative: beyond those of a double.
     pub const MAX_EXPONENT: u32 = 400;
 
     /// The object as JSON text.
@@ -37,7 +35,7 @@ impl Metadata {
         &self.json
     }
 
-    /// The text under the key `language`, which says what language the document is in.
+    /// The text under the key `language`: the document's language.
     #[must_use]
     pub fn language(&self) -> Option<String> {
         /// The rest of the object is skipped, not built.
@@ -49,7 +47,7 @@ impl Metadata {
         named.language?.as_str().map(str::to_owned)
     }
 
-    /// Says of an object that cannot be stored why: it is too large, or has a NUL in a string.
+    /// The reason why the object cannot be stored, if any: it is too large, or has a NUL in a string.
     #[must_use]
     pub fn unstorable(&self, field: &str) -> Option<FieldError> {
         if self.bytes > Self::MAX_BYTES {
@@ -60,7 +58,7 @@ impl Metadata {
             );
             return Some(FieldError::new(field, detail));
         }
-        // Written by serde_json, a NUL appears as its escape, and a backslash in a string as two.
+        // serde_json escapes a NUL, and doubles a backslash in a string.
         let escaped_nul = self.json.replace(r"\\", "").contains(r"\u0000");
         escaped_nul.then(|| FieldError::new(field, NUL_REFUSED))
     }
@@ -90,11 +88,11 @@ impl<'de> Deserialize<'de> for Metadata {
     }
 }
 
-/// Writes JSON in the one form in which it is kept.
+/// Writes JSON in the stored form.
 #[derive(Default)]
 struct Writer {
     json: String,
-    /// The digits that exponents stand for.
+    /// The digits of written-out exponents.
     exponents: usize,
 }
 
@@ -177,7 +175,7 @@ impl Writer {
     }
 }
 
-/// The members of an object by their keys, each of which it has once.
+/// The members of an object by their keys, without duplicates.
 struct Members<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -208,7 +206,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Reads a part of a text whose shape is known to be JSON: its place in that part would mislead.
+/// Reads a part of valid JSON; errors have no position, because one within the part would mislead.
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();

@@ -14,14 +14,14 @@ use super::{
     read::Document,
 };
 
-/// Documents in the order that was asked for.
+/// Documents in the requested order.
 #[derive(Debug, Serialize)]
 pub struct Page {
     /// The documents.
     pub documents: Vec<Document>,
-    /// What the next request's `cursor` is; `null` on the last page.
+    /// The `cursor` of the next request; `null` on the last page.
     pub next_cursor: Option<String>,
-    /// How many documents match, if that was asked for.
+    /// How many documents match, on request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<i64>,
     /// Whether `total` was counted, not estimated.
@@ -32,21 +32,21 @@ pub struct Page {
 /// The parameters of `GET /documents`.
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
-    /// The previous page's `next_cursor`; the first page without one.
+    /// The previous page's `next_cursor`; absent for the first page.
     pub cursor: Option<String>,
-    /// Documents wanted, 1 to 100; 20 if absent.
+    /// The most documents, 1 to 100; 20 if absent.
     pub limit: Option<i64>,
-    /// What every document must match, as JSON.
+    /// The filter, as JSON.
     pub filter: Option<Box<RawValue>>,
-    /// `id`, `created_at` or `updated_at`, with `-` before it from the last one on; `id` if absent.
+    /// `id`, `created_at` or `updated_at`, with `-` before it for descending order; `id` if absent.
     pub sort: Option<String>,
-    /// `estimate`, which is the default, `exact` or `none`.
+    /// `estimate` (the default), `exact` or `none`.
     pub count: Option<String>,
-    /// Keys of the metadata that documents carry; all of them if absent.
+    /// The metadata keys of documents; all if absent.
     pub metadata_fields: Option<Vec<String>>,
 }
 
-/// A page that can be read.
+/// A valid request of a page.
 #[derive(Clone, Debug)]
 pub struct PageQuery {
     after: Option<Position>,
@@ -57,7 +57,7 @@ pub struct PageQuery {
     metadata_fields: Option<Vec<String>>,
 }
 
-/// What documents are sorted by.
+/// The sort key of documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sort {
     key: Key,
@@ -90,7 +90,7 @@ impl PageRequest {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// Names the first that is wrong.
+    /// Names the first invalid parameter.
     pub fn parse(self) -> Result<PageQuery, FieldError> {
         let limit = Limit::parse(self.limit, Limit::PAGE_DEFAULT)?;
         let filter = self
@@ -124,7 +124,7 @@ impl PageQuery {
     pub async fn read(self, database: &Database) -> Result<Page, DatabaseError> {
         let order = self.sort.context(self.filter.as_deref());
         let after = self.after.unwrap_or_default();
-        // One more than wanted tells whether another page follows.
+        // One extra row shows whether another page follows.
         let statement = Statement::read(concat!(
             "SELECT p.id, p.title, p.metadata, p.chunks,
                     to_char(p.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
@@ -202,7 +202,7 @@ impl Sort {
             .ok_or_else(|| FieldError::new("sort", format!("is {text:?}; {SORTS}")))
     }
 
-    /// What a cursor belongs to: the order, and what is listed.
+    /// The context of a cursor: the order, and the filter.
     fn context(self, filter: Option<&str>) -> String {
         let sign = if self.downward { "-" } else { "" };
         format!("{sign}{} {}", self.key.name(), filter.unwrap_or_default())
@@ -223,8 +223,8 @@ impl Key {
 const CHECKSUM: usize = 8;
 const TIME: usize = 8;
 
-/// A cursor is the last position of a page behind a checksum of it and of the order. It holds no secret and grants nothing;
-/// the checksum tells a damaged cursor, or one of another listing, from a good one.
+/// A cursor is the last position of a page after a checksum of it and of the order. It is not secret and grants
+/// nothing; the checksum detects a damaged cursor, or one of another listing.
 fn seal_cursor(position: &Position, order: &str) -> String {
     let mut bytes = checksum(position, order).to_vec();
     bytes.extend_from_slice(&position.time.to_be_bytes());

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{input::DocumentInput, metadata::Metadata, read::Document};
 
-/// The body of `PATCH /documents/{id}`. `null` takes away, which is not the same as absent.
+/// The body of `PATCH /documents/{id}`. `null` removes; absent keeps.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatchRequest {
@@ -26,12 +26,12 @@ pub struct Patch {
     metadata: Option<MetadataPatch>,
 }
 
-/// A change of metadata: an object, in the form in which metadata is kept, or null.
+/// A change of metadata: an object in the stored form, or null.
 #[derive(Clone, Debug)]
 pub struct MetadataPatch(String);
 
 impl PatchRequest {
-    /// Checks what is to be changed.
+    /// Checks the change.
     ///
     /// # Errors
     /// Names `title`, `metadata`, `content` or the whole body.
@@ -60,7 +60,7 @@ impl PatchRequest {
 }
 
 impl Patch {
-    /// The document as it is to be.
+    /// The changed document.
     pub(super) fn applied(&self, document: Document) -> Result<DocumentInput, FieldError> {
         let metadata = stored(document.metadata.get())?;
         let metadata = match &self.metadata {
@@ -77,7 +77,7 @@ impl Patch {
 }
 
 impl MetadataPatch {
-    /// Checks that it is an object, or null, which takes all metadata away.
+    /// Accepts an object, or null, which removes all metadata.
     ///
     /// # Errors
     /// Names `metadata`.
@@ -89,7 +89,7 @@ impl MetadataPatch {
         Ok(Self(patch.as_json().to_owned()))
     }
 
-    /// Whether the language of the text would be another: its words are then to be analysed again.
+    /// Whether it changes the language of the text, which must then be analysed again.
     pub(super) fn changes_language(&self) -> bool {
         let members: Option<BTreeMap<String, &RawValue>> = serde_json::from_str(&self.0).ok();
         members.is_none_or(|members| members.contains_key("language"))
@@ -113,7 +113,7 @@ pub(super) fn stored(json: &str) -> Result<Metadata, FieldError> {
     serde_json::from_str(json).map_err(|error| refused(&error))
 }
 
-/// `target` with `patch`, as text, so that numbers keep their digits. How deep a patch goes was checked.
+/// Merges `patch` into `target` as text, so that numbers keep their digits. The depth of the patch was checked.
 fn merged(target: Option<&str>, patch: &str) -> String {
     type Members<'a> = BTreeMap<String, &'a RawValue>;
     let Ok(changes) = serde_json::from_str::<Members<'_>>(patch) else {
@@ -147,7 +147,7 @@ fn refused(error: &serde_json::Error) -> FieldError {
     FieldError::new("metadata", message)
 }
 
-/// Tells null from what is absent.
+/// Distinguishes null from absent.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
@@ -166,7 +166,7 @@ mod tests {
             .to_owned()
     }
 
-    /// The examples of RFC 7396 whose target and patch are objects, and what keeps its digits.
+    /// The examples of RFC 7396 whose target and patch are objects, and numbers that keep their digits.
     #[test]
     fn a_patch_is_merged() {
         for (metadata, patch, result) in [

@@ -1,4 +1,4 @@
-//! Documents made ready to be stored: chunked, embedded, and their words analysed.
+//! Documents ready to be stored: chunked, embedded, and analysed.
 
 use analysis::{self, Guess, Terms};
 
@@ -11,12 +11,12 @@ pub struct Prepared {
     pub(super) chunks: Vec<PreparedChunk>,
 }
 
-/// A part of a document's content that is embedded and found by itself.
+/// A part of a document's content, embedded and found by itself.
 #[derive(Clone, Debug)]
 pub struct Passage {
-    /// Where it begins in the content, in characters.
+    /// Its offset in the content, in characters.
     pub start: usize,
-    /// What it stands under.
+    /// Its headings.
     pub heading: String,
     /// Its text.
     pub content: String,
@@ -25,12 +25,12 @@ pub struct Passage {
 /// A chunk as it is stored.
 #[derive(Clone, Debug)]
 pub(super) struct PreparedChunk {
-    /// Where it begins in the content, in characters.
+    /// Its offset in the content, in characters.
     pub(super) start: i32,
-    /// What it stands under.
+    /// Its headings.
     pub(super) heading: String,
     pub(super) content: String,
-    /// The model's dimensions long.
+    /// As long as the model's dimensions.
     pub(super) embedding: Vec<f32>,
     /// Of the title, the heading and the chunk.
     pub(super) terms: Terms,
@@ -47,7 +47,7 @@ impl Prepared {
     /// Reads and checks the document of a line of JSON.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Describes the error.
     pub fn read(line: &[u8]) -> Result<Self, String> {
         let document = CheckedDocument::parse(read_line(line)?, "");
         document.map(Self::new).map_err(|errors| {
@@ -56,7 +56,7 @@ impl Prepared {
         })
     }
 
-    /// The document's hash: two with one hash are the same.
+    /// The document's hash: equal for equal documents.
     #[must_use]
     pub fn hash(&self) -> &[u8] {
         &self.document.hash
@@ -80,14 +80,14 @@ impl Prepared {
         &self.document.content
     }
 
-    /// Makes chunks of the passages, with the terms that keyword search finds them by. Their embeddings have to be
+    /// Makes chunks of the passages, with the terms for keyword search. Their embeddings must then be
     /// [set](Self::set_embeddings).
     pub fn set_passages(&mut self, passages: impl IntoIterator<Item = Passage>) {
         let document = &self.document;
         let named = document.metadata.language();
         let guess = Guess::of_document(named.as_deref(), &document.title, &document.content);
-        // What has neither a letter nor a digit says nothing, and whatever a model makes of that is as near to one
-        // question as to any other: such a document is stored, and not found.
+        // The embedding of a passage without a letter or a digit is equally near to all questions: such a document
+        // is stored, but not found.
         let says_something = |passage: &Passage| {
             let parts = [&document.title, &passage.heading, &passage.content];
             parts
@@ -112,7 +112,7 @@ impl Prepared {
         chunks.map(|chunk| (chunk.heading.as_str(), chunk.content.as_str()))
     }
 
-    /// Gives each chunk the next embedding, which is the model's dimensions long.
+    /// Gives each chunk the next embedding, as long as the model's dimensions.
     pub fn set_embeddings(&mut self, embeddings: &mut impl Iterator<Item = Vec<f32>>) {
         for (chunk, embedding) in self.chunks.iter_mut().zip(embeddings) {
             chunk.embedding = embedding;

@@ -1,4 +1,4 @@
-//! Documents out: one by id, and deletion.
+//! Reads and deletes documents.
 
 use database::{Database, DatabaseError, Statement};
 use filter::Filter;
@@ -18,7 +18,7 @@ pub struct Document {
     pub id: String,
     /// Its title.
     pub title: String,
-    /// Its text; left out of pages.
+    /// Its text; absent in pages.
     #[sqlx(default)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
@@ -30,24 +30,24 @@ pub struct Document {
     pub created_at: String,
     /// When it was last changed, RFC 3339 in UTC.
     pub updated_at: String,
-    /// The hash of title, content and metadata; left out of pages.
+    /// The hash of title, content and metadata; absent in pages.
     #[sqlx(default)]
     #[serde(skip)]
     pub(super) content_hash: Vec<u8>,
 }
 
-/// What became of one document that was to be deleted.
+/// The outcome of the deletion of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// It is gone.
+    /// It was deleted.
     Deleted,
-    /// There was none.
+    /// There was no such document.
     Missing,
-    /// It is another one than was expected, and stays.
+    /// It is not the expected one, and stays.
     Refused,
 }
 
-/// What a deletion by filter did, or would do.
+/// The outcome of a deletion by filter, or its preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Deleted {
     /// How many documents matched.
@@ -57,7 +57,7 @@ pub struct Deleted {
 }
 
 impl Document {
-    /// What tells this state of the document from others.
+    /// The entity tag of this state of the document.
     #[must_use]
     pub fn etag(&self) -> Etag {
         Etag::of(&self.content_hash)
@@ -83,8 +83,8 @@ pub async fn get(database: &Database, id: &DocumentId) -> Result<Option<Document
 /// Deletes one document with its chunks, if it is as `expected`: one round trip.
 ///
 /// # Errors
-/// When the database fails. A deletion whose connection is lost is not repeated: the second try
-/// would answer "no such document" for a document that the first one deleted.
+/// When the database fails. A deletion is not repeated after a lost connection: the second try would report
+/// "no such document" for a document that the first one deleted.
 pub async fn delete(
     database: &Database,
     id: &DocumentId,
@@ -123,10 +123,10 @@ pub async fn count(database: &Database, filter: &Filter) -> Result<i64, Database
     Ok(row.map_or(0, |(documents,)| documents))
 }
 
-/// Deletes the documents that match, some hundreds in a transaction, and says how many it were.
+/// Deletes the matching documents, some hundreds per transaction, and returns their number.
 ///
 /// # Errors
-/// When the database fails; what was deleted before stays so.
+/// When the database fails; earlier deletions stay.
 pub async fn delete_matching(database: &Database, filter: &Filter) -> Result<i64, DatabaseError> {
     const AT_ONCE: i32 = 500;
     let mut deleted = 0;

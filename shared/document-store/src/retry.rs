@@ -1,10 +1,10 @@
-//! Writes that another transaction got in the way of.
+//! Retries of writes that conflict with other transactions.
 
 use std::time::Duration;
 
 use database::DatabaseError;
 
-/// How often a write is tried, and the first pause in between, which doubles.
+/// The most tries of a write, and the first pause, which doubles.
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -15,8 +15,8 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Whether to try again after `error`: if Postgres rolled the write back for the sake of another one (a deadlock,
-    /// a serialization failure), so that nothing of it was stored. Answers when it is time to.
+    /// Whether to try again after `error`: if Postgres rolled the write back in favour of another one (a deadlock, a
+    /// serialization failure), so that nothing was stored. Returns after the pause.
     pub async fn again(&mut self, error: &DatabaseError) -> bool {
         self.failed += 1;
         if !error.is_conflict() || self.failed >= ATTEMPTS {
@@ -26,7 +26,7 @@ impl Retry {
             failed = self.failed,
             "another transaction was in the way; trying again"
         );
-        // Two that met must not meet again.
+        // Random, so that two writers do not conflict again.
         let pause = PAUSE * 2_u32.pow(self.failed - 1);
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
         true

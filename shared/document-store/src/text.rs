@@ -1,25 +1,24 @@
-//! What a text must be like to be worth storing, and to be read back.
+//! Checks of texts to store, and their size in responses.
 
 use std::borrow::Cow;
 
 use json::FieldError;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-/// Bytes of the largest body that is answered: Lambda's 6 MB, less what is around it. Beyond, Lambda would
-/// answer with an error of its own.
+/// The most bytes of a response's body: Lambda's 6 MB, less the envelope. Beyond, Lambda would respond with an
+/// error.
 pub const ANSWER_LIMIT: usize = 6 * 1024 * 1024 - 16 * 1024;
 
-/// Letters by their category that nobody sees: they fill a place in Hangul.
+/// Invisible characters in the category of letters: the fillers of Hangul.
 const FILLERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
 
-/// Says of a text without a letter or digit that nothing is in it to search. The embedding of one is near
-/// everything.
+/// Refuses a text without a letter or digit: its embedding is near everything.
 pub(super) fn blank(text: &str, field: &str) -> Option<FieldError> {
     let is_read = |character: char| character.is_alphanumeric() && !FILLERS.contains(&character);
     (!text.chars().any(is_read)).then(|| FieldError::new(field, "has no letters or digits"))
 }
 
-/// Bytes that a text takes in an answer: it is written as JSON, and the body travels as a string within JSON.
+/// Bytes of a text in a response: it is written as JSON, and Lambda wraps the body in a JSON string.
 pub(super) fn answered(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {
@@ -31,11 +30,11 @@ pub(super) fn answered(text: &str) -> usize {
         .sum()
 }
 
-/// White space that is passed on as it is: beyond, it is neither an indent nor a column.
+/// White space to keep unchanged: longer runs are neither an indent nor a column.
 const MOST_BLANKS: usize = 16;
 
-/// A text for readers, whose long runs of white space are a blank or, if lines end there, a line or a paragraph. A
-/// model's tokenizer counts such a run as next to nothing, a language model's does not.
+/// A text whose long runs of white space become a space or, if they contain line breaks, a line or paragraph break.
+/// The embedding model's tokenizer hardly counts such a run, but a language model's does.
 #[must_use]
 pub fn collapsed(text: &str) -> Cow<'_, str> {
     let mut collapsed = String::new();
@@ -125,7 +124,7 @@ mod tests {
             .collect();
         let json = serde_json::to_string(&text).expect("a text is JSON");
         let twice = serde_json::to_string(&json).expect("a text is JSON");
-        // Two quotation marks around it, of which the inner ones are escaped.
+        // The quotation marks around it, and escaped ones inside.
         assert_eq!(answered(&text), twice.len() - 2 - 4);
     }
 }

@@ -1,4 +1,4 @@
-//! Documents in: what is new is prepared and stored.
+//! Stores new and changed documents.
 
 use std::collections::HashMap;
 
@@ -14,16 +14,16 @@ use super::{
     retry::Retry,
 };
 
-/// What became of one document.
+/// The outcome for one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// The document's id.
     pub id: DocumentId,
-    /// What was done.
+    /// The status.
     pub status: Status,
     /// How many chunks it has now.
     pub chunks: i64,
-    /// What tells it from other states of the document.
+    /// The entity tag of this state of the document.
     #[serde(skip)]
     pub etag: Etag,
 }
@@ -34,16 +34,16 @@ pub struct Outcome {
 pub enum Status {
     /// No document had this id.
     Created,
-    /// The document was another one, and was replaced.
+    /// The document differed, and was replaced.
     Updated,
-    /// The document was the same already; nothing was embedded.
+    /// The document was the same; nothing was embedded.
     Unchanged,
 }
 
-/// Stores a batch: what is stored with the same hash is left alone, what has other metadata alone gets them, the
-/// rest is chunked and embedded by `embed`. Outcomes are in the order of the batch.
+/// Stores a batch: skips documents stored with the same hash, updates the metadata if only they differ, and has
+/// `embed` chunk and embed the rest. Outcomes are in the order of the batch.
 ///
-/// Round trips: 1 when nothing changed, 2 when texts changed or metadata alone, 5 for both in one batch.
+/// Round trips: 1 when nothing changed, 2 when texts or only metadata changed, 5 for both in one batch.
 ///
 /// # Errors
 /// When the embedding or the database fails; then nothing of the batch is stored.
@@ -74,8 +74,8 @@ where
 }
 
 impl Compared {
-    /// Stores the documents, all or nothing. `None` if another writer changed one of those meanwhile that only need
-    /// other metadata; then nothing was stored.
+    /// Stores the documents, all or nothing. `None`, and nothing stored, if another writer meanwhile changed one that
+    /// only needs other metadata.
     async fn write(
         &self,
         database: &Database,
@@ -101,7 +101,7 @@ impl Compared {
         Ok(written)
     }
 
-    /// The same, again if another transaction is in the way.
+    /// The same, with retries after conflicts with other transactions.
     pub(super) async fn write_retrying(
         &self,
         database: &Database,
@@ -116,7 +116,7 @@ impl Compared {
         }
     }
 
-    /// The same as a part of `transaction`, which must not be committed after `None`.
+    /// The same within `transaction`, which must not be committed after `None`.
     ///
     /// # Errors
     /// When the database fails.
@@ -145,7 +145,7 @@ impl Compared {
         Ok(Some(outcomes))
     }
 
-    /// What became of the documents with other metadata, if all of them were `updated`.
+    /// The outcomes for the documents with other metadata, if all of them were `updated`.
     fn relabelled(&self, updated: &[(String,)]) -> Option<Vec<Outcome>> {
         let outcome = |relabelled: &Relabelled| Outcome {
             id: relabelled.document.id.clone(),
@@ -158,9 +158,9 @@ impl Compared {
     }
 }
 
-/// Stores embedded documents in one statement and says of each whether it is new. If the statement was sent again
-/// after its connection was lost, the first try may have stored what the second one found: of those that were not
-/// there before (the first `new` of `documents`) each is new.
+/// Stores embedded documents in one statement and returns for each whether it is new. If the statement was sent
+/// again after a lost connection, the second try may find documents of the first: those that were not there before
+/// (the first `new` of `documents`) all count as new.
 pub(super) async fn write(
     database: &Database,
     model: &str,
@@ -197,8 +197,8 @@ fn embedded_outcomes(documents: &[&Prepared], rows: Vec<(String, bool)>) -> Vec<
     documents.iter().map(outcome).collect()
 }
 
-/// Gives documents other metadata whose text is stored already: all of them, or none if another writer has changed
-/// one since they were compared.
+/// Updates only the metadata of stored documents: of all, or of none if another writer has changed one since the
+/// comparison.
 pub(super) fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
     let texts = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
         relabelled
@@ -209,7 +209,7 @@ pub(super) fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
     let hashes = |value: fn(&Relabelled) -> Vec<u8>| -> Vec<Vec<u8>> {
         relabelled.iter().map(value).collect()
     };
-    // Rows are locked in the order of their ids, as everywhere.
+    // Locks rows in the order of their ids, as everywhere.
     Statement::idempotent_write(
         "WITH wanted AS MATERIALIZED (
              SELECT d.id, u.metadata, u.hash, u.text_hash
@@ -266,7 +266,7 @@ fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
     chunks.bind(statement)
 }
 
-/// The chunks of all documents of a batch, column by column, as `upsert` takes them.
+/// The chunks of a batch, column by column, for `upsert`.
 #[derive(Default)]
 struct ChunkColumns {
     documents: Vec<i32>,
@@ -313,7 +313,7 @@ impl ChunkColumns {
     }
 }
 
-/// The outcomes in the order of `ids`, of which one that stands again is unchanged the second time.
+/// The outcomes in the order of `ids`; a repeated id is unchanged the second time.
 pub(super) fn outcomes(
     ids: Vec<DocumentId>,
     written: Vec<Outcome>,

@@ -1,4 +1,4 @@
-//! What a statement needs to find the documents that match a filter.
+//! Compiles a filter to the parameters of a statement.
 
 use serde::Serialize;
 
@@ -7,17 +7,17 @@ use crate::{
     jsonpath::Roots,
 };
 
-/// The parameters of a filter; a document must meet each that is there. As JSON it is what the SQL functions take.
+/// The parameters of a filter; a document must meet each present one. The SQL functions take them as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Compiled {
-    /// A jsonpath predicate on the metadata, whose equalities the index answers.
+    /// A jsonpath predicate on the metadata; the index serves its equalities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
     /// A jsonpath predicate on an object of `metadata`, `id`, `title`, `source`, `created_at` and `updated_at`, the times in
     /// milliseconds since 1970: what cannot be said by the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
-    /// Ids, of which the document has one.
+    /// The allowed ids.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
     /// When the document was first stored.
@@ -34,7 +34,7 @@ pub struct Period {
     /// Its first millisecond.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<i64>,
-    /// The millisecond after its last one.
+    /// Its end, excluded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! What a filter means, whatever it is compiled to.
+//! The meaning of a filter.
 
 use crate::{instant::Instant, keys::Keys};
 
@@ -30,7 +30,7 @@ pub(crate) enum Test {
     Holds(Vec<Element>),
 }
 
-/// What a list must hold.
+/// An element that a list must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
     Scalar(Scalar),
@@ -57,7 +57,7 @@ pub(crate) enum Comparison {
     AtLeast,
 }
 
-/// What a value is compared with.
+/// The operand of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
     /// As it was written.

@@ -41,7 +41,7 @@ impl Instant {
             .map(|local| Self(local.and_utc()))
     }
 
-    /// Milliseconds since 1970, rounded down, and whether nothing was lost.
+    /// Milliseconds since 1970, rounded down, and whether that is exact.
     pub(crate) fn milliseconds(self) -> (i64, bool) {
         let micros = self.0.timestamp_micros();
         (micros.div_euclid(1_000), micros.rem_euclid(1_000) == 0)

@@ -1,4 +1,4 @@
-//! From what a filter means to a jsonpath predicate of Postgres 14 and later.
+//! Compiles a filter to a jsonpath predicate of Postgres 14 and later.
 //!
 //! The mode is lax: a member of a list of objects is that of each, a comparison with a list is one with each of its
 //! elements, and what is missing is nothing rather than an error. A comparison of two types is unknown, which `&&` and
@@ -15,7 +15,7 @@ use crate::{
 /// Where the path finds a document.
 #[derive(Clone, Copy)]
 pub(crate) struct Roots {
-    /// What the metadata's keys belong to.
+    /// The root of the metadata's keys.
     metadata: &'static str,
 }
 

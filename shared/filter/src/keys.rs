@@ -1,4 +1,4 @@
-//! A key of a filter: the way to a value in a document's metadata.
+//! A key of a filter: the path to a value in a document's metadata.
 
 use json::FieldError;
 

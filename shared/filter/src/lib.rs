@@ -36,7 +36,7 @@ use self::{expression::Expression, jsonpath::Roots, keys::Keys, place::Place};
 pub struct Filter(Expression);
 
 impl Filter {
-    /// Bytes of the longest filter, as JSON.
+    /// The most bytes of a filter, as JSON.
     pub const MAX_BYTES: usize = 64 * 1024;
     /// Objects within each other, below the filter itself.
     pub const MAX_DEPTH: usize = 10;
@@ -69,13 +69,13 @@ impl Filter {
         Ok(Self(expression.simplified()))
     }
 
-    /// Whether it asks for nothing, so that every document matches.
+    /// Whether it has no conditions, so that every document matches.
     #[must_use]
     pub fn matches_everything(&self) -> bool {
         self.0.is_true()
     }
 
-    /// What a statement needs to find the documents that match.
+    /// The parameters of a statement.
     #[must_use]
     pub fn compile(&self) -> Compiled {
         Compiled::of(&self.0)
@@ -86,7 +86,7 @@ impl Filter {
 /// holds the key in the request.
 ///
 /// # Errors
-/// When it is no key.
+/// When it is not a valid key.
 pub fn values_path(key: &str, field: &str) -> Result<String, FieldError> {
     let keys = Keys::default().joined(key, &Place::field(field))?;
     Ok(Roots::METADATA.path(&keys.0) + "[*]")

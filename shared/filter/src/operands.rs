@@ -1,4 +1,4 @@
-//! What operators are given.
+//! The operands of operators.
 
 use json::FieldError;
 
@@ -19,7 +19,7 @@ pub(crate) fn comparison(operator: &str) -> Option<Comparison> {
     }
 }
 
-/// Says what a value is instead of what is `wanted`.
+/// The error for a value that is not what is `wanted`.
 pub(crate) fn expected(wanted: &str, value: &Value<'_>, place: &Place<'_>) -> FieldError {
     place.error(format!("is {}, not {wanted}", value.kind()))
 }

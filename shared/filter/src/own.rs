@@ -10,16 +10,16 @@ use crate::{
     place::{Place, Value, read},
 };
 
-/// What may stand beside the keys of metadata, as messages list it.
+/// The document's own fields, as listed in messages.
 const FIELDS: &str = "$and, $or, $not and the document's own $id, $title, $source, $created_at and $updated_at; \
                       a key of metadata that begins with $ is written with \\ before it";
-/// The operators of these conditions, as messages list them.
+/// The operators of these conditions, as listed in messages.
 const OPERATORS: &str =
     "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $and, $or and $not for it";
 
 type Parsed = Result<Expression, FieldError>;
 
-/// A field that a document has beside its metadata.
+/// A field of a document beside its metadata.
 #[derive(Clone, Copy)]
 enum Field {
     Name(Name),
@@ -135,7 +135,7 @@ impl Field {
 }
 
 impl Name {
-    /// Reads a text; an id may be written as the whole number that it was made of.
+    /// Reads a text; an id may be a whole number.
     fn text(self, json: &str, place: &Place<'_>) -> Result<String, FieldError> {
         match read(json, place)? {
             Value::Text(text) => Ok(text),

@@ -1,4 +1,4 @@
-//! From JSON to what it means; the first thing that means nothing is an error.
+//! Parses a filter from JSON; the first invalid part is an error.
 
 use json::FieldError;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use crate::{
     place::{Place, Value, read},
 };
 
-/// The operators of a condition, as messages list them.
+/// The operators of a condition, as listed in messages.
 const OPERATORS: &str =
     "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains, $and, $or and $not";
 
@@ -121,7 +121,7 @@ fn operator(keys: &Keys, operator: &str, json: &str, place: &Place<'_>, depth: u
     }
 }
 
-/// Says that a word that begins with $ means nothing.
+/// The error for an unknown word that begins with $.
 pub(crate) fn unknown(word: &str, known: &str) -> String {
     format!("{word} is not an operator; there are {known}")
 }
@@ -193,7 +193,7 @@ fn all_elements(
     elements.collect()
 }
 
-/// Reads a list of filters, which must not be empty: whether none of them hold or all would be a guess.
+/// Reads a list of filters. It must not be empty, because its meaning, all or none, would be ambiguous.
 fn each(
     json: &str,
     place: &Place<'_>,

@@ -1,4 +1,4 @@
-//! JSON text, looked at one level at a time, so that numbers keep the digits that they were written with.
+//! JSON text, parsed one level at a time, so that numbers keep their original digits.
 
 use std::{collections::HashSet, fmt};
 
@@ -10,10 +10,10 @@ use serde::{
 use serde_json::value::RawValue;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-/// The largest exponent of ten of a number, up or down, which is what metadata may hold.
+/// The largest exponent of ten of a number, positive or negative, as in metadata.
 const MAX_EXPONENT: u32 = 400;
 
-/// A value whose members or elements are still text.
+/// A value with unparsed members or elements.
 #[derive(Debug)]
 pub(crate) enum Value<'a> {
     Null,

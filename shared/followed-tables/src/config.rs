@@ -9,7 +9,7 @@ use settings::{ConfigError, milliseconds, number};
 pub struct SyncConfig {
     /// The most workers at a time.
     pub workers: i64,
-    /// How long a worker may be silent before its keys are given to another one.
+    /// How long a worker may be silent before another one gets its keys.
     pub lease: Duration,
 }
 
@@ -17,7 +17,7 @@ impl SyncConfig {
     /// Reads `SYNC_CONCURRENCY` and `SYNC_LEASE_MS`.
     ///
     /// # Errors
-    /// Names the first variable that is wrong.
+    /// Names the first invalid variable.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
             workers: number(

@@ -1,4 +1,4 @@
-//! What a caller asks for: a table, and what of its rows makes a document.
+//! The definition of a source: a table, and the parts of its rows that make a document.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use json::FieldError;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
-/// Which table is followed, and what of its rows makes a document. `title`, `content`, `where` and the values of `metadata` are
-/// names of columns, or expressions of SQL on the columns of a row.
+/// The followed table, and the parts of its rows that make a document. `title`, `content`, `where` and the values of
+/// `metadata` are names of columns, or SQL expressions on the columns of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceDefinition {
-    /// The table, as SQL writes it: `public.articles`, `"Articles"`. Without a schema it is in `public`.
+    /// The table, in SQL syntax: `public.articles`, `"Articles"`. The default schema is `public`.
     pub table: String,
-    /// The columns that tell rows apart; the primary key if absent.
+    /// The columns that identify rows; the primary key if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Vec<String>>,
     /// The title; none if absent.
@@ -21,30 +21,30 @@ pub struct SourceDefinition {
     pub title: Option<String>,
     /// The text to search.
     pub content: String,
-    /// The metadata, by their names; as a list, each column under its own name.
+    /// The metadata, by name; a list takes each column under its own name.
     #[serde(
         default,
         deserialize_with = "metadata",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub metadata: BTreeMap<String, String>,
-    /// Which rows have a document; all if absent.
+    /// The condition on rows with a document; all rows if absent.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
 }
 
 impl SourceDefinition {
-    /// Characters of the longest name of a source: it begins the ids of the documents.
+    /// The most characters of a source's name, the prefix of its documents' ids.
     pub const MAX_NAME_CHARACTERS: usize = 63;
-    /// Characters of the longest expression.
+    /// The most characters of an expression.
     pub const MAX_EXPRESSION_CHARACTERS: usize = 2_000;
-    /// The most columns of metadata: a function of Postgres takes twice as many arguments.
+    /// The most columns of metadata: a Postgres function takes twice as many arguments.
     pub const MAX_METADATA: usize = 49;
 
-    /// Says what is wrong with it, or with its `name`, before the database is asked.
+    /// Checks it and its `name` without the database.
     ///
     /// # Errors
-    /// One entry a field.
+    /// One entry per invalid field.
     pub fn check(&self, name: &str) -> Result<(), Vec<FieldError>> {
         let mut errors: Vec<FieldError> = name_error(name).into_iter().collect();
         if self.metadata.len() > Self::MAX_METADATA {
@@ -88,7 +88,7 @@ impl SourceDefinition {
     }
 }
 
-/// What is wrong with the name of a source.
+/// Checks the name of a source.
 fn name_error(name: &str) -> Option<FieldError> {
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
     let begins = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use document_store::Prepared;
 use serde_json::{Value, json, value::RawValue};
 
-/// A row as `source_rows` reads it.
+/// A row from `source_rows`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Row {
     /// Absent, as all but `failure`, if the table cannot be read.
@@ -43,7 +43,7 @@ fn push_escaped(id: &mut String, text: &str) {
         if "/?#%~".contains(c) || c.is_control() || (is_step && c == '.') {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
-                // A String takes whatever is written to it.
+                // Writing to a string cannot fail.
                 let _ = write!(id, "~{byte:02X}");
             }
         } else {
@@ -53,7 +53,7 @@ fn push_escaped(id: &mut String, text: &str) {
 }
 
 impl Row {
-    /// Whether there is nothing to search in it: such a row has no document.
+    /// Whether there is nothing to search: such a row has no document.
     pub(crate) fn is_blank(&self) -> bool {
         self.content
             .as_deref()
@@ -63,7 +63,7 @@ impl Row {
     /// The document with this id.
     ///
     /// # Errors
-    /// Says which limit of a document it does not keep, without its text.
+    /// Names the violated limit of a document, without its text.
     pub(crate) fn document(&self, id: &str) -> Result<Prepared, String> {
         let metadata = self.metadata.clone().unwrap_or_else(|| "{}".to_owned());
         let metadata = RawValue::from_string(metadata).map_err(|error| error.to_string())?;
@@ -72,7 +72,7 @@ impl Row {
             "title": self.title.as_deref().unwrap_or_default(),
             "content": self.content,
         });
-        // Its numbers keep their digits as text.
+        // As text, so that numbers keep their digits.
         let mut line = line.to_string();
         line.pop();
         let line = format!("{line},\"metadata\":{}}}", metadata.get());
@@ -80,7 +80,7 @@ impl Row {
         if document.id() == id {
             Ok(document)
         } else {
-            // Two rows would have one document.
+            // Two rows would share one document.
             Err("id: the key is not in Unicode's normal form C".to_owned())
         }
     }

@@ -1,9 +1,9 @@
-//! Tables that are followed: documents are kept equal to the rows of tables of the same database.
+//! Followed tables: keeps documents equal to the rows of tables of the same database.
 //!
 //! Triggers note the keys of the rows that change, in the transaction that changes them (`shared/schema/functions/sources.sql`).
-//! A worker leases keys, reads their rows as they are by then, embeds, and in one transaction stores the documents, clears the
-//! keys and gives up the leases. Whatever happens to it, a key goes only when its document is as its row was, and has not changed
-//! since.
+//! A worker leases keys, reads their current rows, embeds, and in one transaction stores the documents, clears the keys
+//! and releases the leases. Even if a worker dies, a key goes only when its document equals the row that was read, and
+//! the row has not changed since.
 
 mod config;
 mod definition;
@@ -26,10 +26,10 @@ pub use self::{
 /// Why a source was not changed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The request, or what the database says of the table and its columns.
+    /// The request is invalid, or does not fit the table and its columns.
     #[error("invalid source: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// There is no source of this name.
+    /// No source has this name.
     #[error("no source is named {0:?}")]
     Unknown(String),
     /// The database failed.

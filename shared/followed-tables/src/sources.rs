@@ -1,4 +1,4 @@
-//! Sources are made, changed and removed.
+//! Creates, changes and removes sources.
 
 use database::{Database, Statement};
 use json::FieldError;
@@ -7,14 +7,14 @@ use sqlx::types::Json;
 
 use super::{SourceDefinition, SourceError};
 
-/// What following a table came to.
+/// The outcome of following a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Followed {
     /// Whether the source is new.
     pub created: bool,
 }
 
-/// What the SQL function `follow` answers.
+/// The result of the SQL function `follow`.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -29,11 +29,11 @@ struct Wrong {
     detail: String,
 }
 
-/// Begins to follow a table, or follows it in another way: afterwards each change is noted, and a walk over all rows begins.
-/// One round trip, which waits five seconds at most for transactions that write the table.
+/// Follows a table, or changes how: from then on each change is noted, and a walk over all rows begins. One round
+/// trip, which waits at most five seconds for transactions that write the table.
 ///
 /// # Errors
-/// [`SourceError::Invalid`] with each field that the table does not agree with, or that a right is missing and which.
+/// [`SourceError::Invalid`] with each field that does not fit the table, or with the missing privilege.
 pub async fn follow(
     database: &Database,
     name: &str,
@@ -68,8 +68,8 @@ pub async fn follow(
     ))
 }
 
-/// Ends to follow a table, and answers the statements that the table's owner has to run where this role may not drop
-/// triggers; until then they do nothing. Documents are kept, or deleted by the worker.
+/// Stops following a table. Returns the statements that the table's owner must run if this role may not drop the
+/// triggers, which do nothing until then. Documents are kept, or deleted by the worker.
 ///
 /// # Errors
 /// [`SourceError::Unknown`], or when the database fails.
@@ -90,7 +90,7 @@ pub async fn remove(
         .ok_or_else(|| SourceError::Unknown(name.to_owned()))
 }
 
-/// Begins the walk over all rows of a source anew: whatever is not as its row is mended, and what failed is tried again.
+/// Restarts the walk over all rows of a source: repairs documents that differ from their rows, and retries failures.
 ///
 /// # Errors
 /// [`SourceError::Unknown`], or when the database fails.

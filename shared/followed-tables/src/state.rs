@@ -1,4 +1,4 @@
-//! How far a source is.
+//! The state of a source.
 
 use database::{Database, DatabaseError, Statement};
 use serde::Serialize;
@@ -10,50 +10,50 @@ use super::SourceError;
 /// The state of a source.
 #[derive(Debug, Serialize)]
 pub struct Source {
-    /// Its name, by which the ids of its documents begin.
+    /// Its name, the prefix of the ids of its documents.
     pub name: String,
-    /// What it follows.
+    /// Its definition.
     pub definition: Box<RawValue>,
-    /// Where it is.
+    /// Its phase.
     pub state: SourceState,
-    /// Why its table is not followed now.
+    /// Why its table cannot be followed now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// Rows of the table.
     pub rows: Rows,
-    /// Documents that stand for rows.
+    /// Documents of rows.
     pub documents: i64,
-    /// Rows that are still to be looked at, those that failed included.
+    /// Pending rows, failed ones included.
     pub pending: i64,
-    /// Rows that could not be stored, and are tried again.
+    /// Rows that could not be stored, and are retried.
     pub failed: i64,
-    /// The first [`Source::MAX_FAILURES`] of them; of one source alone.
+    /// The first [`Source::MAX_FAILURES`] of them; only for a single source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<Vec<FailedRow>>,
-    /// Seconds since the oldest change that is not in the documents yet; 0 if there is none. Rows that failed do not count.
+    /// Seconds since the oldest change that is not in the documents yet; 0 if there is none. Failed rows do not count.
     pub lag_seconds: f64,
-    /// The walk over all rows, while it is under way.
+    /// The running walk over all rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub walk: Option<Walk>,
-    /// Changes that the triggers could not note, if there were any; a walk has made up for them.
+    /// Changes that the triggers could not note, if any; a walk has caught up on them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkippedChanges>,
-    /// What this source does not see.
+    /// Changes that this source does not see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<&'static str>,
     /// When it was made, RFC 3339 in UTC.
     pub created_at: String,
     /// When its definition was last changed, RFC 3339 in UTC.
     pub updated_at: String,
-    /// When all rows had been looked at for the first time, RFC 3339 in UTC.
+    /// When the first walk over all rows ended, RFC 3339 in UTC.
     pub filled_at: Option<String>,
 }
 
-/// Where a source is.
+/// The phase of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceState {
-    /// A walk over all rows is under way.
+    /// A walk over all rows is running.
     Walking,
     /// Changes are followed.
     Following,
@@ -63,10 +63,10 @@ pub enum SourceState {
     Removing,
 }
 
-/// How many rows there are.
+/// The number of rows.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Rows {
-    /// The number, whether `where` holds for them or not.
+    /// The number, regardless of `where`.
     pub total: i64,
     /// Whether it is Postgres' estimate.
     pub estimated: bool,
@@ -75,9 +75,9 @@ pub struct Rows {
 /// A walk over all rows.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Walk {
-    /// Rows that were noted to be looked at.
+    /// Rows noted so far.
     pub rows: i64,
-    /// Seconds that it goes on, at the speed it had so far; absent before there is one.
+    /// Estimated seconds left, at the speed so far; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<f64>,
 }
@@ -102,11 +102,11 @@ pub struct FailedRow {
     pub reason: String,
     /// How often it was tried.
     pub attempts: i32,
-    /// When it is tried again, RFC 3339 in UTC.
+    /// When it is retried, RFC 3339 in UTC.
     pub retry_at: String,
 }
 
-/// What the SQL function `source_state` answers.
+/// The result of the SQL function `source_state`.
 #[derive(FromRow)]
 struct State {
     source_id: i32,
@@ -130,10 +130,10 @@ struct State {
     always: Option<bool>,
 }
 
-/// A table that Postgres takes to have more rows is not counted for an answer.
+/// Tables with more rows by Postgres' estimate are not counted.
 const COUNTED: i64 = 1_000_000;
 
-/// What a session can do unseen.
+/// Changes that a session can make unseen.
 const REPLICAS: &str = "changes by sessions with session_replication_role = replica, such as logical replication's, are not seen: \
      let the table's owner run ALTER TABLE ... ENABLE ALWAYS TRIGGER for the triggers rappel_*, or follow it as its owner";
 
@@ -146,14 +146,14 @@ pub async fn sources(database: &Database) -> Result<Vec<Source>, DatabaseError> 
     Ok(states.into_iter().map(|state| state.source(None)).collect())
 }
 
-/// The state of one source, with its rows counted and the rows that failed: three round trips.
+/// The state of one source, with the number of its rows and the failed rows: three round trips.
 ///
 /// # Errors
 /// [`SourceError::Unknown`], or when the database fails.
 pub async fn source(database: &Database, name: &str) -> Result<Source, SourceError> {
     let unknown = || SourceError::Unknown(name.to_owned());
     if name.contains('\0') {
-        // Postgres would refuse the text.
+        // Postgres refuses such a text.
         return Err(unknown());
     }
     let states = read(database, Some(name.to_owned())).await?;
@@ -200,7 +200,7 @@ async fn count(database: &Database, state: &State) -> Result<Option<i64>, Databa
 }
 
 impl Source {
-    /// Rows that failed and are listed.
+    /// The most failed rows to list.
     pub const MAX_FAILURES: i64 = 100;
 }
 
@@ -243,7 +243,7 @@ impl State {
         }
     }
 
-    /// What a walk notes is looked at before it goes on: what is not pending any more has been done.
+    /// The rows of a walk that are done: it waits for the rows that it noted, so those not pending are done.
     fn walk(&self, rows: i64) -> Walk {
         let done = (self.walked - self.pending).max(0);
         let left = (rows - done).max(0);

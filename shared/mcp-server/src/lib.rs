@@ -24,7 +24,7 @@ use rmcp::{
 use shared::{Error, http, problem::Problem};
 use telemetry::Record;
 
-/// What answers the requests of a client.
+/// The server of a client's requests.
 #[derive(Clone)]
 pub struct DocumentServer {
     state: SearchState,
@@ -38,7 +38,7 @@ struct Invocation {
     deadline: Instant,
 }
 
-/// What a client tells its model about the tools.
+/// The client's instructions for its model about the tools.
 const INSTRUCTIONS: &str = "\
 Search a collection of documents and read them. `search` finds passages by meaning and by words; ask it a whole question, in \
 any language. `fetch` reads a document that was found. `list_filters` says what metadata can narrow a search. Cite \
@@ -64,7 +64,7 @@ impl DocumentServer {
         }
     }
 
-    /// Does the work of a request. A panic is an error, too: the SDK would leave the client without an answer.
+    /// Does the work of a request. Turns a panic into an error, because the SDK would not respond.
     async fn run<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Problem> {
         let work = AssertUnwindSafe(work).catch_unwind();
         let work = async {
@@ -145,7 +145,7 @@ impl ServerHandler for DocumentServer {
     }
 }
 
-/// A problem in the protocol's own words, where no model reads them.
+/// A problem as an error of the protocol, which no model reads.
 fn refused(problem: Problem) -> ErrorData {
     let code = match problem.status {
         404 => ErrorCode::RESOURCE_NOT_FOUND,

@@ -1,4 +1,4 @@
-//! Documents as resources, which a user attaches to a conversation.
+//! Documents as resources, which users attach to conversations.
 
 use database::Database;
 use document_store::{Document, DocumentId, PageRequest};
@@ -13,7 +13,7 @@ const MEDIA_TYPE: &str = "text/plain";
 /// Documents of a page.
 const PAGE: i64 = 100;
 
-/// The address of a document that has none on the web.
+/// The address of a document without one on the web.
 pub(super) fn uri(id: &str) -> String {
     format!("{SCHEME}{}", utf8_percent_encode(id, NON_ALPHANUMERIC))
 }
@@ -26,7 +26,7 @@ pub(super) fn id_of(id_or_uri: &str) -> String {
     }
 }
 
-/// How the address of any document is made.
+/// The template of a document's address.
 pub(super) fn template() -> ResourceTemplate {
     let mut template = ResourceTemplate::new(format!("{SCHEME}{{id}}"), "document");
     template.title = Some("A document by its id".to_owned());

@@ -37,7 +37,7 @@ pub(super) fn all() -> Vec<Tool> {
     ]
 }
 
-/// Calls a tool. What goes wrong is told in the result, where the model that called it can read it and try again.
+/// Calls a tool. Errors are in the result, where the calling model can read them and retry.
 ///
 /// # Errors
 /// When there is no such tool.
@@ -47,7 +47,7 @@ pub(super) async fn call(
     arguments: JsonObject,
 ) -> Result<CallToolResult, ErrorData> {
     let state = &server.state;
-    // On the heap: what waits for searches within is large.
+    // On the heap: the future with searches is large.
     let outcome = match name {
         "search" => {
             let found = async { search::run(state, read(&arguments)?).await };
@@ -90,7 +90,7 @@ fn read<T: DeserializeOwned>(arguments: &JsonObject) -> Result<T, Error> {
     Ok(json::from_slice(&bytes)?)
 }
 
-/// What a model is told of a problem: what is wrong, and what to do about it.
+/// The text of a problem for the model: the error and the remedy.
 fn told(problem: &Problem) -> ContentBlock {
     let of_filter = |error: &FieldError| error.field.starts_with("filter");
     let text = match problem.status {

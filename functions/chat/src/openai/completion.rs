@@ -21,18 +21,18 @@ use crate::{
     state::ChatState,
 };
 
-/// What all chunks of an answer have.
+/// The common fields of an answer's chunks.
 struct Completion {
     id: String,
     created: u64,
-    /// As the caller calls the model.
+    /// The caller's name of the model.
     model: String,
     includes_usage: bool,
-    /// What citations may point to.
+    /// The sources of citations.
     sources: Vec<Cited>,
 }
 
-/// A source as citations need it.
+/// A source of citations.
 #[derive(Deserialize)]
 struct Cited {
     #[serde(default)]
@@ -41,14 +41,14 @@ struct Cited {
     metadata: Box<RawValue>,
 }
 
-/// A place of the answer that is taken from a page.
+/// A citation of a page in the answer.
 #[derive(Serialize)]
 struct Annotation {
     r#type: &'static str,
     url_citation: UrlCitation,
 }
 
-/// Its first character, the one after its last, and the page.
+/// Its range of characters, end excluded, and the page.
 #[derive(Serialize)]
 struct UrlCitation {
     start_index: usize,
@@ -60,7 +60,7 @@ struct UrlCitation {
 /// Answers a request.
 ///
 /// # Errors
-/// Whatever can be refused before the first byte is.
+/// All errors before the first byte.
 pub(super) async fn answer(
     state: ChatState,
     request: &Request,
@@ -121,7 +121,7 @@ impl Completion {
         Ok(completion)
     }
 
-    /// The chunks of the answer as server-sent events, made as they are taken.
+    /// The chunks of the answer as server-sent events, made on demand.
     fn chunks(mut self, answer: Answer) -> impl Stream<Item = String> + Send + 'static {
         written_by(answer, move |part| {
             let written = part.and_then(|part| self.written(part));
@@ -131,7 +131,7 @@ impl Completion {
 
     fn written(&mut self, part: Part) -> Result<String, Error> {
         Ok(match part {
-            // There is no event for these; the comment says that it goes on.
+            // There is no event for these; a comment keeps the stream alive.
             Part::Retrieval | Part::Reasoning(_) => HEARTBEAT.to_owned(),
             Part::Sources(query, sources) => {
                 self.found(&sources)?;
@@ -146,7 +146,7 @@ impl Completion {
         })
     }
 
-    /// The end: what is cited, why the answer ended, and what it cost.
+    /// The end: the citations, the finish reason, and the usage.
     fn last(&self, done: &Done) -> String {
         let annotations = self.annotations(done);
         let delta = if annotations.is_empty() {
@@ -193,7 +193,7 @@ impl Completion {
         Ok(())
     }
 
-    /// The citations of sources that have an address.
+    /// The citations of sources with an address.
     fn annotations(&self, done: &Done) -> Vec<Annotation> {
         let annotation = |citation: &crate::citations::Citation| {
             let source = self.sources.get(citation.source?.checked_sub(1)?)?;
@@ -216,7 +216,7 @@ fn parsed(json: &RawValue) -> Result<Value, Error> {
     serde_json::from_str(json.get()).map_err(|error| Error::internal(&error))
 }
 
-/// Why an answer ended, in one of `OpenAI`'s words.
+/// `OpenAI`'s finish reason.
 fn finish_reason(done: &Done) -> &'static str {
     match done.finish_reason.as_str() {
         "length" | "max_tokens" => "length",
@@ -225,7 +225,7 @@ fn finish_reason(done: &Done) -> &'static str {
     }
 }
 
-/// What an answer cost; nothing if the model was not asked, and not known if it does not count.
+/// The usage of an answer: zero if the model was not asked, unknown if it does not count.
 fn usage(done: &Done) -> Option<Value> {
     let spent = match done.usage {
         None if done.finish_reason == "no_sources" => Usage::default(),

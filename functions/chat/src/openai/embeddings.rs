@@ -1,4 +1,4 @@
-//! `POST /v1/embeddings`: the embeddings that searches compare, of texts that stay with the caller.
+//! `POST /v1/embeddings`: embeds texts like a search, without storing them.
 //! <https://platform.openai.com/docs/api-reference/embeddings/create>
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -14,7 +14,7 @@ use shared::{
 use super::refusal::Refusal;
 use crate::state::ChatState;
 
-/// A request. Fields that other services have besides are ignored.
+/// A request. Other fields are ignored.
 #[derive(Debug, Deserialize)]
 struct EmbeddingsRequest {
     model: Option<String>,
@@ -24,18 +24,18 @@ struct EmbeddingsRequest {
     encoding_format: Option<String>,
     #[serde(default, deserialize_with = "json::whole")]
     dimensions: Option<i64>,
-    /// `query` or `passage`, or what other services call them; `passage` if absent.
+    /// `query` or `passage`, or their names in other services; `passage` if absent.
     input_type: Option<String>,
 }
 
-/// Texts to embed, and how.
+/// Texts to embed, with options.
 struct Asked {
     texts: Vec<String>,
     kind: Kind,
     base64: bool,
 }
 
-/// The most texts of a request: what `LangChain` sends at once. Their embeddings fit an answer.
+/// The most texts of a request: the batch size of `LangChain`. Their embeddings fit a response.
 const MOST_TEXTS: usize = 1_000;
 
 pub(super) async fn answer(state: &ChatState, request: &Request) -> Result<Response, Refusal> {
@@ -71,7 +71,7 @@ pub(super) async fn answer(state: &ChatState, request: &Request) -> Result<Respo
 }
 
 impl EmbeddingsRequest {
-    /// Checks every field and names all that are wrong.
+    /// Checks every field.
     fn parse(self, manifest: &Manifest) -> Result<Asked, Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut refuse = |field: &str, detail: String| errors.push(FieldError::new(field, detail));

@@ -1,5 +1,5 @@
-//! `OpenAI`'s protocol, which clients and front ends speak already: <https://platform.openai.com/docs/api-reference>.
-//! Behind one base URL, `…/v1`, are the chat, the embedding model and the list of both.
+//! `OpenAI`'s protocol, for existing clients and front ends: <https://platform.openai.com/docs/api-reference>.
+//! The base URL `…/v1` has the chat, the embedding model and the list of both.
 
 mod chunk;
 mod completion;
@@ -19,15 +19,15 @@ use crate::state::ChatState;
 /// The name of the chat among the models.
 const CHAT: &str = "rappel";
 
-/// What a path asks for of `OpenAI`'s API: `chat/completions` of `/v1/chat/completions`. Before `/v1` may stand what a
-/// domain of one's own adds.
+/// The part of a path after `/v1`: `chat/completions` of `/v1/chat/completions`. A custom domain may add a prefix
+/// before `/v1`.
 pub(crate) fn resource(path: &str) -> Option<String> {
     let (_, resource) = path.split_once("/v1/")?;
     let resource = percent_decode_str(resource).decode_utf8_lossy();
     Some(resource.trim_end_matches('/').to_owned())
 }
 
-/// Answers a request. Errors have `OpenAI`'s shape, too.
+/// Answers a request. Errors also have `OpenAI`'s shape.
 pub(crate) async fn answer(
     state: ChatState,
     request: &Request,

@@ -1,4 +1,4 @@
-//! What may be asked: the chat, and the embedding model.
+//! The models: the chat, and the embedding model.
 
 use serde::Serialize;
 use shared::http::{self, Response};
@@ -16,12 +16,12 @@ struct Models<'a> {
 struct Model<'a> {
     id: &'a str,
     object: &'static str,
-    /// Clients want a number; when the models were made is not known here.
+    /// Clients require a number, but the date is unknown.
     created: u64,
     owned_by: &'static str,
 }
 
-/// The names of the models that answer here: without a language model, there is no chat.
+/// The names of the models. The chat needs a language model.
 pub(super) fn names(state: &ChatState) -> Vec<&str> {
     let chat = state.language_model().is_ok().then_some(CHAT);
     let embedding = state.search.embedder.manifest().name.as_str();

@@ -10,7 +10,7 @@ use shared::{
 
 use super::chunk::event;
 
-/// A request that is not answered.
+/// A refused request.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
@@ -19,12 +19,12 @@ pub(super) struct Refusal {
     allow: Option<&'static str>,
 }
 
-/// What a client is told of it.
+/// The error in the response.
 #[derive(Clone, Debug, Serialize)]
 struct ErrorBody {
     message: String,
     r#type: &'static str,
-    /// The field that is wrong.
+    /// The invalid field.
     param: Option<String>,
     code: String,
 }
@@ -35,14 +35,14 @@ struct Body<'a> {
 }
 
 impl Refusal {
-    /// No model has the name that is asked for.
+    /// No model has the requested name.
     pub(super) fn model(name: &str, known: &[&str]) -> Self {
         let known = known.join("`, `");
         let message = format!("the model `{name}` does not exist; there is `{known}`");
         Self::own(404, "model_not_found", Some("model"), message)
     }
 
-    /// Nothing is at this place below `/v1`.
+    /// The path below `/v1` does not exist.
     pub(super) fn resource(resource: &str) -> Self {
         let message = format!(
             "there is no /v1/{resource}; there are chat/completions, embeddings and models"
@@ -50,13 +50,13 @@ impl Refusal {
         Self::own(404, "not_found", None, message)
     }
 
-    /// The place takes other methods.
+    /// The path does not allow the method.
     pub(super) fn method(request: &Request, allowed: &'static str) -> Self {
         let method = request.method().to_string();
         Error::Method { method, allowed }.into()
     }
 
-    /// The event of a stream that fails after its beginning.
+    /// The event of a failure within a stream.
     pub(super) fn to_event(&self) -> String {
         event(&Body { error: &self.error })
     }
@@ -99,14 +99,14 @@ impl From<Error> for Refusal {
         let problem: Problem = http::report(&error);
         let word = problem.r#type.rsplit(':').next().unwrap_or_default();
         let caller = problem.status < 500;
-        // The detail of a failure is what to do about it.
+        // The detail of a failure is the remedy.
         let message = if caller {
             problem.detail
         } else {
             format!("{}: {}", problem.title, problem.detail)
         };
         Self {
-            // What is wrong with a field is 400 there.
+            // `OpenAI` uses 400 for invalid fields.
             status: if problem.status == 422 {
                 400
             } else {

@@ -1,4 +1,4 @@
-//! A chat as clients of `OpenAI`'s API ask for it: <https://platform.openai.com/docs/api-reference/chat/create>.
+//! A chat request of `OpenAI`'s API: <https://platform.openai.com/docs/api-reference/chat/create>.
 
 use json::{FieldError, Object};
 use serde::Deserialize;
@@ -10,29 +10,29 @@ use crate::{
     conversation::Turn,
 };
 
-/// A request to `POST /v1/chat/completions`. Clients send many fields more, of which none changes what an answer from
-/// sources is: they are ignored.
+/// A request to `POST /v1/chat/completions`. The many other fields that clients send are ignored, because they do not
+/// apply to an answer from sources.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CompletionRequest {
-    /// The service's own if absent.
+    /// The service's model if absent.
     pub(crate) model: Option<String>,
     messages: Option<Vec<Object<Turn>>>,
     stream: Option<bool>,
     stream_options: Option<Object<StreamOptions>>,
-    /// This and the limits of tokens count if callers may choose them.
+    /// This and the token limits apply if callers may choose them.
     temperature: Option<f64>,
     #[serde(default, deserialize_with = "json::whole")]
     max_tokens: Option<i64>,
     #[serde(default, deserialize_with = "json::whole")]
     max_completion_tokens: Option<i64>,
-    /// Answers wanted.
+    /// The number of answers.
     #[serde(default, deserialize_with = "json::whole")]
     n: Option<i64>,
     logprobs: Option<bool>,
     modalities: Option<Vec<String>>,
     response_format: Option<Value>,
     tool_choice: Option<Value>,
-    /// From here on as in `POST /chat`.
+    /// From here on, as in `POST /chat`.
     #[serde(default, deserialize_with = "json::whole")]
     limit: Option<i64>,
     max_distance: Option<f64>,
@@ -49,23 +49,23 @@ pub(crate) struct CompletionRequest {
     require_sources: Option<bool>,
 }
 
-/// What a stream has besides the answer.
+/// Options of a stream.
 #[derive(Debug, Default, Deserialize)]
 struct StreamOptions {
     include_usage: Option<bool>,
 }
 
 impl CompletionRequest {
-    /// Whether a stream ends with the count of tokens.
+    /// Whether a stream ends with the token counts.
     pub(crate) fn includes_usage(&self) -> bool {
         let options = self.stream_options.as_ref();
         options.is_some_and(|Object(options)| options.include_usage == Some(true))
     }
 
-    /// The same as a request to `POST /chat`; `model` is another one of the endpoint, if it is not the service's own.
+    /// Converts it to a request to `POST /chat`; `model` is another model of the endpoint, if not the service's.
     ///
     /// # Errors
-    /// Names each field whose value asks for what an answer from sources cannot be.
+    /// Names each field whose value an answer from sources does not support.
     pub(crate) fn into_chat(
         self,
         model: Option<String>,
@@ -94,7 +94,7 @@ impl CompletionRequest {
             stream: Some(self.stream.unwrap_or_default()),
             require_sources: self.require_sources,
             model,
-            // Front ends send these with every request: where the service chooses, theirs are no mistake.
+            // Front ends send these with every request, so they are ignored if the service chooses.
             temperature: self
                 .temperature
                 .filter(|_| config.allows(CallerParameter::Temperature)),
@@ -103,7 +103,7 @@ impl CompletionRequest {
         })
     }
 
-    /// The fields that would go unheard, and whoever reads the answer would not know.
+    /// Refuses fields that would be ignored without the reader's knowledge.
     fn unanswerable(&self) -> Vec<FieldError> {
         let named = |value: &Value| value["type"].as_str().unwrap_or_default().to_owned();
         let format = self.response_format.as_ref().map(named);

@@ -1,4 +1,4 @@
-//! A batch: the rows of some keys are read, and their documents stored with the note that they are.
+//! A batch: reads the rows of some keys, stores their documents and clears the keys.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::document::{Row, document_id};
 
-/// What storing a batch came to.
+/// The outcome of storing a batch.
 pub(super) enum Stored {
     Yes {
         settled: u64,
@@ -22,21 +22,21 @@ pub(super) enum Stored {
     LeaseLost,
     /// The table cannot be read.
     Unreadable(String),
-    /// One of the rows, or their number, is in the way.
+    /// One of the rows, or their number, prevents it.
     No(String),
 }
 
-/// What is to be done with each change.
+/// The plan for the changes.
 #[derive(Default)]
 struct Plan<'a> {
-    /// Changes whose rows are documents, or whose documents go.
+    /// Changes whose documents are stored or deleted.
     settled: Vec<Change>,
-    /// The id of the document of each of `settled`, if one is left.
+    /// The id of the remaining document of each of `settled`, if any.
     ids: Vec<Option<String>>,
     documents: Vec<Prepared>,
-    /// Ids of documents that go.
+    /// Ids of documents to delete.
     gone: Vec<String>,
-    /// Changes whose rows are no documents, and why.
+    /// Changes whose rows are not valid documents, with the reason.
     failed: Vec<(&'a Change, String)>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Batch<'a> {
         Self { worker, changes }
     }
 
-    /// Stores the documents of changes of one source, all or nothing, but for rows that are no documents: these are noted.
+    /// Stores the documents of changes of one source, all or nothing, except for invalid rows, which are noted.
     pub(super) async fn store(&self, changes: &[Change]) -> Result<Stored, DatabaseError> {
         let rows = match self.changes.rows(changes).await {
             Ok(Ok(rows)) => rows,
@@ -84,7 +84,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Compares documents with what is stored and embeds those that need it, or answers why one cannot be embedded.
+    /// Compares documents with the stored ones and embeds those that need it, or returns why one cannot be embedded.
     async fn prepare(
         &self,
         plan: &Plan<'_>,
@@ -111,7 +111,7 @@ impl<'a> Batch<'a> {
         compared: &Compared,
     ) -> Result<Written, DatabaseError> {
         let mut transaction = self.worker.database.begin().await?;
-        // Held to the end, so that nobody stores what was read earlier over what was read later.
+        // Held to the end, so that no earlier read overwrites a later one.
         if !self.changes.hold(&mut transaction, changes).await? {
             return Ok(Written::LeaseLost);
         }
@@ -127,7 +127,7 @@ impl<'a> Batch<'a> {
                 .fail_within(&mut transaction, change, reason)
                 .await?;
         }
-        // Last, because a transaction that changes one of these rows waits for what is cleared here.
+        // Last, because transactions that change one of these rows wait for the keys that are cleared here.
         self.changes
             .settle(&mut transaction, &plan.settled, plan.ids.clone())
             .await?;
@@ -136,7 +136,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What writing a batch came to.
+/// The outcome of writing a batch.
 enum Written {
     Yes,
     LeaseLost,
@@ -168,7 +168,7 @@ fn plan(changes: &[Change], rows: Vec<Row>) -> Plan<'_> {
                 plan.ids.push(None);
                 plan.settled.push(change.clone());
             }
-            // What an earlier state of the row said is not true any more.
+            // The failure of an earlier state of the row is obsolete.
             Some(Err(reason)) => {
                 plan.gone.push(id);
                 plan.failed.push((change, reason));

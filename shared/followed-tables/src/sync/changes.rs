@@ -14,15 +14,15 @@ pub(super) struct Change {
     pub(super) source_id: i32,
     pub(super) source_name: String,
     pub(super) key: String,
-    /// Of the row, as far as the outbox tells.
+    /// The row's data from the outbox.
     pub(super) version: String,
     /// How often it was leased, this time included.
     pub(super) attempts: i32,
-    /// Whether it was tried before to its end.
+    /// Whether an earlier try ran to its end.
     pub(super) had_failed: bool,
 }
 
-/// The outbox, as one worker has it.
+/// The outbox of one worker.
 pub(super) struct Changes<'a> {
     database: &'a Database,
     worker: &'a str,
@@ -30,7 +30,7 @@ pub(super) struct Changes<'a> {
     most: i64,
 }
 
-/// Calls a function of this build that answers one number, maybe null.
+/// Calls an SQL function of this build that returns one number or null.
 macro_rules! number {
     ($self:ident, $function:literal, $parameters:literal $(, $argument:expr)* $(,)?) => {
         $self.number(
@@ -50,7 +50,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Whether as many workers hold leases as there may be.
+    /// Whether the most workers already hold leases.
     pub(super) async fn are_others_enough(&self) -> Result<bool, DatabaseError> {
         let statement = Statement::read(
             "SELECT count(DISTINCT a.worker) FROM rappel.source_attempts AS a
@@ -59,7 +59,7 @@ impl<'a> Changes<'a> {
         Ok(self.number(statement).await?.unwrap_or_default() >= self.most)
     }
 
-    /// Looks what no key tells of, and answers how many sources there are.
+    /// Looks for work without keys, and returns the number of sources.
     pub(super) async fn watch(&self) -> Result<i64, DatabaseError> {
         Ok(number!(self, "watch_sources", "()")
             .await?
@@ -79,7 +79,7 @@ impl<'a> Changes<'a> {
         self.database.fetch_all(statement).await
     }
 
-    /// Walks on by a page; `None` if no walk is under way.
+    /// Walks on by a page; `None` if no walk is running.
     pub(super) async fn walk(&self, page: i32) -> Result<Option<i64>, DatabaseError> {
         number!(self, "walk_sources", "($1)", page).await
     }
@@ -100,7 +100,7 @@ impl<'a> Changes<'a> {
         .bind(source)
         .bind(keys(changes));
         let mut transaction = self.database.begin().await?;
-        // What the source's expressions call must not change anything.
+        // Read-only, because the source's expressions may call functions.
         transaction.run_script("SET TRANSACTION READ ONLY").await?;
         let mut rows: Vec<Row> = transaction.fetch_all(statement).await?;
         transaction.commit().await?;
@@ -111,7 +111,7 @@ impl<'a> Changes<'a> {
         Ok(Ok(rows))
     }
 
-    /// Keeps the leases while `work` is done, which must not use the database.
+    /// Renews the leases during `work`, which must not use the database.
     pub(super) async fn renewing<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
@@ -127,13 +127,13 @@ impl<'a> Changes<'a> {
                 lease
             );
             if let Err(error) = renewed.await {
-                // The lease that may be lost is looked at before anything is stored.
+                // A lost lease is detected before anything is stored.
                 tracing::warn!(cause = %telemetry::chain(&error), "leases could not be renewed");
             }
         }
     }
 
-    /// Locks the leases on `changes` until the end of the transaction; whether this worker still holds them all.
+    /// Locks the leases on `changes` until the end of the transaction; false if this worker has lost one.
     pub(super) async fn hold(
         &self,
         transaction: &mut Transaction,
@@ -172,7 +172,7 @@ impl<'a> Changes<'a> {
         transaction.fetch_all::<(i64,)>(statement).await.map(drop)
     }
 
-    /// Notes why the row of a change cannot be stored, as a part of `transaction`.
+    /// Notes why the row of a change cannot be stored, within `transaction`.
     pub(super) async fn fail_within(
         &self,
         transaction: &mut Transaction,
@@ -183,17 +183,17 @@ impl<'a> Changes<'a> {
         transaction.fetch_all::<(i64,)>(statement).await.map(drop)
     }
 
-    /// The same by itself.
+    /// The same without a transaction.
     pub(super) async fn fail(&self, change: &Change, reason: &str) -> Result<(), DatabaseError> {
         self.number(self.failure(change, reason)).await.map(drop)
     }
 
-    /// Gives back what was leased and not begun, but one.
+    /// Releases the leases that were not begun, except one.
     pub(super) async fn release(&self, spared: Option<&Change>) -> Result<(), DatabaseError> {
         self.give_back(spared, None, None).await
     }
 
-    /// Gives all back, and notes why the source of `changes` cannot be read.
+    /// Releases all leases, and notes why the source of `changes` cannot be read.
     pub(super) async fn release_failed(
         &self,
         changes: &[Change],

@@ -16,34 +16,34 @@ use super::{Source, sources};
 
 pub use self::worker::{BoxError, Embed, Worker};
 
-/// What a run of a worker came to.
+/// The outcome of a worker's run.
 #[derive(Debug, Default)]
 pub struct Synced {
-    /// Keys whose documents are as their rows were.
+    /// Keys whose documents now equal their rows.
     pub settled: u64,
-    /// Keys whose rows could not be stored, this time.
+    /// Keys whose rows could not be stored in this run.
     pub failed: u64,
-    /// Whether it ended for want of time and not of work.
+    /// Whether it ended for lack of time, with work left.
     pub unfinished: bool,
-    /// The sources as they are now; none if other workers are enough.
+    /// The current sources; none if other workers are enough.
     pub sources: Vec<Source>,
 }
 
-/// Documents that are embedded and stored together. What a worker that dies has to do again is one of these.
+/// Documents to embed and store together. At most so many are repeated after a worker dies.
 const BATCH: i32 = 32;
-/// Rows of a table that are noted, or documents that are looked at, at a time.
+/// Rows to note, or documents to check, at a time.
 const PAGE: i32 = 1_000;
-/// How often it is looked at what no key tells of.
+/// How often to look for work without keys.
 const WATCH: Duration = Duration::from_secs(30);
-/// The time before the end of an invocation in which nothing new is begun.
+/// The time before the end of an invocation in which nothing new begins.
 const RESERVE: Duration = Duration::from_secs(10);
-/// Workers that died with a key, after which it is not tried again for a while.
+/// The number of dead workers after which a key is not retried for a while.
 const DEATHS: i32 = 5;
 
 /// Works until nothing is left to do, or `deadline` is near.
 ///
 /// # Errors
-/// When the database fails. Nothing is lost: what was leased is given to another worker when the lease is over.
+/// When the database fails. Nothing is lost: another worker gets the keys after the lease.
 pub async fn work(worker: &Worker<'_>, deadline: Instant) -> Result<Synced, DatabaseError> {
     let mut run = Run {
         worker,
@@ -65,7 +65,7 @@ struct Run<'a> {
     worker: &'a Worker<'a>,
     changes: Changes<'a>,
     synced: Synced,
-    /// When it was last looked at what no key tells of.
+    /// When it last looked for work without keys.
     watched: Option<Instant>,
     /// The longest batch so far.
     longest: Duration,
@@ -97,7 +97,7 @@ impl Run<'_> {
         }
     }
 
-    /// Works on what was leased, source by source. One with which a worker may have died is tried alone.
+    /// Works on the leased keys, source by source. Tries a key with which a worker may have died alone.
     async fn leased(&mut self, leased: Vec<Change>) -> Result<(), DatabaseError> {
         let suspect = leased.iter().find(|change| change.attempts > 1).cloned();
         if let Some(suspect) = suspect {
@@ -121,7 +121,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Stores the documents of changes of one source; if a value is in the way, one by one.
+    /// Stores the documents of changes of one source; one by one if a value prevents it.
     async fn together(&mut self, changes: Vec<Change>) -> Result<(), DatabaseError> {
         let batch = Batch::new(self.worker, &self.changes);
         let reason = match batch.store(&changes).await? {
@@ -130,7 +130,7 @@ impl Run<'_> {
                 self.synced.failed += failed;
                 return Ok(());
             }
-            // Another worker has some of them, or the source is another one by now.
+            // Another worker has some of them, or the source has changed.
             Stored::LeaseLost => return self.changes.release(None).await,
             Stored::Unreadable(why) => {
                 return self.changes.release_failed(&changes, why).await;

@@ -1,4 +1,4 @@
-//! Whoever works, and with what.
+//! The worker's name, connections and settings.
 
 use database::Database;
 use document_store::Prepared;
@@ -6,18 +6,18 @@ use futures_util::future::BoxFuture;
 
 use crate::SyncConfig;
 
-/// Chunks and embeds documents; where an error's causes go is the log.
+/// Chunks and embeds documents; causes of errors go to the log.
 pub type Embed =
     dyn Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>> + Send + Sync;
 
 /// An error of the embedding.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whoever keeps documents equal to rows, and with what.
+/// A worker that keeps documents equal to rows.
 pub struct Worker<'a> {
-    /// Its name, which no other worker has: that of its invocation.
+    /// Its unique name: the id of its invocation.
     pub name: &'a str,
-    /// Where tables and documents are.
+    /// The database of tables and documents.
     pub database: &'a Database,
     /// The recipe of the embeddings.
     pub recipe: &'a str,
