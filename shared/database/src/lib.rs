@@ -129,8 +129,8 @@ impl Database {
     }
 
     /// Runs one statement that Postgres refuses inside a transaction and that may take hours, such as
-    /// `CREATE INDEX CONCURRENTLY`, on a separate connection without a timeout. A transaction-mode pooler drops `settings`; there
-    /// the role's own limits hold.
+    /// `CREATE INDEX CONCURRENTLY`, on a separate connection without a timeout. A transaction-mode pooler drops
+    /// `settings`; there the role's own limits hold.
     pub async fn run_unlimited(&self, settings: &[&str], sql: &str) -> Result<(), DatabaseError> {
         let Connected {
             mut connection,
