@@ -14,6 +14,11 @@ export function parsedFilter(text) {
   }
 }
 
+/** A key of metadata as a filter has it, where a dot leads into an object and a dollar sign begins an operator. */
+function filterKey(name) {
+  return name.replace(/[\\.]/g, '\\$&').replace(/^\$/, '\\$$');
+}
+
 /** A button for each condition, which takes it away. */
 export function filterChips(filter, change) {
   return Object.entries(filter).map(([name, value]) => {
@@ -29,7 +34,7 @@ export function metadataChips(metadata, narrow) {
     const isPlain = value === null || typeof value !== 'object';
     const words = `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
     return narrow && isPlain
-      ? h('button', { type: 'button', class: 'chip', title: t('filter.add'), onclick: () => narrow({ [name]: value }) }, words)
+      ? h('button', { type: 'button', class: 'chip', title: t('filter.add'), onclick: () => narrow({ [filterKey(name)]: value }) }, words)
       : h('span', { class: 'chip' }, words);
   });
 }
