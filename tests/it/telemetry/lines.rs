@@ -49,7 +49,8 @@ async fn each_request_leaves_one_line_with_its_times() -> Outcome {
         (
             &json!("POST /search"),
             &json!(200),
-            &json!(2),
+            // The hits, and their total.
+            &json!(3),
             &json!("direct"),
             &json!(0)
         )
