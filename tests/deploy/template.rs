@@ -174,7 +174,7 @@ async fn reserved_sandboxes_are_those_of_the_sizing_sum() -> Outcome {
     assert_eq!(reserved["Sync"], "2");
     let of_requests = reserved.values().filter(|count| *count == "20").count();
     assert_eq!(
-        of_requests, 7,
+        of_requests, 8,
         "as the parameter's description says: {reserved:?}"
     );
     Ok(())

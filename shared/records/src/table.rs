@@ -1,6 +1,7 @@
 //! The rows of a table (CSV with a header), one line of JSON each.
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufRead, Read},
     sync::{
         Arc,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use csv::{ByteRecord, Reader, ReaderBuilder, Trim};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::LINE_LIMIT;
 
@@ -120,7 +121,9 @@ impl Table {
                 self.columns.len()
             ));
         }
-        let (mut document, mut metadata) = (Map::new(), Map::new());
+        // In the order of their keys, whether or not serde_json preserves that of insertion.
+        let mut document: BTreeMap<String, Value> = BTreeMap::new();
+        let mut metadata: BTreeMap<String, Value> = BTreeMap::new();
         for (column, field) in self.columns.iter().zip(&self.record) {
             let field = str::from_utf8(field).map_err(|_| "a row that is not UTF-8".to_owned())?;
             if field.is_empty() || column.is_empty() {
@@ -137,9 +140,9 @@ impl Table {
             }
         }
         if !metadata.is_empty() {
-            document.insert("metadata".to_owned(), metadata.into());
+            document.insert("metadata".to_owned(), metadata.into_iter().collect());
         }
-        Ok(document.into())
+        Ok(document.into_iter().collect())
     }
 
     fn line_break(&mut self) {
