@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 use reqwest::Method;
-use retrieval::{SearchRequest, SearchState};
+use retrieval::SearchRequest;
 use serde_json::{Value, json};
 
 use crate::{
@@ -89,13 +89,7 @@ impl Search {
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let state = setup.state()?;
-        let SearchState {
-            database,
-            embedder,
-            reranker,
-            config,
-        } = &state;
-        let response = search.run(database, embedder, reranker, config).await?;
+        let response = state.run(search).await?;
         if self.json {
             terminal::out().json(&response)?;
         } else {

@@ -1,7 +1,6 @@
 //! Finds the sources of a question, and makes the model's request.
 
 use language_model::{Message, Usage};
-use retrieval::SearchState;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::Error;
 
@@ -43,14 +42,8 @@ impl Retrieved {
         let prompt = Prompt::new(&chat.instructions, wishes, chat.named_question.clone());
         let room = budget::trim(state, &mut chat, &prompt).await?;
         let (rewritten, usage) = condensed(state, &mut chat).await?;
-        let SearchState {
-            database,
-            embedder,
-            reranker,
-            config,
-        } = &state.search;
         let search = chat.search.clone();
-        let found = search.run(database, embedder, reranker, config).await?;
+        let found = state.search.run(search).await?;
         let asked = !found.hits.is_empty() || !chat.require_sources;
         let sources = sources::within(state, found.hits, room, &chat).await?;
         Ok(Self {

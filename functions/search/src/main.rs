@@ -19,13 +19,7 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
     } else {
         http::json::<SearchRequest>(&request)?.parse()?
     };
-    let SearchState {
-        database,
-        embedder,
-        reranker,
-        config,
-    } = &state;
-    http::ok(&search.run(database, embedder, reranker, config).await?)
+    http::ok(&state.run(search).await?)
 }
 
 /// The request as query parameters; `filter` is JSON.

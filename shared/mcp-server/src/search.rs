@@ -63,13 +63,7 @@ pub(super) async fn run(state: &SearchState, mut arguments: Arguments) -> Result
     }
     let written = serde_json::to_vec(&arguments).map_err(|error| Error::internal(&error))?;
     let search = json::from_slice::<SearchRequest>(&written)?.parse()?;
-    let SearchState {
-        database,
-        embedder,
-        reranker,
-        config,
-    } = state;
-    let found = search.run(database, embedder, reranker, config).await?;
+    let found = state.run(search).await?;
     Ok(Found {
         results: found.hits.into_iter().map(FoundDocument::from).collect(),
     })

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use database::{Database, DatabaseConfig};
 use embedder::{EmbedderError, ModelConfig};
-use shared::{State, can_start};
+use shared::{Error, State, can_start};
 
-use crate::{LazyEmbedder, LazyReranker, SearchConfig};
+use crate::{LazyEmbedder, LazyReranker, Search, SearchConfig, SearchResponse};
 
 /// The state of a function that stores documents.
 #[derive(Clone)]
@@ -46,6 +46,16 @@ impl SearchState {
             embedder: LazyEmbedder::new(model)?,
             config,
         })
+    }
+
+    /// Runs a search with what this state has.
+    ///
+    /// # Errors
+    /// As [`Search::run`].
+    pub async fn run(&self, search: Search) -> Result<SearchResponse, Error> {
+        search
+            .run(&self.database, &self.embedder, &self.reranker, &self.config)
+            .await
     }
 }
 

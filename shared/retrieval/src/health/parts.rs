@@ -176,13 +176,7 @@ async fn search(state: &SearchState) -> Result<Finding, Error> {
         ..SearchRequest::default()
     };
     let search = request.parse()?;
-    let SearchState {
-        database,
-        embedder,
-        reranker,
-        config,
-    } = state;
-    let response = search.run(database, embedder, reranker, config).await?;
+    let response = state.run(search).await?;
     let hits = if response.hits.is_empty() {
         "no document is stored"
     } else {
