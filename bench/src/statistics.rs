@@ -25,18 +25,18 @@ impl Summary {
         sorted.sort_by(f64::total_cmp);
         Self {
             count: sorted.len(),
-            p50: percentile(&sorted, 50),
-            p90: percentile(&sorted, 90),
-            p99: percentile(&sorted, 99),
+            p50: percentile(&sorted, 500),
+            p90: percentile(&sorted, 900),
+            p99: percentile(&sorted, 990),
             max: sorted.last().copied().unwrap_or_default(),
         }
     }
 }
 
-/// The nearest-rank percentile of sorted values; 0 without values.
+/// The nearest-rank percentile of sorted values, in thousandths: 500 is the median; 0 without values.
 #[must_use]
-pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100);
+pub fn percentile(sorted: &[f64], per_mille: usize) -> f64 {
+    let rank = (sorted.len() * per_mille).div_ceil(1_000);
     sorted
         .get(rank.saturating_sub(1))
         .copied()

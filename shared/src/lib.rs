@@ -5,6 +5,8 @@ mod error;
 pub mod http;
 pub mod problem;
 mod state;
+mod time_left;
 
 pub use error::Error;
 pub use state::{DatabaseState, State, can_start};
+pub use time_left::time_left;

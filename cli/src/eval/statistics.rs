@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use bench::statistics::percentile;
 use fastrand::Rng;
 use serde::Serialize;
 
@@ -118,15 +119,6 @@ fn sign_flip(differences: &[f64]) -> f64 {
 
 fn mean(values: impl Iterator<Item = f64>, count: usize) -> f64 {
     values.sum::<f64>() / count.max(1) as f64
-}
-
-/// The value at or below which `per_mille` of the sorted values lie (nearest rank).
-fn percentile(sorted: &[f64], per_mille: usize) -> f64 {
-    let rank = (sorted.len() * per_mille).div_ceil(1_000);
-    sorted
-        .get(rank.saturating_sub(1))
-        .copied()
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

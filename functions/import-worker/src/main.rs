@@ -1,20 +1,14 @@
 //! Invoked by the import queue: embeds and stores the documents that its messages refer to.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{sync::Arc, time::Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bulk_imports::{BoxError, Delivery, ImportConfig, Imports, Verdict, Worker};
 use futures_util::future::BoxFuture;
-use lambda_runtime::{Context, Error, LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use retrieval::IngestState;
-use shared::State as _;
+use shared::{State as _, time_left};
 use telemetry::{self, Telemetry};
-
-/// Lambda's maximum timeout.
-const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -47,7 +41,10 @@ async fn handle(
     imports: Arc<Imports>,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Error> {
-    let (records, deadline) = (event.payload.records, deadline(&event.context));
+    let (records, deadline) = (
+        event.payload.records,
+        Instant::now() + time_left(&event.context),
+    );
     let deliveries: Vec<Delivery> = records.iter().map(delivery).collect();
     let embedder = state.embedder.clone();
     let embed = move |documents| -> BoxFuture<'static, Result<_, BoxError>> {
@@ -81,10 +78,4 @@ fn delivery(record: &SqsMessage) -> Delivery {
             .and_then(|receives| receives.parse().ok())
             .unwrap_or(1),
     }
-}
-
-/// When the invocation ends. `cargo lambda watch` gives a deadline in 1970: no limit.
-fn deadline(context: &Context) -> Instant {
-    let left = context.deadline().duration_since(SystemTime::now());
-    Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
 }

@@ -1,7 +1,7 @@
 //! The migration as a `CloudFormation` custom resource.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use lambda_runtime::{Error, LambdaEvent, tracing};
 use serde::{Deserialize, Serialize};
@@ -75,20 +75,15 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(10);
 const TRIES: usize = 3;
 const LONGEST_TRY: Duration = Duration::from_secs(3);
 
-/// Lambda's maximum timeout.
-const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
-
 impl Deployment {
     /// The request in this event, or `None` if the function was invoked by hand.
     pub(crate) fn of(event: &LambdaEvent<Value>) -> Result<Option<Self>, Error> {
         if event.payload.get("ResponseURL").is_none() {
             return Ok(None);
         }
-        // `cargo lambda watch` gives a deadline in 1970: no limit.
-        let left = event.context.deadline().duration_since(SystemTime::now());
         Ok(Some(Self {
             asked: Asked::deserialize(&event.payload)?,
-            time_left: left.unwrap_or(LONGEST_INVOCATION),
+            time_left: shared::time_left(&event.context),
         }))
     }
 

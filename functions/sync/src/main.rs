@@ -3,20 +3,17 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::Instant,
 };
 
 use followed_tables::{BoxError, Source, SourceState, SyncConfig, Worker};
 use futures_util::future::BoxFuture;
-use lambda_runtime::{Context, Error, LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use retrieval::IngestState;
 use serde::Serialize;
 use serde_json::Value;
-use shared::State as _;
+use shared::{State as _, time_left};
 use telemetry::{self, Telemetry};
-
-/// Lambda's limit for an invocation.
-const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// The response to a manual invocation.
 #[derive(Debug, Serialize)]
@@ -56,7 +53,7 @@ async fn handle(
     config: Arc<SyncConfig>,
     event: LambdaEvent<Value>,
 ) -> Result<Answer, Error> {
-    let deadline = deadline(&event.context);
+    let deadline = Instant::now() + time_left(&event.context);
     let embedder = state.embedder.clone();
     let embed = move |documents| -> BoxFuture<'static, Result<_, BoxError>> {
         let embedder = embedder.clone();
@@ -115,10 +112,4 @@ fn tell(sources: &[Source]) {
             tracing::warn!(source = source.name, cause, "a table cannot be followed");
         }
     }
-}
-
-/// The end of the invocation. `cargo lambda watch` sends a deadline in 1970: no limit.
-fn deadline(context: &Context) -> Instant {
-    let left = context.deadline().duration_since(SystemTime::now());
-    Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
 }

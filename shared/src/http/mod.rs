@@ -11,7 +11,7 @@ use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use database;
@@ -25,7 +25,7 @@ pub use self::{
     response::{created, empty, ok, report, respond, tagged},
     stream::{StreamedBody, StreamedResponse, events, whole},
 };
-use crate::{Error, State};
+use crate::{Error, State, time_left};
 
 /// A Lambda request.
 pub use lambda_http::Request;
@@ -39,9 +39,6 @@ pub const BODY_LIMIT: usize = 6 * 1024 * 1024;
 /// Time for a finished response to leave the sandbox before the process ends; Lambda kills it 500 ms after
 /// SIGTERM.
 const DELIVERY: Duration = Duration::from_millis(100);
-
-/// Lambda's limit for an invocation.
-const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// Runs a function until Lambda ends it: log, state, Init, then `handle` for each request.
 ///
@@ -161,12 +158,10 @@ impl<S: State> Running<S> {
     }
 }
 
-/// The deadline of the invocation. `cargo lambda watch` sends one in 1970: no limit.
+/// The deadline of the invocation.
 #[must_use]
 pub fn deadline(request: &Request) -> Instant {
-    let deadline = request.lambda_context().deadline();
-    let left = deadline.duration_since(SystemTime::now());
-    Instant::now() + left.unwrap_or(LONGEST_INVOCATION)
+    Instant::now() + time_left(&request.lambda_context())
 }
 
 /// The key of the request's route, `GET /documents/{id+}`; `$default` for a function URL.
