@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use bulk_imports::{BoxError, Delivery, ImportConfig, Imports, Verdict, Worker};
-use futures_util::future::BoxFuture;
+use bulk_imports::{Delivery, ImportConfig, Imports, Verdict, Worker};
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use retrieval::IngestState;
 use shared::{State as _, time_left};
@@ -46,17 +45,12 @@ async fn handle(
         Instant::now() + time_left(&event.context),
     );
     let deliveries: Vec<Delivery> = records.iter().map(delivery).collect();
-    let embedder = state.embedder.clone();
-    let embed = move |documents| -> BoxFuture<'static, Result<_, BoxError>> {
-        let embedder = embedder.clone();
-        Box::pin(async move { Ok(embedder.embed_documents(documents).await?) })
-    };
     let worker = Worker {
         name: &event.context.request_id,
         database: &state.database,
         imports: &imports,
         recipe: state.embedder.manifest().recipe(),
-        embed: &embed,
+        embed: &state.embedder.embed(),
     };
     let work = bulk_imports::work(&worker, &deliveries, deadline);
     let verdicts = database::within(deadline, work).await;

@@ -6,8 +6,7 @@ use std::{
     time::Instant,
 };
 
-use followed_tables::{BoxError, Source, SourceState, SyncConfig, Worker};
-use futures_util::future::BoxFuture;
+use followed_tables::{Source, SourceState, SyncConfig, Worker};
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use retrieval::IngestState;
 use serde::Serialize;
@@ -54,16 +53,11 @@ async fn handle(
     event: LambdaEvent<Value>,
 ) -> Result<Answer, Error> {
     let deadline = Instant::now() + time_left(&event.context);
-    let embedder = state.embedder.clone();
-    let embed = move |documents| -> BoxFuture<'static, Result<_, BoxError>> {
-        let embedder = embedder.clone();
-        Box::pin(async move { Ok(embedder.embed_documents(documents).await?) })
-    };
     let worker = Worker {
         name: &event.context.request_id,
         database: &state.database,
         recipe: state.embedder.manifest().recipe(),
-        embed: &embed,
+        embed: &state.embedder.embed(),
         config: &config,
     };
     let synced = database::within(deadline, followed_tables::work(&worker, deadline)).await?;

@@ -37,7 +37,7 @@ pub use self::{
     error::ImportError,
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
     work::{Delivery, Verdict, work},
-    worker::{BoxError, Embed, Worker},
+    worker::Worker,
 };
 use self::{
     message::Message,

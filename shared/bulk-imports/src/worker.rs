@@ -1,17 +1,9 @@
 //! The context of a worker.
 
 use database::Database;
-use document_store::Prepared;
-use futures_util::future::BoxFuture;
+use document_store::Embed;
 
 use super::Imports;
-
-/// Chunks and embeds documents. Causes of its errors are only logged.
-pub type Embed =
-    dyn Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>> + Send + Sync;
-
-/// An error of embedding.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A worker and its resources.
 pub struct Worker<'a> {

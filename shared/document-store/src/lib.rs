@@ -7,6 +7,7 @@ mod change;
 mod compare;
 mod dates;
 mod delete;
+mod embed;
 mod etag;
 mod fields;
 mod hash;
@@ -31,6 +32,7 @@ pub use self::{
     compare::Compared,
     dates::{Dates, dates},
     delete::delete_within,
+    embed::{BoxError, Embed},
     etag::{Etag, Expected},
     fields::{Count, Limit, MAX_METADATA_FIELDS, metadata_fields, nul},
     id::DocumentId,

@@ -20,7 +20,7 @@ pub use self::{
     definition::SourceDefinition,
     sources::{Followed, follow, remove, resync},
     state::{FailedRow, Rows, SkippedChanges, Source, SourceState, Walk, source, sources},
-    sync::{BoxError, Embed, Synced, Worker, work},
+    sync::{Synced, Worker, work},
 };
 
 /// Why a source was not changed or read.

@@ -2,11 +2,12 @@
 
 use std::{panic, sync::Arc};
 
-use document_store::Prepared;
+use document_store::{BoxError, Prepared};
 use embedder::{
     Embedder, EmbedderError, Kind, Manifest, ModelConfig, RerankedRelevance, Reranker,
     RerankerError,
 };
+use futures_util::future::BoxFuture;
 use json::FieldError;
 use once_cell::sync::OnceCell;
 use shared::Error;
@@ -82,6 +83,20 @@ impl LazyEmbedder {
             Ok(documents)
         })
         .await
+    }
+
+    /// Chunks and embeds documents for a writer that links no model.
+    pub fn embed(
+        &self,
+    ) -> impl Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>>
+    + Send
+    + Sync
+    + use<> {
+        let embedder = self.clone();
+        move |documents| {
+            let embedder = embedder.clone();
+            Box::pin(async move { Ok(embedder.embed_documents(documents).await?) })
+        }
     }
 
     /// Counts the tokens of each text with the model's tokenizer.

@@ -14,7 +14,7 @@ use self::{
 };
 use super::{Source, sources};
 
-pub use self::worker::{BoxError, Embed, Worker};
+pub use self::worker::Worker;
 
 /// The outcome of a worker's run.
 #[derive(Debug, Default)]

@@ -1,17 +1,9 @@
 //! The worker's name, connections and settings.
 
 use database::Database;
-use document_store::Prepared;
-use futures_util::future::BoxFuture;
+use document_store::Embed;
 
 use crate::SyncConfig;
-
-/// Chunks and embeds documents; causes of errors go to the log.
-pub type Embed =
-    dyn Fn(Vec<Prepared>) -> BoxFuture<'static, Result<Vec<Prepared>, BoxError>> + Send + Sync;
-
-/// An error of the embedding.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A worker that keeps documents equal to rows.
 pub struct Worker<'a> {
