@@ -147,7 +147,12 @@ BEGIN
         source := source || ' AND (SELECT matches(d, $6) FROM rappel.documents AS d WHERE d.id = t.document_id)';
     END IF;
     IF wording IS NOT NULL AND listed IS NULL THEN
-        source := source || ' AND has_wording(t.document_id, t.ordinal, $16)';
+        source := source || format(
+            ' AND (SELECT %s FROM rappel.documents AS d
+                   JOIN rappel.chunks AS c ON c.document_id = d.id AND c.ordinal = t.ordinal
+                   WHERE d.id = t.document_id)', wording_condition(wording));
+        -- The text of each is read.
+        affordable := least(affordable, 5000);
     END IF;
     IF max_distance IS NOT NULL THEN
         source := source || ' AND (SELECT c.embedding <=> $7 FROM rappel.chunks AS c
@@ -183,7 +188,7 @@ BEGIN
         INTO ids, ordinals, scores, scored
         USING k1, b, average, wanted,
               CASE WHEN answered IS NULL THEN question::tsquery ELSE question::tsquery && !!answered END,
-              filter, query, max_distance, ids, ordinals, scores, affordable, passages, listed, listed_ordinals, wording;
+              filter, query, max_distance, ids, ordinals, scores, affordable, passages, listed, listed_ordinals;
         affordable := affordable - scored;
         EXIT WHEN few_match OR listed IS NOT NULL OR cardinality(ids) >= wanted OR affordable <= 0;
         answered := question::tsquery;

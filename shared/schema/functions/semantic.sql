@@ -12,25 +12,22 @@ BEGIN ATOMIC
     LIMIT candidates;
 END;
 
--- The nearest chunks whose document matches `filter` and which have the wording (see phrases.sql), if they are not null.
--- The filter is a scalar subquery, not a join, so that the index is still walked in its order.
-CREATE FUNCTION nearest_filtered(query halfvec, candidates integer, filter jsonb, wording jsonb DEFAULT NULL)
+-- The nearest chunks whose document matches `filter`. The filter is a scalar subquery,
+-- not a join, so that the index is still walked in its order.
+CREATE FUNCTION nearest_filtered(query halfvec, candidates integer, filter jsonb)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT c.document_id, c.ordinal, c.embedding <=> query
     FROM rappel.chunks AS c
-    WHERE (filter IS NULL OR (SELECT matches(d, filter) FROM rappel.documents AS d WHERE d.id = c.document_id))
-      AND (wording IS NULL OR has_wording(c.document_id, c.ordinal, wording))
+    WHERE (SELECT matches(d, filter) FROM rappel.documents AS d WHERE d.id = c.document_id)
     ORDER BY c.embedding <=> query
     LIMIT candidates;
 END;
 
 -- The nearest chunks, at most `passages` of a document, by reading every matching chunk, but at most `most` if that is
 -- not null: exact, and faster than the index when few chunks match. `matching` is how many were read.
-CREATE FUNCTION nearest_exact(
-    query halfvec, candidates integer, passages integer, filter jsonb, most integer, wording jsonb DEFAULT NULL
-)
+CREATE FUNCTION nearest_exact(query halfvec, candidates integer, passages integer, filter jsonb, most integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision, matching bigint)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -38,34 +35,13 @@ BEGIN ATOMIC
         SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
         FROM rappel.documents AS d
         JOIN rappel.chunks AS c ON c.document_id = d.id
-        WHERE matches(d, filter) AND (wording IS NULL OR has_wording(c.document_id, c.ordinal, wording))
+        WHERE matches(d, filter)
         LIMIT most
     )
     SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
     FROM (
         SELECT m.*, row_number() OVER (PARTITION BY m.document_id ORDER BY m.distance, m.ordinal) AS place
         FROM matching AS m
-    ) AS b
-    WHERE b.place <= passages
-    ORDER BY b.distance, b.document_id, b.ordinal
-    LIMIT candidates;
-END;
-
--- The nearest of these chunks, at most `passages` of a document.
-CREATE FUNCTION nearest_listed(
-    query halfvec, candidates integer, passages integer, ids text[], ordinals integer[]
-)
-RETURNS TABLE (document_id text, ordinal integer, distance double precision)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT b.document_id, b.ordinal, b.distance
-    FROM (
-        SELECT m.*, row_number() OVER (PARTITION BY m.document_id ORDER BY m.distance, m.ordinal) AS place
-        FROM (
-            SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
-            FROM unnest(ids, ordinals) AS l (document_id, ordinal)
-            JOIN rappel.chunks AS c ON c.document_id = l.document_id AND c.ordinal = l.ordinal
-        ) AS m
     ) AS b
     WHERE b.place <= passages
     ORDER BY b.distance, b.document_id, b.ordinal
@@ -138,24 +114,28 @@ BEGIN
         FROM nearest_listed(query, greatest(wanted, candidates), passages, listed, listed_ordinals) AS n;
         RETURN;
     END IF;
-    IF filter IS NOT NULL AND NOT many_match(filter, few) THEN
+    IF filter IS NOT NULL AND wording IS NULL AND NOT many_match(filter, few) THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
                coalesce(max(n.matching), 0) <= few
         INTO ids, ordinals, distances, few_match
-        FROM nearest_exact(query, greatest(wanted, candidates), passages, filter, few + 1, wording) AS n;
+        FROM nearest_exact(query, greatest(wanted, candidates), passages, filter, few + 1) AS n;
         IF few_match THEN
             RETURN;
         END IF;
     END IF;
     WHILE NOT exact LOOP
-        IF filter IS NULL AND wording IS NULL THEN
+        IF wording IS NOT NULL THEN
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+            INTO ids, ordinals, distances
+            FROM nearest_with_wording(query, candidates, passages, filter, wording, false) AS n;
+        ELSIF filter IS NULL THEN
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
             INTO ids, ordinals, distances
             FROM nearest(query, candidates) AS n;
         ELSE
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
             INTO ids, ordinals, distances
-            FROM nearest_filtered(query, candidates, filter, wording) AS n;
+            FROM nearest_filtered(query, candidates, filter) AS n;
         END IF;
         EXIT WHEN wanted <= (
             SELECT sum(least(passages, d.chunks))
@@ -169,10 +149,14 @@ BEGIN
         candidates := candidates * 4;
     END LOOP;
 
-    IF exact THEN
+    IF exact AND wording IS NOT NULL THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_exact(query, greatest(wanted, at_first), passages, coalesce(filter, '{}'), NULL, wording) AS n;
+        FROM nearest_with_wording(query, greatest(wanted, at_first), passages, filter, wording, true) AS n;
+    ELSIF exact THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_exact(query, greatest(wanted, at_first), passages, coalesce(filter, '{}'), NULL) AS n;
     END IF;
 END
 $$;
