@@ -21,6 +21,7 @@ mod patch;
 mod prepared;
 mod read;
 mod retry;
+mod similar;
 mod text;
 mod upsert;
 
@@ -45,6 +46,7 @@ pub use self::{
     prepared::{Passage, Prepared},
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     retry::Retry,
+    similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, upsert},
 };

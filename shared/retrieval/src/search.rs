@@ -3,7 +3,9 @@
 mod answer;
 mod facets;
 mod fields;
+mod highlights;
 mod request;
+mod wording;
 
 use std::{borrow::Cow, time::Instant};
 
@@ -13,10 +15,11 @@ use embedder::{Manifest, titled};
 use shared::Error;
 use telemetry::ms;
 
-use self::answer::Row;
+use self::{answer::Row, wording::Wording};
 pub use self::{
     answer::{Hit, SearchResponse, Summary, Took},
     fields::Fields,
+    highlights::{Highlights, Range},
     request::{Mode, Query, Search, SearchRequest},
 };
 use crate::{LazyEmbedder, LazyReranker, SearchConfig};
@@ -25,8 +28,9 @@ impl Search {
     /// The candidates to rerank if the limit is lower. Each costs an inference of the cross-encoder.
     pub const RERANKED: i32 = 50;
 
-    /// Replaces the question.
+    /// Replaces the question by one in prose: its quotes and hyphens are punctuation.
     pub fn set_query(&mut self, query: Query) {
+        self.wording = Wording::literal(query.as_str());
         self.query = query;
     }
 
@@ -45,13 +49,16 @@ impl Search {
         if self.rerank {
             reranker.require()?;
         }
-        let (embedding, cached) = embedder.embed_question(self.query.as_str()).await?;
+        let (embedding, cached) = embedder.embed_question(&self.wording.text).await?;
         let embed = start.elapsed();
         let (hits, summary) = self
             .fetch(database, embedder.manifest(), embedding, config)
             .await?;
         let found = start.elapsed();
-        let hits = self.reranked(reranker, hits).await?;
+        let mut hits = self.reranked(reranker, hits).await?;
+        if self.highlight {
+            self.mark(&mut hits);
+        }
         let total = start.elapsed();
         let took_ms = Took {
             embed: ms(embed),
@@ -91,7 +98,7 @@ impl Search {
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<(Vec<Hit>, Summary), DatabaseError> {
-        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(self.query.as_str())
+        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(&self.wording.text)
             .into_iter()
             .unzip();
         let filter = self
@@ -103,7 +110,7 @@ impl Search {
             "SELECT * FROM ",
             schema::function!("search"),
             "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22)",
+             $19, $20, $21, $22, $23::jsonb)",
         ))
         .bind(model.recipe().to_owned())
         .bind(self.mode.name())
@@ -126,7 +133,8 @@ impl Search {
         .bind(self.count.name())
         .bind(self.facets.paths())
         .bind(with_content)
-        .bind(self.fields.metadata());
+        .bind(self.fields.metadata())
+        .bind(self.wording.to_json());
         let rows: Vec<Row> = database.fetch_all(statement).await?;
         let (mut hits, mut summary) = (Vec::with_capacity(rows.len()), Summary::default());
         for row in rows {
@@ -141,6 +149,17 @@ impl Search {
             }
         }
         Ok((hits, summary))
+    }
+
+    /// Adds the ranges of the question's words.
+    fn mark(&self, hits: &mut [Hit]) {
+        let terms = analysis::query_terms(&self.wording.text);
+        let asked = terms.into_iter().map(|(term, _)| term).collect();
+        for hit in hits {
+            let texts = (hit.title.as_str(), hit.content.as_str());
+            let metadata = hit.metadata.get();
+            hit.highlights = Some(Highlights::of(texts, metadata, &self.fields, &asked));
+        }
     }
 
     /// Sorts candidates by the cross-encoder's scores and keeps the requested number; without reranking, returns
@@ -159,7 +178,7 @@ impl Search {
         let passages = hits
             .iter()
             .map(|hit| titled(&hit.title, &hit.heading, &hit.content));
-        let question = self.query.as_str().to_owned();
+        let question = self.wording.text.clone();
         let (scores, relevance) = reranker.rerank(question, passages.collect()).await?;
         for (hit, score) in hits.iter_mut().zip(scores) {
             hit.rerank_score = Some(score);

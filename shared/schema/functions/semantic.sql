@@ -95,9 +95,11 @@ $$;
 
 -- The nearest chunks, at first `candidates` of them, until they make `wanted` hits: at most `passages` of a document
 -- count. Where at most `few` chunks match the filter, all of them are compared; `few_match` says so.
+--   wording                  what the question demands of hits (see phrases.sql), or null
+--   listed, listed_ordinals  all chunks that match filter and wording, if they are known
 CREATE FUNCTION semantic_candidates(
     query halfvec, wanted integer, candidates integer, passages integer, filter jsonb, max_distance double precision,
-    few integer,
+    few integer, wording jsonb DEFAULT NULL, listed text[] DEFAULT NULL, listed_ordinals integer[] DEFAULT NULL,
     OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean
 )
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
@@ -105,8 +107,14 @@ DECLARE
     at_first  CONSTANT integer := candidates;
     exact     boolean := false;
 BEGIN
-    few_match := false;
-    IF filter IS NOT NULL AND NOT many_match(filter, few) THEN
+    few_match := listed IS NOT NULL;
+    IF few_match THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_listed(query, greatest(wanted, candidates), passages, listed, listed_ordinals) AS n;
+        RETURN;
+    END IF;
+    IF filter IS NOT NULL AND wording IS NULL AND NOT many_match(filter, few) THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
                coalesce(max(n.matching), 0) <= few
         INTO ids, ordinals, distances, few_match
@@ -116,7 +124,11 @@ BEGIN
         END IF;
     END IF;
     WHILE NOT exact LOOP
-        IF filter IS NULL THEN
+        IF wording IS NOT NULL THEN
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+            INTO ids, ordinals, distances
+            FROM nearest_with_wording(query, candidates, passages, filter, wording, false) AS n;
+        ELSIF filter IS NULL THEN
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
             INTO ids, ordinals, distances
             FROM nearest(query, candidates) AS n;
@@ -137,7 +149,11 @@ BEGIN
         candidates := candidates * 4;
     END LOOP;
 
-    IF exact THEN
+    IF exact AND wording IS NOT NULL THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_with_wording(query, greatest(wanted, at_first), passages, filter, wording, true) AS n;
+    ELSIF exact THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
         FROM nearest_exact(query, greatest(wanted, at_first), passages, coalesce(filter, '{}'), NULL) AS n;
