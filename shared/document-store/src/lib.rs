@@ -23,6 +23,7 @@ mod read;
 mod retry;
 mod text;
 mod upsert;
+mod visibility;
 
 pub use self::{
     address::address,
@@ -47,4 +48,5 @@ pub use self::{
     retry::Retry,
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, upsert},
+    visibility::{Tenant, Visibility},
 };
