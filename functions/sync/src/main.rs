@@ -11,7 +11,7 @@ use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use retrieval::IngestState;
 use serde::Serialize;
 use serde_json::Value;
-use shared::{State as _, time_left};
+use shared::time_left;
 use telemetry::{self, Telemetry};
 
 /// The response to a manual invocation.
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Error> {
 
 /// Loads the model only if there is something to embed, which is rare.
 fn start() -> Result<(IngestState, Arc<SyncConfig>), Error> {
-    let state = IngestState::from_env("sync")?;
+    let state = IngestState::for_all_tenants("sync")?;
     Ok((state, Arc::new(SyncConfig::from_env()?)))
 }
 

@@ -14,13 +14,13 @@ mod hash;
 mod id;
 mod input;
 mod keys;
-mod load;
 mod metadata;
 mod page;
 mod patch;
 mod prepared;
 mod read;
 mod retry;
+mod terms;
 mod text;
 mod upsert;
 mod visibility;
@@ -39,7 +39,6 @@ pub use self::{
     id::DocumentId,
     input::DocumentInput,
     keys::{MetadataKey, metadata_keys},
-    load::load,
     metadata::Metadata,
     page::{Page, PageQuery, PageRequest},
     patch::{MetadataPatch, Patch, PatchRequest},
@@ -47,6 +46,6 @@ pub use self::{
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     retry::Retry,
     text::{ANSWER_LIMIT, collapsed},
-    upsert::{Outcome, Status, upsert},
-    visibility::{Tenant, Visibility},
+    upsert::{Outcome, Status, load, upsert},
+    visibility::{ALL_TENANTS, Tenant, Visibility, VisibilityParameters},
 };

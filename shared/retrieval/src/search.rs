@@ -8,7 +8,7 @@ mod request;
 use std::{borrow::Cow, time::Instant};
 
 use database::{Database, DatabaseError, Statement};
-use document_store::collapsed;
+use document_store::{Visibility, collapsed};
 use embedder::{Kind, Manifest, titled};
 use shared::Error;
 use telemetry::ms;
@@ -30,13 +30,14 @@ impl Search {
         self.query = query;
     }
 
-    /// Embeds the question and finds its documents: one round trip to the database. Reranks them on request.
+    /// Embeds the question and finds its visible documents: one round trip to the database. Reranks them on request.
     ///
     /// # Errors
     /// When the embedding, the database or the reranking fails, or there is no reranker.
     pub async fn run(
         self,
         database: &Database,
+        visibility: &Visibility,
         embedder: &LazyEmbedder,
         reranker: &LazyReranker,
         config: &SearchConfig,
@@ -49,7 +50,7 @@ impl Search {
         let embedding = embedder.embed_one(Kind::Query, question).await?;
         let embed = start.elapsed();
         let (hits, summary) = self
-            .fetch(database, embedder.manifest(), embedding, config)
+            .fetch(database, visibility, embedder.manifest(), embedding, config)
             .await?;
         let found = start.elapsed();
         let hits = self.reranked(reranker, hits).await?;
@@ -76,17 +77,21 @@ impl Search {
     pub async fn find(
         &self,
         database: &Database,
+        visibility: &Visibility,
         model: &Manifest,
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<Vec<Hit>, DatabaseError> {
-        let (hits, _) = self.fetch(database, model, embedding, config).await?;
+        let (hits, _) = self
+            .fetch(database, visibility, model, embedding, config)
+            .await?;
         Ok(hits)
     }
 
     async fn fetch(
         &self,
         database: &Database,
+        visibility: &Visibility,
         model: &Manifest,
         embedding: Vec<f32>,
         config: &SearchConfig,
@@ -94,24 +99,21 @@ impl Search {
         let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(self.query.as_str())
             .into_iter()
             .unzip();
-        let filter = self
-            .filter
-            .as_ref()
-            .map(|filter| filter.compile().to_json());
         let with_content = self.rerank || self.fields.has("content");
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("search"),
-            "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22)",
+            "($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+             $19, $20, $21, $22, $23)",
         ))
+        .bind(visibility.tenant())
         .bind(model.recipe().to_owned())
         .bind(self.mode.name())
         .bind(embedding)
         .bind(terms)
         .bind(words)
         .bind(self.candidates())
-        .bind(filter)
+        .bind(visibility.within(self.filter.as_ref()))
         .bind(self.max_distance)
         .bind(config.effort)
         .bind(self.semantic_weight.unwrap_or(config.semantic_weight))
