@@ -100,7 +100,13 @@ impl Deployment {
         let manifest = Manifest::read(&Assets::prepared().await?.model)?;
         let config = SearchConfig::default();
         let hits = search
-            .find(database, visibility, &manifest, embedding(question), &config)
+            .find(
+                database,
+                visibility,
+                &manifest,
+                embedding(question),
+                &config,
+            )
             .await?;
         Ok(hits.iter().map(|hit| json!(hit)).collect())
     }
@@ -142,9 +148,13 @@ fn database(url: String, pooler: PoolerSetting) -> anyhow::Result<Database> {
 
 /// Any embedding, the same for the same text.
 fn embedding(text: &str) -> Vec<f32> {
-    let seed: u32 = text.bytes().fold(7, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let seed: u32 = text.bytes().fold(7, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(byte.into())
+    });
     let place = f32::from(u16::try_from(seed % 10_007).unwrap_or_default());
-    (0..DIMENSIONS).map(|n| (place + f32::from(n) * (1.0 + place / 5_000.0)).sin() / 14.0).collect()
+    (0..DIMENSIONS)
+        .map(|n| (place + f32::from(n) * (1.0 + place / 5_000.0)).sin() / 14.0)
+        .collect()
 }
 
 async fn embed(mut documents: Vec<Prepared>) -> anyhow::Result<Vec<Prepared>> {
@@ -172,7 +182,11 @@ async fn the_documents_of_one_tenant_change_no_score_of_another() -> Outcome {
         deployment.store(&database, &one, document).await?;
     }
     let mut before = Vec::new();
-    let questions = [("un puits au jardin", "hybrid"), ("tomates", "keyword"), ("numéro 3", "semantic")];
+    let questions = [
+        ("un puits au jardin", "hybrid"),
+        ("tomates", "keyword"),
+        ("numéro 3", "semantic"),
+    ];
     for (question, mode) in questions {
         let found = deployment.found(&database, &one, question, mode).await?;
         assert!(!found.is_empty(), "{question}");
@@ -187,7 +201,9 @@ async fn the_documents_of_one_tenant_change_no_score_of_another() -> Outcome {
     for ((question, mode), before) in questions.into_iter().zip(before) {
         let after = deployment.found(&database, &one, question, mode).await?;
         assert_eq!(before, after, "{question}");
-        let nobody = deployment.found(&database, &tenant("nobody"), question, mode).await?;
+        let nobody = deployment
+            .found(&database, &tenant("nobody"), question, mode)
+            .await?;
         assert!(nobody.is_empty(), "{nobody:?}");
     }
     database.close().await;
@@ -204,11 +220,20 @@ async fn two_tenants_have_documents_of_one_id_and_neither_touches_the_others() -
         let content = format!("Le plan de {}.", visibility.tenant);
         let document = json!({ "id": "plan", "content": content, "metadata": { "of": visibility.tenant.as_str() } });
         let stored = deployment.store(&database, visibility, document).await?;
-        assert_eq!(stored.status, document_store::Status::Created, "{visibility:?}");
+        assert_eq!(
+            stored.status,
+            document_store::Status::Created,
+            "{visibility:?}"
+        );
     }
     let keys = document_store::metadata_keys(&database, &tenants[1]).await?;
     assert_eq!(json!(keys[0].examples.0), json!(["acme"]));
-    let deleted = document_store::delete(&database, &tenants[0], &id, &document_store::Expected::Anything);
+    let deleted = document_store::delete(
+        &database,
+        &tenants[0],
+        &id,
+        &document_store::Expected::Anything,
+    );
     assert_eq!(deleted.await?, document_store::Deletion::Deleted);
     for (visibility, left) in tenants.iter().zip([false, true, true]) {
         let read = document_store::get(&database, visibility, &id).await?;
@@ -217,8 +242,14 @@ async fn two_tenants_have_documents_of_one_id_and_neither_touches_the_others() -
         assert_eq!(text, expected);
     }
     let all = filter::Filter::parse(r#"{"of": {"$exists": true}}"#)?;
-    assert_eq!(document_store::delete_matching(&database, &tenants[1], &all).await?, 1);
-    assert_eq!(document_store::count(&database, &tenants[2], &all).await?, 1);
+    assert_eq!(
+        document_store::delete_matching(&database, &tenants[1], &all).await?,
+        1
+    );
+    assert_eq!(
+        document_store::count(&database, &tenants[2], &all).await?,
+        1
+    );
     database.close().await;
     deployment.end().await
 }

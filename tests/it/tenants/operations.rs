@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, env};
 
 use anyhow::{Context as _, ensure};
 use database::{Database, PoolerSetting, Statement};
-use document_store::{Deletion, DocumentId, Expected, MetadataPatch, PageRequest, Status, Visibility};
+use document_store::{
+    Deletion, DocumentId, Expected, MetadataPatch, PageRequest, Status, Visibility,
+};
 use filter::Filter;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json, value::RawValue};
@@ -81,7 +83,10 @@ impl Client<'_> {
         let document = json!({
             "id": id, "content": content, "metadata": { "owner": self.name(), "colour": colour }
         });
-        let stored = self.deployment.store(&self.database, &self.visibility, document).await?;
+        let stored = self
+            .deployment
+            .store(&self.database, &self.visibility, document)
+            .await?;
         let before = self.stored.insert(id, (content.clone(), colour));
         let expected = match before {
             None => Status::Created,
@@ -89,21 +94,37 @@ impl Client<'_> {
             Some(_) => Status::Updated,
         };
         // What was patched differs from what it was stored as.
-        ensure!(stored.status == expected || expected == Status::Unchanged, "{stored:?}");
+        ensure!(
+            stored.status == expected || expected == Status::Unchanged,
+            "{stored:?}"
+        );
         Ok(())
     }
 
     async fn delete(&mut self, id: &str) -> Outcome {
-        let (id, was_there) = (DocumentId::parse(id, "id")?, self.stored.remove(id).is_some());
-        let deletion = document_store::delete(&self.database, &self.visibility, &id, &Expected::Anything).await?;
+        let (id, was_there) = (
+            DocumentId::parse(id, "id")?,
+            self.stored.remove(id).is_some(),
+        );
+        let deletion =
+            document_store::delete(&self.database, &self.visibility, &id, &Expected::Anything)
+                .await?;
         ensure!((deletion == Deletion::Deleted) == was_there, "{deletion:?}");
         Ok(())
     }
 
     async fn read(&self, id: &str) -> Outcome {
-        let document = document_store::get(&self.database, &self.visibility, &DocumentId::parse(id, "id")?).await?;
+        let document = document_store::get(
+            &self.database,
+            &self.visibility,
+            &DocumentId::parse(id, "id")?,
+        )
+        .await?;
         let text = document.and_then(|document| document.content);
-        ensure!(text.as_ref() == self.stored.get(id).map(|(text, _)| text), "{id}: {text:?}");
+        ensure!(
+            text.as_ref() == self.stored.get(id).map(|(text, _)| text),
+            "{id}: {text:?}"
+        );
         Ok(())
     }
 
@@ -113,12 +134,23 @@ impl Client<'_> {
             count: Some("exact".to_owned()),
             ..PageRequest::default()
         };
-        let page = request.parse()?.read(&self.database, &self.visibility).await?;
-        let listed: Vec<&str> = page.documents.iter().map(|document| document.id.as_str()).collect();
+        let page = request
+            .parse()?
+            .read(&self.database, &self.visibility)
+            .await?;
+        let listed: Vec<&str> = page
+            .documents
+            .iter()
+            .map(|document| document.id.as_str())
+            .collect();
         let mut stored: Vec<&str> = self.stored.keys().map(String::as_str).collect();
         stored.sort_unstable();
         ensure!(listed == stored, "{listed:?} and not {stored:?}");
-        ensure!(page.total == Some(i64::try_from(stored.len())?), "{:?}", page.total);
+        ensure!(
+            page.total == Some(i64::try_from(stored.len())?),
+            "{:?}",
+            page.total
+        );
         for document in page.documents {
             let metadata: Value = serde_json::from_str(document.metadata.get())?;
             ensure!(metadata["owner"] == self.name(), "{metadata}");
@@ -133,16 +165,40 @@ impl Client<'_> {
     }
 
     async fn search(&mut self) -> Outcome {
-        let (word, mode) = (self.pick(&WORDS), self.pick(&["hybrid", "keyword", "semantic"]));
-        let hits = self.deployment.found(&self.database, &self.visibility, word, mode).await?;
+        let (word, mode) = (
+            self.pick(&WORDS),
+            self.pick(&["hybrid", "keyword", "semantic"]),
+        );
+        let hits = self
+            .deployment
+            .found(&self.database, &self.visibility, word, mode)
+            .await?;
         for hit in &hits {
             let id = hit["document_id"].as_str().context("an id")?;
-            let (text, _) = self.stored.get(id).with_context(|| format!("foreign hit {hit}"))?;
-            ensure!(hit["content"] == **text && hit["metadata"]["owner"] == self.name(), "{hit}");
+            let (text, _) = self
+                .stored
+                .get(id)
+                .with_context(|| format!("foreign hit {hit}"))?;
+            ensure!(
+                hit["content"] == **text && hit["metadata"]["owner"] == self.name(),
+                "{hit}"
+            );
         }
-        let with_word = self.stored.values().filter(|(text, _)| text.contains(word)).count();
-        let expected = if mode == "keyword" { with_word } else { self.stored.len() };
-        ensure!(hits.len() == expected, "{mode} {word}: {} hits, not {expected}", hits.len());
+        let with_word = self
+            .stored
+            .values()
+            .filter(|(text, _)| text.contains(word))
+            .count();
+        let expected = if mode == "keyword" {
+            with_word
+        } else {
+            self.stored.len()
+        };
+        ensure!(
+            hits.len() == expected,
+            "{mode} {word}: {} hits, not {expected}",
+            hits.len()
+        );
         Ok(())
     }
 
@@ -166,14 +222,20 @@ impl Client<'_> {
         } else {
             json!([[{ "count": documents, "value": self.name() }]])
         };
-        ensure!((total, &facets) == (i64::try_from(documents)?, &expected), "{total} {facets}");
+        ensure!(
+            (total, &facets) == (i64::try_from(documents)?, &expected),
+            "{total} {facets}"
+        );
         Ok(())
     }
 
     async fn patch_all(&mut self, colour: &str) -> Outcome {
-        let text: Box<RawValue> = serde_json::from_str(&format!(r#"{{"seen": {}}}"#, self.draw(1 << 30)))?;
+        let text: Box<RawValue> =
+            serde_json::from_str(&format!(r#"{{"seen": {}}}"#, self.draw(1 << 30)))?;
         let patch = MetadataPatch::parse(&text)?;
-        let changed = document_store::patch_matching(&self.database, &self.visibility, &of(colour)?, &patch).await?;
+        let changed =
+            document_store::patch_matching(&self.database, &self.visibility, &of(colour)?, &patch)
+                .await?;
         ensure!(changed.matching == self.of_colour(colour)?, "{changed:?}");
         Ok(())
     }
@@ -181,7 +243,8 @@ impl Client<'_> {
     async fn delete_all(&mut self, colour: &str) -> Outcome {
         let expected = self.of_colour(colour)?;
         self.stored.retain(|_, (_, other)| *other != colour);
-        let deleted = document_store::delete_matching(&self.database, &self.visibility, &of(colour)?).await?;
+        let deleted =
+            document_store::delete_matching(&self.database, &self.visibility, &of(colour)?).await?;
         ensure!(deleted == expected, "{deleted} instead of {expected}");
         Ok(())
     }
@@ -205,15 +268,20 @@ async fn witness(deployment: &Deployment, url: &str, searches: usize) -> Outcome
         let document = json!({ "id": format!("doc-{n}"), "content": content });
         deployment.store(&database, &visibility, document).await?;
     }
-    let first = deployment.found(&database, &visibility, "jardin et puits", "hybrid").await?;
+    let first = deployment
+        .found(&database, &visibility, "jardin et puits", "hybrid")
+        .await?;
     ensure!(first.len() == 6, "{first:?}");
     for _ in 0..searches {
-        let again = deployment.found(&database, &visibility, "jardin et puits", "hybrid").await?;
+        let again = deployment
+            .found(&database, &visibility, "jardin et puits", "hybrid")
+            .await?;
         ensure!(again == first, "{again:?} instead of {first:?}");
     }
     // No server connection keeps a tenant.
     for _ in 0..4 * SERVERS {
-        let setting = Statement::read("SELECT coalesce(current_setting('rappel.tenant', true), '')");
+        let setting =
+            Statement::read("SELECT coalesce(current_setting('rappel.tenant', true), '')");
         let setting: Option<(String,)> = database.fetch_optional(setting).await?;
         ensure!(setting == Some((String::new(),)), "{setting:?}");
     }
