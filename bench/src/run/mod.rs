@@ -128,6 +128,8 @@ impl<'a> Run<'a> {
             ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
             // A search function has one vCPU: see template.yaml.
             ("EMBEDDING_THREADS", "1".to_owned()),
+            // Questions come again: an answer from the cache would measure nothing.
+            ("QUESTION_CACHE", "0".to_owned()),
         ];
         Program {
             name: RAPPEL.to_owned(),

@@ -44,7 +44,7 @@ impl SearchState {
         Ok(Self {
             database: Arc::new(database),
             reranker: LazyReranker::new(model.reranker()),
-            embedder: LazyEmbedder::new(model)?,
+            embedder: LazyEmbedder::new(model, config.question_cache)?,
             config,
         })
     }
@@ -84,7 +84,8 @@ impl IngestState {
 
     fn with(database: &DatabaseConfig) -> Result<Self, lambda_http::Error> {
         Ok(Self {
-            embedder: LazyEmbedder::new(ModelConfig::from_env()?)?,
+            // It embeds documents only.
+            embedder: LazyEmbedder::new(ModelConfig::from_env()?, 0)?,
             database: Arc::new(Database::new(database)?),
         })
     }
