@@ -176,6 +176,7 @@ impl JudgedSet {
             limit: Some(10),
             mode: Some(mode.name().to_owned()),
             rerank: Some(self.rerank),
+            literal: true,
             ..SearchRequest::default()
         };
         let search = request

@@ -184,6 +184,7 @@ impl ChatRequest {
             explain: None,
             rerank: self.rerank,
             count: Some(Count::None.name().to_owned()),
+            literal: true,
             ..SearchRequest::default()
         }
     }

@@ -4,6 +4,7 @@ mod answer;
 mod facets;
 mod fields;
 mod request;
+mod wording;
 
 use std::{borrow::Cow, time::Instant};
 
@@ -13,7 +14,7 @@ use embedder::{Manifest, titled};
 use shared::Error;
 use telemetry::ms;
 
-use self::answer::Row;
+use self::{answer::Row, wording::Wording};
 pub use self::{
     answer::{Hit, SearchResponse, Summary, Took},
     fields::Fields,
@@ -25,8 +26,9 @@ impl Search {
     /// The candidates to rerank if the limit is lower. Each costs an inference of the cross-encoder.
     pub const RERANKED: i32 = 50;
 
-    /// Replaces the question.
+    /// Replaces the question by one in prose: its quotes and hyphens are punctuation.
     pub fn set_query(&mut self, query: Query) {
+        self.wording = Wording::literal(query.as_str());
         self.query = query;
     }
 
@@ -46,7 +48,7 @@ impl Search {
         if self.rerank {
             reranker.require()?;
         }
-        let question = self.query.as_str();
+        let question = self.wording.text.as_str();
         let (embedding, cached) = embedder
             .embed_question(&visibility.tenant, question)
             .await?;
@@ -99,7 +101,7 @@ impl Search {
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<(Vec<Hit>, Summary), DatabaseError> {
-        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(self.query.as_str())
+        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(&self.wording.text)
             .into_iter()
             .unzip();
         let with_content = self.rerank || self.fields.has("content");
@@ -107,7 +109,7 @@ impl Search {
             "SELECT * FROM ",
             schema::function!("search"),
             "($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22, $23)",
+             $19, $20, $21, $22, $23, $24::jsonb)",
         ))
         .bind(visibility.tenant())
         .bind(model.recipe().to_owned())
@@ -131,7 +133,8 @@ impl Search {
         .bind(self.count.name())
         .bind(self.facets.paths())
         .bind(with_content)
-        .bind(self.fields.metadata());
+        .bind(self.fields.metadata())
+        .bind(self.wording.to_json());
         let rows: Vec<Row> = database.fetch_all(statement).await?;
         let (mut hits, mut summary) = (Vec::with_capacity(rows.len()), Summary::default());
         for row in rows {
@@ -164,7 +167,7 @@ impl Search {
         let passages = hits
             .iter()
             .map(|hit| titled(&hit.title, &hit.heading, &hit.content));
-        let question = self.query.as_str().to_owned();
+        let question = self.wording.text.clone();
         let (scores, relevance) = reranker.rerank(question, passages.collect()).await?;
         for (hit, score) in hits.iter_mut().zip(scores) {
             hit.rerank_score = Some(score);

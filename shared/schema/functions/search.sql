@@ -127,6 +127,7 @@ END;
 --   facet_keys       jsonpaths into the metadata whose values are counted in the last row, or null
 --   with_content     whether hits have their content
 --   metadata_keys    the members of the metadata that hits have, or null for all
+--   wording          the phrases and exclusions that hits must obey (see phrases.sql), or null
 CREATE FUNCTION search(
     tenant          text,
     model           text,
@@ -150,7 +151,8 @@ CREATE FUNCTION search(
     counted         text DEFAULT 'none',
     facet_keys      text[] DEFAULT NULL,
     with_content    boolean DEFAULT true,
-    metadata_keys   text[] DEFAULT NULL
+    metadata_keys   text[] DEFAULT NULL,
+    wording         jsonb DEFAULT NULL
 ) RETURNS TABLE (
     document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
     distance double precision, keyword_score double precision, coverage double precision, score double precision,
@@ -179,7 +181,8 @@ DECLARE
     weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
                                                       ELSE semantic_weight END;
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
-    asked      record; -- terms, weights, most: the question's words
+    asked      record; -- terms, weights, places, most: the question's words
+    listed     record; -- ids, ordinals: the chunks with the question's phrases, if they are few
     average    double precision;
     expression text;
     depth      integer; -- the hits for which candidates are looked for
@@ -198,7 +201,8 @@ BEGIN
         SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0)
         FROM rappel.term_statistics AS s WHERE s.tenant = search.tenant AND s.term = ''
     );
-    expression := bm25_expression(asked.terms, asked.weights, k1);
+    expression := bm25_expression(asked.terms, asked.weights, asked.places, k1);
+    SELECT * INTO listed FROM chunks_with_phrases(search.tenant, wording, filter, few);
     SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::integer[] AS firsts, NULL::integer[] AS lasts,
            NULL::double precision[] AS distances, NULL::double precision[] AS keyword_scores,
            NULL::double precision[] AS coverages, NULL::double precision[] AS scores,
@@ -209,7 +213,7 @@ BEGIN
     FOREACH depth IN ARRAY ARRAY[hits, 110, 1100] LOOP
         IF mode = 'keyword' THEN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
-                   filter IS NOT NULL AND few_match(search.tenant, filter, few) AS few_match
+                   listed.ids IS NULL AND filter IS NOT NULL AND few_match(search.tenant, filter, few) AS few_match
             INTO near;
         ELSE
             -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
@@ -218,7 +222,7 @@ BEGIN
                 search.tenant, query, depth,
                 -- What each search contributes to a fusion at least, in chunks.
                 CASE WHEN mode = 'hybrid' OR min_relevance > 0 THEN greatest(100, depth * 3) ELSE depth * 3 END,
-                passages, filter, max_distance, few);
+                passages, filter, max_distance, few, wording, listed.ids, listed.ordinals);
         END IF;
         IF mode = 'semantic' THEN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS scores INTO worded;
@@ -230,7 +234,8 @@ BEGIN
                 -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
                 -- word hardly counts where the embeddings decide among them.
                 greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
-                                         ELSE 36000 / (cardinality(asked.terms) + 6) END));
+                                         ELSE 36000 / (cardinality(asked.terms) + 6) END),
+                wording, listed.ids, listed.ordinals);
         END IF;
         EXECUTE fusion(expression)
         INTO found

@@ -35,6 +35,7 @@ const PURE: [&str; 15] = [
 /// A call of every other function, for the tenant `$t`; of those that are marked with `!` a tenant's own rows change the result.
 /// `$v` and `$e` are an embedding, `$r` is the recipe, `$w` and `$h` the terms and the hash of the document `plan`.
 const CALLS: &str = r#"
+    ! chunks_with_phrases($t, '{"phrases": ["geheim"]}', NULL, 9)
     centre(array_fill(0::real, ARRAY[384]), '{}')
     ! claim_changes('w', 10, 10)
     ! count_chunks($t)
@@ -52,6 +53,7 @@ const CALLS: &str = r#"
     ! few_match($t, '{}', 0)
     follow($t, 'rows', '{"table": "nowhere"}')
     ! forgotten_work($t, 'load', 'q', 3, -1)
+    ! has_wording($t, 'plan', 0, '{"excluded_phrases": ["geheim"]}')
     ! hold_changes('lost', 7, '{[1]}')
     ! import_failures($t, 'load', 3)
     ! import_lines_now('load', 3)
@@ -67,6 +69,7 @@ const CALLS: &str = r#"
     ! nearest_exact($t, $v, 10, 1, '{}', NULL)
     ! nearest_filtered($t, $v, 10, '{}')
     ! nearest_in_index($v, 10)
+    ! nearest_listed($t, $v, 10, 1, '{plan}', '{0}')
     ! nearest_of_all($e, 10)
     ! nearest_of_tenant($t, $v, 10, 1)
     ! page_of_ids($t, NULL, 'id', false, NULL, NULL, 10)
