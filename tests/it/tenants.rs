@@ -253,3 +253,64 @@ async fn two_tenants_have_documents_of_one_id_and_neither_touches_the_others() -
     database.close().await;
     deployment.end().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_removed_leaves_nothing_and_the_others_alone() -> Outcome {
+    let deployment = Deployment::start("removal").await?;
+    let database = database(deployment.url()?, PoolerSetting::Auto)?;
+    let (gone, stays) = (tenant("gone"), tenant("stays"));
+    for visibility in [&gone, &stays] {
+        for n in 0..7 {
+            let document = json!({ "id": format!("d{n}"), "content": format!("Un jardin, {n}.") });
+            deployment.store(&database, visibility, document).await?;
+        }
+    }
+    let sql = deployment.app.sql().await?;
+    sql.run(
+        "INSERT INTO rappel.imports (id, source, etag, bytes, queue, tenant) VALUES
+             ('a', 's', 'e', 1, 'q', 'gone'), ('b', 's', 'e', 1, 'q', 'stays')",
+    )
+    .await?;
+    let state = async |visibility: &Visibility| {
+        let state = document_store::tenant_state(&database, &visibility.tenant).await?;
+        state.context("a row")
+    };
+    let before = state(&stays).await?;
+    assert_eq!((before.documents, before.chunks), (7, 7));
+    assert!(before.bytes > 7 * 768, "{before:?}");
+
+    let begun = std::time::Instant::now();
+    assert!(document_store::remove_tenant(&database, &gone.tenant, begun).await?);
+    let after = state(&gone).await?;
+    assert_eq!((after.documents, after.chunks, after.bytes), (0, 0, 0));
+    assert_eq!(
+        (after.removal.documents, after.removal.chunks),
+        (Some(7), Some(7))
+    );
+    assert!(after.removal.finished_at.is_some(), "{after:?}");
+    assert_eq!(state(&stays).await?, before);
+    // It is proven by looking: of no table is a row of the tenant left but that of its removal.
+    let tables = "SELECT attrelid::regclass::text FROM pg_attribute
+        WHERE attname = 'tenant' AND attrelid::regclass::text LIKE 'rappel.%' AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r')";
+    let mut looked = 0;
+    for table in sql.texts(tables, &[]).await? {
+        let rows = format!("SELECT count(*) FROM {table} WHERE tenant = 'gone'");
+        let expected = i64::from(table == "rappel.tenant_removals");
+        assert_eq!(sql.number(&rows, &[]).await?, expected, "{table}");
+        looked += 1;
+    }
+    assert!(looked >= 8, "{looked} tables");
+    // A removal that is over begins anew.
+    deployment
+        .store(
+            &database,
+            &gone,
+            json!({ "id": "d1", "content": "Encore un jardin." }),
+        )
+        .await?;
+    assert_eq!(state(&gone).await?.documents, 1);
+    assert!(document_store::remove_tenant(&database, &gone.tenant, begun).await?);
+    assert_eq!(state(&gone).await?.removal.documents, Some(1));
+    database.close().await;
+    deployment.end().await
+}

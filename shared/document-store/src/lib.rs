@@ -20,6 +20,7 @@ mod patch;
 mod prepared;
 mod read;
 mod retry;
+mod tenants;
 mod terms;
 mod text;
 mod upsert;
@@ -45,6 +46,7 @@ pub use self::{
     prepared::{Passage, Prepared},
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     retry::Retry,
+    tenants::{Removal, TenantState, remove_tenant, tenant_state},
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, load, upsert},
     visibility::{ALL_TENANTS, Tenant, Visibility, VisibilityParameters},
