@@ -1,4 +1,4 @@
-//! Runs on a schedule: keeps documents equal to the rows of the followed tables.
+//! Runs on a schedule: keeps documents equal to the rows of the followed tables, and finishes removals of tenants.
 
 use std::{
     collections::BTreeMap,
@@ -60,6 +60,10 @@ async fn handle(
         embed: &state.embedder.embed(),
         config: &config,
     };
+    // Removals that a request did not finish; at most half of the time, so that tables are followed meanwhile.
+    let half = Instant::now() + time_left(&event.context) / 2;
+    let removals = document_store::continue_removals(&state.database, half);
+    database::within(deadline, removals).await?;
     let synced = database::within(deadline, followed_tables::work(&worker, deadline)).await?;
     if synced.settled + synced.failed == 0 {
         telemetry::idle();

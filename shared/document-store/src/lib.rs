@@ -46,7 +46,7 @@ pub use self::{
     prepared::{Passage, Prepared},
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     retry::Retry,
-    tenants::{Removal, TenantState, remove_tenant, tenant_state},
+    tenants::{Removal, TenantState, continue_removals, remove_tenant, tenant_state},
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, load, upsert},
     visibility::{ALL_TENANTS, Tenant, Visibility, VisibilityParameters},

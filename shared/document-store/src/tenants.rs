@@ -92,3 +92,22 @@ pub async fn remove_tenant(
         }
     }
 }
+
+/// Goes on with the removals that are not finished, until `end`, on a connection for [all tenants](crate::ALL_TENANTS).
+///
+/// # Errors
+/// When the database fails.
+pub async fn continue_removals(database: &Database, end: Instant) -> Result<(), DatabaseError> {
+    let statement = Statement::read(
+        "SELECT r.tenant FROM rappel.tenant_removals AS r WHERE r.finished_at IS NULL ORDER BY r.requested_at",
+    );
+    for (tenant,) in database.fetch_all::<(String,)>(statement).await? {
+        let Ok(tenant) = Tenant::parse(&tenant, "tenant") else {
+            continue;
+        };
+        if !remove_tenant(database, &tenant, end).await? {
+            break;
+        }
+    }
+    Ok(())
+}
