@@ -11,9 +11,11 @@ use std::{
 
 use super::{
     Guess,
+    dates::month,
     elision::elided,
     language::Language,
     normal::{lower_case, normal, without_accents},
+    quantities::unit_of,
     scripts::Script,
     stems::stem,
     terms,
@@ -200,21 +202,23 @@ fn push(character: char, pattern: &mut String) {
 
 /// The terms of which every passage has one that has this word between blanks; none if there may be passages without.
 ///
-/// A word is no term where it is a stop word, and short ones and numbers are often a part of something longer.
+/// A stop word is no term, and a unit, a month, a short word or a number may be a part of something longer.
 fn certain(word: &Word) -> Option<Vec<String>> {
-    let Word {
-        text: word,
-        is_apart,
-    } = word;
-    let is_long = word.chars().nth(3).is_some() && !is_unspaced(word);
-    if !is_apart || !is_long || !word.chars().all(char::is_alphabetic) || STOP_WORDS.contains(word)
+    let Word { text, is_apart } = word;
+    let is_plain = text.chars().nth(2).is_some() && text.chars().all(char::is_alphabetic);
+    if !is_apart
+        || !is_plain
+        || is_unspaced(text)
+        || STOP_WORDS.contains(text)
+        || unit_of(text).is_some()
+        || month(text).is_some()
     {
         return None;
     }
     let mut terms: Vec<String> = Language::ALL
         .into_iter()
-        .map(|language| stem(word, Some(language)))
-        .chain([stem(word, None)])
+        .map(|language| stem(text, Some(language)))
+        .chain([stem(text, None)])
         .collect();
     terms.sort_unstable();
     terms.dedup();

@@ -123,7 +123,7 @@ DECLARE
                               FROM unnest(shares) AS share)
         || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms[1:most]) AS t), '|')
         || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms) AS t), '|');
-    source    text := 'rappel.chunk_terms AS t WHERE t.tenant = $17 AND array_to_tsvector(t.terms) @@ $5';
+    source    text := 'rappel.chunk_terms AS t WHERE t.tenant = $16 AND array_to_tsvector(t.terms) @@ $5';
     question  text;
     answered  tsquery; -- what the steps before asked for
     scored    integer;
@@ -141,18 +141,23 @@ BEGIN
     IF listed IS NOT NULL THEN
         source := 'unnest($14, $15) AS l (document_id, ordinal)
                    JOIN rappel.chunk_terms AS t
-                       ON t.tenant = $17 AND t.document_id = l.document_id AND t.ordinal = l.ordinal WHERE true';
+                       ON t.tenant = $16 AND t.document_id = l.document_id AND t.ordinal = l.ordinal WHERE true';
         affordable := NULL;
     ELSIF few_match THEN
         source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.tenant = d.tenant AND t.document_id = d.id
-                   WHERE d.tenant = $17 AND t.tenant = $17 AND matches(d, $6)';
+                   WHERE d.tenant = $16 AND t.tenant = $16 AND matches(d, $6)';
         affordable := NULL;
     ELSIF filter IS NOT NULL THEN
         source := source || ' AND (SELECT matches(d, $6) FROM rappel.documents AS d
                              WHERE d.tenant = t.tenant AND d.id = t.document_id)';
     END IF;
     IF wording IS NOT NULL AND listed IS NULL THEN
-        source := source || ' AND has_wording($17, t.document_id, t.ordinal, $16)';
+        source := source || format(
+            ' AND (SELECT %s FROM rappel.documents AS d
+                   JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id AND c.ordinal = t.ordinal
+                   WHERE d.tenant = t.tenant AND d.id = t.document_id)', wording_condition(wording));
+        -- The text of each is read.
+        affordable := least(affordable, 5000);
     END IF;
     IF max_distance IS NOT NULL THEN
         source := source || ' AND (SELECT c.embedding <=> $7 FROM rappel.chunks AS c
@@ -188,7 +193,7 @@ BEGIN
         INTO ids, ordinals, scores, scored
         USING k1, b, average, wanted,
               CASE WHEN answered IS NULL THEN question::tsquery ELSE question::tsquery && !!answered END,
-              filter, query, max_distance, ids, ordinals, scores, affordable, passages, listed, listed_ordinals, wording,
+              filter, query, max_distance, ids, ordinals, scores, affordable, passages, listed, listed_ordinals,
               tenant;
         affordable := affordable - scored;
         EXIT WHEN few_match OR listed IS NOT NULL OR cardinality(ids) >= wanted OR affordable <= 0;

@@ -182,7 +182,7 @@ DECLARE
                                                       ELSE semantic_weight END;
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
     asked      record; -- terms, weights, places, most: the question's words
-    listed     record; -- ids, ordinals: the chunks with the question's phrases, if they are few
+    listed     record; -- ids, ordinals: the chunks with the question's wording, if they are few
     average    double precision;
     expression text;
     depth      integer; -- the hits for which candidates are looked for
@@ -202,7 +202,7 @@ BEGIN
         FROM rappel.term_statistics AS s WHERE s.tenant = search.tenant AND s.term = ''
     );
     expression := bm25_expression(asked.terms, asked.weights, asked.places, k1);
-    SELECT * INTO listed FROM chunks_with_phrases(search.tenant, wording, filter, few);
+    SELECT * INTO listed FROM chunks_with_wording(search.tenant, wording, filter, 2000);
     SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::integer[] AS firsts, NULL::integer[] AS lasts,
            NULL::double precision[] AS distances, NULL::double precision[] AS keyword_scores,
            NULL::double precision[] AS coverages, NULL::double precision[] AS scores,

@@ -24,30 +24,23 @@ BEGIN ATOMIC
     LIMIT candidates;
 END;
 
--- The nearest chunks whose document matches `filter` and which have the wording (see phrases.sql), if they are not null.
--- The filter is a scalar subquery, not a join, so that the index is still walked in its order.
-CREATE FUNCTION nearest_filtered(
-    tenant text, query halfvec, candidates integer, filter jsonb, wording jsonb DEFAULT NULL
-)
+-- The nearest chunks whose document matches `filter`. The filter is a scalar subquery,
+-- not a join, so that the index is still walked in its order.
+CREATE FUNCTION nearest_filtered(tenant text, query halfvec, candidates integer, filter jsonb)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT c.document_id, c.ordinal, c.embedding <=> query
     FROM rappel.chunks AS c
     WHERE c.tenant = nearest_filtered.tenant
-      AND (filter IS NULL OR (
-               SELECT matches(d, filter) FROM rappel.documents AS d WHERE d.tenant = c.tenant AND d.id = c.document_id
-          ))
-      AND (wording IS NULL OR has_wording(nearest_filtered.tenant, c.document_id, c.ordinal, wording))
+      AND (SELECT matches(d, filter) FROM rappel.documents AS d WHERE d.tenant = c.tenant AND d.id = c.document_id)
     ORDER BY c.embedding <=> query
     LIMIT candidates;
 END;
 
 -- The nearest chunks, at most `passages` of a document, by reading every matching chunk, but at most `most` if that is
 -- not null: exact, and faster than the index when few chunks match. `matching` is how many were read.
-CREATE FUNCTION nearest_exact(
-    tenant text, query halfvec, candidates integer, passages integer, filter jsonb, most integer, wording jsonb DEFAULT NULL
-)
+CREATE FUNCTION nearest_exact(tenant text, query halfvec, candidates integer, passages integer, filter jsonb, most integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision, matching bigint)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -56,7 +49,6 @@ BEGIN ATOMIC
         FROM rappel.documents AS d
         JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
         WHERE d.tenant = nearest_exact.tenant AND c.tenant = nearest_exact.tenant AND matches(d, filter)
-          AND (wording IS NULL OR has_wording(nearest_exact.tenant, c.document_id, c.ordinal, wording))
         LIMIT most
     )
     SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
@@ -69,29 +61,7 @@ BEGIN ATOMIC
     LIMIT candidates;
 END;
 
--- The nearest of these chunks, at most `passages` of a document.
-CREATE FUNCTION nearest_listed(
-    tenant text, query halfvec, candidates integer, passages integer, ids text[], ordinals integer[]
-)
-RETURNS TABLE (document_id text, ordinal integer, distance double precision)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT b.document_id, b.ordinal, b.distance
-    FROM (
-        SELECT m.*, row_number() OVER (PARTITION BY m.document_id ORDER BY m.distance, m.ordinal) AS place
-        FROM (
-            SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
-            FROM unnest(ids, ordinals) AS l (document_id, ordinal)
-            JOIN rappel.chunks AS c
-                ON c.tenant = nearest_listed.tenant AND c.document_id = l.document_id AND c.ordinal = l.ordinal
-        ) AS m
-    ) AS b
-    WHERE b.place <= passages
-    ORDER BY b.distance, b.document_id, b.ordinal
-    LIMIT candidates;
-END;
-
--- The nearest of every chunk of a tenant. The 0 that is added keeps the planner from the index of embeddings.
+-- The same of every chunk of a tenant. The 0 that is added keeps the planner from the index of embeddings.
 CREATE FUNCTION nearest_of_tenant(tenant text, query halfvec, candidates integer, passages integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE sql STABLE
@@ -180,7 +150,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     at_first  CONSTANT integer := candidates;
     small     CONSTANT boolean := count_chunks(tenant) <= few;
-    exact     boolean := small AND filter IS NULL;
+    exact     boolean := small AND (filter IS NULL OR wording IS NOT NULL);
 BEGIN
     PERFORM require_tenant(tenant);
     few_match := listed IS NOT NULL;
@@ -190,24 +160,28 @@ BEGIN
         FROM nearest_listed(tenant, query, greatest(wanted, candidates), passages, listed, listed_ordinals) AS n;
         RETURN;
     END IF;
-    IF filter IS NOT NULL AND (small OR NOT many_match(tenant, filter, few)) THEN
+    IF filter IS NOT NULL AND wording IS NULL AND (small OR NOT many_match(tenant, filter, few)) THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
                coalesce(max(n.matching), 0) <= few
         INTO ids, ordinals, distances, few_match
-        FROM nearest_exact(tenant, query, greatest(wanted, candidates), passages, filter, few + 1, wording) AS n;
+        FROM nearest_exact(tenant, query, greatest(wanted, candidates), passages, filter, few + 1) AS n;
         IF few_match THEN
             RETURN;
         END IF;
     END IF;
     WHILE NOT exact LOOP
-        IF filter IS NULL AND wording IS NULL THEN
+        IF wording IS NOT NULL THEN
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+            INTO ids, ordinals, distances
+            FROM nearest_with_wording(tenant, query, candidates, passages, filter, wording, false) AS n;
+        ELSIF filter IS NULL THEN
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
             INTO ids, ordinals, distances
             FROM nearest(tenant, query, candidates) AS n;
         ELSE
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
             INTO ids, ordinals, distances
-            FROM nearest_filtered(tenant, query, candidates, filter, wording) AS n;
+            FROM nearest_filtered(tenant, query, candidates, filter) AS n;
         END IF;
         EXIT WHEN wanted <= (
             SELECT sum(least(passages, d.chunks))
@@ -221,14 +195,18 @@ BEGIN
         candidates := candidates * 4;
     END LOOP;
 
-    IF exact AND filter IS NULL AND wording IS NULL THEN
+    IF exact AND wording IS NOT NULL THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_with_wording(tenant, query, greatest(wanted, at_first), passages, filter, wording, true) AS n;
+    ELSIF exact AND filter IS NULL THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
         FROM nearest_of_tenant(tenant, query, greatest(wanted, at_first), passages) AS n;
     ELSIF exact THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_exact(tenant, query, greatest(wanted, at_first), passages, coalesce(filter, '{}'), NULL, wording) AS n;
+        FROM nearest_exact(tenant, query, greatest(wanted, at_first), passages, filter, NULL) AS n;
     END IF;
 END
 $$;

@@ -14,7 +14,7 @@ const SHARED: [&str; 3] = ["functions", "migrations", "model"];
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.
-const PURE: [&str; 15] = [
+const PURE: [&str; 17] = [
     "bm25_expression",
     "chosen",
     "drop_source_function",
@@ -30,12 +30,14 @@ const PURE: [&str; 15] = [
     "source_partitions",
     "texts",
     "utc",
+    "wording_condition",
+    "wording_source",
 ];
 
 /// A call of every other function, for the tenant `$t`; of those that are marked with `!` a tenant's own rows change the result.
 /// `$v` and `$e` are an embedding, `$r` is the recipe, `$w` and `$h` the terms and the hash of the document `plan`.
 const CALLS: &str = r#"
-    ! chunks_with_phrases($t, '{"phrases": ["geheim"]}', NULL, 9)
+    ! chunks_with_wording($t, '{"phrases": ["geheim"]}', NULL, 9)
     centre(array_fill(0::real, ARRAY[384]), '{}')
     ! claim_changes('w', 10, 10)
     ! count_chunks($t)
@@ -53,7 +55,6 @@ const CALLS: &str = r#"
     ! few_match($t, '{}', 0)
     follow($t, 'rows', '{"table": "nowhere"}')
     ! forgotten_work($t, 'load', 'q', 3, -1)
-    ! has_wording($t, 'plan', 0, '{"excluded_phrases": ["geheim"]}')
     ! hold_changes('lost', 7, '{[1]}')
     ! import_failures($t, 'load', 3)
     ! import_lines_now('load', 3)
@@ -70,6 +71,7 @@ const CALLS: &str = r#"
     ! nearest_filtered($t, $v, 10, '{}')
     ! nearest_in_index($v, 10)
     ! nearest_listed($t, $v, 10, 1, '{plan}', '{0}')
+    ! nearest_with_wording($t, $v, 10, 1, NULL, '{"phrases": ["geheim"]}', true)
     ! nearest_of_all($e, 10)
     ! nearest_of_tenant($t, $v, 10, 1)
     ! page_of_ids($t, NULL, 'id', false, NULL, NULL, 10)

@@ -38,6 +38,7 @@ fn every_spelling_of_a_letter_is_in_its_class() {
 #[test]
 fn passages_with_a_phrase_are_found_by_its_terms() {
     let texts = [
+        "Le 12 janvier 2024, la digue de 20 mètres de haut a cédé devant la mer ; le bac fut vendu 30 euros.",
         "Les salariés dont la clause de non-concurrence est contestée saisissent le conseil de prud'hommes.",
         "L’employeur remet chaque mois un bulletin de paie ; la période d'essai n'est pas renouvelée sans accord écrit.",
         "Research organisations publish their measurements of organic compounds within twelve months.",

@@ -65,6 +65,9 @@ impl Wording {
                 },
             }
         }
+        if demands > 0 {
+            wording.text = wording.text.trim().to_owned();
+        }
         let excludes = !(wording.excluded.is_empty() && wording.excluded_phrases.is_empty());
         if demands > Self::MAX {
             let detail = format!(
@@ -210,7 +213,7 @@ mod tests {
     fn phrases_and_exclusions_leave_the_question() {
         let travail = || vec!["travail".to_owned()];
         for (question, text, phrases, excluded, excluded_phrases) in [
-            ("contrat -travail", "contrat ", 0, travail(), 0),
+            ("contrat -travail", "contrat", 0, travail(), 0),
             (
                 "contrat -travail, durée",
                 "contrat , durée",
@@ -227,9 +230,9 @@ mod tests {
                 0,
             ),
             (r#"le "bail", -"bail à ferme"."#, "le bail, .", 1, vec![], 1),
-            ("langage -C++", "langage ", 0, vec!["c++".to_owned()], 0),
-            ("C++ -travail", "C++ ", 0, travail(), 0),
-            ("courrier -e-mail", "courrier ", 0, vec![], 1),
+            ("langage -C++", "langage", 0, vec!["c++".to_owned()], 0),
+            ("C++ -travail", "C++", 0, travail(), 0),
+            ("courrier -e-mail", "courrier", 0, vec![], 1),
         ] {
             let expected = (text.to_owned(), phrases, excluded, excluded_phrases);
             assert_eq!(read(question), expected, "{question}");
