@@ -63,7 +63,7 @@ struct Talk {
     failed: bool,
 }
 
-const COMMANDS: &str = "/sources lists what the last answer was made from, /new begins another conversation, \
+const COMMANDS: &str = "/sources lists the sources of the last answer, /new starts another conversation, \
 /quit or Ctrl-D ends this one; Ctrl-C stops an answer";
 
 impl Chat {

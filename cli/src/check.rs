@@ -93,11 +93,13 @@ impl Probe {
         let answer = self.send(Method::POST, chat, &asked).await?;
         match answer.status {
             StatusCode::NOT_IMPLEMENTED => {
-                self.tell("not chatted", begun, "there is no language model")
+                self.tell("not chatted", begun, "no language model is configured")
             }
-            StatusCode::NOT_FOUND if !chat.contains("lambda-url") => {
-                self.tell("not chatted", begun, "/chat is elsewhere: give --chat-url")
-            }
+            StatusCode::NOT_FOUND if !chat.contains("lambda-url") => self.tell(
+                "not chatted",
+                begun,
+                "the API does not serve /chat: give --chat-url",
+            ),
             _ => {
                 let answer = answer.success().context("chatting about it")?;
                 let sources = answer["sources"].as_array().map_or(0, Vec::len);

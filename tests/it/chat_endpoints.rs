@@ -300,10 +300,10 @@ async fn an_endpoint_that_is_not_there_is_told_from_one_that_refuses() -> Outcom
         .local_addr()?
         .port();
     for (base_url, detail) in [
-        (format!("http://127.0.0.1:{port}/v1"), "nobody listens"),
+        (format!("http://127.0.0.1:{port}/v1"), "refuses connections"),
         (
             "http://no-such-host.invalid/v1".to_owned(),
-            "has no address",
+            "cannot be resolved",
         ),
     ] {
         let (app, _model) = app_with([], &[("LLM_BASE_URL", &base_url)]).await?;

@@ -37,7 +37,10 @@ async fn an_answer_that_nobody_waits_for_ends_at_the_model() -> Outcome {
     }
     model.reader_left().await?;
     eventually("the gateway's line", async || {
-        Ok(app.logged()?.contains("its caller left").then_some(()))
+        Ok(app
+            .logged()?
+            .contains("its client disconnected")
+            .then_some(()))
     })
     .await?;
 

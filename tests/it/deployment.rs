@@ -185,7 +185,7 @@ async fn a_model_whose_process_ends_stops_the_deploy_and_says_how() -> Outcome {
     for (does, reason) in [
         (
             "kill(getpid(), SIGILL)",
-            "an instruction that this processor does not have",
+            "an instruction that this processor does not support",
         ),
         // What the kernel does if there is no memory left.
         ("kill(getpid(), SIGKILL)", "most likely out of memory"),

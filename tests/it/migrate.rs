@@ -243,7 +243,7 @@ async fn what_stands_in_the_way_is_named_with_what_to_do() -> Outcome {
         .await?;
     let said = refused(&stranger, &["migrate"]).await?;
     assert!(
-        said.contains("may not create schemas") && said.contains("GRANT CREATE ON DATABASE"),
+        said.contains("cannot create schemas") && said.contains("GRANT CREATE ON DATABASE"),
         "{said}"
     );
 
@@ -291,7 +291,7 @@ async fn commands_that_read_leave_the_schema_and_say_what_to_run() -> Outcome {
     ] {
         let said = refused(url, arguments).await?;
         assert!(
-            said.contains("no schema of Rappel") && said.contains("`rappel migrate`"),
+            said.contains("no Rappel schema") && said.contains("`rappel migrate`"),
             "{said}"
         );
     }

@@ -152,7 +152,7 @@ async fn a_check_fails_where_something_does_and_still_cleans_up() -> Outcome {
     assert!(
         printed
             .stderr
-            .contains("nobody answers at http://127.0.0.1:9"),
+            .contains("no server responds at http://127.0.0.1:9"),
         "{printed:?}"
     );
     Ok(())

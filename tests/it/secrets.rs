@@ -126,7 +126,7 @@ async fn a_rotated_password_is_not_noticed() -> Outcome {
     assert_eq!(secrets.asked(), before + 2, "each sandbox asks once");
 
     let logged = app.logged()?;
-    assert!(logged.contains("has been replaced since"), "{logged}");
+    assert!(logged.contains("has been rotated"), "{logged}");
     for password in ["first", "second"] {
         assert!(!logged.contains(&role.url(password)), "{logged}");
     }

@@ -78,7 +78,7 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
     app.synced("articles").await?;
     app.synced("notes").await?;
 
-    // The triggers compare a column that is not there any more.
+    // The triggers compare a column that no longer exists.
     sql.run("ALTER TABLE articles DROP COLUMN title").await?;
     sql.run("UPDATE articles SET body = 'written all the same'")
         .await?;
@@ -121,7 +121,7 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
     app.invoke("sync", json!({})).await?;
     let source = app.source("notes").await?;
     let failure = source["failure"].as_str().unwrap_or_default();
-    assert!(failure.contains("is not there any more"), "{source}");
+    assert!(failure.contains("no longer exists"), "{source}");
     app.delete("/sources/notes").await?.success(200)?;
     Ok(())
 }

@@ -157,7 +157,7 @@ impl Answer {
                 while let Some(delta) = timeout_at(clock.deadline.into(), deltas.next()).await.map_err(unfinished)? {
                     let delta = match delta {
                         Err(error) if error.class() == Some(Class::Context) && !tried && length == 0 => {
-                            tracing::warn!(cause = %error, "the language model is asked again with fewer sources");
+                            tracing::warn!(cause = %error, "retrying the language model with fewer sources");
                             tried = true;
                             found.shorten();
                             continue 'attempts;
@@ -221,7 +221,7 @@ impl Answer {
             }
         }
         Err(Error::Internal(
-            "an answer ended without its last part".to_owned(),
+            "the answer ended without a final event".to_owned(),
         ))
     }
 }

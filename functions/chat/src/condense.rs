@@ -40,7 +40,7 @@ pub(crate) async fn condensed(
             Ok((None, usage))
         }
         Err(cause) => {
-            tracing::warn!(%cause, "the question is searched for as it was asked");
+            tracing::warn!(%cause, "cannot rewrite the question; searching for it unchanged");
             Ok((None, None))
         }
     }

@@ -32,7 +32,7 @@ enum Speaker {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "must be a text or a list of parts with text")]
+#[serde(untagged, expecting = "must be a string or a list of parts with text")]
 enum Content {
     Text(String),
     Parts(Vec<Value>),
@@ -147,7 +147,8 @@ impl Turn {
             match part.as_str().or_else(|| part["text"].as_str()) {
                 Some(text) if !thought => texts.push(text),
                 None if self.role == Speaker::User => {
-                    let detail = "has no text; parts of other kinds, such as images, are not read";
+                    let detail =
+                        "has no text; other kinds of parts, such as images, are not supported";
                     return Err(FieldError::new(format!("{place}[{at}]"), detail));
                 }
                 _ => {}

@@ -95,7 +95,7 @@ impl Deployment {
             // The documents belong to the user and outlive the stack.
             RequestType::Delete => None,
             RequestType::Update if self.asked.goes_back() => {
-                tracing::info!("rollback: the schema is left as it is");
+                tracing::info!("rollback: the schema is not changed");
                 None
             }
             RequestType::Create | RequestType::Update => self.migrate(state).await.err(),

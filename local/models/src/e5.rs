@@ -173,7 +173,7 @@ impl<'a> PackedModel<'a> {
             .and_then(|end| self.bytes.get(entry.offset..end))
             .with_context(|| {
                 format!(
-                    "its tensor {name} ends beyond the file's {} bytes: the file is cut short",
+                    "its tensor {name} ends beyond the file's {} bytes: the file is truncated",
                     self.bytes.len()
                 )
             })
@@ -268,8 +268,7 @@ impl<'a> Fields<'a> {
             .split_at_checked(count)
             .with_context(|| {
                 format!(
-                    "it ends after {} bytes, where {count} more were expected from byte {}: the \
-                     file is cut short",
+                    "it ends after {} bytes, where {count} more were expected from byte {}: the file is truncated",
                     self.bytes.len(),
                     self.position
                 )

@@ -162,14 +162,12 @@ impl Current {
         *asked = Some(SystemTime::now());
         match fetched {
             Ok(login) if login != refused.login => {
-                tracing::info!(
-                    "the login was refused and has been replaced since: using the new one"
-                );
+                tracing::info!("the login was rejected and has been rotated: using the new one");
                 self.replace(login)
             }
             Ok(_) => Err(error),
             Err(cause) => {
-                tracing::warn!(%cause, "the login was refused, and whether there is another one is unknown");
+                tracing::warn!(%cause, "the login was rejected, and the current one cannot be fetched");
                 Err(error)
             }
         }

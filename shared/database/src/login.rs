@@ -100,7 +100,7 @@ impl Source {
         };
         let both = async { tokio::try_join!(fetch(URL, &self.url), credentials) };
         let (url, mut credentials) = timeout(limit, both).await.unwrap_or_else(|_| {
-            let late = format!("AWS did not answer within {} ms", limit.as_millis());
+            let late = format!("AWS did not respond within {} ms", limit.as_millis());
             Err(unfetched(URL, &late))
         })?;
         if let Some(Kept::Iam) = self.credentials {
@@ -122,7 +122,7 @@ impl Login {
         };
         // serde_json's message may quote the password.
         let credentials = serde_json::from_str(text).map_err(|_| {
-            let expected = "it is no JSON object with the texts `username` and `password`";
+            let expected = "it is not a JSON object with the strings `username` and `password`";
             unusable(CREDENTIALS, &expected)
         })?;
         Ok(Some(credentials))

@@ -60,7 +60,12 @@ impl Probe {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when the URL is invalid, or only AWS has it.
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
-        let kept = || login::unusable(login::URL, &"what AWS keeps is not looked at from outside");
+        let kept = || {
+            login::unusable(
+                login::URL,
+                &"a login stored in AWS cannot be probed from outside",
+            )
+        };
         let login = Source::new(config)?.given().ok_or_else(kept)?;
         let (options, pooler) = options::of(config, &login)?;
         let unknowing = DatabaseConfig {
@@ -140,7 +145,7 @@ impl Probe {
             }),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it does not answer as a Postgres does",
+                "the server does not speak the Postgres protocol",
             )),
         }
     }

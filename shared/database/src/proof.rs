@@ -75,11 +75,11 @@ impl Proof {
                 "the server sees the address and port of the client's own socket, and its startup options"
             }
             Self::StartupOptions => {
-                "the startup options reach a server process of the connection's own, but the server sees \
+                "the startup options reach a dedicated server process, but the server sees \
                  another client address (NAT, a load balancer or a Unix socket)"
             }
             Self::Disproved => "the startup options do not reach the server process",
-            Self::Unknown => "the server does not tell what it knows of the connection",
+            Self::Unknown => "the server does not report the connection's properties",
             Self::NotAsked => "DATABASE_POOLER or the address names a pooler",
         }
     }
@@ -109,7 +109,7 @@ pub(super) async fn of(
     let rows = match asked {
         Err(lost @ DatabaseError::Lost(_)) => return Err(lost),
         Err(error) => {
-            tracing::warn!(%error, "the server does not tell whether a pooler is in between");
+            tracing::warn!(%error, "the server does not report whether a pooler is in between");
             return Ok((Proof::Unknown, None));
         }
         Ok(rows) => rows,

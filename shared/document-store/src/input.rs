@@ -67,7 +67,7 @@ impl DocumentInput {
     /// One error per unknown key.
     pub(super) fn unknown(&self, path: &str) -> impl Iterator<Item = FieldError> {
         const KNOWN: &str =
-            "is not a field of a document, which are id, title, content and metadata";
+            "is not a field of a document; the fields are id, title, content and metadata";
         self.unknown
             .iter()
             .map(move |key| FieldError::new(format!("{path}{key}"), KNOWN))

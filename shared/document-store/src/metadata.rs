@@ -164,7 +164,7 @@ impl Writer {
                 }
                 _ => {
                     return Err(format!(
-                        "holds the number {text}, whose exponent is beyond {}",
+                        "contains the number {text}, whose exponent exceeds {}",
                         Metadata::MAX_EXPONENT
                     ));
                 }

@@ -55,7 +55,7 @@ impl Chunk {
             // serde_json's message may quote the text, so only the position is reported.
             Err(error) if data.trim_start().starts_with('{') => {
                 let bytes = data.len();
-                let place = format!("a chunk of {bytes} bytes is wrong at {}", error.column());
+                let place = format!("a chunk of {bytes} bytes is invalid at {}", error.column());
                 return Err(LanguageModelError::Unreadable(place));
             }
             Err(_) => Value::Null,

@@ -168,7 +168,7 @@ pub(super) fn is_end(data: &str) -> bool {
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn damaged(error: std::io::Error) -> LanguageModelError {
     LanguageModelError::Cut(format!(
-        "what is compressed cannot be read: {}",
+        "the compressed body cannot be decoded: {}",
         error.kind()
     ))
 }

@@ -244,10 +244,10 @@ impl Answer {
         if self.finished() || self.ended {
             Ok(())
         } else if self.events == 0 {
-            let detail = "it ended without an event".to_owned();
+            let detail = "it ended without any event".to_owned();
             Err(LanguageModelError::Unreadable(detail))
         } else {
-            let detail = "it ended without a reason to finish".to_owned();
+            let detail = "it ended without a finish_reason".to_owned();
             Err(LanguageModelError::Cut(detail))
         }
     }

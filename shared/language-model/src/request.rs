@@ -120,7 +120,7 @@ impl Endpoint {
                 .as_ref()
                 .and_then(|said| dialect.after(said, &body));
             if let Some(other) = other {
-                tracing::warn!(cause = %failure.error, ?other, "the language model is asked in another form");
+                tracing::warn!(cause = %failure.error, ?other, "retrying the language model with another form of request");
                 dialect = other;
                 refused.get_or_insert(failure.error);
                 continue;
@@ -137,7 +137,7 @@ impl Endpoint {
             let Some(pause) = pause.filter(time) else {
                 return Err(refused.unwrap_or(failure.error));
             };
-            tracing::warn!(cause = %failure.error, ?pause, "the language model is asked again");
+            tracing::warn!(cause = %failure.error, ?pause, "retrying the request to the language model");
             tokio::time::sleep(pause).await;
             longest *= 2;
         }

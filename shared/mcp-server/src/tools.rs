@@ -66,7 +66,7 @@ pub(super) async fn call(
         }
         _ => {
             let detail =
-                format!("there is no tool {name:?}; there are search, fetch and list_filters");
+                format!("unknown tool {name:?}; the tools are search, fetch and list_filters");
             return Err(ErrorData::invalid_params(detail, None));
         }
     };

@@ -70,7 +70,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, .. } = self;
         if *version == 0 {
-            return f.write_str("the database has no schema of Rappel");
+            return f.write_str("the database has no Rappel schema");
         }
         write!(f, "the schema has version {version}")?;
         if !self.newer.is_empty() {
@@ -233,7 +233,7 @@ fn compare(stored: &str, manifest: &Manifest) -> Result<(), DatabaseError> {
     }
     Err(DatabaseError::ModelMismatch(format!(
         "the database was made with the recipe {stored}, but the configured one is {}: run `rappel migrate` or the \
-         migrate function, which converts it or says what stands in the way",
+         migrate function, which converts it or reports why it cannot",
         manifest.recipe()
     )))
 }

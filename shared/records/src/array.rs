@@ -66,7 +66,7 @@ impl<R: BufRead> Elements<R> {
             Place::After | Place::Over => Ok(()),
             _ => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "the JSON array is not closed: the file is not whole",
+                "the JSON array is not closed: the file is truncated",
             )),
         }
     }

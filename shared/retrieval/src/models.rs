@@ -201,7 +201,7 @@ impl LazyReranker {
     fn config(&self) -> Result<&ModelConfig, FieldError> {
         self.config.as_ref().ok_or_else(|| {
             let detail = format!(
-                "there is no reranker here: set {} to the folder of one",
+                "no reranker is configured: set {} to the folder of one",
                 ModelConfig::RERANKER_FOLDER
             );
             FieldError::new("rerank", detail)

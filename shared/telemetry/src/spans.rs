@@ -74,7 +74,7 @@ impl Exporter {
                 return Err(ConfigError::Invalid {
                     variable,
                     value,
-                    expected: "must be http/protobuf, the one protocol that is spoken here",
+                    expected: "must be http/protobuf, the only supported protocol",
                 });
             }
         }
@@ -165,14 +165,14 @@ impl Exporter {
         let cause = match sent {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} ms", limit.as_millis())),
+            Err(_) => Some(format!("no response within {} ms", limit.as_millis())),
         };
         if let Some(cause) = &cause {
             let pause = PAUSE.as_secs();
             tracing::warn!(
                 cause,
                 pause,
-                "the collector did not take the spans of this invocation"
+                "the collector did not accept the spans of this invocation"
             );
         }
         *self.lock_paused() = cause.map(|_| Instant::now() + PAUSE);

@@ -103,7 +103,7 @@ async fn a_collector_that_is_away_fails_no_request_and_is_left_alone_for_a_while
         // Migrate's only invocation, and the first one of documents.
         assert_eq!(collector.asked(), 2, "{mood:?}");
         let logged = app.logged()?;
-        assert!(logged.contains("did not take the spans"), "{logged}");
+        assert!(logged.contains("did not accept the spans"), "{logged}");
     }
     // Nobody listens at port 1.
     let app = app(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]).await?;

@@ -53,7 +53,7 @@ impl Reference {
         let value = answer
             .pointer(self.service.pointer())
             .and_then(Value::as_str)
-            .ok_or_else(|| self.failed("the answer has no text in it"))?;
+            .ok_or_else(|| self.failed("the response contains no string"))?;
         let Some(field) = &self.field else {
             return Ok(value.to_owned());
         };

@@ -30,10 +30,7 @@ pub async fn database(state: &SearchState) -> Check {
         let answer: Option<(String, String)> = state.database.fetch_optional(statement).await?;
         Ok(match answer {
             Some((database, user)) => ok(format!("{database} answers {user}")),
-            None => failed(
-                "it answers without rows",
-                "something other than Postgres answers there",
-            ),
+            None => failed("the query returned no rows", "the server is not Postgres"),
         })
     })
     .await
@@ -103,7 +100,7 @@ async fn model(state: &SearchState) -> Result<Finding, Error> {
             MODEL_REMEDY,
         ),
         None => failed(
-            "the database does not say which model embedded it",
+            "the database does not record which model embedded it",
             "run `rappel migrate` or the migrate function",
         ),
     })
@@ -178,7 +175,7 @@ async fn search(state: &SearchState) -> Result<Finding, Error> {
     let search = request.parse()?;
     let response = state.run(search).await?;
     let hits = if response.hits.is_empty() {
-        "no document is stored"
+        "there are no documents"
     } else {
         "it finds a document"
     };
