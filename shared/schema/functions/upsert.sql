@@ -1,10 +1,10 @@
--- Upserts a batch of documents with their chunks and says which are new.
+-- Upserts a batch of documents with their chunks and returns which are new.
 --
--- One call is one statement, so it is atomic and takes one round trip whatever stands between the
--- client and the server. The arrays `ids` to `text_hashes` have one element a document; `chunk_documents`
+-- One call is one statement, so it is atomic and takes one round trip, with or without a pooler.
+-- The arrays `ids` to `text_hashes` have one element per document; `chunk_documents`
 -- holds, for each chunk, its document's position in `ids` (from 1), and `chunk_embeddings` holds all
--- embeddings end to end. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks end to end,
--- `chunk_distinct` how many are each chunk's.
+-- embeddings, concatenated. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks, concatenated,
+-- `chunk_distinct` how many terms each chunk has.
 CREATE FUNCTION upsert(
     model             text,
     ids               text[],
@@ -52,7 +52,7 @@ BEGIN
     DELETE FROM rappel.chunks AS c WHERE c.document_id = ANY (ids);
     DELETE FROM rappel.chunk_terms AS t WHERE t.document_id = ANY (ids);
 
-    -- PL/pgSQL keeps an array in a form that is flattened anew for each slice of it; a row has it flat.
+    -- PL/pgSQL holds an array in expanded form, which is flattened again for each slice; a row stores it flat.
     WITH flat AS MATERIALIZED (
         SELECT chunk_embeddings || '{}'::real[] AS embeddings
     )
@@ -63,7 +63,7 @@ BEGIN
          unnest(chunk_documents, chunk_ordinals, chunk_starts, chunk_headings, chunk_contents)
          WITH ORDINALITY AS u (document, ordinal, start, heading, content, position);
 
-    -- Texts have no fixed width, so a slice of them would be looked for from the first one on.
+    -- Texts have no fixed width, so each slice would be searched for from the first element.
     INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)
     SELECT ids[c.document], c.ordinal, c.length, coalesce(t.terms, '{}'), coalesce(t.frequencies, '{}')
     FROM unnest(chunk_documents, chunk_ordinals, chunk_lengths)
