@@ -1,4 +1,4 @@
-//! `rappel doctor`: what it says of a database that is well, and of one that is not.
+//! `rappel doctor`: its report on a healthy database and on faulty ones.
 
 mod database;
 mod way;

@@ -1,4 +1,4 @@
-//! Stories that users live through, played on the built functions.
+//! User stories, run on the built functions.
 
 mod authorizer;
 mod bench;
@@ -62,5 +62,5 @@ mod terminal;
 mod upgrade;
 mod web;
 
-/// What every story returns: an error is a story that could not be told to its end.
+/// The result of a story: an error means that it could not run to its end.
 type Outcome = anyhow::Result<()>;

@@ -1,4 +1,4 @@
-//! What cannot be followed, and as whom.
+//! Tables that cannot be followed, and the privileges to follow one.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
+async fn an_error_of_postgres_is_reported_for_the_field_of_the_source() -> Outcome {
     let app = App::start().await?;
     let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
