@@ -33,7 +33,7 @@ pub(crate) struct Api {
 }
 
 /// What an API answered.
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     /// The HTTP status.
     pub(crate) status: StatusCode,
     /// The body, `null` if it is not JSON.
@@ -131,7 +131,7 @@ pub(crate) fn address(api: &str) -> String {
     }
 }
 
-impl Answer {
+impl ApiResponse {
     /// Sends a request to `url`.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ mod tests {
     use super::standing_alone;
 
     #[test]
-    fn a_question_is_freed_of_what_is_around_it() {
+    fn a_rewritten_question_is_extracted_from_its_wrapping() {
         for (text, expected) in [
             (
                 "Quelle est la durée du bail ?",

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_told_with_the_title_that_it_meant() {
+    fn a_citation_of_an_earlier_answer_becomes_a_title() {
         let conversation = read(json!([
             { "role": "user", "content": "La plage ?" },
             { "role": "assistant", "content": "À 22 heures [2], en été [1, 2].", "sources": [

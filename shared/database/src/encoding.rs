@@ -23,7 +23,7 @@ mod tests {
     use super::is_cut;
 
     #[test]
-    fn a_password_that_ends_the_host_is_seen() {
+    fn an_unencoded_password_is_detected() {
         for url in [
             "postgres://app:p@ss#w/rd@host/x",
             "postgres://app:p/w@host/x",

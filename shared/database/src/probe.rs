@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     Cause, DatabaseError, Pooler, Standing,
     dial::Endpoint,
-    login::{self, Source},
+    login::{self, LoginSource},
     options,
     route::Route,
 };
@@ -66,7 +66,7 @@ impl Probe {
                 &"a login stored in AWS cannot be probed from outside",
             )
         };
-        let login = Source::new(config)?.given().ok_or_else(kept)?;
+        let login = LoginSource::new(config)?.given().ok_or_else(kept)?;
         let (options, pooler) = options::of(config, &login)?;
         let unknowing = DatabaseConfig {
             pooler: PoolerSetting::Auto,

@@ -44,7 +44,7 @@ pub enum Proof {
 
 /// The server process's description of itself.
 #[derive(FromRow)]
-struct Answer {
+struct ServerProcess {
     option: Option<String>,
     /// Seconds since its start, by the server's clock.
     age: f64,
@@ -114,7 +114,10 @@ pub(super) async fn of(
         }
         Ok(rows) => rows,
     };
-    let Some(answer) = rows.first().and_then(|row| Answer::from_row(row).ok()) else {
+    let Some(answer) = rows
+        .first()
+        .and_then(|row| ServerProcess::from_row(row).ok())
+    else {
         return Ok((Proof::Unknown, None));
     };
     let limit = elapsed() + SLACK;

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_mean_is_refused() {
+    fn an_invalid_mean_is_refused() {
         let new = |strength, passages: &[f32], questions: &[f32], direction: Option<Vec<f32>>| {
             let directions = direction.into_iter().collect();
             Centring::new(strength, passages.to_vec(), questions.to_vec(), directions)

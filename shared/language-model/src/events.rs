@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_is_read_as_it_comes() {
+    fn a_compressed_stream_is_read_as_it_arrives() {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(b"data: {\"a\":1}\n\n")
             .expect("a vector takes everything");

@@ -70,7 +70,7 @@ pub(super) async fn call(
             return Err(ErrorData::invalid_params(detail, None));
         }
     };
-    Ok(outcome.unwrap_or_else(|problem| CallToolResult::error(vec![told(&problem)])))
+    Ok(outcome.unwrap_or_else(|problem| CallToolResult::error(vec![error_content(&problem)])))
 }
 
 async fn answered<T: Serialize>(
@@ -91,7 +91,7 @@ fn read<T: DeserializeOwned>(arguments: &JsonObject) -> Result<T, Error> {
 }
 
 /// The text of a problem for the model: the error and the remedy.
-fn told(problem: &Problem) -> ContentBlock {
+fn error_content(problem: &Problem) -> ContentBlock {
     let of_filter = |error: &FieldError| error.field.starts_with("filter");
     let text = match problem.status {
         404 => format!("{}: use an id that `search` has found", problem.detail),

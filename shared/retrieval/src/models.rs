@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use json::FieldError;
 use once_cell::sync::OnceCell;
 use shared::Error;
-use telemetry::Part;
+use telemetry::Phase;
 use tokio::task::spawn_blocking;
 
 use crate::{embed, questions::QuestionCache};
@@ -138,7 +138,7 @@ impl LazyEmbedder {
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.inner);
         let task = spawn_blocking(move || work(inner.embedder()?));
-        let _measured = telemetry::measure(Part::Embed);
+        let _measured = telemetry::measure(Phase::Embed);
         let outcome = task.await.map_err(Error::unfinished)?;
         outcome.map_err(|error| Error::internal(&error))
     }
@@ -193,7 +193,7 @@ impl LazyReranker {
             let scores = reranker.rerank(&question, &passages)?;
             Ok((scores, reranker.relevance()))
         });
-        let _measured = telemetry::measure(Part::Rerank);
+        let _measured = telemetry::measure(Phase::Rerank);
         let outcome = task.await.map_err(Error::unfinished)?;
         outcome.map_err(|error| Error::internal(&error))
     }

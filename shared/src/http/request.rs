@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_that_is_said_to_be_json_is_read() {
+    fn only_a_body_with_the_content_type_json_is_read() {
         for json in [
             "application/json",
             "Application/JSON; charset=utf-8",

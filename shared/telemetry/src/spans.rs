@@ -25,7 +25,7 @@ use opentelemetry_sdk::{
 use settings::ConfigError;
 use tokio::time::{Instant, timeout};
 
-use super::record::{Entry, Trace};
+use super::record::{RecordData, Trace};
 
 /// A collector in the sandbox or nearby answers in milliseconds. The specification's default of ten seconds would be
 /// paid for at each invocation.
@@ -115,7 +115,7 @@ impl Exporter {
     }
 
     /// The spans of an invocation of a process started at `process_began`: none if its trace is not sampled.
-    pub(super) fn spans(&self, process_began: SystemTime, entry: &Entry) -> Vec<SpanData> {
+    pub(super) fn spans(&self, process_began: SystemTime, entry: &RecordData) -> Vec<SpanData> {
         let Some(Trace { parent, parts }) = &entry.trace else {
             return Vec::new();
         };
@@ -195,7 +195,7 @@ const TIMEOUTS: [&str; 2] = [
 
 /// Attributes of <https://opentelemetry.io/docs/specs/semconv/faas/> and
 /// <https://opentelemetry.io/docs/specs/semconv/http/>.
-fn attributes(entry: &Entry) -> Vec<KeyValue> {
+fn attributes(entry: &RecordData) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("faas.invocation_id", entry.request_id.clone()),
         KeyValue::new("faas.coldstart", entry.cold_start),

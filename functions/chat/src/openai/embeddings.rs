@@ -29,7 +29,7 @@ struct EmbeddingsRequest {
 }
 
 /// Texts to embed, with options.
-struct Asked {
+struct EmbeddingInput {
     texts: Vec<String>,
     kind: Kind,
     base64: bool,
@@ -72,7 +72,7 @@ pub(super) async fn answer(state: &ChatState, request: &Request) -> Result<Respo
 
 impl EmbeddingsRequest {
     /// Checks every field.
-    fn parse(self, manifest: &Manifest) -> Result<Asked, Vec<FieldError>> {
+    fn parse(self, manifest: &Manifest) -> Result<EmbeddingInput, Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut refuse = |field: &str, detail: String| errors.push(FieldError::new(field, detail));
         let base64 = match self.encoding_format.as_deref() {
@@ -107,7 +107,7 @@ impl EmbeddingsRequest {
             Vec::new()
         });
         if errors.is_empty() {
-            Ok(Asked {
+            Ok(EmbeddingInput {
                 texts,
                 kind,
                 base64,

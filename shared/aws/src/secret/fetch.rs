@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_from_each_other() {
+    fn kinds_of_references_are_distinguished() {
         let secret =
             Reference::parse("arn:aws:secretsmanager:eu-west-3:123456789012:secret:llm-AbCdEf#key")
                 .expect("it is the ARN of a secret");

@@ -27,7 +27,7 @@ pub(crate) enum Claimed<T> {
 
 /// The location of a part's bytes.
 #[derive(Clone, Debug, FromRow)]
-pub(crate) struct Place {
+pub(crate) struct PartLocation {
     source: String,
     etag: String,
     bytes: i64,
@@ -46,7 +46,7 @@ pub(crate) struct Claim {
     pub(crate) receives: i32,
 }
 
-impl Place {
+impl PartLocation {
     /// The object to read, and the offset of its first byte in the import.
     pub(crate) fn object(&self, bucket: &str) -> (Object, i64) {
         let Some(key) = &self.piece else {
