@@ -13,10 +13,10 @@ mod pgpool;
 mod poolers;
 mod proof;
 mod recovery;
+mod round_trips;
 mod sharing;
 mod shutdown;
 mod tls;
-mod turns;
 mod waking;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! `rappel doctor`: its report on a healthy database and on faulty ones.
 
+mod connection;
 mod database;
-mod way;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
