@@ -1,4 +1,4 @@
-//! `rappel import FILE`: every format, every outcome, and every way to end it.
+//! `rappel import FILE`: formats, outcomes, and interruptions.
 
 use std::{
     fs,

@@ -92,7 +92,7 @@ mod tests {
     use super::SHARED;
 
     #[test]
-    fn every_crate_that_functions_share_is_heard() {
+    fn every_crate_that_functions_share_is_logged() {
         let shared = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .expect("it is in a folder of crates");
