@@ -80,7 +80,7 @@ const CALLS: &str = r#"
     ! release_changes('lost', NULL, NULL, NULL, NULL)
     ! renew_changes('lost', 10)
     ! reopen_imports('q', 3)
-    ! remove_tenant($t, 10)
+    remove_tenant($t, 10)
     ! require_visible($t, '{"ids": []}', '{plan}')
     resolve_source('{"table": "nowhere"}')
     ! resync_source($t, 'rows')
