@@ -88,6 +88,7 @@ const CALLS: &str = r#"
         0, 1, 0, true, 0, 'exact', '{$.k}')
     ! semantic_candidates($t, $v, 10, 30, 1, NULL, NULL, 5000)
     ! settle_changes('lost', 7, '{[1]}', '{5}', '{NULL}')
+    ! similar_documents($t, NULL, 'plan', 5, NULL, NULL, NULL)
     ! source_rows(7, '{[1]}')
     ! source_state($t, NULL)
     ! source_was_read(7)
