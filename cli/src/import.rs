@@ -2,41 +2,63 @@
 
 mod api;
 mod batches;
+mod documents;
+mod files;
+mod found;
+mod gone;
+mod place;
 mod source;
 mod tally;
 mod workers;
 
 use std::{
+    env,
+    ffi::OsString,
     fmt,
+    fs::File,
     io::Write as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 use database::{Database, DatabaseError, Statement};
+use extract::{Format, Limits, Sandbox};
 use indicatif::ProgressBar;
+use records::LINE_LIMIT;
 use serde_json::Value;
 
-use self::{source::Source, tally::Tally};
+use self::{files::Files, found::Finds, gone::Present, place::Place, source::Source, tally::Tally};
 use crate::{
     setup::{SchemaArgs, Setup, Target},
     stop::{Ended, Interrupted, Stop},
     terminal::{self, note},
 };
 
-/// Load documents: a file straight into the database, or an object through an API's queue.
+/// Load documents: files and folders straight into the database, or through an API.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// JSON lines, a JSON array, or CSV with a header, with the keys id (or _id), title, content (or text) and
-    /// metadata; compressed with gzip, zstd or xz or not; `-` is stdin. With --api, `s3://bucket/key`, or a file if
-    /// the API is that of `rappel up`.
-    source: PathBuf,
-    /// The API that imports it on its queue, such as `http://127.0.0.1:8000`; requests are not signed.
+    /// Folders, files and patterns: Markdown, HTML, text, PDF and DOCX are a document a file. JSON lines, a JSON array,
+    /// or CSV with a header have the keys id (or _id), title, content (or text) and metadata, compressed with gzip,
+    /// zstd or xz or not; `-` is stdin. With --api also `s3://bucket/key`.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// The API that stores them, such as `http://127.0.0.1:8000`; requests are not signed. An object of S3, or a file of
+    /// documents if the API is that of `rappel up`, is imported on its queue.
     #[arg(long, value_name = "URL", conflicts_with = "strict")]
     api: Option<String>,
+    /// What ids of files begin with, and `folder` in their metadata, in place of the folder's own name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Delete the documents of files that the folder no longer has: those with its name as `folder` in their metadata
+    /// whose `path` makes their id.
+    #[arg(long)]
+    delete: bool,
+    /// The same, also if the folder has none of the files whose documents are stored.
+    #[arg(long)]
+    delete_all: bool,
     /// Stop at the first bad line instead of reporting it.
     #[arg(long)]
     strict: bool,
@@ -65,23 +87,86 @@ const FEW_CHUNKS: i64 = 10_000;
 impl Import {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return stop.or(api::run(api, &self.source)).await;
+            return match self.records() {
+                Some(source) => stop.or(api::run(api, source)).await,
+                None => self.post(api, stop).await,
+            };
         }
-        if self.source.starts_with("s3://") {
-            bail!("an object of S3 is imported by an API: name it with --api");
-        }
+        ensure!(
+            !self.sources.iter().any(|source| source.starts_with("s3://")),
+            "an object of S3 is imported by an API: name it with --api"
+        );
+        // What is not there is said before a database is started.
+        let input = match self.records() {
+            Some(source) => Input::File(source.to_owned()),
+            None => self.files()?,
+        };
         let mut setup = stop.or(self.target.prepare("")).await?;
         stop.or(setup.migrate(&self.schema)).await?;
-        let imported = import_until(&setup, &self.source, self.strict, stop).await;
+        let imported = import_until(&setup, input, self.strict, stop).await;
         let stopped = setup.stop().await;
         let imported = imported?;
         self.tell(&imported)?;
         stopped?;
-        match (imported.interrupted, imported.tally.status()) {
-            (Some(interrupted), _) => Err(Ended(interrupted.status()).into()),
-            (None, 0) => Ok(()),
-            (None, status) => Err(Ended(status).into()),
+        imported.ended()
+    }
+
+    /// Posts the documents of files to an API.
+    async fn post(&self, api: &str, stop: &Stop) -> anyhow::Result<()> {
+        let Input::Files {
+            files,
+            bar,
+            tally,
+            present,
+        } = self.files()?
+        else {
+            bail!("only files are posted to an API");
+        };
+        let imported = stop.or(documents::run(api, files, present, tally, bar)).await?;
+        self.tell(&imported)?;
+        imported.ended()
+    }
+
+    /// The one source that holds a document a line, or cannot be told to hold anything else.
+    fn records(&self) -> Option<&Path> {
+        let [source] = self.sources.as_slice() else {
+            return None;
+        };
+        let is_object = source == Path::new("-") || source.starts_with("s3://");
+        let has_format = match Format::of_path(source) {
+            // What spreadsheets export as text.
+            Some(Format::Text) => !File::open(source).is_ok_and(|file| records::open(file).is_ok()),
+            format => format.is_some(),
+        };
+        let is_file = source.exists() && !source.is_dir() && !has_format;
+        (is_object || is_file).then_some(source)
+    }
+
+    fn files(&self) -> anyhow::Result<Input> {
+        ensure!(
+            !self.sources.contains(&PathBuf::from("-")),
+            "- is imported alone"
+        );
+        let mut finds = Finds::look(&self.sources, self.name.as_deref())?;
+        let deletes = self.delete || self.delete_all;
+        let present = deletes.then(|| Present::of(&finds, self.delete_all)).transpose()?;
+        ensure!(
+            !finds.files.is_empty() || self.delete_all,
+            "no file to import was found: Markdown, HTML, text, PDF, DOCX, JSON lines, JSON and CSV are, by their \
+             extensions; hidden files and what a .gitignore leaves out are not"
+        );
+        let bar = source::file_bar(finds.files.len());
+        let tally = Arc::new(Tally::default());
+        for (place, reason) in std::mem::take(&mut finds.unreadable) {
+            tally.bad(Place::file(place.into()), reason, &bar);
         }
+        tally.skipped(std::mem::take(&mut finds.skipped));
+        Ok(Input::Files {
+            files: Files::new(finds.files, sandbox()?, bar.clone()),
+            bar,
+            tally,
+            present,
+        })
     }
 
     fn tell(&self, imported: &Imported) -> std::io::Result<()> {
@@ -102,7 +187,41 @@ impl Import {
     }
 }
 
+/// What is imported.
+enum Input {
+    /// A file with a document a line.
+    File(PathBuf),
+    /// Files of any kind.
+    Files {
+        files: Files,
+        bar: ProgressBar,
+        tally: Arc<Tally>,
+        present: Option<Present>,
+    },
+}
+
+/// This program reads files in processes of its own: see `read_file` in main.rs.
+fn sandbox() -> anyhow::Result<Sandbox> {
+    Ok(Sandbox {
+        program: env::current_exe()?,
+        arguments: vec![OsString::from("read-file")],
+        limits: Limits::default(),
+    })
+}
+
+fn too_long() -> String {
+    format!("is longer than {LINE_LIMIT} bytes")
+}
+
 impl Imported {
+    fn ended(&self) -> anyhow::Result<()> {
+        match (self.interrupted, self.tally.status()) {
+            (Some(interrupted), _) => Err(Ended(interrupted.status()).into()),
+            (None, 0) => Ok(()),
+            (None, status) => Err(Ended(status).into()),
+        }
+    }
+
     fn json(&self) -> Value {
         let mut json = self.tally.json(self.loading, self.indexing);
         json["interrupted"] = self.interrupted.is_some().into();
@@ -118,30 +237,45 @@ impl fmt::Display for Imported {
 
 /// Loads a file; what is stored with the same hash already is skipped.
 pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<Imported> {
-    import_until(setup, file, strict, &Stop::never()).await
+    import_until(setup, Input::File(file.to_owned()), strict, &Stop::never()).await
 }
 
 async fn import_until(
     setup: &Setup,
-    file: &Path,
+    input: Input,
     strict: bool,
     stop: &Stop,
 ) -> anyhow::Result<Imported> {
     let start = Instant::now();
-    // A pipe may take its time to say what it holds.
-    let path = file.to_owned();
-    let open = tokio::task::spawn_blocking(move || Source::open(&path));
-    let source = stop.or(async { open.await? }).await?;
+    let (source, tally, present) = match input {
+        Input::File(path) => {
+            // A pipe may take its time to say what it holds.
+            let open = tokio::task::spawn_blocking(move || Source::open(&path));
+            let source = stop.or(async { open.await? }).await?;
+            (source, Arc::new(Tally::default()), None)
+        }
+        Input::Files {
+            files,
+            bar,
+            tally,
+            present,
+        } => (Source::files(files, bar), tally, present),
+    };
     let bar = source.bar.clone();
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     if stored_chunks(&database).await? < FEW_CHUNKS {
         drop_index(setup).await?;
     }
-    let tally = Arc::new(Tally::default());
-    let loaded = stop
-        .or(workers::load(&database, &embedders, source, strict, &tally))
-        .await;
+    let load = async {
+        workers::load(&database, &embedders, source, strict, &tally).await?;
+        if let Some(present) = present {
+            let deleted = present.delete(&database).await?;
+            tally.deleted.fetch_add(deleted, Ordering::Relaxed);
+        }
+        anyhow::Ok(())
+    };
+    let loaded = stop.or(load).await;
     bar.finish_and_clear();
     let loading = start.elapsed();
     let interrupted = loaded

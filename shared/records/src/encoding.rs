@@ -12,7 +12,10 @@ const UTF16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 
 /// The text without the byte order mark with which Windows begins a file; UTF-16 is decoded, and what is neither
 /// that nor UTF-8 is left for its lines to say so.
-pub(super) fn decoded(source: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+///
+/// # Errors
+/// When the source cannot be read.
+pub fn decoded(source: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
     let (head, source) = peek(source, 4)?;
     let decoder = DecodeReaderBytesBuilder::new()
         .encoding(without_a_mark(&head))

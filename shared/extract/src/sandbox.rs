@@ -1,0 +1,193 @@
+//! The process that reads a file: whatever its parser does, it ends with that file.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::{Extracted, Format, MAX_BYTES, Reason, extract};
+
+/// What the reading of one file may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of address space, where the system limits that (macOS does not).
+    pub memory: u64,
+    /// Seconds, of the clock and of a core.
+    pub seconds: u64,
+}
+
+/// Reads each file by a process of its own.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    /// A program that calls [`serve`] with what follows `arguments`.
+    pub program: PathBuf,
+    /// What it is called with.
+    pub arguments: Vec<OsString>,
+    /// What a file may take.
+    pub limits: Limits,
+}
+
+/// Bytes of the longest output: a text beyond the limit of characters, as JSON.
+const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
+
+/// Bytes of messages that are looked at.
+const MAX_MESSAGES: u64 = 64 * 1024;
+
+/// How often it is looked whether a process that has closed its output has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 1024 * 1024 * 1024,
+            seconds: 60,
+        }
+    }
+}
+
+impl Sandbox {
+    /// Reads a file: a format that [needs it](Format::needs_sandbox) by a process of its own.
+    ///
+    /// # Errors
+    /// Why it cannot be read; also that the process crashed or took too long.
+    pub fn extract(&self, bytes: Vec<u8>, format: Format) -> Result<Extracted, Reason> {
+        if !format.needs_sandbox() || bytes.len() > MAX_BYTES {
+            return extract(bytes, format);
+        }
+        let failed = |error: io::Error| Reason::Crashed(format!("no process can be started: {error}"));
+        let mut child = self.command(format).spawn().map_err(failed)?;
+        let output = self.converse(&mut child, bytes);
+        let status = match output {
+            Some(_) => self.wait(&mut child),
+            None => None,
+        };
+        let Some((status, (output, messages))) = status.zip(output) else {
+            // It may have ended meanwhile.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Reason::Late(self.limits.seconds));
+        };
+        match serde_json::from_slice::<Result<Extracted, Reason>>(&output) {
+            Ok(outcome) if status.success() => outcome,
+            _ => Err(self.ended(status, &messages)),
+        }
+    }
+
+    fn command(&self, format: Format) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .arg(format.name())
+            .arg(self.limits.memory.to_string())
+            .arg(self.limits.seconds.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Hands the file over and takes output and messages; nothing if that takes too long.
+    fn converse(&self, child: &mut Child, bytes: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (mut input, output, messages) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
+        // A process that ends early reads no more.
+        thread::spawn(move || input.write_all(&bytes).is_ok());
+        let output = reading(output, MAX_OUTPUT);
+        let messages = reading(messages, MAX_MESSAGES);
+        let output = output.recv_timeout(Duration::from_secs(self.limits.seconds)).ok()?;
+        let messages = messages.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
+        Some((output, messages))
+    }
+
+    /// Waits for the end of a process that has closed its output.
+    fn wait(&self, child: &mut Child) -> Option<ExitStatus> {
+        let deadline = Instant::now() + Duration::from_secs(self.limits.seconds);
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Some(status);
+            }
+            thread::sleep(LOOK);
+        }
+        None
+    }
+
+    /// Why a process gave no answer.
+    fn ended(&self, status: ExitStatus, messages: &[u8]) -> Reason {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        const CPU_TIME: i32 = 24;
+        let messages = String::from_utf8_lossy(messages);
+        if status.signal() == Some(CPU_TIME) {
+            return Reason::Late(self.limits.seconds);
+        }
+        if messages.contains("memory allocation of") {
+            let megabytes = self.limits.memory / (1024 * 1024);
+            return Reason::Crashed(format!("it needs more than {megabytes} MB of memory"));
+        }
+        if messages.contains("has overflowed its stack") {
+            return Reason::Crashed("it is nested too deeply".to_owned());
+        }
+        let panic = messages.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
+        Reason::Crashed(match (panic, status.signal()) {
+            (Some(message), _) => format!("its parser stopped: {message}"),
+            (None, Some(signal)) => format!("signal {signal} ended it"),
+            (None, None) => format!("it ended with {status}"),
+        })
+    }
+}
+
+/// What the process of a [`Sandbox`] does: reads a file from its input under the limits, and writes what is in it, or
+/// why it cannot be read. `arguments` are the last ones of its command line.
+///
+/// # Errors
+/// When the arguments are not those of a sandbox, or input or output fail.
+pub fn serve(arguments: &[String]) -> io::Result<()> {
+    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "expected FORMAT MEMORY SECONDS");
+    let [format, memory, seconds] = arguments else {
+        return Err(wrong());
+    };
+    let format = Format::of_name(format).ok_or_else(wrong)?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
+    restrict(number(memory)?, number(seconds)?);
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    let outcome = extract(bytes, format);
+    let mut output = io::stdout().lock();
+    serde_json::to_writer(&mut output, &outcome)?;
+    output.flush()
+}
+
+/// Sets limits for this process: of memory and time, and that it writes neither files nor a core.
+fn restrict(memory: u64, seconds: u64) {
+    for (resource, limit) in [
+        (Resource::As, memory),
+        (Resource::Cpu, seconds),
+        (Resource::Core, 0),
+        (Resource::Fsize, 0),
+    ] {
+        let limit = Rlimit {
+            current: Some(limit),
+            maximum: Some(limit),
+        };
+        // Not every system limits everything; the clock is watched from outside.
+        let _ = setrlimit(resource, limit);
+    }
+}
+
+/// Reads on a thread, at most so many bytes.
+fn reading(source: impl Read + Send + 'static, most: u64) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is looked at.
+        let _ = source.take(most).read_to_end(&mut bytes);
+        sender.send(bytes)
+    });
+    receiver
+}
