@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use local::assets::Cache;
+use assets::Cache;
 
 use crate::sandbox::Program;
 

@@ -8,10 +8,10 @@ use embedder::{Embedder, Kind};
 use futures_util::future::try_join_all;
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
-use local::pooler::{self, PgBouncer};
 use retrieval::{SearchConfig, SearchRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use servers::pooler::{self, PgBouncer};
 
 use crate::{
     database::{MARKS, Scratch},

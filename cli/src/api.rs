@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use local::{
+use gateway::{
+    Gateway, Logs, Options, Origin, STALL,
     binaries::{self, Profile},
-    gateway::{Gateway, Logs, Options, Origin, STALL},
 };
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use bench::{Bench as Run, Plan, Section};
 use clap::Args;
-use local::binaries;
+use gateway::binaries;
 
 use crate::{
     api::PROFILE,

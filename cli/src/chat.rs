@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use local::gateway::Logs;
+use gateway::Logs;
 use serde_json::{Value, json};
 
 use self::{

@@ -5,11 +5,11 @@ use std::{
     path::PathBuf,
 };
 
-use clap::Args;
-use local::{
-    assets::{Cache, Model},
+use assets::{
+    Cache, Model,
     layer::{self, Architecture, Entry, LIMIT},
 };
+use clap::Args;
 
 use crate::{setup::model_folder, terminal};
 

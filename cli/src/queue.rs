@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use assets::Cache;
 use database::{Database, DatabaseConfig};
-use local::{
-    assets::Cache,
-    aws::{self, Overrides, Resources, Server},
-    binaries,
-};
+use gateway::binaries;
+use servers::aws::{self, Overrides, Resources, Server};
 
 use crate::terminal::note;
 

@@ -8,15 +8,13 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use assets::{Cache, Model};
 use clap::Args;
 use database::{AddressFamily, Database, DatabaseConfig, PoolerSetting};
 use embedder::{self, Embedder, Manifest, ModelConfig};
-use local::{
-    assets::{Cache, Model},
-    postgres::Postgres,
-};
 use migrations::{self, Index, IndexConfig, Memory};
 use retrieval::{SearchConfig, SearchState};
+use servers::postgres::Postgres;
 
 use crate::terminal::note;
 

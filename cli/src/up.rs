@@ -8,12 +8,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use gateway::{Gateway, Logs, Origin};
 use language_model::LanguageModelConfig;
-use local::{
-    aws::Server,
-    gateway::{Gateway, Logs, Origin},
-};
 use serde_json::{Value, json};
+use servers::aws::Server;
 
 use crate::{
     api, doctor,

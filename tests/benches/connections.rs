@@ -13,16 +13,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use assets::Cache;
 use database::{AddressFamily, Database, DatabaseConfig, DatabaseError, PoolerSetting, Statement};
 use embedder::Manifest;
 use futures_util::future::join_all;
-use local::{
-    assets::Cache,
+use migrations::{self, IndexConfig};
+use retrieval::{SearchConfig, SearchRequest};
+use servers::{
     pooler::{PgBouncer, Settings},
     postgres::Postgres,
 };
-use migrations::{self, IndexConfig};
-use retrieval::{SearchConfig, SearchRequest};
 use sqlx::Connection as _;
 use tests::{Sql, tls::Authority};
 

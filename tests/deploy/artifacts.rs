@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local::layer;
+use assets::layer;
 use serde_json::json;
 use tempfile::TempDir;
 use tests::{App, Built};

@@ -3,8 +3,8 @@
 use std::fs;
 
 use anyhow::Context as _;
-use local::skip::skipped;
 use serde_json::Value;
+use servers::skip::skipped;
 use tests::command::{Printed, open_folder, rappel};
 
 use crate::Outcome;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use local::nginx::Nginx;
 use serde_json::json;
+use servers::nginx::Nginx;
 use tests::language_model::{Reply, Step};
 use tokio::time::timeout;
 

@@ -10,13 +10,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use gateway::{Gateway, Logs, Options, Route, STALL};
 use language_model::LanguageModelConfig;
-use local::{
-    aws::Resources,
-    gateway::{Gateway, Logs, Options, Route, STALL},
-};
 use reqwest::Client;
 use serde_json::{Value, json};
+use servers::aws::Resources;
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{

@@ -4,10 +4,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use local::{
-    assets::{Cache, Model},
-    binaries::{self, Profile},
-};
+use assets::{Cache, Model};
+use gateway::binaries::{self, Profile};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
 /// The folders and files, prepared once in a process.

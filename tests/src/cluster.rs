@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use anyhow::{Context, Result};
-use local::postgres::Postgres;
+use servers::postgres::Postgres;
 use tokio::sync::Mutex;
 
 use crate::Assets;

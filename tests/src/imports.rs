@@ -11,11 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local::{
-    assets::Cache,
-    aws::{Overrides, Resources, Server},
-};
+use assets::Cache;
 use serde_json::Value;
+use servers::aws::{Overrides, Resources, Server};
 use tempfile::NamedTempFile;
 use tokio::{sync::Mutex, task::spawn_blocking};
 

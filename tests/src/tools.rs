@@ -3,7 +3,7 @@
 use std::{env, path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
-use local::assets::Cache;
+use assets::Cache;
 use tokio::{process::Command, sync::OnceCell, task::spawn_blocking};
 
 /// A Python environment with the tools.

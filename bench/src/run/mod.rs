@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use assets::Cache;
 use embedder::{Embedder, Kind, ModelConfig};
 use indicatif::{ProgressBar, ProgressStyle};
-use local::assets::Cache;
 use tempfile::TempDir;
 
 use crate::{

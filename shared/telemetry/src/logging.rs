@@ -16,13 +16,14 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 16] = [
+const SHARED: [&str; 17] = [
     "analysis",
     "aws",
     "bulk_imports",
     "database",
     "document_store",
     "embedder",
+    "extract",
     "http_client",
     "json",
     "language_model",

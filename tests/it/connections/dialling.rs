@@ -3,7 +3,7 @@
 use std::{net::Ipv6Addr, time::Instant};
 
 use database::{AddressFamily, Cause, Database};
-use local::skip::skipped;
+use servers::skip::skipped;
 use tests::{
     App,
     proxy::{Proxy, with_port},

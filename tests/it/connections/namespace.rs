@@ -12,8 +12,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use assets::Cache;
 use database::{AddressFamily, Cause, Database};
-use local::{assets::Cache, postgres::Postgres, skip::skipped};
+use servers::{postgres::Postgres, skip::skipped};
 use tests::proxy::{Proxy, with_port};
 use tokio::{net::TcpSocket, task::spawn_blocking, time::sleep};
 

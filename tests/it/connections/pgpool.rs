@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::{Database, Pooler, PoolerSetting};
-use local::pooler::{Pgpool, PgpoolSettings};
 use serde_json::json;
+use servers::pooler::{Pgpool, PgpoolSettings};
 use tests::App;
 use tokio::time::sleep;
 

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use database::{Cause, Database, Pooler, PoolerSetting, Statement};
 use futures_util::future::try_join_all;
-use local::pooler::{PgBouncer, Settings};
 use serde_json::json;
+use servers::pooler::{PgBouncer, Settings};
 use tests::App;
 
 use super::{Outcome, cause, echo, settings};

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use database::{Cause, Database, DatabaseError, Pooler, PoolerSetting, Proof, Standing, Statement};
-use local::pooler::{PgBouncer, Settings};
+use servers::pooler::{PgBouncer, Settings};
 use tests::{
     App,
     proxy::{Proxy, with_port},

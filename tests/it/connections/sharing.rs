@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::ensure;
 use database::{Database, PoolerSetting, Statement};
 use futures_util::future::try_join_all;
-use local::pooler::PgBouncer;
 use serde_json::json;
+use servers::pooler::PgBouncer;
 use tests::{App, Sql, document_path, proxy::with_port, sharing::SharingPooler};
 
 use super::{Outcome, proof::transaction_mode, server_port, settings};

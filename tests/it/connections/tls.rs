@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use database::{Cause, Database, PoolerSetting};
-use local::pooler::{PgBouncer, Settings};
+use servers::pooler::{PgBouncer, Settings};
 use tests::{App, tls::Authority};
 
 use super::{Outcome, cause, echo, settings};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use local::pooler::{PgBouncer, Pgpool, PgpoolSettings, Settings};
+use servers::pooler::{PgBouncer, Pgpool, PgpoolSettings, Settings};
 use tests::{
     App, Sql,
     command::write_lines,
