@@ -27,7 +27,6 @@ use clap::Args;
 use database::{Database, DatabaseError, Statement};
 use extract::{Format, Limits, Sandbox};
 use indicatif::ProgressBar;
-use records::LINE_LIMIT;
 use serde_json::Value;
 
 use self::{files::Files, found::Finds, gone::Present, place::Place, source::Source, tally::Tally};
@@ -93,7 +92,10 @@ impl Import {
             };
         }
         ensure!(
-            !self.sources.iter().any(|source| source.starts_with("s3://")),
+            !self
+                .sources
+                .iter()
+                .any(|source| source.starts_with("s3://")),
             "an object of S3 is imported by an API: name it with --api"
         );
         // What is not there is said before a database is started.
@@ -122,7 +124,18 @@ impl Import {
         else {
             bail!("only files are posted to an API");
         };
-        let imported = stop.or(documents::run(api, files, present, tally, bar)).await?;
+        let start = Instant::now();
+        let posted = stop
+            .or(documents::run(api, files, present, &tally, &bar))
+            .await;
+        bar.finish_and_clear();
+        posted?;
+        let imported = Imported {
+            tally,
+            loading: start.elapsed(),
+            indexing: Duration::ZERO,
+            interrupted: None,
+        };
         self.tell(&imported)?;
         imported.ended()
     }
@@ -149,7 +162,9 @@ impl Import {
         );
         let mut finds = Finds::look(&self.sources, self.name.as_deref())?;
         let deletes = self.delete || self.delete_all;
-        let present = deletes.then(|| Present::of(&finds, self.delete_all)).transpose()?;
+        let present = deletes
+            .then(|| Present::of(&finds, self.delete_all))
+            .transpose()?;
         ensure!(
             !finds.files.is_empty() || self.delete_all,
             "no file to import was found: Markdown, HTML, text, PDF, DOCX, JSON lines, JSON and CSV are, by their \
@@ -200,17 +215,13 @@ enum Input {
     },
 }
 
-/// This program reads files in processes of its own: see `read_file` in main.rs.
+/// This program, as the command that reads one file.
 fn sandbox() -> anyhow::Result<Sandbox> {
     Ok(Sandbox {
         program: env::current_exe()?,
         arguments: vec![OsString::from("read-file")],
         limits: Limits::default(),
     })
-}
-
-fn too_long() -> String {
-    format!("is longer than {LINE_LIMIT} bytes")
 }
 
 impl Imported {

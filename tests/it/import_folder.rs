@@ -16,20 +16,28 @@ use crate::Outcome;
 /// A PDF file with these lines on its pages, of which none has a parenthesis.
 fn pdf(title: &str, pages: &[Vec<String>]) -> Vec<u8> {
     let count = pages.len();
-    let kids: Vec<String> = (0..count).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
+    let kids: Vec<String> = (0..count)
+        .map(|page| format!("{} 0 R", 4 + 2 * page))
+        .collect();
     let mut objects = vec![
         "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
         format!("<</Type/Pages/Count {count}/Kids[{}]>>", kids.join(" ")),
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>".to_owned(),
     ];
     for (page, lines) in pages.iter().enumerate() {
-        let shown: String = lines.iter().map(|line| format!("({line}) Tj T*\n")).collect();
+        let shown: String = lines
+            .iter()
+            .map(|line| format!("({line}) Tj T*\n"))
+            .collect();
         let content = format!("BT /F1 10 Tf 12 TL 40 800 Td\n{shown}ET");
         objects.push(format!(
             "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>/Contents {} 0 R>>",
             5 + 2 * page
         ));
-        objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len()));
+        objects.push(format!(
+            "<</Length {}>>stream\n{content}\nendstream",
+            content.len()
+        ));
     }
     objects.push(format!("<</Title({title})>>"));
     let mut file = "%PDF-1.7\n".to_owned();
@@ -126,14 +134,21 @@ async fn import(database_url: Option<&str>, arguments: &[&str]) -> Result<(Print
 
 /// What became of files, by their names.
 fn refused(said: &Value) -> Vec<(String, String)> {
-    let bad = said["bad"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let bad = said["bad"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let text = |bad: &'_ Value, key: &str| bad[key].as_str().unwrap_or_default().to_owned();
-    bad.iter().map(|bad| (text(bad, "file"), text(bad, "reason"))).collect()
+    bad.iter()
+        .map(|bad| (text(bad, "file"), text(bad, "reason")))
+        .collect()
 }
 
 async fn document(app: &App, id: &str) -> Result<Value> {
     let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
-    app.get(&format!("/documents/{id}"), &[]).await?.success(200)
+    app.get(&format!("/documents/{id}"), &[])
+        .await?
+        .success(200)
 }
 
 fn arguments(path: &Path) -> String {
@@ -146,10 +161,22 @@ async fn a_folder_is_a_document_a_file_with_pages_and_headings() -> Outcome {
     let folder = manuals()?;
     let root = folder.path().join("manuals");
     let (printed, said) = import(Some(app.database_url()), &[&arguments(&root)]).await?;
-    assert_eq!((printed.status, &said["documents"]), (Some(3), &json!(7)), "{printed:?}");
+    assert_eq!(
+        (printed.status, &said["documents"]),
+        (Some(3), &json!(7)),
+        "{printed:?}"
+    );
     let refused = refused(&said);
     let names: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["manuals/broken.pdf", "manuals/empty.md", "manuals/more.jsonl"], "{said}");
+    assert_eq!(
+        names,
+        [
+            "manuals/broken.pdf",
+            "manuals/empty.md",
+            "manuals/more.jsonl"
+        ],
+        "{said}"
+    );
     assert!(refused[0].1.contains("cannot be read"), "{said}");
     assert!(refused[1].1.contains("is empty"), "{said}");
     assert_eq!(said["bad"][2]["line"], 2, "{said}");
@@ -167,24 +194,56 @@ async fn a_folder_is_a_document_a_file_with_pages_and_headings() -> Outcome {
     ] {
         assert_eq!(metadata[key], value, "{metadata}");
     }
-    assert!(metadata["modified"].as_str().is_some_and(|time| time.ends_with('Z')), "{metadata}");
+    assert!(
+        metadata["modified"]
+            .as_str()
+            .is_some_and(|time| time.ends_with('Z')),
+        "{metadata}"
+    );
     let page = document(&app, "manuals/index.html").await?;
-    assert_eq!((&page["title"], &page["metadata"]["lang"]), (&json!("Accueil"), &json!("fr")));
+    assert_eq!(
+        (&page["title"], &page["metadata"]["lang"]),
+        (&json!("Accueil"), &json!("fr"))
+    );
     let content = page["content"].as_str().context("it has a content")?;
-    assert!(content.contains("## Horaires") && !content.contains("Menu"), "{content}");
+    assert!(
+        content.contains("## Horaires") && !content.contains("Menu"),
+        "{content}"
+    );
     let letter = document(&app, "manuals/letter.docx").await?;
-    assert!(letter["content"].as_str().is_some_and(|text| text.contains("# Complaint")), "{letter}");
+    assert!(
+        letter["content"]
+            .as_str()
+            .is_some_and(|text| text.contains("# Complaint")),
+        "{letter}"
+    );
     document(&app, "from-a-line").await?;
 
     let found = app
-        .post("/search", json!({ "query": "when is the emergency siren tested", "limit": 1 }))
+        .post(
+            "/search",
+            json!({ "query": "when is the emergency siren tested", "limit": 1 }),
+        )
         .await?
         .success(200)?;
     let hit = &found["hits"][0];
-    assert_eq!((&hit["document_id"], &hit["title"]), (&json!("manuals/report.pdf"), &json!("Station report")));
-    let page = hit["metadata"]["page"].as_u64().context("a passage of a PDF file has its page")?;
-    assert!((1..=2).contains(&page), "it begins on the siren's page or runs into it: {hit}");
-    assert!(hit["content"].as_str().is_some_and(|text| text.contains("siren")), "{hit}");
+    assert_eq!(
+        (&hit["document_id"], &hit["title"]),
+        (&json!("manuals/report.pdf"), &json!("Station report"))
+    );
+    let page = hit["metadata"]["page"]
+        .as_u64()
+        .context("a passage of a PDF file has its page")?;
+    assert!(
+        (1..=2).contains(&page),
+        "it begins on the siren's page or runs into it: {hit}"
+    );
+    assert!(
+        hit["content"]
+            .as_str()
+            .is_some_and(|text| text.contains("siren")),
+        "{hit}"
+    );
     assert!(hit["metadata"]["page_starts"].is_null(), "{hit}");
     Ok(())
 }
@@ -200,7 +259,11 @@ async fn again_only_what_changed_is_stored_and_what_is_gone_is_deleted() -> Outc
     let path = arguments(&root);
     let database = Some(app.database_url());
     let (printed, said) = import(database, &[&path]).await?;
-    assert_eq!((printed.status, &said["documents"]), (Some(0), &json!(6)), "{printed:?}");
+    assert_eq!(
+        (printed.status, &said["documents"]),
+        (Some(0), &json!(6)),
+        "{printed:?}"
+    );
     // A document of someone else's that says the folder's name.
     app.put(
         "/documents/elsewhere",
@@ -213,8 +276,14 @@ async fn again_only_what_changed_is_stored_and_what_is_gone_is_deleted() -> Outc
     fs::remove_file(root.join("letter.docx"))?;
     let (printed, said) = import(database, &[&path, "--delete"]).await?;
     let counts = ["documents", "unchanged", "deleted"].map(|count| said[count].as_u64());
-    assert_eq!((printed.status, counts), (Some(0), [Some(1), Some(4), Some(1)]), "{printed:?}");
-    app.get("/documents/manuals%2Fletter.docx", &[]).await?.problem(404, "not-found")?;
+    assert_eq!(
+        (printed.status, counts),
+        (Some(0), [Some(1), Some(4), Some(1)]),
+        "{printed:?}"
+    );
+    app.get("/documents/manuals%2Fletter.docx", &[])
+        .await?
+        .problem(404, "not-found")?;
     document(&app, "elsewhere").await?;
 
     // The place where a folder is mounted, without it.
@@ -244,7 +313,11 @@ async fn a_folder_is_posted_to_an_api_as_it_is_loaded_into_a_database() -> Outco
     for count in ["documents", "chunks", "unchanged", "bad"] {
         assert_eq!(loaded[count], posted[count], "{count}: {printed:?}");
     }
-    for id in ["manuals/report.pdf", "manuals/pumps/filter.md", "from-a-line"] {
+    for id in [
+        "manuals/report.pdf",
+        "manuals/pumps/filter.md",
+        "from-a-line",
+    ] {
         let (one, other) = (document(&direct, id).await?, document(&through, id).await?);
         for field in ["title", "content", "metadata"] {
             assert_eq!(one[field], other[field], "{id}");
@@ -254,7 +327,10 @@ async fn a_folder_is_posted_to_an_api_as_it_is_loaded_into_a_database() -> Outco
     let (printed, said) = import(None, &["--api", &through.url(), &path, "--delete"]).await?;
     let counts = ["documents", "unchanged", "deleted"].map(|count| said[count].as_u64());
     assert_eq!(counts, [Some(0), Some(6), Some(1)], "{printed:?}");
-    through.get("/documents/manuals%2Fnotes.txt", &[]).await?.problem(404, "not-found")?;
+    through
+        .get("/documents/manuals%2Fnotes.txt", &[])
+        .await?
+        .problem(404, "not-found")?;
     Ok(())
 }
 
@@ -265,15 +341,29 @@ async fn files_and_patterns_are_called_as_their_folder_calls_them() -> Outcome {
     let root = folder.path().join("manuals");
     let database = Some(app.database_url());
     let pattern = arguments(&root.join("**/*.md"));
-    let (notes, report) = (arguments(&root.join("notes.txt")), arguments(&root.join("report.pdf")));
+    let (notes, report) = (
+        arguments(&root.join("notes.txt")),
+        arguments(&root.join("report.pdf")),
+    );
     fs::remove_file(root.join("empty.md"))?;
     let (printed, said) = import(database, &[&pattern, &notes, &report]).await?;
-    assert_eq!((printed.status, &said["documents"]), (Some(0), &json!(4)), "{printed:?}");
-    for id in ["manuals/pumps/filter.md", "manuals/notes.txt", "manuals/report.pdf"] {
+    assert_eq!(
+        (printed.status, &said["documents"]),
+        (Some(0), &json!(4)),
+        "{printed:?}"
+    );
+    for id in [
+        "manuals/pumps/filter.md",
+        "manuals/notes.txt",
+        "manuals/report.pdf",
+    ] {
         document(&app, id).await?;
     }
     let (printed, _) = import(database, &[&notes, "--delete"]).await?;
     assert_eq!(printed.status, Some(1), "{printed:?}");
-    assert!(printed.stderr.contains("--delete needs a folder"), "{printed:?}");
+    assert!(
+        printed.stderr.contains("--delete needs a folder"),
+        "{printed:?}"
+    );
     Ok(())
 }

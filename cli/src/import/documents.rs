@@ -1,22 +1,19 @@
 //! `rappel import --api URL FOLDER`: files are read here, and their documents are posted.
 
-use std::{
-    collections::HashMap,
-    mem,
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, mem, slice, sync::atomic::Ordering, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use document_store::{Batch, Prepared};
 use indicatif::ProgressBar;
-use reqwest::{Client, Response, StatusCode, header::RETRY_AFTER};
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
-    Imported,
     files::{Files, Item},
     gone::Present,
     place::Place,
@@ -30,26 +27,34 @@ const BYTES: usize = 4 * 1024 * 1024;
 const ATTEMPTS: u32 = 6;
 
 /// Posts the documents of files to an API.
-pub(super) struct Poster<'a> {
+struct Poster<'a> {
     client: Client,
     api: &'a str,
     tally: &'a Tally,
     bar: &'a ProgressBar,
-    batch: Vec<(Place, String)>,
+    batch: Vec<Posted>,
     bytes: usize,
-    /// Where each id was seen last, with its document's hash.
-    seen: HashMap<String, (Place, Vec<u8>)>,
+    /// By the ids.
+    seen: HashMap<String, Seen>,
 }
 
-/// A line as the API takes it: it refuses keys that are none of a document's, which files may have.
+/// A document that is to be posted.
+struct Posted {
+    place: Place,
+    id: String,
+    json: String,
+}
+
+/// Where an id was seen last.
+struct Seen {
+    place: Place,
+    hash: Vec<u8>,
+    was_unchanged: bool,
+}
+
+/// Of a line, what [`Prepared`] does not give back: numbers stay as they are written.
 #[derive(Deserialize)]
 struct Known<'a> {
-    #[serde(borrow, alias = "_id")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    title: Option<&'a RawValue>,
-    #[serde(borrow, alias = "text")]
-    content: Option<&'a RawValue>,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
 }
@@ -59,15 +64,14 @@ pub(super) async fn run(
     api: &str,
     mut files: Files,
     present: Option<Present>,
-    tally: Arc<Tally>,
-    bar: ProgressBar,
-) -> anyhow::Result<Imported> {
-    let start = Instant::now();
+    tally: &Tally,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
     let mut poster = Poster {
         client: http_client::builder().build()?,
         api: api.trim_end_matches('/'),
-        tally: &tally,
-        bar: &bar,
+        tally,
+        bar,
         batch: Vec::new(),
         bytes: 0,
         seen: HashMap::new(),
@@ -83,89 +87,152 @@ pub(super) async fn run(
     if let Some(present) = present {
         poster.delete(&present).await?;
     }
-    bar.finish_and_clear();
-    Ok(Imported {
-        tally,
-        loading: start.elapsed(),
-        indexing: Duration::ZERO,
-        interrupted: None,
-    })
+    Ok(())
 }
 
 impl Poster<'_> {
     async fn add(&mut self, item: Item) -> anyhow::Result<()> {
         let read = item.line.and_then(|line| {
             let document = Prepared::read(&line)?;
-            let line = known(&line).map_err(|error| error.to_string())?;
-            Ok((document, line))
+            let json = json(&document, &line).map_err(|error| error.to_string())?;
+            Ok((document, json))
         });
-        let (document, line) = match read {
+        let (document, json) = match read {
             Ok(read) => read,
             Err(reason) => {
                 self.tally.bad(item.place, reason, self.bar);
                 return Ok(());
             }
         };
-        let seen = (item.place.clone(), document.hash().to_vec());
-        if let Some((place, hash)) = self.seen.insert(document.id().to_owned(), seen) {
-            if hash == document.hash() {
-                self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
-                return Ok(());
-            }
+        let id = document.id().to_owned();
+        if self
+            .seen
+            .get(&id)
+            .is_some_and(|seen| seen.hash == document.hash())
+        {
+            self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        if self.seen.contains_key(&id) {
             // Two documents of one id are refused in one request.
             self.send().await?;
-            self.tally.stored.fetch_sub(1, Ordering::Relaxed);
-            let replaced = Replaced {
-                id: document.id().to_owned(),
-                place,
-                by: item.place.clone(),
-            };
-            self.tally.replaced(replaced, self.bar);
         }
-        if self.bytes + line.len() > BYTES || self.batch.len() == Batch::MAX_DOCUMENTS {
+        let seen = Seen {
+            place: item.place.clone(),
+            hash: document.hash().to_vec(),
+            was_unchanged: false,
+        };
+        if let Some(earlier) = self.seen.insert(id.clone(), seen) {
+            self.replace(&id, earlier, &item.place);
+        }
+        if self.bytes + json.len() > BYTES || self.batch.len() == Batch::MAX_DOCUMENTS {
             self.send().await?;
         }
-        self.bytes += line.len();
-        self.batch.push((item.place, line));
+        self.bytes += json.len();
+        self.batch.push(Posted {
+            place: item.place,
+            id,
+            json,
+        });
         Ok(())
     }
 
+    /// Counts a document no more that another one has replaced.
+    fn replace(&self, id: &str, earlier: Seen, by: &Place) {
+        let counted = if earlier.was_unchanged {
+            &self.tally.unchanged
+        } else {
+            &self.tally.stored
+        };
+        counted.fetch_sub(1, Ordering::Relaxed);
+        let replaced = Replaced {
+            id: id.to_owned(),
+            place: earlier.place,
+            by: by.clone(),
+        };
+        self.tally.replaced(replaced, self.bar);
+    }
+
+    /// Posts the batch; if the API refuses it, document by document, so that the others are stored.
     async fn send(&mut self) -> anyhow::Result<()> {
         self.bytes = 0;
         let batch = mem::take(&mut self.batch);
-        if batch.is_empty() {
+        if batch.is_empty() || self.post(&batch).await?.is_none() {
             return Ok(());
         }
-        let lines: Vec<&str> = batch.iter().map(|(_, line)| line.as_str()).collect();
-        let body = format!("{{\"documents\":[{}]}}", lines.join(","));
-        let url = format!("{}/documents", self.api);
-        let response = self
-            .patiently(|client| client.post(&url).header("content-type", "application/json").body(body.clone()))
-            .await?;
-        let status = response.status();
-        let text = response.text().await.context("the answer broke off")?;
-        if !status.is_success() {
-            bail!("the API answered {status}: {text}");
-        }
-        let answer: Value = serde_json::from_str(&text).context("the API did not answer with JSON")?;
-        for outcome in answer["documents"].as_array().into_iter().flatten() {
-            let chunks = outcome["chunks"].as_u64().unwrap_or_default();
-            if outcome["status"] == "unchanged" {
-                self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
-            } else {
-                self.tally.stored.fetch_add(1, Ordering::Relaxed);
-                self.tally.chunks.fetch_add(chunks, Ordering::Relaxed);
+        for document in batch {
+            if let Some(reason) = self.post(slice::from_ref(&document)).await? {
+                self.seen.remove(&document.id);
+                self.tally.bad(document.place, reason, self.bar);
             }
         }
         Ok(())
     }
 
+    /// Posts documents and counts them; the reason if the API refuses one.
+    async fn post(&mut self, batch: &[Posted]) -> anyhow::Result<Option<String>> {
+        let documents: Vec<&str> = batch
+            .iter()
+            .map(|document| document.json.as_str())
+            .collect();
+        let body = format!("{{\"documents\":[{}]}}", documents.join(","));
+        let url = format!("{}/documents", self.api);
+        let post = |client: &Client| {
+            let request = client.post(&url).header(CONTENT_TYPE, "application/json");
+            request.body(body.clone())
+        };
+        let response = self.patiently(post).await?;
+        let status = response.status();
+        let text = response.text().await.context("the answer broke off")?;
+        if [
+            StatusCode::UNPROCESSABLE_ENTITY,
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ]
+        .contains(&status)
+        {
+            return Ok(Some(format!("the API refused it: {text}")));
+        }
+        ensure!(status.is_success(), "the API answered {status}: {text}");
+        let answer: Value =
+            serde_json::from_str(&text).context("the API did not answer with JSON")?;
+        let outcomes = answer["documents"]
+            .as_array()
+            .context("the API did not say what it stored")?;
+        for (document, outcome) in batch.iter().zip(outcomes) {
+            let is_unchanged = outcome["status"] == "unchanged";
+            let counted = if is_unchanged {
+                &self.tally.unchanged
+            } else {
+                &self.tally.stored
+            };
+            counted.fetch_add(1, Ordering::Relaxed);
+            if !is_unchanged {
+                let chunks = outcome["chunks"].as_u64().unwrap_or_default();
+                self.tally.chunks.fetch_add(chunks, Ordering::Relaxed);
+            }
+            if let Some(seen) = self.seen.get_mut(&document.id) {
+                seen.was_unchanged = is_unchanged;
+            }
+        }
+        Ok(None)
+    }
+
     /// Sends a request again while the API is away or overloaded.
-    async fn patiently(&self, request: impl Fn(&Client) -> reqwest::RequestBuilder) -> anyhow::Result<Response> {
+    async fn patiently(
+        &self,
+        request: impl Fn(&Client) -> reqwest::RequestBuilder,
+    ) -> anyhow::Result<Response> {
         let mut attempt = 1;
         loop {
-            let response = request(&self.client).send().await.context("the API does not answer")?;
-            let is_passing = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&response.status());
+            let response = request(&self.client)
+                .send()
+                .await
+                .context("the API does not answer")?;
+            let is_passing = [
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::TOO_MANY_REQUESTS,
+            ]
+            .contains(&response.status());
             if !is_passing || attempt == ATTEMPTS {
                 return Ok(response);
             }
@@ -181,13 +248,18 @@ impl Poster<'_> {
             let stored = self.stored(folder).await?;
             for id in present.gone(folder, stored)? {
                 let mut url = reqwest::Url::parse(&format!("{}/documents", self.api))?;
-                url.path_segments_mut().ok().context("the API's URL has a path")?.push(&id);
+                url.path_segments_mut()
+                    .ok()
+                    .context("the API's URL has a path")?
+                    .push(&id);
                 let response = self.patiently(|client| client.delete(url.clone())).await?;
                 let status = response.status();
                 if !status.is_success() && status != StatusCode::NOT_FOUND {
                     bail!("the API answered {status} when {id} was to be deleted");
                 }
-                self.tally.deleted.fetch_add(u64::from(status.is_success()), Ordering::Relaxed);
+                self.tally
+                    .deleted
+                    .fetch_add(u64::from(status.is_success()), Ordering::Relaxed);
             }
         }
         Ok(())
@@ -196,7 +268,7 @@ impl Poster<'_> {
     /// The ids that are stored for a folder, with their paths.
     async fn stored(&self, folder: &str) -> anyhow::Result<Vec<(String, String)>> {
         let mut stored = Vec::new();
-        let filter = json!({ "folder": folder }).to_string();
+        let filter = serde_json::json!({ "folder": folder }).to_string();
         let mut cursor: Option<String> = None;
         loop {
             let mut url = reqwest::Url::parse(&format!("{}/documents?limit=100", self.api))?;
@@ -207,7 +279,10 @@ impl Poster<'_> {
             let response = self.patiently(|client| client.get(url.clone())).await?;
             let page: Value = response.error_for_status()?.json().await?;
             for document in page["documents"].as_array().into_iter().flatten() {
-                if let (Some(id), Some(path)) = (document["id"].as_str(), document["metadata"]["path"].as_str()) {
+                if let (Some(id), Some(path)) = (
+                    document["id"].as_str(),
+                    document["metadata"]["path"].as_str(),
+                ) {
                     stored.push((id.to_owned(), path.to_owned()));
                 }
             }
@@ -219,15 +294,15 @@ impl Poster<'_> {
     }
 }
 
-/// A line of JSON with the keys of a document alone, numbers as they are written.
-fn known(line: &[u8]) -> serde_json::Result<String> {
+/// A document as the API takes it: it refuses keys that are none of a document's, which lines may have.
+fn json(document: &Prepared, line: &[u8]) -> serde_json::Result<String> {
     let known: Known<'_> = serde_json::from_slice(line)?;
-    let fields = [
-        ("id", known.id),
-        ("title", known.title),
-        ("content", known.content),
-        ("metadata", known.metadata),
-    ];
-    let fields = fields.into_iter().filter_map(|(key, value)| Some(format!("\"{key}\":{}", value?)));
-    Ok(format!("{{{}}}", fields.collect::<Vec<_>>().join(",")))
+    let text = serde_json::to_string::<str>;
+    Ok(format!(
+        r#"{{"id":{},"title":{},"content":{},"metadata":{}}}"#,
+        text(document.id())?,
+        text(document.title())?,
+        text(document.content())?,
+        known.metadata.map_or("{}", RawValue::get),
+    ))
 }

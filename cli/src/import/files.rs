@@ -9,7 +9,7 @@ use std::{
 
 use extract::{Format, MAX_BYTES, Reason, Sandbox};
 use indicatif::ProgressBar;
-use records::Lines;
+use records::{LINE_LIMIT, Line, Lines};
 use serde_json::{Value, json};
 
 use super::{
@@ -52,7 +52,7 @@ impl Files {
         match lines.next() {
             Some(Ok(line)) => Some(Item {
                 place: Place::line_of(file, line.number),
-                line: line.text.ok_or_else(super::too_long),
+                line: text(line),
             }),
             Some(Err(error)) => {
                 self.open = None;
@@ -109,6 +109,12 @@ impl Item {
     }
 }
 
+/// The text of a line, which may be too long.
+pub(super) fn text(line: Line) -> Result<Vec<u8>, String> {
+    line.text
+        .ok_or_else(|| format!("is longer than {LINE_LIMIT} bytes"))
+}
+
 fn open(found: &Found) -> Result<Lines, String> {
     let file = File::open(&found.path).map_err(|error| error.to_string())?;
     let text = records::open(file).map_err(|error| error.to_string())?;
@@ -123,9 +129,14 @@ fn document(found: &Found, format: Format, sandbox: &Sandbox) -> Result<Vec<u8>,
         return Err(Reason::Large(detail).to_string());
     }
     let bytes = fs::read(&found.path).map_err(|error| error.to_string())?;
-    let extracted = sandbox.extract(bytes, format).map_err(|reason| reason.to_string())?;
+    let extracted = sandbox
+        .extract(bytes, format)
+        .map_err(|reason| reason.to_string())?;
     let mut metadata = extracted.metadata;
-    if metadata.get("page_starts").is_some_and(|starts| starts.to_string().len() > MAX_STARTS) {
+    if metadata
+        .get("page_starts")
+        .is_some_and(|starts| starts.to_string().len() > MAX_STARTS)
+    {
         metadata.remove("page_starts");
     }
     metadata.insert("folder".to_owned(), found.folder.as_ref().into());
@@ -168,7 +179,11 @@ fn rfc3339(seconds: u64) -> String {
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     let year = era * 400 + year + next;
     let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

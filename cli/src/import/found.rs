@@ -74,11 +74,17 @@ impl Finds {
             let cannot = || format!("{} cannot be opened", root.display());
             let real = root.canonicalize().with_context(cannot)?;
             let is_folder = real.is_dir();
-            let folder = if is_folder { real.as_path() } else { real.parent().unwrap_or(&real) };
+            let folder = if is_folder {
+                real.as_path()
+            } else {
+                real.parent().unwrap_or(&real)
+            };
             let name: Arc<str> = name.map_or_else(|| named(folder), Into::into);
-            let other = roots.entry(Arc::clone(&name)).or_insert_with(|| folder.to_owned());
+            let other = roots
+                .entry(Arc::clone(&name))
+                .or_insert_with(|| folder.to_owned());
             ensure!(
-                other == folder,
+                other.as_path() == folder,
                 "{} and {} are both called {name:?}, by which their documents are told apart: import one after the \
                  other, with --name",
                 other.display(),
@@ -99,7 +105,13 @@ impl Finds {
     }
 
     /// A file that was named is imported, or refused with a reason.
-    fn file(&mut self, path: &Path, folder: &Path, real: &Path, name: &Arc<str>) -> anyhow::Result<()> {
+    fn file(
+        &mut self,
+        path: &Path,
+        folder: &Path,
+        real: &Path,
+        name: &Arc<str>,
+    ) -> anyhow::Result<()> {
         let kind = kind(path).with_context(|| {
             format!(
                 "{} is of no kind that is imported: Markdown, HTML, text, PDF, DOCX, JSON lines, JSON and CSV are, by \
@@ -121,12 +133,11 @@ impl Finds {
             .git_exclude(false)
             .require_git(false)
             .follow_links(true);
-        if let Some(pattern) = pattern {
-            let mut only = OverrideBuilder::new(root);
-            only.add(&format!("/{pattern}"))
-                .with_context(|| format!("{pattern} is not a pattern"))?;
-            walk.overrides(only.build()?);
-        }
+        let mut only = OverrideBuilder::new(root);
+        only.add(&format!("/{}", pattern.unwrap_or("**")))
+            .with_context(|| format!("{} is not a pattern", pattern.unwrap_or_default()))?;
+        // Not given to the walk, where it would outdo what a .gitignore says.
+        let only = only.build()?;
         for entry in walk.build() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -139,6 +150,9 @@ impl Finds {
                 continue;
             }
             let path = entry.path();
+            if !only.matched(path, false).is_whitelist() {
+                continue;
+            }
             let Some(kind) = kind(path) else {
                 *self.skipped.entry(extension(path)).or_default() += 1;
                 continue;
@@ -177,11 +191,13 @@ pub(super) fn id(folder: &str, below: &Path) -> String {
     hash.update(folder.as_bytes());
     hash.update(b"/");
     hash.update(below.as_os_str().as_bytes());
-    hash.finalize().iter().fold(String::from("file-"), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hash.finalize()
+        .iter()
+        .fold(String::from("file-"), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 /// What a file holds, by its extension; one extension of a compression is looked behind.
@@ -206,13 +222,19 @@ fn divided(source: &Path) -> (PathBuf, String) {
     let is_plain = |step: &Component<'_>| !step.as_os_str().to_string_lossy().contains(PATTERN);
     let root: PathBuf = source.components().take_while(is_plain).collect();
     let pattern: PathBuf = source.components().skip_while(is_plain).collect();
-    let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
+    let root = if root.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        root
+    };
     (root, pattern.to_string_lossy().into_owned())
 }
 
 /// The name of a folder by its real path; the root has none.
 fn named(folder: &Path) -> Arc<str> {
-    folder.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy().into())
+    folder
+        .file_name()
+        .map_or_else(|| "root".into(), |name| name.to_string_lossy().into())
 }
 
 /// Whether a file is there to be read as a whole.
@@ -237,9 +259,15 @@ mod tests {
 
     #[test]
     fn kinds_go_by_extensions() {
-        assert!(matches!(kind(Path::new("a.PDF")), Some(Kind::Document(Format::Pdf))));
+        assert!(matches!(
+            kind(Path::new("a.PDF")),
+            Some(Kind::Document(Format::Pdf))
+        ));
         for name in ["a.jsonl", "a.csv.gz", "a.JSON"] {
-            assert!(matches!(kind(Path::new(name)), Some(Kind::Records)), "{name}");
+            assert!(
+                matches!(kind(Path::new(name)), Some(Kind::Records)),
+                "{name}"
+            );
         }
         for name in ["a.png", "a.tar.gz", "README", "a.md.gz"] {
             assert!(kind(Path::new(name)).is_none(), "{name}");

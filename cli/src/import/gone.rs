@@ -51,11 +51,17 @@ impl Present {
 
     /// The ids among the `stored` ones of a folder, each with the path in its metadata, whose files are gone. A
     /// document is the folder's only if that path makes its id.
-    pub(super) fn gone(&self, folder: &str, stored: Vec<(String, String)>) -> anyhow::Result<Vec<String>> {
+    pub(super) fn gone(
+        &self,
+        folder: &str,
+        stored: Vec<(String, String)>,
+    ) -> anyhow::Result<Vec<String>> {
         let Some(present) = self.folders.get(folder) else {
             return Ok(Vec::new());
         };
-        let own = stored.into_iter().filter(|(stored, path)| *stored == id(folder, Path::new(path)));
+        let own = stored
+            .into_iter()
+            .filter(|(stored, path)| *stored == id(folder, Path::new(path)));
         let (kept, gone): (BTreeSet<String>, BTreeSet<String>) =
             own.map(|(id, _)| id).partition(|id| present.contains(id));
         ensure!(
@@ -78,7 +84,9 @@ impl Present {
             .bind(json!({ "folder": folder }).to_string());
             let stored: Vec<(String, String)> = database.fetch_all(statement).await?;
             for id in self.gone(folder, stored)? {
-                let id = DocumentId::parse(&id, "id").ok().context("a stored id is valid")?;
+                let id = DocumentId::parse(&id, "id")
+                    .ok()
+                    .context("a stored id is valid")?;
                 deleted += u64::from(document_store::delete(database, &id).await?);
             }
         }
@@ -118,9 +126,19 @@ mod tests {
     #[test]
     fn a_folder_that_has_none_of_its_files_is_taken_for_another() {
         let stored = stored(&[("docs/a.md", "a.md")]);
-        let error = present(&[], false).gone("docs", stored.clone()).expect_err("all are gone");
+        let error = present(&[], false)
+            .gone("docs", stored.clone())
+            .expect_err("all are gone");
         assert!(error.to_string().contains("--delete-all"), "{error}");
-        assert_eq!(present(&[], true).gone("docs", stored).expect("allowed"), ["docs/a.md"]);
-        assert!(present(&[], false).gone("docs", Vec::new()).expect("nothing stored").is_empty());
+        assert_eq!(
+            present(&[], true).gone("docs", stored).expect("allowed"),
+            ["docs/a.md"]
+        );
+        assert!(
+            present(&[], false)
+                .gone("docs", Vec::new())
+                .expect("nothing stored")
+                .is_empty()
+        );
     }
 }

@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use records::{self, Line, Lines};
 
 use super::{
-    files::{Files, Item},
+    files::{Files, Item, text},
     place::Place,
 };
 
@@ -81,7 +81,7 @@ pub(super) fn file_bar(files: usize) -> ProgressBar {
 fn item(line: Line) -> Item {
     Item {
         place: Place::line(line.number),
-        line: line.text.ok_or_else(super::too_long),
+        line: text(line),
     }
 }
 

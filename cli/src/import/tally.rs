@@ -72,9 +72,7 @@ impl Tally {
         if notes.replaced.len() < TOLD {
             let Replaced { id, place, by } = &replaced;
             bar.suspend(|| {
-                note(&format!(
-                    "{by} replaces {place}: both have the id {id}"
-                ));
+                note(&format!("{by} replaces {place}: both have the id {id}"));
             });
         }
         notes.replaced.push(replaced);
@@ -87,12 +85,17 @@ impl Tally {
 
     pub(super) fn skipped(&self, skipped: BTreeMap<String, u64>) {
         if !skipped.is_empty() {
-            let kinds = skipped.iter().map(|(extension, count)| match extension.as_str() {
-                "" => format!("{count} without an extension"),
-                extension => format!("{count} .{extension}"),
-            });
+            let kinds = skipped
+                .iter()
+                .map(|(extension, count)| match extension.as_str() {
+                    "" => format!("{count} without an extension"),
+                    extension => format!("{count} .{extension}"),
+                });
             let kinds: Vec<String> = kinds.collect();
-            note(&format!("files of other kinds are left out: {}", kinds.join(", ")));
+            note(&format!(
+                "files of other kinds are left out: {}",
+                kinds.join(", ")
+            ));
         }
         self.notes().skipped = skipped;
     }

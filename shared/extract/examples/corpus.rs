@@ -29,7 +29,10 @@ fn main() -> io::Result<()> {
         return serve(&arguments[1..]);
     }
     let mut mutations = 0;
-    if arguments.first().is_some_and(|first| first == "--mutations") {
+    if arguments
+        .first()
+        .is_some_and(|first| first == "--mutations")
+    {
         mutations = arguments[1].parse().map_err(io::Error::other)?;
         arguments.drain(..2);
     }
@@ -47,7 +50,9 @@ fn main() -> io::Result<()> {
         walk(Path::new(folder), &mut files);
     }
     for file in files {
-        let Some(format) = Format::of_path(&file) else { continue };
+        let Some(format) = Format::of_path(&file) else {
+            continue;
+        };
         let Ok(bytes) = fs::read(&file) else { continue };
         let outcomes = all.entry(format.name()).or_default();
         for round in 0..=mutations {
@@ -64,7 +69,13 @@ fn main() -> io::Result<()> {
                     outcomes.read += 1;
                     outcomes.characters += extracted.content.chars().count();
                     if env::var_os("SHOW").is_some() {
-                        println!("=== {}\n{}\n{:?}\n{}", file.display(), extracted.title, extracted.metadata, extracted.content);
+                        println!(
+                            "=== {}\n{}\n{:?}\n{}",
+                            file.display(),
+                            extracted.title,
+                            extracted.metadata,
+                            extracted.content
+                        );
                     }
                 }
                 Err(reason) => {

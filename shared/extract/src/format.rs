@@ -82,7 +82,10 @@ impl Format {
 }
 
 fn find(is: impl Fn(&(Format, &str, &[&str], &[&str])) -> bool) -> Option<Format> {
-    FORMATS.iter().find(|row| is(row)).map(|(format, ..)| *format)
+    FORMATS
+        .iter()
+        .find(|row| is(row))
+        .map(|(format, ..)| *format)
 }
 
 #[cfg(test)]

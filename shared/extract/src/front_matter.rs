@@ -17,7 +17,9 @@ pub(super) fn split(text: &str) -> Result<(Map<String, Value>, &str), Reason> {
             Ok(Value::Object(metadata)) => Ok((metadata, body)),
             // A text between two lines across the page.
             Ok(_) => Ok((Map::new(), text)),
-            Err(cause) => Err(Reason::Broken(format!("its front matter is not valid: {cause}"))),
+            Err(cause) => Err(Reason::Broken(format!(
+                "its front matter is not valid: {cause}"
+            ))),
         };
     }
     Ok((Map::new(), text))
@@ -47,7 +49,9 @@ fn yaml(text: &str) -> Result<Value, String> {
 
 /// TOML's dates become texts.
 fn toml(text: &str) -> Result<Value, String> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| error.message().to_owned())?;
     Ok(json(toml::Value::Table(table)))
 }
 
@@ -77,7 +81,12 @@ mod tests {
 
     #[test]
     fn only_a_mapping_between_two_marks_is_front_matter() {
-        for text in ["--- \nno end", "---\nA quiet paragraph.\n---\nbody", "text\n---\na: 1\n---\n", "---"] {
+        for text in [
+            "--- \nno end",
+            "---\nA quiet paragraph.\n---\nbody",
+            "text\n---\na: 1\n---\n",
+            "---",
+        ] {
             assert_eq!(split(text), Ok((Map::new(), text)), "{text}");
         }
         assert_eq!(split("---\n---\nbody"), Ok((Map::new(), "body")));

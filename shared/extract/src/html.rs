@@ -29,19 +29,29 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Extracted, Reason> {
     // Where a link leads is not what the page says.
     document.select("a").remove_attr("href");
     let mut metadata = Map::new();
-    if let Some(lang) = document.select("html").attr("lang").filter(|lang| !lang.trim().is_empty()) {
+    if let Some(lang) = document
+        .select("html")
+        .attr("lang")
+        .filter(|lang| !lang.trim().is_empty())
+    {
         let lang = lang.trim();
         metadata.insert("lang".to_owned(), lang.into());
         let language = lang.split(['-', '_']).next().unwrap_or_default();
         metadata.insert("language".to_owned(), language.to_ascii_lowercase().into());
     }
     for (key, name) in [("author", "author"), ("description", "description")] {
-        let content = document.select(&format!("meta[name={name}]")).attr("content");
+        let content = document
+            .select(&format!("meta[name={name}]"))
+            .attr("content");
         if let Some(content) = content.filter(|content| !content.trim().is_empty()) {
             metadata.insert(key.to_owned(), content.trim().into());
         }
     }
-    let named = document.select_single("head title").text().trim().to_owned();
+    let named = document
+        .select_single("head title")
+        .text()
+        .trim()
+        .to_owned();
     let heading = document.select_single("h1").text().trim().to_owned();
     Ok(Extracted {
         title: if named.is_empty() { heading } else { named },
@@ -63,7 +73,10 @@ fn content(document: &Document) -> String {
     let around = document.clone();
     around.select(AROUND).remove();
     let body = around.select_single("body");
-    let rest = body.nodes().first().map(|body| escapes::removed(&body.md(None)));
+    let rest = body
+        .nodes()
+        .first()
+        .map(|body| escapes::removed(&body.md(None)));
     let rest = rest.filter(|text| text.contains(char::is_alphanumeric));
     let article = article(document);
     match (article, rest) {

@@ -48,10 +48,14 @@ pub enum Reason {
     #[error("it is encrypted: store a copy without a password")]
     Encrypted,
     /// A PDF file without a glyph.
-    #[error("it has no text: it may be scanned; recognise its text first, for example with OCRmyPDF")]
+    #[error(
+        "it has no text: it may be scanned; recognise its text first, for example with OCRmyPDF"
+    )]
     Scanned,
     /// A PDF file most of whose glyphs stand for no character that anything names.
-    #[error("its fonts do not say which characters they show: recognise its text, for example with OCRmyPDF")]
+    #[error(
+        "its fonts do not say which characters they show: recognise its text, for example with OCRmyPDF"
+    )]
     Unreadable,
     /// There is nothing in it.
     #[error("it is empty")]
@@ -80,7 +84,9 @@ pub enum Reason {
 pub fn extract(bytes: Vec<u8>, format: Format) -> Result<Extracted, Reason> {
     if bytes.len() > MAX_BYTES {
         let size = bytes.len();
-        return Err(Reason::Large(format!("it has {size} bytes; at most {MAX_BYTES} are read")));
+        return Err(Reason::Large(format!(
+            "it has {size} bytes; at most {MAX_BYTES} are read"
+        )));
     }
     if bytes.trim_ascii().is_empty() {
         return Err(Reason::Empty);
@@ -120,5 +126,8 @@ fn title(text: &str) -> String {
     const CHARACTERS: usize = 1_000;
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");
-    line.chars().filter(|character| !character.is_control()).take(CHARACTERS).collect()
+    line.chars()
+        .filter(|character| !character.is_control())
+        .take(CHARACTERS)
+        .collect()
 }

@@ -24,7 +24,9 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, Reason> {
         metadata.insert("language".to_owned(), lang.as_str().into());
     }
     let (heading, rest) = first_heading(body);
-    let is_title = named.as_ref().is_none_or(|named| Some(named.trim()) == heading.as_deref());
+    let is_title = named
+        .as_ref()
+        .is_none_or(|named| Some(named.trim()) == heading.as_deref());
     Ok(Extracted {
         title: named.or(heading).unwrap_or_default(),
         content: if is_title { rest } else { body }.trim().to_owned(),
@@ -52,10 +54,14 @@ fn first_heading(text: &str) -> (Option<String>, &str) {
         if let Some(heading) = atx(line) {
             return (Some(heading), if is_first { &text[end..] } else { text });
         }
-        let is_underline = line.bytes().all(|byte| byte == b'=') || (line.len() > 2 && line.bytes().all(|byte| byte == b'-'));
+        let is_underline = line.bytes().all(|byte| byte == b'=')
+            || (line.len() > 2 && line.bytes().all(|byte| byte == b'-'));
         if is_underline && !before.is_empty() {
             let is_first = text[..start].trim() == before;
-            return (Some(plain_text(before)), if is_first { &text[end..] } else { text });
+            return (
+                Some(plain_text(before)),
+                if is_first { &text[end..] } else { text },
+            );
         }
         before = line;
         is_first = false;
@@ -68,7 +74,11 @@ fn atx(line: &str) -> Option<String> {
     let marks = line.len() - line.trim_start_matches('#').len();
     let text = line[marks..].strip_prefix([' ', '\t'])?.trim();
     let closed = text.trim_end_matches('#');
-    let text = if closed.is_empty() || closed.ends_with(' ') { closed.trim() } else { text };
+    let text = if closed.is_empty() || closed.ends_with(' ') {
+        closed.trim()
+    } else {
+        text
+    };
     ((1..=6).contains(&marks) && !text.is_empty()).then(|| plain_text(text))
 }
 
@@ -78,10 +88,15 @@ fn plain_text(heading: &str) -> String {
     let mut rest = heading.trim();
     while let Some(open) = rest.find('[') {
         let label = &rest[open + 1..];
-        let Some((label, behind)) = label.split_once(']') else { break };
+        let Some((label, behind)) = label.split_once(']') else {
+            break;
+        };
         text.push_str(rest[..open].trim_end_matches('!'));
         text.push_str(label);
-        rest = match behind.strip_prefix('(').and_then(|link| link.split_once(')')) {
+        rest = match behind
+            .strip_prefix('(')
+            .and_then(|link| link.split_once(')'))
+        {
             Some((_, behind)) => behind,
             None => behind,
         };
@@ -106,20 +121,37 @@ mod tests {
             ("# Guide\n\nBody.\n\n## Next\n", "Guide", "Body.\n\n## Next"),
             ("Guide\n=====\n\nBody.", "Guide", "Body."),
             ("Guide\n-----\nBody.", "Guide", "Body."),
-            ("## [Guide](a.md) of `rappel` ##\nBody.", "Guide of rappel", "Body."),
-            ("Intro.\n\n# Guide\nBody.", "Guide", "Intro.\n\n# Guide\nBody."),
-            ("```\n# comment\n```\n#no heading", "", "```\n# comment\n```\n#no heading"),
+            (
+                "## [Guide](a.md) of `rappel` ##\nBody.",
+                "Guide of rappel",
+                "Body.",
+            ),
+            (
+                "Intro.\n\n# Guide\nBody.",
+                "Guide",
+                "Intro.\n\n# Guide\nBody.",
+            ),
+            (
+                "```\n# comment\n```\n#no heading",
+                "",
+                "```\n# comment\n```\n#no heading",
+            ),
             ("# C#\nBody.", "C#", "Body."),
             ("a\n\n---\nb", "", "a\n\n---\nb"),
         ] {
             let extracted = read(text);
-            assert_eq!((extracted.title.as_str(), extracted.content.as_str()), (title, content), "{text}");
+            assert_eq!(
+                (extracted.title.as_str(), extracted.content.as_str()),
+                (title, content),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn front_matter_is_the_metadata() {
-        let text = "---\ntitle: Guide\nlang: fr\ntags: [a, b]\ndate: 2026-01-02\n---\n# Guide\nBody.";
+        let text =
+            "---\ntitle: Guide\nlang: fr\ntags: [a, b]\ndate: 2026-01-02\n---\n# Guide\nBody.";
         let extracted = read(text);
         assert_eq!(extracted.title, "Guide");
         assert_eq!(extracted.content, "Body.");
@@ -129,7 +161,9 @@ mod tests {
 
     #[test]
     fn another_title_leaves_the_heading_where_it_is() {
-        let extracted = read("+++\ntitle = \"Other\"\nweight = 3\nwhen = 2026-01-02T03:04:05Z\n+++\n# Guide\nBody.");
+        let extracted = read(
+            "+++\ntitle = \"Other\"\nweight = 3\nwhen = 2026-01-02T03:04:05Z\n+++\n# Guide\nBody.",
+        );
         assert_eq!(extracted.title, "Other");
         assert_eq!(extracted.content, "# Guide\nBody.");
         let metadata = serde_json::json!({"weight": 3, "when": "2026-01-02T03:04:05Z"});

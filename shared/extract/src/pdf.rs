@@ -56,12 +56,13 @@ impl Text {
     fn page<'a>(&mut self, page: &Page<'a>, cache: &InterpreterCache<'a>) -> Result<(), Reason> {
         let (width, height) = page.render_dimensions();
         let bounds = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
-        let transform = page.initial_transform(true).as_coeffs().map(f64::from);
+        let transform = page.initial_transform(true).as_coeffs();
         let settings = InterpreterSettings {
             render_content: RenderContent::PAGE,
             ..InterpreterSettings::default()
         };
-        let mut context = Context::new(Affine::new(transform), bounds, cache, page.xref(), settings);
+        let mut context =
+            Context::new(Affine::new(transform), bounds, cache, page.xref(), settings);
         let mut glyphs = Glyphs {
             layout: Layout::default(),
             read: 0,
@@ -78,7 +79,9 @@ impl Text {
         self.starts.push(self.characters);
         self.characters += text.chars().count();
         if self.characters > MAX_CHARACTERS {
-            return Err(Reason::Large(format!("its text has more than {MAX_CHARACTERS} characters")));
+            return Err(Reason::Large(format!(
+                "its text has more than {MAX_CHARACTERS} characters"
+            )));
         }
         self.content.push_str(&text);
         Ok(())
@@ -92,10 +95,12 @@ impl Text {
             return Err(Reason::Unreadable);
         }
         let info = pdf.metadata();
-        let text = |bytes: &Option<Box<[u8]>>| bytes.as_deref().and_then(string);
         let mut metadata = Map::new();
-        for (key, bytes) in [("author", &info.author), ("subject", &info.subject)] {
-            if let Some(text) = text(bytes) {
+        for (key, bytes) in [
+            ("author", info.author.as_deref()),
+            ("subject", info.subject.as_deref()),
+        ] {
+            if let Some(text) = bytes.and_then(string) {
                 metadata.insert(key.to_owned(), text.into());
             }
         }
@@ -104,7 +109,7 @@ impl Text {
         }
         metadata.insert("page_starts".to_owned(), Value::from(self.starts));
         Ok(Extracted {
-            title: text(&info.title).unwrap_or_default(),
+            title: info.title.as_deref().and_then(string).unwrap_or_default(),
             content: self.content,
             metadata,
         })
@@ -162,7 +167,10 @@ impl<'a> Device<'a> for Glyphs {
 /// A text string of the document's information: UTF-16 or UTF-8 behind a mark, or else about Latin-1.
 fn string(bytes: &[u8]) -> Option<String> {
     let (text, ..) = encoding_rs::WINDOWS_1252.decode(bytes);
-    let text: String = text.chars().filter(|character| !character.is_control()).collect();
+    let text: String = text
+        .chars()
+        .filter(|character| !character.is_control())
+        .collect();
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -61,7 +61,8 @@ impl Sandbox {
         if !format.needs_sandbox() || bytes.len() > MAX_BYTES {
             return extract(bytes, format);
         }
-        let failed = |error: io::Error| Reason::Crashed(format!("no process can be started: {error}"));
+        let failed =
+            |error: io::Error| Reason::Crashed(format!("no process can be started: {error}"));
         let mut child = self.command(format).spawn().map_err(failed)?;
         let output = self.converse(&mut child, bytes);
         let status = match output {
@@ -95,13 +96,21 @@ impl Sandbox {
 
     /// Hands the file over and takes output and messages; nothing if that takes too long.
     fn converse(&self, child: &mut Child, bytes: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
-        let (mut input, output, messages) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
+        let (mut input, output, messages) = (
+            child.stdin.take()?,
+            child.stdout.take()?,
+            child.stderr.take()?,
+        );
         // A process that ends early reads no more.
         thread::spawn(move || input.write_all(&bytes).is_ok());
         let output = reading(output, MAX_OUTPUT);
         let messages = reading(messages, MAX_MESSAGES);
-        let output = output.recv_timeout(Duration::from_secs(self.limits.seconds)).ok()?;
-        let messages = messages.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
+        let output = output
+            .recv_timeout(Duration::from_secs(self.limits.seconds))
+            .ok()?;
+        let messages = messages
+            .recv_timeout(Duration::from_secs(1))
+            .unwrap_or_default();
         Some((output, messages))
     }
 
@@ -133,7 +142,10 @@ impl Sandbox {
         if messages.contains("has overflowed its stack") {
             return Reason::Crashed("it is nested too deeply".to_owned());
         }
-        let panic = messages.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
+        let panic = messages
+            .lines()
+            .skip_while(|line| !line.contains("panicked at"))
+            .nth(1);
         Reason::Crashed(match (panic, status.signal()) {
             (Some(message), _) => format!("its parser stopped: {message}"),
             (None, Some(signal)) => format!("signal {signal} ended it"),
@@ -148,7 +160,12 @@ impl Sandbox {
 /// # Errors
 /// When the arguments are not those of a sandbox, or input or output fail.
 pub fn serve(arguments: &[String]) -> io::Result<()> {
-    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "expected FORMAT MEMORY SECONDS");
+    let wrong = || {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "expected FORMAT MEMORY SECONDS",
+        )
+    };
     let [format, memory, seconds] = arguments else {
         return Err(wrong());
     };
@@ -190,4 +207,82 @@ fn reading(source: impl Read + Send + 'static, most: u64) -> mpsc::Receiver<Vec<
         sender.send(bytes)
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sandbox whose process is a script.
+    fn shell(script: &str) -> Reason {
+        let sandbox = Sandbox {
+            program: "/bin/sh".into(),
+            arguments: ["-c", script, "sh"].map(OsString::from).to_vec(),
+            limits: Limits {
+                memory: 512 * 1024 * 1024,
+                seconds: 1,
+            },
+        };
+        let outcome = sandbox.extract(b"%PDF-1.7".to_vec(), Format::Pdf);
+        outcome.expect_err("the script reads nothing")
+    }
+
+    #[test]
+    fn whatever_ends_the_process_is_a_reason() {
+        for (script, words) in [
+            ("kill -SEGV $$", "signal 11"),
+            ("kill -XCPU $$", "not read within 1 s"),
+            ("exec sleep 30", "not read within 1 s"),
+            ("exec >&-; exec sleep 30", "not read within 1 s"),
+            ("exit 3", "exit status: 3"),
+            ("echo '{\"Ok\": 1}'", "exit status: 0"),
+            (
+                "echo \"thread 'main' panicked at x.rs:1:\nindex out of bounds\" >&2; exit 101",
+                "index out of bounds",
+            ),
+            (
+                "echo 'memory allocation of 9 bytes failed' >&2; kill -ABRT $$",
+                "more than 512 MB",
+            ),
+            (
+                "echo 'thread main has overflowed its stack' >&2; kill -ABRT $$",
+                "nested too deeply",
+            ),
+            ("echo '{\"Err\":\"Encrypted\"}'", "is encrypted"),
+        ] {
+            let reason = shell(script).to_string();
+            assert!(reason.contains(words), "{script}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_a_reason() {
+        let sandbox = Sandbox {
+            program: "/nowhere/rappel".into(),
+            arguments: Vec::new(),
+            limits: Limits::default(),
+        };
+        let reason = sandbox
+            .extract(b"x".to_vec(), Format::Docx)
+            .expect_err("no program");
+        assert!(
+            reason.to_string().contains("no process can be started"),
+            "{reason}"
+        );
+        let text = sandbox.extract(b"# Text".to_vec(), Format::Markdown);
+        assert_eq!(text.expect("it needs no process").title, "Text");
+    }
+
+    #[test]
+    fn only_the_arguments_of_a_sandbox_are_served() {
+        for arguments in [
+            vec![],
+            vec!["pdf", "1"],
+            vec!["rtf", "1", "1"],
+            vec!["pdf", "x", "1"],
+        ] {
+            let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+            assert!(serve(&arguments).is_err(), "{arguments:?}");
+        }
+    }
 }

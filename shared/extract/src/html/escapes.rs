@@ -23,7 +23,10 @@ fn unescape(line: &str, text: &mut String) {
     while let Some(character) = characters.next() {
         code ^= character == '`';
         let next = characters.peek().copied();
-        if character == '\\' && !code && let Some(mark) = next.filter(char::is_ascii_punctuation) {
+        if character == '\\'
+            && !code
+            && let Some(mark) = next.filter(char::is_ascii_punctuation)
+        {
             text.push(mark);
             characters.next();
         } else {

@@ -48,7 +48,10 @@ enum Step {
 
 impl Layout {
     pub(super) fn add(&mut self, glyph: &Placed) {
-        let step = self.last.as_ref().map_or(Step::Letter, |last| last.step(glyph));
+        let step = self
+            .last
+            .as_ref()
+            .map_or(Step::Letter, |last| last.step(glyph));
         match step {
             Step::Same => return,
             Step::Letter => {}
@@ -117,7 +120,11 @@ impl Last {
         // Along and across the direction in which this font writes, in sizes.
         let direction = next.end - next.origin;
         let length = direction.hypot();
-        let along = if length > 0.0 { direction / length } else { (1.0, 0.0).into() };
+        let along = if length > 0.0 {
+            direction / length
+        } else {
+            (1.0, 0.0).into()
+        };
         let gap = next.origin - self.end;
         let forward = gap.dot(along) / size;
         let across = gap.cross(along).abs() / size;
@@ -127,7 +134,11 @@ impl Last {
             return Step::Same;
         }
         if across < SAME_LINE && forward > -1.0 {
-            return if forward > BLANK { Step::Blank } else { Step::Letter };
+            return if forward > BLANK {
+                Step::Blank
+            } else {
+                Step::Letter
+            };
         }
         if across > PARAGRAPH {
             return Step::Paragraph;
