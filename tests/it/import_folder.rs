@@ -214,7 +214,7 @@ async fn a_folder_is_a_document_a_file_with_pages_and_headings() -> Outcome {
     assert!(
         letter["content"]
             .as_str()
-            .is_some_and(|text| text.contains("# Complaint")),
+            .is_some_and(|text| text.contains("Complaint") && text.contains("Mill Lane")),
         "{letter}"
     );
     document(&app, "from-a-line").await?;

@@ -68,6 +68,18 @@ fn docx(body: &str) -> Vec<u8> {
             ),
         ),
         (
+            "word/_rels/document.xml.rels",
+            format!(
+                r#"<Relationships xmlns="{types}/relationships"><Relationship Id="r1" Type="{word}/officeDocument/2006/relationships/styles" Target="styles.xml"/></Relationships>"#
+            ),
+        ),
+        (
+            "word/styles.xml",
+            format!(
+                r#"<w:styles xmlns:w="{word}/wordprocessingml/2006/main"><w:style w:type="paragraph" w:styleId="Heading1"><w:name w:val="heading 1"/><w:pPr><w:outlineLvl w:val="0"/></w:pPr></w:style></w:styles>"#
+            ),
+        ),
+        (
             "word/document.xml",
             format!(
                 r#"<w:document xmlns:w="{word}/wordprocessingml/2006/main"><w:body>{body}</w:body></w:document>"#
