@@ -2,25 +2,36 @@
 
 mod api;
 mod batches;
+mod documents;
+mod files;
+mod found;
+mod gone;
+mod place;
 mod source;
 mod tally;
 mod workers;
 
 use std::{
+    env,
+    ffi::OsString,
     fmt,
-    io::Write as _,
+    fs::File,
+    io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 use database::{Database, DatabaseError, Statement};
+use document_store::Prepared;
+use extract::{Format, Limits, Sandbox};
 use indicatif::ProgressBar;
+use records::Lines;
 use serde_json::Value;
 
-use self::{source::Source, tally::Tally};
+use self::{files::Files, found::Finds, gone::Present, place::Place, source::Source, tally::Tally};
 use crate::{
     remote::Key,
     setup::{SchemaArgs, Setup, Target},
@@ -28,18 +39,30 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Load documents: a file straight into the database, or an object through an API's queue.
+/// Load documents: files and folders straight into the database, or through an API.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// JSON lines, a JSON array, or CSV with a header, with the keys id (or _id), title, content (or text) and
-    /// metadata; compressed with gzip, zstd or xz or not; `-` is stdin. With --api, `s3://bucket/key`, or a file if
-    /// the API is that of `rappel up`.
-    source: PathBuf,
-    /// The API that imports it on its queue, such as `http://127.0.0.1:8000`.
+    /// Folders, files and patterns: Markdown, HTML, text, PDF and DOCX are a document a file. JSON lines, a JSON array,
+    /// or CSV with a header have the keys id (or _id), title, content (or text) and metadata, compressed with gzip,
+    /// zstd or xz or not; `-` is stdin. With --api also `s3://bucket/key`.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// The API that stores them, such as `http://127.0.0.1:8000`. An object of S3, or a file of documents if the API is
+    /// that of `rappel up`, is imported on its queue.
     #[arg(long, value_name = "URL", conflicts_with = "strict")]
     api: Option<String>,
     #[command(flatten)]
     key: Key,
+    /// What ids of files begin with, and `folder` in their metadata, in place of the folder's own name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Delete the documents of files that the folder no longer has: those with its name as `folder` in their metadata
+    /// whose `path` makes their id.
+    #[arg(long)]
+    delete: bool,
+    /// The same, also if the folder has none of the files whose documents are stored.
+    #[arg(long)]
+    delete_all: bool,
     /// Stop at the first bad line instead of reporting it.
     #[arg(long)]
     strict: bool,
@@ -68,26 +91,104 @@ const FEW_CHUNKS: i64 = 10_000;
 impl Import {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return stop.or(api::run(api, &self.key, &self.source)).await;
+            return match self.records() {
+                Some(source) => stop.or(api::run(api, &self.key, source)).await,
+                None => self.post(api, stop).await,
+            };
         }
-        if self.source.starts_with("s3://") {
-            bail!("an object of S3 is imported by an API: name it with --api");
-        }
+        ensure!(
+            !self
+                .sources
+                .iter()
+                .any(|source| source.starts_with("s3://")),
+            "an object of S3 is imported by an API: name it with --api"
+        );
+        // A missing file is reported before a database is started.
+        let input = match self.records() {
+            Some(source) => Input::File(source.to_owned()),
+            None => self.files()?,
+        };
         let mut setup = stop.or(self.target.prepare("")).await?;
         stop.or(setup.migrate(&self.schema)).await?;
-        let imported = import_until(&setup, &self.source, self.strict, stop).await;
+        let imported = import_until(&setup, input, self.strict, stop).await;
         let stopped = setup.stop().await;
         let imported = imported?;
         self.tell(&imported)?;
         stopped?;
-        match (imported.interrupted, imported.tally.status()) {
-            (Some(interrupted), _) => Err(Reported(interrupted.status()).into()),
-            (None, 0) => Ok(()),
-            (None, status) => Err(Reported(status).into()),
-        }
+        imported.ended()
     }
 
-    fn tell(&self, imported: &Imported) -> std::io::Result<()> {
+    /// Posts the documents of files to an API.
+    async fn post(&self, api: &str, stop: &Stop) -> anyhow::Result<()> {
+        let Input::Files {
+            files,
+            bar,
+            tally,
+            present,
+        } = self.files()?
+        else {
+            bail!("only files are posted to an API");
+        };
+        let start = Instant::now();
+        let posted = stop
+            .or(documents::run(api, &self.key, files, present, &tally, &bar))
+            .await;
+        bar.finish_and_clear();
+        posted?;
+        let imported = Imported {
+            tally,
+            loading: start.elapsed(),
+            indexing: Duration::ZERO,
+            interrupted: None,
+        };
+        self.tell(&imported)?;
+        imported.ended()
+    }
+
+    /// The one source that has a document on each line, or whose extension is none of a format's.
+    fn records(&self) -> Option<&Path> {
+        let [source] = self.sources.as_slice() else {
+            return None;
+        };
+        let is_object = source == Path::new("-") || source.starts_with("s3://");
+        let has_format = match Format::of_path(source) {
+            Some(Format::Text) => !begins_with_a_document(source),
+            format => format.is_some(),
+        };
+        let is_file = source.exists() && !source.is_dir() && !has_format;
+        (is_object || is_file).then_some(source)
+    }
+
+    fn files(&self) -> anyhow::Result<Input> {
+        ensure!(
+            !self.sources.contains(&PathBuf::from("-")),
+            "- is imported alone: stdin has a document on each line"
+        );
+        let mut finds = Finds::look(&self.sources, self.name.as_deref())?;
+        let deletes = self.delete || self.delete_all;
+        let present = deletes
+            .then(|| Present::of(&finds, self.delete_all))
+            .transpose()?;
+        ensure!(
+            !finds.files.is_empty() || self.delete_all,
+            "no file to import was found: the formats are Markdown, HTML, text, PDF, DOCX, JSON lines, JSON and CSV, by \
+             extension; hidden files and what a .gitignore excludes are left out"
+        );
+        let bar = source::file_bar(finds.files.len());
+        let tally = Arc::new(Tally::default());
+        for (place, reason) in std::mem::take(&mut finds.unreadable) {
+            tally.bad(Place::file(place.into()), reason, &bar);
+        }
+        tally.skipped(std::mem::take(&mut finds.skipped));
+        Ok(Input::Files {
+            files: Files::new(finds.files, sandbox()?, bar.clone()),
+            bar,
+            tally,
+            present,
+        })
+    }
+
+    fn tell(&self, imported: &Imported) -> io::Result<()> {
         imported.tally.tell_rest();
         let mut out = terminal::out();
         if self.json {
@@ -105,7 +206,46 @@ impl Import {
     }
 }
 
+/// What is imported.
+enum Input {
+    /// A file with a document a line.
+    File(PathBuf),
+    /// Files of any kind.
+    Files {
+        files: Files,
+        bar: ProgressBar,
+        tally: Arc<Tally>,
+        present: Option<Present>,
+    },
+}
+
+/// Whether a text file has documents, such as the rows of a spreadsheet exported as text: its first line is one.
+fn begins_with_a_document(path: &Path) -> bool {
+    let text = File::open(path).and_then(|file| records::open(file).map_err(io::Error::other));
+    let first = text
+        .ok()
+        .and_then(|text| Lines::new(text).next()?.ok()?.text);
+    first.is_some_and(|line| Prepared::read(&line).is_ok())
+}
+
+/// This program, with the subcommand that reads one file.
+fn sandbox() -> anyhow::Result<Sandbox> {
+    Ok(Sandbox {
+        program: env::current_exe()?,
+        arguments: vec![OsString::from("read-file")],
+        limits: Limits::default(),
+    })
+}
+
 impl Imported {
+    fn ended(&self) -> anyhow::Result<()> {
+        match (self.interrupted, self.tally.status()) {
+            (Some(interrupted), _) => Err(Reported(interrupted.status()).into()),
+            (None, 0) => Ok(()),
+            (None, status) => Err(Reported(status).into()),
+        }
+    }
+
     fn json(&self) -> Value {
         let mut json = self.tally.json(self.loading, self.indexing);
         json["interrupted"] = self.interrupted.is_some().into();
@@ -121,30 +261,45 @@ impl fmt::Display for Imported {
 
 /// Loads a file; skips documents that are stored with the same hash.
 pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<Imported> {
-    import_until(setup, file, strict, &Stop::never()).await
+    import_until(setup, Input::File(file.to_owned()), strict, &Stop::never()).await
 }
 
 async fn import_until(
     setup: &Setup,
-    file: &Path,
+    input: Input,
     strict: bool,
     stop: &Stop,
 ) -> anyhow::Result<Imported> {
     let start = Instant::now();
-    // A pipe may be slow to show its format.
-    let path = file.to_owned();
-    let open = tokio::task::spawn_blocking(move || Source::open(&path));
-    let source = stop.or(async { open.await? }).await?;
+    let (source, tally, present) = match input {
+        Input::File(path) => {
+            // A pipe may be slow to show its format.
+            let open = tokio::task::spawn_blocking(move || Source::open(&path));
+            let source = stop.or(async { open.await? }).await?;
+            (source, Arc::new(Tally::default()), None)
+        }
+        Input::Files {
+            files,
+            bar,
+            tally,
+            present,
+        } => (Source::files(files, bar), tally, present),
+    };
     let bar = source.bar.clone();
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     if stored_chunks(&database).await? < FEW_CHUNKS {
         drop_index(setup).await?;
     }
-    let tally = Arc::new(Tally::default());
-    let loaded = stop
-        .or(workers::load(&database, &embedders, source, strict, &tally))
-        .await;
+    let load = async {
+        workers::load(&database, &embedders, source, strict, &tally).await?;
+        if let Some(present) = present {
+            let deleted = present.delete(&database).await?;
+            tally.deleted.fetch_add(deleted, Ordering::Relaxed);
+        }
+        anyhow::Ok(())
+    };
+    let loaded = stop.or(load).await;
     bar.finish_and_clear();
     let loading = start.elapsed();
     let interrupted = loaded

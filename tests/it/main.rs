@@ -28,6 +28,7 @@ mod gateway;
 mod health;
 mod iam;
 mod import_command;
+mod import_folder;
 mod imports;
 mod imports_command;
 mod imports_faults;
