@@ -1,4 +1,4 @@
-//! `rappel import FILE`: a resumable import directly into the database.
+//! `rappel import`: a resumable import of files and folders, directly into the database or through an API.
 
 mod api;
 mod batches;
@@ -6,32 +6,30 @@ mod documents;
 mod files;
 mod found;
 mod gone;
+mod input;
 mod place;
 mod source;
 mod tally;
 mod workers;
 
 use std::{
-    env,
-    ffi::OsString,
     fmt,
-    fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use clap::Args;
 use database::{Database, DatabaseError, Statement};
-use document_store::Prepared;
-use extract::{Format, Limits, Sandbox};
-use indicatif::ProgressBar;
-use records::Lines;
 use serde_json::Value;
 
-use self::{files::Files, found::Finds, gone::Present, place::Place, source::Source, tally::Tally};
+use self::{
+    input::{Documents, FolderArgs, Input},
+    source::Source,
+    tally::Tally,
+};
 use crate::{
     remote::Key,
     setup::{SchemaArgs, Setup, Target},
@@ -39,10 +37,10 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Load documents: files and folders straight into the database, or through an API.
+/// Load documents: files and folders directly into the database, or through an API.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// Folders, files and patterns: Markdown, HTML, text, PDF and DOCX are a document a file. JSON lines, a JSON array,
+    /// Folders, files and patterns. Each Markdown, HTML, text, PDF or DOCX file is a document. JSON lines, a JSON array,
     /// or CSV with a header have the keys id (or _id), title, content (or text) and metadata, compressed with gzip,
     /// zstd or xz or not; `-` is stdin. With --api also `s3://bucket/key`.
     #[arg(required = true, value_name = "SOURCE")]
@@ -53,16 +51,8 @@ pub(crate) struct Import {
     api: Option<String>,
     #[command(flatten)]
     key: Key,
-    /// What ids of files begin with, and `folder` in their metadata, in place of the folder's own name.
-    #[arg(long)]
-    name: Option<String>,
-    /// Delete the documents of files that the folder no longer has: those with its name as `folder` in their metadata
-    /// whose `path` makes their id.
-    #[arg(long)]
-    delete: bool,
-    /// The same, also if the folder has none of the files whose documents are stored.
-    #[arg(long)]
-    delete_all: bool,
+    #[command(flatten)]
+    folder: FolderArgs,
     /// Stop at the first bad line instead of reporting it.
     #[arg(long)]
     strict: bool,
@@ -91,23 +81,18 @@ const FEW_CHUNKS: i64 = 10_000;
 impl Import {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return match self.records() {
-                Some(source) => stop.or(api::run(api, &self.key, source)).await,
-                None => self.post(api, stop).await,
+            return match Input::of(&self.sources, &self.folder)? {
+                Input::Records(source) => stop.or(api::run(api, &self.key, &source)).await,
+                Input::Documents(documents) => self.post(api, documents, stop).await,
             };
         }
+        let is_object = |source: &PathBuf| source.starts_with("s3://");
         ensure!(
-            !self
-                .sources
-                .iter()
-                .any(|source| source.starts_with("s3://")),
+            !self.sources.iter().any(is_object),
             "an object of S3 is imported by an API: name it with --api"
         );
         // A missing file is reported before a database is started.
-        let input = match self.records() {
-            Some(source) => Input::File(source.to_owned()),
-            None => self.files()?,
-        };
+        let input = Input::of(&self.sources, &self.folder)?;
         let mut setup = stop.or(self.target.prepare("")).await?;
         stop.or(setup.migrate(&self.schema)).await?;
         let imported = import_until(&setup, input, self.strict, stop).await;
@@ -119,22 +104,11 @@ impl Import {
     }
 
     /// Posts the documents of files to an API.
-    async fn post(&self, api: &str, stop: &Stop) -> anyhow::Result<()> {
-        let Input::Files {
-            files,
-            bar,
-            tally,
-            present,
-        } = self.files()?
-        else {
-            bail!("only files are posted to an API");
-        };
+    async fn post(&self, api: &str, documents: Documents, stop: &Stop) -> anyhow::Result<()> {
         let start = Instant::now();
-        let posted = stop
-            .or(documents::run(api, &self.key, files, present, &tally, &bar))
-            .await;
+        let (tally, bar) = (Arc::clone(&documents.tally), documents.bar.clone());
+        let posted = stop.or(documents::run(api, &self.key, documents)).await;
         bar.finish_and_clear();
-        posted?;
         let imported = Imported {
             tally,
             loading: start.elapsed(),
@@ -142,50 +116,8 @@ impl Import {
             interrupted: None,
         };
         self.tell(&imported)?;
+        posted?;
         imported.ended()
-    }
-
-    /// The one source that has a document on each line, or whose extension is none of a format's.
-    fn records(&self) -> Option<&Path> {
-        let [source] = self.sources.as_slice() else {
-            return None;
-        };
-        let is_object = source == Path::new("-") || source.starts_with("s3://");
-        let has_format = match Format::of_path(source) {
-            Some(Format::Text) => !begins_with_a_document(source),
-            format => format.is_some(),
-        };
-        let is_file = source.exists() && !source.is_dir() && !has_format;
-        (is_object || is_file).then_some(source)
-    }
-
-    fn files(&self) -> anyhow::Result<Input> {
-        ensure!(
-            !self.sources.contains(&PathBuf::from("-")),
-            "- is imported alone: stdin has a document on each line"
-        );
-        let mut finds = Finds::look(&self.sources, self.name.as_deref())?;
-        let deletes = self.delete || self.delete_all;
-        let present = deletes
-            .then(|| Present::of(&finds, self.delete_all))
-            .transpose()?;
-        ensure!(
-            !finds.files.is_empty() || self.delete_all,
-            "no file to import was found: the formats are Markdown, HTML, text, PDF, DOCX, JSON lines, JSON and CSV, by \
-             extension; hidden files and what a .gitignore excludes are left out"
-        );
-        let bar = source::file_bar(finds.files.len());
-        let tally = Arc::new(Tally::default());
-        for (place, reason) in std::mem::take(&mut finds.unreadable) {
-            tally.bad(Place::file(place.into()), reason, &bar);
-        }
-        tally.skipped(std::mem::take(&mut finds.skipped));
-        Ok(Input::Files {
-            files: Files::new(finds.files, sandbox()?, bar.clone()),
-            bar,
-            tally,
-            present,
-        })
     }
 
     fn tell(&self, imported: &Imported) -> io::Result<()> {
@@ -204,37 +136,6 @@ impl Import {
         }
         Ok(())
     }
-}
-
-/// What is imported.
-enum Input {
-    /// A file with a document a line.
-    File(PathBuf),
-    /// Files of any kind.
-    Files {
-        files: Files,
-        bar: ProgressBar,
-        tally: Arc<Tally>,
-        present: Option<Present>,
-    },
-}
-
-/// Whether a text file has documents, such as the rows of a spreadsheet exported as text: its first line is one.
-fn begins_with_a_document(path: &Path) -> bool {
-    let text = File::open(path).and_then(|file| records::open(file).map_err(io::Error::other));
-    let first = text
-        .ok()
-        .and_then(|text| Lines::new(text).next()?.ok()?.text);
-    first.is_some_and(|line| Prepared::read(&line).is_ok())
-}
-
-/// This program, with the subcommand that reads one file.
-fn sandbox() -> anyhow::Result<Sandbox> {
-    Ok(Sandbox {
-        program: env::current_exe()?,
-        arguments: vec![OsString::from("read-file")],
-        limits: Limits::default(),
-    })
 }
 
 impl Imported {
@@ -261,7 +162,13 @@ impl fmt::Display for Imported {
 
 /// Loads a file; skips documents that are stored with the same hash.
 pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<Imported> {
-    import_until(setup, Input::File(file.to_owned()), strict, &Stop::never()).await
+    import_until(
+        setup,
+        Input::Records(file.to_owned()),
+        strict,
+        &Stop::never(),
+    )
+    .await
 }
 
 async fn import_until(
@@ -272,18 +179,18 @@ async fn import_until(
 ) -> anyhow::Result<Imported> {
     let start = Instant::now();
     let (source, tally, present) = match input {
-        Input::File(path) => {
+        Input::Records(path) => {
             // A pipe may be slow to show its format.
             let open = tokio::task::spawn_blocking(move || Source::open(&path));
             let source = stop.or(async { open.await? }).await?;
             (source, Arc::new(Tally::default()), None)
         }
-        Input::Files {
+        Input::Documents(Documents {
             files,
             bar,
             tally,
             present,
-        } => (Source::files(files, bar), tally, present),
+        }) => (Source::files(files, bar), tally, present),
     };
     let bar = source.bar.clone();
     let embedders = stop.or(workers::embedders(setup)).await?;

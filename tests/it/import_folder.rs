@@ -214,7 +214,7 @@ async fn each_file_of_a_folder_is_a_document_with_pages_and_headings() -> Outcom
     assert!(
         letter["content"]
             .as_str()
-            .is_some_and(|text| text.contains("Complaint") && text.contains("Mill Lane")),
+            .is_some_and(|text| letter["title"] == "Complaint" && text.contains("Mill Lane")),
         "{letter}"
     );
     document(&app, "from-a-line").await?;
@@ -365,5 +365,9 @@ async fn files_and_patterns_have_the_ids_that_their_folder_gives_them() -> Outco
         printed.stderr.contains("--delete needs a folder"),
         "{printed:?}"
     );
+    let lines = arguments(&root.join("more.jsonl"));
+    let (printed, _) = import(database, &[&lines, "--delete"]).await?;
+    assert_eq!(printed.status, Some(1), "{printed:?}");
+    assert!(printed.stderr.contains("are for folders"), "{printed:?}");
     Ok(())
 }

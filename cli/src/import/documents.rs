@@ -3,7 +3,7 @@
 use std::{collections::HashMap, mem, slice, sync::atomic::Ordering, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
-use document_store::{Batch, Prepared};
+use document_store::Prepared;
 use indicatif::ProgressBar;
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
@@ -14,18 +14,24 @@ use serde_json::{Value, value::RawValue};
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
-    files::{Files, Item},
+    files::Item,
     gone::Present,
+    input::Documents,
     place::Place,
     tally::{Replaced, Tally},
 };
 use crate::remote::{Api, Key, address};
 
-/// Bytes of the documents of a request; the API accepts 6 MB.
-const BYTES: usize = 4 * 1024 * 1024;
+/// Documents, and bytes of their JSON, of a request: API Gateway waits 30 s for an answer, and a function embeds a few tens
+/// of passages a second. A longer document is posted alone.
+const DOCUMENTS: usize = 20;
+const BYTES: usize = 200_000;
 
 /// How often to send a request while the API is overloaded or its database unavailable.
 const ATTEMPTS: u32 = 6;
+
+/// After this many requests in a row that were in vain, the import stops.
+const IN_VAIN: u32 = 3;
 
 /// Posts the documents of files to an API.
 struct Poster<'a> {
@@ -35,6 +41,8 @@ struct Poster<'a> {
     bar: &'a ProgressBar,
     batch: Vec<Posted>,
     bytes: usize,
+    /// Requests in a row that were in vain.
+    in_vain: u32,
     /// By id.
     seen: HashMap<String, Seen>,
 }
@@ -61,21 +69,21 @@ struct Known<'a> {
 }
 
 /// Posts all documents of files, and deletes those of files that are gone.
-pub(super) async fn run(
-    url: &str,
-    key: &Key,
-    mut files: Files,
-    present: Option<Present>,
-    tally: &Tally,
-    bar: &ProgressBar,
-) -> anyhow::Result<()> {
+pub(super) async fn run(url: &str, key: &Key, documents: Documents) -> anyhow::Result<()> {
+    let Documents {
+        mut files,
+        bar,
+        tally,
+        present,
+    } = documents;
     let mut poster = Poster {
         api: key.api()?,
         address: address(url),
-        tally,
-        bar,
+        tally: &tally,
+        bar: &bar,
         batch: Vec::new(),
         bytes: 0,
+        in_vain: 0,
         seen: HashMap::new(),
     };
     loop {
@@ -127,7 +135,7 @@ impl Poster<'_> {
         if let Some(earlier) = self.seen.insert(id.clone(), seen) {
             self.replace(&id, earlier, &item.place);
         }
-        if self.bytes + json.len() > BYTES || self.batch.len() == Batch::MAX_DOCUMENTS {
+        if self.bytes + json.len() > BYTES || self.batch.len() == DOCUMENTS {
             self.send().await?;
         }
         self.bytes += json.len();
@@ -188,6 +196,15 @@ impl Poster<'_> {
         let response = self.patiently(post).await?;
         let status = response.status();
         let text = response.text().await.context("the answer broke off")?;
+        if is_passing(status) {
+            self.in_vain += 1;
+            ensure!(
+                self.in_vain < IN_VAIN,
+                "the API answered {status} to {IN_VAIN} requests in a row: {text}"
+            );
+            return Ok(Some(format!("the API answered {status}: {text}")));
+        }
+        self.in_vain = 0;
         if [
             StatusCode::UNPROCESSABLE_ENTITY,
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -227,17 +244,13 @@ impl Poster<'_> {
         loop {
             let response = self.api.send(request()).await;
             let response = response.context("the API does not answer")?;
-            let is_passing = [
-                StatusCode::SERVICE_UNAVAILABLE,
-                StatusCode::TOO_MANY_REQUESTS,
-            ]
-            .contains(&response.status());
-            if !is_passing || attempt == ATTEMPTS {
+            if !is_passing(response.status()) || attempt == ATTEMPTS {
                 return Ok(response);
             }
             let header = response.headers().get(RETRY_AFTER);
             let seconds = header.and_then(|value| value.to_str().ok()?.parse().ok());
-            sleep(Duration::from_secs(seconds.unwrap_or(1).clamp(1, 60))).await;
+            let seconds: u64 = seconds.unwrap_or(1 << attempt);
+            sleep(Duration::from_secs(seconds.clamp(1, 60))).await;
             attempt += 1;
         }
     }
@@ -295,6 +308,15 @@ impl Poster<'_> {
             }
         }
     }
+}
+
+/// Whether the same request may succeed later.
+fn is_passing(status: StatusCode) -> bool {
+    [
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::TOO_MANY_REQUESTS,
+    ]
+    .contains(&status)
 }
 
 /// A document as the API accepts it: without further keys that a line may have.

@@ -42,8 +42,10 @@ pub(super) struct Finds {
     pub(super) files: Vec<Found>,
     /// The names of the folders that are imported as a whole.
     pub(super) folders: BTreeSet<Arc<str>>,
-    /// What cannot be read, and why.
+    /// Folders that cannot be listed, and why.
     pub(super) unreadable: Vec<(String, String)>,
+    /// Symbolic links that lead nowhere or back, and why.
+    pub(super) links: Vec<(String, String)>,
     /// Files of other formats, by extension.
     pub(super) skipped: BTreeMap<String, u64>,
 }
@@ -142,7 +144,11 @@ impl Finds {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.unreadable.push((name.to_string(), error.to_string()));
+                    let at = match link(&error) {
+                        Some(_) => &mut self.links,
+                        None => &mut self.unreadable,
+                    };
+                    at.push((name.to_string(), error.to_string()));
                     continue;
                 }
             };
@@ -215,6 +221,18 @@ pub(super) fn kind(path: &Path) -> Option<Kind> {
 fn extension(path: &Path) -> String {
     let extension = path.extension().unwrap_or_default();
     extension.to_string_lossy().to_ascii_lowercase()
+}
+
+/// The symbolic link that an error is about.
+fn link(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, err } => {
+            link(err).or_else(|| path.is_symlink().then_some(path.as_path()))
+        }
+        ignore::Error::WithDepth { err, .. } => link(err),
+        ignore::Error::Loop { child, .. } => Some(child),
+        _ => None,
+    }
 }
 
 /// The folder before a pattern, and the pattern below it.

@@ -6,7 +6,7 @@ use undoc::{
     render::{RenderOptions, to_markdown},
 };
 
-use crate::{Extracted, Reason};
+use crate::{Extracted, Reason, markdown::first_heading};
 
 /// The first bytes of a compound file: a container of Office 97, and of encrypted files of later versions.
 const COMPOUND: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
@@ -39,8 +39,15 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, Reason> {
             metadata.insert(key.to_owned(), value.into());
         }
     }
+    let (title, content) = match about.title.filter(|title| !title.trim().is_empty()) {
+        Some(title) => (title, content.as_str()),
+        None => {
+            let (heading, rest) = first_heading(&content);
+            (heading.unwrap_or_default(), rest)
+        }
+    };
     Ok(Extracted {
-        title: about.title.unwrap_or_default(),
+        title,
         content: content.trim().to_owned(),
         metadata,
     })

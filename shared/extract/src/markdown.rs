@@ -35,7 +35,7 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, Reason> {
 }
 
 /// The text of the first heading, and what follows it if nothing is before it, or else all.
-fn first_heading(text: &str) -> (Option<String>, &str) {
+pub(super) fn first_heading(text: &str) -> (Option<String>, &str) {
     let mut position = 0;
     let mut is_first = true;
     let mut fenced = false;

@@ -88,6 +88,9 @@ impl Sandbox {
             .arg(format.name())
             .arg(self.limits.memory.to_string())
             .arg(self.limits.seconds.to_string())
+            // Secrets in the environment are not for it.
+            .env_clear()
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
