@@ -29,6 +29,7 @@ mod health;
 mod highlights;
 mod iam;
 mod import_command;
+mod import_folder;
 mod imports;
 mod imports_command;
 mod imports_faults;
