@@ -7,7 +7,7 @@ use database::Statement;
 use embedder::Kind;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::ProgressBar;
-use retrieval::{Mode, SearchConfig, SearchRequest, SearchState};
+use retrieval::{Mode, SearchConfig, SearchRequest, SearchState, Visibility};
 use shared::State as _;
 
 use super::files::{Files, Question};
@@ -187,6 +187,7 @@ impl JudgedSet {
         let hits = search
             .find(
                 &self.state.database,
+                &Visibility::default(),
                 &self.setup.manifest,
                 embedding,
                 config,

@@ -10,7 +10,7 @@ mod wording;
 use std::{borrow::Cow, time::Instant};
 
 use database::{Database, DatabaseError, Statement};
-use document_store::collapsed;
+use document_store::{Visibility, collapsed};
 use embedder::{Manifest, titled};
 use shared::Error;
 use telemetry::ms;
@@ -34,13 +34,14 @@ impl Search {
         self.query = query;
     }
 
-    /// Embeds the question and finds its documents: one round trip to the database. Reranks them on request.
+    /// Embeds the question and finds its visible documents: one round trip to the database. Reranks them on request.
     ///
     /// # Errors
     /// When the embedding, the database or the reranking fails, or there is no reranker.
     pub async fn run(
         self,
         database: &Database,
+        visibility: &Visibility,
         embedder: &LazyEmbedder,
         reranker: &LazyReranker,
         config: &SearchConfig,
@@ -49,10 +50,13 @@ impl Search {
         if self.rerank {
             reranker.require()?;
         }
-        let (embedding, cached) = embedder.embed_question(&self.wording.text).await?;
+        let question = self.wording.text.as_str();
+        let (embedding, cached) = embedder
+            .embed_question(&visibility.tenant, question)
+            .await?;
         let embed = start.elapsed();
         let (hits, summary) = self
-            .fetch(database, embedder.manifest(), embedding, config)
+            .fetch(database, visibility, embedder.manifest(), embedding, config)
             .await?;
         let found = start.elapsed();
         let mut hits = self.reranked(reranker, hits).await?;
@@ -83,17 +87,21 @@ impl Search {
     pub async fn find(
         &self,
         database: &Database,
+        visibility: &Visibility,
         model: &Manifest,
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<Vec<Hit>, DatabaseError> {
-        let (hits, _) = self.fetch(database, model, embedding, config).await?;
+        let (hits, _) = self
+            .fetch(database, visibility, model, embedding, config)
+            .await?;
         Ok(hits)
     }
 
     async fn fetch(
         &self,
         database: &Database,
+        visibility: &Visibility,
         model: &Manifest,
         embedding: Vec<f32>,
         config: &SearchConfig,
@@ -101,24 +109,21 @@ impl Search {
         let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(&self.wording.text)
             .into_iter()
             .unzip();
-        let filter = self
-            .filter
-            .as_ref()
-            .map(|filter| filter.compile().to_json());
         let with_content = self.rerank || self.fields.has("content");
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("search"),
-            "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22, $23::jsonb)",
+            "($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+             $19, $20, $21, $22, $23, $24::jsonb)",
         ))
+        .bind(visibility.tenant())
         .bind(model.recipe().to_owned())
         .bind(self.mode.name())
         .bind(embedding)
         .bind(terms)
         .bind(words)
         .bind(self.candidates())
-        .bind(filter)
+        .bind(visibility.within(self.filter.as_ref()))
         .bind(self.max_distance)
         .bind(config.effort)
         .bind(self.semantic_weight.unwrap_or(config.semantic_weight))

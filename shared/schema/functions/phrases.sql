@@ -13,7 +13,7 @@ BEGIN ATOMIC
     SELECT coalesce(string_agg(p.condition, ' AND ' ORDER BY p.place), 'true')
     FROM (
         SELECT 1 AS place,
-               format('(SELECT count(*) = 0 FROM rappel.chunk_terms AS x WHERE x.document_id = d.id AND x.terms && %L::text[])',
+               format('(SELECT count(*) = 0 FROM rappel.chunk_terms AS x WHERE x.tenant = d.tenant AND x.document_id = d.id AND x.terms && %L::text[])',
                       texts(wording -> 'excluded')) AS condition
         WHERE wording -> 'excluded' IS NOT NULL
         UNION ALL
@@ -25,14 +25,14 @@ BEGIN ATOMIC
     ) AS p;
 END;
 
--- The chunks `c` of documents `d` that have the wording and match the filter `$1`, if it is not null.
-CREATE FUNCTION wording_source(wording jsonb) RETURNS text
+-- The chunks `c` of documents `d` of a tenant that have the wording and match the filter `$1`, if it is not null.
+CREATE FUNCTION wording_source(tenant text, wording jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-    SELECT 'rappel.chunk_terms AS t
-            JOIN rappel.documents AS d ON d.id = t.document_id
-            JOIN rappel.chunks AS c ON c.document_id = t.document_id AND c.ordinal = t.ordinal
-            WHERE ($1 IS NULL OR matches(d, $1)) AND '
+    SELECT format('rappel.chunk_terms AS t
+            JOIN rappel.documents AS d ON d.tenant = t.tenant AND d.id = t.document_id
+            JOIN rappel.chunks AS c ON c.tenant = t.tenant AND c.document_id = t.document_id AND c.ordinal = t.ordinal
+            WHERE t.tenant = %1$L AND d.tenant = %1$L AND c.tenant = %1$L AND ', tenant) || '($1 IS NULL OR matches(d, $1)) AND '
         || CASE WHEN wording ->> 'query' IS NULL THEN ''
                 ELSE format('array_to_tsvector(t.terms) @@ %L::tsquery AND ', wording ->> 'query') END
         || wording_condition(wording);
@@ -40,15 +40,18 @@ END;
 
 -- The chunks that have the wording and match the filter, if at most `few` do. Else null, and so if neither phrases nor
 -- the filter leave only few: then most chunks have the wording, and a search finds enough of them on its way.
-CREATE FUNCTION chunks_with_wording(wording jsonb, filter jsonb, few integer, OUT ids text[], OUT ordinals integer[])
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+CREATE FUNCTION chunks_with_wording(
+    tenant text, wording jsonb, filter jsonb, few integer, OUT ids text[], OUT ordinals integer[]
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    IF wording IS NULL OR (wording -> 'phrases' IS NULL AND (filter IS NULL OR many_match(filter, few))) THEN
+    PERFORM require_tenant(tenant);
+    IF wording IS NULL OR (wording -> 'phrases' IS NULL AND (filter IS NULL OR many_match(tenant, filter, few))) THEN
         RETURN;
     END IF;
     EXECUTE format(
         'SELECT coalesce(array_agg(s.document_id), ''{}''), coalesce(array_agg(s.ordinal), ''{}'')
-         FROM (SELECT c.document_id, c.ordinal FROM %s LIMIT $2) AS s', wording_source(wording))
+         FROM (SELECT c.document_id, c.ordinal FROM %s LIMIT $2) AS s', wording_source(tenant, wording))
     INTO ids, ordinals
     USING filter, few + 1;
     IF cardinality(ids) > few THEN
@@ -59,7 +62,9 @@ END
 $$;
 
 -- The nearest of these chunks, at most `passages` of a document.
-CREATE FUNCTION nearest_listed(query halfvec, candidates integer, passages integer, listed text[], listed_ordinals integer[])
+CREATE FUNCTION nearest_listed(
+    tenant text, query halfvec, candidates integer, passages integer, listed text[], listed_ordinals integer[]
+)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -69,7 +74,8 @@ BEGIN ATOMIC
         FROM (
             SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
             FROM unnest(listed, listed_ordinals) AS l (document_id, ordinal)
-            JOIN rappel.chunks AS c ON c.document_id = l.document_id AND c.ordinal = l.ordinal
+            JOIN rappel.chunks AS c
+                ON c.tenant = nearest_listed.tenant AND c.document_id = l.document_id AND c.ordinal = l.ordinal
         ) AS m
     ) AS b
     WHERE b.place <= passages
@@ -80,7 +86,7 @@ END;
 -- The nearest chunks that have the wording and match the filter, if it is not null: in the order of the index, or, if it is
 -- to be `exact`, by reading all of them, and then at most `passages` of a document.
 CREATE FUNCTION nearest_with_wording(
-    query halfvec, candidates integer, passages integer, filter jsonb, wording jsonb, exact boolean
+    tenant text, query halfvec, candidates integer, passages integer, filter jsonb, wording jsonb, exact boolean
 ) RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 BEGIN
@@ -93,17 +99,19 @@ BEGIN
              ) AS b
              WHERE b.place <= $4
              ORDER BY b.distance, b.document_id, b.ordinal
-             LIMIT $3', wording_source(wording))
+             LIMIT $3', wording_source(tenant, wording))
         USING filter, query, candidates, passages;
     ELSE
         -- A scalar subquery and not a join, so that the index is walked in its order.
         RETURN QUERY EXECUTE format(
             'SELECT c.document_id, c.ordinal, c.embedding <=> $2
              FROM rappel.chunks AS c
-             WHERE (SELECT ($1 IS NULL OR matches(d, $1)) AND %s FROM rappel.documents AS d WHERE d.id = c.document_id)
+             WHERE c.tenant = $4 AND (
+                 SELECT ($1 IS NULL OR matches(d, $1)) AND %s
+                 FROM rappel.documents AS d WHERE d.tenant = c.tenant AND d.id = c.document_id)
              ORDER BY c.embedding <=> $2
              LIMIT $3', wording_condition(wording))
-        USING filter, query, candidates;
+        USING filter, query, candidates, tenant;
     END IF;
 END
 $$;
