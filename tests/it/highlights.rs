@@ -25,7 +25,7 @@ fn clauses() -> Vec<Value> {
         json!({
             "id": "paie",
             "title": "👩‍💼 Bulletin de paie",
-            "content": "L’employeur remet au salarié, lors du paiement, un bulletin de paie. Les bulletins sont conservés.",
+            "content": "L’employeur remet au salarié, chaque mois, un bulletin de paie. Les bulletins sont conservés.",
             "metadata": { "language": "fr" },
         }),
         json!({
