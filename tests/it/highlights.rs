@@ -14,7 +14,10 @@ fn marked(hit: &Value, field: &str) -> Vec<String> {
     let ranges = hit["highlights"][field].as_array().into_iter().flatten();
     ranges
         .map(|range| {
-            let at = |end: &str| range[end].as_u64().unwrap_or(u64::MAX) as usize;
+            let at = |end: &str| {
+                let place = range[end].as_u64().map(usize::try_from);
+                place.and_then(Result::ok).unwrap_or(usize::MAX)
+            };
             text[at("start")..at("end")].iter().collect()
         })
         .collect()
