@@ -95,7 +95,7 @@ impl SimilarRequest {
 }
 
 impl SimilarQuery {
-    /// Finds the documents like `id`; `None` if that is not stored or not visible. One round trip.
+    /// Finds the visible documents like `id`; `None` if that is not stored or visible. One round trip.
     ///
     /// # Errors
     /// When the database fails.

@@ -3,7 +3,7 @@
 -- Answers at most `hits` documents, each with the passage that is nearest to the middle of the passages of document `id`,
 -- nearest first; and a last row without a document if there is a document `id`.
 --   tenant         whose documents they are
---   visible        what document `id` must match (see filter.sql), or null
+--   visible        the filter that the caller is held to, or null: what the document `id` must match
 --   filter         what they must match (see filter.sql), or null
 --   max_distance   the greatest cosine distance (0 to 2), or null
 --   metadata_keys  the members of the metadata that they have, or null for all
@@ -25,8 +25,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     few    CONSTANT integer := 5000;
-    stored boolean;
     middle halfvec;
+    stored boolean;
     near   record; -- ids, ordinals, distances
 BEGIN
     PERFORM set_config('rappel.tenant', similar_documents.tenant, true);
@@ -34,12 +34,13 @@ BEGIN
         SELECT FROM rappel.documents AS d
         WHERE d.tenant = similar_documents.tenant AND d.id = similar_documents.id AND (visible IS NULL OR matches(d, visible))
     );
-    IF stored THEN
-        middle := (
-            SELECT avg(c.embedding) FROM rappel.chunks AS c
-            WHERE c.tenant = similar_documents.tenant AND c.document_id = similar_documents.id
-        );
+    IF NOT stored THEN
+        RETURN;
     END IF;
+    middle := (
+        SELECT avg(c.embedding) FROM rappel.chunks AS c
+        WHERE c.tenant = similar_documents.tenant AND c.document_id = similar_documents.id
+    );
     PERFORM set_config('hnsw.ef_search', coalesce((SELECT m.effort FROM rappel.model AS m), 200)::text, true);
     IF middle IS NOT NULL THEN
         -- One more, because the document itself is likely to be the nearest.
@@ -56,12 +57,12 @@ BEGIN
             ORDER BY u.id, u.distance, u.ordinal
         ) AS n
         JOIN rappel.documents AS d ON d.tenant = similar_documents.tenant AND d.id = n.id
-        JOIN rappel.chunks AS c ON c.tenant = similar_documents.tenant AND c.document_id = n.id AND c.ordinal = n.ordinal
+        JOIN rappel.chunks AS c
+            ON c.tenant = similar_documents.tenant AND c.document_id = n.id AND c.ordinal = n.ordinal
         ORDER BY n.distance, n.id
         LIMIT hits;
     END IF;
     RETURN QUERY
-    SELECT NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::double precision
-    WHERE stored;
+    SELECT NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::double precision;
 END
 $$;

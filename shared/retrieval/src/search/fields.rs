@@ -42,7 +42,7 @@ impl Fields {
         };
         if let Some(unknown) = names.iter().flatten().find(|name| !known(name)) {
             let detail = format!(
-                "holds {unknown:?}, which hits do not have; they have {}",
+                "contains {unknown:?}, which is not a field of a hit; the fields are {}",
                 Self::NAMES.join(", ")
             );
             return Err(FieldError::new("fields", detail));
