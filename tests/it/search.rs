@@ -152,6 +152,35 @@ async fn hits_are_sorted_by_distance_and_limit_counts_documents() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_asked_again_is_not_embedded_again_and_finds_what_came_in_between() -> Outcome {
+    let app = App::start().await?;
+    app.ingest_samples(&["recette-crepes"]).await?;
+    let ask = |query: &'static str| app.post("/search", json!({ "query": query }));
+    let cached = |body: &Value| body["took_ms"].get("embedding_cached").cloned();
+
+    let first = ask("à quelle heure puis-je aller lire le samedi ?")
+        .await?
+        .success(200)?;
+    assert_eq!(cached(&first), None, "{first}");
+    app.ingest_samples(&["bibliotheque-horaires"]).await?;
+    let again = ask("à quelle heure puis-je aller lire le samedi ?")
+        .await?
+        .success(200)?;
+    assert_eq!(cached(&again), Some(json!(true)), "{again}");
+    assert_eq!(again["hits"][0]["document_id"], "bibliotheque-horaires");
+    assert_eq!(
+        again["hits"][1]["distance"], first["hits"][0]["distance"],
+        "the kept embedding is the same"
+    );
+
+    let another = ask("à quelle heure puis-je aller lire le dimanche ?")
+        .await?
+        .success(200)?;
+    assert_eq!(cached(&another), None, "{another}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_document_that_matches_many_times_is_one_hit_with_its_best_chunk() -> Outcome {
     let app = App::start().await?;
     app.ingest_samples(&[

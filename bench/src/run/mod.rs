@@ -63,6 +63,7 @@ impl<'a> Run<'a> {
         let folder = tempfile::tempdir()?;
         let mut results = Results {
             setting: setting::of(bench),
+            others: bench.others.clone(),
             ..Results::default()
         };
         let peer = install_peer(bench, folder.path().join("peer"), &mut results.notes).await?;
@@ -128,6 +129,8 @@ impl<'a> Run<'a> {
             ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
             // A search function has one vCPU: see template.yaml.
             ("EMBEDDING_THREADS", "1".to_owned()),
+            // Questions come again: an answer from the cache would measure nothing.
+            ("QUESTION_CACHE", "0".to_owned()),
         ];
         Program {
             name: RAPPEL.to_owned(),

@@ -1,10 +1,10 @@
-//! The ranking of searches, unless a request overrides it.
+//! The settings of searches, unless a request overrides them.
 
 use std::ops::RangeInclusive;
 
 use settings::{ConfigError, number, optional_number};
 
-/// The ranking of searches.
+/// How searches rank, and what they keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchConfig {
     /// `hnsw.ef_search`, 1 to 1,000; `None` for the value that reached `recall` in the last measurement.
@@ -18,6 +18,9 @@ pub struct SearchConfig {
     pub k1: f64,
     /// BM25's b, 0 to 1: the penalty of long passages.
     pub b: f64,
+    /// The most questions whose embeddings a sandbox keeps: about 2 KB each with 384 dimensions, and at most 34 KB with
+    /// the text of the longest question.
+    pub question_cache: usize,
 }
 
 impl Default for SearchConfig {
@@ -29,6 +32,7 @@ impl Default for SearchConfig {
             semantic_weight: 0.65,
             k1: 1.2,
             b: 0.75,
+            question_cache: 256,
         }
     }
 }
@@ -75,6 +79,12 @@ impl SearchConfig {
                 default.b,
                 "must be a number from 0 to 1",
                 |n| Self::WEIGHTS.contains(n),
+            )?,
+            question_cache: number(
+                "QUESTION_CACHE",
+                default.question_cache,
+                "must be a whole number from 0 to 100000",
+                |n| (0..=100_000).contains(n),
             )?,
         })
     }

@@ -4,6 +4,7 @@ mod config;
 mod embedding;
 pub mod health;
 mod models;
+mod questions;
 mod search;
 mod state;
 mod texts;

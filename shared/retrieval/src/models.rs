@@ -14,7 +14,7 @@ use shared::Error;
 use telemetry::Part;
 use tokio::task::spawn_blocking;
 
-use crate::embed;
+use crate::{embed, questions::QuestionCache};
 
 /// The embedding model: its manifest, read at start, and the embedder, loaded on first use.
 #[derive(Clone)]
@@ -26,20 +26,22 @@ struct EmbedderCell {
     config: ModelConfig,
     manifest: Manifest,
     embedder: OnceCell<Embedder>,
+    questions: QuestionCache,
 }
 
 impl LazyEmbedder {
-    /// Reads the model's manifest.
+    /// Reads the model's manifest. Keeps the embeddings of at most `questions` questions.
     ///
     /// # Errors
     /// When the manifest is missing or wrong.
-    pub fn new(config: ModelConfig) -> Result<Self, EmbedderError> {
+    pub fn new(config: ModelConfig, questions: usize) -> Result<Self, EmbedderError> {
         let manifest = Manifest::read(&config.folder)?;
         Ok(Self {
             inner: Arc::new(EmbedderCell {
                 config,
                 manifest,
                 embedder: OnceCell::new(),
+                questions: QuestionCache::new(questions),
             }),
         })
     }
@@ -68,6 +70,23 @@ impl LazyEmbedder {
     pub async fn embed_one(&self, kind: Kind, text: String) -> Result<Vec<f32>, Error> {
         self.with(move |embedder| embedder.embed_one(kind, &text))
             .await
+    }
+
+    /// Embeds a question, and says whether its embedding was kept from an earlier time.
+    ///
+    /// # Errors
+    /// As [`Self::embed_one`].
+    pub async fn embed_question(&self, question: &str) -> Result<(Vec<f32>, bool), Error> {
+        let questions = &self.inner.questions;
+        let kept = questions.get(question);
+        let is_kept = kept.is_some();
+        telemetry::gauge("question_cache_hits", "Count", f64::from(u8::from(is_kept)));
+        if let Some(embedding) = kept {
+            return Ok((embedding, is_kept));
+        }
+        let embedding = self.embed_one(Kind::Query, question.to_owned()).await?;
+        questions.put(question.to_owned(), embedding.clone());
+        Ok((embedding, is_kept))
     }
 
     /// Chunks and embeds documents.

@@ -9,7 +9,7 @@ use std::{borrow::Cow, time::Instant};
 
 use database::{Database, DatabaseError, Statement};
 use document_store::collapsed;
-use embedder::{Kind, Manifest, titled};
+use embedder::{Manifest, titled};
 use shared::Error;
 use telemetry::ms;
 
@@ -45,8 +45,7 @@ impl Search {
         if self.rerank {
             reranker.require()?;
         }
-        let question = self.query.as_str().to_owned();
-        let embedding = embedder.embed_one(Kind::Query, question).await?;
+        let (embedding, cached) = embedder.embed_question(self.query.as_str()).await?;
         let embed = start.elapsed();
         let (hits, summary) = self
             .fetch(database, embedder.manifest(), embedding, config)
@@ -56,6 +55,7 @@ impl Search {
         let total = start.elapsed();
         let took_ms = Took {
             embed: ms(embed),
+            embedding_cached: cached,
             database: ms(found.saturating_sub(embed)),
             rerank: self.rerank.then(|| ms(total.saturating_sub(found))),
             total: ms(total),

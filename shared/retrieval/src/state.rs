@@ -43,7 +43,7 @@ impl SearchState {
         Ok(Self {
             database: Arc::new(database),
             reranker: LazyReranker::new(model.reranker()),
-            embedder: LazyEmbedder::new(model)?,
+            embedder: LazyEmbedder::new(model, config.question_cache)?,
             config,
         })
     }
@@ -62,7 +62,8 @@ impl SearchState {
 impl State for IngestState {
     fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
         Ok(Self {
-            embedder: LazyEmbedder::new(ModelConfig::from_env()?)?,
+            // It embeds documents only.
+            embedder: LazyEmbedder::new(ModelConfig::from_env()?, 0)?,
             database: Arc::new(Database::new(&DatabaseConfig::from_env(function)?)?),
         })
     }

@@ -1,5 +1,7 @@
 //! The answer to a search.
 
+use std::ops;
+
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -84,6 +86,9 @@ pub(super) enum Row {
 pub struct Took {
     /// Embedding the question.
     pub embed: f64,
+    /// Whether the question was asked before, so that nothing was embedded; omitted if not.
+    #[serde(skip_serializing_if = "ops::Not::not")]
+    pub embedding_cached: bool,
     /// Waiting for the database.
     pub database: f64,
     /// Reranking, on request; the first time including the loading of the model.
