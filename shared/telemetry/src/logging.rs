@@ -15,7 +15,8 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 19] = [
+const SHARED: [&str; 21] = [
+    "access",
     "analysis",
     "aws",
     "bulk_imports",
@@ -35,6 +36,7 @@ const SHARED: [&str; 19] = [
     "settings",
     "shared",
     "telemetry",
+    "tokens",
 ];
 
 /// Modules of the Lambda runtime that log only its connection.
