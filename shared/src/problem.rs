@@ -105,10 +105,13 @@ impl From<&Error> for Problem {
                 ..Self::new(403, "forbidden", "Not allowed", &error.to_string())
             },
             Error::Forbidden(detail) => Self::new(403, "forbidden", "Not allowed", detail),
-            Error::UnknownKeys => {
-                Self::new(429, "too-many-keys", "Too many unknown keys", &error.to_string())
-                    .retry(1)
-            }
+            Error::UnknownKeys => Self::new(
+                429,
+                "too-many-keys",
+                "Too many unknown keys",
+                &error.to_string(),
+            )
+            .retry(1),
             Error::Issuer(_) => Self::new(
                 503,
                 "issuer-unavailable",
@@ -229,6 +232,12 @@ impl Problem {
                 "migration-refused",
                 "The database schema cannot be brought up to date",
                 "the log says what stands in the way",
+            ),
+            DatabaseError::Invisible => Self::new(
+                403,
+                "forbidden-document",
+                "The caller may not change this document",
+                "a document was, or would be, outside of the filter that the caller is held to; nothing was changed",
             ),
             DatabaseError::Value(_) | DatabaseError::Statement(_) => Self::internal(),
         }

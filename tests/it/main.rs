@@ -58,6 +58,7 @@ mod sources_command;
 mod sources_refused;
 mod sources_writers;
 mod telemetry;
+mod tenants;
 mod terminal;
 mod upgrade;
 mod web;

@@ -15,28 +15,29 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: DatabaseState, request: Request) -> Result<Response, Error> {
+    let visibility = &http::caller(&request)?.visibility;
     // An HTTP API turns `/documents/` into an empty id.
     let id = request
         .path_parameters_ref()
         .and_then(|all| all.first("id"));
     if id.is_none_or(str::is_empty) {
         return match *request.method() {
-            Method::DELETE => many::delete(state.database(), &request).await,
-            Method::PATCH => many::patch(state.database(), &request).await,
-            _ => http::ok(&page(&request)?.read(state.database()).await?),
+            Method::DELETE => many::delete(state.database(), visibility, &request).await,
+            Method::PATCH => many::patch(state.database(), visibility, &request).await,
+            _ => http::ok(&page(&request)?.read(state.database(), visibility).await?),
         };
     }
     let id = DocumentId::parse(&http::path_parameter(&request, "id")?, "id")?;
     let missing = || Error::NoDocument(id.as_str().to_owned());
     if request.method() == Method::DELETE {
         let expected = http::if_match(&request);
-        return match document_store::delete(state.database(), &id, &expected).await? {
+        return match document_store::delete(state.database(), visibility, &id, &expected).await? {
             Deletion::Deleted => Ok(http::empty()),
             Deletion::Missing => Err(missing()),
             Deletion::Refused => Err(Error::Unexpected(id.as_str().to_owned())),
         };
     }
-    let document = document_store::get(state.database(), &id).await?;
+    let document = document_store::get(state.database(), visibility, &id).await?;
     let document = document.ok_or_else(missing)?;
     Ok(http::tagged(http::ok(&document)?, &document.etag()))
 }

@@ -1,6 +1,8 @@
 //! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and responds after the commit.
 
-use document_store::{Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status};
+use document_store::{
+    Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status, Visibility,
+};
 use lambda_http::http::Method;
 use retrieval::IngestState;
 use serde::{Deserialize, Serialize};
@@ -37,14 +39,17 @@ async fn handle(state: IngestState, request: Request) -> Result<Response, Error>
 
 async fn post(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let IngestRequest { documents } = http::json(request)?;
-    let documents = store(state, Batch::parse(documents)?, &Expected::Anything).await?;
+    let visibility = &http::caller(request)?.visibility;
+    let batch = Batch::parse(documents)?;
+    let documents = store(state, visibility, batch, &Expected::Anything).await?;
     http::ok(&IngestResponse { documents })
 }
 
 async fn put(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
     let batch = Batch::parse_one(&id, http::json(request)?)?;
-    let outcome = only(store(state, batch, &http::if_match(request)).await?)?;
+    let visibility = &http::caller(request)?.visibility;
+    let outcome = only(store(state, visibility, batch, &http::if_match(request)).await?)?;
     let answer = if outcome.status == Status::Created {
         http::created(&outcome)
     } else {
@@ -58,21 +63,31 @@ async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error
     let patch = http::json::<PatchRequest>(request)?.parse()?;
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
+    let visibility = &http::caller(request)?.visibility;
     let expected = http::if_match(request);
-    let outcomes =
-        document_store::patch(&state.database, recipe, &id, &patch, &expected, embed).await?;
+    let outcomes = document_store::patch(
+        &state.database,
+        visibility,
+        recipe,
+        &id,
+        &patch,
+        &expected,
+        embed,
+    )
+    .await?;
     let outcome = only(outcomes)?;
     Ok(http::tagged(http::ok(&outcome)?, &outcome.etag))
 }
 
 async fn store(
     state: &IngestState,
+    visibility: &Visibility,
     batch: Batch,
     expected: &Expected,
 ) -> Result<Vec<Outcome>, Error> {
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
-    document_store::replace(&state.database, recipe, batch, expected, embed).await
+    document_store::replace(&state.database, visibility, recipe, batch, expected, embed).await
 }
 
 fn only(outcomes: Vec<Outcome>) -> Result<Outcome, Error> {

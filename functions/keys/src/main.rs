@@ -50,5 +50,7 @@ fn tenant(caller: &Caller) -> Result<Option<&Tenant>, Error> {
         let detail = "a caller with a forced filter cannot manage keys";
         return Err(Error::Forbidden(detail.to_owned()));
     }
-    Ok((!caller.operates).then_some(&caller.visibility.tenant))
+    let tenant = &caller.visibility.tenant;
+    let all = caller.operates && *tenant == Tenant::default();
+    Ok((!all).then_some(tenant))
 }

@@ -32,7 +32,8 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
             allowed: "POST",
         });
     }
-    let server = DocumentServer::new(state).invoked(http::deadline(&request));
+    let visibility = http::caller(&request)?.visibility.clone();
+    let server = DocumentServer::new(state, visibility).invoked(http::deadline(&request));
     // API Gateway authorizes requests; on a laptop, the local gateway checks host and origin.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)

@@ -19,7 +19,8 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
     } else {
         http::json::<SearchRequest>(&request)?.parse()?
     };
-    http::ok(&state.run(search).await?)
+    let visibility = &http::caller(&request)?.visibility;
+    http::ok(&state.run(search, visibility).await?)
 }
 
 /// The request as query parameters; `filter` is JSON.
@@ -42,6 +43,7 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
         facets: parameters.list("facets"),
         fields: parameters.list("fields"),
         metadata_fields: parameters.list("metadata_fields"),
+        literal: false,
     };
     parameters.finish()?;
     Ok(search)

@@ -1,6 +1,7 @@
 //! `PUT`, `GET` and `DELETE /sources/{name}`, `GET /sources` and `POST /sources/{name}/resync`: followed tables,
 //! without a model.
 
+use access::{Caller, Scope};
 use database::Database;
 use followed_tables::{SourceDefinition, SourceError};
 use lambda_http::{
@@ -25,7 +26,7 @@ struct SourcesState {
 impl State for SourcesState {
     fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
         Ok(Self {
-            database: DatabaseState::from_env(function)?,
+            database: DatabaseState::for_all_tenants(function)?,
             follows: optional("FOLLOW_TABLES").is_some_and(|value| value == "on"),
         })
     }
@@ -59,12 +60,14 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: SourcesState, request: Request) -> Result<Response, Error> {
     let database = state.database();
+    let caller = http::caller(&request)?;
+    let tenant = &caller.visibility.tenant;
     // An HTTP API turns `/sources/` into an empty name.
     let name = request
         .path_parameters_ref()
         .and_then(|all| all.first("name"));
     if name.is_none_or(str::is_empty) {
-        let sources = followed_tables::sources(database).await?;
+        let sources = followed_tables::sources(database, Some(tenant)).await?;
         return http::ok(&Listed { sources });
     }
     let name = http::path_parameter(&request, "name")?;
@@ -74,10 +77,11 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
                 return Err(Error::NotFollowing);
             }
             let definition: SourceDefinition = http::json(&request)?;
-            let followed = followed_tables::follow(database, &name, &definition)
+            may_follow(caller)?;
+            let followed = followed_tables::follow(database, tenant, &name, &definition)
                 .await
                 .map_err(told)?;
-            let source = followed_tables::source(database, &name)
+            let source = followed_tables::source(database, tenant, &name)
                 .await
                 .map_err(told)?;
             if followed.created {
@@ -87,10 +91,10 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             }
         }
         Method::POST => {
-            followed_tables::resync(database, &name)
+            followed_tables::resync(database, tenant, &name)
                 .await
                 .map_err(told)?;
-            let source = followed_tables::source(database, &name)
+            let source = followed_tables::source(database, tenant, &name)
                 .await
                 .map_err(told)?;
             http::respond(StatusCode::ACCEPTED, &source)
@@ -99,17 +103,30 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             let mut parameters = Parameters::of(&request);
             let keep = parameters.parsed("keep", "true or false").unwrap_or(false);
             parameters.finish()?;
-            let left_to_owner = followed_tables::remove(database, &name, keep)
+            let left_to_owner = followed_tables::remove(database, tenant, &name, keep)
                 .await
                 .map_err(told)?;
             http::ok(&Removed { left_to_owner })
         }
         _ => http::ok(
-            &followed_tables::source(database, &name)
+            &followed_tables::source(database, tenant, &name)
                 .await
                 .map_err(told)?,
         ),
     }
+}
+
+/// The database reads any table, and evaluates expressions, with the functions' rights: neither an administrator of one tenant
+/// nor one who sees only some documents may have that done.
+fn may_follow(caller: &Caller) -> Result<(), Error> {
+    caller.require(Scope::Admin)?;
+    let visibility = &caller.visibility;
+    let all = caller.operates || visibility.tenant.as_str().is_empty();
+    if all && visibility.filter.is_none() {
+        return Ok(());
+    }
+    let detail = "only a caller with admin of all tenants may follow a table";
+    Err(Error::Forbidden(detail.to_owned()))
 }
 
 fn told(error: SourceError) -> Error {

@@ -89,7 +89,10 @@ impl Bearers {
 
     fn scopes(&self, claims: &Claims) -> Scopes {
         let granted = |word: &str| {
-            let mut words = self.scope_claims.iter().flat_map(|claim| claims.words(claim));
+            let mut words = self
+                .scope_claims
+                .iter()
+                .flat_map(|claim| claims.words(claim));
             words.any(|granted| granted == word)
         };
         let scopes = self.scopes.iter();
@@ -106,7 +109,9 @@ impl Bearers {
         };
         let filter = self.filter.as_ref().map(|filter| filter.of(claims));
         let filter = filter.transpose().map_err(|error| {
-            Denied::Tenant(format!("the filter of the token's claims is not valid: {error}"))
+            Denied::Tenant(format!(
+                "the filter of the token's claims is not valid: {error}"
+            ))
         })?;
         Ok(Visibility { tenant, filter })
     }
@@ -114,7 +119,10 @@ impl Bearers {
 
 /// The tenant that a claim names. Without one the caller sees nothing, not the documents of the tenant ''.
 fn tenant(claims: &Claims, claim: &str) -> Result<Tenant, Denied> {
-    let name = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+    let name = claims
+        .get(claim)
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if name.is_empty() {
         let detail = format!("the token has no text in its claim {claim}, which names the tenant");
         return Err(Denied::Tenant(detail));

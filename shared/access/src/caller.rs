@@ -78,7 +78,6 @@ impl Caller {
             return Err(Denied::Tenant(detail.to_owned()));
         }
         self.visibility.tenant = tenant;
-        self.operates = false;
         Ok(self)
     }
 }

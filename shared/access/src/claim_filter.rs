@@ -20,9 +20,11 @@ impl ClaimFilter {
         // The filter language's own errors name the place.
         let template: Value = match serde_json::from_str(json) {
             Ok(template) => template,
-            Err(_) => return Err(Filter::parse(json).err().unwrap_or_else(|| {
-                FieldError::new("filter", "is not JSON")
-            })),
+            Err(_) => {
+                return Err(Filter::parse(json)
+                    .err()
+                    .unwrap_or_else(|| FieldError::new("filter", "is not JSON")));
+            }
         };
         let template = Self(template);
         let example = json!("example");
@@ -111,7 +113,10 @@ mod tests {
             filter(r#"{"groups": {"$in": ["a", "b"]}}"#)
         );
         assert_eq!(
-            of(r#"{"$or": [{"team": "$claims.org.team"}, {"public": true}]}"#, &claims),
+            of(
+                r#"{"$or": [{"team": "$claims.org.team"}, {"public": true}]}"#,
+                &claims
+            ),
             filter(r#"{"$or": [{"team": 7}, {"public": true}]}"#)
         );
         assert_eq!(
@@ -141,7 +146,13 @@ mod tests {
 
     #[test]
     fn a_filter_that_could_never_work_is_refused_when_it_is_read() {
-        for template in ["", "[]", r#"{"a": {"$unknown": "$claims.a"}}"#, "{", r#""$claims.a""#] {
+        for template in [
+            "",
+            "[]",
+            r#"{"a": {"$unknown": "$claims.a"}}"#,
+            "{",
+            r#""$claims.a""#,
+        ] {
             ClaimFilter::parse(template).expect_err(template);
         }
     }

@@ -41,10 +41,7 @@ impl Access {
         let mode: Mode = settings::chosen(Mode::VARIABLE)?;
         Ok(Self {
             mode,
-            bearers: mode
-                .takes_tokens()
-                .then(Bearers::from_env)
-                .transpose()?,
+            bearers: mode.takes_tokens().then(Bearers::from_env).transpose()?,
             keys: KeyCache::new(),
             admins: admins()?,
         })
@@ -62,9 +59,7 @@ impl Access {
         let caller = match self.mode {
             Mode::Open => Caller::anybody(),
             Mode::Iam => self.principal(presented.principal),
-            Mode::Jwt | Mode::Keys | Mode::JwtAndKeys => {
-                self.bearer(database, presented).await?
-            }
+            Mode::Jwt | Mode::Keys | Mode::JwtAndKeys => self.bearer(database, presented).await?,
         };
         caller.acting_for(presented.tenant)
     }
@@ -100,7 +95,9 @@ impl Access {
                 bearers.caller(token, presented.token_verified).await
             }
             Some(_) => Err(Denied::invalid("this deployment takes tokens, not keys")),
-            None => Err(Denied::invalid("this deployment takes keys, which begin with rpl_")),
+            None => Err(Denied::invalid(
+                "this deployment takes keys, which begin with rpl_",
+            )),
         }
     }
 }
@@ -129,7 +126,10 @@ impl Caller {
 fn admins() -> Result<Vec<(String, String)>, ConfigError> {
     const VARIABLE: &str = "ADMIN_PRINCIPALS";
     let value = settings::optional(VARIABLE).unwrap_or_default();
-    let arns = value.split(',').map(str::trim).filter(|arn| !arn.is_empty());
+    let arns = value
+        .split(',')
+        .map(str::trim)
+        .filter(|arn| !arn.is_empty());
     let admins = arns.map(|arn| {
         let (account, name) = principal(arn).ok_or_else(|| ConfigError::Invalid {
             variable: VARIABLE,

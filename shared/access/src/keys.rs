@@ -86,11 +86,7 @@ macro_rules! info {
 ///
 /// # Errors
 /// [`KeysError::Random`], or any error of the database.
-pub async fn create(
-    database: &Database,
-    new: &NewKey,
-    actor: &str,
-) -> Result<Created, KeysError> {
+pub async fn create(database: &Database, new: &NewKey, actor: &str) -> Result<Created, KeysError> {
     let drawn = Secret::generate().and_then(|secret| Ok((secret, random(ID)?)));
     let (secret, id) = drawn.map_err(|_| KeysError::Random)?;
     let statement = Statement::write(concat!(

@@ -57,7 +57,10 @@ impl KeyRequest {
         }
         let tenant = self.tenant.map(|name| Tenant::parse(&name, "tenant"));
         let tenant = kept(tenant.transpose(), &mut errors).flatten();
-        if tenant.as_ref().is_some_and(|tenant| !operates && tenant != own) {
+        if tenant
+            .as_ref()
+            .is_some_and(|tenant| !operates && tenant != own)
+        {
             errors.push(FieldError::new("tenant", "is not the caller's"));
         }
         if self

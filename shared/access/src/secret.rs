@@ -110,7 +110,14 @@ mod tests {
             let wrong = String::from_utf8(wrong).expect("ASCII");
             assert!(Secret::parse(&wrong).is_none(), "{place}");
         }
-        for other in ["", "rpl_", "rpl_é", &text[1..], &format!("{text}0"), &text[..52]] {
+        for other in [
+            "",
+            "rpl_",
+            "rpl_é",
+            &text[1..],
+            &format!("{text}0"),
+            &text[..52],
+        ] {
             assert!(Secret::parse(other).is_none(), "{other}");
         }
     }

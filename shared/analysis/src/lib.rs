@@ -14,6 +14,7 @@ mod language;
 mod languages;
 mod normal;
 mod numbers;
+mod phrase;
 mod quantities;
 mod scanner;
 mod scripts;
@@ -29,6 +30,7 @@ use normal::without_accents;
 use stems::stem;
 
 pub use language::{Candidates, Guess, Language};
+pub use phrase::{Excluded, Phrase};
 
 use self::{
     token::{Placed, Role, Token},

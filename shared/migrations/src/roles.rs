@@ -20,11 +20,11 @@ const WRITTEN: &[&str] = &[
     "source_documents",
     "source_events",
     "keys",
+    "tenant_removals",
 ];
 
 /// Tables to which functions only add.
 const APPENDED: &[&str] = &["audit"];
-
 
 /// Tables that functions only read.
 const READ: &[&str] = &["model", "migrations", "functions"];

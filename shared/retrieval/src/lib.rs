@@ -9,6 +9,8 @@ mod search;
 mod state;
 mod texts;
 
+pub use document_store::Visibility;
+
 pub use self::{
     config::SearchConfig,
     embedding::embed,

@@ -111,9 +111,13 @@ fn is_token_verified(context: Option<&RequestContext>) -> bool {
 /// The ARN of the principal that signed the request.
 fn principal(context: Option<&RequestContext>) -> Option<&str> {
     match context? {
-        RequestContext::ApiGatewayV2(context) => {
-            context.authorizer.as_ref()?.iam.as_ref()?.user_arn.as_deref()
-        }
+        RequestContext::ApiGatewayV2(context) => context
+            .authorizer
+            .as_ref()?
+            .iam
+            .as_ref()?
+            .user_arn
+            .as_deref(),
         RequestContext::ApiGatewayV1(context) => context.identity.user_arn.as_deref(),
         _ => None,
     }
@@ -154,10 +158,21 @@ mod tests {
 
     #[test]
     fn only_a_shallow_health_check_and_a_preflight_require_nothing() {
-        let health = |query| required("health", Method::GET, &format!("https://a.example/health{query}"));
+        let health = |query| {
+            required(
+                "health",
+                Method::GET,
+                &format!("https://a.example/health{query}"),
+            )
+        };
         assert_eq!(health(""), Requirement::Nothing);
         assert_eq!(health("?deep=false"), Requirement::Nothing);
-        for query in ["?deep=true", "?deep=%74rue", "?deep=1", "?deep=false&deep=true"] {
+        for query in [
+            "?deep=true",
+            "?deep=%74rue",
+            "?deep=1",
+            "?deep=false&deep=true",
+        ] {
             assert_eq!(health(query), Requirement::Credentials, "{query}");
         }
         let preflight = required("chat", Method::OPTIONS, "https://a.example/chat");

@@ -21,6 +21,7 @@ pub use self::{
     function::{Telemetry, outcome},
     milliseconds::ms,
     record::{
-        Part, Record, afterwards, answered, asked, failed, gauge, idle, measure, pooler, request_id, rows,
+        Part, Record, afterwards, answered, asked, failed, gauge, idle, measure, pooler,
+        request_id, rows,
     },
 };

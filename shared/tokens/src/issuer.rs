@@ -93,12 +93,9 @@ impl Issuer {
         kept.tried = Some(SystemTime::now());
         match self.fetch_keys().await {
             Ok(keys) => {
-                *kept = Kept {
-                    keys,
-                    fetched: kept.tried,
-                    tried: kept.tried,
-                    failure: None,
-                };
+                kept.keys = keys;
+                kept.fetched = kept.tried;
+                kept.failure = None;
                 Ok(kept.named(kid))
             }
             Err(failure) => {

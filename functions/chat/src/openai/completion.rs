@@ -84,7 +84,8 @@ pub(super) async fn answer(
     let chat = asked
         .into_chat(other, &state.config)
         .map_err(Error::Invalid)?;
-    let chat = chat.parse(&state.config)?;
+    let visibility = http::caller(request)?.visibility.clone();
+    let chat = chat.parse(&state.config, visibility)?;
     let streamed = chat.stream;
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(request))).await?;
     if streamed {
