@@ -12,6 +12,7 @@ mod follow;
 mod import;
 mod keys;
 mod layer;
+mod marks;
 mod mcp;
 mod means;
 mod metrics;

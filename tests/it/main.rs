@@ -1,5 +1,6 @@
 //! Stories that users live through, played on the built functions.
 
+mod access;
 mod authorizer;
 mod bench;
 mod changes;
@@ -26,6 +27,7 @@ mod faults;
 mod filters;
 mod gateway;
 mod health;
+mod highlights;
 mod iam;
 mod import_command;
 mod imports;
@@ -52,6 +54,7 @@ mod rerank;
 mod search;
 mod search_refused;
 mod secrets;
+mod similar;
 mod sources;
 mod sources_broken;
 mod sources_command;
@@ -62,6 +65,7 @@ mod tenants;
 mod terminal;
 mod upgrade;
 mod web;
+mod wording;
 
 /// What every story returns: an error is a story that could not be told to its end.
 type Outcome = anyhow::Result<()>;

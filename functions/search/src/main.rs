@@ -43,6 +43,7 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
         facets: parameters.list("facets"),
         fields: parameters.list("fields"),
         metadata_fields: parameters.list("metadata_fields"),
+        highlight: parameters.parsed("highlight", "true or false"),
         literal: false,
     };
     parameters.finish()?;

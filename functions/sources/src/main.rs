@@ -61,6 +61,11 @@ async fn main() -> Result<(), lambda_http::Error> {
 async fn handle(state: SourcesState, request: Request) -> Result<Response, Error> {
     let database = state.database();
     let caller = http::caller(&request)?;
+    // Documents of followed tables are not compared with a caller's filter.
+    if caller.visibility.filter.is_some() {
+        let detail = "a caller with a forced filter cannot manage sources";
+        return Err(Error::Forbidden(detail.to_owned()));
+    }
     let tenant = &caller.visibility.tenant;
     // An HTTP API turns `/sources/` into an empty name.
     let name = request
@@ -116,13 +121,11 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
     }
 }
 
-/// The database reads any table, and evaluates expressions, with the functions' rights: neither an administrator of one tenant
-/// nor one who sees only some documents may have that done.
+/// The database reads any table, and evaluates expressions, with the functions' rights: an administrator of one tenant may
+/// not have that done.
 fn may_follow(caller: &Caller) -> Result<(), Error> {
     caller.require(Scope::Admin)?;
-    let visibility = &caller.visibility;
-    let all = caller.operates || visibility.tenant.as_str().is_empty();
-    if all && visibility.filter.is_none() {
+    if caller.operates || caller.visibility.tenant.as_str().is_empty() {
         return Ok(());
     }
     let detail = "only a caller with admin of all tenants may follow a table";

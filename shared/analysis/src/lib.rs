@@ -10,6 +10,7 @@ mod codes;
 mod dates;
 mod elision;
 mod guess;
+mod highlight;
 mod language;
 mod languages;
 mod normal;
@@ -29,6 +30,7 @@ use std::collections::BTreeMap;
 use normal::without_accents;
 use stems::stem;
 
+pub use highlight::highlights;
 pub use language::{Candidates, Guess, Language};
 pub use phrase::{Excluded, Phrase};
 
@@ -162,6 +164,7 @@ fn half(word: &[Placed]) -> Option<(&str, usize)> {
                     },
                 role: Role::Counted,
                 word,
+                ..
             },
         ] if text.len() > 2 => Some((text, *word)),
         _ => None,

@@ -20,6 +20,7 @@ mod patch;
 mod prepared;
 mod read;
 mod retry;
+mod similar;
 mod tenants;
 mod terms;
 mod text;
@@ -46,6 +47,7 @@ pub use self::{
     prepared::{Passage, Prepared},
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     retry::Retry,
+    similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
     tenants::{Removal, TenantState, continue_removals, remove_tenant, tenant_state},
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, load, upsert},

@@ -15,7 +15,10 @@ pub use self::{
     config::SearchConfig,
     embedding::embed,
     models::{LazyEmbedder, LazyReranker},
-    search::{Fields, Hit, Mode, Query, Search, SearchRequest, SearchResponse, Summary, Took},
+    search::{
+        Fields, Highlights, Hit, Mode, Query, Range, Search, SearchRequest, SearchResponse,
+        Summary, Took,
+    },
     state::{IngestState, SearchState},
     texts::Embedded,
 };

@@ -3,6 +3,7 @@
 mod answer;
 mod facets;
 mod fields;
+mod highlights;
 mod request;
 mod wording;
 
@@ -18,6 +19,7 @@ use self::{answer::Row, wording::Wording};
 pub use self::{
     answer::{Hit, SearchResponse, Summary, Took},
     fields::Fields,
+    highlights::{Highlights, Range},
     request::{Mode, Query, Search, SearchRequest},
 };
 use crate::{LazyEmbedder, LazyReranker, SearchConfig};
@@ -57,7 +59,10 @@ impl Search {
             .fetch(database, visibility, embedder.manifest(), embedding, config)
             .await?;
         let found = start.elapsed();
-        let hits = self.reranked(reranker, hits).await?;
+        let mut hits = self.reranked(reranker, hits).await?;
+        if self.highlight {
+            self.mark(&mut hits);
+        }
         let total = start.elapsed();
         let took_ms = Took {
             embed: ms(embed),
@@ -149,6 +154,17 @@ impl Search {
             }
         }
         Ok((hits, summary))
+    }
+
+    /// Adds the ranges of the question's words.
+    fn mark(&self, hits: &mut [Hit]) {
+        let terms = analysis::query_terms(&self.wording.text);
+        let asked = terms.into_iter().map(|(term, _)| term).collect();
+        for hit in hits {
+            let texts = (hit.title.as_str(), hit.content.as_str());
+            let metadata = hit.metadata.get();
+            hit.highlights = Some(Highlights::of(texts, metadata, &self.fields, &asked));
+        }
     }
 
     /// Sorts candidates by the cross-encoder's scores and keeps the requested number; without reranking, returns

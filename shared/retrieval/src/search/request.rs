@@ -53,6 +53,8 @@ pub struct SearchRequest {
     pub fields: Option<Vec<String>>,
     /// The metadata keys of hits; all if absent.
     pub metadata_fields: Option<Vec<String>>,
+    /// Whether hits tell where `title` and `content` have the question's words.
+    pub highlight: Option<bool>,
     /// Whether quotes and hyphens of the question are punctuation in every mode, as they are in prose.
     #[serde(skip)]
     pub literal: bool,
@@ -77,6 +79,7 @@ pub struct Search {
     pub(super) count: Count,
     pub(super) facets: Facets,
     pub(super) fields: Fields,
+    pub(super) highlight: bool,
 }
 
 /// A question that is not blank, of at most [`Query::MAX_CHARACTERS`] characters.
@@ -167,6 +170,7 @@ impl SearchRequest {
                 count: count?,
                 facets: facets?,
                 fields: fields?,
+                highlight: self.highlight.unwrap_or_default(),
             })
         };
         match search() {
