@@ -19,7 +19,6 @@ use tokio::time::timeout;
 
 use crate::{
     Denied, Scopes,
-    caller::KeyUse,
     secret::{Hash, Secret},
 };
 
@@ -35,6 +34,10 @@ pub(crate) struct StoredKey {
     /// Whether the database has its use within this hour.
     noted: AtomicBool,
 }
+
+/// The use of an API key.
+#[derive(Clone, Debug)]
+pub struct KeyUse(pub(crate) Arc<StoredKey>);
 
 /// The keys that were looked up, also those that do not exist.
 #[derive(Debug)]
@@ -149,6 +152,12 @@ impl KeyCache {
 }
 
 impl KeyUse {
+    /// The id of the key.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
     /// Whether this hour's use of the key has yet to be noted; true only once.
     #[must_use]
     pub fn is_new(&self) -> bool {

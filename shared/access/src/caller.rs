@@ -1,10 +1,8 @@
 //! The caller of a request.
 
-use std::sync::Arc;
-
 use document_store::{Tenant, Visibility};
 
-use crate::{Denied, Scope, Scopes, cache::StoredKey};
+use crate::{Denied, Scope, Scopes, cache::KeyUse};
 
 /// Who a request is from.
 #[derive(Clone, Debug)]
@@ -19,18 +17,6 @@ pub struct Caller {
     pub key: Option<KeyUse>,
     /// Whether it may act for any tenant.
     pub operates: bool,
-}
-
-/// The use of an API key.
-#[derive(Clone, Debug)]
-pub struct KeyUse(pub(crate) Arc<StoredKey>);
-
-impl KeyUse {
-    /// The id of the key.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.0.id
-    }
 }
 
 impl Caller {

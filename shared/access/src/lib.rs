@@ -16,7 +16,8 @@ mod scope;
 mod secret;
 
 pub use self::{
-    caller::{Caller, KeyUse},
+    cache::KeyUse,
+    caller::Caller,
     config::{Access, Presented},
     denied::Denied,
     keys::{Created, KeyInfo, KeysError, NewKey, create, list, revoke},

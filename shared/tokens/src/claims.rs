@@ -3,7 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::{TokenError, Verifier};
+use crate::error::{MAX_BYTES, TokenError};
 
 /// The claims of a token that was verified.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ impl Claims {
     /// # Errors
     /// [`TokenError::Invalid`] when it is not a token.
     pub fn verified_by_gateway(token: &str) -> Result<Self, TokenError> {
-        if token.len() > Verifier::MAX_BYTES {
+        if token.len() > MAX_BYTES {
             return Err(TokenError::TOO_LONG);
         }
         // Of repeated headers, which an HTTP API joins with a comma, the gateway may have verified another one.

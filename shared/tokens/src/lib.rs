@@ -4,12 +4,14 @@
 //! `none` nor an HMAC with a public key can pass.
 
 mod claims;
+mod error;
 mod issuer;
 mod key;
 mod verifier;
 
 pub use self::{
     claims::Claims,
+    error::TokenError,
     issuer::IssuerError,
-    verifier::{StartError, TokenError, Verifier},
+    verifier::{StartError, Verifier},
 };

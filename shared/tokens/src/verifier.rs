@@ -10,8 +10,9 @@ use serde_json::Value;
 use settings::ConfigError;
 
 use crate::{
-    Claims,
-    issuer::{Issuer, IssuerError},
+    claims::Claims,
+    error::{MAX_BYTES, TokenError},
+    issuer::Issuer,
 };
 
 /// Verifies the tokens of one issuer for some audiences.
@@ -21,17 +22,6 @@ pub struct Verifier {
     name: String,
     audience: Vec<String>,
     issuer: Issuer,
-}
-
-/// Why a token was rejected.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// Another issuer or audience, or expired, or malformed.
-    #[error("the token is not valid: {0}")]
-    Invalid(&'static str),
-    /// The issuer's keys cannot be fetched.
-    #[error(transparent)]
-    Issuer(#[from] IssuerError),
 }
 
 /// Why a verifier cannot be made.
@@ -53,15 +43,7 @@ struct Head {
     crit: Option<Value>,
 }
 
-impl TokenError {
-    pub(crate) const MALFORMED: Self = Self::Invalid("it is malformed");
-    pub(crate) const TOO_LONG: Self = Self::Invalid("it has more than 8 KB");
-}
-
 impl Verifier {
-    /// Bytes of the longest token: API Gateway's limit of all headers together is 10,240.
-    pub const MAX_BYTES: usize = 8 * 1024;
-
     /// The most that the issuer's clock and this one may differ.
     pub const LEEWAY: Duration = Duration::from_mins(1);
 
@@ -95,7 +77,7 @@ impl Verifier {
     /// # Errors
     /// [`TokenError::Invalid`] with the reason, or the issuer's keys cannot be fetched.
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        if token.len() > Self::MAX_BYTES {
+        if token.len() > MAX_BYTES {
             return Err(TokenError::TOO_LONG);
         }
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::MALFORMED)?;
