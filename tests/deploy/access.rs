@@ -140,9 +140,10 @@ async fn with_keys_every_function_is_told_to_ask_for_them() -> Outcome {
             assert_eq!(route["AuthorizationType"], "NONE", "{key}");
         }
         assert_eq!(stack["ChatUrl"]["Properties"]["AuthType"], "NONE");
+        // Only an answer to CloudFormation serves nobody.
         let functions = stack
             .iter()
-            .filter(|(_, it)| it["Type"] == "AWS::Lambda::Function");
+            .filter(|(id, it)| it["Type"] == "AWS::Lambda::Function" && *id != "MigrateFailed");
         for (id, function) in functions {
             let variables = &function["Properties"]["Environment"]["Variables"];
             assert_eq!(variables["AUTHORIZATION"], mode, "{id}");
