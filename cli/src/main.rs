@@ -10,6 +10,7 @@ mod eval;
 mod filter;
 mod follow;
 mod import;
+mod keys;
 mod layer;
 mod marks;
 mod mcp;
@@ -60,6 +61,8 @@ enum Action {
     Follow(follow::Follow),
     /// Look after the tables that are followed.
     Sources(sources::Sources),
+    /// Make, list and revoke API keys.
+    Keys(keys::Keys),
     /// Ask a question.
     Search(search::Search),
     /// Chat with the documents.
@@ -145,6 +148,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
         Action::Follow(follow) => stop.or(follow.run()).await,
         Action::Sources(sources) => stop.or(sources.run()).await,
+        Action::Keys(keys) => stop.or(keys.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Check(check) => Box::pin(stop.or(check.run())).await,

@@ -2,15 +2,15 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use database::Database;
 use document_store::Tenant;
 use followed_tables::SourceDefinition;
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::{
+    remote::{self, Answer, Api, Key},
     setup::{Setup, Target},
     terminal::{self, note},
 };
@@ -62,9 +62,11 @@ struct Removal {
 /// The database, or the API in front of it.
 #[derive(Args)]
 pub(crate) struct Way {
-    /// The API that is asked, such as `http://127.0.0.1:8000`, instead of the database; requests are not signed.
+    /// The API that is asked, such as `http://127.0.0.1:8000`, instead of the database.
     #[arg(long, value_name = "URL")]
     api: Option<String>,
+    #[command(flatten)]
+    key: Key,
     #[command(flatten)]
     target: Target,
 }
@@ -72,7 +74,7 @@ pub(crate) struct Way {
 /// A way that was opened.
 pub(crate) enum Access {
     Database(Box<(Setup, Database)>),
-    Api(Client, String),
+    Api(Api, String),
 }
 
 impl Sources {
@@ -114,8 +116,7 @@ impl Action {
 impl Way {
     pub(crate) async fn open(&self) -> anyhow::Result<Access> {
         if let Some(api) = &self.api {
-            let client = http_client::builder().build()?;
-            return Ok(Access::Api(client, api.trim_end_matches('/').to_owned()));
+            return Ok(Access::Api(self.key.api()?, remote::address(api)));
         }
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
@@ -145,7 +146,13 @@ impl Access {
                 self.source(name).await
             }
             Self::Api(client, api) => {
-                ask(client.put(format!("{api}/sources/{name}")).json(definition)).await
+                let url = format!("{api}/sources/{name}");
+                ask(
+                    client,
+                    client.request(Method::PUT, &url).json(definition),
+                    &url,
+                )
+                .await
             }
         }
     }
@@ -155,7 +162,10 @@ impl Access {
             Self::Database(opened) => Ok(serde_json::to_value(
                 followed_tables::source(&opened.1, &Tenant::default(), name).await?,
             )?),
-            Self::Api(client, api) => ask(client.get(format!("{api}/sources/{name}"))).await,
+            Self::Api(client, api) => {
+                let url = format!("{api}/sources/{name}");
+                ask(client, client.request(Method::GET, &url), &url).await
+            }
         }
     }
 
@@ -169,7 +179,8 @@ impl Access {
                     .collect::<Result<_, _>>()?)
             }
             Self::Api(client, api) => {
-                let listed = ask(client.get(format!("{api}/sources"))).await?;
+                let url = format!("{api}/sources");
+                let listed = ask(client, client.request(Method::GET, &url), &url).await?;
                 Ok(listed["sources"].as_array().cloned().unwrap_or_default())
             }
         }
@@ -182,7 +193,8 @@ impl Access {
                 self.source(name).await
             }
             Self::Api(client, api) => {
-                ask(client.post(format!("{api}/sources/{name}/resync"))).await
+                let url = format!("{api}/sources/{name}/resync");
+                ask(client, client.request(Method::POST, &url), &url).await
             }
         }
     }
@@ -194,7 +206,7 @@ impl Access {
             }
             Self::Api(client, api) => {
                 let url = format!("{api}/sources/{name}?keep={keep}");
-                let removed = ask(client.delete(url)).await?;
+                let removed = ask(client, client.request(Method::DELETE, &url), &url).await?;
                 let rest = removed["left_to_owner"].as_array().cloned();
                 let rest = rest.unwrap_or_default().into_iter();
                 Ok(rest
@@ -232,16 +244,6 @@ pub(crate) fn summary(source: &Value) -> String {
 }
 
 /// Sends a request and reads its JSON; any other answer than success is an error in the API's words.
-async fn ask(request: RequestBuilder) -> anyhow::Result<Value> {
-    let response = request.send().await.context("the API does not answer")?;
-    let status = response.status();
-    let body = response.text().await?;
-    let json: Value = serde_json::from_str(&body).unwrap_or_default();
-    if !status.is_success() {
-        bail!(
-            "the API answered {status}: {}",
-            json["detail"].as_str().unwrap_or(&body)
-        );
-    }
-    Ok(json)
+async fn ask(api: &Api, request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
+    Answer::of(api, request, url).await?.success()
 }

@@ -1,5 +1,6 @@
 //! User stories, run on the built functions.
 
+mod access;
 mod authorizer;
 mod bench;
 mod changes;
