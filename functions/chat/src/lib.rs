@@ -8,6 +8,7 @@ mod condense;
 mod config;
 mod conversation;
 mod cut;
+mod description;
 mod done;
 mod event;
 mod fence;
@@ -19,6 +20,8 @@ mod request;
 mod retrieved;
 mod sources;
 mod state;
+
+pub use self::description::Body;
 
 use lambda_http::{RequestExt as _, http::Method};
 use shared::{

@@ -1,13 +1,14 @@
 //! The progress of an import.
 
 use database::{Database, Statement};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
 use super::ImportError;
 
 /// The state of an import.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Import {
     /// Its id.
     pub id: String,
@@ -32,7 +33,7 @@ pub struct Import {
 }
 
 /// The state of an import.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
     /// No worker has started.
@@ -46,7 +47,8 @@ pub enum ImportState {
 }
 
 /// Counts of documents. Each document read is done, failed, or being retried singly.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportDocuments")]
 pub struct Documents {
     /// Read so far.
     pub total: i64,
@@ -59,7 +61,8 @@ pub struct Documents {
 }
 
 /// Progress of a quantity.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportProgress")]
 pub struct Progress {
     /// The total; absent until known.
     pub total: Option<i64>,
@@ -68,7 +71,8 @@ pub struct Progress {
 }
 
 /// Counts of parts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportParts")]
 pub struct Parts {
     /// The total; absent until the object is cut.
     pub total: Option<i64>,
@@ -79,7 +83,8 @@ pub struct Parts {
 }
 
 /// A failed line, or the failure of the whole import.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "ImportFailure")]
 pub struct Failure {
     /// Byte offset of its line in the text; absent for the whole import.
     pub offset: Option<i64>,

@@ -20,6 +20,7 @@ mod page;
 mod patch;
 mod prepared;
 mod read;
+mod requests;
 mod retry;
 mod text;
 mod upsert;
@@ -44,6 +45,7 @@ pub use self::{
     patch::{MetadataPatch, Patch, PatchRequest},
     prepared::{Passage, Prepared},
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
+    requests::{IngestRequest, IngestResponse, PatchMatchingRequest},
     retry::Retry,
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, upsert},

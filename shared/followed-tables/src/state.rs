@@ -1,18 +1,20 @@
 //! The state of a source.
 
 use database::{Database, DatabaseError, Statement};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{FromRow, types::Json};
 
-use super::SourceError;
+use super::{SourceError, definition::SourceDefinition};
 
 /// The state of a source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Source {
     /// Its name, the prefix of the ids of its documents.
     pub name: String,
     /// Its definition.
+    #[schemars(with = "SourceDefinition")]
     pub definition: Box<RawValue>,
     /// Its phase.
     pub state: SourceState,
@@ -50,7 +52,7 @@ pub struct Source {
 }
 
 /// The phase of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceState {
     /// A walk over all rows is running.
@@ -64,7 +66,8 @@ pub enum SourceState {
 }
 
 /// The number of rows.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SourceRows")]
 pub struct Rows {
     /// The number, regardless of `where`.
     pub total: i64,
@@ -73,7 +76,8 @@ pub struct Rows {
 }
 
 /// A walk over all rows.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SourceWalk")]
 pub struct Walk {
     /// Rows noted so far.
     pub rows: i64,
@@ -83,7 +87,7 @@ pub struct Walk {
 }
 
 /// Changes that the triggers could not note.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SkippedChanges {
     /// How often that happened.
     pub total: i64,
@@ -93,8 +97,22 @@ pub struct SkippedChanges {
     pub sqlstate: Option<String>,
 }
 
+/// The sources.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Sources {
+    /// All of them, in the order of their names.
+    pub sources: Vec<Source>,
+}
+
+/// The outcome of removing a source.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Removed {
+    /// Statements that the owner of the table must run; until then the triggers do nothing.
+    pub left_to_owner: Vec<String>,
+}
+
 /// A row that could not be stored.
-#[derive(Clone, Debug, Serialize, FromRow)]
+#[derive(Clone, Debug, Serialize, FromRow, JsonSchema)]
 pub struct FailedRow {
     /// The values of its key, as a JSON array.
     pub key: String,
