@@ -15,6 +15,7 @@ mod mcp;
 mod means;
 mod metrics;
 mod migrate;
+mod openapi;
 mod queue;
 mod relevance;
 mod remote;
@@ -81,6 +82,8 @@ enum Action {
     Doctor(doctor::Doctor),
     /// Write the files of the Lambda layer to a folder; `sam build` calls this.
     Layer(layer::Layer),
+    /// Print the description of the HTTP API.
+    Openapi(openapi::OpenApi),
     /// Print what a shell completes `rappel` with.
     Completions(shell::Completions),
     /// Print the manual page.
@@ -135,6 +138,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Check(check) => Box::pin(stop.or(check.run())).await,
         Action::Completions(completions) => completions.run(Cli::command()),
+        Action::Openapi(description) => description.run(),
         Action::Man(_) => shell::Manual::run::<Cli>(),
         Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => stop.or(eval.run()).await,

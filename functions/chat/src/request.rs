@@ -30,7 +30,7 @@ pub(crate) struct ChatRequest {
     /// The conversation; it ends with the question.
     #[schemars(length(min = 1))]
     messages: Option<Vec<Object<Turn>>>,
-    /// The most sources, 1 to [`Chat::MAX_SOURCES`].
+    /// The most sources; 6 if absent.
     #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = Chat::MAX_SOURCES))]
     limit: Option<i64>,
@@ -49,7 +49,7 @@ pub(crate) struct ChatRequest {
     /// As in a search.
     #[schemars(range(min = 0, max = 1))]
     semantic_weight: Option<f64>,
-    /// As in a search, but [`Chat::PASSAGES`] if absent.
+    /// As in a search, but 3 if absent.
     #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = Search::MAX_PASSAGES))]
     passages: Option<i64>,

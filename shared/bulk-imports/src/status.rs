@@ -28,7 +28,7 @@ pub struct Import {
     pub created_at: String,
     /// When it ended: RFC 3339, UTC.
     pub finished_at: Option<String>,
-    /// The first [`Import::MAX_FAILURES`] failures in the order of the object.
+    /// The first 100 failures in the order of the object.
     pub failures: Vec<Failure>,
 }
 

@@ -196,7 +196,9 @@ impl Sort {
     /// What a request may say, in the order of the documentation.
     fn names() -> Vec<String> {
         let keys = Key::ALL.map(Key::name);
-        let names = keys.iter().flat_map(|key| [(*key).to_owned(), format!("-{key}")]);
+        let names = keys
+            .iter()
+            .flat_map(|key| [(*key).to_owned(), format!("-{key}")]);
         names.collect()
     }
 

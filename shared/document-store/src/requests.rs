@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IngestRequest {
-    /// The documents, 1 to [`Batch::MAX_DOCUMENTS`].
+    /// The documents.
     #[schemars(length(min = 1, max = Batch::MAX_DOCUMENTS))]
     pub documents: Vec<DocumentInput>,
 }

@@ -20,7 +20,8 @@ pub use self::{
     definition::SourceDefinition,
     sources::{Followed, follow, remove, resync},
     state::{
-        FailedRow, Removed, Rows, SkippedChanges, Source, SourceState, Sources, Walk, source, sources,
+        FailedRow, Removed, Rows, SkippedChanges, Source, SourceState, Sources, Walk, source,
+        sources,
     },
     sync::{Synced, Worker, work},
 };

@@ -29,7 +29,7 @@ pub struct Source {
     pub pending: i64,
     /// Rows that could not be stored, and are retried.
     pub failed: i64,
-    /// The first [`Source::MAX_FAILURES`] of them; only for a single source.
+    /// The first 100 of them; only for a single source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<Vec<FailedRow>>,
     /// Seconds since the oldest change that is not in the documents yet; 0 if there is none. Failed rows do not count.

@@ -60,8 +60,7 @@ pub struct Hit {
     /// The sort key of hits, higher is better: 1 - `distance` in mode `semantic`, `coverage` in mode `keyword`, and
     /// in mode `hybrid` the mean of both by `semantic_weight`. Comparable between questions.
     pub score: f64,
-    /// The estimated probability that the passage answers the question, 0 to 1, in every mode: see
-    /// [`Relevance`](embedder::Relevance).
+    /// The estimated probability that the passage answers the question, 0 to 1, in every mode.
     pub relevance: f64,
     /// The sort key of reranked hits: the cross-encoder's logit, higher is better. Its scale depends on the model.
     #[sqlx(default)]
@@ -94,7 +93,10 @@ pub struct Summary {
 
 /// A value of a facet, as the SQL function `search` makes it.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used: Postgres writes the JSON")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: Postgres writes the JSON"
+)]
 struct FacetValue {
     /// The value.
     value: Value,

@@ -18,7 +18,7 @@ use crate::SearchConfig;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
-    /// The question, 1 to [`Query::MAX_CHARACTERS`] characters.
+    /// The question; not only blanks.
     #[schemars(length(min = 1, max = Query::MAX_CHARACTERS), pattern(r"\S"))]
     pub query: String,
     /// The most hits, 1 to 100; 10 if absent.
@@ -31,7 +31,7 @@ pub struct SearchRequest {
     /// The minimum relevance of a hit, 0 to 1; 0 if absent.
     #[schemars(range(min = 0, max = 1))]
     pub min_relevance: Option<f64>,
-    /// The filter on documents, as JSON: see [`Filter`].
+    /// What each hit's document must match.
     #[schemars(with = "Option<Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// How hits are found: `semantic`, `keyword` or `hybrid`, which is the default.
@@ -40,10 +40,10 @@ pub struct SearchRequest {
     /// The weight of similarity in a hybrid score, 0 to 1, against coverage; the configured one if absent.
     #[schemars(range(min = 0, max = 1))]
     pub semantic_weight: Option<f64>,
-    /// The most hits of one document, 1 to [`Search::MAX_PASSAGES`]; neighbouring ones are merged; 1 if absent.
+    /// The most hits of one document; neighbouring ones are merged; 1 if absent.
     #[schemars(range(min = 1, max = Search::MAX_PASSAGES))]
     pub passages: Option<i64>,
-    /// Neighbouring chunks on each side to merge into a hit's content, 0 to [`Search::MAX_EXPAND`]; 0 if absent.
+    /// Neighbouring chunks on each side to merge into a hit's content; 0 if absent.
     #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 0, max = Search::MAX_EXPAND))]
     pub expand: Option<i64>,
@@ -51,17 +51,17 @@ pub struct SearchRequest {
     pub explain: Option<bool>,
     /// Whether a cross-encoder reranks the candidates.
     pub rerank: Option<bool>,
-    /// How many hits to skip, 0 to [`Search::MAX_OFFSET`]; 0 if absent.
+    /// How many hits to skip; 0 if absent.
     #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 0, max = Search::MAX_OFFSET))]
     pub offset: Option<i64>,
     /// How to count the documents that match the filter: `estimate` (the default), `exact` or `none`.
     #[schemars(with = "Option<Count>")]
     pub count: Option<String>,
-    /// Metadata keys whose values to count among the candidates, at most [`Search::MAX_FACETS`].
+    /// Metadata keys whose values to count among the candidates.
     #[schemars(length(max = Search::MAX_FACETS))]
     pub facets: Option<Vec<String>>,
-    /// The fields of hits, of [`Fields::NAMES`]; all if absent.
+    /// The fields of hits; all if absent.
     #[schemars(schema_with = "Fields::schema")]
     pub fields: Option<Vec<String>>,
     /// The metadata keys of hits; all if absent.
