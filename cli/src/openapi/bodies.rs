@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// The parameters of `DELETE /documents`.
 #[derive(JsonSchema)]
+#[schemars(inline)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) struct DeleteMatching {
     /// What the documents to delete match; it must not match all of them.
@@ -14,6 +15,7 @@ pub(super) struct DeleteMatching {
 
 /// The parameters of `GET /health`.
 #[derive(JsonSchema)]
+#[schemars(inline)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) struct HealthParameters {
     /// Whether to run a whole search, part by part.
@@ -22,6 +24,7 @@ pub(super) struct HealthParameters {
 
 /// The parameters of `DELETE /sources/{name}`.
 #[derive(JsonSchema)]
+#[schemars(inline)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) struct RemoveParameters {
     /// Whether to keep the documents of the source.

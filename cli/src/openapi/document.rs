@@ -58,7 +58,7 @@ pub(super) fn document() -> Value {
             "description": ABOUT,
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
-        "servers": [{ "url": "http://127.0.0.1:8000", "description": "`rappel up`" }],
+        "servers": [{ "url": "/", "description": "Where this is served; of `rappel up`, http://127.0.0.1:8000" }],
         "security": [{}, { "bearer": [] }, { "sigv4": [] }],
         "tags": tags(),
         "paths": paths,
@@ -93,13 +93,20 @@ pub(super) fn document() -> Value {
     document
 }
 
-/// Leaves out what means nothing outside of Rust: the sizes of unsigned numbers.
+/// Leaves out what means nothing outside of Rust: the sizes of unsigned numbers, and `null` for what is absent.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(object) => {
             let is_unknown = object.get("format").and_then(Value::as_str);
             if is_unknown.is_some_and(|format| format.starts_with("uint")) {
                 object.remove("format");
+            }
+            if object.get("default").is_some_and(Value::is_null) {
+                object.remove("default");
+            }
+            // `true` as a schema is more than some generators of clients read.
+            if object.get("items") == Some(&Value::Bool(true)) {
+                object.insert("items".to_owned(), json!({}));
             }
             object.values_mut().for_each(tidy);
         }

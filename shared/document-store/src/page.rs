@@ -32,6 +32,7 @@ pub struct Page {
 
 /// The parameters of `GET /documents`.
 #[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(inline)]
 pub struct PageRequest {
     /// The previous page's `next_cursor`; absent for the first page.
     pub cursor: Option<String>,

@@ -25,6 +25,7 @@ pub struct Health {
 
 /// The pooler between the function and the database, if any.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DatabaseConnection")]
 pub struct Connection {
     /// `direct`, `session` or `transaction`: how statements are sent.
     pub pooler: &'static str,

@@ -59,6 +59,7 @@ pub(crate) struct ChatCompletion {
 
 /// An answer.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CompletionChoice")]
 struct Choice {
     /// 0.
     index: usize,
@@ -72,6 +73,7 @@ struct Choice {
 
 /// The message of an answer.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CompletionMessage")]
 struct Message {
     /// `assistant`.
     role: &'static str,
@@ -85,6 +87,7 @@ struct Message {
 
 /// The tokens of an answer.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CompletionUsage")]
 struct TokenCounts {
     /// That the model read.
     prompt_tokens: u64,

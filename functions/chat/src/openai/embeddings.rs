@@ -61,6 +61,7 @@ struct Embedding {
 /// The numbers of an embedding: a list, or in base64 as little-endian 32-bit floats.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "EmbeddingNumbers")]
 enum Numbers {
     Float(Vec<f32>),
     Base64(String),

@@ -113,6 +113,7 @@ pub(super) enum Row {
 
 /// Milliseconds of the parts of a search.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SearchTook")]
 pub struct Took {
     /// Embedding the question.
     pub embed: f64,

@@ -62,7 +62,7 @@ pub struct SearchRequest {
     #[schemars(length(max = Search::MAX_FACETS))]
     pub facets: Option<Vec<String>>,
     /// The fields of hits; all if absent.
-    #[schemars(schema_with = "Fields::schema")]
+    #[schemars(schema_with = "Fields::schema", default)]
     pub fields: Option<Vec<String>>,
     /// The metadata keys of hits; all if absent.
     #[schemars(length(max = MAX_METADATA_FIELDS))]
