@@ -52,7 +52,9 @@ async fn every_route_is_described_and_the_description_is_served() -> Outcome {
             // The chat's function looks at the method itself, and at the path below /v1.
             "ANY" => described.iter().any(|route| {
                 let prefix = path.split('{').next().unwrap_or(path);
-                route.split_once(' ').is_some_and(|(_, it)| it.starts_with(prefix))
+                route
+                    .split_once(' ')
+                    .is_some_and(|(_, it)| it.starts_with(prefix))
             }),
             method => described.contains(&format!("{method} {path}")),
         };
@@ -68,18 +70,34 @@ async fn every_route_is_described_and_the_description_is_served() -> Outcome {
     }
 
     let answer = app.get("/openapi.json", &[]).await?;
-    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/json; charset=utf-8")
+    );
     assert!(answer.success(200)? == description);
     Ok(())
 }
 
-/// Requests that are made of the description, by its schemas and beyond their limits; each operation gets as many.
-const REQUESTS: &str = "8";
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_generators_write_search() -> Outcome {
+    let app = App::start().await?;
+    app.ingest(vec![json!({ "id": "beach", "title": "Beach", "content": "The beach closes at 10 pm in summer." })])
+        .await?;
+    let clients = Clients::installed().await?;
+    let found = "beach\n";
+    let python = include_str!("clients/generated.py");
+    assert_eq!(clients.python(python, &app.url(), &[]).await?, found);
+    let typescript = include_str!("clients/generated.mjs");
+    assert_eq!(clients.node(typescript, &app.url(), &[]).await?, found);
+    Ok(())
+}
 
-/// `RAPPEL_CONTRACT_REQUESTS=500` sends more.
+/// Requests that are made of the description: its examples, and each field at its limits and beyond. With
+/// `RAPPEL_CONTRACT_REQUESTS=500` also as many random ones of each operation.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_keeps_to_its_description() -> Outcome {
-    let model = LanguageModel::replying(vec![Reply::text(&["À 22 heures", " [1]."]); 20_000]).await?;
+    let model =
+        LanguageModel::replying(vec![Reply::text(&["À 22 heures", " [1]."]); 20_000]).await?;
     let (app, _queue) = App::with_imports_and(Pace::default(), model.environment()).await?;
     app.ingest(vec![
         json!({ "id": "beach", "title": "Beach", "content": "The beach closes at 10 pm in summer." }),
@@ -88,13 +106,12 @@ async fn the_api_keeps_to_its_description() -> Outcome {
     let sql = app.sql().await?;
     sql.run("CREATE TABLE articles (id int PRIMARY KEY, title text, body text, author text, published bool)")
         .await?;
-    let file = Assets::prepared().await?.workspace.join("docs/openapi.json");
-    let requests = std::env::var("RAPPEL_CONTRACT_REQUESTS").unwrap_or_else(|_| REQUESTS.to_owned());
-    let variables = [
-        ("DESCRIPTION", file.display().to_string()),
-        ("REQUESTS", requests),
-    ];
-    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let file = Assets::prepared()
+        .await?
+        .workspace
+        .join("docs/openapi.json");
+    let file = file.display().to_string();
+    let variables = [("DESCRIPTION", file.as_str())];
     let printed = Clients::installed()
         .await?
         .python(include_str!("clients/contract.py"), &app.url(), &variables)

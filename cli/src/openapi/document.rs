@@ -34,20 +34,8 @@ pub(super) fn document() -> Value {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method.to_lowercase()] = written;
     }
-    let events = [
-        ("sources", Body::SourcesEvent),
-        ("delta", Body::TextEvent),
-        ("reasoning", Body::TextEvent),
-        ("done", Body::DoneEvent),
-    ];
-    let events: Map<String, Value> = events
-        .into_iter()
-        .map(|(name, body)| (name.to_owned(), body.schema(&mut generators.answers).into()))
-        .collect();
-    let mut events = Value::from(events);
     let problem = schema::<Problem>(&mut generators.answers);
     let open_ai = Body::Error.schema(&mut generators.answers);
-    events["failure"] = problem.clone().into();
     let responses = problems::responses(problem.as_value(), open_ai.as_value());
     let mut document = json!({
         "openapi": "3.1.0",
@@ -85,12 +73,23 @@ pub(super) fn document() -> Value {
             },
         },
     });
-    document["paths"]["/chat"]["post"]["responses"]["200"]["content"]["text/event-stream"]["x-events"] =
-        events;
     tidy(&mut document);
     // The order of keys must not depend on the features that a build has.
     document.sort_all_objects();
     document
+}
+
+fn without_widths(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if object.get("format").is_some_and(|format| format == "int64") {
+                object.remove("format");
+            }
+            object.values_mut().for_each(without_widths);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_widths),
+        _ => {}
+    }
 }
 
 /// Leaves out what means nothing outside of Rust: the sizes of unsigned numbers, and `null` for what is absent.
@@ -135,6 +134,8 @@ fn schemas(generators: Generators) -> Map<String, Value> {
         mut answers,
     } = generators;
     let mut schemas = requests.take_definitions(true);
+    // A request may have numbers beyond 64 bits: the limits are those that are written.
+    schemas.values_mut().for_each(without_widths);
     // Both call it by one name. What is received is a narrower form of what is sent.
     for (name, schema) in answers.take_definitions(true) {
         schemas.entry(name).or_insert(schema);

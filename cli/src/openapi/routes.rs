@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     bodies::{self, DeleteMatching, HealthParameters, RemoveParameters},
     examples,
-    operation::{JSON, Operation, schema},
+    operation::{JSON, Operation, SchemaOf, schema},
     problems::Errors,
 };
 
@@ -78,10 +78,10 @@ fn chat() -> Vec<Operation> {
     )
     .answers_in(
         200,
-        "The answer; `x-events` has the data of the events.",
+        "The answer, or its events.",
         vec![
             (JSON, |generator| Body::Answer.schema(generator)),
-            ("text/event-stream", bodies::text),
+            ("text/event-stream", bodies::chat_event),
         ],
         Some(examples::answer()),
     )
@@ -110,7 +110,7 @@ fn open_ai() -> Vec<Operation> {
             "The answer, or its chunks.",
             vec![
                 (JSON, |generator| Body::Completion.schema(generator)),
-                ("text/event-stream", bodies::text),
+                ("text/event-stream", bodies::completion_event),
             ],
             None,
         )
@@ -332,7 +332,7 @@ fn sources() -> Vec<Operation> {
 fn service() -> Vec<Operation> {
     let operation =
         |method, path, id, summary| Operation::new("service", method, path, id, summary);
-    let message = || vec![(JSON, bodies::json_rpc as super::operation::SchemaOf)];
+    let message = || vec![(JSON, bodies::json_rpc as SchemaOf)];
     vec![
         operation("GET", "/health", "getHealth", "Whether the service works")
             .queried(schema::<HealthParameters>, &[])
