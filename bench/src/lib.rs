@@ -34,6 +34,7 @@ use std::{path::PathBuf, str::FromStr};
 use ::database::DatabaseConfig;
 use anyhow::bail;
 use embedder::{Manifest, ModelConfig};
+use results::Other;
 
 /// The name of Rappel's search function in the report.
 pub const RAPPEL: &str = "Rappel";
@@ -63,6 +64,8 @@ pub struct Bench {
     pub plan: Plan,
     /// Whether to measure the peer.
     pub peer: bool,
+    /// Runs on other machines, to be shown beside this one.
+    pub others: Vec<Other>,
     /// The folder for the results.
     pub out: PathBuf,
 }

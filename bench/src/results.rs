@@ -1,6 +1,9 @@
 //! The results of a run, as in `results.json`, and the ratios by which it is judged.
 
-use serde::Serialize;
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     bulk::Import,
@@ -21,6 +24,8 @@ pub struct Results {
     pub setting: Setting,
     /// The ratios and their targets.
     pub ratios: Vec<Ratio>,
+    /// Runs on other machines, shown beside this one.
+    pub others: Vec<Other>,
     /// What was skipped, and why.
     pub notes: Vec<String>,
     /// Cold starts.
@@ -47,14 +52,35 @@ pub struct Results {
     pub scaling: Vec<Size>,
 }
 
+/// What is shown of a run on another machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Other {
+    /// Its setting.
+    pub setting: Setting,
+    /// Its ratios.
+    pub ratios: Vec<Ratio>,
+}
+
+impl Other {
+    /// Reads the `results.json` of a run.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is something else.
+    pub fn read(file: &Path) -> Result<Self> {
+        let reading = || format!("reading the results in {}", file.display());
+        let json = fs::read(file).with_context(reading)?;
+        serde_json::from_slice(&json).with_context(reading)
+    }
+}
+
 /// The setting of a run: versions, machine, corpus.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Setting {
     /// The workspace's commit, with `+` if there are changes.
     pub commit: String,
     /// `debug` or `release`.
     pub profile: String,
-    /// The processor's name.
+    /// The processor's name and its instructions for products of bytes.
     pub processor: String,
     /// Cores that this process may use.
     pub cores: usize,
@@ -77,7 +103,7 @@ pub struct Setting {
 }
 
 /// A ratio of two measurements of this run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Ratio {
     /// What is compared.
     pub name: String,

@@ -49,7 +49,47 @@ fn processor() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name"));
     let name = line.map(|line| line.trim_start_matches([' ', '\t', ':']).to_owned());
-    name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+    let name = name.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    match byte_products() {
+        Some(instructions) => format!("{name} with {instructions}"),
+        None => name,
+    }
+}
+
+/// The best instructions for products of bytes that the processor has. ONNX Runtime chooses its kernels by them.
+#[cfg(target_arch = "x86_64")]
+fn byte_products() -> Option<&'static str> {
+    use std::arch::is_x86_feature_detected as has;
+
+    if has!("avx512vnni") {
+        Some("AVX-512 VNNI")
+    } else if has!("avxvnni") {
+        Some("AVX-VNNI")
+    } else if has!("avx512bw") {
+        Some("AVX-512 without VNNI")
+    } else if has!("avx2") {
+        Some("AVX2 without VNNI")
+    } else {
+        None
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn byte_products() -> Option<&'static str> {
+    use std::arch::is_aarch64_feature_detected as has;
+
+    if has!("i8mm") {
+        Some("I8MM")
+    } else if has!("dotprod") {
+        Some("DotProd")
+    } else {
+        None
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn byte_products() -> Option<&'static str> {
+    None
 }
 
 fn load() -> Option<f64> {

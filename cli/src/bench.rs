@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bench::{Bench as Run, Plan, Section};
+use bench::{Bench as Run, Plan, Section, results::Other};
 use clap::Args;
 use gateway::binaries;
 
@@ -56,6 +56,9 @@ pub(crate) struct Bench {
     /// Skip the Python service.
     #[arg(long)]
     no_peer: bool,
+    /// The results.json of a run on another machine, such as one with other processors, to show beside this one.
+    #[arg(long, value_name = "FILE")]
+    merge: Vec<PathBuf>,
     /// The folder for results.json and index.html.
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     out: PathBuf,
@@ -72,6 +75,8 @@ impl Bench {
             note("warning: this is a debug build; use `cargo run --release -- bench`");
         }
         fs::create_dir_all(&self.out).with_context(|| format!("making {}", self.out.display()))?;
+        let others = self.merge.iter().map(|file| Other::read(file));
+        let others = others.collect::<anyhow::Result<_>>()?;
         let corpus = self.corpus()?;
         let suffix = match &corpus {
             Some((_, name)) => format!("_bench_{name}"),
@@ -100,6 +105,7 @@ impl Bench {
             sections: self.sections.clone(),
             plan: self.plan(),
             peer: !self.no_peer,
+            others,
             out: self.out,
         };
         let page = run.run().await;

@@ -11,6 +11,7 @@ mod filter;
 mod follow;
 mod import;
 mod layer;
+mod marks;
 mod mcp;
 mod means;
 mod metrics;

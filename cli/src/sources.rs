@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 use database::Database;
+use document_store::Tenant;
 use followed_tables::SourceDefinition;
 use reqwest::Method;
 use serde_json::Value;
@@ -150,7 +151,7 @@ impl Access {
     ) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::follow(&opened.1, name, definition).await?;
+                followed_tables::follow(&opened.1, &Tenant::default(), name, definition).await?;
                 self.source(name).await
             }
             Self::Api(api) => {
@@ -163,7 +164,7 @@ impl Access {
     pub(crate) async fn source(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => Ok(serde_json::to_value(
-                followed_tables::source(&opened.1, name).await?,
+                followed_tables::source(&opened.1, &Tenant::default(), name).await?,
             )?),
             Self::Api(api) => api.ask(Method::GET, &format!("sources/{name}"), None).await,
         }
@@ -172,7 +173,7 @@ impl Access {
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
         match self {
             Self::Database(opened) => {
-                let sources = followed_tables::sources(&opened.1).await?;
+                let sources = followed_tables::sources(&opened.1, Some(&Tenant::default())).await?;
                 Ok(sources
                     .iter()
                     .map(serde_json::to_value)
@@ -188,7 +189,7 @@ impl Access {
     async fn resync(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::resync(&opened.1, name).await?;
+                followed_tables::resync(&opened.1, &Tenant::default(), name).await?;
                 self.source(name).await
             }
             Self::Api(api) => {
@@ -200,7 +201,9 @@ impl Access {
 
     async fn remove(&self, name: &str, keep: bool) -> anyhow::Result<Vec<String>> {
         match self {
-            Self::Database(opened) => Ok(followed_tables::remove(&opened.1, name, keep).await?),
+            Self::Database(opened) => {
+                Ok(followed_tables::remove(&opened.1, &Tenant::default(), name, keep).await?)
+            }
             Self::Api(api) => {
                 let path = format!("sources/{name}?keep={keep}");
                 let removed = api.ask(Method::DELETE, &path, None).await?;

@@ -88,6 +88,38 @@ async fn what_contradicts_itself_is_refused_with_what_to_give() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_tunes_searches_and_chats_reaches_the_functions_that_read_it() -> Outcome {
+    let stack = Template::expanded().await?.stack(&[
+        URL,
+        MODEL[0],
+        MODEL[1],
+        ("LlmPreset", "mistral"),
+        ("LlmContextTokens", "32000"),
+        ("ChatInstructions", "Answer in rhymes."),
+        ("ChatMinRelevance", "0.3"),
+        ("SearchSemanticWeight", "0.5"),
+        ("SearchRecall", "0.98"),
+        ("SearchEffort", "400"),
+        ("IndexBuildMemory", "2GB"),
+    ])?;
+    for (function, variable, value) in [
+        ("Chat", "LLM_PRESET", "mistral"),
+        ("Chat", "LLM_CONTEXT_TOKENS", "32000"),
+        ("Chat", "CHAT_INSTRUCTIONS", "Answer in rhymes."),
+        ("Chat", "CHAT_MIN_RELEVANCE", "0.3"),
+        ("Chat", "SEARCH_SEMANTIC_WEIGHT", "0.5"),
+        ("Search", "SEARCH_SEMANTIC_WEIGHT", "0.5"),
+        ("Mcp", "SEARCH_EFFORT", "400"),
+        ("Migrate", "SEARCH_RECALL", "0.98"),
+        ("Migrate", "INDEX_BUILD_MEMORY", "2GB"),
+    ] {
+        let given = &stack[function]["Properties"]["Environment"]["Variables"][variable];
+        assert_eq!(given, value, "{function}: {variable}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_takes_what_it_can_use_and_no_password() -> Outcome {
     let template = Template::expanded().await?;
     let mut cases = Vec::new();
@@ -129,6 +161,18 @@ async fn a_parameter_takes_what_it_can_use_and_no_password() -> Outcome {
         ("DatabaseWakeSeconds", "25", true),
         ("DatabaseWakeSeconds", "26", false),
         ("SearchProvisioned", "-1", false),
+        ("SearchRecall", "", true),
+        ("SearchRecall", "0.98", true),
+        ("SearchRecall", "0.4", false),
+        ("SearchEffort", "1000", true),
+        ("SearchEffort", "1001", false),
+        ("SearchSemanticWeight", "1.5", false),
+        ("ChatMinRelevance", "0.25", true),
+        ("ChatMinRelevance", "2", false),
+        ("LlmContextTokens", "1024", true),
+        ("LlmContextTokens", "1023", false),
+        ("IndexBuildMemory", "2GB", true),
+        ("IndexBuildMemory", "2 gigabytes", false),
         (
             "ChatWebAclArn",
             "arn:aws:wafv2:eu-west-3:123456789012:regional/webacl/mine/1a2b",

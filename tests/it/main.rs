@@ -26,6 +26,7 @@ mod faults;
 mod filters;
 mod gateway;
 mod health;
+mod highlights;
 mod iam;
 mod import_command;
 mod imports;
@@ -53,15 +54,18 @@ mod rerank;
 mod search;
 mod search_refused;
 mod secrets;
+mod similar;
 mod sources;
 mod sources_broken;
 mod sources_command;
 mod sources_refused;
 mod sources_writers;
 mod telemetry;
+mod tenants;
 mod terminal;
 mod upgrade;
 mod web;
+mod wording;
 
 /// What every story returns: an error is a story that could not be told to its end.
 type Outcome = anyhow::Result<()>;

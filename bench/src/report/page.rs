@@ -4,7 +4,7 @@ use super::{
     figures,
     plot::{escaped, number},
 };
-use crate::results::{Ratio, Results};
+use crate::results::{Ratio, Results, Setting};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -39,7 +39,7 @@ pub(super) fn of(results: &Results) -> String {
          <style>{STYLE}</style></head>\n<body><main>\n<h1>How fast Rappel is</h1>\n{}\n{}\n\
          <div class=\"figures\">{}</div>\n<section class=\"text\">{notes}{METHOD}</section>\n</main></body></html>\n",
         setting(results),
-        ratios(&results.ratios),
+        ratios(results),
         figures.concat(),
     )
 }
@@ -67,8 +67,10 @@ fn setting(results: &Results) -> String {
     )
 }
 
-fn ratios(ratios: &[Ratio]) -> String {
-    let row = |ratio: &Ratio| {
+/// A row per ratio, and with runs on other machines one per machine.
+fn ratios(results: &Results) -> String {
+    let others = &results.others;
+    let row = |setting: &Setting, ratio: &Ratio| {
         let (class, verdict) = if ratio.is_met() {
             ("met", "✓ met")
         } else {
@@ -76,20 +78,41 @@ fn ratios(ratios: &[Ratio]) -> String {
         };
         let sign = if ratio.at_most { "≤" } else { "≥" };
         format!(
-            "<tr class=\"{class}\"><td>{}</td><td class=\"ratio\">{}</td><td>{sign} {}</td><td>{verdict}</td>\
+            "<tr class=\"{class}\"><td>{}</td>{}<td class=\"ratio\">{}</td><td>{sign} {}</td><td>{verdict}</td>\
              <td>{}</td></tr>\n",
             escaped(&ratio.name),
+            if others.is_empty() {
+                String::new()
+            } else {
+                format!("<td>{}</td>", escaped(&setting.processor))
+            },
             fraction(ratio.value),
             fraction(ratio.aim),
             escaped(&ratio.from)
         )
     };
-    if ratios.is_empty() {
+    if results.ratios.is_empty() {
         return String::new();
     }
-    let rows = ratios.iter().map(row).collect::<Vec<_>>().concat();
+    let rows: Vec<String> = results
+        .ratios
+        .iter()
+        .flat_map(|ratio| {
+            let elsewhere = others.iter().flat_map(|other| {
+                let same = other.ratios.iter().filter(|one| one.name == ratio.name);
+                same.map(|ratio| row(&other.setting, ratio))
+            });
+            [row(&results.setting, ratio)].into_iter().chain(elsewhere)
+        })
+        .collect();
+    let rows = rows.concat();
+    let machine = if others.is_empty() {
+        ""
+    } else {
+        "<th>processor</th>"
+    };
     format!(
-        "<table><thead><tr><th>what is compared</th><th>ratio</th><th>aim</th><th></th><th>measured</th></tr></thead>\
+        "<table><thead><tr><th>what is compared</th>{machine}<th>ratio</th><th>aim</th><th></th><th>measured</th></tr></thead>\
          <tbody>{rows}</tbody></table>"
     )
 }
@@ -108,6 +131,7 @@ fn fraction(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::Other;
 
     #[test]
     fn small_ratios_are_fractions() {
@@ -115,6 +139,35 @@ mod tests {
         assert_eq!(fraction(0.6), "0.6");
         assert_eq!(fraction(0.9851), "0.985");
         assert_eq!(fraction(3.0), "3");
+    }
+
+    #[test]
+    fn a_run_on_another_machine_is_shown_beside_this_one() {
+        let ratio = |value| Ratio {
+            name: "warm p50".to_owned(),
+            value,
+            aim: 0.6,
+            at_most: true,
+            from: String::new(),
+        };
+        let setting = |processor: &str| Setting {
+            processor: processor.to_owned(),
+            ..Setting::default()
+        };
+        let mut results = Results {
+            setting: setting("one with AVX2 without VNNI"),
+            ratios: vec![ratio(0.5)],
+            ..Results::default()
+        };
+        assert!(!of(&results).contains("<th>processor</th>"));
+        results.others.push(Other {
+            setting: setting("one with AVX-512 VNNI"),
+            ratios: vec![ratio(0.7)],
+        });
+        let page = of(&results);
+        let rows: Vec<&str> = page.lines().filter(|line| line.contains("<td>")).collect();
+        assert!(rows[0].contains("AVX2 without VNNI") && rows[0].contains("0.5"));
+        assert!(rows[1].contains("AVX-512 VNNI") && rows[1].contains("0.7"));
     }
 
     #[test]

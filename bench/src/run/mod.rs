@@ -63,6 +63,7 @@ impl<'a> Run<'a> {
         let folder = tempfile::tempdir()?;
         let mut results = Results {
             setting: setting::of(bench),
+            others: bench.others.clone(),
             ..Results::default()
         };
         let peer = install_peer(bench, folder.path().join("peer"), &mut results.notes).await?;

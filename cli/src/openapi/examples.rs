@@ -113,6 +113,13 @@ pub(super) fn document() -> Value {
     document
 }
 
+pub(super) fn similar() -> Value {
+    json!({ "hits": [{
+        "document_id": "pool", "chunk": 0, "title": "Swimming pool",
+        "content": "The pool closes at 8 pm.", "metadata": { "season": "summer" }, "distance": 0.41,
+    }] })
+}
+
 pub(super) fn imports() -> Vec<Value> {
     vec![json!({ "source": "s3://bucket/documents.jsonl.gz" })]
 }

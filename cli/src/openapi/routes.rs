@@ -4,7 +4,8 @@ use bulk_imports::{Import, ImportRequest};
 use chat::Body;
 use document_store::{
     Changed, Deleted, Document, DocumentInput, IngestRequest, IngestResponse, Outcome, Page,
-    PageRequest, PatchMatchingRequest, PatchRequest,
+    PageRequest, PatchMatchingRequest, PatchRequest, Similar,
+    SimilarRequest,
 };
 use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use retrieval::{SearchRequest, SearchResponse, health::Health};
@@ -239,6 +240,20 @@ fn document() -> Vec<Operation> {
             )
             .tagged()
             .fails(&[422]),
+        Operation::new(
+            "documents",
+            "GET",
+            "/documents/{id}/similar",
+            "findSimilar",
+            "Find documents like a stored one",
+        )
+        .queried(schema::<SimilarRequest>, &[])
+        .answers(
+            200,
+            "The nearest documents, each with its nearest passage.",
+            schema::<Similar>,
+            examples::similar(),
+        ),
         operation("DELETE", "deleteDocument", "Delete a document")
             .answers_in(204, "It was deleted.", Vec::new(), None)
             .conditional()

@@ -9,7 +9,7 @@ use std::{
 };
 
 use database::DatabaseError;
-use document_store::{Compared, Prepared, Retry};
+use document_store::{Compared, Prepared, Retry, VisibilityParameters};
 use records::LINE_LIMIT;
 use telemetry::chain;
 
@@ -76,6 +76,7 @@ pub(super) async fn work(
     let mut store = Store {
         worker,
         claim,
+        visibility: part.place.visibility(),
         part,
     };
     loop {
@@ -172,6 +173,7 @@ fn mark_single(entries: &mut [Entry], reason: &str) {
 struct Store<'a> {
     worker: &'a Worker<'a>,
     claim: &'a Claim,
+    visibility: VisibilityParameters,
     part: &'a mut Part,
 }
 
@@ -205,10 +207,11 @@ impl Store<'_> {
         let mut retry = Retry::default();
         loop {
             let documents: Vec<Prepared> = entries.iter().filter_map(Entry::document).collect();
-            let prepared = match prepare(self.worker, documents, compared.take()).await? {
-                Ok(prepared) => prepared,
-                Err(reason) => return Ok(Stored::No(reason)),
-            };
+            let prepared =
+                match prepare(self.worker, &self.visibility, documents, compared.take()).await? {
+                    Ok(prepared) => prepared,
+                    Err(reason) => return Ok(Stored::No(reason)),
+                };
             match self.write(entries, &prepared, seen).await {
                 Ok(Written::Yes(done)) => {
                     *self.part = done;
@@ -299,13 +302,14 @@ enum Stored {
 /// reason if one of them cannot be embedded.
 pub(super) async fn prepare(
     worker: &Worker<'_>,
+    visibility: &VisibilityParameters,
     documents: Vec<Prepared>,
     compared: Option<Compared>,
 ) -> Result<Result<Compared, String>, WorkError> {
     let compared = match compared {
         Some(compared) => compared,
         None if documents.is_empty() => Compared::default(),
-        None => Compared::with_stored(worker.database, documents).await?,
+        None => Compared::with_stored(worker.database, visibility, documents).await?,
     };
     let embedded = compared.embedded(worker.embed).await;
     Ok(embedded.map_err(|error| {

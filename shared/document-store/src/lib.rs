@@ -14,7 +14,6 @@ mod hash;
 mod id;
 mod input;
 mod keys;
-mod load;
 mod metadata;
 mod page;
 mod patch;
@@ -22,8 +21,12 @@ mod prepared;
 mod read;
 mod requests;
 mod retry;
+mod similar;
+mod tenants;
+mod terms;
 mod text;
 mod upsert;
+mod visibility;
 
 pub use self::{
     address::address,
@@ -39,7 +42,6 @@ pub use self::{
     id::DocumentId,
     input::DocumentInput,
     keys::{MetadataKey, metadata_keys},
-    load::load,
     metadata::Metadata,
     page::{Page, PageQuery, PageRequest},
     patch::{MetadataPatch, Patch, PatchRequest},
@@ -47,6 +49,9 @@ pub use self::{
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     requests::{IngestRequest, IngestResponse, PatchMatchingRequest},
     retry::Retry,
+    similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
+    tenants::{Removal, TenantState, continue_removals, remove_tenant, tenant_state},
     text::{ANSWER_LIMIT, collapsed},
-    upsert::{Outcome, Status, upsert},
+    upsert::{Outcome, Status, load, upsert},
+    visibility::{ALL_TENANTS, Tenant, Visibility, VisibilityParameters},
 };

@@ -53,7 +53,7 @@ BEGIN
         FOR i IN 1 .. cardinality(asked) LOOP
             -- Chunks at one distance are as good as each other; the last bits depend on the order of a sum.
             found := found + (
-                SELECT count(*) FROM nearest(asked[i]::halfvec, 10) AS n WHERE n.distance <= farthest[i] + 1e-6
+                SELECT count(*) FROM nearest_in_index(asked[i]::halfvec, 10) AS n WHERE n.distance <= farthest[i] + 1e-6
             );
         END LOOP;
         found := found / (10 * cardinality(asked));
