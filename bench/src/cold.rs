@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     database::tls::{Timeline, TlsProxy},
-    event::Answer,
+    event::TimedResponse,
     process::evict,
     sandbox::Program,
     statistics::Summary,
@@ -117,7 +117,7 @@ async fn once(program: &Program, proxy: &TlsProxy, event: &Bytes, log: &Path) ->
     let exec = Instant::now();
     let mut sandbox = program.start(log).await?;
     let reply = sandbox.invoke(event.clone()).await?;
-    let answer = Answer::read(&reply)?;
+    let answer = TimedResponse::read(&reply)?;
     ensure!(answer.hits > 0, "the first search found nothing");
     let memory = sandbox.peak_memory()? as f64 / 1e6;
     let faults = sandbox.usage()?.major_faults as f64;

@@ -48,7 +48,7 @@ pub(crate) fn search(body: &Value) -> Bytes {
 
 /// The response to a search.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TimedResponse {
     /// Milliseconds from the event to the last byte.
     pub(crate) total: f64,
     /// Embedding time reported by the function.
@@ -78,7 +78,7 @@ struct Took {
     database: f64,
 }
 
-impl Answer {
+impl TimedResponse {
     /// Parses a reply; anything but a successful search is an error, so that fast failures do not count.
     pub(crate) fn read(reply: &Reply) -> Result<Self> {
         let response: Response = serde_json::from_slice(&reply.payload)
@@ -122,14 +122,14 @@ mod tests {
     #[test]
     fn a_response_splits_its_time() {
         let body = r#"{"hits":[{}],"took_ms":{"embed":3.0,"database":5.0,"total":8.5}}"#;
-        let answer = Answer::read(&reply(200, body)).expect("it is an answer");
+        let answer = TimedResponse::read(&reply(200, body)).expect("it is an answer");
         assert_eq!(answer.hits, 1);
         assert!((answer.rest() - 2.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_failed_search_is_an_error() {
-        let error = Answer::read(&reply(503, "{}")).expect_err("503 is a failure");
+        let error = TimedResponse::read(&reply(503, "{}")).expect_err("503 is a failure");
         assert!(error.to_string().contains("503"), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::sleep;
 
-use crate::{event::Answer, sandbox::Sandbox, statistics::Summary};
+use crate::{event::TimedResponse, sandbox::Sandbox, statistics::Summary};
 
 /// How requests arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,7 +98,7 @@ pub(crate) async fn run(
     let outcomes = try_join_all(workers).await?.concat();
     let took = schedule.start.elapsed().as_secs_f64();
     let spent = processor(sandboxes)?.saturating_sub(before);
-    let of = |part: fn(&(f64, Answer)) -> f64| Summary::of(outcomes.iter().map(part));
+    let of = |part: fn(&(f64, TimedResponse)) -> f64| Summary::of(outcomes.iter().map(part));
     Ok(Load {
         sandboxes: number,
         rate,
@@ -120,7 +120,7 @@ async fn worker(
     count: usize,
     next: &AtomicUsize,
     progress: &ProgressBar,
-) -> Result<Vec<(f64, Answer)>> {
+) -> Result<Vec<(f64, TimedResponse)>> {
     let mut outcomes = Vec::new();
     loop {
         sandbox.settle().await?;
@@ -136,7 +136,7 @@ async fn worker(
         let reply = sandbox
             .invoke(events[number % events.len()].clone())
             .await?;
-        let answer = Answer::read(&reply)?;
+        let answer = TimedResponse::read(&reply)?;
         let begun = if is_timed {
             beginning(due, free, sent)
         } else {

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_has_no_ratio() {
+    fn missing_measurements_have_no_ratio() {
         assert_eq!(Results::default().ratios(), []);
     }
 }

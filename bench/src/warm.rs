@@ -15,7 +15,7 @@ use servers::pooler::{self, PgBouncer};
 
 use crate::{
     database::{MARKS, Scratch},
-    event::{self, Answer},
+    event::{self, TimedResponse},
     load::{self, Arrivals, Load},
     sandbox::{Program, Sandbox},
     statistics::Summary,
@@ -225,7 +225,7 @@ impl Warm<'_> {
         for (question, event) in self.questions.iter().zip(&events) {
             for (sandbox, times) in sandboxes.iter_mut().zip(&mut times) {
                 sandbox.settle().await?;
-                times.push(Answer::read(&sandbox.invoke(event.clone()).await?)?.total);
+                times.push(TimedResponse::read(&sandbox.invoke(event.clone()).await?)?.total);
             }
             let (embed, statement) = measure_parts(question, embedder, database).await?;
             let first = times.first().and_then(|times| times.last());

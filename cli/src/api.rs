@@ -12,7 +12,7 @@ use gateway::{
 };
 
 use crate::{
-    queue::Place,
+    queue::QueueConfig,
     setup::{Setup, threads},
 };
 
@@ -32,14 +32,14 @@ pub(crate) async fn serve(
     setup: &Setup,
     port: u16,
     logs: Logs,
-    queue: Option<&Place>,
+    queue: Option<&QueueConfig>,
     allow_origins: Vec<Origin>,
 ) -> anyhow::Result<Gateway> {
     let workspace = binaries::workspace()?;
     let template = workspace.join("template.yaml");
     let built = tokio::task::spawn_blocking(move || binaries::build(&workspace, PROFILE)).await??;
     let mut environment = environment(setup);
-    environment.extend(queue.into_iter().flat_map(Place::environment));
+    environment.extend(queue.into_iter().flat_map(QueueConfig::environment));
     Gateway::start(Options {
         template,
         binaries: built,

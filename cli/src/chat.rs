@@ -63,7 +63,7 @@ struct Talk {
     failed: bool,
 }
 
-const COMMANDS: &str = "/sources lists what the last answer was made from, /new begins another conversation, \
+const COMMANDS: &str = "/sources lists the sources of the last answer, /new starts another conversation, \
 /quit or Ctrl-D ends this one; Ctrl-C stops an answer";
 
 impl Chat {
@@ -156,14 +156,14 @@ async fn at_terminal(conversation: &mut Conversation) -> anyhow::Result<Talk> {
                 "/new" => conversation.forget(),
                 "/sources" => conversation.show_sources()?,
                 "/help" | "/?" => note(COMMANDS),
-                question => talk.failed |= !asked(conversation, question).await?,
+                question => talk.failed |= !ask(conversation, question).await?,
             },
         }
     }
 }
 
 /// Asks a question, until Ctrl-C stops the answer; returns whether it was answered.
-async fn asked(conversation: &mut Conversation, question: &str) -> anyhow::Result<bool> {
+async fn ask(conversation: &mut Conversation, question: &str) -> anyhow::Result<bool> {
     let outcome = tokio::select! {
         outcome = conversation.ask(question) => outcome,
         interrupted = tokio::signal::ctrl_c() => {

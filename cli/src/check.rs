@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    remote::{Answer, Api, Key, address},
+    remote::{Api, ApiResponse, Key, address},
     terminal::{self, Out, Style},
 };
 
@@ -67,7 +67,7 @@ impl Probe {
         let url = format!("{}/documents/{}", self.url, self.id);
         let stored = self.send(Method::PUT, &url, &document).await;
         let stored = stored?.success().context("storing a document")?;
-        self.tell("stored", begun, &format!("{} passage", stored["chunks"]))
+        self.report("stored", begun, &format!("{} passage", stored["chunks"]))
     }
 
     async fn ask(&mut self, chat: &str) -> anyhow::Result<()> {
@@ -86,24 +86,26 @@ impl Probe {
             "relevance {:.2}",
             hit["relevance"].as_f64().unwrap_or_default()
         );
-        self.tell("found", begun, &relevance)?;
+        self.report("found", begun, &relevance)?;
 
         let begun = Instant::now();
         let asked = json!({ "question": QUESTION, "stream": false, "filter": filter });
         let answer = self.send(Method::POST, chat, &asked).await?;
         match answer.status {
             StatusCode::NOT_IMPLEMENTED => {
-                self.tell("not chatted", begun, "there is no language model")
+                self.report("not chatted", begun, "no language model is configured")
             }
-            StatusCode::NOT_FOUND if !chat.contains("lambda-url") => {
-                self.tell("not chatted", begun, "/chat is elsewhere: give --chat-url")
-            }
+            StatusCode::NOT_FOUND if !chat.contains("lambda-url") => self.report(
+                "not chatted",
+                begun,
+                "the API does not serve /chat: give --chat-url",
+            ),
             _ => {
                 let answer = answer.success().context("chatting about it")?;
                 let sources = answer["sources"].as_array().map_or(0, Vec::len);
                 ensure!(sources > 0, "the chat did not find it: {answer}");
                 let text = answer["answer"].as_str().unwrap_or_default();
-                self.tell("chatted", begun, &crate::search::excerpt(text))
+                self.report("chatted", begun, &crate::search::excerpt(text))
             }
         }
     }
@@ -117,18 +119,18 @@ impl Probe {
         }
         let left = || format!("removing the document {}, which is left", self.id);
         removed.success().with_context(left)?;
-        self.tell("removed", begun, "")
+        self.report("removed", begun, "")
     }
 
-    async fn send(&self, method: Method, url: &str, body: &Value) -> anyhow::Result<Answer> {
+    async fn send(&self, method: Method, url: &str, body: &Value) -> anyhow::Result<ApiResponse> {
         let mut request = self.api.request(method, url);
         if !body.is_null() {
             request = request.json(body);
         }
-        Answer::of(&self.api, request, url).await
+        ApiResponse::of(&self.api, request, url).await
     }
 
-    fn tell(&mut self, done: &str, begun: Instant, more: &str) -> anyhow::Result<()> {
+    fn report(&mut self, done: &str, begun: Instant, more: &str) -> anyhow::Result<()> {
         let milliseconds = telemetry::ms(begun.elapsed());
         self.out.styled(Style::Bold, &format!("{done:<11}"))?;
         writeln!(self.out, " {milliseconds:>8.1} ms  {more}")?;

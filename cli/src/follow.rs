@@ -79,7 +79,7 @@ impl Follow {
         }
         if !self.wait && !self.json {
             note(
-                "the function sync, or `rappel up` on this database, makes its documents; --wait waits for them",
+                "the sync function, or `rappel up` on this database, creates its documents; --wait waits for them",
             );
         }
         match source["failed"].as_i64() {

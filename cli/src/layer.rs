@@ -7,7 +7,7 @@ use std::{
 
 use assets::{
     Cache, Model,
-    layer::{self, Architecture, Entry, LIMIT},
+    layer::{self, Architecture, LIMIT, LayerFile},
 };
 use clap::Args;
 
@@ -40,9 +40,9 @@ impl Layer {
     }
 }
 
-fn print(entries: &[Entry]) -> io::Result<()> {
+fn print(entries: &[LayerFile]) -> io::Result<()> {
     let mut out = terminal::out();
-    for Entry {
+    for LayerFile {
         path,
         bytes,
         sha256,

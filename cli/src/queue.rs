@@ -18,7 +18,7 @@ const BUCKET: &str = "ImportBucket";
 const MAX_RECEIVES: i32 = 5;
 
 /// The place of queue and bucket, chosen before anything is started.
-pub(crate) struct Place {
+pub(crate) struct QueueConfig {
     port: u16,
     /// The folder whose files may be imported.
     root: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub(crate) struct Place {
     pub(crate) resources: Resources,
 }
 
-impl Place {
+impl QueueConfig {
     /// Chooses a free port; files below `root` may be imported.
     pub(crate) fn choose(root: Option<&Path>) -> anyhow::Result<Self> {
         let resolved = |root: &Path| {

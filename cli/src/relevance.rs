@@ -98,7 +98,7 @@ impl FitRelevance {
         };
         ensure!(
             answerable(true) && answerable(false),
-            "sets of at least two groups are needed: what one answers, the others must not"
+            "sets of at least two groups are needed: the documents of one must not answer the questions of another"
         );
         balance(&mut fitting);
         let relevance = fit(&fitting, self.coverage);

@@ -33,7 +33,7 @@ pub(crate) struct Api {
 }
 
 /// What an API answered.
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     /// The HTTP status.
     pub(crate) status: StatusCode,
     /// The body, `null` if it is not JSON.
@@ -46,7 +46,8 @@ impl Key {
     pub(crate) fn api(&self) -> anyhow::Result<Api> {
         let bearer = self.key.as_ref().map(|key| {
             let value = HeaderValue::try_from(format!("Bearer {key}"));
-            let mut value = value.context("--key holds characters that no header takes")?;
+            let mut value =
+                value.context("--key contains characters that are not allowed in a header")?;
             value.set_sensitive(true);
             anyhow::Ok(value)
         });
@@ -120,7 +121,7 @@ fn service(url: &Url) -> Option<Service> {
     })
 }
 
-/// The address of an API without a slash at its end; `127.0.0.1:8000` stands for `http://127.0.0.1:8000`.
+/// The address of an API without a trailing slash; `127.0.0.1:8000` stands for `http://127.0.0.1:8000`.
 pub(crate) fn address(api: &str) -> String {
     let api = api.trim_end_matches('/');
     if api.contains("://") {
@@ -130,14 +131,14 @@ pub(crate) fn address(api: &str) -> String {
     }
 }
 
-impl Answer {
+impl ApiResponse {
     /// Sends a request to `url`.
     ///
     /// # Errors
     /// When nobody answers.
     pub(crate) async fn of(api: &Api, request: RequestBuilder, url: &str) -> anyhow::Result<Self> {
         let response = api.send(request).await;
-        let response = response.with_context(|| format!("nobody answers at {url}"))?;
+        let response = response.with_context(|| format!("no server responds at {url}"))?;
         let status = response.status();
         let id = response.headers().get("x-request-id");
         let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
@@ -167,7 +168,7 @@ impl Answer {
         };
         let hint = match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                "; give a token with --key, or AWS's credentials in the environment"
+                "; give a token with --key, or AWS credentials in the environment"
             }
             _ => "",
         };

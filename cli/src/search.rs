@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     filter::filter,
     marks,
-    remote::{Answer, Key, address},
+    remote::{ApiResponse, Key, address},
     setup::Target,
     terminal::{self, Out, Style},
 };
@@ -128,7 +128,7 @@ impl Search {
         }
         let api = self.key.api()?;
         let posted = api.request(Method::POST, &format!("{url}/search"));
-        let response = Answer::of(&api, posted.json(&request), url).await?;
+        let response = ApiResponse::of(&api, posted.json(&request), url).await?;
         let response = response.success()?;
         if self.json {
             Ok(terminal::out().json(&response)?)

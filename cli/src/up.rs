@@ -15,7 +15,7 @@ use servers::aws::Server;
 
 use crate::{
     api, browser, doctor,
-    queue::Place,
+    queue::QueueConfig,
     search::excerpt,
     setup::{SchemaArgs, Setup, Target},
     stop::Stop,
@@ -59,7 +59,7 @@ const SAMPLES: &str = include_str!("../samples.jsonl");
 impl Up {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let start = Instant::now();
-        let place = Place::choose(self.import_root.as_deref())?;
+        let place = QueueConfig::choose(self.import_root.as_deref())?;
         let mut setup = stop.or(self.target.prepare("")).await?;
         stop.or(async {
             setup.migrate(&self.schema).await?;
@@ -73,7 +73,7 @@ impl Up {
 
     async fn serve(
         self,
-        place: Place,
+        place: QueueConfig,
         setup: &Setup,
         start: Instant,
         stop: &Stop,

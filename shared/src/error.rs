@@ -27,7 +27,7 @@ pub enum Error {
     #[error("{}", .0.as_ref().map_or_else(|| "the request has no content type".to_owned(), |other| format!("unsupported content type {other:?}")))]
     UnsupportedMediaType(Option<String>),
     /// The body is compressed.
-    #[error("the body has the content encoding {0:?}; send it as it is")]
+    #[error("the body has the content encoding {0:?}; send it without one")]
     UnsupportedEncoding(String),
     /// The body is too large.
     #[error("the body has {bytes} bytes; the limit is {limit}")]
@@ -38,9 +38,7 @@ pub enum Error {
         limit: usize,
     },
     /// The response exceeds Lambda's limit.
-    #[error(
-        "the answer has {bytes} bytes; the limit is {limit}: ask for less, with limit or expand"
-    )]
+    #[error("the response has {bytes} bytes; the limit is {limit}: lower limit or expand")]
     AnswerTooLarge {
         /// The response's length, as Lambda counts it.
         bytes: usize,
@@ -48,7 +46,7 @@ pub enum Error {
         limit: usize,
     },
     /// The route does not allow the method.
-    #[error("the method is {method}; it must be {allowed}")]
+    #[error("the method {method} is not allowed; use {allowed}")]
     Method {
         /// The request's method.
         method: String,
@@ -59,7 +57,7 @@ pub enum Error {
     #[error("no document has the id {0:?}")]
     NoDocument(String),
     /// The document with this id is not the one that `If-Match` names.
-    #[error("the document {0:?} is not the one that if-match names; read it again")]
+    #[error("the document {0:?} does not match if-match; read it again")]
     Unexpected(String),
     /// No import has this id.
     #[error("no import has the id {0:?}")]
@@ -68,13 +66,13 @@ pub enum Error {
     #[error("no source is named {0:?}")]
     NoSource(String),
     /// The deployment does not follow tables.
-    #[error("this deployment follows no tables: deploy it with the parameter FollowTables=on")]
+    #[error("followed tables are disabled: deploy with the parameter FollowTables=on")]
     NotFollowing,
     /// The queue of imports did not take a message.
-    #[error("the queue of imports did not take a message")]
+    #[error("the import queue did not accept a message")]
     Queue(#[source] AwsError),
     /// The store of the imported objects does not answer.
-    #[error("the object's store did not answer: {0}")]
+    #[error("the object store did not respond: {0}")]
     Storage(String),
     /// The database is unreachable or refused the statement.
     #[error(transparent)]

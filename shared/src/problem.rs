@@ -79,7 +79,7 @@ impl From<&Error> for Problem {
             Error::AnswerTooLarge { .. } => Self::new(
                 422,
                 "answer-too-large",
-                "The answer is too large",
+                "The response is too large",
                 &error.to_string(),
             ),
             Error::Method { allowed, .. } => Self {
@@ -103,22 +103,22 @@ impl From<&Error> for Problem {
             Error::Queue(_) => Self::new(
                 503,
                 "queue-unavailable",
-                "The queue of imports is unavailable",
-                "nothing was begun; try again in a moment",
+                "The import queue is unavailable",
+                "the import was not started; try again in a moment",
             )
             .retry(5),
             Error::Storage(_) => Self::new(
                 503,
                 "storage-unavailable",
-                "The source's store is unavailable",
-                "the object could not be looked at; try again in a moment",
+                "The object store is unavailable",
+                "the object could not be read; try again in a moment",
             )
             .retry(5),
             Error::NotFollowing => Self::new(
                 501,
                 "not-following",
-                "This deployment follows no tables",
-                "deploy it with the parameter FollowTables=on",
+                "Followed tables are disabled",
+                "deploy with the parameter FollowTables=on",
             ),
             Error::Database(cause) => Self::of_database(cause),
             Error::LanguageModel(cause) => Self::of_language_model(cause),
@@ -150,8 +150,8 @@ impl Problem {
             DatabaseError::ReadOnly(_) => Self::new(
                 503,
                 "database-read-only",
-                "The database takes no changes",
-                "it is read-only for now; try again in a moment",
+                "The database is read-only",
+                "nothing was changed; try again in a moment",
             )
             .retry(5),
             DatabaseError::Shared(_) => Self::new(
@@ -191,19 +191,19 @@ impl Problem {
                 503,
                 "not-migrated",
                 "The database schema is missing or behind",
-                "migrations have to be applied to this database",
+                "run `rappel migrate` or the migrate function",
             ),
             DatabaseError::Forbidden(_) => Self::new(
                 503,
                 "database-forbidden",
-                "The database role lacks a right",
-                "the log names the right that has to be granted",
+                "The database role lacks a privilege",
+                "the log names the privilege to grant",
             ),
             DatabaseError::Migration(_) => Self::new(
                 503,
                 "migration-refused",
-                "The database schema cannot be brought up to date",
-                "the log says what stands in the way",
+                "The database schema cannot be migrated",
+                "see the log for the reason",
             ),
             DatabaseError::Invisible => Self::new(
                 403,
@@ -220,7 +220,7 @@ impl Problem {
             500,
             "internal",
             "Internal error",
-            "the request failed; the log has the cause under its request id",
+            "the request failed; see the log entry with its request id for the cause",
         )
     }
 

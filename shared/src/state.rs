@@ -75,7 +75,7 @@ pub fn can_start(outcome: Result<(), DatabaseError>) -> Result<(), DatabaseError
             }),
         ) => Err(wrong),
         Err(error) => {
-            tracing::warn!(%error, "the database did not answer at start; requests will try again");
+            tracing::warn!(%error, "the database did not respond at start; requests will retry");
             Ok(())
         }
         Ok(()) => Ok(()),

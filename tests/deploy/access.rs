@@ -1,4 +1,4 @@
-//! Who gets in: by default nobody without a right to.
+//! Access: by default, every route requires IAM authorization.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +55,7 @@ fn principals(stack: &Stack) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_every_route_asks_iam() -> Outcome {
+async fn by_default_every_route_requires_iam() -> Outcome {
     let stack = Template::expanded().await?.stack(&[])?;
     for (key, route) in routes(&stack)? {
         assert_eq!(route["AuthorizationType"], "AWS_IAM", "{key}");
@@ -76,7 +76,7 @@ async fn by_default_every_route_asks_iam() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
+async fn with_jwt_every_route_requires_a_token_with_its_scope() -> Outcome {
     let stack = Template::expanded().await?.stack(&TOKENS)?;
     for (key, route) in routes(&stack)? {
         assert_eq!(route["AuthorizationType"], "JWT", "{key}");
@@ -104,7 +104,7 @@ async fn with_jwt_every_route_asks_for_a_token_with_its_scope() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_scope_every_token_of_the_audience_will_do() -> Outcome {
+async fn without_a_scope_any_token_of_the_audience_is_accepted() -> Outcome {
     let none = [("JwtReadScope", ""), ("JwtWriteScope", "")];
     let parameters = [TOKENS.as_slice(), &none].concat();
     let stack = Template::expanded().await?.stack(&parameters)?;
@@ -117,7 +117,7 @@ async fn without_a_scope_every_token_of_the_audience_will_do() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_open_lets_everybody_in() -> Outcome {
+async fn only_open_access_needs_no_credentials() -> Outcome {
     let stack = Template::expanded()
         .await?
         .stack(&[("Authorization", "open")])?;
@@ -142,7 +142,7 @@ async fn only_open_lets_everybody_in() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_console_asks_nobody_and_may_be_left_out() -> Outcome {
+async fn the_console_needs_no_credentials_and_can_be_disabled() -> Outcome {
     let template = Template::expanded().await?;
     for parameters in [&[][..], &TOKENS, &[("Authorization", "open")]] {
         let stack = template.stack(parameters)?;
@@ -164,7 +164,7 @@ async fn the_console_asks_nobody_and_may_be_left_out() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_console_may_chat_where_a_browser_can() -> Outcome {
+async fn the_console_chats_only_where_a_browser_can() -> Outcome {
     const API: &str = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}";
     const REST: (&str, &str) = ("ChatEndpoint", "rest");
     let template = Template::expanded().await?;
@@ -225,7 +225,7 @@ async fn the_console_may_chat_where_a_browser_can() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn web_pages_may_call_only_when_they_are_named() -> Outcome {
+async fn only_named_web_origins_may_call() -> Outcome {
     let template = Template::expanded().await?;
     let cors = |stack: &Stack| {
         let api = stack["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"].clone();

@@ -1,4 +1,4 @@
-//! What `sam build` makes runs on Lambda, and serves with the layer's own files.
+//! The output of `sam build` runs on Lambda with the files of the layer.
 
 use std::{
     collections::BTreeMap,
@@ -148,7 +148,7 @@ async fn lambda_has_every_library_and_symbol_that_is_needed() -> Outcome {
 }
 
 /// What `make` says of the layer for these processors, beside a function with this byte 18.
-fn made(architecture: &str, machine: u8) -> Result<std::process::Output> {
+fn built(architecture: &str, machine: u8) -> Result<std::process::Output> {
     let folder = TempDir::new()?;
     let function = folder.path().join("Search");
     fs::create_dir(&function)?;
@@ -164,15 +164,15 @@ fn made(architecture: &str, machine: u8) -> Result<std::process::Output> {
 }
 
 #[test]
-fn a_layer_for_other_processors_than_the_functions_is_refused() -> Outcome {
+fn a_layer_for_another_architecture_is_refused() -> Outcome {
     const INTEL: u8 = 0x3e;
     const ARM: u8 = 0xb7;
     for (architecture, machine) in [("x86_64", INTEL), ("arm64", ARM)] {
-        let output = made(architecture, machine)?;
+        let output = built(architecture, machine)?;
         assert!(output.status.success(), "{architecture}: {output:?}");
     }
     for (architecture, machine) in [("x86_64", ARM), ("arm64", INTEL)] {
-        let output = made(architecture, machine)?;
+        let output = built(architecture, machine)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{architecture}");
         assert!(said.contains("Search/bootstrap is not built for"), "{said}");

@@ -1,7 +1,7 @@
-//! The stack itself, made and deleted, as far as moto goes: functions with their roles and variables, layers, queues,
-//! buckets, log groups, policies. It passes over API Gateway's HTTP APIs, alarms, function URLs and the destinations of failed
-//! invocations, and runs no custom resource. It stops at a REST API's definition and at what an Aurora cluster tells of
-//! itself: `modes.rs` looks at these in the template's own words.
+//! The stack, created and deleted as far as moto supports it: functions with their roles and variables, layers, queues,
+//! buckets, log groups, policies. moto ignores API Gateway's HTTP APIs, alarms, function URLs and the destinations of
+//! failed invocations, runs no custom resource, and supports neither the definition of a REST API nor the attributes of
+//! an Aurora cluster: `modes.rs` checks these in the template itself.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
@@ -100,7 +100,7 @@ async fn made(parameters: &[(&str, &str)]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_is_made_and_deleted_in_each_mode() -> Outcome {
+async fn a_stack_is_created_and_deleted_in_each_mode() -> Outcome {
     let url = (
         "DatabaseUrlArn",
         "arn:aws:ssm:eu-west-1:123456789012:parameter/rappel/url",

@@ -1,5 +1,5 @@
-//! What `CloudFormation` hears of a migration that ended without a word: the template's `MigrateFailed`, run with the
-//! event that Lambda sends it.
+//! The response to `CloudFormation` after a migration that did not respond: the template's `MigrateFailed`, run with
+//! the event that Lambda sends it.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn failed(waiting: &LanguageModel, asked: &Value) -> anyhow::Result<Value> {
     }))
 }
 
-async fn told(
+async fn reported(
     event: impl AsyncFnOnce(&LanguageModel) -> anyhow::Result<Value>,
 ) -> anyhow::Result<Value> {
     let stack = Template::expanded().await?.stack(&[])?;
@@ -60,8 +60,8 @@ async fn told(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deploy_hears_at_once_that_migrate_did_not_even_start() -> Outcome {
-    let answer = told(async |waiting| failed(waiting, &json!({}))).await?;
+async fn a_deploy_fails_at_once_when_migrate_does_not_start() -> Outcome {
+    let answer = reported(async |waiting| failed(waiting, &json!({}))).await?;
     assert_eq!(
         answer,
         json!({
@@ -78,16 +78,16 @@ async fn a_deploy_hears_at_once_that_migrate_did_not_even_start() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_can_be_deleted_though_migrate_cannot_answer() -> Outcome {
+async fn a_stack_can_be_deleted_when_migrate_does_not_respond() -> Outcome {
     let fields = json!({ "RequestType": "Delete", "PhysicalResourceId": "schema" });
-    let answer = told(async |waiting| failed(waiting, &fields)).await?;
+    let answer = reported(async |waiting| failed(waiting, &fields)).await?;
     assert_eq!(answer["Status"], "SUCCESS");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invocation_that_waited_too_long_has_no_answer_but_its_condition() -> Outcome {
-    let answer = told(async |waiting| {
+async fn an_expired_invocation_is_reported_with_its_condition() -> Outcome {
+    let answer = reported(async |waiting| {
         let mut event = failed(waiting, &json!({}))?;
         event["requestContext"]["condition"] = json!("EventAgeExceeded");
         event
@@ -103,7 +103,7 @@ async fn an_invocation_that_waited_too_long_has_no_answer_but_its_condition() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn migrate_is_asked_once_and_its_failure_goes_to_the_one_that_tells() -> Outcome {
+async fn migrate_is_invoked_once_and_its_failure_invokes_migrate_failed() -> Outcome {
     let stack = Template::expanded().await?.stack(&[])?;
     let invocations = &stack["MigrateInvocations"]["Properties"];
     assert_eq!(invocations["Qualifier"], "$LATEST");

@@ -1,4 +1,4 @@
-//! The documented way of a newcomer, `sam deploy --guided`, at a terminal: every question has an answer, and the
+//! The documented first deploy, `sam deploy --guided`, at a terminal: every question has an answer, and the
 //! last one is about the change set. What AWS does with it is beyond what can be told without an account:
 //! moto neither expands it nor looks at its rules (`parameters.rs` does).
 
@@ -91,7 +91,7 @@ async fn deployed(checkout: Checkout, name: &str, answers: &[(&str, &str)]) -> O
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newcomer_deploys_what_was_built_with_one_answer() -> Outcome {
+async fn a_newcomer_deploys_with_one_answer() -> Outcome {
     let built = Built::prepared().await?;
     let lay =
         |_: &Path, build: &Path| symlink(&built.functions, build).context("linking what was built");
@@ -99,7 +99,7 @@ async fn a_newcomer_deploys_what_was_built_with_one_answer() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_does_one_with_tokens_and_the_secret_of_rds() -> Outcome {
+async fn a_newcomer_deploys_with_tokens_and_an_rds_secret() -> Outcome {
     let answers = [
         (
             "DatabaseUrl ",
@@ -119,7 +119,7 @@ async fn so_does_one_with_tokens_and_the_secret_of_rds() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_does_one_who_lets_everybody_in_and_says_so() -> Outcome {
+async fn a_newcomer_deploys_an_open_api_after_confirming_it() -> Outcome {
     let answers = [
         SECRET,
         ("Authorization", "open"),

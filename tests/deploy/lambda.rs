@@ -1,4 +1,4 @@
-//! `cargo lambda watch` and `cargo lambda invoke`: Lambda's own way to try a function at a desk.
+//! `cargo lambda watch` and `cargo lambda invoke`: functions run locally.
 
 use std::{
     fs::{self, File},

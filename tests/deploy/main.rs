@@ -1,4 +1,4 @@
-//! A deploy as far as it goes without an account: what is sent to AWS is checked and run here.
+//! A deploy as far as possible without an AWS account: what is sent to AWS is checked and run here.
 
 mod access;
 mod artifacts;
@@ -12,5 +12,5 @@ mod rights;
 mod routes;
 mod template;
 
-/// What every story returns: an error is a story that could not be told to its end.
+/// The result of a story: an error means that it could not run to its end.
 type Outcome = anyhow::Result<()>;

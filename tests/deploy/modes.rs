@@ -1,4 +1,4 @@
-//! The ways to deploy it: what each adds, and that nothing in it leads nowhere.
+//! The modes of a deploy: what each adds, and that every reference resolves.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn security(stack: &Stack) -> Result<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_rest_chat_asks_as_the_other_routes_do() -> Outcome {
+async fn chat_on_a_rest_api_is_authorized_like_the_other_routes() -> Outcome {
     let template = Template::expanded().await?;
     let keys = ("ChatRequestsPerDay", "100");
     for (parameters, expected) in [
@@ -142,7 +142,7 @@ async fn by_rest_chat_asks_as_the_other_routes_do() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_rest_chat_takes_keys_a_firewall_and_a_browser() -> Outcome {
+async fn chat_on_a_rest_api_supports_keys_a_firewall_and_browsers() -> Outcome {
     let acl = "arn:aws:wafv2:eu-west-3:123456789012:regional/webacl/mine/1a2b";
     let parameters = [
         REST,
@@ -167,7 +167,7 @@ async fn by_rest_chat_takes_keys_a_firewall_and_a_browser() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_ones_own_is_one_parameter() -> Outcome {
+async fn an_existing_database_is_one_parameter() -> Outcome {
     let stack = Template::expanded().await?.stack(&[AURORA])?;
     let cluster = &stack["AuroraCluster"]["Properties"];
     assert_eq!(cluster["MasterUserAuthenticationType"], "iam-db-auth");
@@ -209,7 +209,7 @@ async fn a_database_of_ones_own_is_one_parameter() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_ones_own_may_be_in_ones_own_subnets() -> Outcome {
+async fn an_existing_database_may_be_in_existing_subnets() -> Outcome {
     let parameters = [
         AURORA,
         ("SubnetIds", "subnet-1,subnet-2"),
@@ -227,7 +227,7 @@ async fn a_database_of_ones_own_may_be_in_ones_own_subnets() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_shows_the_stack_to_whoever_wants_it() -> Outcome {
+async fn a_dashboard_is_created_on_request() -> Outcome {
     let template = Template::expanded().await?;
     assert!(!template.stack(&[])?.contains_key("Page"), "it costs money");
     let stack = template.stack(&[("Dashboard", "on")])?;
@@ -239,7 +239,7 @@ async fn a_page_shows_the_stack_to_whoever_wants_it() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_release_searches_go_to_a_version_that_may_be_kept_ready() -> Outcome {
+async fn with_a_release_searches_use_a_version_that_may_be_provisioned() -> Outcome {
     let template = Template::expanded().await?;
     let target = |stack: &Stack| stack["SearchIntegration"]["Properties"]["IntegrationUri"].clone();
     assert_eq!(target(&template.stack(&[])?), "${Search.Arn}");

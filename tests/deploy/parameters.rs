@@ -1,4 +1,4 @@
-//! What is refused before anything is made, with a sentence that says what to give instead.
+//! Parameters that are refused before anything is created, with a message that says what to set instead.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -25,7 +25,7 @@ const TOKENS: [(&str, &str); 3] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_documented_way_is_accepted() -> Outcome {
+async fn every_documented_combination_is_accepted() -> Outcome {
     let template = Template::expanded().await?;
     let rest = ("ChatEndpoint", "rest");
     for parameters in [
@@ -53,7 +53,7 @@ async fn every_documented_way_is_accepted() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_contradicts_itself_is_refused_with_what_to_give() -> Outcome {
+async fn contradictory_parameters_are_refused_with_the_remedy() -> Outcome {
     let template = Template::expanded().await?;
     for (parameters, words) in [
         (vec![], "give DatabaseUrl or DatabaseUrlArn"),
@@ -88,7 +88,7 @@ async fn what_contradicts_itself_is_refused_with_what_to_give() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_tunes_searches_and_chats_reaches_the_functions_that_read_it() -> Outcome {
+async fn tuning_parameters_reach_the_functions_that_read_them() -> Outcome {
     let stack = Template::expanded().await?.stack(&[
         URL,
         MODEL[0],
@@ -120,7 +120,7 @@ async fn what_tunes_searches_and_chats_reaches_the_functions_that_read_it() -> O
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parameter_takes_what_it_can_use_and_no_password() -> Outcome {
+async fn parameters_accept_usable_values_and_refuse_passwords() -> Outcome {
     let template = Template::expanded().await?;
     let mut cases = Vec::new();
     for (parameter, value, fits) in [

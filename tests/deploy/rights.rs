@@ -1,4 +1,4 @@
-//! What the functions may do in the account: the written list, and nothing else.
+//! The permissions of the functions: exactly the documented list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ const WORKER: [&str; 5] = [
     "Allow sqs:ReceiveMessage ${ImportQueue.Arn}",
 ];
 
-/// Lambda tells of an invocation that failed in the name of the function that failed.
+/// Lambda reports a failed invocation with the role of the function that failed.
 const FAILURES: [&str; 1] = ["Allow lambda:InvokeFunction ${MigrateFailed.Arn}"];
 
 type Rights = BTreeMap<String, BTreeSet<String>>;
@@ -120,7 +120,7 @@ fn own(function: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_logs_and_traces_and_does_its_own_work_and_that_is_all() -> Outcome {
+async fn a_function_has_only_the_permissions_that_it_needs() -> Outcome {
     let stack = Template::expanded().await?.stack(&[])?;
     for (function, rights) in rights(&stack)? {
         let mut expected = set(ALWAYS.map(str::to_owned));
@@ -235,7 +235,7 @@ async fn every_role_stays_within_a_boundary_that_is_given() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_network_of_a_vpc_is_lambdas_to_change_and_not_the_functions() -> Outcome {
+async fn only_lambda_may_change_the_network_interfaces_of_a_vpc() -> Outcome {
     let stack = Template::expanded()
         .await?
         .stack(&[("SubnetIds", "subnet-1")])?;

@@ -1,4 +1,4 @@
-//! The template itself, in the eyes of AWS's own tools.
+//! The template, checked by AWS's own tools.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use tests::{
 use crate::Outcome;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sam_and_cfn_lint_have_nothing_to_say() -> Outcome {
+async fn sam_validate_and_cfn_lint_report_nothing() -> Outcome {
     let workspace = &Assets::prepared().await?.workspace;
     let tools = Tools::installed().await?;
     // Each finds what the others miss.
@@ -61,7 +61,7 @@ async fn no_function_changes_before_the_schema_has() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deploy_tries_whatever_leads_to_the_database_and_passes_no_secret_on() -> Outcome {
+async fn a_changed_database_setting_migrates_again_and_exposes_no_secret() -> Outcome {
     let template = Template::expanded().await?;
     let arn = |name: &str| format!("arn:aws:secretsmanager:eu-west-3:123456789012:secret:{name}");
     let (url, login, owner) = (arn("url#url"), arn("rds!db"), arn("owner"));
@@ -117,7 +117,7 @@ async fn a_deploy_tries_whatever_leads_to_the_database_and_passes_no_secret_on()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_attempt_finds_no_name_taken() -> Outcome {
+async fn a_failed_deploy_can_be_repeated() -> Outcome {
     let stack = Template::expanded().await?.stack(&[])?;
     let mut named = 0;
     for (id, resource) in &stack {
@@ -164,7 +164,7 @@ fn reserved(stack: &Stack) -> BTreeMap<&str, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reserved_sandboxes_are_those_of_the_sizing_sum() -> Outcome {
+async fn reserved_concurrency_matches_the_sizing_check() -> Outcome {
     let template = Template::expanded().await?;
     assert_eq!(reserved(&template.stack(&[])?), BTreeMap::new());
     let stack = template.stack(&[("ReservedConcurrency", "20")])?;
@@ -181,7 +181,7 @@ async fn reserved_sandboxes_are_those_of_the_sizing_sum() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_function_is_watched_and_its_logs_end() -> Outcome {
+async fn every_function_has_alarms_and_log_retention() -> Outcome {
     let template = Template::expanded().await?;
     let stack = template.stack(&[("AlarmEmail", "ada@example.org"), ("LogRetentionDays", "7")])?;
     let functions: BTreeSet<String> = stack

@@ -17,7 +17,7 @@ fn numbers(array: &Value, path: &str) -> Vec<f64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_measures_every_section_and_makes_a_page_of_it() -> Outcome {
+async fn a_run_measures_every_section_and_renders_a_report() -> Outcome {
     let (data, out) = (open_folder()?, open_folder()?);
     let data = data.path().join("postgres").display().to_string();
     let folder = out.path().display().to_string();

@@ -1,4 +1,4 @@
-//! Changes of what is stored: in part, only as expected, and of everything that a filter matches.
+//! Changes of stored documents: partial, conditional, and by filter.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ async fn metadata_and_title_are_patched_and_only_a_title_is_embedded() -> Outcom
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_patch_that_cannot_be_is_refused_and_changes_nothing() -> Outcome {
+async fn an_invalid_patch_is_refused_and_changes_nothing() -> Outcome {
     let app = App::start().await?;
     app.put("/documents/a", json!({ "content": "Some text." }))
         .await?
@@ -129,7 +129,7 @@ async fn a_patch_that_cannot_be_is_refused_and_changes_nothing() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_another_has_changed_is_left_alone() -> Outcome {
+async fn a_document_changed_by_another_client_is_not_overwritten() -> Outcome {
     let app = App::start().await?;
     let text = |text: &str| json!({ "content": text });
     let created = app.put("/documents/a", text("First.")).await?;
@@ -191,7 +191,7 @@ async fn a_document_that_another_has_changed_is_left_alone() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patches_at_the_same_time_lose_nothing() -> Outcome {
+async fn concurrent_patches_are_all_kept() -> Outcome {
     let app = App::start_with(4).await?;
     app.put("/documents/a", json!({ "content": "Some text." }))
         .await?
@@ -230,7 +230,7 @@ fn leaves(count: usize) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_filter_matches_is_deleted_once_it_is_confirmed() -> Outcome {
+async fn documents_that_match_a_filter_are_deleted_after_confirmation() -> Outcome {
     let app = App::start().await?;
     app.ingest(leaves(5)).await?;
     let path = |filter: Value, rest: &str| {
@@ -286,7 +286,7 @@ async fn what_a_filter_matches_is_deleted_once_it_is_confirmed() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_of_what_a_filter_matches_is_patched() -> Outcome {
+async fn metadata_of_documents_that_match_a_filter_is_patched() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;
     // More than are changed in one transaction.

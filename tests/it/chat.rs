@@ -167,7 +167,7 @@ fn begins_with_its_sources(prompt: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reader_has_the_first_words_before_the_last_are_written() -> Outcome {
+async fn an_answer_streams_while_the_model_writes() -> Outcome {
     let steps = vec![
         Step::Wait,
         Step::Text("Oui"),
@@ -273,7 +273,7 @@ async fn an_answer_can_come_in_one_piece() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn small_talk_and_other_subjects_have_no_sources_and_cost_no_model() -> Outcome {
+async fn small_talk_and_other_subjects_do_not_call_the_model() -> Outcome {
     let (app, model) = app_with([Reply::text(&["À 22 heures [1]."])], &[]).await?;
     ingest(&app).await?;
     for question in [
@@ -384,7 +384,7 @@ async fn a_passage_cannot_pose_as_an_instruction() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_of_the_setting_reach_the_model() -> Outcome {
+async fn configured_parameters_reach_the_model() -> Outcome {
     let parameters = r#"{"temperature": 0.2, "stream_options": null}"#;
     let (app, model) =
         app_with([Reply::text(&["Oui."])], &[("LLM_PARAMETERS", parameters)]).await?;

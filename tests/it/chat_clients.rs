@@ -1,4 +1,4 @@
-//! What lies between a chat and its reader.
+//! Proxies and delays between a chat and its client.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn read_until(response: &mut reqwest::Response, read: &mut String, text: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_nginx_the_first_words_come_before_the_last_are_made() -> Outcome {
+async fn an_answer_streams_through_nginx() -> Outcome {
     let steps = vec![
         Step::Text("Oui"),
         Step::Wait,

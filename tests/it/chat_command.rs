@@ -59,7 +59,7 @@ async fn a_conversation_shows_its_sources_and_remembers_what_was_said() -> Outco
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_single_question_needs_no_api_that_runs() -> Outcome {
+async fn a_single_question_needs_no_running_api() -> Outcome {
     let broken = Reply::Stream(vec![Step::Text("À 22"), Step::Cut]);
     let (app, model) = app_with([Reply::text(&["À 22 heures [1]."]), broken], &[]).await?;
     ingest(&app).await?;
@@ -94,7 +94,7 @@ async fn a_single_question_needs_no_api_that_runs() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_is_told_by_the_exit_status_that_an_answer_is_not_whole() -> Outcome {
+async fn the_exit_status_reports_an_incomplete_answer() -> Outcome {
     let ends = |reason| Reply::Stream(vec![Step::Text("À 22"), Step::Finish(reason)]);
     let replies = [ends("length"), ends("content_filter"), ends("stop")];
     let (app, model) = app_with(replies, &[]).await?;

@@ -1,4 +1,4 @@
-//! Endpoints that all speak the protocol of `OpenAI`, each in its own way.
+//! Endpoints with `OpenAI`-compatible APIs, each with its own deviations.
 
 use std::io::Write as _;
 
@@ -36,7 +36,7 @@ const STOP: &str =
 const DONE: &str = "data: [DONE]\n\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_there_is_never_thrown_away() -> Outcome {
+async fn an_answer_survives_deviations_from_the_protocol() -> Outcome {
     let (first, second) = (piece(&json!("À 22 ")), piece(&json!("heures [1].")));
     let whole = json!({ "choices": [{ "message": { "content": "À 22 heures [1]." }, "finish_reason": "stop" }] });
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
@@ -77,7 +77,7 @@ async fn an_answer_that_is_there_is_never_thrown_away() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_byte_that_is_no_text_costs_one_character() -> Outcome {
+async fn an_invalid_byte_becomes_one_replacement_character() -> Outcome {
     let body = [
         b"data: {\"choices\":[{\"delta\":{\"content\":\"\xe0 22 heures.\"}}]}\n\n",
         STOP.as_bytes(),
@@ -90,7 +90,7 @@ async fn a_byte_that_is_no_text_costs_one_character() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_comment_is_a_sign_of_life() -> Outcome {
+async fn a_comment_restarts_the_timeout() -> Outcome {
     let queued = std::iter::repeat_n(Step::Comment, 8);
     let steps = queued
         .chain([Step::Text("Oui."), Step::Finish("stop")])
@@ -102,7 +102,7 @@ async fn a_comment_is_a_sign_of_life() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thoughts_are_no_part_of_the_answer_and_are_told_to_who_asks() -> Outcome {
+async fn reasoning_is_kept_out_of_the_answer_and_sent_on_request() -> Outcome {
     let within = || Reply::text(&["<th", "ink>La source [1] ?</thi", "nk>\n\nÀ 22 heures [1]."]);
     let beside = Reply::Stream(vec![
         Step::Data(r#"{"choices":[{"delta":{"reasoning_content":"La source [1] ?"}}]}"#),
@@ -145,7 +145,7 @@ async fn thoughts_are_no_part_of_the_answer_and_are_told_to_who_asks() -> Outcom
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_a_word_says_why() -> Outcome {
+async fn an_empty_answer_is_an_error_with_its_reason() -> Outcome {
     let nothing = |step| Reply::Stream(vec![step, Step::Finish("stop")]);
     let empty = [
         (
@@ -201,7 +201,7 @@ async fn an_answer_without_a_word_says_why() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_says_what_would_mend_it() -> Outcome {
+async fn a_rejected_request_names_the_setting_to_change() -> Outcome {
     let error = |status, code: &str| {
         let error = json!({ "error": { "message": "No plage for sk-4711.", "code": code } });
         Reply::Status(status, None, error)
@@ -294,16 +294,16 @@ async fn a_refusal_says_what_would_mend_it() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_is_not_there_is_told_from_one_that_refuses() -> Outcome {
+async fn an_unreachable_endpoint_is_reported_with_its_cause() -> Outcome {
     let port = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await?
         .local_addr()?
         .port();
     for (base_url, detail) in [
-        (format!("http://127.0.0.1:{port}/v1"), "nobody listens"),
+        (format!("http://127.0.0.1:{port}/v1"), "refuses connections"),
         (
             "http://no-such-host.invalid/v1".to_owned(),
-            "has no address",
+            "cannot be resolved",
         ),
     ] {
         let (app, _model) = app_with([], &[("LLM_BASE_URL", &base_url)]).await?;
@@ -338,7 +338,7 @@ async fn an_endpoint_that_is_not_there_is_told_from_one_that_refuses() -> Outcom
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_endpoint_does_not_take_is_found_out_once() -> Outcome {
+async fn unsupported_parameters_are_detected_once() -> Outcome {
     let refusal =
         |message: &str| Reply::Status(400, None, json!({ "error": { "message": message } }));
     let replies = [
@@ -375,7 +375,7 @@ async fn what_an_endpoint_does_not_take_is_found_out_once() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prompt_that_is_too_long_is_tried_once_more_with_fewer_sources() -> Outcome {
+async fn a_prompt_that_is_too_long_is_retried_with_fewer_sources() -> Outcome {
     let too_long = || {
         Reply::Status(
             400,
@@ -409,7 +409,7 @@ async fn a_prompt_that_is_too_long_is_tried_once_more_with_fewer_sources() -> Ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_is_asked_as_its_preset_says() -> Outcome {
+async fn a_preset_sets_the_form_of_a_request() -> Outcome {
     let settings = [
         ("LLM_PRESET", "azure"),
         ("LLM_HEADERS", r#"{"x-team": "search"}"#),

@@ -1,4 +1,4 @@
-//! Language models that fail, and readers that leave.
+//! Language models that fail, and clients that disconnect.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn failure(app: &App) -> Result<(String, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_model_is_asked_again_before_it_has_begun() -> Outcome {
+async fn a_busy_model_is_retried_before_the_answer_begins() -> Outcome {
     let busy = |status, seconds| {
         Reply::Status(
             status,
@@ -60,7 +60,7 @@ async fn a_busy_model_is_asked_again_before_it_has_begun() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_stays_busy_or_refuses_is_told_as_it_is() -> Outcome {
+async fn a_model_that_stays_busy_or_refuses_is_reported() -> Outcome {
     let busy = Reply::Status(429, Some(0), json!({}));
     let refused = Reply::Status(
         400,
@@ -106,7 +106,7 @@ async fn a_model_that_stays_busy_or_refuses_is_told_as_it_is() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_breaks_off_ends_with_an_error() -> Outcome {
+async fn an_answer_that_is_cut_off_ends_with_an_error() -> Outcome {
     let broken = [
         (
             Step::Data(
@@ -145,7 +145,7 @@ async fn an_answer_that_breaks_off_ends_with_an_error() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_falls_silent_is_given_up() -> Outcome {
+async fn a_silent_model_times_out() -> Outcome {
     let replies = [
         Reply::Stream(vec![Step::Hang]),
         Reply::Stream(vec![Step::Text("À 22"), Step::Hang]),
@@ -162,7 +162,7 @@ async fn a_model_that_falls_silent_is_given_up() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_reader_leaves_the_model_need_not_go_on() -> Outcome {
+async fn a_client_that_disconnects_stops_the_model() -> Outcome {
     let steps = vec![Step::Text("À 22"), Step::Hang];
     let settings = [("LLM_TIMEOUT_MS", "600000"), ("CHAT_HEARTBEAT_MS", "100")];
     let (app, model) = app_with([Reply::Stream(steps), Reply::text(&["Oui."])], &settings).await?;
@@ -182,7 +182,7 @@ async fn when_the_reader_leaves_the_model_need_not_go_on() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_reader_slows_the_model_down_and_fills_no_memory() -> Outcome {
+async fn a_slow_client_slows_the_model_down_and_fills_no_memory() -> Outcome {
     let (app, model) = app_with(
         [Reply::text(&["Oui."]), Reply::Stream(vec![Step::Flood])],
         &[],
@@ -223,7 +223,7 @@ async fn a_slow_reader_slows_the_model_down_and_fills_no_memory() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_told_before_the_answer_begins() -> Outcome {
+async fn an_unavailable_database_is_reported_before_the_answer_begins() -> Outcome {
     let (app, model) = unmigrated_app_with(
         [],
         &[("DATABASE_URL", "postgres://nobody@127.0.0.1:1/away")],
@@ -237,7 +237,7 @@ async fn a_database_that_is_away_is_told_before_the_answer_begins() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_may_be_kept_by_aws_and_replaced_there() -> Outcome {
+async fn the_key_may_be_a_secret_in_aws_and_be_rotated() -> Outcome {
     let secret = |key: &str| {
         Reply::Status(
             200,

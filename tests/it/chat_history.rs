@@ -1,4 +1,4 @@
-//! Conversations that go on: what was said before counts, as far as there is room.
+//! Follow-up questions: earlier messages are taken into account as far as the token budget allows.
 
 use anyhow::Context;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_that_follows_others_is_searched_for_as_it_stands_alone() -> Outcome {
+async fn a_follow_up_is_rewritten_as_a_standalone_question() -> Outcome {
     let replies = [
         Reply::text(&["Quelle est la durée du bail commercial ?"]),
         Reply::text(&["Neuf ans [1]."]),
@@ -54,8 +54,7 @@ async fn a_question_that_follows_others_is_searched_for_as_it_stands_alone() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_is_searched_for_as_it_was_asked_if_the_setting_says_so_or_the_model_fails()
--> Outcome {
+async fn a_follow_up_is_searched_for_unchanged_if_rewriting_is_off_or_fails() -> Outcome {
     let conversation = json!({ "limit": 1, "messages": [
         { "role": "user", "content": "Parle-moi du bail." },
         { "role": "assistant", "content": "Il est commercial [1]." },
@@ -85,7 +84,7 @@ async fn a_question_is_searched_for_as_it_was_asked_if_the_setting_says_so_or_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_messages_and_the_farthest_sources_give_way_to_the_budget() -> Outcome {
+async fn the_oldest_messages_and_the_farthest_sources_are_dropped_to_fit_the_budget() -> Outcome {
     let settings = [
         ("CHAT_HISTORY_TOKENS", "60"),
         ("CHAT_SOURCE_TOKENS", "5"),

@@ -1,4 +1,4 @@
-//! The events of a chat, read by clients that others wrote.
+//! The events of a chat, read by third-party clients.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What the model is told, and how much of it.
+//! The content and the size of the prompt.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_and_dates_that_are_named_are_told_with_a_source() -> Outcome {
+async fn selected_metadata_and_dates_are_sent_with_a_source() -> Outcome {
     let (app, model) = app_with([Reply::text(&["Ada [1]."])], &[]).await?;
     let metadata = json!({ "author": "Ada", "law": { "year": 2024 }, "internal": "no" });
     app.ingest(vec![
@@ -179,7 +179,7 @@ async fn a_source_of_an_earlier_answer_is_found_by_its_number() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn instructions_stand_beside_the_rules_if_they_may() -> Outcome {
+async fn caller_instructions_are_sent_beside_the_rules_if_allowed() -> Outcome {
     let asked = json!({ "messages": [
         { "role": "system", "content": "Tutoie-moi." },
         { "role": "user", "content": [{ "type": "text", "text": "La plage ?" }], "id": "m1" },
@@ -218,7 +218,7 @@ async fn instructions_stand_beside_the_rules_if_they_may() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn brackets_of_an_answer_stay_and_its_citations_are_told_beside_it() -> Outcome {
+async fn brackets_in_an_answer_stay_and_its_citations_are_listed() -> Outcome {
     let text = "R v Smith [2004], x ∈ [0, 1], a[0], [sic] : 22 h [1] [Source 2] 【1】 [9].";
     let (app, _model) = app_with([Reply::text(&[text])], &[]).await?;
     ingest(&app).await?;

@@ -1,4 +1,4 @@
-//! Conversations that are refused before the model is asked.
+//! Requests to `/chat` that are refused before the model is called.
 
 use serde_json::{Value, json};
 use tests::App;
@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_language_model_the_rest_goes_on() -> Outcome {
+async fn without_a_language_model_all_else_works() -> Outcome {
     let app = App::start().await?;
     ingest(&app).await?;
     let answer = app
@@ -110,7 +110,7 @@ async fn every_field_that_is_wrong_is_named() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_url_of_the_function_takes_nothing_but_post() -> Outcome {
+async fn the_function_url_accepts_only_post() -> Outcome {
     let (app, _model) = app_with([], &[]).await?;
     let answer = app.get("/chat", &[]).await?;
     answer.problem(405, "method-not-allowed")?;

@@ -1,4 +1,4 @@
-//! `rappel chat` at a terminal that somebody types at: a pseudo-terminal, made by `script` of util-linux.
+//! `rappel chat` at an interactive terminal: a pseudo-terminal, made by `script` of util-linux.
 
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
@@ -153,7 +153,7 @@ async fn a_conversation_at_a_terminal_goes_on_whatever_happens() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_can_be_edited_and_asked_again_and_are_kept_nowhere() -> Outcome {
+async fn lines_can_be_edited_and_recalled_and_are_not_saved() -> Outcome {
     let replies = [
         Reply::text(&["À 22 heures [1]."]),
         Reply::text(&["Encore à 22 heures."]),
@@ -190,7 +190,7 @@ async fn lines_can_be_edited_and_asked_again_and_are_kept_nowhere() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_gets_the_answers_and_the_terminal_what_is_typed() -> Outcome {
+async fn redirected_output_has_only_the_answers() -> Outcome {
     let (app, _model) = app_with([Reply::text(&["À 22 heures [1]."])], &[]).await?;
     ingest(&app).await?;
     let home = tempfile::tempdir()?;

@@ -1,6 +1,6 @@
-//! The way to the database: poolers, broken networks, refusals, TLS, addresses, shutdown.
+//! Connections to the database: poolers, broken networks, refusals, TLS, addresses, shutdown.
 //!
-//! Most stories are told by the engine alone, `database`; where a story is about requests, by
+//! Most stories use the engine alone, `database`; where a story is about requests, it uses
 //! the built functions. Times are printed, never asserted: `--nocapture` shows them.
 
 mod causes;
@@ -13,10 +13,10 @@ mod pgpool;
 mod poolers;
 mod proof;
 mod recovery;
+mod round_trips;
 mod sharing;
 mod shutdown;
 mod tls;
-mod turns;
 mod waking;
 
 use std::time::Duration;
@@ -86,7 +86,7 @@ async fn failure(database: &Database) -> Result<DatabaseError> {
         .context("expected an error")
 }
 
-/// The word of the problem that a client is told.
+/// The word of the problem that a client receives.
 fn problem_word(error: DatabaseError) -> String {
     Problem::from(&Error::from(error)).r#type
 }

@@ -1,4 +1,4 @@
-//! A deploy asks for the migration and waits for the answer, as `CloudFormation` does.
+//! A deploy invokes the migration and waits for its response, as `CloudFormation` does.
 
 use std::{fs, process::Command, time::Duration};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tests::{
     App,
     endpoint::Endpoint,
-    language_model::{Asked, LanguageModel, Reply},
+    language_model::{LanguageModel, ModelRequest, Reply},
     secrets::Secrets,
 };
 use tokio::time::sleep;
@@ -35,7 +35,7 @@ async fn waiting() -> Result<LanguageModel> {
 fn answer(waiting: &LanguageModel) -> Result<Value> {
     let asked = waiting.asked();
     let [
-        Asked {
+        ModelRequest {
             method,
             path,
             content_type,
@@ -77,7 +77,7 @@ async fn refused(app: &App) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deploy_goes_on_when_the_schema_is_there() -> Outcome {
+async fn a_deploy_continues_once_the_schema_is_migrated() -> Outcome {
     let app = App::unmigrated().await?;
     let first = waiting().await?;
     app.invoke("migrate", event(&first, &json!({}))?).await?;
@@ -121,7 +121,7 @@ fn patience(milliseconds: u32) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deploy_fails_with_a_constant_reason_when_the_database_is_away() -> Outcome {
+async fn a_deploy_fails_with_a_constant_reason_when_the_database_is_unavailable() -> Outcome {
     let nowhere = (
         "DATABASE_URL".to_owned(),
         "postgres://ada:s3cret@127.0.0.1:9/rappel".to_owned(),
@@ -185,7 +185,7 @@ async fn a_model_whose_process_ends_stops_the_deploy_and_says_how() -> Outcome {
     for (does, reason) in [
         (
             "kill(getpid(), SIGILL)",
-            "an instruction that this processor does not have",
+            "an instruction that this processor does not support",
         ),
         // What the kernel does if there is no memory left.
         ("kill(getpid(), SIGKILL)", "most likely out of memory"),
@@ -256,7 +256,7 @@ async fn a_deploy_that_is_rolled_back_leaves_the_schema_as_it_is() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_setting_that_cannot_be_used_stops_the_deploy_at_once_and_not_its_end() -> Outcome {
+async fn an_invalid_setting_fails_a_deploy_at_once_but_not_a_deletion() -> Outcome {
     let url = (
         "DATABASE_URL".to_owned(),
         "postgres://ada@localhost/rappel?sslmode=verify-full&sslrootcert=/nowhere.pem".to_owned(),
@@ -280,7 +280,7 @@ async fn a_setting_that_cannot_be_used_stops_the_deploy_at_once_and_not_its_end(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_does_not_arrive_at_once_is_sent_again() -> Outcome {
+async fn a_response_that_does_not_arrive_is_sent_again() -> Outcome {
     let app = App::unmigrated().await?;
     let replies = [503, 200].map(|status| Reply::Status(status, None, json!({})));
     let waiting = LanguageModel::replying(replies).await?;
@@ -290,7 +290,7 @@ async fn an_answer_that_does_not_arrive_at_once_is_sent_again() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_never_arrives_fails_the_invocation_so_that_another_function_answers()
+async fn a_response_that_never_arrives_fails_the_invocation_so_that_migrate_failed_responds()
 -> Outcome {
     let app = App::unmigrated().await?;
     // Nothing comes back, as where a VPC has no way to S3.

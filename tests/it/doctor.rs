@@ -1,7 +1,7 @@
-//! `rappel doctor`: what it says of a database that is well, and of one that is not.
+//! `rappel doctor`: its report on a healthy database and on faulty ones.
 
+mod connection;
 mod database;
-mod way;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Reading documents back: pages, one document, and its end.
+//! Listing, reading and deleting documents.
 
 use anyhow::Context;
 use insta::assert_json_snapshot;

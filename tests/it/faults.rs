@@ -1,4 +1,4 @@
-//! Servers and sandboxes that are killed without warning.
+//! Servers and sandboxes that are killed.
 //!
 //! The time limits here tell an answer from a hang; they measure nothing.
 

@@ -1,4 +1,4 @@
-//! Filters: what they find, wherever they are asked, and what of them is refused.
+//! Filters: what they match, in searches and listings, and which are refused.
 
 mod naive;
 mod random;
@@ -230,7 +230,7 @@ async fn one_filter_means_the_same_in_every_mode_and_listing() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_means_nothing_is_refused_by_its_place() -> Outcome {
+async fn an_invalid_filter_is_refused_with_its_place() -> Outcome {
     let app = App::start().await?;
     for (filter, field, named) in [
         (json!({ "a": { "$regx": 1 } }), "filter.a.$regx", "$exists"),

@@ -1,4 +1,4 @@
-//! What lies before the functions: routes, bodies, and the events that AWS documents.
+//! Requests before they reach a function: routes, bodies, and the events that AWS documents.
 
 use anyhow::{Context, Result};
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! A database that knows IAM: the functions log in with tokens that they sign themselves.
+//! IAM authentication: the functions log in to the database with tokens that they sign.
 
 use std::{fmt::Write as _, fs, net::SocketAddr, time::Duration};
 

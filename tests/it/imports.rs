@@ -1,4 +1,4 @@
-//! Bulk imports: an object of documents goes through the queue, and its state tells how far it is.
+//! Bulk imports: an object of documents is processed through the queue, and its state shows the progress.
 
 use std::io::Write as _;
 
@@ -155,7 +155,7 @@ async fn the_events_that_aws_sends_are_understood() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_lost_queue_left_of_a_compressed_object_is_imported_all_the_same() -> Outcome {
+async fn an_import_of_a_compressed_object_is_completed_after_its_queue_is_lost() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
     let source = imports
         .put("lost.gz", gzip(&lines("lost", 150, 40_000))?)

@@ -1,4 +1,4 @@
-//! Documents, messages and servers that get in the way of an import.
+//! Imports with faulty documents, duplicate messages and unavailable servers.
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tokio::time::{Duration, sleep};
 
 use crate::{Outcome, imports::lines};
 
-/// Makes the database refuse the document `poison`, whoever stores it.
+/// Makes the database refuse the document `poison`.
 const POISON: &str = "
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -63,7 +63,7 @@ async fn a_poison_document_is_given_up_and_its_neighbours_are_stored() -> Outcom
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poison_that_is_cured_in_time_is_stored() -> Outcome {
+async fn a_poison_document_that_recovers_in_time_is_stored() -> Outcome {
     let pace = Pace {
         max_receives: 6,
         ..Pace::default()
@@ -87,7 +87,7 @@ async fn a_poison_that_is_cured_in_time_is_stored() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_that_come_twice_change_nothing() -> Outcome {
+async fn duplicate_messages_change_nothing() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
     let sql = app.sql().await?;
     let source = imports
@@ -127,7 +127,7 @@ async fn messages_that_come_twice_change_nothing() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_that_takes_longer_than_an_invocation_goes_on_in_the_next_ones() -> Outcome {
+async fn a_part_that_takes_longer_than_an_invocation_continues_in_the_next() -> Outcome {
     // Ten of these seconds are kept back, so each invocation stores a few batches of the one part.
     let pace = Pace {
         timeout: 12,
@@ -169,7 +169,7 @@ pub(crate) const STORED_TWICE: &str =
     "SELECT count(*) FROM rappel.documents WHERE updated_at <> created_at";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_waits_for_a_database_that_is_away() -> Outcome {
+async fn an_import_waits_for_an_unavailable_database() -> Outcome {
     let pace = Pace {
         lease: Duration::from_secs(4),
         ..Pace::default()

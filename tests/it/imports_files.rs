@@ -1,4 +1,4 @@
-//! Objects of every format on the queue, and lines with one id in other parts.
+//! Imports of objects in every format, and lines with the same id in different parts.
 
 use anyhow::Result;
 use serde_json::{Value, json};

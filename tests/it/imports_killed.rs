@@ -1,4 +1,4 @@
-//! Workers that are killed: nothing is lost, nothing is stored twice.
+//! Import workers that are killed: nothing is lost, nothing is stored twice.
 
 use std::collections::BTreeSet;
 
@@ -138,7 +138,7 @@ async fn a_document_that_kills_every_worker_is_found_and_its_neighbours_are_stor
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_the_queue_has_given_up_unseen_is_sent_again_when_asked_about() -> Outcome {
+async fn lost_messages_are_sent_again_when_the_import_is_read() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
     let source = imports
         .put("given-up.jsonl", lines("page", 60, 20_000))

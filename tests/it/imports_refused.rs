@@ -1,4 +1,4 @@
-//! Objects that cannot be imported, or not to the end, and what the caller is told.
+//! Objects that cannot be imported completely, and what the API reports.
 
 use anyhow::Context;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_no_object_is_refused_by_its_field() -> Outcome {
+async fn an_invalid_source_is_refused_with_its_field() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
     imports.put("empty.jsonl", "").await?;
     for source in [
@@ -36,7 +36,7 @@ async fn a_source_that_is_no_object_is_refused_by_its_field() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_that_are_no_documents_are_told_and_never_tried_again() -> Outcome {
+async fn invalid_lines_are_reported_and_never_retried() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
     let long = format!(
         r#"{{"id": "long", "content": "{}"}}"#,

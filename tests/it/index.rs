@@ -1,4 +1,4 @@
-//! The index on servers that lack what its build asks for: it is built with less, or reported as missing.
+//! The index on servers with too few resources: it is built with less, or reported as missing.
 
 use std::{
     net::{Ipv4Addr, TcpListener},

@@ -1,4 +1,4 @@
-//! Ingesting: what is stored, what is said of each document, and what happens when many write.
+//! Ingesting documents: what is stored, the outcome of each document, and concurrent writers.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Documents that are refused, and the last ones on the right side of each limit.
+//! Documents that are refused, and documents exactly at a limit.
 
 use reqwest::Method;
 use serde_json::{Value, json};

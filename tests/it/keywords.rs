@@ -1,4 +1,4 @@
-//! The words of documents: counted exactly whatever happens to them, and scored by BM25.
+//! Keyword search: term statistics stay exact through every change, and hits are scored by BM25.
 
 use std::collections::HashMap;
 
@@ -107,7 +107,7 @@ async fn keyword_scores_are_bm25_as_documents_come_change_and_go() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writers_that_share_words_neither_wait_in_a_circle_nor_lose_a_count() -> Outcome {
+async fn writers_that_share_words_neither_deadlock_nor_lose_a_count() -> Outcome {
     let app = App::start_with(4).await?;
     let round = |round: usize| {
         let app = &app;
@@ -357,7 +357,7 @@ async fn a_question_finds_what_is_spelled_or_inflected_otherwise() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_many_writers_leave_is_brought_together_by_those_after_them() -> Outcome {
+async fn term_counts_of_many_writers_are_merged_by_later_ones() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;
     app.post(

@@ -1,4 +1,4 @@
-//! Stories that users live through, played on the built functions.
+//! User stories, run on the built functions.
 
 mod authorizer;
 mod bench;
@@ -13,14 +13,14 @@ mod chat_parsers;
 mod chat_prompt;
 mod chat_refused;
 mod chat_terminal;
-mod chat_whole;
+mod chat_unstreamed;
 mod command;
 mod connections;
 mod console;
 mod deployment;
 mod doctor;
+mod document_input;
 mod documents;
-mod documents_in;
 mod embedder;
 mod faults;
 mod filters;
@@ -29,6 +29,7 @@ mod health;
 mod highlights;
 mod iam;
 mod import_command;
+mod import_folder;
 mod imports;
 mod imports_command;
 mod imports_faults;
@@ -67,5 +68,5 @@ mod upgrade;
 mod web;
 mod wording;
 
-/// What every story returns: an error is a story that could not be told to its end.
+/// The result of a story: an error means that it could not run to its end.
 type Outcome = anyhow::Result<()>;

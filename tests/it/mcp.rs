@@ -1,4 +1,4 @@
-//! Assistants use the documents by the Model Context Protocol.
+//! Assistants search and read documents through the Model Context Protocol.
 
 use anyhow::{Context as _, Result};
 use reqwest::Method;
@@ -198,7 +198,7 @@ async fn a_long_document_is_read_in_pieces() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_an_error_that_a_model_reads() -> Outcome {
+async fn an_unavailable_database_is_an_error_that_a_model_can_read() -> Outcome {
     let app = App::with_own_server().await?;
     app.kill_postgres().await?;
     let result = call(&app, "search", json!({ "query": "a" })).await?;

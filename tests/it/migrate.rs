@@ -1,4 +1,4 @@
-//! The schema: applied once, by whoever comes first, for one model.
+//! Migrations: applied once, for one model, however many processes run them.
 
 use std::fs;
 
@@ -234,7 +234,7 @@ async fn the_extension_may_be_in_any_schema_and_no_function_depends_on_the_calle
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stands_in_the_way_is_named_with_what_to_do() -> Outcome {
+async fn an_unmet_requirement_is_reported_with_its_remedy() -> Outcome {
     let app = App::unmigrated().await?;
     let sql = app.sql().await?;
     let role = format!("stranger_{}", std::process::id());
@@ -243,7 +243,7 @@ async fn what_stands_in_the_way_is_named_with_what_to_do() -> Outcome {
         .await?;
     let said = refused(&stranger, &["migrate"]).await?;
     assert!(
-        said.contains("may not create schemas") && said.contains("GRANT CREATE ON DATABASE"),
+        said.contains("cannot create schemas") && said.contains("GRANT CREATE ON DATABASE"),
         "{said}"
     );
 
@@ -291,7 +291,7 @@ async fn commands_that_read_leave_the_schema_and_say_what_to_run() -> Outcome {
     ] {
         let said = refused(url, arguments).await?;
         assert!(
-            said.contains("no schema of Rappel") && said.contains("`rappel migrate`"),
+            said.contains("no Rappel schema") && said.contains("`rappel migrate`"),
             "{said}"
         );
     }

@@ -1,4 +1,4 @@
-//! The three ways to search, and what may be asked of each.
+//! The search modes: semantic, keyword and hybrid.
 
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};

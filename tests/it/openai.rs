@@ -1,4 +1,4 @@
-//! Clients of `OpenAI`'s API talk with the documents.
+//! Clients of `OpenAI`'s API: chat completions and embeddings.
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -139,7 +139,7 @@ async fn the_sdk_of_node_chats_and_embeds() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_front_ends_send_besides_is_passed_over_and_what_cannot_be_is_refused() -> Outcome {
+async fn unknown_parameters_are_ignored_and_unsupported_ones_are_refused() -> Outcome {
     let (app, model) = town(vec![said()], &[]).await?;
     // The fields of Open WebUI, LibreChat and LobeChat.
     let answer = app
@@ -181,7 +181,7 @@ async fn what_front_ends_send_besides_is_passed_over_and_what_cannot_be_is_refus
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_relevant_sources_nothing_is_spent() -> Outcome {
+async fn without_relevant_sources_the_model_is_not_called() -> Outcome {
     let (app, model) = town(vec![], &[]).await?;
     let question =
         json!({ "messages": [{ "role": "user", "content": "Combien de lunes a Jupiter ?" }] });
@@ -195,7 +195,7 @@ async fn without_relevant_sources_nothing_is_spent() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_choose_what_the_service_lets_them() -> Outcome {
+async fn callers_set_only_allowed_parameters() -> Outcome {
     let settings = [("CHAT_CALLER_PARAMETERS", "model,temperature,max_tokens")];
     let (app, model) = town(vec![said()], &settings).await?;
     let request =

@@ -1,4 +1,4 @@
-//! Pages of hits and of documents, how many there are, and what of them is sent.
+//! Pages of hits and of documents, totals, facets, and selected fields.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ async fn documents_are_listed_by_their_times() -> Outcome {
     let documents = ["b", "d", "a", "e", "c"]
         .map(|id| json!({ "id": id, "content": format!("Text of {id}.") }));
     app.ingest(documents.to_vec()).await?;
-    // Two of one moment, told apart by their ids alone.
+    // Two documents with the same time, ordered by id.
     sql.run(
         "UPDATE rappel.documents SET created_at = timestamptz '2026-01-01 00:00:00.000001Z'
              + CASE id WHEN 'd' THEN 0 WHEN 'b' THEN 1 WHEN 'a' THEN 1 WHEN 'e' THEN 2 ELSE 3 END * interval '1 microsecond',

@@ -1,4 +1,4 @@
-//! Searches walk the index: read from the server's plans and counters, never from a clock.
+//! Searches use the index: verified by the server's plans and counters, not by timing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The gate: a change that finds the right passages less often fails here.
+//! The quality gate: a change that lowers the retrieval quality fails here.
 //!
 //! `tests/judged` holds passages and questions that were written to be hard for words and for
 //! embeddings alike: synonyms, negations, numbers of articles, missing accents, typing errors, questions

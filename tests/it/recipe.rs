@@ -1,4 +1,4 @@
-//! What a database is made with: never two recipes at once, and an older one becomes this build's.
+//! The embedding recipe of a database: there is only one, and a migration converts an older one.
 
 use anyhow::Context as _;
 use embedder::{Embedder, Kind, ModelConfig, cosine, titled};

@@ -1,4 +1,4 @@
-//! Hits that answer a question, told from those that are merely the nearest there is.
+//! Relevance: hits that answer a question score higher than hits that are merely the nearest.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};

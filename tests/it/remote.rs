@@ -1,4 +1,4 @@
-//! The command line against an API that is served already.
+//! The command line against a running API.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -99,7 +99,7 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_a_request_to_aws_is_signed() -> Outcome {
-    // It stands for a proxy, through which every address leads here.
+    // It acts as a proxy, so every address leads here.
     let replies = [(); 2].map(|()| Reply::Status(200, None, json!({ "hits": [], "took_ms": {} })));
     let proxy = LanguageModel::replying(replies).await?;
     let api = "http://a1b2.execute-api.eu-west-3.amazonaws.com";
@@ -162,7 +162,7 @@ async fn a_check_fails_where_something_does_and_still_cleans_up() -> Outcome {
     assert!(
         printed
             .stderr
-            .contains("nobody answers at http://127.0.0.1:9"),
+            .contains("no server responds at http://127.0.0.1:9"),
         "{printed:?}"
     );
     Ok(())

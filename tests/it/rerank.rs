@@ -1,4 +1,4 @@
-//! Searches whose hits a cross-encoder orders anew.
+//! Searches whose hits are reranked by a cross-encoder.
 
 use std::fs;
 

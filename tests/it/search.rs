@@ -1,4 +1,4 @@
-//! Searching: what comes back, in which order, and how the request can be written.
+//! Searching: hits, their order, and the forms of a request.
 
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Searches that are refused, and the last ones on the right side of each limit.
+//! Searches that are refused, and searches exactly at a limit.
 
 use reqwest::Method;
 use serde_json::json;
@@ -139,7 +139,7 @@ async fn the_query_string_is_judged_like_the_body() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_not_json_is_told_apart_from_one_that_says_nonsense() -> Outcome {
+async fn malformed_json_and_invalid_fields_are_different_problems() -> Outcome {
     let app = App::start().await?;
     let send = |content_type: &'static str, body: &'static [u8]| {
         app.send(Method::POST, "/search", content_type, body.to_vec())

@@ -1,4 +1,4 @@
-//! The database's login, kept by AWS: fetched at the start, rotated, late, and away.
+//! The database's login in AWS Secrets Manager: fetched at start, rotated, delayed, unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ fn is_refused(answer: &Answer, word: &str) -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotated_password_is_not_noticed() -> Outcome {
+async fn a_rotated_password_fails_no_request() -> Outcome {
     let keep = |secrets: &Secrets, role: &Role| secrets.keep(URL, role.url("first"));
     let (app, secrets, role) = app(&[("DATABASE_URL", URL)], keep).await?;
     app.invoke("migrate", json!({})).await?;
@@ -126,7 +126,7 @@ async fn a_rotated_password_is_not_noticed() -> Outcome {
     assert_eq!(secrets.asked(), before + 2, "each sandbox asks once");
 
     let logged = app.logged()?;
-    assert!(logged.contains("has been replaced since"), "{logged}");
+    assert!(logged.contains("has been rotated"), "{logged}");
     for password in ["first", "second"] {
         assert!(!logged.contains(&role.url(password)), "{logged}");
     }
@@ -134,7 +134,7 @@ async fn a_rotated_password_is_not_noticed() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_that_the_secret_lags_behind_is_a_503_until_it_is_there() -> Outcome {
+async fn a_rotation_before_the_secret_changes_is_a_503_until_it_does() -> Outcome {
     let keep = |secrets: &Secrets, role: &Role| secrets.keep(URL, role.url("first"));
     let (app, secrets, role) = app(&[("DATABASE_URL", URL)], keep).await?;
     app.invoke("migrate", json!({})).await?;
@@ -161,7 +161,7 @@ async fn a_rotation_that_the_secret_lags_behind_is_a_503_until_it_is_there() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_away_at_the_start_is_a_503_until_it_is_there() -> Outcome {
+async fn a_secret_that_is_missing_at_start_is_a_503_until_it_exists() -> Outcome {
     let keep = |secrets: &Secrets, role: &Role| secrets.keep(URL, role.url("first"));
     let (app, secrets, role) = app(&[("DATABASE_URL", URL)], keep).await?;
     app.invoke("migrate", json!({})).await?;

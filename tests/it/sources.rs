@@ -1,4 +1,4 @@
-//! Tables that are followed: documents are as their rows are.
+//! Followed tables: documents match their rows.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};

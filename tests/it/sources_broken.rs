@@ -1,4 +1,4 @@
-//! Followed tables that break, rows that are no documents, and what is said of both.
+//! Followed tables that break, invalid rows, and how both are reported.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_no_document_is_listed_with_its_reason_and_tried_again() -> Outcome {
+async fn an_invalid_row_is_listed_with_its_reason_and_retried() -> Outcome {
     let app = App::start().await?;
     let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
@@ -78,7 +78,7 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
     app.synced("articles").await?;
     app.synced("notes").await?;
 
-    // The triggers compare a column that is not there any more.
+    // The triggers compare a column that no longer exists.
     sql.run("ALTER TABLE articles DROP COLUMN title").await?;
     sql.run("UPDATE articles SET body = 'written all the same'")
         .await?;
@@ -121,13 +121,13 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
     app.invoke("sync", json!({})).await?;
     let source = app.source("notes").await?;
     let failure = source["failure"].as_str().unwrap_or_default();
-    assert!(failure.contains("is not there any more"), "{source}");
+    assert!(failure.contains("no longer exists"), "{source}");
     app.delete("/sources/notes").await?.success(200)?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn triggers_that_were_disabled_are_noticed_and_made_up_for() -> Outcome {
+async fn disabled_triggers_are_detected_and_missed_changes_made_up() -> Outcome {
     let app = App::start().await?;
     let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
@@ -141,14 +141,14 @@ async fn triggers_that_were_disabled_are_noticed_and_made_up_for() -> Outcome {
     let source = app.synced("articles").await?;
     assert_eq!(source["state"], "following", "{source}");
     documents_equal(&sql, "articles", DOCUMENTS).await?;
-    // They are not those of the replication role any more, which is told.
+    // They no longer fire for the replication role, which is reported.
     let warning = source["warnings"][0].as_str().unwrap_or_default();
     assert!(warning.contains("session_replication_role"), "{source}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_cannot_be_noted_fails_nobody_and_is_made_up_for() -> Outcome {
+async fn a_change_that_cannot_be_recorded_fails_no_writer_and_is_made_up() -> Outcome {
     let app = App::start().await?;
     let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;

@@ -88,7 +88,9 @@ async fn a_table_is_followed_on_the_spot_in_the_database_of_up() -> Outcome {
     let printed = Printed::by(&mut rappel(Some(&database), &wrong).await?).await?;
     assert_eq!(printed.status, Some(1), "{printed:?}");
     assert!(
-        printed.stderr.contains("there is no table public.nothing"),
+        printed
+            .stderr
+            .contains("the table public.nothing does not exist"),
         "{printed:?}"
     );
     drop(sql);

@@ -1,4 +1,4 @@
-//! What cannot be followed, and as whom.
+//! Tables that cannot be followed, and the privileges to follow one.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -16,13 +16,13 @@ fn wrong() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "table": "nothing" }),
             "table",
-            "there is no table public.nothing",
+            "the table public.nothing does not exist",
         ),
-        (json!({ "table": "a.b.c" }), "table", "is not a name"),
+        (json!({ "table": "a.b.c" }), "table", "is not a table name"),
         (
             json!({ "table": "articles; DROP TABLE articles" }),
             "table",
-            "is not a name",
+            "is not a table name",
         ),
         (
             json!({ "table": "rappel.documents" }),
@@ -37,7 +37,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "table": "pg_catalog.pg_class" }),
             "table",
-            "of the system",
+            "is a system table",
         ),
         (json!({ "table": "seen" }), "table", "is not a table"),
         (json!({ "table": "quick" }), "table", "unlogged"),
@@ -73,7 +73,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "title": "(SELECT body FROM bare)" }),
             "title",
-            "reads bare as well",
+            "also reads bare",
         ),
         (json!({ "where": "status" }), "where", "boolean"),
         (
@@ -96,7 +96,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_database_says_of_a_source_is_said_of_its_field() -> Outcome {
+async fn an_error_of_postgres_is_reported_for_the_field_of_the_source() -> Outcome {
     let app = App::start().await?;
     let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;

@@ -1,4 +1,4 @@
-//! Several writers at once and workers that are killed: in the end the documents are as the rows are.
+//! Concurrent writers and killed workers: in the end the documents match the rows.
 
 use std::{
     env,
@@ -65,7 +65,7 @@ impl Random {
                 "BEGIN; DELETE FROM posts WHERE id = {key}; SELECT pg_sleep(0.005);
                  INSERT INTO posts VALUES ({key}, '{text}'); COMMIT"
             ),
-            // A key that is free, or that somebody takes meanwhile.
+            // A key that is free, or that another writer takes meanwhile.
             _ => format!(
                 "UPDATE posts SET id = {other} WHERE id = {key} AND NOT EXISTS (SELECT FROM posts WHERE id = {other})",
                 other = self.below(KEYS) + 1
@@ -95,7 +95,7 @@ async fn write(url: String, seed: u64, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// Runs workers until it is told to stop; one that is killed is no failure.
+/// Runs workers until it is told to stop; a killed worker is not a failure.
 async fn work(app: Arc<App>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let _ = app.invoke("sync", json!({})).await;

@@ -1,4 +1,4 @@
-//! What is told of each request: lines, metrics, spans; and what is never told.
+//! The telemetry of a request: log lines, metrics and spans; and what they never contain.
 
 mod lines;
 mod markers;

@@ -290,8 +290,8 @@ async fn a_tenant_that_is_removed_leaves_nothing_and_the_others_alone() -> Outco
     assert!(after.removal.finished_at.is_some(), "{after:?}");
     assert_eq!(state(&stays).await?, before);
     // It is proven by looking: of no table is a row of the tenant left but that of its removal.
-    let tables = "SELECT attrelid::regclass::text FROM pg_attribute
-        WHERE attname = 'tenant' AND attrelid::regclass::text LIKE 'rappel.%' AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r')";
+    let tables = "SELECT format('rappel.%I', c.relname) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+        WHERE a.attname = 'tenant' AND c.relkind = 'r' AND c.relnamespace = 'rappel'::regnamespace";
     let mut looked = 0;
     for table in sql.texts(tables, &[]).await? {
         let rows = format!("SELECT count(*) FROM {table} WHERE tenant = 'gone'");

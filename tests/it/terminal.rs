@@ -1,4 +1,4 @@
-//! What the `rappel` command shows at a terminal, and how it ends.
+//! The output of the `rappel` command at a terminal, and its exit status.
 
 use std::process::Stdio;
 
@@ -50,7 +50,7 @@ async fn at_a_terminal(command: &Command, variables: &[(&str, &str)]) -> anyhow:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stored_texts_do_not_command_the_terminal() -> Outcome {
+async fn stored_texts_cannot_control_the_terminal() -> Outcome {
     let app = App::start().await?;
     let evil = |id: &str| {
         json!({
@@ -100,7 +100,7 @@ async fn stored_texts_do_not_command_the_terminal() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_has_seen_enough_is_no_failure() -> Outcome {
+async fn a_closed_pipe_is_not_a_failure() -> Outcome {
     let app = App::start().await?;
     app.ingest_samples(&["recette-crepes", "sante-migraine"])
         .await?;
@@ -132,7 +132,7 @@ async fn the_command_says_its_name() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_database_says_is_printed_once() -> Outcome {
+async fn an_error_of_the_database_is_printed_once() -> Outcome {
     let app = App::start().await?;
     let wrong = app
         .database_url()
@@ -208,7 +208,7 @@ async fn a_wrong_model_names_the_option() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_is_not_encoded_gets_a_word_about_it() -> Outcome {
+async fn a_password_that_is_not_encoded_is_explained() -> Outcome {
     for password in ["p@ss#w/rd", "a/b", "a?b", "a#b"] {
         let url = format!("postgres://app:{password}@127.0.0.1:1/x");
         let refused =
@@ -244,7 +244,7 @@ async fn a_password_that_is_not_encoded_gets_a_word_about_it() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn up_asks_documents_of_ones_own_nothing_and_reads_no_file_unasked() -> Outcome {
+async fn up_runs_no_sample_search_on_ones_own_documents_and_reads_no_file() -> Outcome {
     let app = App::start().await?;
     app.ingest(vec![
         json!({ "id": "mine", "content": "Mes propres documents." }),

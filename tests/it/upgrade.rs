@@ -1,4 +1,4 @@
-//! A database of an earlier release: brought up to date while that release serves, and gone back to.
+//! Upgrading the database of an earlier release while that release serves, and rolling back.
 //!
 //! The old binaries are played by their statements: to build them here would take minutes.
 
@@ -82,7 +82,7 @@ async fn serve_as_the_release(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_upgraded_while_the_release_serves_and_serves_it_again_after_a_rollback() -> Outcome {
+async fn a_database_is_upgraded_while_an_older_release_serves_it_and_after_a_rollback() -> Outcome {
     let app = released().await?;
     let (done, served) = (Arc::default(), Arc::default());
     let release = tokio::spawn(serve_as_the_release(
@@ -186,7 +186,7 @@ async fn an_upgraded_database_has_the_tables_of_a_new_one() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_is_too_old_is_refused_as_it_is() -> Outcome {
+async fn a_release_that_is_too_old_is_refused_and_not_changed() -> Outcome {
     let app = released().await?;
     let sql = app.sql().await?;
     sql.run("DELETE FROM rappel.migrations WHERE version > 5")

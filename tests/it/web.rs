@@ -1,4 +1,4 @@
-//! What clients, browsers and monitors of the web send, and what they may rely on.
+//! HTTP as clients, browsers and monitors use it.
 
 use anyhow::Context as _;
 use reqwest::Method;
@@ -37,7 +37,7 @@ async fn serving() -> anyhow::Result<App> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_must_be_said_to_be_json() -> Outcome {
+async fn a_body_needs_the_content_type_json() -> Outcome {
     let app = serving().await?;
     for (method, path) in BODIES {
         let method: Method = method.parse()?;
@@ -71,7 +71,7 @@ async fn a_body_must_be_said_to_be_json() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_no_request_and_no_message_speaks_rust() -> Outcome {
+async fn a_list_is_refused_and_no_message_names_rust_types() -> Outcome {
     let app = serving().await?;
     let by_position = json!(["a", 3, null, null, "hybrid", 0.5, 0, false, false]);
     for (method, path) in BODIES {
@@ -174,7 +174,7 @@ fn speaks_json(text: &str) -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_clients_add_to_a_body_does_no_harm() -> Outcome {
+async fn harmless_additions_to_a_body_are_accepted() -> Outcome {
     let app = App::start().await?;
     app.ingest_samples(&["recette-crepes", "sante-migraine"])
         .await?;
@@ -222,7 +222,7 @@ async fn what_clients_add_to_a_body_does_no_harm() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn escapes_that_are_no_text_collide_with_nothing() -> Outcome {
+async fn invalid_escapes_are_refused() -> Outcome {
     let app = App::start().await?;
     for id in ["%E9tang", "%E8tang", "%ff", "%zz", "a%2"] {
         for method in [Method::PUT, Method::GET, Method::DELETE] {
@@ -286,7 +286,7 @@ async fn an_id_may_be_a_path() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slash_too_many_finds_its_route() -> Outcome {
+async fn a_trailing_slash_finds_its_route() -> Outcome {
     let app = App::start().await?;
     app.ingest_samples(&["recette-crepes"]).await?;
     app.get("/documents/", &[]).await?.success(200)?;
@@ -352,7 +352,7 @@ async fn head_is_get_without_its_body() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_a_stranger_gets_nothing_and_stores_nothing() -> Outcome {
+async fn a_page_of_an_unknown_origin_gets_nothing_and_stores_nothing() -> Outcome {
     let app = App::start().await?;
     let documents = json!({ "documents": [{ "id": "a", "content": "Un texte." }] }).to_string();
     for headers in [

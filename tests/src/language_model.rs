@@ -66,7 +66,7 @@ pub enum Step {
 
 /// A recorded request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ModelRequest {
     /// The method.
     pub method: String,
     /// The path with query.
@@ -85,7 +85,7 @@ pub struct Asked {
 
 struct Shared {
     replies: Mutex<VecDeque<Reply>>,
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Vec<ModelRequest>>,
     go: Semaphore,
     /// Clients that disconnected early.
     left: watch::Sender<usize>,
@@ -144,7 +144,7 @@ impl LanguageModel {
 
     /// The requests so far.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ModelRequest> {
         lock(&self.shared.asked).clone()
     }
 
@@ -215,7 +215,7 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
         Reply::HangUp => writing.shutdown().await?,
         Reply::Stream(steps) => {
             let sent = tokio::select! {
-                sent = tell(&mut writing, steps, shared) => sent,
+                sent = send_steps(&mut writing, steps, shared) => sent,
                 // The connection serves one request: any further byte or its end means that the client left.
                 _ = reading.read_u8() => Err(anyhow::anyhow!("the reader left")),
             };
@@ -227,7 +227,7 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
+async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<ModelRequest> {
     let mut line = String::new();
     reading.read_line(&mut line).await?;
     let mut words = line.split(' ').map(str::to_owned);
@@ -247,7 +247,7 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
     let length = header("content-length").map_or(Ok(0), |length| length.parse())?;
     let mut body = vec![0; length];
     reading.read_exact(&mut body).await?;
-    Ok(Asked {
+    Ok(ModelRequest {
         method,
         path,
         content_type: header("content-type"),
@@ -258,7 +258,7 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<Asked> {
     })
 }
 
-async fn tell(writing: &mut OwnedWriteHalf, steps: Vec<Step>, shared: &Shared) -> Result<()> {
+async fn send_steps(writing: &mut OwnedWriteHalf, steps: Vec<Step>, shared: &Shared) -> Result<()> {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     writing.write_all(head.as_bytes()).await?;

@@ -175,7 +175,7 @@ async fn install_peer(
     notes: &mut Vec<String>,
 ) -> Result<Option<Peer>> {
     if !bench.peer {
-        notes.push("the peer: left out as asked".to_owned());
+        notes.push("the peer: skipped as requested".to_owned());
         return Ok(None);
     }
     fs::create_dir_all(&code)?;

@@ -22,7 +22,7 @@ use tokio::{
 pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// A function's request for its next event: its time, and where to send the event.
-pub(super) type Asked = (Instant, oneshot::Sender<Event>);
+pub(super) type NextRequest = (Instant, oneshot::Sender<Event>);
 
 /// An event for the function.
 #[derive(Debug)]
@@ -42,14 +42,14 @@ pub(super) struct Answered {
 
 #[derive(Clone)]
 struct Calls {
-    asking: mpsc::UnboundedSender<Asked>,
+    asking: mpsc::UnboundedSender<NextRequest>,
     answering: mpsc::UnboundedSender<Answered>,
 }
 
 /// Serves the API of a sandbox; never returns.
 pub(super) async fn serve(
     listener: TcpListener,
-    asking: mpsc::UnboundedSender<Asked>,
+    asking: mpsc::UnboundedSender<NextRequest>,
     answering: mpsc::UnboundedSender<Answered>,
 ) {
     let calls = Calls { asking, answering };

@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::api::{Answered, Asked, Event, PATIENCE};
+use self::api::{Answered, Event, NextRequest, PATIENCE};
 use crate::process::{Usage, peak_memory};
 
 /// A function's package and settings.
@@ -48,7 +48,7 @@ pub(crate) struct Sandbox {
     /// Time until it requested its first event.
     pub(crate) ready: Duration,
     waiting: Option<oneshot::Sender<Event>>,
-    asked: mpsc::UnboundedReceiver<Asked>,
+    asked: mpsc::UnboundedReceiver<NextRequest>,
     answered: mpsc::UnboundedReceiver<Answered>,
     number: u64,
     log: PathBuf,
@@ -174,7 +174,7 @@ impl Sandbox {
         self.process.id().context("the function has exited")
     }
 
-    async fn next(&mut self) -> Result<Asked> {
+    async fn next(&mut self) -> Result<NextRequest> {
         Self::within(&mut self.process, &self.log, self.asked.recv()).await
     }
 

@@ -48,7 +48,7 @@ impl Conversation {
         request["messages"] = self.messages.iter().chain([&asked]).cloned().collect();
         let posted = self.api.request(Method::POST, &self.url);
         let response = self.api.send(posted.json(&request)).await;
-        let response = response.with_context(|| format!("nobody answers at {}", self.url))?;
+        let response = response.with_context(|| format!("no server responds at {}", self.url))?;
         let id = response.headers().get("x-request-id").cloned();
         let id = id
             .as_ref()
@@ -158,9 +158,9 @@ fn shortcoming(reason: &Value) -> Option<String> {
     let lack = match reason.as_str().unwrap_or("stop") {
         "stop" | "no_sources" | "end_turn" | "eos" => return None,
         "length" | "max_tokens" => {
-            "the answer was cut: the model's limit of tokens was reached (LLM_PARAMETERS, max_tokens)"
+            "the answer was cut off at the model's limit of tokens (LLM_PARAMETERS, max_tokens)"
         }
-        "content_filter" => "the answer was cut by a content filter",
+        "content_filter" => "the answer was cut off by a content filter",
         "refusal" => "the model refused to answer",
         other => return Some(format!("the answer ended early: {other}")),
     };
@@ -174,7 +174,7 @@ fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
         _ => otherwise.to_owned(),
     };
     let wait = problem["retry_after"].as_u64();
-    let wait = wait.map_or_else(String::new, |seconds| format!("; again in {seconds} s"));
+    let wait = wait.map_or_else(String::new, |seconds| format!("; retry in {seconds} s"));
     anyhow::anyhow!("{said}{wait} (request {id})")
 }
 

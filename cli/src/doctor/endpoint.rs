@@ -17,7 +17,7 @@ async fn finding(config: Option<&LanguageModelConfig>) -> Finding {
     let Some(config) = config else {
         return ok("not configured: /chat responds 501");
     };
-    match asked(config).await {
+    match probe(config).await {
         Ok(()) => ok(format!("{} responds", config.model)),
         Err(error) => {
             let error = Error::from(error);
@@ -27,6 +27,6 @@ async fn finding(config: Option<&LanguageModelConfig>) -> Finding {
     }
 }
 
-async fn asked(config: &LanguageModelConfig) -> Result<(), LanguageModelError> {
+async fn probe(config: &LanguageModelConfig) -> Result<(), LanguageModelError> {
     LanguageModel::new(config)?.probe().await
 }

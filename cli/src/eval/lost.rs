@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::set::{Answer, Asked};
+use super::set::{EmbeddedQuestion, SearchResult};
 use crate::metrics::Metrics;
 
 /// Found documents shown beside the expected ones.
@@ -29,7 +29,7 @@ pub(crate) struct Lost {
 }
 
 /// The questions with non-ideal rankings, worst first.
-pub(crate) fn lost(asked: &[Asked], answers: &[Answer]) -> Vec<Lost> {
+pub(crate) fn lost(asked: &[EmbeddedQuestion], answers: &[SearchResult]) -> Vec<Lost> {
     let mut lost: Vec<Lost> = asked
         .iter()
         .zip(answers)
@@ -80,7 +80,7 @@ pub(crate) fn write(out: &mut impl Write, mode: &str, lost: &[Lost]) -> io::Resu
 }
 
 /// From 1.
-fn rank(id: &str, answer: &Answer) -> Option<usize> {
+fn rank(id: &str, answer: &SearchResult) -> Option<usize> {
     let place = answer.ranking.iter().position(|found| found == id)?;
     Some(place + 1)
 }

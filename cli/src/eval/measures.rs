@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    set::{Answer, Asked},
+    set::{EmbeddedQuestion, SearchResult},
     statistics::{Comparison, Estimate, Latency},
 };
 use crate::metrics::Metrics;
@@ -31,7 +31,7 @@ pub(crate) struct Measures {
 
 impl Measures {
     /// Measures answers, which are in the order of the questions.
-    pub(crate) fn of(asked: &[Asked], answers: &[Answer]) -> Self {
+    pub(crate) fn of(asked: &[EmbeddedQuestion], answers: &[SearchResult]) -> Self {
         let metrics: Vec<Metrics> = asked
             .iter()
             .zip(answers)

@@ -18,7 +18,7 @@ use retrieval::Mode;
 use self::{
     files::{Files, Half},
     measures::Measures,
-    report::{Baseline, Report},
+    report::{Baseline, EvalReport},
     separation::Separation,
     set::JudgedSet,
     settings::Settings,
@@ -112,7 +112,7 @@ impl Eval {
             }
             note(&format!("{}: measured", mode.name()));
         }
-        let mut report = Report {
+        let mut report = EvalReport {
             model: set.model().to_owned(),
             corpus: self.files.corpus_name(),
             documents: set.documents,

@@ -23,7 +23,7 @@ use crate::terminal::note;
 
 /// An evaluation of some modes on one set of questions.
 #[derive(Serialize)]
-pub(crate) struct Report {
+pub(crate) struct EvalReport {
     pub(crate) model: String,
     /// The folder of the corpus.
     pub(crate) corpus: String,
@@ -94,7 +94,7 @@ impl Baseline {
     }
 
     /// Compares each mode with the same mode of the earlier run.
-    pub(crate) fn compare(&self, report: &Report) -> Against {
+    pub(crate) fn compare(&self, report: &EvalReport) -> Against {
         if (&self.corpus, self.documents) != (&report.corpus, report.documents) {
             note(&format!(
                 "warning: the baseline searched {} documents of {}, this run {} of {}",
@@ -112,7 +112,7 @@ impl Baseline {
     }
 }
 
-impl Report {
+impl EvalReport {
     /// Compares each other mode with the better one of semantic and keyword, if one of them ran.
     pub(crate) fn compare_with_best_single(&self) -> Option<Against> {
         let mean = |measures: &Measures| measures.ndcg_at_10.mean;
@@ -212,11 +212,11 @@ mod tests {
         }
     }
 
-    fn report(modes: &[(Mode, &[f64])]) -> Report {
+    fn report(modes: &[(Mode, &[f64])]) -> EvalReport {
         let modes = modes
             .iter()
             .map(|(mode, values)| (mode.name().to_owned(), measures(values)));
-        Report {
+        EvalReport {
             model: "model".to_owned(),
             corpus: "corpus".to_owned(),
             documents: 3,

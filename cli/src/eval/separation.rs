@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::set::{Answer, Asked};
+use super::set::{EmbeddedQuestion, SearchResult};
 
 /// The share of answerable questions that the suggested threshold keeps.
 pub(crate) const KEPT: f64 = 0.97;
@@ -55,9 +55,16 @@ pub(crate) struct Bin {
 
 impl Separation {
     /// Compares answers to answerable and unanswerable questions; `None` without either.
-    pub(crate) fn of(asked: &[Asked], answers: &[Answer], unanswerable: &[Answer]) -> Option<Self> {
-        let kept: Vec<f64> = answers.iter().map(Answer::best_relevance).collect();
-        let stopped: Vec<f64> = unanswerable.iter().map(Answer::best_relevance).collect();
+    pub(crate) fn of(
+        asked: &[EmbeddedQuestion],
+        answers: &[SearchResult],
+        unanswerable: &[SearchResult],
+    ) -> Option<Self> {
+        let kept: Vec<f64> = answers.iter().map(SearchResult::best_relevance).collect();
+        let stopped: Vec<f64> = unanswerable
+            .iter()
+            .map(SearchResult::best_relevance)
+            .collect();
         if kept.is_empty() || stopped.is_empty() {
             return None;
         }

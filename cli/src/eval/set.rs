@@ -28,7 +28,7 @@ pub(crate) struct JudgedSet {
 }
 
 /// A question with its embedding, shared by all modes and settings.
-pub(crate) struct Asked {
+pub(crate) struct EmbeddedQuestion {
     pub(crate) question: Question,
     embedding: Vec<f32>,
     /// Embedding time in milliseconds.
@@ -36,7 +36,7 @@ pub(crate) struct Asked {
 }
 
 /// The answer to a question.
-pub(crate) struct Answer {
+pub(crate) struct SearchResult {
     /// The ids of the ten best documents, best first.
     pub(crate) ranking: Vec<String>,
     /// Their relevances.
@@ -101,14 +101,17 @@ impl JudgedSet {
     }
 
     /// Embeds questions one at a time, as a function does.
-    pub(crate) async fn embed(&self, questions: Vec<Question>) -> anyhow::Result<Vec<Asked>> {
+    pub(crate) async fn embed(
+        &self,
+        questions: Vec<Question>,
+    ) -> anyhow::Result<Vec<EmbeddedQuestion>> {
         let progress = ProgressBar::new(questions.len() as u64);
         let mut asked = Vec::with_capacity(questions.len());
         for question in questions {
             let start = Instant::now();
             let text = question.text.clone();
             let embedding = self.state.embedder.embed_one(Kind::Query, text).await?;
-            asked.push(Asked {
+            asked.push(EmbeddedQuestion {
                 question,
                 embedding,
                 embed_ms: milliseconds_since(start),
@@ -122,10 +125,10 @@ impl JudgedSet {
     /// Asks every question sequentially, so that each time is that of a single search.
     pub(crate) async fn answers(
         &self,
-        asked: &[Asked],
+        asked: &[EmbeddedQuestion],
         mode: Mode,
         config: &SearchConfig,
-    ) -> anyhow::Result<Vec<Answer>> {
+    ) -> anyhow::Result<Vec<SearchResult>> {
         // The first search of a connection plans and fills caches; in a warm function that is done.
         if let Some(first) = asked.first() {
             self.answer(first, mode, config).await?;
@@ -143,7 +146,7 @@ impl JudgedSet {
     /// The mean nDCG@10 of all questions, asked over all connections concurrently.
     pub(crate) async fn ndcg(
         &self,
-        asked: &[Asked],
+        asked: &[EmbeddedQuestion],
         mode: Mode,
         config: &SearchConfig,
     ) -> anyhow::Result<f64> {
@@ -167,10 +170,10 @@ impl JudgedSet {
 
     async fn answer(
         &self,
-        asked: &Asked,
+        asked: &EmbeddedQuestion,
         mode: Mode,
         config: &SearchConfig,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<SearchResult> {
         let request = SearchRequest {
             query: asked.question.text.clone(),
             limit: Some(10),
@@ -196,7 +199,7 @@ impl JudgedSet {
         let database_ms = milliseconds_since(start);
         let start = Instant::now();
         let hits = search.reranked(&self.state.reranker, hits).await?;
-        Ok(Answer {
+        Ok(SearchResult {
             best: hits.first().map(|hit| (hit.distance, hit.coverage)),
             relevance: hits.iter().map(|hit| hit.relevance).collect(),
             ranking: hits.into_iter().map(|hit| hit.document_id).collect(),
@@ -206,7 +209,7 @@ impl JudgedSet {
     }
 }
 
-impl Answer {
+impl SearchResult {
     /// The highest relevance of a hit; 0 without hits.
     pub(crate) fn best_relevance(&self) -> f64 {
         self.relevance.iter().copied().fold(0.0, f64::max)

@@ -6,7 +6,7 @@ use retrieval::Mode;
 use serde::Serialize;
 
 use crate::eval::{
-    set::{Answer, Asked, JudgedSet},
+    set::{EmbeddedQuestion, JudgedSet, SearchResult},
     settings::Settings,
     statistics::Latency,
 };
@@ -28,7 +28,10 @@ const EFFORTS: [i32; 4] = [40, 100, 200, 400];
 const ENOUGH: f64 = 0.98;
 
 /// Measures every effort, lowest first.
-pub(crate) async fn measure(set: &JudgedSet, asked: &[Asked]) -> anyhow::Result<Vec<Found>> {
+pub(crate) async fn measure(
+    set: &JudgedSet,
+    asked: &[EmbeddedQuestion],
+) -> anyhow::Result<Vec<Found>> {
     let mut all = Vec::new();
     for effort in EFFORTS {
         let settings = Settings {
@@ -58,7 +61,7 @@ pub(crate) fn least_sufficient(efforts: &[Found]) -> Option<i32> {
 }
 
 /// The share of the documents in `greatest` that `answers` has for the same question.
-fn recall(answers: &[Answer], greatest: &[Answer]) -> f64 {
+fn recall(answers: &[SearchResult], greatest: &[SearchResult]) -> f64 {
     let (found, wanted) =
         answers
             .iter()
@@ -77,8 +80,8 @@ fn recall(answers: &[Answer], greatest: &[Answer]) -> f64 {
 mod tests {
     use super::*;
 
-    fn answers(rankings: &[&[&str]]) -> Vec<Answer> {
-        let answer = |ranking: &&[&str]| Answer {
+    fn answers(rankings: &[&[&str]]) -> Vec<SearchResult> {
+        let answer = |ranking: &&[&str]| SearchResult {
             ranking: ranking.iter().map(ToString::to_string).collect(),
             relevance: vec![0.5; ranking.len()],
             best: None,

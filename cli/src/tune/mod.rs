@@ -19,7 +19,7 @@ use crate::{
     eval::{
         files::{Files, Half},
         measures::Measures,
-        set::{Asked, JudgedSet},
+        set::{EmbeddedQuestion, JudgedSet},
         settings::Settings,
     },
     setup::Target,
@@ -120,7 +120,7 @@ impl Tune {
 
 async fn choose_ranking(
     set: &JudgedSet,
-    asked: &[Asked],
+    asked: &[EmbeddedQuestion],
 ) -> anyhow::Result<(Settings, Vec<Tried>)> {
     let progress = ProgressBar::new_spinner();
     let score = async |settings: Settings| {
@@ -135,7 +135,7 @@ async fn choose_ranking(
 
 async fn configuration(
     set: &JudgedSet,
-    asked: &[Asked],
+    asked: &[EmbeddedQuestion],
     settings: Settings,
 ) -> anyhow::Result<Configuration> {
     let answers = set.answers(asked, MODE, &settings.config()).await?;
@@ -145,7 +145,12 @@ async fn configuration(
     })
 }
 
-fn describe(files: &Files, set: &JudgedSet, asked: &[Asked], part: &'static str) -> QuestionSample {
+fn describe(
+    files: &Files,
+    set: &JudgedSet,
+    asked: &[EmbeddedQuestion],
+    part: &'static str,
+) -> QuestionSample {
     QuestionSample {
         corpus: files.corpus_name(),
         documents: set.documents,

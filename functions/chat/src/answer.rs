@@ -43,7 +43,7 @@ enum Stage {
 
 /// A part of an answer, in their order.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub(crate) enum AnswerEvent {
     /// The search still runs.
     Retrieval,
     /// The searched question, and the sources.
@@ -123,7 +123,7 @@ impl Answer {
     }
 
     /// The parts of the answer, made on demand.
-    pub(crate) fn parts(self) -> impl Stream<Item = Result<Part, Error>> + Send {
+    pub(crate) fn parts(self) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send {
         try_stream! {
             let Self { state, stage: reached, mut clock, reasoning, choice, longest } = self;
             let mut found = match reached {
@@ -135,7 +135,7 @@ impl Answer {
                     let found = match timeout(patience, &mut retrieved).await {
                         Ok(found) => found?,
                         Err(_) => {
-                            yield Part::Retrieval;
+                            yield AnswerEvent::Retrieval;
                             retrieved.await?
                         }
                     };
@@ -144,12 +144,12 @@ impl Answer {
                 }
             };
             let mut citations = Citations::new(found.count());
-            let (query, sources) = found.told()?;
-            yield Part::Sources(query, sources);
-            if !found.asked() {
+            let (query, sources) = found.for_reader()?;
+            yield AnswerEvent::Sources(query, sources);
+            if !found.asks_model() {
                 let text = without_sources(found.question()).to_owned();
-                yield Part::Delta(text);
-                yield Part::Done(Done::new("no_sources".to_owned(), found.usage, &citations, clock));
+                yield AnswerEvent::Delta(text);
+                yield AnswerEvent::Done(Done::new("no_sources".to_owned(), found.usage, &citations, clock));
                 return;
             }
             let (mut finish_reason, mut spent, mut length, mut tried) = (None, None, 0, false);
@@ -165,7 +165,7 @@ impl Answer {
                 while let Some(delta) = timeout_at(clock.deadline.into(), deltas.next()).await.map_err(unfinished)? {
                     let delta = match delta {
                         Err(error) if error.class() == Some(Class::Context) && !tried && length == 0 => {
-                            tracing::warn!(cause = %error, "the language model is asked again with fewer sources");
+                            tracing::warn!(cause = %error, "retrying the language model with fewer sources");
                             tried = true;
                             found.shorten();
                             continue 'attempts;
@@ -173,13 +173,13 @@ impl Answer {
                         delta => delta?,
                     };
                     if reasoning && !delta.reasoning.is_empty() {
-                        yield Part::Reasoning(delta.reasoning);
+                        yield AnswerEvent::Reasoning(delta.reasoning);
                     }
                     if !delta.text.is_empty() {
                         clock.spoken();
                         citations.pass(&delta.text);
                         length += delta.text.len();
-                        yield Part::Delta(delta.text);
+                        yield AnswerEvent::Delta(delta.text);
                     }
                     finish_reason = delta.finish_reason.or(finish_reason);
                     // Some endpoints count in every piece; the last count is the total.
@@ -193,7 +193,7 @@ impl Answer {
             }
             let reason = finish_reason.unwrap_or_else(|| "stop".to_owned());
             let usage = sum(found.usage, spent);
-            yield Part::Done(Done::new(reason, usage, &citations, clock));
+            yield AnswerEvent::Done(Done::new(reason, usage, &citations, clock));
         }
     }
 
@@ -208,16 +208,16 @@ impl Answer {
         let mut sources = RawValue::NULL.to_owned();
         while let Some(part) = parts.next().await {
             match part? {
-                Part::Retrieval => {}
-                Part::Sources(searched, found) => (query, sources) = (searched, found),
-                Part::Reasoning(thought) => {
-                    let room = |kept: &&mut String| kept.len() < LONGEST;
-                    if let Some(kept) = reasoning.as_mut().filter(room) {
+                AnswerEvent::Retrieval => {}
+                AnswerEvent::Sources(searched, found) => (query, sources) = (searched, found),
+                AnswerEvent::Reasoning(thought) => {
+                    let not_full = |kept: &&mut String| kept.len() < LONGEST;
+                    if let Some(kept) = reasoning.as_mut().filter(not_full) {
                         kept.push_str(&thought);
                     }
                 }
-                Part::Delta(text) => answer.push_str(&text),
-                Part::Done(done) => {
+                AnswerEvent::Delta(text) => answer.push_str(&text),
+                AnswerEvent::Done(done) => {
                     return Ok(Whole {
                         answer,
                         reasoning,
@@ -229,7 +229,7 @@ impl Answer {
             }
         }
         Err(Error::Internal(
-            "an answer ended without its last part".to_owned(),
+            "the answer ended without a final event".to_owned(),
         ))
     }
 }

@@ -7,7 +7,7 @@ use crate::{cut::share, prompt::Prompt, request::Chat, state::ChatState};
 
 /// Tokens for history and sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct TokenBudget {
     pub(crate) history: usize,
     /// History and sources together.
     total: usize,
@@ -25,7 +25,7 @@ const LEAST: usize = 64;
 /// Replaces the cut part of a text.
 const GAP: &str = " […] ";
 
-impl Room {
+impl TokenBudget {
     /// The tokens of a context without `fixed` ones and an answer; history gets at most a third of them.
     fn new(context: usize, answer: Option<usize>, fixed: usize, limits: (usize, usize)) -> Self {
         #[expect(
@@ -81,19 +81,19 @@ pub(crate) async fn trim(
         .choice
         .max_tokens
         .and_then(|tokens| usize::try_from(tokens).ok());
-    let room = Room::new(
+    let budget = TokenBudget::new(
         model.context_tokens(),
         answer.or(model.answer_tokens()),
         fixed,
         (config.history_tokens, config.source_tokens),
     );
-    let (history, tokens) = kept(history, counts, room.history);
+    let (history, tokens) = keep_last(history, counts, budget.history);
     chat.history = history;
-    Ok(room.sources(tokens))
+    Ok(budget.sources(tokens))
 }
 
 /// The last turns with at most `limit` tokens together, and their number of tokens.
-fn kept(mut history: Vec<Message>, counts: &[usize], limit: usize) -> (Vec<Message>, usize) {
+fn keep_last(mut history: Vec<Message>, counts: &[usize], limit: usize) -> (Vec<Message>, usize) {
     let Some(last) = history.iter().rposition(|turn| turn.role == Role::User) else {
         return (Vec::new(), 0);
     };
@@ -153,7 +153,7 @@ mod tests {
 
     fn lengths(history: &[usize], limit: usize) -> Vec<usize> {
         let (history, counts) = turns(history);
-        let (history, tokens) = kept(history, &counts, limit);
+        let (history, tokens) = keep_last(history, &counts, limit);
         assert!(tokens <= limit);
         history
             .iter()
@@ -186,12 +186,15 @@ mod tests {
 
     #[test]
     fn a_small_context_leaves_room_for_an_answer() {
-        let room = Room::new(4_096, None, 500, (2_000, 6_000));
-        assert_eq!(room.history, 538);
-        assert!(room.sources(538) + 538 + 500 + 1_365 <= 3_481, "{room:?}");
-        let room = Room::new(128_000, None, 500, (2_000, 6_000));
-        assert_eq!((room.history, room.sources(2_000)), (2_000, 6_000));
-        let tiny = Room::new(1_024, None, 5_000, (2_000, 6_000));
+        let budget = TokenBudget::new(4_096, None, 500, (2_000, 6_000));
+        assert_eq!(budget.history, 538);
+        assert!(
+            budget.sources(538) + 538 + 500 + 1_365 <= 3_481,
+            "{budget:?}"
+        );
+        let budget = TokenBudget::new(128_000, None, 500, (2_000, 6_000));
+        assert_eq!((budget.history, budget.sources(2_000)), (2_000, 6_000));
+        let tiny = TokenBudget::new(1_024, None, 5_000, (2_000, 6_000));
         assert_eq!(tiny.sources(0), LEAST, "something is read in any case");
     }
 }

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_citation_of_no_source_is_told() {
+    fn a_citation_without_a_source_is_reported() {
         assert_eq!(numbers_cited("It is blue [9].", 3), [None]);
         assert_eq!(numbers_cited("``a`b`` then [9]", 3), [None]);
         assert_eq!(numbers_cited("a stray ` quote\nthen [9]", 3), [None]);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn other_brackets_are_no_citations() {
+    fn other_brackets_are_not_citations() {
         for text in [
             "R v Smith [2004] UKHL, [2019-11-04], [sic], [], [1",
             "x ∈ [0, 1], y ∈ [1, 2], z = [1, 2, 3]",

@@ -40,7 +40,7 @@ pub(crate) async fn condensed(
             Ok((None, usage))
         }
         Err(cause) => {
-            tracing::warn!(%cause, "the question is searched for as it was asked");
+            tracing::warn!(%cause, "cannot rewrite the question; searching for it unchanged");
             Ok((None, None))
         }
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::standing_alone;
 
     #[test]
-    fn a_question_is_freed_of_what_is_around_it() {
+    fn a_rewritten_question_is_extracted_from_its_wrapping() {
         for (text, expected) in [
             (
                 "Quelle est la durée du bail ?",

@@ -136,7 +136,7 @@ impl FromStr for CallerParameter {
             _ => Err(ConfigError::Invalid {
                 variable: "CHAT_CALLER_PARAMETERS",
                 value: name.to_owned(),
-                expected: "must be a list of model, temperature and max_tokens, with commas between them",
+                expected: "must be a comma-separated list of model, temperature and max_tokens",
             }),
         }
     }

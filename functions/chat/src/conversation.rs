@@ -38,7 +38,7 @@ enum Speaker {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "ChatContent")]
-#[serde(untagged, expecting = "must be a text or a list of parts with text")]
+#[serde(untagged, expecting = "must be a string or a list of parts with text")]
 enum Content {
     Text(String),
     Parts(Vec<Value>),
@@ -153,7 +153,8 @@ impl Turn {
             match part.as_str().or_else(|| part["text"].as_str()) {
                 Some(text) if !thought => texts.push(text),
                 None if self.role == Speaker::User => {
-                    let detail = "has no text; parts of other kinds, such as images, are not read";
+                    let detail =
+                        "has no text; other kinds of parts, such as images, are not supported";
                     return Err(FieldError::new(format!("{place}[{at}]"), detail));
                 }
                 _ => {}
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_told_with_the_title_that_it_meant() {
+    fn a_citation_of_an_earlier_answer_becomes_a_title() {
         let conversation = read(json!([
             { "role": "user", "content": "La plage ?" },
             { "role": "assistant", "content": "À 22 heures [2], en été [1, 2].", "sources": [

@@ -11,7 +11,7 @@ use shared::{Error, http};
 use tokio::time::timeout;
 
 use crate::{
-    answer::{Answer, Part},
+    answer::{Answer, AnswerEvent},
     sources::Source,
 };
 
@@ -43,11 +43,11 @@ pub(crate) struct Text {
 /// on request.
 pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'static {
     written_by(answer, |part| match part {
-        Ok(Part::Retrieval) => event("retrieval", &json!({ "state": "running" })),
-        Ok(Part::Sources(query, sources)) => event("sources", &Sources { query, sources }),
-        Ok(Part::Reasoning(text)) => event("reasoning", &Text { text }),
-        Ok(Part::Delta(text)) => event("delta", &Text { text }),
-        Ok(Part::Done(done)) => event("done", &done),
+        Ok(AnswerEvent::Retrieval) => event("retrieval", &json!({ "state": "running" })),
+        Ok(AnswerEvent::Sources(query, sources)) => event("sources", &Sources { query, sources }),
+        Ok(AnswerEvent::Reasoning(text)) => event("reasoning", &Text { text }),
+        Ok(AnswerEvent::Delta(text)) => event("delta", &Text { text }),
+        Ok(AnswerEvent::Done(done)) => event("done", &done),
         Err(error) => failure(&error),
     })
 }
@@ -55,7 +55,7 @@ pub(crate) fn written(answer: Answer) -> impl Stream<Item = String> + Send + 'st
 /// The non-empty output of `write` for the parts of an answer, with comments between slow parts.
 pub(crate) fn written_by(
     answer: Answer,
-    write: impl FnMut(Result<Part, Error>) -> String + Send + 'static,
+    write: impl FnMut(Result<AnswerEvent, Error>) -> String + Send + 'static,
 ) -> impl Stream<Item = String> + Send + 'static {
     let heartbeat = answer.state.config.heartbeat;
     let waits = answer.waits();

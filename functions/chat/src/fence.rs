@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fence_has_a_word_of_its_own() {
+    fn each_fence_has_its_own_word() {
         assert_ne!(Fence::new().0, Fence::new().0);
     }
 }

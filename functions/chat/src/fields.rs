@@ -75,7 +75,7 @@ impl SourceFields {
             let value = match name.as_str() {
                 CREATED => dates?.created_at.clone(),
                 UPDATED => dates?.updated_at.clone(),
-                name => told(within(&metadata, name)?)?,
+                name => as_text(within(&metadata, name)?)?,
             };
             let name = name.trim_start_matches('$').to_owned();
             Some((name, value.chars().take(LONGEST).collect()))
@@ -93,12 +93,12 @@ fn within<'a>(metadata: &'a Value, name: &str) -> Option<&'a Value> {
     metadata.get(name).or_else(path)
 }
 
-fn told(value: &Value) -> Option<String> {
+fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
         Value::Array(values) => {
-            let values: Vec<String> = values.iter().filter_map(told).collect();
+            let values: Vec<String> = values.iter().filter_map(as_text).collect();
             Some(values.join(", "))
         }
         other => Some(other.to_string()),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_told_as_text() {
+    fn metadata_is_rendered_as_text() {
         let fields = fields(&[
             "author",
             "a.b",

@@ -74,7 +74,7 @@ impl Prompt {
         }
         let wishes = self.wishes.iter();
         parts.extend(wishes.map(|wish| {
-            let title = "wishes of the application about form and language";
+            let title = "the application's preferences for form and language";
             fence.around("wishes", &[("title", title)], wish)
         }));
         parts.push(fence.around("question", &[], &self.question));

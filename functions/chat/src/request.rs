@@ -228,7 +228,8 @@ impl ChatRequest {
         ];
         for (name, given, parameter) in given {
             if given && !config.allows(parameter) {
-                let detail = "is chosen by the service; CHAT_CALLER_PARAMETERS allows callers to";
+                let detail =
+                    "is set by the service; CHAT_CALLER_PARAMETERS lists what callers may set";
                 errors.push(FieldError::new(name, detail));
             }
         }
@@ -298,9 +299,9 @@ fn conversation(
         }
         (Some(_), Some(_)) => one(
             "question",
-            "is given beside messages; the last message is the question",
+            "cannot be combined with messages; the last message is the question",
         ),
-        (None, None) => one("question", "is missing, and messages too"),
+        (None, None) => one("question", "is required, unless messages are given"),
     }
 }
 
@@ -308,7 +309,7 @@ fn question_error(conversation: &Conversation) -> Option<FieldError> {
     let characters = conversation.question.chars().count();
     let detail = if conversation.question.trim().is_empty() {
         format!(
-            "must have 1 to {} characters, not only blanks",
+            "must have 1 to {} characters that are not all white space",
             Chat::MAX_QUESTION
         )
     } else if characters > Chat::MAX_QUESTION {
@@ -325,7 +326,7 @@ fn question_error(conversation: &Conversation) -> Option<FieldError> {
 fn instructions_error(instructions: &str, config: &ChatConfig) -> Option<FieldError> {
     let characters = instructions.chars().count();
     let detail = if !config.caller_instructions {
-        "are given by the service; CHAT_CALLER_INSTRUCTIONS allows callers to add some".to_owned()
+        "are set by the service; CHAT_CALLER_INSTRUCTIONS lets callers add to them".to_owned()
     } else if characters > Chat::MAX_INSTRUCTIONS {
         format!(
             "has {characters} characters; the limit is {}",

@@ -40,12 +40,12 @@ impl Retrieved {
     pub(crate) async fn by(state: &ChatState, mut chat: Chat) -> Result<Self, Error> {
         let wishes = std::mem::take(&mut chat.wishes);
         let prompt = Prompt::new(&chat.instructions, wishes, chat.named_question.clone());
-        let room = budget::trim(state, &mut chat, &prompt).await?;
+        let budget = budget::trim(state, &mut chat, &prompt).await?;
         let (rewritten, usage) = condensed(state, &mut chat).await?;
         let search = chat.search.clone();
         let found = state.search.run(search, &chat.visibility).await?;
         let asked = !found.hits.is_empty() || !chat.require_sources;
-        let sources = sources::within(state, found.hits, room, &chat).await?;
+        let sources = sources::within(state, found.hits, budget, &chat).await?;
         Ok(Self {
             question: chat.question,
             query: rewritten.unwrap_or(chat.named_question),
@@ -60,7 +60,7 @@ impl Retrieved {
     }
 
     /// Whether to ask the model.
-    pub(crate) fn asked(&self) -> bool {
+    pub(crate) fn asks_model(&self) -> bool {
         self.asked
     }
 
@@ -77,7 +77,7 @@ impl Retrieved {
     ///
     /// # Errors
     /// When they cannot be serialised, which is a bug.
-    pub(crate) fn told(&self) -> Result<(String, Box<RawValue>), Error> {
+    pub(crate) fn for_reader(&self) -> Result<(String, Box<RawValue>), Error> {
         let sources = to_raw_value(&self.sources)
             .map_err(|error| Error::Internal(format!("serialising sources: {error}")))?;
         Ok((self.query.clone(), sources))

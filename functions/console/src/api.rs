@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_names_its_variable() {
+    fn an_invalid_setting_names_its_variable() {
         for (variable, value) in [
             (CHAT_URL, "chat.example"),
             (CHAT_URL, "javascript:alert(1)"),

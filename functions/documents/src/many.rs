@@ -53,7 +53,7 @@ fn some_of_all(filter: Option<&RawValue>) -> Result<Filter, FieldError> {
     let filter = filter.ok_or_else(|| FieldError::new("filter", "is missing"))?;
     let filter = Filter::parse(filter.get())?;
     if filter.matches_everything() {
-        let detail = "matches every document; at least one condition is expected that not every document meets";
+        let detail = "matches every document; add a condition that excludes some of them";
         return Err(FieldError::new("filter", detail));
     }
     Ok(filter)

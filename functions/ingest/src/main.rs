@@ -82,6 +82,6 @@ async fn store(
 }
 
 fn only(outcomes: Vec<Outcome>) -> Result<Outcome, Error> {
-    let none = || Error::Internal("a batch of one has no outcome".to_owned());
+    let none = || Error::Internal("a batch of one document has no outcome".to_owned());
     outcomes.into_iter().next().ok_or_else(none)
 }

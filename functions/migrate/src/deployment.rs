@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
 use shared::http;
 
-use crate::{state::State, trial};
+use crate::{state::MigrateState, trial};
 
 /// A request of `CloudFormation`, with the time left to answer. It waits for the answer, and changes the other
 /// functions only after a success.
 pub(crate) struct Deployment {
-    asked: Asked,
+    asked: CloudFormationRequest,
     time_left: Duration,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Asked {
+struct CloudFormationRequest {
     request_type: RequestType,
     /// The answer is sent to this URL. Never logged: whoever knows it can answer.
     #[serde(rename = "ResponseURL")]
@@ -55,7 +55,7 @@ enum RequestType {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer<'a> {
+struct CloudFormationResponse<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -82,7 +82,7 @@ impl Deployment {
             return Ok(None);
         }
         Ok(Some(Self {
-            asked: Asked::deserialize(&event.payload)?,
+            asked: CloudFormationRequest::deserialize(&event.payload)?,
             time_left: shared::time_left(&event.context),
         }))
     }
@@ -90,12 +90,12 @@ impl Deployment {
     /// Migrates and reports the outcome to `CloudFormation`. If the report cannot be sent, the invocation fails and the
     /// template's function `MigrateFailed` reports instead. `state` is `None` if a setting is invalid; then only a
     /// deletion or a rollback succeeds.
-    pub(crate) async fn answer(self, state: Option<&State>) -> Result<Value, Error> {
+    pub(crate) async fn answer(self, state: Option<&MigrateState>) -> Result<Value, Error> {
         let failure = match self.asked.request_type {
             // The documents belong to the user and outlive the stack.
             RequestType::Delete => None,
             RequestType::Update if self.asked.goes_back() => {
-                tracing::info!("rollback: the schema is left as it is");
+                tracing::info!("rollback: the schema is not changed");
                 None
             }
             RequestType::Create | RequestType::Update => self.migrate(state).await.err(),
@@ -128,7 +128,7 @@ impl Deployment {
     }
 
     /// The error text that the deployer reads is constant; the cause is logged.
-    async fn migrate(&self, state: Option<&State>) -> Result<(), String> {
+    async fn migrate(&self, state: Option<&MigrateState>) -> Result<(), String> {
         let state = state.ok_or("A setting is missing or invalid")?;
         trial::model().await?;
         let time = self.time_left.saturating_sub(TIME_TO_ANSWER);
@@ -151,7 +151,7 @@ impl Deployment {
 
 /// Searches work without the index, slowly, so a missing one must not fail the deploy. The server goes on building an
 /// index that is not ready in time.
-async fn build_index(state: &State, time: Duration) {
+async fn build_index(state: &MigrateState, time: Duration) {
     match tokio::time::timeout(time, state.build_index()).await {
         // A failed build is logged where it fails.
         Ok(Ok(_)) => {}
@@ -160,7 +160,7 @@ async fn build_index(state: &State, time: Duration) {
     }
 }
 
-impl Asked {
+impl CloudFormationRequest {
     /// Whether this update rolls back a failed one: `CloudFormation` then swaps old and new properties, so a version is
     /// lower than before. A regular deploy always publishes a higher version, even of older code.
     fn goes_back(&self) -> bool {
@@ -170,8 +170,8 @@ impl Asked {
             .any(|(now, before)| is_lower(now.as_deref(), before.as_deref()).unwrap_or(false))
     }
 
-    fn answered(&self, failure: Option<&str>) -> Answer<'_> {
-        Answer {
+    fn answered(&self, failure: Option<&str>) -> CloudFormationResponse<'_> {
+        CloudFormationResponse {
             status: if failure.is_some() {
                 "FAILED"
             } else {

@@ -10,7 +10,7 @@ use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use serde_json::{Value, to_value};
 use telemetry::{self, Telemetry};
 
-use crate::{deployment::Deployment, state::State};
+use crate::{deployment::Deployment, state::MigrateState};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Error> {
@@ -20,7 +20,8 @@ async fn main() -> Result<ExitCode, Error> {
     let telemetry = Telemetry::start("migrate")?;
     // Other functions exit on an invalid setting. Here a deploy waits for an answer: without one it would run
     // into CloudFormation's time limit, and again when it rolls back.
-    let state = State::from_env().inspect_err(|error| tracing::error!(%error, "cannot start"));
+    let state =
+        MigrateState::from_env().inspect_err(|error| tracing::error!(%error, "cannot start"));
     let state = Arc::new(state);
     let last = Arc::clone(&state);
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
@@ -36,7 +37,7 @@ async fn main() -> Result<ExitCode, Error> {
 
 /// Requests of `CloudFormation` are answered at their URL, other invocations with the report.
 async fn handle(
-    state: Arc<Result<State, Error>>,
+    state: Arc<Result<MigrateState, Error>>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Error> {
     let state = (*state).as_ref();

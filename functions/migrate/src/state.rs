@@ -8,12 +8,12 @@ use std::{
 use database::{Cause, Database, DatabaseConfig, DatabaseError};
 use embedder::{Manifest, ModelConfig};
 use lambda_runtime::{Error, tracing};
-use migrations::{self, Index, IndexConfig, Report};
+use migrations::{self, Index, IndexConfig, MigrationReport};
 use retrieval::SearchConfig;
 use tokio::time::sleep;
 
 /// The database to migrate, and the model that its schema is for.
-pub(crate) struct State {
+pub(crate) struct MigrateState {
     database: Database,
     /// The functions' login, if the migration uses another one.
     served: Option<Database>,
@@ -34,7 +34,7 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(15);
 /// Pause between retries.
 const PAUSE: Duration = Duration::from_secs(2);
 
-impl State {
+impl MigrateState {
     /// Reads the settings and the model's manifest.
     pub(crate) fn from_env() -> Result<Self, Error> {
         let mut functions = DatabaseConfig::from_env("migrate")?;
@@ -57,7 +57,7 @@ impl State {
     }
 
     /// Migrates the schema and grants the functions' role access.
-    pub(crate) async fn migrate(&self) -> Result<Report, DatabaseError> {
+    pub(crate) async fn migrate(&self) -> Result<MigrationReport, DatabaseError> {
         // Boxed: the future is large and moves through every caller.
         let report = Box::pin(migrations::migrate(&self.database, &self.manifest)).await?;
         if let Some(served) = &self.served {
@@ -81,7 +81,7 @@ impl State {
 
     /// [`State::migrate`] for a deploy, which may run seconds after the database and the secret's policy were created:
     /// retries transient errors for `DATABASE_WAKE_TIMEOUT_MS`, or two minutes.
-    pub(crate) async fn migrate_when_awake(&self) -> Result<Report, DatabaseError> {
+    pub(crate) async fn migrate_when_awake(&self) -> Result<MigrationReport, DatabaseError> {
         let began = Instant::now();
         loop {
             match self.migrate().await {

@@ -71,9 +71,9 @@ const UNLOADED: &str = "The embedding model cannot be loaded";
 fn exit_reason(status: ExitStatus) -> String {
     let hint = match status.signal() {
         None => return UNLOADED.to_owned(),
-        Some(4) => "signal 4, an instruction that this processor does not have",
-        Some(9) => "signal 9, most likely out of memory",
-        Some(11) => "signal 11, a segmentation fault",
+        Some(4) => "signal 4 (SIGILL), an instruction that this processor does not support",
+        Some(9) => "signal 9 (SIGKILL), most likely out of memory",
+        Some(11) => "signal 11 (SIGSEGV), a segmentation fault",
         Some(other) => return format!("{UNLOADED}: its process was killed by signal {other}"),
     };
     format!("{UNLOADED}: its process was killed by {hint}")

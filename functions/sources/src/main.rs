@@ -64,10 +64,10 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             let definition: SourceDefinition = http::json(&request)?;
             let followed = followed_tables::follow(database, tenant, &name, &definition)
                 .await
-                .map_err(told)?;
+                .map_err(api_error)?;
             let source = followed_tables::source(database, tenant, &name)
                 .await
-                .map_err(told)?;
+                .map_err(api_error)?;
             if followed.created {
                 http::created(&source)
             } else {
@@ -77,10 +77,10 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
         Method::POST => {
             followed_tables::resync(database, tenant, &name)
                 .await
-                .map_err(told)?;
+                .map_err(api_error)?;
             let source = followed_tables::source(database, tenant, &name)
                 .await
-                .map_err(told)?;
+                .map_err(api_error)?;
             http::respond(StatusCode::ACCEPTED, &source)
         }
         Method::DELETE => {
@@ -89,18 +89,18 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             parameters.finish()?;
             let left_to_owner = followed_tables::remove(database, tenant, &name, keep)
                 .await
-                .map_err(told)?;
+                .map_err(api_error)?;
             http::ok(&Removed { left_to_owner })
         }
         _ => http::ok(
             &followed_tables::source(database, tenant, &name)
                 .await
-                .map_err(told)?,
+                .map_err(api_error)?,
         ),
     }
 }
 
-fn told(error: SourceError) -> Error {
+fn api_error(error: SourceError) -> Error {
     match error {
         SourceError::Invalid(errors) => errors.into(),
         SourceError::Unknown(name) => Error::NoSource(name),

@@ -16,7 +16,7 @@ use telemetry::{self, Telemetry};
 
 /// The response to a manual invocation.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct SyncResponse {
     /// Keys whose documents now equal their rows.
     settled: u64,
     /// Keys whose rows could not be stored in this run.
@@ -51,7 +51,7 @@ async fn handle(
     state: IngestState,
     config: Arc<SyncConfig>,
     event: LambdaEvent<Value>,
-) -> Result<Answer, Error> {
+) -> Result<SyncResponse, Error> {
     let deadline = Instant::now() + time_left(&event.context);
     let worker = Worker {
         name: &event.context.request_id,
@@ -68,8 +68,8 @@ async fn handle(
     if synced.settled + synced.failed == 0 {
         telemetry::idle();
     }
-    tell(&synced.sources);
-    Ok(Answer {
+    report(&synced.sources);
+    Ok(SyncResponse {
         settled: synced.settled,
         failed: synced.failed,
         unfinished: synced.unfinished,
@@ -77,9 +77,9 @@ async fn handle(
 }
 
 /// The metrics of alarms, and a line for each source that needs attention.
-fn tell(sources: &[Source]) {
+fn report(sources: &[Source]) {
     /// The last log line of this sandbox for each source.
-    static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    static LOGGED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     if sources.is_empty() {
         return;
     }
@@ -94,15 +94,15 @@ fn tell(sources: &[Source]) {
         "Count",
         sources.iter().filter(stopped).count() as f64,
     );
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    told.retain(|name, _| {
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    logged.retain(|name, _| {
         sources
             .iter()
             .any(|source| source.name == *name && stopped(&source))
     });
     for source in sources.iter().filter(stopped) {
         let cause = source.failure.as_deref().unwrap_or_default();
-        if told
+        if logged
             .insert(source.name.clone(), cause.to_owned())
             .as_deref()
             != Some(cause)

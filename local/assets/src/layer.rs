@@ -35,7 +35,7 @@ pub enum Architecture {
 
 /// A file of the layer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct LayerFile {
     /// The path below `/opt`, such as `lib/libonnxruntime.so`.
     pub path: String,
     /// In bytes.
@@ -55,7 +55,7 @@ pub fn lay(
     model: &Path,
     built_in: Option<Model>,
     folder: &Path,
-) -> anyhow::Result<Vec<Entry>> {
+) -> anyhow::Result<Vec<LayerFile>> {
     let library = cache.onnxruntime_for("linux", architecture.in_rust())?;
     let pins = pins();
     let pinned = |name: String| {
@@ -93,7 +93,7 @@ fn files(model: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn copy(from: &Path, folder: &Path, path: &str, pin: Option<&str>) -> anyhow::Result<Entry> {
+fn copy(from: &Path, folder: &Path, path: &str, pin: Option<&str>) -> anyhow::Result<LayerFile> {
     let to = folder.join(path);
     let write = || {
         if let Some(parent) = to.parent() {
@@ -111,7 +111,7 @@ fn copy(from: &Path, folder: &Path, path: &str, pin: Option<&str>) -> anyhow::Re
             from.display()
         );
     }
-    Ok(Entry {
+    Ok(LayerFile {
         path: path.to_owned(),
         bytes,
         sha256,

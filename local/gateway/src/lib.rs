@@ -196,7 +196,7 @@ impl Gateway {
                 .map(|pool| pool.function().binary.as_str())
                 .collect();
             format!(
-                "there is no function `{function}`; the template has {}",
+                "the template has no function `{function}`; it has {}",
                 names.join(", ")
             )
         })?;

@@ -245,8 +245,9 @@ impl Pool {
 
     fn busy(&self) -> Outcome {
         let (most, seconds) = (self.settings.max_sandboxes, self.function.timeout.as_secs());
-        let message =
-            format!("all its {most} sandboxes were busy for {seconds} s; try again, or allow more");
+        let message = format!(
+            "all its {most} sandboxes were busy for {seconds} s; try again, or allow more sandboxes"
+        );
         Outcome::Failed(self.error(ErrorKind::Busy, "TooManyRequestsException", message))
     }
 

@@ -96,8 +96,8 @@ impl Problem {
 
     pub(super) fn foreign_host(host: &str) -> Self {
         let detail = format!(
-            "The host {host:?} is not this machine's: requests go to localhost or 127.0.0.1. A web page's name \
-             that leads here is allowed by `rappel up --allow-origin`."
+            "The host {host:?} is not this machine's: requests go to localhost or 127.0.0.1. Allow a web page's host \
+             name with `rappel up --allow-origin`."
         );
         Self::new(
             StatusCode::FORBIDDEN,

@@ -246,7 +246,7 @@ fn stale() -> Response<Full<Bytes>> {
     refusal(
         StatusCode::GONE,
         "InvalidRequestID",
-        "the invocation is over: its caller no longer waits",
+        "the invocation has ended: its client disconnected",
     )
 }
 

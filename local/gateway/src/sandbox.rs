@@ -216,7 +216,7 @@ fn report(pool: &Pool, process: u32, end: &End, last_line: &str) -> String {
     let why = match end {
         End::Exited(status) => format!("its process exited ({status})"),
         End::Expired => "it missed its deadline and was killed".to_owned(),
-        End::Abandoned => "its caller left, and it was killed with what it worked on".to_owned(),
+        End::Abandoned => "its client disconnected, and it was killed".to_owned(),
         End::Retired => return "it was idle".to_owned(),
         End::Stopped => return "the gateway is stopping".to_owned(),
     };

@@ -43,11 +43,11 @@ pub(super) struct PackedModel<'a> {
     bytes: &'a [u8],
     shape: Shape,
     pub(super) vocabulary: Vocabulary<'a>,
-    tensors: HashMap<&'a str, Entry>,
+    tensors: HashMap<&'a str, TensorEntry>,
 }
 
 /// An entry of the tensor directory.
-struct Entry {
+struct TensorEntry {
     kind: u8,
     offset: usize,
     length: usize,
@@ -173,7 +173,7 @@ impl<'a> PackedModel<'a> {
             .and_then(|end| self.bytes.get(entry.offset..end))
             .with_context(|| {
                 format!(
-                    "its tensor {name} ends beyond the file's {} bytes: the file is cut short",
+                    "its tensor {name} ends beyond the file's {} bytes: the file is truncated",
                     self.bytes.len()
                 )
             })
@@ -233,7 +233,7 @@ fn read_vocabulary<'a>(fields: &mut Fields<'a>) -> Result<Vocabulary<'a>> {
 }
 
 /// Reads the names and positions of the tensors.
-fn read_directory<'a>(fields: &mut Fields<'a>) -> Result<HashMap<&'a str, Entry>> {
+fn read_directory<'a>(fields: &mut Fields<'a>) -> Result<HashMap<&'a str, TensorEntry>> {
     let count = fields.size()?;
     let mut tensors = HashMap::new();
     for _ in 0..count {
@@ -244,7 +244,7 @@ fn read_directory<'a>(fields: &mut Fields<'a>) -> Result<HashMap<&'a str, Entry>
         let kind = fields.take(1)?[0];
         // The number of values is skipped: it follows from the length.
         fields.size()?;
-        let entry = Entry {
+        let entry = TensorEntry {
             kind,
             offset: fields.long_size()?,
             length: fields.long_size()?,
@@ -268,8 +268,7 @@ impl<'a> Fields<'a> {
             .split_at_checked(count)
             .with_context(|| {
                 format!(
-                    "it ends after {} bytes, where {count} more were expected from byte {}: the \
-                     file is cut short",
+                    "it ends after {} bytes, where {count} more were expected from byte {}: the file is truncated",
                     self.bytes.len(),
                     self.position
                 )

@@ -161,7 +161,7 @@ fn a_damaged_packed_model_is_rejected_with_the_reason() {
     for length in (0..good.len()).step_by(97).chain([good.len() - 1]) {
         let message = error(&good[..length]);
         assert!(
-            message.contains("cut short") || message.contains("E5S1"),
+            message.contains("truncated") || message.contains("E5S1"),
             "{length} bytes: {message}"
         );
     }

@@ -45,7 +45,7 @@ impl Driver {
     pub async fn start() -> Result<Option<Self>> {
         let Some(release) = release() else {
             skipped(
-                "there is no Chromium: its packages are those of Debian, and this is another system",
+                "Chromium is not available: its packages are Debian's, and this system is not Debian",
             )?;
             return Ok(None);
         };

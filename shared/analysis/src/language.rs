@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn stop_words_tell_the_language_of_texts_and_questions() {
+    fn stop_words_determine_the_language_of_texts_and_questions() {
         for (text, expected) in [
             (
                 "Quel est le délai de préavis d'un cadre ?",
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_two_languages_tell_none() {
+    fn words_of_two_languages_determine_none() {
         for word in ["car", "or", "but", "contrat"] {
             assert!(Guess::of(word).languages() == Languages::ALL, "{word}");
         }

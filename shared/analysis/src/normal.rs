@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_vanishes() {
+    fn invisible_characters_are_removed() {
         for mark in [
             '\u{ad}',
             '\u{61c}',

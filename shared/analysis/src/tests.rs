@@ -338,7 +338,7 @@ fn capitals_make_acronyms_of_stop_words() {
 }
 
 #[test]
-fn a_question_and_a_list_that_tell_no_language_find_each_other() {
+fn a_question_and_a_list_of_unknown_language_find_each_other() {
     for (question, list) in [
         (
             "the bakeries and the pharmacies",
@@ -402,7 +402,7 @@ fn forms_of_a_word_do_not_lengthen_its_passage() {
 }
 
 #[test]
-fn nothing_to_search_by_gives_no_terms() {
+fn a_text_without_words_has_no_terms() {
     for text in [
         "",
         " \n",
@@ -418,7 +418,7 @@ fn nothing_to_search_by_gives_no_terms() {
 }
 
 #[test]
-fn long_terms_are_told_apart_by_what_is_cut() {
+fn truncated_terms_stay_distinct() {
     let (one, other) = ("é9".repeat(1000), format!("{}é8", "é9".repeat(999)));
     let asked = query(&one);
     assert_eq!(asked[0].chars().count(), MAX_TERM_CHARACTERS);

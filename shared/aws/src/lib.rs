@@ -55,7 +55,7 @@ pub struct Request {
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
     /// Lambda sets these variables; elsewhere they must be set.
-    #[error("{0} is not set, without which AWS cannot be asked")]
+    #[error("{0} is not set: it is required to call AWS")]
     Credentials(&'static str),
     /// The request cannot be signed.
     #[error("the request cannot be signed: {0}")]
@@ -162,7 +162,7 @@ impl Service {
             };
             match outcome {
                 Err(error) if error.is_passing() => {
-                    tracing::debug!(service = self.name, %error, "AWS is asked again");
+                    tracing::debug!(service = self.name, %error, "retrying the request to AWS");
                 }
                 outcome => return outcome,
             }

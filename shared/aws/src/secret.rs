@@ -15,11 +15,11 @@ use self::fetch::Reference;
 
 /// A secret, fetched at first use and cached.
 pub struct Secret {
-    source: Source,
+    source: SecretSource,
     fetched: Mutex<Option<Arc<str>>>,
 }
 
-enum Source {
+enum SecretSource {
     Value(Arc<str>),
     Aws(Reference),
 }
@@ -34,9 +34,9 @@ impl Secret {
         // Editors end files with a line break, which no key has.
         let setting = setting.trim();
         let source = if setting.starts_with("arn:") {
-            Source::Aws(Reference::parse(setting)?)
+            SecretSource::Aws(Reference::parse(setting)?)
         } else {
-            Source::Value(setting.into())
+            SecretSource::Value(setting.into())
         };
         Ok(Self {
             source,
@@ -48,8 +48,8 @@ impl Secret {
     #[must_use]
     pub fn given(&self) -> Option<Arc<str>> {
         match &self.source {
-            Source::Value(value) => Some(Arc::clone(value)),
-            Source::Aws(_) => None,
+            SecretSource::Value(value) => Some(Arc::clone(value)),
+            SecretSource::Aws(_) => None,
         }
     }
 
@@ -72,8 +72,8 @@ impl Secret {
     /// As [`Self::value`].
     pub async fn fetch(&self, client: &Client) -> Result<Arc<str>, SecretError> {
         match &self.source {
-            Source::Value(value) => Ok(Arc::clone(value)),
-            Source::Aws(reference) => Ok(reference.fetch(client).await?.trim().into()),
+            SecretSource::Value(value) => Ok(Arc::clone(value)),
+            SecretSource::Aws(reference) => Ok(reference.fetch(client).await?.trim().into()),
         }
     }
 

@@ -55,7 +55,7 @@ fn root() -> Result<Option<PathBuf>, ConfigError> {
         fs::canonicalize(&value).map_err(|_| ConfigError::Invalid {
             variable,
             value,
-            expected: "must be the folder whose files may be imported",
+            expected: "must be an existing folder",
         })
     };
     optional(variable).map(resolved).transpose()

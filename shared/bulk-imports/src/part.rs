@@ -26,7 +26,7 @@ const BATCH: usize = 32;
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// A line and its outcome.
-struct Entry {
+struct ReadLine {
     position: i64,
     end: i64,
     /// Its number within the part.
@@ -34,7 +34,7 @@ struct Entry {
     content: Content,
 }
 
-impl Entry {
+impl ReadLine {
     fn document(&self) -> Option<Prepared> {
         match &self.content {
             Content::Document(document) => Some((**document).clone()),
@@ -108,7 +108,7 @@ async fn read(
     base: i64,
     size: usize,
     before: i64,
-) -> Result<Vec<Entry>, WorkError> {
+) -> Result<Vec<ReadLine>, WorkError> {
     let mut entries = Vec::with_capacity(size);
     let (mut bytes, mut number) = (0, before);
     while entries.len() < size && bytes < BATCH_BYTES {
@@ -118,7 +118,7 @@ async fn read(
         number += 1;
         bytes += line.text.as_ref().map_or(0, Vec::len);
         let place = |at: u64| base + i64::try_from(at).unwrap_or(i64::MAX);
-        entries.push(Entry {
+        entries.push(ReadLine {
             position: place(line.range.start),
             end: place(line.range.end),
             line: number,
@@ -144,7 +144,7 @@ fn content(line: &Line) -> Content {
 }
 
 /// Keeps the last of several documents with the same id.
-fn mark_replaced(entries: &mut [Entry]) {
+fn mark_replaced(entries: &mut [ReadLine]) {
     let mut last: Vec<Prepared> = Vec::new();
     for entry in entries.iter_mut().rev() {
         let Content::Document(document) = &entry.content else {
@@ -158,7 +158,7 @@ fn mark_replaced(entries: &mut [Entry]) {
     }
 }
 
-fn mark_single(entries: &mut [Entry], reason: &str) {
+fn mark_single(entries: &mut [ReadLine], reason: &str) {
     for entry in entries {
         if let Content::Document(document) = &entry.content {
             entry.content = Content::Single {
@@ -179,7 +179,7 @@ struct Store<'a> {
 
 impl Store<'_> {
     /// Stores a batch; a document that makes it fail is stored singly.
-    async fn batch(&mut self, entries: Vec<Entry>) -> Result<(), WorkError> {
+    async fn batch(&mut self, entries: Vec<ReadLine>) -> Result<(), WorkError> {
         let mut reason = match self.together(&entries).await? {
             Stored::Yes => return Ok(()),
             Stored::No(reason) => reason,
@@ -202,11 +202,11 @@ impl Store<'_> {
     }
 
     /// Stores consecutive entries and the new position: all or nothing.
-    async fn together(&mut self, entries: &[Entry]) -> Result<Stored, WorkError> {
+    async fn together(&mut self, entries: &[ReadLine]) -> Result<Stored, WorkError> {
         let (mut compared, mut seen) = (None, false);
         let mut retry = Retry::default();
         loop {
-            let documents: Vec<Prepared> = entries.iter().filter_map(Entry::document).collect();
+            let documents: Vec<Prepared> = entries.iter().filter_map(ReadLine::document).collect();
             let prepared =
                 match prepare(self.worker, &self.visibility, documents, compared.take()).await? {
                     Ok(prepared) => prepared,
@@ -231,7 +231,7 @@ impl Store<'_> {
 
     async fn write(
         &self,
-        entries: &[Entry],
+        entries: &[ReadLine],
         compared: &Compared,
         seen: bool,
     ) -> Result<Written, DatabaseError> {
@@ -265,7 +265,7 @@ impl Store<'_> {
         if let Some(last) = entries.last() {
             (done.position, done.lines) = (last.end, last.line);
         }
-        let is_repeated = |entry: &&Entry| matches!(entry.content, Content::Repeated);
+        let is_repeated = |entry: &&ReadLine| matches!(entry.content, Content::Repeated);
         // A line that replaces one of another batch is counted once.
         done.stored += count(left.to_store()) - count(duplicates.len() - earlier.len() - unchanged);
         done.unchanged +=
@@ -318,8 +318,8 @@ pub(super) async fn prepare(
     }))
 }
 
-fn rows(entries: &[Entry], duplicates: &HashMap<String, Duplicate>) -> Vec<LineOutcome> {
-    let row = |entry: &Entry| {
+fn rows(entries: &[ReadLine], duplicates: &HashMap<String, Duplicate>) -> Vec<LineOutcome> {
+    let row = |entry: &ReadLine| {
         let (outcome, document_id, text) = match &entry.content {
             Content::Refused(text) if !text.is_empty() => ("refused", None, text.as_str()),
             Content::Single { id, reason } => ("retrying", Some(id.clone()), reason.as_str()),

@@ -181,8 +181,8 @@ impl<'a> Pieces<'a> {
             // With other cuts, the parts that are done would not complement the remaining ones.
             Some((place, _)) if *place != (piece.first, last) => {
                 return Err(WorkError::Import(
-                    "another version of Rappel cut this object differently: import it again; documents that are \
-                     stored already are skipped"
+                    "another version of Rappel split this object differently: import it again; documents that are \
+                     already stored are skipped"
                         .to_owned(),
                 ));
             }

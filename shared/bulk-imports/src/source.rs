@@ -55,14 +55,14 @@ impl Source {
             let path = Path::new(path);
             return match root {
                 None => refused(
-                    "is a file, and file imports are disabled: use s3://bucket/key, or a file of the folder \
-                     that `rappel up --import-root` names",
+                    "is a file, and file imports are disabled: use s3://bucket/key, or a file in the folder given by \
+                     `rappel up --import-root`",
                 ),
                 Some(_) if path.is_relative() => {
                     refused("is not an absolute path: file:///folder/documents.jsonl")
                 }
                 Some(root) if is_below(path, root) => Ok(Self::File(path.into())),
-                Some(_) => refused("is a file outside the folder that may be imported"),
+                Some(_) => refused("is a file outside the import folder"),
             };
         }
         let object = text

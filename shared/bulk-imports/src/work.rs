@@ -105,7 +105,7 @@ impl Delivered<'_> {
         match outcome {
             Ok(verdict) => verdict,
             Err(error) => {
-                tracing::warn!(import, part, cause = %chain(&error), "a message is postponed");
+                tracing::warn!(import, part, cause = %chain(&error), "postponing a message");
                 match error {
                     // Not even the failure can be recorded: while that may pass, the message stays.
                     WorkError::Database(_) => self.postpone(&claim.message, self.backoff()).await,

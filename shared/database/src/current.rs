@@ -6,12 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use telemetry::{self, Part};
+use telemetry::{self, Phase};
 
 use super::{
     DatabaseError, Standing,
     deadline::has_passed,
-    login::{Login, Source},
+    login::{Login, LoginSource},
     options,
     pool::{Lease, Pool},
     route::Connected,
@@ -26,7 +26,7 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Current {
     config: DatabaseConfig,
-    source: Source,
+    source: LoginSource,
     /// `None` until the login has been fetched.
     built: Mutex<Option<Arc<Built>>>,
     /// Held during a fetch from AWS; the time of the last fetch of a new login.
@@ -45,7 +45,7 @@ impl Current {
     /// # Errors
     /// When a setting cannot be used.
     pub(super) fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
-        let source = Source::new(config)?;
+        let source = LoginSource::new(config)?;
         let given = source.given().map(|login| Built::new(config, login));
         Ok(Self {
             config: config.clone(),
@@ -72,7 +72,7 @@ impl Current {
     /// # Errors
     /// When no connection is available, or the login cannot be fetched.
     pub(super) async fn lease(&self) -> Result<Lease, DatabaseError> {
-        let _measured = telemetry::measure(Part::Acquire);
+        let _measured = telemetry::measure(Phase::Acquire);
         let built = self.built().await?;
         let lease = match built.pool.lease().await {
             // On the heap, as below: rare paths must not enlarge every request's future.
@@ -162,14 +162,12 @@ impl Current {
         *asked = Some(SystemTime::now());
         match fetched {
             Ok(login) if login != refused.login => {
-                tracing::info!(
-                    "the login was refused and has been replaced since: using the new one"
-                );
+                tracing::info!("the login was rejected and has been rotated: using the new one");
                 self.replace(login)
             }
             Ok(_) => Err(error),
             Err(cause) => {
-                tracing::warn!(%cause, "the login was refused, and whether there is another one is unknown");
+                tracing::warn!(%cause, "the login was rejected, and the current one cannot be fetched");
                 Err(error)
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use telemetry::{self, Part};
+use telemetry::{self, Phase};
 
 use super::DatabaseError;
 
@@ -63,7 +63,7 @@ pub(super) async fn answered<T>(
     statement: impl Future<Output = Result<T, DatabaseError>>,
 ) -> Result<T, DatabaseError> {
     let limit = limit + ANSWER_GRACE;
-    let _measured = telemetry::measure(Part::Database);
+    let _measured = telemetry::measure(Phase::Database);
     tokio::time::timeout(limit, statement)
         .await
         .unwrap_or_else(|_| Err(DatabaseError::no_answer(limit)))

@@ -1,7 +1,7 @@
 //! Detects passwords in a URL that are not percent-encoded.
 
 /// The fix, for the error message.
-pub(super) const REMEDY: &str = "in the user and the password, percent-encode what has a meaning in URLs: / as %2F, ? as \
+pub(super) const REMEDY: &str = "percent-encode reserved characters in the user and the password: / as %2F, ? as \
      %3F, # as %23, @ as %40, : as %3A, % as %25";
 
 /// Whether a URL's user or password holds a raw `/`, `?` or `#`: the authority ends there, and the `@` that belongs
@@ -23,7 +23,7 @@ mod tests {
     use super::is_cut;
 
     #[test]
-    fn a_password_that_ends_the_host_is_seen() {
+    fn an_unencoded_password_is_detected() {
         for url in [
             "postgres://app:p@ss#w/rd@host/x",
             "postgres://app:p/w@host/x",

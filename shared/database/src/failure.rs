@@ -22,8 +22,7 @@ pub enum DatabaseError {
     Lost(#[source] DriverError),
     /// The server is read-only: a standby, or a demoted primary; a new connection reached no other.
     #[error(
-        "the server is read-only (a standby, or default_transaction_read_only is on): let DATABASE_URL lead to \
-         the primary"
+        "the server is read-only (a standby, or default_transaction_read_only is on): point DATABASE_URL at the primary"
     )]
     ReadOnly(#[source] DriverError),
     /// Named statements of this connection are missing, or another client's: a transaction-mode pooler is in between.
@@ -36,10 +35,10 @@ pub enum DatabaseError {
     #[error("no connection of the pool became free in time")]
     Busy,
     /// The server is short of a resource, or another transaction conflicted: a retry may succeed soon.
-    #[error("the database could not do it now")]
+    #[error("the database cannot execute the statement now")]
     Overloaded(#[source] DriverError),
     /// The server cancelled the statement at `statement_timeout`.
-    #[error("the statement reached its time limit")]
+    #[error("the statement exceeded its time limit")]
     StatementTimeout,
     /// Another model computed the database's embeddings.
     #[error("{0}")]
@@ -51,11 +50,12 @@ pub enum DatabaseError {
     NotMigrated(String),
     /// The role lacks a privilege.
     #[error(
-        "the database role lacks a right ({0}): run `rappel migrate` or the migrate function, which grants it, or GRANT it"
+        "the database role lacks a privilege ({0}): run `rappel migrate` or the migrate function, which grants it, or \
+         GRANT it"
     )]
     Forbidden(String),
     /// The server, the role or the migration history prevents the schema change; the message says what to do.
-    #[error("the schema cannot be brought up to date: {0}")]
+    #[error("the schema cannot be migrated: {0}")]
     Migration(String),
     /// A change would make, or touch, a document outside of the filter that the caller is held to.
     #[error("a document is not among those that the caller may change")]
@@ -248,7 +248,7 @@ impl DatabaseError {
     pub(super) fn no_answer(limit: Duration) -> Self {
         let late = io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("no answer within {} ms", limit.as_millis()),
+            format!("no response within {} ms", limit.as_millis()),
         );
         Self::Lost(sqlx::Error::Io(late).into())
     }

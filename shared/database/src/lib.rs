@@ -263,7 +263,7 @@ impl Database {
                 if statement.effect() == Effect::Another {
                     return Err(error);
                 }
-                tracing::info!(%cause, "the connection was lost; trying once more on a new one");
+                tracing::info!(%cause, "the connection was lost; retrying on a new one");
                 repeated = true;
                 if let Some(backend) = used {
                     self.end(&backend).await?;
@@ -272,7 +272,7 @@ impl Database {
             // The server refused to execute it.
             DatabaseError::ReadOnly(_) => {
                 self.current.forget_idle();
-                tracing::warn!("the server is read-only; trying once more on a new connection");
+                tracing::warn!("the server is read-only; retrying on a new connection");
             }
             DatabaseError::Shared(_) => self.current.distrust(),
             _ => return Err(error),
@@ -309,7 +309,7 @@ impl Database {
     async fn begin_on(&self, lease: Lease, limit: Duration) -> Result<Transaction, DatabaseError> {
         match Transaction::begin(lease, limit, self.settings).await {
             Err(DatabaseError::Lost(cause)) => {
-                tracing::info!(%cause, "the connection was lost; beginning on a new one");
+                tracing::info!(%cause, "the connection was lost; starting the transaction on a new one");
                 self.current.forget_idle();
                 let (lease, limit) = self.lease().await?;
                 Transaction::begin(lease, limit, self.settings).await

@@ -17,16 +17,16 @@ const CREDENTIALS: &str = "DATABASE_CREDENTIALS";
 
 /// The sources of the URL and the credentials.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct LoginSource {
     url: Secret,
-    credentials: Option<Kept>,
+    credentials: Option<CredentialSource>,
     /// Built at the first request to AWS: it reads the system's root certificates.
     client: OnceCell<Client>,
 }
 
 /// The source of the credentials.
 #[derive(Debug)]
-enum Kept {
+enum CredentialSource {
     Secret(Secret),
     /// Each use signs a new IAM token.
     Iam,
@@ -46,7 +46,7 @@ pub(super) struct Credentials {
     pub(super) password: String,
 }
 
-impl Source {
+impl LoginSource {
     /// Reads the settings, without I/O.
     ///
     /// # Errors
@@ -58,8 +58,10 @@ impl Source {
         Ok(Self {
             url: parse(URL, &config.url)?,
             credentials: match config.credentials.as_deref() {
-                Some(token::IAM) => Some(Kept::Iam),
-                Some(credentials) => Some(Kept::Secret(parse(CREDENTIALS, credentials)?)),
+                Some(token::IAM) => Some(CredentialSource::Iam),
+                Some(credentials) => {
+                    Some(CredentialSource::Secret(parse(CREDENTIALS, credentials)?))
+                }
                 None => None,
             },
             client: OnceCell::new(),
@@ -71,8 +73,8 @@ impl Source {
         Some(Login {
             url: self.url.given()?,
             credentials: match &self.credentials {
-                Some(Kept::Secret(credentials)) => Some(credentials.given()?),
-                Some(Kept::Iam) => return None,
+                Some(CredentialSource::Secret(credentials)) => Some(credentials.given()?),
+                Some(CredentialSource::Iam) => return None,
                 None => None,
             },
         })
@@ -94,16 +96,18 @@ impl Source {
         };
         let credentials = async {
             match &self.credentials {
-                Some(Kept::Secret(credentials)) => fetch(CREDENTIALS, credentials).await.map(Some),
-                Some(Kept::Iam) | None => Ok(None),
+                Some(CredentialSource::Secret(credentials)) => {
+                    fetch(CREDENTIALS, credentials).await.map(Some)
+                }
+                Some(CredentialSource::Iam) | None => Ok(None),
             }
         };
         let both = async { tokio::try_join!(fetch(URL, &self.url), credentials) };
         let (url, mut credentials) = timeout(limit, both).await.unwrap_or_else(|_| {
-            let late = format!("AWS did not answer within {} ms", limit.as_millis());
+            let late = format!("AWS did not respond within {} ms", limit.as_millis());
             Err(unfetched(URL, &late))
         })?;
-        if let Some(Kept::Iam) = self.credentials {
+        if let Some(CredentialSource::Iam) = self.credentials {
             let token = token::credentials(&url).map_err(|why| unfetched(CREDENTIALS, &why))?;
             credentials = Some(token.into());
         }
@@ -122,7 +126,7 @@ impl Login {
         };
         // serde_json's message may quote the password.
         let credentials = serde_json::from_str(text).map_err(|_| {
-            let expected = "it is no JSON object with the texts `username` and `password`";
+            let expected = "it is not a JSON object with the strings `username` and `password`";
             unusable(CREDENTIALS, &expected)
         })?;
         Ok(Some(credentials))

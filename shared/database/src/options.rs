@@ -22,8 +22,8 @@ pub(super) fn of(
 ) -> Result<(PgConnectOptions, Pooler), DatabaseError> {
     if login.url.starts_with('{') {
         return Err(wrong(
-            "it is JSON: name the field that holds the URL after #, or, of a secret with `username` and \
-             `password`, put the ARN into DATABASE_CREDENTIALS",
+            "it is JSON: append # and the name of the field that holds the URL; for a secret with `username` and \
+             `password`, set DATABASE_CREDENTIALS to its ARN",
         ));
     }
     if encoding::is_cut(&login.url) {
@@ -103,7 +103,9 @@ fn pem(name: &str, value: &str) -> Result<Vec<u8>, DatabaseError> {
     if content.contains(BEGIN) {
         Ok(content.into_bytes())
     } else {
-        Err(wrong(&format!("{name} names {file}, which holds no PEM")))
+        Err(wrong(&format!(
+            "{name} names {file}, which is not a PEM file"
+        )))
     }
 }
 

@@ -94,7 +94,7 @@ mod tests {
     use super::Pooler::{self, Direct, Session, Transaction};
 
     #[test]
-    fn the_address_tells_the_pooler() {
+    fn the_address_identifies_the_pooler() {
         for (host, port, pooler) in [
             ("aws-0-eu-west-3.pooler.supabase.com", 6543, Transaction),
             ("aws-0-eu-west-3.pooler.supabase.com", 5432, Session),

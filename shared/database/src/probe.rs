@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     Cause, DatabaseError, Pooler, Standing,
     dial::Endpoint,
-    login::{self, Source},
+    login::{self, LoginSource},
     options,
     route::Route,
 };
@@ -60,8 +60,13 @@ impl Probe {
     /// # Errors
     /// [`DatabaseError::Unavailable`] when the URL is invalid, or only AWS has it.
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
-        let kept = || login::unusable(login::URL, &"what AWS keeps is not looked at from outside");
-        let login = Source::new(config)?.given().ok_or_else(kept)?;
+        let kept = || {
+            login::unusable(
+                login::URL,
+                &"a login stored in AWS cannot be probed from outside",
+            )
+        };
+        let login = LoginSource::new(config)?.given().ok_or_else(kept)?;
         let (options, pooler) = options::of(config, &login)?;
         let unknowing = DatabaseConfig {
             pooler: PoolerSetting::Auto,
@@ -140,7 +145,7 @@ impl Probe {
             }),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it does not answer as a Postgres does",
+                "the server does not speak the Postgres protocol",
             )),
         }
     }

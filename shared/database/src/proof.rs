@@ -44,7 +44,7 @@ pub enum Proof {
 
 /// The server process's description of itself.
 #[derive(FromRow)]
-struct Answer {
+struct ServerProcess {
     option: Option<String>,
     /// Seconds since its start, by the server's clock.
     age: f64,
@@ -75,11 +75,11 @@ impl Proof {
                 "the server sees the address and port of the client's own socket, and its startup options"
             }
             Self::StartupOptions => {
-                "the startup options reach a server process of the connection's own, but the server sees \
+                "the startup options reach a dedicated server process, but the server sees \
                  another client address (NAT, a load balancer or a Unix socket)"
             }
             Self::Disproved => "the startup options do not reach the server process",
-            Self::Unknown => "the server does not tell what it knows of the connection",
+            Self::Unknown => "the server does not report the connection's properties",
             Self::NotAsked => "DATABASE_POOLER or the address names a pooler",
         }
     }
@@ -109,12 +109,15 @@ pub(super) async fn of(
     let rows = match asked {
         Err(lost @ DatabaseError::Lost(_)) => return Err(lost),
         Err(error) => {
-            tracing::warn!(%error, "the server does not tell whether a pooler is in between");
+            tracing::warn!(%error, "the server does not report whether a pooler is in between");
             return Ok((Proof::Unknown, None));
         }
         Ok(rows) => rows,
     };
-    let Some(answer) = rows.first().and_then(|row| Answer::from_row(row).ok()) else {
+    let Some(answer) = rows
+        .first()
+        .and_then(|row| ServerProcess::from_row(row).ok())
+    else {
         return Ok((Proof::Unknown, None));
     };
     let limit = elapsed() + SLACK;

@@ -117,7 +117,7 @@ impl Route {
             if left <= pause {
                 return Err(self.after_waiting(error));
             }
-            tracing::debug!(%error, "the database is not ready; trying again");
+            tracing::debug!(%error, "the database is not ready; retrying");
             said = Some(error);
             sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
@@ -297,7 +297,7 @@ fn through_forwarder(
     let forwarder =
         Forwarder::start(endpoint, dial_limit).map_err(|error| DatabaseError::Unavailable {
             cause: Cause::Settings,
-            detail: format!("no Unix socket can be made: {error}"),
+            detail: format!("cannot create a Unix socket: {error}"),
         })?;
     Ok((options.socket(forwarder.address()), Some(forwarder)))
 }

@@ -26,7 +26,7 @@ pub(super) fn credentials(url: &str) -> Result<String, String> {
         name: "rds-db",
         // Unused: nothing is sent.
         endpoint_variable: "",
-        region: region.ok_or("AWS_REGION is not set, without which no token can be signed")?,
+        region: region.ok_or("AWS_REGION is not set: it is required to sign a login token")?,
     };
     let (host, port, user) = (
         options.get_host(),

@@ -174,8 +174,8 @@ fn unanswerable(
     let bytes = answered(title) + answered(content) + 2 * answered(metadata.as_json()) + REST;
     let detail = || {
         format!(
-            "makes a document of {bytes} bytes as an answer, where quotation marks, backslashes and line breaks are \
-             escaped; at most {ANSWER_LIMIT} are allowed: divide it"
+            "makes the document {bytes} bytes long as JSON, which escapes quotation marks, backslashes and line \
+             breaks; at most {ANSWER_LIMIT} are allowed: split it"
         )
     };
     (bytes > ANSWER_LIMIT).then(|| FieldError::new(field, detail()))
@@ -189,8 +189,7 @@ fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
     for (index, document) in documents.iter().enumerate() {
         let earlier = *first.entry(&document.id).or_insert(index);
         if documents[earlier].hash != document.hash {
-            let detail =
-                format!("is also the id of documents[{earlier}], which is another document");
+            let detail = format!("is also the id of documents[{earlier}], which differs");
             errors.push(FieldError::new(format!("documents[{index}].id"), detail));
         }
     }

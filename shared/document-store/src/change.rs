@@ -30,7 +30,7 @@ pub enum ChangeError {
     #[error("no document has the id {0:?}")]
     Missing(String),
     /// The stored document is not the expected one.
-    #[error("the document {0:?} is not the expected one")]
+    #[error("the document {0:?} has changed")]
     Unexpected(String),
     /// The database failed.
     #[error(transparent)]
@@ -154,7 +154,8 @@ pub async fn patch_matching(
     patch: &MetadataPatch,
 ) -> Result<Changed, ChangeError> {
     if patch.changes_language() {
-        let detail = "changes `language` or takes it away, by which a text is analysed: patch such documents one by one";
+        let detail = "changes or removes `language`, which decides how texts are analysed: patch such documents one \
+                      by one";
         return Err(ChangeError::Invalid(vec![FieldError::new(
             "metadata", detail,
         )]));

@@ -112,7 +112,8 @@ impl Count {
     }
 }
 
-pub(super) const NUL_REFUSED: &str = "holds a NUL character (U+0000), which Postgres cannot store";
+pub(super) const NUL_REFUSED: &str =
+    "contains a NUL character (U+0000), which Postgres cannot store";
 
 /// Refuses a text with a NUL, which cannot be stored.
 #[must_use]

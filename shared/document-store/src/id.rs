@@ -46,8 +46,7 @@ impl DocumentId {
             None => Ok(id),
             Some(part) => {
                 let detail = format!(
-                    "is {:?}: with {part} a document cannot be asked for by its path, because API Gateway \
-                     decodes it",
+                    "is {:?}: a path cannot contain an id with {part}, because API Gateway decodes it",
                     id.0
                 );
                 Err(FieldError::new(field, detail))
@@ -78,9 +77,9 @@ impl DocumentId {
         {
             Some("a % before two hexadecimal digits")
         } else if id.split('/').any(|step| step == "." || step == "..") {
-            Some("a step . or ..")
+            Some("a segment . or ..")
         } else if id.ends_with('/') {
-            Some("a slash at its end")
+            Some("a trailing slash")
         } else {
             None
         }

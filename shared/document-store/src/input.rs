@@ -34,13 +34,13 @@ pub struct DocumentInput {
 pub(super) fn read_line(line: &[u8]) -> Result<DocumentInput, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     let document =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| told(&error))?;
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| describe(&error))?;
     deserializer.end().map_err(|error| syntax(&error))?;
     Ok(document)
 }
 
 /// Describes the error of a line, with the field.
-fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+fn describe(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let cause = error.inner();
     if cause.classify() != Category::Data {
         return syntax(cause);
@@ -67,7 +67,7 @@ impl DocumentInput {
     /// One error per unknown key.
     pub(super) fn unknown(&self, path: &str) -> impl Iterator<Item = FieldError> {
         const KNOWN: &str =
-            "is not a field of a document, which are id, title, content and metadata";
+            "is not a field of a document; the fields are id, title, content and metadata";
         self.unknown
             .iter()
             .map(move |key| FieldError::new(format!("{path}{key}"), KNOWN))
@@ -245,8 +245,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_object_is_told_without_types_of_the_program() {
-        for (line, told) in [
+    fn a_line_that_is_not_an_object_is_reported_without_rust_type_names() {
+        for (line, detail) in [
             (r#"["id","title","content"]"#, "is a list, not an object"),
             ("7", "is 7, not an object"),
             (r#"{"content":["a"]}"#, "content: is a list, not a string"),
@@ -254,7 +254,7 @@ mod tests {
             ("not json", "is not JSON: expected ident at column 2"),
             ("{} {}", "is not JSON: trailing characters at column 4"),
         ] {
-            assert!(refused(line).contains(told), "{}", refused(line));
+            assert!(refused(line).contains(detail), "{}", refused(line));
         }
     }
 }

@@ -164,7 +164,7 @@ impl Writer {
                 }
                 _ => {
                     return Err(format!(
-                        "holds the number {text}, whose exponent is beyond {}",
+                        "contains the number {text}, whose exponent exceeds {}",
                         Metadata::MAX_EXPONENT
                     ));
                 }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_is_told_from_an_escaped_backslash() {
+    fn a_nul_is_distinguished_from_an_escaped_backslash() {
         for (json, storable) in [
             (r#"{"a":"\u0000"}"#, false),
             (r#"{"\u0000":1}"#, false),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_is_refused_with_its_limit() {
+    fn unsupported_metadata_is_refused_with_its_limit() {
         assert!(refused(r#"{"a":1,"b":{"a":1,"a":2}}"#).contains("\"a\" twice"));
         assert!(refused("{\"\u{e9}\":1,\"e\\u0301\":2}").contains("twice"));
         assert!(refused(r#"{"a":1e401}"#).contains("beyond 400"));

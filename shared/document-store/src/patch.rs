@@ -43,13 +43,13 @@ impl PatchRequest {
     /// Names `title`, `metadata`, `content` or the whole body.
     pub fn parse(self) -> Result<Patch, FieldError> {
         if self.content.is_some() {
-            let detail = "is not changed in part: PUT replaces the document";
+            let detail = "cannot be patched; PUT replaces the document";
             return Err(FieldError::new("content", detail));
         }
         if self.title.is_none() && self.metadata.is_none() {
             return Err(FieldError::new(
                 "body",
-                "has neither title nor metadata: nothing is to be changed",
+                "has neither title nor metadata to change",
             ));
         }
         let title = self.title.map(|title| {

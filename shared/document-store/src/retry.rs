@@ -24,7 +24,7 @@ impl Retry {
         }
         tracing::info!(
             failed = self.failed,
-            "another transaction was in the way; trying again"
+            "a conflict with another transaction; retrying"
         );
         // Random, so that two writers do not conflict again.
         let pause = PAUSE * 2_u32.pow(self.failed - 1);

@@ -13,6 +13,7 @@ use super::{
     id::DocumentId,
     metadata::Metadata,
     text::collapsed,
+    visibility::Visibility,
 };
 
 /// The parameters of `GET /documents/{id}/similar`.
@@ -37,7 +38,7 @@ pub struct SimilarRequest {
 #[derive(Clone, Debug)]
 pub struct SimilarQuery {
     limit: Limit,
-    filter: Option<String>,
+    filter: Option<Filter>,
     max_distance: Option<f64>,
     metadata_fields: Option<Vec<String>>,
 }
@@ -89,7 +90,7 @@ impl SimilarRequest {
         match (limit, filter.transpose(), distance, fields) {
             (Ok(limit), Ok(filter), Ok(max_distance), Ok(metadata_fields)) => Ok(SimilarQuery {
                 limit,
-                filter: filter.map(|filter| filter.compile().to_json()),
+                filter,
                 max_distance,
                 metadata_fields,
             }),
@@ -102,23 +103,26 @@ impl SimilarRequest {
 }
 
 impl SimilarQuery {
-    /// Finds the documents like `id`; `None` if that is not stored. One round trip.
+    /// Finds the visible documents like `id`; `None` if that is not stored or visible. One round trip.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn run(
         self,
         database: &Database,
+        visibility: &Visibility,
         id: &DocumentId,
     ) -> Result<Option<Similar>, DatabaseError> {
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("similar_documents"),
-            "($1, $2, $3::jsonb, $4, $5)"
+            "($1, $2::jsonb, $3, $4, $5::jsonb, $6, $7)"
         ))
+        .bind(visibility.tenant())
+        .bind(visibility.filter())
         .bind(id.as_str().to_owned())
         .bind(self.limit.get())
-        .bind(self.filter)
+        .bind(visibility.within(self.filter.as_ref()))
         .bind(self.max_distance)
         .bind(self.metadata_fields);
         let rows: Vec<Row> = database.fetch_all(statement).await?;

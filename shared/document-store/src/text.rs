@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_text_takes_in_an_answer_is_known_beforehand() {
+    fn the_size_of_a_text_in_a_response_is_known_beforehand() {
         let text: String = (0..0x180_u32)
             .filter_map(char::from_u32)
             .chain("\u{2028}🙂".chars())

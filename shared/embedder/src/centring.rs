@@ -49,7 +49,9 @@ impl Centring {
         directions: Vec<Vec<f32>>,
     ) -> Result<Self, String> {
         if !(strength > 0.0 && strength <= 1.0) {
-            return Err(format!("strength is {strength}, not above 0 to 1"));
+            return Err(format!(
+                "strength is {strength}; it must be above 0 and at most 1"
+            ));
         }
         if passages.len() != questions.len() {
             return Err("the two means have different dimensions".to_owned());
@@ -64,7 +66,9 @@ impl Centring {
             direction.len() == dimensions && (length(direction) - 1.0).abs() < 1e-3
         };
         if !directions.iter().all(is_unit) || directions.len() >= dimensions {
-            return Err("the directions are not unit vectors, fewer than dimensions".to_owned());
+            return Err(
+                "the directions must be unit vectors, fewer than the dimensions".to_owned(),
+            );
         }
         Ok(Self {
             strength,
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_mean_is_refused() {
+    fn an_invalid_mean_is_refused() {
         let new = |strength, passages: &[f32], questions: &[f32], direction: Option<Vec<f32>>| {
             let directions = direction.into_iter().collect();
             Centring::new(strength, passages.to_vec(), questions.to_vec(), directions)

@@ -10,7 +10,7 @@ pub(super) struct Outline {
 
 /// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct TextSection {
     /// Byte range.
     pub(super) range: Range<usize>,
     /// Whether it is a long table.
@@ -73,7 +73,7 @@ impl Outline {
     }
 
     /// The parts of the text: long tables and the text between them.
-    pub(super) fn parts(&self, length: usize) -> Vec<Part> {
+    pub(super) fn parts(&self, length: usize) -> Vec<TextSection> {
         let mut parts = Vec::new();
         let mut end = 0;
         for Table { range, .. } in &self.tables {
@@ -83,7 +83,7 @@ impl Outline {
         }
         parts.push((end..length, false));
         parts.retain(|(range, _)| !range.is_empty());
-        let part = |(range, is_table)| Part { range, is_table };
+        let part = |(range, is_table)| TextSection { range, is_table };
         parts.into_iter().map(part).collect()
     }
 

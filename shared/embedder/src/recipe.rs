@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_the_whole_recipe() {
+    fn a_name_identifies_the_whole_recipe() {
         for (model, centring) in [("a-model", None), ("a words model", Some("0.85-1a2b3c4d"))] {
             let recipe = Recipe {
                 model: model.to_owned(),

@@ -100,7 +100,7 @@ impl Vocabulary {
     fn new(ids: Map<Bytes>, scores: Bytes, unknown: u32) -> Result<Self> {
         let count = scores.len() / SCORE;
         if ids.len() != count || unknown as usize >= count {
-            return Err("its map and its scores are not of the same pieces".into());
+            return Err("its map and its scores are of different pieces".into());
         }
         let lowest = scores
             .chunks_exact(SCORE)
@@ -183,7 +183,7 @@ impl Model for Vocabulary {
         };
         while end > 0 {
             let Step { start, id, .. } = steps[end];
-            let start = start.ok_or("no way leads through the text")?;
+            let start = start.ok_or("its pieces cannot form the text")?;
             if id == self.unknown {
                 unknown_end.get_or_insert(end);
             } else {
@@ -253,7 +253,7 @@ struct Parts(Bytes);
 impl Parts {
     fn take(&mut self, length: usize) -> Result<Bytes> {
         if length > self.0.len() {
-            return Err("it is cut short".into());
+            return Err("it is truncated".into());
         }
         Ok(self.0.split_to(length))
     }

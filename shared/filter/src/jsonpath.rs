@@ -72,7 +72,7 @@ impl Roots {
         ];
         let conditions = conditions
             .into_iter()
-            .chain(elements.iter().map(|element| held(&list, element)));
+            .chain(elements.iter().map(|element| list_contains(&list, element)));
         format!(
             "exists({} ? ({}))",
             self.path(parents),
@@ -88,11 +88,11 @@ impl Roots {
 }
 
 /// That `list` has such an element.
-fn held(list: &str, element: &Element) -> String {
+fn list_contains(list: &str, element: &Element) -> String {
     match element {
         Element::Scalar(scalar) => format!("({list} == {})", literal(scalar)),
         Element::List(elements) => {
-            let conditions = elements.iter().map(|element| held("@", element));
+            let conditions = elements.iter().map(|element| list_contains("@", element));
             let conditions =
                 std::iter::once("(@.type() == \"array\")".to_owned()).chain(conditions);
             format!("exists({list} ? ({}))", joined(conditions, "&&"))

@@ -44,6 +44,6 @@ impl Keys {
     }
 }
 
-const DOLLAR: &str = "has a key that begins with $, as operators do: a condition is written \
-                      {\"key\": {\"$gt\": 1}}, and a key that begins with $ as \\$";
-const EMPTY: &str = "has an empty key between its dots: a dot that belongs to a key is written \\.";
+const DOLLAR: &str = "has a key that begins with $, as operators do: write a condition as {\"key\": {\"$gt\": 1}}, \
+                      and a key that begins with $ with \\ before it";
+const EMPTY: &str = "has an empty key between its dots: write a dot that belongs to a key as \\.";

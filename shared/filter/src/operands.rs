@@ -29,7 +29,7 @@ pub(crate) fn bound(json: &str, place: &Place<'_>) -> Result<Bound, FieldError> 
         Value::Number(number) => Ok(Bound::Number(number.to_owned())),
         Value::Text(text) => Ok(Instant::parse(&text).map_or(Bound::Text(text), Bound::Instant)),
         other => Err(expected(
-            "a number or a text, such as a date",
+            "a number or a string, such as a date",
             &other,
             place,
         )),

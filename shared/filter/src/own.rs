@@ -12,7 +12,7 @@ use crate::{
 
 /// The document's own fields, as listed in messages.
 const FIELDS: &str = "$and, $or, $not and the document's own $id, $title, $source, $created_at and $updated_at; \
-                      a key of metadata that begins with $ is written with \\ before it";
+                      write a metadata key that begins with $ with \\ before it";
 /// The operators of these conditions, as listed in messages.
 const OPERATORS: &str =
     "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $and, $or and $not for it";
@@ -142,7 +142,7 @@ impl Name {
             Value::Number(number) if self == Self::Id && !number.contains(['.', 'e', 'E']) => {
                 Ok(number.to_owned())
             }
-            other => Err(expected("a text", &other, place)),
+            other => Err(expected("a string", &other, place)),
         }
     }
 }

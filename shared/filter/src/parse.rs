@@ -75,7 +75,8 @@ fn condition(keys: &Keys, json: &str, place: &Place<'_>, depth: usize) -> Parsed
     conditions.collect::<Result<_, _>>().map(Expression::All)
 }
 
-const MIXED: &str = "is a key beside operators: the conditions on what is within an object are an object of their own";
+const MIXED: &str =
+    "is a key beside operators: write the conditions on an object's members as a separate object";
 
 fn operator(keys: &Keys, operator: &str, json: &str, place: &Place<'_>, depth: usize) -> Parsed {
     let on_same_keys = |json: &str, place: &Place<'_>| match read(json, place)? {
@@ -107,7 +108,7 @@ fn operator(keys: &Keys, operator: &str, json: &str, place: &Place<'_>, depth: u
             let element = operands::scalar(
                 json,
                 place,
-                "one value that the list holds; several are joined by $and",
+                "one value that the list contains; combine several with $and",
             )?;
             Ok(metadata(Test::Holds(vec![Element::Scalar(element)])))
         }
@@ -115,7 +116,7 @@ fn operator(keys: &Keys, operator: &str, json: &str, place: &Place<'_>, depth: u
         "$or" => each(json, place, on_same_keys).map(Expression::Any),
         "$not" => on_same_keys(json, place).map(Expression::not),
         own if own::is_field(own) => Err(place.error(format!(
-            "is the document's own field {own}, which stands outside of the metadata's keys"
+            "is the document's own field {own}: write it outside of the metadata keys"
         ))),
         _ => Err(place.error(unknown(operator, OPERATORS))),
     }
@@ -123,7 +124,7 @@ fn operator(keys: &Keys, operator: &str, json: &str, place: &Place<'_>, depth: u
 
 /// The error for an unknown word that begins with $.
 pub(crate) fn unknown(word: &str, known: &str) -> String {
-    format!("{word} is not an operator; there are {known}")
+    format!("{word} is not an operator; the operators are {known}")
 }
 
 fn compared(keys: &Keys, comparison: Comparison, json: &str, place: &Place<'_>) -> Parsed {
@@ -136,7 +137,7 @@ fn compared(keys: &Keys, comparison: Comparison, json: &str, place: &Place<'_>) 
 
 fn one_of(keys: &Keys, json: &str, place: &Place<'_>) -> Parsed {
     let equal = |json: &str, place: &Place<'_>| {
-        let scalar = operands::scalar(json, place, "a text, a number, true, false or null")?;
+        let scalar = operands::scalar(json, place, "a string, a number, true, false or null")?;
         Ok(Expression::Metadata(keys.clone(), Test::Equals(scalar)))
     };
     operands::list(json, place, equal).map(Expression::Any)

@@ -46,7 +46,7 @@ impl Value<'_> {
             Self::Null => "null".to_owned(),
             Self::Bool(value) => value.to_string(),
             Self::Number(number) => (*number).to_owned(),
-            Self::Text(_) => "a text".to_owned(),
+            Self::Text(_) => "a string".to_owned(),
             Self::List(_) => "a list".to_owned(),
             Self::Object(_) => "an object".to_owned(),
         }
@@ -129,7 +129,7 @@ fn parsed<'a, T: Deserialize<'a>>(json: &'a str, place: &Place<'_>) -> Result<T,
 
 fn check_text(text: &str, place: &Place<'_>) -> Result<(), FieldError> {
     if text.contains('\0') {
-        return Err(place.error("holds a NUL character (U+0000), which Postgres cannot store"));
+        return Err(place.error("contains a NUL character (U+0000), which Postgres cannot store"));
     }
     Ok(())
 }
@@ -141,7 +141,7 @@ fn check_number(number: &str, place: &Place<'_>) -> Result<(), FieldError> {
     match exponent.trim_start_matches(['+', '-']).parse::<u32>() {
         Ok(exponent) if exponent <= MAX_EXPONENT => Ok(()),
         _ => Err(place.error(format!(
-            "is the number {number}, whose exponent is beyond {MAX_EXPONENT}"
+            "is the number {number}, whose exponent exceeds {MAX_EXPONENT}"
         ))),
     }
 }

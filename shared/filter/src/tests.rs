@@ -58,11 +58,11 @@ fn a_fault_is_named_by_its_place_with_what_is_allowed() {
         (r#"{"a":[{"$gt":1}]}"#, "filter.a[0].$gt", "begins with $"),
         (r#"{"$and":{"a":1}}"#, "filter.$and", "not a list"),
         (r#"{"$and":[]}"#, "filter.$and", "at least one"),
-        (r#"{"$or":["a"]}"#, "filter.$or[0]", "a text"),
+        (r#"{"$or":["a"]}"#, "filter.$or[0]", "a string"),
         (r#"{"$not":[]}"#, "filter.$not", "is a list"),
         (r#"{"a..b":1}"#, "filter.a..b", "empty key"),
         (r#"{"a.$b":1}"#, "filter.a.$b", "begins with $"),
-        (r#"{"$id":1.5}"#, "filter.$id", "not a text"),
+        (r#"{"$id":1.5}"#, "filter.$id", "not a string"),
         (r#"{"$id":{"b":1}}"#, "filter.$id.b", "there are $eq"),
         (
             r#"{"$title":{"$contains":"a"}}"#,

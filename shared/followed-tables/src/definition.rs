@@ -113,7 +113,8 @@ fn name_error(name: &str) -> Option<FieldError> {
     let fits = name.len() <= SourceDefinition::MAX_NAME_CHARACTERS
         && name.starts_with(begins)
         && name.chars().all(is_word);
-    let detail = "must be 1 to 63 lower-case letters, digits, hyphens, underscores and points, the first one a letter or a digit";
+    let detail = "must be 1 to 63 lower-case letters, digits, hyphens, underscores and dots, and begin with a letter \
+                  or a digit";
     (!fits).then(|| FieldError::new("name", detail))
 }
 

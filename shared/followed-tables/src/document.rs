@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_tells_any_two_keys_apart_and_survives_a_path() {
+    fn different_keys_have_different_ids_that_survive_a_path() {
         let keys = [
             (r"[7]", "s/7"),
             (r#"["7f0c"]"#, "s/7f0c"),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_no_document_says_why_without_its_text() {
+    fn an_invalid_row_says_why_without_its_text() {
         let row = |title: &str, metadata: &str| Row {
             key: Some("[1]".to_owned()),
             title: Some(title.to_owned()),

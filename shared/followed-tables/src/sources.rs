@@ -17,7 +17,7 @@ pub struct Followed {
 
 /// The result of the SQL function `follow`.
 #[derive(Deserialize)]
-struct Answer {
+struct FollowResult {
     #[serde(default)]
     errors: Vec<Wrong>,
     #[serde(default)]
@@ -50,9 +50,9 @@ pub async fn follow(
     .bind(tenant.as_str().to_owned())
     .bind(name.to_owned())
     .bind(Json(definition.clone()));
-    let answer: Option<(Json<Answer>,)> = database.fetch_optional(statement).await?;
+    let answer: Option<(Json<FollowResult>,)> = database.fetch_optional(statement).await?;
     let answer = answer.map_or_else(
-        || Answer {
+        || FollowResult {
             errors: Vec::new(),
             created: false,
         },

@@ -153,8 +153,9 @@ struct State {
 const COUNTED: i64 = 1_000_000;
 
 /// Changes that a session can make unseen.
-const REPLICAS: &str = "changes by sessions with session_replication_role = replica, such as logical replication's, are not seen: \
-     let the table's owner run ALTER TABLE ... ENABLE ALWAYS TRIGGER for the triggers rappel_*, or follow it as its owner";
+const REPLICAS: &str = "changes by sessions with session_replication_role = replica, such as logical replication's, are not \
+     captured: have the table's owner run ALTER TABLE ... ENABLE ALWAYS TRIGGER for the triggers rappel_*, or follow it \
+     as its owner";
 
 /// The state of all sources of a tenant, or of all tenants, in the order of their names: one round trip.
 ///

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{LanguageModelError, refusal::Said};
+use super::{LanguageModelError, refusal::EndpointError};
 
 /// A piece of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,13 +56,13 @@ impl Chunk {
             // serde_json's message may quote the text, so only the position is reported.
             Err(error) if data.trim_start().starts_with('{') => {
                 let bytes = data.len();
-                let place = format!("a chunk of {bytes} bytes is wrong at {}", error.column());
+                let place = format!("a chunk of {bytes} bytes is invalid at {}", error.column());
                 return Err(LanguageModelError::Unreadable(place));
             }
             Err(_) => Value::Null,
         };
         if is_error(&value) {
-            let refusal = Said::new(None, &value, None).refusal;
+            let refusal = EndpointError::new(None, &value, None).refusal;
             return Err(LanguageModelError::Refused(refusal));
         }
         let usage = usage(&value["usage"]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_are_told_from_the_answer() {
+    fn thoughts_are_separated_from_the_answer() {
         for thinking in [
             json!({ "reasoning_content": "Hm" }),
             json!({ "reasoning": "Hm", "content": null }),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chunk_is_passed_over() {
+    fn an_event_that_is_not_a_chunk_is_skipped() {
         for data in [
             "null",
             "ping",
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_without_its_words() {
+    fn an_error_is_reported_without_its_message() {
         let told = |data: &str| Chunk::parse(data).expect_err("it is an error").to_string();
         let error =
             json!({ "error": { "message": "the key sk-123 is wrong", "type": "server_error" } });

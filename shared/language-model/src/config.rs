@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_tells_the_endpoint() {
+    fn an_address_identifies_the_endpoint() {
         assert_eq!(Preset::of("http://localhost:11434/v1"), Preset::Ollama);
         assert_eq!(Preset::of("https://api.mistral.ai/v1"), Preset::Mistral);
         assert_eq!(Preset::of("https://llm.example.org/v1"), Preset::Other);

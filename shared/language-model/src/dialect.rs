@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     error::Class,
     message::{Message, alternating},
-    refusal::Said,
+    refusal::EndpointError,
 };
 use crate::Preset;
 
@@ -52,7 +52,7 @@ impl Dialect {
     }
 
     /// The dialect to try after a refusal of `body`; `None` if the form is not the cause.
-    pub(super) fn after(self, said: &Said, body: &Value) -> Option<Self> {
+    pub(super) fn after(self, said: &EndpointError, body: &Value) -> Option<Self> {
         let class = said.refusal.class;
         let status = said.refusal.status.unwrap_or_default();
         let about_request = matches!(class, Class::Parameter | Class::Other);
@@ -97,11 +97,11 @@ mod tests {
     fn after(dialect: Dialect, message: &str) -> Option<Dialect> {
         let error = json!({ "error": { "message": message } });
         let body = json!({ "stream_options": {}, "max_tokens": 1, "temperature": 1 });
-        dialect.after(&Said::new(Some(400), &error, None), &body)
+        dialect.after(&EndpointError::new(Some(400), &error, None), &body)
     }
 
     #[test]
-    fn a_refusal_that_names_what_it_does_not_take_is_understood() {
+    fn a_refusal_that_names_an_unsupported_parameter_is_understood() {
         let usual = Dialect::of(Preset::Other);
         let without = |change: fn(&mut Dialect)| {
             let mut dialect = usual;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_what_is_tried() {
+    fn the_number_of_attempts_is_bounded() {
         let plainest = Dialect {
             system_role: false,
             stream_options: false,

@@ -9,19 +9,19 @@ use telemetry::chain;
 #[derive(Debug, thiserror::Error)]
 pub enum LanguageModelError {
     /// These variables are not set.
-    #[error("there is no language model: {} not set", .0.join(" and "))]
+    #[error("no language model is configured: {} not set", .0.join(" and "))]
     NotConfigured(Vec<&'static str>),
     /// The endpoint refused the request.
-    #[error("the language model's endpoint refused: {0}")]
+    #[error("the language model's endpoint rejected the request: {0}")]
     Refused(Refusal),
     /// No request reaches the endpoint, or no response comes back.
     #[error("the language model's endpoint cannot be reached: {0}")]
     Unreachable(Unreachable),
     /// Nothing arrived this long.
-    #[error("the language model was silent for {0:?}")]
+    #[error("the language model sent nothing for {0:?}")]
     Silent(Duration),
     /// The function ran out of time before the answer ended.
-    #[error("the language model had not finished when the function's time was over")]
+    #[error("the language model did not finish within the function's timeout")]
     Unfinished,
     /// The connection was closed in the middle of the answer.
     #[error("the language model's answer was cut off: {0}")]
@@ -185,9 +185,9 @@ impl fmt::Display for Unreachable {
 impl fmt::Display for Empty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Filtered => "the endpoint's content filter took it",
+            Self::Filtered => "the endpoint's content filter blocked it",
             Self::ToolCall => "the model called a tool",
-            Self::Exhausted => "its tokens were used up before the first word",
+            Self::Exhausted => "the token limit was reached before the first word",
             Self::Silent => "the model said nothing",
         })
     }

@@ -168,7 +168,7 @@ pub(super) fn is_end(data: &str) -> bool {
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn damaged(error: std::io::Error) -> LanguageModelError {
     LanguageModelError::Cut(format!(
-        "what is compressed cannot be read: {}",
+        "the compressed body cannot be decoded: {}",
         error.kind()
     ))
 }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_is_read_as_it_comes() {
+    fn a_compressed_stream_is_read_as_it_arrives() {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(b"data: {\"a\":1}\n\n")
             .expect("a vector takes everything");

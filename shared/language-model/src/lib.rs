@@ -94,7 +94,7 @@ impl LanguageModel {
             let mut until = Instant::now() + limit;
             let mut response = timeout_at(until, endpoint.open(&ask, until)).await.map_err(silent)??;
             let mut events = Events::default();
-            let mut answer = Answer::default();
+            let mut answer = AnswerState::default();
             loop {
                 while let Some(data) = events.next() {
                     if is_end(&data) {
@@ -197,7 +197,7 @@ pub fn without_thoughts(text: &str) -> String {
     clippy::struct_excessive_bools,
     reason = "each is something else that an event may have told"
 )]
-struct Answer {
+struct AnswerState {
     thoughts: Thoughts,
     /// Events so far.
     events: usize,
@@ -210,7 +210,7 @@ struct Answer {
     ended: bool,
 }
 
-impl Answer {
+impl AnswerState {
     /// Reads an event. After the finish reason no event can fail an answer.
     fn take(&mut self, data: &str) -> Result<Delta, LanguageModelError> {
         let chunk = match Chunk::parse(data) {
@@ -244,10 +244,10 @@ impl Answer {
         if self.finished() || self.ended {
             Ok(())
         } else if self.events == 0 {
-            let detail = "it ended without an event".to_owned();
+            let detail = "it ended without any event".to_owned();
             Err(LanguageModelError::Unreadable(detail))
         } else {
-            let detail = "it ended without a reason to finish".to_owned();
+            let detail = "it ended without a finish_reason".to_owned();
             Err(LanguageModelError::Cut(detail))
         }
     }

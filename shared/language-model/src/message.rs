@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_alternate_whatever_was_said() {
+    fn turns_alternate_in_any_conversation() {
         let said = [
             (System, "Be brief."),
             (User, "a"),

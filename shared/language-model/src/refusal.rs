@@ -8,12 +8,12 @@ use super::error::{Class, Refusal};
 
 /// A refusal with the endpoint's words in lower case. They are only inspected, never passed on: they may quote the
 /// conversation or the key.
-pub(super) struct Said {
+pub(super) struct EndpointError {
     pub(super) refusal: Refusal,
     pub(super) words: String,
 }
 
-impl Said {
+impl EndpointError {
     /// Reads an error of a response, with its status, or of a stream.
     pub(super) fn new(status: Option<u16>, body: &Value, retry_after: Option<Duration>) -> Self {
         // Gemini puts errors in a list.
@@ -173,11 +173,11 @@ mod tests {
     use super::*;
 
     fn class_of(status: u16, body: &Value) -> Class {
-        Said::new(Some(status), body, None).refusal.class
+        EndpointError::new(Some(status), body, None).refusal.class
     }
 
     #[test]
-    fn errors_of_many_endpoints_are_told_apart() {
+    fn errors_of_many_endpoints_are_classified() {
         let message = |text: &str| json!({ "error": { "message": text } });
         let code = |code: &str| json!({ "error": { "message": "No.", "code": code } });
         for (status, body, class) in [
@@ -237,8 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_in_a_stream_is_told_by_its_own_words() {
-        let said = |error: Value| Said::new(None, &json!({ "error": error }), None).refusal;
+    fn an_error_in_a_stream_is_classified_by_its_message() {
+        let said =
+            |error: Value| EndpointError::new(None, &json!({ "error": error }), None).refusal;
         assert_eq!(said(json!({ "code": 429 })).class, Class::Busy);
         assert_eq!(
             said(json!({ "type": "overloaded_error" })).class,

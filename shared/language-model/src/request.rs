@@ -18,7 +18,7 @@ use super::{
     dialect::Dialect,
     error::{Class, Obstacle, Unreachable},
     message::Message,
-    refusal::Said,
+    refusal::EndpointError,
 };
 use crate::LanguageModelConfig;
 
@@ -64,7 +64,7 @@ struct Failure {
     error: LanguageModelError,
     again: Again,
     /// The endpoint's error, if any.
-    said: Option<Said>,
+    said: Option<EndpointError>,
 }
 
 /// Whether to retry: after this pause, if given.
@@ -120,7 +120,7 @@ impl Endpoint {
                 .as_ref()
                 .and_then(|said| dialect.after(said, &body));
             if let Some(other) = other {
-                tracing::warn!(cause = %failure.error, ?other, "the language model is asked in another form");
+                tracing::warn!(cause = %failure.error, ?other, "retrying the language model with another form of request");
                 dialect = other;
                 refused.get_or_insert(failure.error);
                 continue;
@@ -137,7 +137,7 @@ impl Endpoint {
             let Some(pause) = pause.filter(time) else {
                 return Err(refused.unwrap_or(failure.error));
             };
-            tracing::warn!(cause = %failure.error, ?pause, "the language model is asked again");
+            tracing::warn!(cause = %failure.error, ?pause, "retrying the request to the language model");
             tokio::time::sleep(pause).await;
             longest *= 2;
         }
@@ -187,7 +187,7 @@ impl Endpoint {
             return Ok(response);
         }
         let after = retry_after(&response);
-        let said = Said::new(Some(status.as_u16()), &error_body(response).await, after);
+        let said = EndpointError::new(Some(status.as_u16()), &error_body(response).await, after);
         let again = match said.refusal.class {
             Class::Busy => after.map_or(Again::Soon, Again::After),
             Class::Other if status.is_server_error() => after.map_or(Again::Soon, Again::After),

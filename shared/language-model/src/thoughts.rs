@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_are_no_part_of_the_answer() {
+    fn thoughts_are_not_part_of_the_answer() {
         for (text, answer, thought) in [
             ("<think>Hm [2].</think>\n\nOui [1].", "Oui [1].", "Hm [2]."),
             (
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_says_of_tags_stays() {
+    fn an_answer_about_tags_is_kept() {
         for text in [
             "The tag <think> opens thoughts, </think> ends them.",
             "```\n<think>Hm</think>\n```",

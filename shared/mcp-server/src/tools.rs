@@ -65,11 +65,11 @@ pub(super) async fn call(
         }
         _ => {
             let detail =
-                format!("there is no tool {name:?}; there are search, fetch and list_filters");
+                format!("unknown tool {name:?}; the tools are search, fetch and list_filters");
             return Err(ErrorData::invalid_params(detail, None));
         }
     };
-    Ok(outcome.unwrap_or_else(|problem| CallToolResult::error(vec![told(&problem)])))
+    Ok(outcome.unwrap_or_else(|problem| CallToolResult::error(vec![error_content(&problem)])))
 }
 
 async fn answered<T: Serialize>(
@@ -90,7 +90,7 @@ fn read<T: DeserializeOwned>(arguments: &JsonObject) -> Result<T, Error> {
 }
 
 /// The text of a problem for the model: the error and the remedy.
-fn told(problem: &Problem) -> ContentBlock {
+fn error_content(problem: &Problem) -> ContentBlock {
     let of_filter = |error: &FieldError| error.field.starts_with("filter");
     let text = match problem.status {
         404 => format!("{}: use an id that `search` has found", problem.detail),

@@ -84,7 +84,7 @@ impl Plan {
             (None, Some(_)) => true,
             _ => {
                 return refused(
-                    "its embeddings cannot be computed from those of other means: import the documents into a new \
+                    "its embeddings cannot be computed from ones with other means: import the documents into a new \
                      database",
                 );
             }

@@ -51,8 +51,8 @@ impl History {
         let baseline = MIGRATIONS.first().map_or(0, |migration| migration.version);
         if (1..baseline).contains(&self.version()) {
             return Err(refused(format!(
-                "the schema is at version {}, which is older than this program can bring up to date: migrate with \
-                 the last release before checksums first, which leaves version {baseline}",
+                "the schema is at version {}, which is too old for this program: first migrate with the last release \
+                 before checksums, which leaves version {baseline}",
                 self.version()
             )));
         }
@@ -64,16 +64,15 @@ impl History {
                 Some(ours) if applied.checksum.as_deref() == Some(ours.checksum) => {}
                 Some(ours) => {
                     return Err(refused(format!(
-                        "the database has applied the migration {} with another text than this program's {}: \
-                         a migration must never be edited once it has been applied. Use the program that the \
-                         database was migrated with",
+                        "the database has applied the migration {} with a different text than this program's {}: an \
+                         applied migration must never be edited. Use the program that migrated the database",
                         applied.name, ours.name
                     )));
                 }
                 None => {
                     return Err(refused(format!(
-                        "the database has applied the migration {}, which this program does not have: use the \
-                         program that the database was migrated with",
+                        "the database has applied the migration {}, which this program does not have: use the program \
+                         that migrated the database",
                         applied.name
                     )));
                 }

@@ -75,14 +75,14 @@ pub async fn build_index(
             // Another process was faster or interfered: the state shows the result.
             Err(error) if is_race(&error) => tokio::time::sleep(PAUSE).await,
             Err(error) if !frugal && asks_too_much(&error) => {
-                tracing::warn!(%error, "the index is built once more, without parallel workers");
+                tracing::warn!(%error, "building the index again without parallel workers");
                 frugal = true;
             }
             Err(error) => {
                 let reason = chain(&error);
                 tracing::error!(
                     reason,
-                    "the index could not be built: searches compare every chunk"
+                    "cannot build the index: searches compare every chunk"
                 );
                 return Ok(Index::Missing { reason });
             }
@@ -178,7 +178,7 @@ async fn operators(database: &Database) -> Result<String, DatabaseError> {
     let found: Option<(String,)> = database.fetch_optional(statement).await?;
     found
         .map(|(operators,)| operators)
-        .ok_or_else(|| DatabaseError::NotMigrated("there is no pgvector".to_owned()))
+        .ok_or_else(|| DatabaseError::NotMigrated("pgvector is not installed".to_owned()))
 }
 
 /// Insufficient resources (`disk_full`, `out_of_memory`), or a killed server process.

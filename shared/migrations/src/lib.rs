@@ -30,7 +30,7 @@ pub use self::{
 
 /// The result of [`migrate`].
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct MigrationReport {
     /// Names of the migrations applied now.
     pub applied: Vec<&'static str>,
     /// The schema's version: the number of its last migration.
@@ -70,7 +70,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, .. } = self;
         if *version == 0 {
-            return f.write_str("the database has no schema of Rappel");
+            return f.write_str("the database has no Rappel schema");
         }
         write!(f, "the schema has version {version}")?;
         if !self.newer.is_empty() {
@@ -104,10 +104,13 @@ const LOCK: i64 = 0x7261_7070_656c;
 /// [`DatabaseError::ModelMismatch`] if another model embedded the database, [`DatabaseError::Migration`] if the server
 /// or the role prevents it or an applied migration differs from this program's, or any error of the database. The
 /// schema is then unchanged.
-pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
+pub async fn migrate(
+    database: &Database,
+    manifest: &Manifest,
+) -> Result<MigrationReport, DatabaseError> {
     let report = apply(database, manifest).await?;
     let converted_from = conversion::convert(database, manifest).await?;
-    Ok(Report {
+    Ok(MigrationReport {
         converted_from,
         ..report
     })
@@ -115,7 +118,7 @@ pub async fn migrate(database: &Database, manifest: &Manifest) -> Result<Report,
 
 /// Applies what is missing in one transaction, so that a failure changes nothing. The lock ends with the transaction,
 /// so that it also works through a pooler.
-async fn apply(database: &Database, manifest: &Manifest) -> Result<Report, DatabaseError> {
+async fn apply(database: &Database, manifest: &Manifest) -> Result<MigrationReport, DatabaseError> {
     let mut transaction = database.begin().await?;
     let lock = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
     transaction.run_script(&lock).await?;
@@ -137,7 +140,7 @@ async fn apply(database: &Database, manifest: &Manifest) -> Result<Report, Datab
     functions::keep_newest(&mut transaction).await?;
     store_model(&mut transaction, manifest).await?;
     transaction.commit().await?;
-    Ok(Report {
+    Ok(MigrationReport {
         applied: pending.iter().map(|migration| migration.name).collect(),
         version: history.version(),
         newer: history.newer(),
@@ -233,7 +236,7 @@ fn compare(stored: &str, manifest: &Manifest) -> Result<(), DatabaseError> {
     }
     Err(DatabaseError::ModelMismatch(format!(
         "the database was made with the recipe {stored}, but the configured one is {}: run `rappel migrate` or the \
-         migrate function, which converts it or says what stands in the way",
+         migrate function, which converts it or reports why it cannot",
         manifest.recipe()
     )))
 }

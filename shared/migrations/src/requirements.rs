@@ -41,7 +41,7 @@ pub(super) async fn meet(transaction: &mut Transaction) -> Result<(), DatabaseEr
     let server: Vec<Server> = transaction.fetch_all(Statement::read(LOOK)).await?;
     let Some(server) = server.into_iter().next() else {
         return Err(DatabaseError::Migration(
-            "the server says nothing of itself".to_owned(),
+            "the server did not report its version and settings".to_owned(),
         ));
     };
     server.check().map_err(DatabaseError::Migration)?;
@@ -94,13 +94,13 @@ impl Server {
         self.check_extension()?;
         if let Some(owner) = &self.owner {
             return Err(format!(
-                "the tables of Rappel belong to the role {owner}, which alone may change them: migrate as {owner}, \
+                "Rappel's tables are owned by the role {owner}: migrate as {owner}, \
                  or GRANT {owner} TO {role}"
             ));
         }
         if !self.may_create {
             return Err(format!(
-                "the role {role} may not create schemas in {database}: run GRANT CREATE ON DATABASE {database} TO \
+                "the role {role} cannot create schemas in {database}: run GRANT CREATE ON DATABASE {database} TO \
                  {role}, or migrate as a role that may (MIGRATION_DATABASE_URL)"
             ));
         }
@@ -132,7 +132,8 @@ impl Server {
         }
         match (&self.extension_schema, self.may_use_extension) {
             (Some(schema), Some(false)) => Err(format!(
-                "the role {role} may not use the schema {schema}, which holds pgvector: run GRANT USAGE ON SCHEMA \
+                "the role {role} has no USAGE privilege on the schema {schema}, which contains pgvector: run GRANT \
+                 USAGE ON SCHEMA \
                  {schema} TO {role}"
             )),
             _ => Ok(()),
@@ -148,8 +149,8 @@ impl Server {
         };
         match transaction.run_script(create).await {
             Err(DatabaseError::Forbidden(_)) => Err(DatabaseError::Migration(format!(
-                "the role {} may not create the extension vector: let an administrator run CREATE EXTENSION \
-                     vector in {}, and migrate again",
+                "the role {} cannot create the extension vector: have an administrator run CREATE EXTENSION vector in \
+                 {}, then migrate again",
                 self.role, self.database
             ))),
             outcome => outcome,

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 /// Reads an array as one line per element, with no more than a buffer in memory.
 pub(super) struct Elements<R> {
     source: R,
-    place: Place,
+    place: Scan,
     /// Numbers of line breaks read and written.
     line: u64,
     written: u64,
@@ -15,7 +15,7 @@ pub(super) struct Elements<R> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Scan {
     Before,
     Between,
     Within { depth: u32, text: Text },
@@ -35,7 +35,7 @@ impl<R: BufRead> Elements<R> {
     pub(super) fn new(source: R) -> Self {
         Self {
             source,
-            place: Place::Before,
+            place: Scan::Before,
             line: 0,
             written: 0,
             out: Vec::new(),
@@ -62,41 +62,41 @@ impl<R: BufRead> Elements<R> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.place, Place::Over) {
-            Place::After | Place::Over => Ok(()),
+        match std::mem::replace(&mut self.place, Scan::Over) {
+            Scan::After | Scan::Over => Ok(()),
             _ => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "the JSON array is not closed: the file is not whole",
+                "the JSON array is not closed: the file is truncated",
             )),
         }
     }
 
     fn next(&mut self, byte: u8) {
         match self.place {
-            Place::Before if byte == b'[' => self.place = Place::Between,
-            Place::Between if byte == b']' => self.place = Place::After,
-            Place::Between if byte == b',' || byte.is_ascii_whitespace() => {}
-            Place::Between => {
+            Scan::Before if byte == b'[' => self.place = Scan::Between,
+            Scan::Between if byte == b']' => self.place = Scan::After,
+            Scan::Between if byte == b',' || byte.is_ascii_whitespace() => {}
+            Scan::Between => {
                 while self.written < self.line {
                     self.line_break();
                 }
-                self.place = Place::Within {
+                self.place = Scan::Within {
                     depth: 0,
                     text: Text::Out,
                 };
                 self.next(byte);
             }
-            Place::Within { depth, text } => self.within(byte, depth, text),
+            Scan::Within { depth, text } => self.within(byte, depth, text),
             // Anything after an array is lines, rejected later.
-            Place::After if !byte.is_ascii_whitespace() || byte == b'\n' => self.out.push(byte),
-            Place::Before | Place::After | Place::Over => {}
+            Scan::After if !byte.is_ascii_whitespace() || byte == b'\n' => self.out.push(byte),
+            Scan::Before | Scan::After | Scan::Over => {}
         }
     }
 
     fn within(&mut self, byte: u8, depth: u32, text: Text) {
         let (depth, text) = match (text, byte) {
-            (Text::Out, b',') if depth == 0 => return self.close(Place::Between),
-            (Text::Out, b']') if depth == 0 => return self.close(Place::After),
+            (Text::Out, b',') if depth == 0 => return self.close(Scan::Between),
+            (Text::Out, b']') if depth == 0 => return self.close(Scan::After),
             (Text::Out, b'{' | b'[') => (depth.saturating_add(1), text),
             (Text::Out, b'}' | b']') => (depth.saturating_sub(1), text),
             (Text::In, b'\\') => (depth, Text::Escape),
@@ -107,10 +107,10 @@ impl<R: BufRead> Elements<R> {
         // JSON strings cannot contain line breaks.
         let is_break = matches!(byte, b'\n' | b'\r');
         self.out.push(if is_break { b' ' } else { byte });
-        self.place = Place::Within { depth, text };
+        self.place = Scan::Within { depth, text };
     }
 
-    fn close(&mut self, place: Place) {
+    fn close(&mut self, place: Scan) {
         self.line_break();
         self.place = place;
     }
@@ -123,7 +123,7 @@ impl<R: BufRead> Elements<R> {
 
 impl<R: BufRead> Read for Elements<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.taken == self.out.len() && self.place != Place::Over {
+        while self.taken == self.out.len() && self.place != Scan::Over {
             self.fill()?;
         }
         let rest = &self.out[self.taken..];

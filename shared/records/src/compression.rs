@@ -44,13 +44,13 @@ fn is_zstd(head: &[u8]) -> bool {
     head.starts_with(ZSTD) || skippable
 }
 
-type Source = Box<dyn BufRead + Send>;
+type Compressed = Box<dyn BufRead + Send>;
 
 /// All frames of zstd in sequence.
 struct Frames {
-    frame: Option<StreamingDecoder<Source, FrameDecoder>>,
+    frame: Option<StreamingDecoder<Compressed, FrameDecoder>>,
     /// The source after a frame, between frames.
-    source: Option<Source>,
+    source: Option<Compressed>,
 }
 
 impl Read for Frames {
@@ -75,7 +75,7 @@ impl Read for Frames {
 }
 
 impl Frames {
-    fn begin(&mut self, mut source: Source) -> io::Result<()> {
+    fn begin(&mut self, mut source: Compressed) -> io::Result<()> {
         // On failure the decoder is lost, with the bytes read of a skippable frame: so they are read here.
         let (head, rest) = peek(source, 8)?;
         source = rest;

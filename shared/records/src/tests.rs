@@ -136,7 +136,7 @@ fn one_file_is_read_however_it_is_wrapped() {
 }
 
 #[test]
-fn what_ends_too_early_is_an_error_and_not_the_end() {
+fn a_truncated_file_is_an_error_and_not_the_end() {
     let text = TWO.join("\n").into_bytes();
     for mut file in [
         gzip(&text),
@@ -199,7 +199,7 @@ fn a_table_is_read_by_its_header() {
 }
 
 #[test]
-fn a_row_that_does_not_fit_its_header_is_no_document() {
+fn a_row_that_does_not_fit_its_header_is_not_a_document() {
     let table = b"id,content\n1,a,b\n2\n3,\xe9t\xe9\n4,quatre\n";
     let texts = texts(table);
     assert_eq!(
@@ -214,7 +214,7 @@ fn a_row_that_does_not_fit_its_header_is_no_document() {
 }
 
 #[test]
-fn anything_else_is_told_by_what_it_looks_like() {
+fn any_other_file_is_refused_with_its_likely_format() {
     for (file, told) in [
         ("%PDF-1.7\n".as_bytes(), "a PDF"),
         (b"PK\x03\x04\x14\0", "ZIP"),

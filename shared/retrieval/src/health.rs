@@ -96,7 +96,7 @@ fn log(check: &Check) {
     let Check { name, found, .. } = check;
     match check.status {
         Status::Failed => tracing::error!(check = name, found, "a health check failed"),
-        Status::Warning => tracing::warn!(check = name, found, "a health check warns"),
+        Status::Warning => tracing::warn!(check = name, found, "a health check reports a warning"),
         Status::Ok | Status::Skipped => {}
     }
 }

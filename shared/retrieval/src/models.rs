@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use json::FieldError;
 use once_cell::sync::OnceCell;
 use shared::Error;
-use telemetry::Part;
+use telemetry::Phase;
 use tokio::task::spawn_blocking;
 
 use crate::{embed, questions::QuestionCache};
@@ -143,7 +143,7 @@ impl LazyEmbedder {
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.inner);
         let task = spawn_blocking(move || work(inner.embedder()?));
-        let _measured = telemetry::measure(Part::Embed);
+        let _measured = telemetry::measure(Phase::Embed);
         let outcome = task.await.map_err(Error::unfinished)?;
         outcome.map_err(|error| Error::internal(&error))
     }
@@ -198,7 +198,7 @@ impl LazyReranker {
             let scores = reranker.rerank(&question, &passages)?;
             Ok((scores, reranker.relevance()))
         });
-        let _measured = telemetry::measure(Part::Rerank);
+        let _measured = telemetry::measure(Phase::Rerank);
         let outcome = task.await.map_err(Error::unfinished)?;
         outcome.map_err(|error| Error::internal(&error))
     }
@@ -206,7 +206,7 @@ impl LazyReranker {
     fn config(&self) -> Result<&ModelConfig, FieldError> {
         self.config.as_ref().ok_or_else(|| {
             let detail = format!(
-                "there is no reranker here: set {} to the folder of one",
+                "no reranker is configured: set {} to the folder of one",
                 ModelConfig::RERANKER_FOLDER
             );
             FieldError::new("rerank", detail)

@@ -51,7 +51,7 @@ fn embed_texts(
                 1 => "input".to_owned(),
                 _ => format!("input[{at}]"),
             };
-            let detail = format!("has {all} tokens; the model reads {limit}: divide it");
+            let detail = format!("has {all} tokens; the model reads {limit}: split it");
             return Ok(Err(FieldError::new(field, detail)));
         }
         tokens += read;

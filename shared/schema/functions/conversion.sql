@@ -1,7 +1,7 @@
--- What becomes of stored embeddings when a database gets another recipe.
+-- Converts stored embeddings when a database gets another recipe.
 
--- Does to every embedding what `Centring::apply` does to a new one: takes `shift` out, then what is left in
--- `directions`, unit vectors at right angles that lie end to end, and makes it a unit vector again.
+-- Applies to every stored embedding what `Centring::apply` applies to a new one: subtracts `shift`, removes the
+-- components along `directions` (orthonormal vectors, concatenated), and normalises the result.
 CREATE FUNCTION centre(shift real[], directions real[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE

@@ -5,15 +5,15 @@
 --   created_at, updated_at
 --               objects with `from` and `before`, in milliseconds since 1970
 
--- The texts of a list.
+-- The strings of a JSON array.
 CREATE FUNCTION texts(list jsonb) RETURNS text[]
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
     SELECT array_agg(t.text) FROM jsonb_array_elements_text(list) AS t (text);
 END;
 
--- Whether a document matches. It has one expression and no subquery, so that the planner puts that in its place: with a
--- filter that is known, what is not asked vanishes, and the rest is estimated and looked up like any condition.
+-- Whether a document matches. One expression without a subquery, so that the planner inlines it: with a constant
+-- filter, absent conditions are folded away, and the others are estimated and use indexes like any condition.
 CREATE FUNCTION matches(d rappel.documents, filter jsonb) RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -35,13 +35,12 @@ BEGIN ATOMIC
                ) @@ (filter ->> 'document')::jsonpath);
 END;
 
--- How many documents match. Unless it has to be `exact`, the planner's estimate from its statistics, where counting would
--- take longer than a moment.
--- Volatile, because EXPLAIN may not be run by a function that is not.
+-- The number of documents that match: exact if `exact` is set or the table is small, otherwise the planner's estimate.
+-- Volatile, because only a volatile function may run EXPLAIN.
 CREATE FUNCTION count_matching(tenant text, filter jsonb, exact boolean, OUT documents bigint, OUT is_exact boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT SET jit = off AS $$
 DECLARE
-    -- Bytes of a table that is counted in a millisecond or two.
+    -- Bytes of a table that can be counted in one or two milliseconds.
     small CONSTANT bigint := 1024 * 1024;
     -- The same in chunks of a tenant.
     few   CONSTANT bigint := 2000;
@@ -61,8 +60,8 @@ BEGIN
 END
 $$;
 
--- How often the values of `keys`, jsonpaths into the metadata, occur among the documents `ids`: of each key the most
--- frequent ones, at most `most`. A list counts for each of its values.
+-- Counts the values of `keys`, jsonpaths into the metadata, among the documents `ids`: for each key the most frequent
+-- ones, at most `most`. A list counts once for each of its values.
 CREATE FUNCTION facets(tenant text, ids text[], keys text[], most integer) RETURNS jsonb
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -91,7 +90,7 @@ BEGIN ATOMIC
     ) AS f USING (place);
 END;
 
--- What of a document's metadata was asked for: all of it, or the members `keys`.
+-- The requested metadata of a document: all of it, or only the members `keys`.
 CREATE FUNCTION chosen(metadata jsonb, keys text[]) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
@@ -129,9 +128,9 @@ BEGIN
 END
 $$;
 
--- A page of documents that match, and a last row without an id that has the count, if `counted` is not 'none'.
+-- A page of the documents that match, and, unless `counted` is 'none', a last row without an id that has the count.
 --   sort      'id', 'created_at' or 'updated_at'; among equal times by id
---   downward  whether the last comes first
+--   downward  whether the order is descending
 --   after_at, after_id
 --             the time and the id of the document before the page, or null for the first page
 CREATE FUNCTION list_documents(
@@ -199,8 +198,8 @@ BEGIN
 END
 $$;
 
--- Deletes at most `wanted` documents that match, and says how many it were. Their chunks are deleted together before the
--- foreign key would do it for each document.
+-- Deletes at most `wanted` documents that match, and returns how many. Their chunks are deleted in one statement first,
+-- because the foreign key would delete them document by document.
 CREATE FUNCTION delete_matching(tenant text, filter jsonb, wanted integer) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column

@@ -1,7 +1,8 @@
--- Bulk imports: how far each is, and what became of its lines.
+-- Bulk imports: the progress of each, and the outcome of its lines.
 
--- A part or a line is given up without a word if its worker died with the last delivery of its message,
--- or if its import takes longer than the queue keeps messages.
+-- The parts of an import, as they are now. Nothing is written when a part or a line is lost because its worker died at
+-- the last delivery of its message, or because the import takes longer than the queue retains messages: that is
+-- derived here.
 CREATE FUNCTION import_parts_now(wanted text, max_receives integer)
 RETURNS TABLE (part integer, first bigint, last bigint, "position" bigint, lines bigint, stored bigint,
                unchanged bigint, refused bigint, attempts integer, begun boolean, failure text, ended_at timestamptz)
@@ -11,7 +12,7 @@ BEGIN ATOMIC
            p.worker IS NOT NULL OR p.attempts > 0 OR p.lines > 0,
            CASE WHEN dead THEN
                CASE WHEN p.attempts >= max_receives THEN format('the worker died %s times', p.attempts)
-                    ELSE 'no worker took it up in time' END
+                    ELSE 'no worker received it in time' END
            ELSE p.failure END,
            CASE WHEN dead THEN greatest(p.leased_until, i.created_at) ELSE p.finished_at END
     FROM rappel.imports AS i
@@ -23,7 +24,7 @@ BEGIN ATOMIC
     WHERE i.id = wanted;
 END;
 
--- The lines with an outcome of their own, as they are now.
+-- The lines that were recorded one by one (refused, failed or retried), as they are now.
 CREATE FUNCTION import_lines_now(wanted text, max_receives integer)
 RETURNS TABLE (part integer, "position" bigint, line bigint, document_id text, outcome text, reason text,
                ended_at timestamptz)
@@ -40,13 +41,13 @@ BEGIN ATOMIC
     CROSS JOIN LATERAL (
         SELECT l.outcome = 'retrying' AND l.leased_until < now()
                AND (least(l.attempts, l.receives) >= max_receives OR i.created_at < now() - interval '4 days'
-                    -- Its message is sent when its part is done.
+                    -- Its message is sent when its part is finished.
                     OR (l.attempts = 0 AND p.failure IS NOT NULL)) AS dead
     ) AS d
     WHERE i.id = wanted;
 END;
 
--- The sums of an import.
+-- The totals of an import.
 CREATE FUNCTION import_state(tenant text, wanted text, max_receives integer)
 RETURNS TABLE (id text, source text, created_at text, ended_at text, seconds double precision, failed boolean,
                begun boolean, planned boolean, ended boolean, bytes bigint, bytes_done bigint, parts bigint,
@@ -92,14 +93,14 @@ BEGIN ATOMIC
     WHERE i.id = wanted AND i.tenant = import_state.tenant;
 END;
 
--- What failed of an import, in the order of its object.
+-- The failures of an import, in the order of its object.
 CREATE FUNCTION import_failures(tenant text, wanted text, max_receives integer)
 RETURNS TABLE ("offset" bigint, line bigint, document_id text, reason text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH part AS MATERIALIZED (
         SELECT p.*,
-               -- The lines before a part are known once all parts before it are done.
+               -- The number of lines before a part is known once all parts before it are finished.
                CASE WHEN bool_and(p.ended_at IS NOT NULL AND p.failure IS NULL) OVER before IS NOT FALSE
                     THEN coalesce(sum(p.lines) OVER before, 0)::bigint END AS lines_before
         FROM import_parts_now(wanted, max_receives) AS p
@@ -125,7 +126,7 @@ BEGIN ATOMIC
     ORDER BY f.part, f."offset" NULLS FIRST;
 END;
 
--- Opens the plan of each import of `queue` that has not ended, so that it sends its messages again.
+-- Reopens the plan of each unfinished import of `queue`, so that its messages are sent again.
 CREATE FUNCTION reopen_imports(queue text, max_receives integer) RETURNS SETOF text
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE
@@ -135,7 +136,7 @@ DECLARE
           AND NOT (SELECT s.ended FROM import_state(i.tenant, i.id, max_receives) AS s)
     );
 BEGIN
-    -- A part that is done sends the messages of its lines when it is done again.
+    -- A finished part sends the messages of its retried lines again when it finishes again.
     UPDATE rappel.import_parts AS p
     SET finished_at = NULL, attempts = 0, receives = 0, worker = NULL, leased_until = '-infinity'
     WHERE p.import_id = ANY (open)
@@ -147,9 +148,9 @@ BEGIN
 END
 $$;
 
--- Finds work that nobody has touched for `silence` seconds in an import of `queue` of which nothing else was
--- touched either, such as a part whose message was given up because its workers died before they took it. Answers
--- what is to be sent again, a few at a time; a message too many does no harm.
+-- Finds stalled work: parts and lines of an import of `queue` in which nothing has changed for `silence` seconds, for
+-- example because workers died before they leased a part, and the queue gave up its message. Returns the messages to
+-- send again, a few at a time; a redundant message does no harm.
 CREATE FUNCTION forgotten_work(
     tenant text, wanted text, queue text, max_receives integer, silence double precision
 )

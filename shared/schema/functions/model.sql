@@ -1,6 +1,6 @@
--- What the database is made with.
+-- The embedding recipe of the database.
 
--- Raises RP001 when the caller's recipe is not the one that made this database: see `embedder/recipe.rs`.
+-- Raises RP001 if the caller's recipe is not the database's: see `embedder/recipe.rs`.
 CREATE FUNCTION require_model(wanted text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,9 +1,9 @@
--- How much of the true neighbours the index finds, and the effort that finds enough of them.
+-- The recall of the index, and the effort that reaches the wanted recall.
 
--- Measures the index with questions made from stored passages, and stores the least effort with which it finds `wanted`
--- of the ten nearest. A question is a passage with noise that leaves it as similar to the passage as a question is to its
--- answer, a cosine of one half: what lies about it is then as far and as many. Does nothing where the last measurement
--- was for the same recall and at most half or twice as many chunks, or where there are so few that none is needed.
+-- Measures the index with questions made from stored passages, and stores the lowest effort whose recall@10 is at least
+-- `wanted`. A question is a passage plus noise; its cosine with the passage is 1/2, as that of a question with its answer,
+-- so its neighbours are about as many and as far. Does nothing if the last measurement was for the same recall and
+-- between half and twice as many chunks, or if there are too few chunks to need it.
 CREATE FUNCTION measure_recall(wanted double precision, questions integer) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path FROM CURRENT
@@ -18,7 +18,7 @@ DECLARE
     few      CONSTANT bigint := 5000;
     efforts  CONSTANT integer[] := '{40, 60, 80, 100, 150, 200, 300, 400, 600, 800, 1000}';
     width    CONSTANT integer := (SELECT m.dimensions FROM rappel.model AS m);
-    -- Of each of `width` numbers with a variance of 1/4: with it, noise is the square root of 3 long.
+    -- Scales each of `width` numbers with a variance of 1/4, so that the length of the noise is sqrt(3).
     scale    CONSTANT double precision := sqrt(3 * 4.0 / width);
     chunks   CONSTANT bigint := (SELECT count(*) FROM rappel.chunks AS c);
     last     record;
@@ -51,7 +51,7 @@ BEGIN
         PERFORM set_config('hnsw.ef_search', used::text, true);
         found := 0;
         FOR i IN 1 .. cardinality(asked) LOOP
-            -- Chunks at one distance are as good as each other; the last bits depend on the order of a sum.
+            -- Chunks at the same distance are equally good; the last bits depend on the order of summation.
             found := found + (
                 SELECT count(*) FROM nearest_in_index(asked[i]::halfvec, 10) AS n WHERE n.distance <= farthest[i] + 1e-6
             );

@@ -104,6 +104,20 @@ BEGIN ATOMIC
         ON t.tenant = explanation.tenant AND t.document_id = explanation.document_id AND t.ordinal = explanation.ordinal;
 END;
 
+-- A document's metadata as a passage carries it: in place of `page_starts`, the characters of the content at which its
+-- pages begin, the `page` on which the passage begins.
+CREATE FUNCTION hit_metadata(metadata jsonb, start integer) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT CASE WHEN jsonb_typeof(metadata -> 'page_starts') = 'array' THEN
+        jsonb_build_object('page', (
+            SELECT greatest(count(*), 1)
+            FROM jsonb_array_elements(metadata -> 'page_starts') AS page (begins)
+            WHERE page.begins <= to_jsonb(start)
+        )) || (metadata - 'page_starts')
+    ELSE metadata END;
+END;
+
 -- Answers at most `hits` passages, best first, from the one after `skip` on; and a last row without a document, if it has
 -- anything to tell.
 --   tenant           whose documents are searched
@@ -264,7 +278,7 @@ BEGIN
                FROM rappel.chunks AS n
                WHERE n.tenant = search.tenant AND n.document_id = t.document_id AND n.ordinal BETWEEN t.first - expand AND t.last + expand
            ) END,
-           chosen(d.metadata, metadata_keys), t.distance, t.keyword_score, t.coverage, t.score, t.relevance,
+           chosen(hit_metadata(d.metadata, c.start), metadata_keys), t.distance, t.keyword_score, t.coverage, t.score, t.relevance,
            CASE WHEN explain THEN
                explanation(search.tenant, t.document_id, t.ordinal, t.distance, t.coverage, weight, used,
                            asked.terms, asked.weights, average)

@@ -1,6 +1,6 @@
--- Followed tables. Whoever calls these reads the followed tables with rights of its own, except where SECURITY DEFINER says so.
+-- Followed tables. These functions read followed tables with the privileges of the caller, except those with SECURITY DEFINER.
 
--- Finds the table and the columns of a source, and has the database check its expressions. Answers `errors`, each with a
+-- Finds the table and the columns of a source, and has the database check its expressions. Returns `errors`, each with a
 -- `field` and a `detail`, or what `follow` stores.
 CREATE FUNCTION resolve_source(definition jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
@@ -27,7 +27,7 @@ BEGIN
     END;
     IF coalesce(cardinality(parts), 0) NOT IN (1, 2) THEN
         RETURN jsonb_build_object('errors', jsonb_build_array(jsonb_build_object(
-            'field', 'table', 'detail', 'is not a name such as public.articles; names with capitals are quoted')));
+            'field', 'table', 'detail', 'is not a table name such as public.articles; quote names with capitals')));
     END IF;
     IF cardinality(parts) = 1 THEN
         parts := ARRAY['public', parts[1]];
@@ -41,12 +41,12 @@ BEGIN
     WHERE n.nspname = parts[1] AND c.relname = parts[2];
     relation := it.oid;
     wrong := CASE
-        WHEN relation IS NULL THEN format('there is no table %I.%I in this database', parts[1], parts[2])
+        WHEN relation IS NULL THEN format('the table %I.%I does not exist in this database', parts[1], parts[2])
         WHEN parts[1] = 'rappel' THEN format(
-            'is in Rappel''s own schema, where nothing is followed: ALTER TABLE rappel.%I SET SCHEMA public moves it', parts[2])
-        WHEN parts[1] ~ '^(rappel_|pg_)' OR parts[1] = 'information_schema' THEN 'is a table of the system, which cannot be followed'
-        WHEN it.relkind NOT IN ('r', 'p') THEN 'is not a table: views and foreign tables have no triggers that tell of each change'
-        WHEN it.relpersistence <> 'p' THEN 'is temporary or unlogged: its rows may vanish unseen'
+            'is in Rappel''s own schema, whose tables cannot be followed: ALTER TABLE rappel.%I SET SCHEMA public moves it', parts[2])
+        WHEN parts[1] ~ '^(rappel_|pg_)' OR parts[1] = 'information_schema' THEN 'is a system table, which cannot be followed'
+        WHEN it.relkind NOT IN ('r', 'p') THEN 'is not a table: views and foreign tables have no triggers that fire on every change'
+        WHEN it.relpersistence <> 'p' THEN 'is temporary or unlogged: its rows can be lost without a trigger firing'
         WHEN it.relkind = 'r' AND it.has_children THEN 'has tables that inherit from it; partitions can be followed, these cannot'
         WHEN row_security_active(relation) THEN format(
             'has row-level security, which hides rows from the role %I: follow it as its owner, or as a role with BYPASSRLS',
@@ -64,10 +64,10 @@ BEGIN
     WHERE NOT g.has;
     IF missing IS NOT NULL THEN
         RETURN jsonb_build_object('errors', jsonb_build_array(jsonb_build_object('field', 'table', 'detail', format(
-            'cannot be followed by the role %I without rights: its owner has to run %s', current_user, missing))));
+            'cannot be followed by the role %I, which lacks privileges: its owner has to run %s', current_user, missing))));
     END IF;
 
-    -- The key: what is unique at every moment, so that whoever changes a row has waited for whoever changed it before.
+    -- The key must be unique at every moment, so that a writer of a row has waited for the previous writer of it.
     IF keys = '{}' THEN
         SELECT ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = k.number
@@ -102,7 +102,7 @@ BEGIN
     LATERAL (SELECT coalesce(nullif(t.typbasetype, 0), t.oid)) AS b (base);
     IF wrong IS NOT NULL THEN
         RETURN jsonb_build_object('errors', jsonb_build_array(jsonb_build_object('field', 'id', 'detail', format(
-            '%s: of a key each value needs one spelling: integers, numeric with a precision, text, uuid, dates and times', wrong))));
+            '%s: a key column must have a type whose values have one text form: integers, numeric with a precision, text, uuid, dates and times', wrong))));
     END IF;
     IF NOT EXISTS (
         SELECT FROM pg_index AS i
@@ -120,8 +120,8 @@ BEGIN
             array_to_string(keys, ', ')))));
     END IF;
 
-    -- Columns by their names, everything else as an expression. A view says which columns an expression reads; it is taken in
-    -- both forms in which it is used later, so that an unbalanced one fails here.
+    -- A column name is quoted; anything else is an expression. A temporary view shows which columns an expression reads. It
+    -- contains the expression in both forms in which it is used later, so that unbalanced parentheses fail here.
     PERFORM set_config('search_path', format('pg_catalog, %I, public, pg_temp', parts[1]), true);
     FOR field, given IN
         SELECT * FROM (VALUES ('title', definition ->> 'title'), ('content', definition ->> 'content'),
@@ -153,10 +153,10 @@ BEGIN
             DROP VIEW pg_temp.rappel_probe;
             IF reads.others IS NOT NULL THEN
                 errors := errors || jsonb_build_object('field', field, 'detail', format(
-                    'reads %s as well, whose changes are not followed', reads.others));
+                    'also reads %s, whose changes are not followed', reads.others));
             END IF;
             watched := watched || coalesce(reads.columns, '{}');
-            -- An expression may read a whole row by the table's name.
+            -- An expression may read a whole row by the name of the table.
             IF strpos(lower(sql), lower(parts[2])) > 0 AND sql <> format('%I', given) THEN
                 watched := watched || ARRAY(SELECT a.attname::text FROM pg_attribute AS a
                                             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
@@ -168,7 +168,7 @@ BEGIN
                     '%s; the check needs a temporary view: GRANT TEMPORARY ON DATABASE %I TO %I',
                     SQLERRM, current_database(), current_user));
             WHEN OTHERS THEN
-                errors := errors || jsonb_build_object('field', field, 'detail', 'the database says: ' || SQLERRM);
+                errors := errors || jsonb_build_object('field', field, 'detail', 'Postgres: ' || SQLERRM);
         END;
     END LOOP;
     IF errors <> '[]' THEN
@@ -189,9 +189,9 @@ BEGIN
 END
 $$;
 
--- The triggers of a followed table have one function for each source, among the tables: it outlives the build. It is made here,
--- in the name of the owner of the schema, so that whoever writes the table needs no right in it. Of the input it takes quoted
--- names only, and what it calls is built in: types that others made get no say.
+-- Creates the trigger function of a source. It is in the schema of the tables, which outlives a build's functions, and it runs
+-- as the owner of that schema, so that writers of the followed table need no privileges there. It takes only quoted names from
+-- the input and calls only built-in functions, so that types of other users cannot run code.
 CREATE FUNCTION make_source_function(source integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $make$
 DECLARE
@@ -206,7 +206,7 @@ BEGIN
     SELECT * INTO STRICT it FROM rappel.sources AS s WHERE s.id = source;
     SELECT string_agg(format('pg_typeof(r.%I) = %s::oid::regtype', a.attname, a.atttypid), ' AND ' ORDER BY k.place),
            string_agg(CASE it.key_types[k.place]
-               -- How it is written must not depend on the session.
+               -- The text form must not depend on the session.
                WHEN 'timestamp with time zone' THEN format('r.%I AT TIME ZONE ''UTC''', a.attname)
                ELSE format('r.%I', a.attname)
            END, ', ' ORDER BY k.place)
@@ -217,7 +217,7 @@ BEGIN
 
     key := format('jsonb_build_array(%s)::text', values_of);
     IF is_text THEN
-        -- An index takes no longer one, nor does a document's id.
+        -- The limit of an index entry and of a document's id.
         key := format('CASE WHEN octet_length(%1$s) > 1024
                             THEN ''#'' || encode(sha256(convert_to(%1$s, ''UTF8'')), ''hex'') ELSE %1$s END', key);
     END IF;
@@ -228,7 +228,7 @@ BEGIN
     noted := 'ON CONFLICT (source_id, key) DO UPDATE
                   SET version = excluded.version, changed_at = least(c.changed_at, excluded.changed_at)
                   WHERE c.version <> excluded.version';
-    -- A full join is never a nested loop: the plan that the first row got serves a million.
+    -- A full join is never a nested loop, so a plan made for one row also serves a million.
     EXECUTE format($sql$
         CREATE OR REPLACE FUNCTION rappel.%1$I() RETURNS trigger
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -261,11 +261,11 @@ BEGIN
             END IF;
             RETURN NULL;
         EXCEPTION WHEN OTHERS THEN
-            -- The user's transaction goes on, and a walk over the whole table makes up for it.
+            -- The user's transaction continues; a walk over the whole table makes up for the missed change.
             BEGIN
                 INSERT INTO rappel.source_events (source_id, why) VALUES (%2$s, SQLSTATE);
             EXCEPTION WHEN OTHERS THEN
-                RAISE WARNING 'Rappel could not note a change for its source %% (SQLSTATE %%): resync it', %2$s, SQLSTATE;
+                RAISE WARNING 'Rappel could not record a change for its source %% (SQLSTATE %%): resync it', %2$s, SQLSTATE;
             END;
             RETURN NULL;
         END
@@ -275,7 +275,7 @@ END
 $make$;
 REVOKE ALL ON FUNCTION make_source_function(integer) FROM PUBLIC;
 
--- Drops the function of a source, or, as long as triggers call it that only the table's owner may drop, lets it do nothing.
+-- Drops the trigger function of a source, or empties it while triggers that only the table's owner may drop still call it.
 CREATE FUNCTION drop_source_function(source integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $make$
 BEGIN
@@ -287,8 +287,8 @@ END
 $make$;
 REVOKE ALL ON FUNCTION drop_source_function(integer) FROM PUBLIC;
 
--- Begins to follow a table, or follows it in another way. Answers `errors`, or whether the source is `created`. Writers of the
--- table are waited for, five seconds at most: afterwards each change is noted, and the walk sees what was there before.
+-- Starts to follow a table, or changes how it is followed. Returns `errors`, or whether the source was `created`. Waits for
+-- writers of the table, at most five seconds: later changes are recorded by triggers, and the walk sees earlier ones.
 CREATE FUNCTION follow(tenant text, source_name text, wanted jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET lock_timeout = '5s' AS $$
 #variable_conflict use_column
@@ -322,7 +322,7 @@ BEGIN
             metadata_sql = excluded.metadata_sql, where_sql = excluded.where_sql, updated_at = now(),
             phase = 'rows', position = NULL, walked = 0, walk_began_at = now(), failure = NULL, failed_at = NULL
     RETURNING s.id INTO source;
-    -- Whoever works on it by the old definition must not store what it has read.
+    -- A worker that has read rows with the old definition must not store them.
     DELETE FROM rappel.source_attempts AS a WHERE a.source_id = source;
     IF before.id IS NOT NULL AND before.relation <> (found ->> 'relation')::oid THEN
         PERFORM drop_source_triggers(source, before.relation);
@@ -341,7 +341,7 @@ BEGIN
         EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %I.%I %s FOR EACH %s EXECUTE FUNCTION rappel.%I()',
             title, event, found ->> 'schema', found ->> 'table', tables, level, 'source_' || source);
         IF (found ->> 'owned')::boolean THEN
-            -- Replication and restores change rows too; only the owner may ask for this.
+            -- Replication and restores change rows too; only the owner may enable this.
             EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER %I', found ->> 'schema', found ->> 'table', title);
         END IF;
     END LOOP;
@@ -350,7 +350,7 @@ BEGIN
 END
 $$;
 
--- The partitions of a table and where they are stored: of one that is attached, detached or truncated by itself no trigger tells.
+-- The partitions of a table and their storage: no trigger fires when a partition is attached, detached or truncated directly.
 CREATE FUNCTION source_partitions(relation oid) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 BEGIN
@@ -362,7 +362,7 @@ BEGIN
 END
 $$;
 
--- Drops the triggers of a source, and answers what the table's owner has to run where this role may not.
+-- Drops the triggers of a source; returns the statements that the table's owner has to run where this role may not.
 CREATE FUNCTION drop_source_triggers(source integer, relation oid) RETURNS text[]
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET lock_timeout = '5s' AS $$
 DECLARE
@@ -384,8 +384,8 @@ BEGIN
 END
 $$;
 
--- Ends to follow a table. Answers null if there is no such source, or what the table's owner has to run. Its documents are
--- kept, or deleted by the worker, page by page.
+-- Stops following a table. Returns null if the source does not exist, otherwise the statements that the table's owner has to
+-- run. Its documents are kept, or deleted by the worker, page by page.
 CREATE FUNCTION unfollow(tenant text, source_name text, keep boolean) RETURNS text[]
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE
@@ -411,7 +411,7 @@ BEGIN
 END
 $$;
 
--- Begins the walk of a source anew. Says whether there is one.
+-- Restarts the walk of a source. Returns whether the source exists.
 CREATE FUNCTION resync_source(tenant text, source_name text) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH begun AS (
@@ -425,7 +425,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT EXISTS (SELECT FROM begun)
 $$;
 
--- Looks what no key tells of: truncations, changes that were not noted, triggers that are gone, other partitions.
+-- Detects what no recorded key shows: truncations, changes that were not recorded, missing triggers, changed partitions.
 CREATE FUNCTION watch_sources() RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE
@@ -453,8 +453,8 @@ BEGIN
             UPDATE rappel.sources AS s
             SET failed_at = 'infinity', failure = CASE
                 WHEN to_regclass(format('%I.%I', it.schema_name, it.table_name)) IS NULL
-                    THEN format('the table %I.%I is not there any more', it.schema_name, it.table_name)
-                ELSE 'the triggers of the table are gone or disabled, as when it is made anew: follow it again'
+                    THEN format('the table %I.%I no longer exists', it.schema_name, it.table_name)
+                ELSE 'the triggers of the table are missing or disabled, for example because it was created anew: follow it again'
             END
             WHERE s.id = it.id AND s.failed_at IS DISTINCT FROM 'infinity';
         END IF;
@@ -473,8 +473,8 @@ BEGIN
 END
 $$;
 
--- Leases changes to a worker, the oldest first and those of the walk last. A key that failed waits, unless its row has changed
--- since. `attempts` counts this one.
+-- Leases changes to a worker, the oldest first and those of the walk last. A key that failed is delayed, unless its row has
+-- changed since. `attempts` includes this attempt.
 CREATE FUNCTION claim_changes(worker_name text, lease double precision, most integer)
 RETURNS TABLE (source_id integer, tenant text, source_name text, key text, version text, attempts integer, had_failed boolean)
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
@@ -505,7 +505,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     ORDER BY l.source_id, l.key
 $$;
 
--- The values of a key's columns in the key `k`, to compare columns with.
+-- SQL for the values of the key columns in the key `k`, to compare columns with.
 CREATE FUNCTION key_values(types text[], k text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
     SELECT string_agg(CASE t.name
@@ -515,7 +515,7 @@ LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
     FROM unnest(types) WITH ORDINALITY AS t (name, place)
 $$;
 
--- The key of a row, as triggers write it but for its length.
+-- SQL for the key of a row, as triggers write it, but without the limit of its length.
 CREATE FUNCTION key_of_row(columns text[], types text[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
     SELECT 'jsonb_build_array(' || string_agg(CASE c.type
@@ -525,8 +525,8 @@ LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
     FROM unnest(columns, types) WITH ORDINALITY AS c (name, type, place)
 $$;
 
--- Reads the rows of `keys` as they are now, those that `where` holds for, or one row that says why the table cannot be read.
--- Expressions of whoever follows the table are evaluated here and nowhere else, in a transaction that only reads.
+-- Reads the current rows of `keys` that satisfy `where`, or returns one row with the reason why the table cannot be read.
+-- The expressions of a source are evaluated only here, in a read-only transaction.
 CREATE FUNCTION source_rows(source integer, keys text[])
 RETURNS TABLE (key text, title text, content text, metadata text, failure text)
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
@@ -536,7 +536,7 @@ DECLARE
     query text;
 BEGIN
     SELECT * INTO it FROM rappel.sources AS s WHERE s.id = source;
-    -- Only the columns of the table are in sight of the expressions.
+    -- The expressions see only the columns of the table.
     query := format(
         'SELECT %s, (%s)::text, (%s)::text, (%s)::text, NULL::text FROM %I.%I WHERE (%s) IN (SELECT %s FROM unnest($1) AS k) AND (%s)',
         key_of_row(it.key_columns, it.key_types), it.title_sql, it.content_sql, it.metadata_sql, it.schema_name, it.table_name,
@@ -546,15 +546,15 @@ BEGIN
     PERFORM set_config('search_path', format('pg_catalog, %I, public, pg_temp', it.schema_name), true);
     RETURN QUERY EXECUTE query USING keys;
 EXCEPTION
-    -- What a followed table lacks is no reason to doubt Rappel's own schema.
+    -- An error of the followed table must not be reported as one of Rappel's own schema.
     WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name
          OR insufficient_privilege OR syntax_error OR datatype_mismatch OR read_only_sql_transaction THEN
         RETURN QUERY SELECT NULL::text, NULL::text, NULL::text, NULL::text, SQLERRM;
 END
 $$;
 
--- Walks on: notes the keys of the next rows, or documents, of one source whose turn it is, or deletes the next documents of one
--- that was removed. Answers how many; null if no walk is under way. What it notes counts as younger than any change.
+-- Continues a walk: records the keys of the next rows, or documents, of one source, or deletes the next documents of a source
+-- that was removed. Returns how many; null if no walk is in progress. What it records counts as newer than any change.
 CREATE FUNCTION walk_sources(most integer) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO, YMD' AS $$
 DECLARE
@@ -586,7 +586,7 @@ BEGIN
 
     IF it.phase = 'rows' THEN
         IF it.position IS NULL THEN
-            -- Keys that are too long to be looked for: the walk notes them again if their rows are still there.
+            -- Keys that are too long to look up: the walk records them again if their rows still exist.
             WITH gone AS (
                 SELECT c.key FROM rappel.source_changes AS c
                 WHERE c.source_id = it.id AND c.key LIKE '#%' FOR UPDATE SKIP LOCKED
@@ -625,7 +625,7 @@ BEGIN
             WHEN undefined_table OR undefined_column OR invalid_schema_name OR insufficient_privilege THEN
                 UPDATE rappel.sources AS s SET failure = SQLERRM, failed_at = now() WHERE s.id = it.id;
                 RETURN 0;
-            -- Keys of another definition, which are none of this one's rows.
+            -- Keys of another definition, which match no row of this one.
             WHEN data_exception THEN
                 missing := '{}';
         END;
@@ -648,8 +648,8 @@ BEGIN
 END
 $$;
 
--- Locks the leases of a worker on keys of a source until the end of the transaction, and says whether it holds them all: whoever
--- does may store. Only one that another transaction is about to take over is waited for.
+-- Locks the leases of a worker on keys of a source until the end of the transaction, and returns whether the worker holds them
+-- all, and so may store. Waits only for a lease that another transaction is taking over.
 CREATE FUNCTION hold_changes(worker_name text, source integer, keys text[]) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH held AS (
@@ -660,8 +660,8 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT count(*) = cardinality(keys) FROM held
 $$;
 
--- Notes that the documents of `keys` are as their rows were: the changes go, unless there are new ones, and so do the leases.
--- `documents` has an id for each key, or null where no document is left.
+-- Records that the documents of `keys` match their rows: deletes the changes, unless there are newer ones, and the leases.
+-- `documents` has an id for each key, or null where the row has no document.
 CREATE FUNCTION settle_changes(worker_name text, source integer, keys text[], versions text[], documents text[])
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
@@ -676,7 +676,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
         DELETE FROM rappel.source_attempts AS a
         WHERE a.source_id = source AND a.key = ANY (keys) AND a.worker = worker_name
     ), clear AS MATERIALIZED (
-        -- One that a transaction is changing will be new anyway, and is not waited for.
+        -- A change that another transaction is updating will be newer anyway: do not wait for it.
         SELECT c.key FROM rappel.source_changes AS c
         JOIN unnest(keys, versions) AS u (key, version) ON c.key = u.key AND c.version = u.version::xid8
         WHERE c.source_id = source
@@ -687,7 +687,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT count(*) FROM cleared
 $$;
 
--- Notes why a row cannot be stored. It is tried again after a minute, and after twice as long each time, six hours at most, or
+-- Records why a row cannot be stored. It is retried after a minute, then after twice as long each time, at most six hours, or
 -- when it has changed.
 CREATE FUNCTION fail_change(worker_name text, source integer, failed_key text, why text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
@@ -701,7 +701,8 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT count(*) FROM failed
 $$;
 
--- Gives back what a worker has leased and not begun, but one that is spared. If a source cannot be read, `failed_source` and `why` say so.
+-- Releases a worker's leases on work that it has not begun, except the one on `spared_key`. Records `why` `failed_source` cannot be
+-- read, if given.
 CREATE FUNCTION release_changes(
     worker_name text, spared_source integer, spared_key text, failed_source integer, why text
 ) RETURNS bigint
@@ -721,7 +722,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT count(*) FROM released
 $$;
 
--- Keeps the leases of a worker that is still at work.
+-- Extends the leases of a worker that is still working.
 CREATE FUNCTION renew_changes(worker_name text, lease double precision) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH renewed AS (
@@ -732,7 +733,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT count(*) FROM renewed
 $$;
 
--- The table was read: whatever kept it from being read is over.
+-- The table was read: clears the failure.
 CREATE FUNCTION source_was_read(source integer) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH mended AS (
@@ -776,7 +777,7 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     ORDER BY s.name
 $$;
 
--- How many rows the table of a source has; null if it cannot be read.
+-- The number of rows in a source's table; null if it cannot be read.
 CREATE FUNCTION count_source_rows(source integer) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,11 +1,11 @@
--- Upserts a batch of documents with their chunks and says which are new. Raises RP002 if `visible` is not null and one of the
+-- Upserts a batch of documents with their chunks and returns which are new. Raises RP002 if `visible` is not null and one of the
 -- documents did not match it before or does not match it afterwards: the caller may not make it or change it.
 --
--- One call is one statement, so it is atomic and takes one round trip whatever stands between the
--- client and the server. The arrays `ids` to `text_hashes` have one element a document; `chunk_documents`
+-- One call is one statement, so it is atomic and takes one round trip, with or without a pooler.
+-- The arrays `ids` to `text_hashes` have one element per document; `chunk_documents`
 -- holds, for each chunk, its document's position in `ids` (from 1), and `chunk_embeddings` holds all
--- embeddings end to end. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks end to end,
--- `chunk_distinct` how many are each chunk's.
+-- embeddings, concatenated. `chunk_terms` and `chunk_frequencies` hold the terms of all chunks, concatenated,
+-- `chunk_distinct` how many terms each chunk has.
 CREATE FUNCTION upsert(
     tenant            text,
     visible           jsonb,
@@ -63,7 +63,7 @@ BEGIN
     DELETE FROM rappel.chunks AS c WHERE c.tenant = upsert.tenant AND c.document_id = ANY (ids);
     DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = upsert.tenant AND t.document_id = ANY (ids);
 
-    -- PL/pgSQL keeps an array in a form that is flattened anew for each slice of it; a row has it flat.
+    -- PL/pgSQL holds an array in expanded form, which is flattened again for each slice; a row stores it flat.
     WITH flat AS MATERIALIZED (
         SELECT chunk_embeddings || '{}'::real[] AS embeddings
     )
@@ -94,7 +94,7 @@ LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('rappel.tenant', store_terms.tenant, true);
-    -- Texts have no fixed width, so a slice of them would be looked for from the first one on.
+    -- Texts have no fixed width, so each slice would be searched for from the first element.
     INSERT INTO rappel.chunk_terms (tenant, document_id, ordinal, length, terms, frequencies)
     SELECT store_terms.tenant, ids[c.document], c.ordinal, c.length, coalesce(t.terms, '{}'), coalesce(t.frequencies, '{}')
     FROM unnest(chunk_documents, chunk_ordinals, chunk_lengths)

@@ -57,8 +57,11 @@ fn header(request: &Request, name: &HeaderName) -> Option<String> {
 /// # Errors
 /// [`Error::MalformedUrl`] with the position.
 pub(super) fn check_url(request: &Request) -> Result<(), Error> {
-    let refused =
-        |what: &str| Error::MalformedUrl(format!("{what} holds escapes that are not UTF-8"));
+    let refused = |what: &str| {
+        Error::MalformedUrl(format!(
+            "{what} contains percent-escapes that are not UTF-8"
+        ))
+    };
     let parameters = request.path_parameters_ref();
     // API Gateway decodes the path and drops the original.
     if parameters.is_some_and(|map| map.iter().any(|(_, value)| value.contains('\u{fffd}'))) {
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_that_is_said_to_be_json_is_read() {
+    fn only_a_body_with_the_content_type_json_is_read() {
         for json in [
             "application/json",
             "Application/JSON; charset=utf-8",

@@ -10,7 +10,7 @@ impl Problem {
             LanguageModelError::NotConfigured(_) => Self::new(
                 501,
                 "language-model-missing",
-                "There is no language model",
+                "No language model is configured",
                 "set LLM_BASE_URL and LLM_MODEL, and LLM_API_KEY if the endpoint asks for one",
             ),
             LanguageModelError::Refused(refusal) => Self::of_refusal(refusal),
@@ -25,7 +25,7 @@ impl Problem {
                 504,
                 "language-model-silent",
                 "The language model took too long",
-                "it was silent for longer than LLM_TIMEOUT_MS allows",
+                "it sent nothing for longer than LLM_TIMEOUT_MS",
             ),
             LanguageModelError::Unfinished => Self::new(
                 504,
@@ -43,14 +43,14 @@ impl Problem {
                 502,
                 "language-model-unreadable",
                 "The language model's answer cannot be read",
-                "what came is no chat completion; check LLM_BASE_URL, which often ends with /v1",
+                "the response is not a chat completion; check LLM_BASE_URL, which often ends with /v1",
             ),
             LanguageModelError::Empty(empty) => Self::of_empty(*empty),
             LanguageModelError::Key(_) => Self::new(
                 502,
                 "language-model-key",
                 "The key of the language model cannot be fetched",
-                "check LLM_API_KEY, which says where AWS keeps it, and the function's right to read it",
+                "check the ARN in LLM_API_KEY, and the function's permission to read it",
             ),
         }
     }
@@ -60,8 +60,8 @@ impl Problem {
         let problem = match refusal.class {
             Class::Key => failed(
                 "language-model-key",
-                "The language model's endpoint refuses the key",
-                "check LLM_API_KEY, and that it may use the model",
+                "The language model's endpoint rejects the key",
+                "check LLM_API_KEY, and that it has access to the model",
             ),
             Class::Quota => failed(
                 "language-model-quota",
@@ -70,7 +70,7 @@ impl Problem {
             ),
             Class::Model => failed(
                 "language-model-model",
-                "The endpoint does not know the language model",
+                "The endpoint does not have the language model",
                 "check LLM_MODEL",
             ),
             Class::Address => failed(
@@ -85,8 +85,8 @@ impl Problem {
             ),
             Class::Parameter => failed(
                 "language-model-parameter",
-                "The language model's endpoint refuses a parameter",
-                "check LLM_PARAMETERS and LLM_PRESET; the log has the code of the refusal",
+                "The language model's endpoint rejects a parameter",
+                "check LLM_PARAMETERS and LLM_PRESET; see the log for the error code",
             ),
             Class::Filter => Self::filtered(),
             Class::Busy => Self::new(
@@ -99,7 +99,7 @@ impl Problem {
             Class::Other => failed(
                 "language-model-failed",
                 "The language model failed",
-                "the endpoint answered with an error; the log has its status and code",
+                "the endpoint responded with an error; see the log for its status and code",
             ),
         };
         // The endpoint knows best when to come back.
@@ -130,8 +130,8 @@ impl Problem {
             Empty::Silent => Self::new(
                 502,
                 "language-model-empty",
-                "The language model said nothing",
-                "its answer ended without a word",
+                "The language model returned no text",
+                "its answer ended without any text",
             ),
         }
     }
@@ -140,27 +140,27 @@ impl Problem {
         Self::new(
             502,
             "language-model-filtered",
-            "A content filter refused the answer",
-            "the endpoint's filter refused the question, its sources or the answer",
+            "A content filter blocked the answer",
+            "the endpoint's filter blocked the question, its sources or the answer",
         )
     }
 }
 
 fn way(obstacle: Obstacle) -> &'static str {
     match obstacle {
-        Obstacle::Dns => "the host in LLM_BASE_URL has no address",
-        Obstacle::Refused => "nobody listens at the host and port in LLM_BASE_URL",
+        Obstacle::Dns => "the host in LLM_BASE_URL cannot be resolved",
+        Obstacle::Refused => "the host in LLM_BASE_URL refuses connections to the port",
         Obstacle::Tls => {
-            "no trusted TLS connection can be made to LLM_BASE_URL; SSL_CERT_FILE names other authorities"
+            "the TLS connection to LLM_BASE_URL failed or is not trusted; SSL_CERT_FILE names other certificate authorities"
         }
         Obstacle::Timeout => {
-            "the host in LLM_BASE_URL does not answer; a function in a VPC needs a NAT gateway"
+            "the host in LLM_BASE_URL does not respond; a function in a VPC needs a NAT gateway"
         }
         Obstacle::Request => {
-            "LLM_BASE_URL is no address, or LLM_API_KEY cannot be sent in a header"
+            "LLM_BASE_URL is not a valid URL, or LLM_API_KEY has characters that a header cannot carry"
         }
         Obstacle::Connection => {
-            "the endpoint at LLM_BASE_URL closes the connection without an answer"
+            "the endpoint at LLM_BASE_URL closes the connection without a response"
         }
     }
 }

@@ -33,7 +33,7 @@ mod tests {
     use super::of_panic;
 
     #[test]
-    fn a_panic_is_told_in_the_programs_own_words_alone() {
+    fn a_panic_is_reported_with_constant_text_only() {
         let told = |work: fn()| {
             let panic = panic::catch_unwind(work).expect_err("it panics");
             of_panic(&*panic)

@@ -21,6 +21,6 @@ pub use self::{
     function::{Telemetry, outcome},
     milliseconds::ms,
     record::{
-        Part, Record, answered, asked, failed, gauge, idle, measure, pooler, request_id, rows,
+        Phase, Record, answered, asked, failed, gauge, idle, measure, pooler, request_id, rows,
     },
 };

@@ -11,7 +11,7 @@ use std::{
 use lambda_runtime::tracing::subscriber::fmt::{format::Writer, time::FormatTime as _};
 use serde::Serialize;
 
-use super::record::{Entry, Part};
+use super::record::{Phase, RecordData};
 use crate::{TelemetryConfig, ms};
 
 /// The format of the line.
@@ -111,7 +111,7 @@ impl Format {
     }
 
     /// Writes the line of a finished invocation, unless the log level is above INFO.
-    pub(super) fn write(self, function: &str, entry: &Entry) {
+    pub(super) fn write(self, function: &str, entry: &RecordData) {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
@@ -148,7 +148,7 @@ impl Format {
 
 const MESSAGE: &str = "answered";
 
-fn write_text(function: &str, entry: &Entry, metrics: &Metrics) {
+fn write_text(function: &str, entry: &RecordData, metrics: &Metrics) {
     tracing::info!(
         function,
         route = entry.route,
@@ -170,16 +170,16 @@ fn write_text(function: &str, entry: &Entry, metrics: &Metrics) {
 }
 
 impl Metrics {
-    fn of(entry: &Entry) -> Self {
-        let part = |part: Part| entry.took[part as usize].map(ms);
+    fn of(entry: &RecordData) -> Self {
+        let part = |part: Phase| entry.took[part as usize].map(ms);
         Self {
             init: entry.init.map(ms),
-            embed: part(Part::Embed),
-            rerank: part(Part::Rerank),
-            acquire: part(Part::Acquire),
-            database: part(Part::Database),
+            embed: part(Phase::Embed),
+            rerank: part(Phase::Rerank),
+            acquire: part(Phase::Acquire),
+            database: part(Phase::Database),
             total: ms(entry.total()),
-            rows: part(Part::Database).map(|_| entry.rows),
+            rows: part(Phase::Database).map(|_| entry.rows),
             errors: entry.is_failure().into(),
             cold_starts: entry.cold_start.into(),
             gauges: entry

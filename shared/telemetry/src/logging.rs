@@ -15,13 +15,14 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 19] = [
+const SHARED: [&str; 20] = [
     "analysis",
     "aws",
     "bulk_imports",
     "database",
     "document_store",
     "embedder",
+    "extract",
     "filter",
     "followed_tables",
     "http_client",
@@ -92,7 +93,7 @@ mod tests {
     use super::SHARED;
 
     #[test]
-    fn every_crate_that_functions_share_is_heard() {
+    fn every_crate_that_functions_share_is_logged() {
         let shared = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .expect("it is in a folder of crates");

@@ -18,7 +18,7 @@ tokio::task_local! {
 
 /// A measured part of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Phase {
     /// Chunking, embedding and counting tokens, including the model's first load.
     Embed,
     /// Reranking, including the model's first load.
@@ -32,13 +32,13 @@ pub enum Part {
 /// The record of one invocation; clones share it.
 #[derive(Clone, Debug)]
 pub struct Record {
-    entry: Arc<Mutex<Entry>>,
+    entry: Arc<Mutex<RecordData>>,
     span: Span,
 }
 
 /// The data of a record.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct RecordData {
     pub(super) request_id: String,
     pub(super) cold_start: bool,
     /// The duration of Init, if this is the first invocation after it.
@@ -55,7 +55,7 @@ pub(super) struct Entry {
     pub(super) problem: Option<String>,
     /// Whether that problem is not the caller's fault, whatever the status.
     pub(super) broke: bool,
-    pub(super) took: [Option<Duration>; Part::ALL.len()],
+    pub(super) took: [Option<Duration>; Phase::ALL.len()],
     pub(super) rows: usize,
     /// Whether there was nothing to do: its line serves only metrics.
     pub(super) idle: bool,
@@ -73,10 +73,10 @@ pub(super) struct Trace {
     /// The caller's span, if propagated.
     pub(super) parent: Context,
     /// Parts with their start and duration; at most [`Self::PARTS`].
-    pub(super) parts: Vec<(Part, Instant, Duration)>,
+    pub(super) parts: Vec<(Phase, Instant, Duration)>,
 }
 
-impl Part {
+impl Phase {
     pub(super) const ALL: [Self; 4] = [Self::Embed, Self::Rerank, Self::Acquire, Self::Database];
 
     /// Its name in logs, metrics and spans.
@@ -90,7 +90,7 @@ impl Part {
     }
 }
 
-impl Entry {
+impl RecordData {
     /// The duration of the invocation.
     pub(super) fn total(&self) -> Duration {
         self.total.unwrap_or_else(|| self.began.1.elapsed())
@@ -117,7 +117,7 @@ impl Record {
     ) -> Self {
         // At a level that is never filtered: it carries the request id of every line within.
         let span = tracing::error_span!("invocation", request_id = context.request_id);
-        let entry = Entry {
+        let entry = RecordData {
             request_id: context.request_id.clone(),
             cold_start: init.is_some() && !is_provisioned(),
             init,
@@ -127,7 +127,7 @@ impl Record {
             status: 500,
             problem: None,
             broke: false,
-            took: [None; Part::ALL.len()],
+            took: [None; Phase::ALL.len()],
             rows: 0,
             idle: false,
             gauges: Vec::new(),
@@ -170,7 +170,7 @@ impl Record {
             .await
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Entry> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, RecordData> {
         self.entry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -178,7 +178,7 @@ impl Record {
 /// Measures a part of the invocation until the returned guard is dropped. Wrapping the work would store its future
 /// twice.
 #[must_use]
-pub fn measure(part: Part) -> Measuring {
+pub fn measure(part: Phase) -> Measuring {
     let start = Instant::now();
     Measuring { part, start }
 }
@@ -186,7 +186,7 @@ pub fn measure(part: Part) -> Measuring {
 /// The guard of a measured part.
 #[derive(Debug)]
 pub struct Measuring {
-    part: Part,
+    part: Phase,
     start: Instant,
 }
 
@@ -263,7 +263,7 @@ pub fn failed(problem: &str, status: u16) {
     });
 }
 
-fn note(what: impl FnOnce(&mut Entry)) {
+fn note(what: impl FnOnce(&mut RecordData)) {
     // A no-op outside an invocation: during Init, and in the command.
     let _ = RECORD.try_with(|record| what(&mut record.lock()));
 }

@@ -25,7 +25,7 @@ use opentelemetry_sdk::{
 use settings::ConfigError;
 use tokio::time::{Instant, timeout};
 
-use super::record::{Entry, Trace};
+use super::record::{RecordData, Trace};
 
 /// A collector in the sandbox or nearby answers in milliseconds. The specification's default of ten seconds would be
 /// paid for at each invocation.
@@ -74,7 +74,7 @@ impl Exporter {
                 return Err(ConfigError::Invalid {
                     variable,
                     value,
-                    expected: "must be http/protobuf, the one protocol that is spoken here",
+                    expected: "must be http/protobuf, the only supported protocol",
                 });
             }
         }
@@ -115,7 +115,7 @@ impl Exporter {
     }
 
     /// The spans of an invocation of a process started at `process_began`: none if its trace is not sampled.
-    pub(super) fn spans(&self, process_began: SystemTime, entry: &Entry) -> Vec<SpanData> {
+    pub(super) fn spans(&self, process_began: SystemTime, entry: &RecordData) -> Vec<SpanData> {
         let Some(Trace { parent, parts }) = &entry.trace else {
             return Vec::new();
         };
@@ -165,14 +165,14 @@ impl Exporter {
         let cause = match sent {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} ms", limit.as_millis())),
+            Err(_) => Some(format!("no response within {} ms", limit.as_millis())),
         };
         if let Some(cause) = &cause {
             let pause = PAUSE.as_secs();
             tracing::warn!(
                 cause,
                 pause,
-                "the collector did not take the spans of this invocation"
+                "the collector did not accept the spans of this invocation"
             );
         }
         *self.lock_paused() = cause.map(|_| Instant::now() + PAUSE);
@@ -195,7 +195,7 @@ const TIMEOUTS: [&str; 2] = [
 
 /// Attributes of <https://opentelemetry.io/docs/specs/semconv/faas/> and
 /// <https://opentelemetry.io/docs/specs/semconv/http/>.
-fn attributes(entry: &Entry) -> Vec<KeyValue> {
+fn attributes(entry: &RecordData) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("faas.invocation_id", entry.request_id.clone()),
         KeyValue::new("faas.coldstart", entry.cold_start),

@@ -1,4 +1,4 @@
-//! Why no connection comes about, told apart.
+//! The causes of failed connections.
 
 use std::{net::SocketAddr, time::Instant};
 

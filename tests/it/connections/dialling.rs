@@ -12,7 +12,7 @@ use tests::{
 use super::{Outcome, cause, echo, server_port, settings};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_wanted_family_alone_is_dialled() -> Outcome {
+async fn only_the_configured_address_family_is_dialled() -> Outcome {
     let app = App::unmigrated().await?;
     let mut config = settings(app.database_url());
     config.address_family = AddressFamily::Ipv4;

@@ -1,4 +1,4 @@
-//! Errors with which a server or a pooler ends a connection, or says that it has no server.
+//! Errors of a server or a pooler that close a connection, or report that no server is available.
 
 use anyhow::Context as _;
 use database::{Cause, Database, DatabaseError, PoolerSetting, Statement};
@@ -56,7 +56,7 @@ const ENDINGS: [(&str, &str, &str); 10] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_that_ends_a_connection_costs_no_request() -> Outcome {
+async fn an_error_that_closes_a_connection_fails_no_request() -> Outcome {
     let app = App::unmigrated().await?;
     for pooler in [PoolerSetting::Direct, PoolerSetting::Transaction] {
         let proxy = Proxy::to(server_port(&app)?).await?;
@@ -79,7 +79,7 @@ async fn an_error_that_ends_a_connection_costs_no_request() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_meets_such_an_error_is_a_lost_connection_not_a_fault() -> Outcome {
+async fn a_write_on_a_closed_connection_is_a_lost_connection_not_an_internal_error() -> Outcome {
     let app = App::unmigrated().await?;
     app.sql()
         .await?
@@ -113,7 +113,7 @@ async fn refusing(severity: &str, code: &str, message: &str) -> anyhow::Result<u
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut startup = [0; 1024];
-            // Who leaves at once has nothing to be told.
+            // A client that disconnects at once expects no response.
             let _ = client.read(&mut startup).await;
             let _ = client.write_all(&error).await;
         }

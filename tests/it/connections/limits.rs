@@ -30,7 +30,7 @@ const AT_WORK: &str = "SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'rappel-%' AND state <> 'idle'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_search_ends_with_504_and_nothing_goes_on_on_the_server() -> Outcome {
+async fn a_slow_search_is_a_504_and_is_cancelled_on_the_server() -> Outcome {
     let limit = [("DATABASE_STATEMENT_TIMEOUT_MS", "700")];
     let variables = limit.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let (app, ()) = App::through(async |_| Ok(((), variables.to_vec()))).await?;

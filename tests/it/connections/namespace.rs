@@ -1,7 +1,7 @@
 //! Networks that only a namespace of our own can offer: hosts by name with chosen addresses, no route
 //! for IPv6, packets that vanish.
 //!
-//! Each story starts itself again in a namespace, where it is told. Only root on Linux may make one;
+//! Each story starts itself again in a namespace, and runs there. Only root on Linux may create one;
 //! elsewhere the reason is printed.
 
 use std::{
@@ -31,7 +31,7 @@ const ENTER: &str = "set -e
     mount --bind \"$1/hosts\" /etc/hosts
     exec \"$2\" --exact \"$3\" --nocapture";
 
-/// Whether this process is in the namespace of the story `name`. If not, the story is told in one.
+/// Whether this process is in the namespace of the story `name`. If not, runs the story in one.
 fn inside(name: &str) -> Result<bool> {
     if env::var_os(INSIDE).is_some() {
         return Ok(true);
@@ -126,8 +126,8 @@ async fn a_dead_first_address_does_not_keep_the_second_waiting() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_with_ipv6_alone_is_named_as_the_trouble() -> Outcome {
-    if !inside("a_host_with_ipv6_alone_is_named_as_the_trouble")? {
+async fn a_host_with_only_ipv6_is_named_as_the_cause() -> Outcome {
+    if !inside("a_host_with_only_ipv6_is_named_as_the_cause")? {
         return Ok(());
     }
     name(&["2001:db8::1", "2001:db8::2"])?;
@@ -140,8 +140,8 @@ async fn a_host_with_ipv6_alone_is_named_as_the_trouble() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn packets_that_vanish_cost_no_request() -> Outcome {
-    if !inside("packets_that_vanish_cost_no_request")? {
+async fn lost_packets_fail_no_request() -> Outcome {
+    if !inside("lost_packets_fail_no_request")? {
         return Ok(());
     }
     let postgres = postgres().await?;

@@ -1,4 +1,4 @@
-//! A statement that is sent again does not run twice at a time, and tells the truth of its first try.
+//! A statement that is sent again never runs twice at the same time, and reports the outcome of its first attempt.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn slow_read(
     Ok(row)
 }
 
-/// The most statements that are at work at a time, as often looked at as there is time for, until `told`.
+/// The largest number of statements that run at the same time, sampled continuously until `told`.
 async fn most_at_work(sql: &Sql, told: &tokio::sync::watch::Sender<bool>) -> anyhow::Result<i64> {
     let mut most = 0;
     let mut ended = told.subscribe();
@@ -98,7 +98,7 @@ async fn a_read_whose_connection_breaks_is_ended_before_it_is_sent_again() -> Ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_whose_first_answer_was_lost_is_told_as_created() -> Outcome {
+async fn a_creation_that_is_sent_again_is_reported_as_created() -> Outcome {
     for pooler in ["direct", "transaction"] {
         let (app, proxy) = App::through(async |url| {
             let proxy = Proxy::to(port(url)?).await?;

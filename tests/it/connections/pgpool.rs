@@ -23,7 +23,7 @@ fn with_limit(client_idle_limit: u32) -> PgpoolSettings {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_product_works_through_pgpool_also_after_it_ended_an_idle_client() -> Outcome {
+async fn requests_work_through_pgpool_after_it_disconnects_an_idle_client() -> Outcome {
     let reached = App::through(async |url| {
         let pgpool = Pgpool::before(url, with_limit(IDLE_LIMIT)).await?;
         let variables = match &pgpool {
@@ -54,7 +54,7 @@ async fn the_product_works_through_pgpool_also_after_it_ended_an_idle_client() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_pgpool_ended_is_connected_anew_in_every_mode() -> Outcome {
+async fn a_client_that_pgpool_disconnects_reconnects_in_every_mode() -> Outcome {
     let app = App::unmigrated().await?;
     let Some(pgpool) = Pgpool::before(app.database_url(), with_limit(IDLE_LIMIT)).await? else {
         return Ok(());

@@ -65,7 +65,7 @@ async fn fifty_clients(app: &App, pgbouncer: &PgBouncer) -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_clients_meet_no_failure_and_no_wrong_row() -> Outcome {
+async fn fifty_clients_get_no_error_and_no_wrong_row() -> Outcome {
     let app = App::unmigrated().await?;
     let settings = pooler("transaction", 5);
     match PgBouncer::before(app.database_url(), &settings).await? {
@@ -75,7 +75,7 @@ async fn fifty_clients_meet_no_failure_and_no_wrong_row() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_clients_meet_none_where_the_pooler_remembers_statements() -> Outcome {
+async fn fifty_clients_get_none_where_the_pooler_tracks_prepared_statements() -> Outcome {
     let app = App::unmigrated().await?;
     let settings = pooler("transaction", 5);
     match PgBouncer::remembering(app.database_url(), &settings).await? {
@@ -128,12 +128,12 @@ async fn a_pooler_that_refuses_says_why() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_product_works_through_a_transaction_pooler() -> Outcome {
+async fn requests_work_through_a_transaction_pooler() -> Outcome {
     the_product_works(async |url, settings| PgBouncer::before(url, settings).await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_product_works_where_the_pooler_remembers_statements() -> Outcome {
+async fn requests_work_where_the_pooler_tracks_prepared_statements() -> Outcome {
     the_product_works(async |url, settings| PgBouncer::remembering(url, settings).await).await
 }
 

@@ -21,7 +21,7 @@ pub(super) fn transaction_mode() -> Settings {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_a_pooler_is_proven_by_the_address_of_the_client() -> Outcome {
+async fn a_direct_connection_is_proven_by_the_address_of_the_client() -> Outcome {
     let app = App::unmigrated().await?;
     for setting in [PoolerSetting::Auto, PoolerSetting::Direct] {
         let mut config = settings(app.database_url());
@@ -40,7 +40,7 @@ async fn a_server_without_a_pooler_is_proven_by_the_address_of_the_client() -> O
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_another_address_named_statements_take_a_word_that_there_is_no_pooler() -> Outcome {
+async fn behind_nat_named_statements_require_pooler_direct() -> Outcome {
     let app = App::unmigrated().await?;
     let proxy = Proxy::to(server_port(&app)?).await?;
     for (setting, pooler, named) in [
@@ -66,8 +66,7 @@ async fn named_statements(database: &Database) -> Result<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_drops_startup_options_is_seen_and_refused_where_none_is_expected() -> Outcome
-{
+async fn a_pooler_that_drops_startup_options_is_refused_with_pooler_direct() -> Outcome {
     let app = App::unmigrated().await?;
     for mode in ["transaction", "session"] {
         let pooler = Settings {
@@ -96,8 +95,7 @@ async fn a_pooler_that_drops_startup_options_is_seen_and_refused_where_none_is_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_refuses_startup_options_is_gone_through_unless_none_is_expected() -> Outcome
-{
+async fn a_pooler_that_refuses_startup_options_is_used_without_pooler_direct() -> Outcome {
     let app = App::unmigrated().await?;
     for pgbouncer in PgBouncer::each(app.database_url(), &transaction_mode()).await? {
         let mut config = settings(&pgbouncer.url()?);
@@ -113,7 +111,7 @@ async fn a_pooler_that_refuses_startup_options_is_gone_through_unless_none_is_ex
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_shows_itself_late_ends_named_statements() -> Outcome {
+async fn a_pooler_that_is_detected_late_ends_named_statements() -> Outcome {
     let app = App::unmigrated().await?;
     let proxy = Proxy::to(server_port(&app)?).await?;
     let mut config = settings(&with_port(app.database_url(), proxy.port())?);
@@ -135,7 +133,7 @@ async fn a_pooler_that_shows_itself_late_ends_named_statements() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_that_is_told_of_no_pooler_does_not_start_behind_one() -> Outcome {
+async fn a_function_with_pooler_direct_does_not_start_behind_a_pooler() -> Outcome {
     let reached = App::through(async |url| {
         let pgbouncers = PgBouncer::dropping_options(url, &transaction_mode()).await?;
         let pgbouncer = pgbouncers.into_iter().next();
@@ -165,7 +163,7 @@ async fn a_function_that_is_told_of_no_pooler_does_not_start_behind_one() -> Out
 
 /// What a lost statement of ours would look like: it is an error of its own, not a lost connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn another_clients_statement_is_no_lost_connection() -> Outcome {
+async fn another_clients_statement_is_not_a_lost_connection() -> Outcome {
     let app = App::unmigrated().await?;
     let database = Database::new(&settings(app.database_url()))?;
     let mut transaction = database.begin().await?;

@@ -33,7 +33,7 @@ async fn recovers(database: &Database, after: &str) -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_ended_while_idle_costs_no_request() -> Outcome {
+async fn a_connection_that_closed_while_idle_fails_no_request() -> Outcome {
     let app = App::unmigrated().await?;
     for pooler in [PoolerSetting::Direct, PoolerSetting::Transaction] {
         let (database, proxy) = proxied(&app, pooler).await?;
@@ -47,7 +47,7 @@ async fn a_connection_that_ended_while_idle_costs_no_request() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_process_costs_no_request() -> Outcome {
+async fn a_killed_server_process_fails_no_request() -> Outcome {
     let app = App::unmigrated().await?;
     let sql = app.sql().await?;
     for pooler in [PoolerSetting::Direct, PoolerSetting::Transaction] {
@@ -64,7 +64,7 @@ async fn a_killed_server_process_costs_no_request() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_black_hole_found_after_an_idle_time_costs_no_request() -> Outcome {
+async fn a_black_hole_found_after_an_idle_time_fails_no_request() -> Outcome {
     let app = App::unmigrated().await?;
     let poolers = [
         PoolerSetting::Direct,
@@ -139,7 +139,7 @@ async fn a_black_hole_in_use_is_noticed_at_the_limit_of_the_statement() -> Outco
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_was_given_up_does_not_block_the_next() -> Outcome {
+async fn a_cancelled_statement_does_not_block_the_next() -> Outcome {
     let app = App::unmigrated().await?;
     let (database, _proxy) = proxied(&app, PoolerSetting::Direct).await?;
     let sleeping = Statement::read("SELECT 1 FROM pg_sleep(5)");

@@ -1,4 +1,4 @@
-//! Clients that share server connections without anybody having told Rappel so.
+//! Clients that share server connections without Rappel being configured for it.
 
 use std::time::Instant;
 
@@ -43,13 +43,13 @@ async fn clients_of_a_pooler_that_lets_everything_pass_do_not_run_each_others_st
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_mode_a_pooler_is_said_to_have_statements_stay_apart() -> Outcome {
+async fn statements_stay_separate_whatever_pooler_mode_is_configured() -> Outcome {
     let app = App::unmigrated().await?;
     let pgbouncers = PgBouncer::dropping_options(app.database_url(), &transaction_mode()).await?;
     let Some(pgbouncer) = pgbouncers.first() else {
         return Ok(());
     };
-    // It is not in session mode, whoever says so.
+    // It is not in session mode, whatever the setting says.
     let said = [PoolerSetting::Session, PoolerSetting::Transaction];
     mixed(&app, &pgbouncer.url()?, &said, 200).await
 }
@@ -154,7 +154,7 @@ async fn client(url: &str, setting: PoolerSetting, number: i64, statements: i64)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_product_keeps_its_documents_behind_a_pooler_that_nobody_told_of() -> Outcome {
+async fn documents_are_kept_behind_an_undeclared_pooler() -> Outcome {
     let reached = App::through(async |url| {
         let pgbouncers = PgBouncer::dropping_options(url, &transaction_mode()).await?;
         let pgbouncer = pgbouncers.into_iter().next();

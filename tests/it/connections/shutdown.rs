@@ -17,13 +17,13 @@ const CONNECTED: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rappel-search'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_lets_the_last_answer_out_and_says_goodbye_to_the_server() -> Outcome {
+async fn sigterm_sends_the_last_response_and_closes_the_connection() -> Outcome {
     let app = App::with_own_server().await?;
     app.ingest_samples(&["recette-crepes"]).await?;
     app.hits(json!({ "query": "des crêpes" })).await?;
     let pid = *app.sandboxes("search").first().context("a sandbox")?;
     let sql = app.sql().await?;
-    // At this level the server tells of every client that leaves without a word, as this one does.
+    // At this level the server logs every client that disconnects without a Terminate message, as this one does.
     sql.run("ALTER SYSTEM SET log_min_messages = 'debug1'")
         .await?;
     sql.run("SELECT pg_reload_conf()").await?;

@@ -1,4 +1,4 @@
-//! TLS as the URL asks for it, with authorities of the test's own.
+//! TLS as the URL requires it, with the test's own certificate authorities.
 //!
 //! The embedded Postgres has no TLS; `PgBouncer`, with the same library and the same protocol, has.
 

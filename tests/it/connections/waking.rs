@@ -1,4 +1,4 @@
-//! A database that sleeps, and wakes when somebody asks for it.
+//! A database that is paused and resumes at the first connection.
 
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ async fn a_request_waits_for_a_database_that_wakes() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_does_not_wake_names_the_setting_and_a_wrong_password_does_not_wait() -> Outcome {
+async fn a_database_that_does_not_wake_names_the_setting_and_a_wrong_password_fails_at_once()
+-> Outcome {
     let app = App::unmigrated().await?;
     let asleep = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
     let mut config = settings(&with_port(app.database_url(), asleep)?);

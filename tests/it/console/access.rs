@@ -1,4 +1,4 @@
-//! Who is not let in, and what is not there.
+//! Keys, expired keys, and an unavailable API.
 
 use serde_json::json;
 use tests::{App, Browser, Key, keys::Keys};
@@ -64,7 +64,7 @@ async fn a_key_is_asked_for_once_and_again_when_it_has_expired() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_said_so_on_every_page() -> Outcome {
+async fn every_page_reports_an_unavailable_database() -> Outcome {
     let Some(browser) = Browser::open("en-GB").await? else {
         return Ok(());
     };

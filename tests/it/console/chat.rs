@@ -1,4 +1,4 @@
-//! A conversation, streamed.
+//! A streamed answer in the console.
 
 use tests::{
     Browser, Key,

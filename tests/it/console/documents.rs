@@ -1,4 +1,4 @@
-//! Documents, files of them, and imports.
+//! Documents, uploads and imports in the console.
 
 use std::{fs, path::PathBuf};
 

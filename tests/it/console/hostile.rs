@@ -1,4 +1,4 @@
-//! What a document may not do to whoever reads it.
+//! Documents with HTML and script, which the console must not execute.
 
 use serde_json::{Value, json};
 use tests::{Browser, Key, language_model::Reply};
@@ -6,7 +6,7 @@ use tests::{Browser, Key, language_model::Reply};
 use super::SEARCH;
 use crate::{Outcome, chat::app_with};
 
-/// A document whose text is taken for HTML by whoever reads it as such.
+/// A document whose text is HTML.
 fn hostile() -> Value {
     const SCRIPT: &str = "<script>window.owned = 1</script>";
     const IMAGE: &str = "<img src=x onerror=\"window.owned = 1\">";

@@ -1,4 +1,4 @@
-//! What it says of the database and of what the product has there.
+//! Checks of the database and of the schema.
 
 use tests::{
     App,
@@ -42,7 +42,7 @@ async fn a_database_that_is_well_passes_every_check() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_that_reads_many_chunks_one_by_one_is_warned_of() -> Outcome {
+async fn a_search_that_reads_many_chunks_is_a_warning() -> Outcome {
     let app = App::start().await?;
     app.sql()
         .await?
@@ -71,7 +71,7 @@ async fn a_search_that_reads_many_chunks_one_by_one_is_warned_of() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_reads_a_line_a_part_and_the_remedy_below_it() -> Outcome {
+async fn a_terminal_shows_a_line_for_each_check_with_its_remedy() -> Outcome {
     let app = App::start().await?;
     app.sql()
         .await?
@@ -111,7 +111,7 @@ async fn a_database_that_is_not_migrated_fails_and_stays_as_it_is() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schema_behind_and_another_model_are_told_with_both_sides() -> Outcome {
+async fn an_old_schema_and_another_model_are_reported_with_both_sides() -> Outcome {
     let app = App::start().await?;
     app.sql()
         .await?

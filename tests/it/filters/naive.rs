@@ -107,7 +107,7 @@ fn contains(list: &[Value], wanted: &Value) -> bool {
 /// What lies under a key, which may lead through several objects and lists of objects.
 fn found<'a>(values: &[&'a Value], key: &str) -> Vec<&'a Value> {
     let mut values = values.to_vec();
-    // The characters that stand for a dot and a dollar of the key's own.
+    // The characters that replace an escaped dot and dollar of a key.
     let hidden = key.replace(r"\.", "\u{1}").replace(r"\$", "$");
     for key in hidden.split('.').map(|key| key.replace('\u{1}', ".")) {
         values = alone(&values)

@@ -1,4 +1,4 @@
-//! The line of a request, and the metrics that `CloudWatch` makes of it.
+//! The log line of a request, and the metrics that `CloudWatch` derives from it.
 
 use serde_json::{Value, json};
 use tests::{

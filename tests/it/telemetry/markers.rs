@@ -1,4 +1,4 @@
-//! What no log holds, at any level: texts, ids, and secrets.
+//! No log at any level contains texts, ids or secrets.
 
 use reqwest::Method;
 use serde_json::json;
@@ -17,7 +17,7 @@ const MARKER: &str = "zwiebelkuchen";
 const KEY: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:llm-AbCdEf";
 const URL: &str = "arn:aws:ssm:eu-west-3:123456789012:parameter/database";
 
-/// The loudest that the functions can be told to be.
+/// The most verbose log level of the functions.
 const LOUD: [(&str, &str); 2] = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace")];
 
 fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -142,7 +142,7 @@ async fn no_log_at_any_level_holds_a_text_an_id_or_a_secret() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_does_it_when_things_fail() -> Outcome {
+async fn no_log_holds_them_when_requests_fail() -> Outcome {
     let error = json!({ "error": { "message": MARKER, "code": 7, "param": MARKER } });
     let model = LanguageModel::replying([
         Reply::Status(403, None, error.clone()),
@@ -198,7 +198,7 @@ async fn nor_does_it_when_things_fail() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_does_it_when_the_database_is_away_or_its_url_is_none() -> Outcome {
+async fn no_log_holds_them_when_the_database_is_unavailable_or_its_url_invalid() -> Outcome {
     for url in [
         format!("postgres://u:{MARKER}@127.0.0.1:1/d?pasword={MARKER}"),
         format!("postgres://u:{MARKER}@127.0.0.1:{MARKER}/d"),

@@ -1,4 +1,4 @@
-//! Spans, sent to a collector that takes them, or does not.
+//! Spans, sent to a collector that accepts or refuses them.
 
 use serde_json::json;
 use tests::{
@@ -65,7 +65,7 @@ async fn a_request_is_a_span_of_its_callers_trace_with_its_parts() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_caller_does_not_sample_is_not_sent_and_a_failure_is_told() -> Outcome {
+async fn unsampled_traces_are_not_sent_and_a_failure_is_recorded() -> Outcome {
     let collector = Collector::start(Mood::Takes).await?;
     let url = format!("{}/v1/traces", collector.url());
     let settings = [
@@ -90,7 +90,7 @@ async fn what_the_caller_does_not_sample_is_not_sent_and_a_failure_is_told() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_fails_no_request_and_is_left_alone_for_a_while() -> Outcome {
+async fn an_unavailable_collector_fails_no_request_and_is_not_retried_for_a_while() -> Outcome {
     for mood in [Mood::Fails, Mood::Hangs] {
         let collector = Collector::start(mood).await?;
         let url = collector.url();
@@ -103,7 +103,7 @@ async fn a_collector_that_is_away_fails_no_request_and_is_left_alone_for_a_while
         // Migrate's only invocation, and the first one of documents.
         assert_eq!(collector.asked(), 2, "{mood:?}");
         let logged = app.logged()?;
-        assert!(logged.contains("did not take the spans"), "{logged}");
+        assert!(logged.contains("did not accept the spans"), "{logged}");
     }
     // Nobody listens at port 1.
     let app = app(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]).await?;

@@ -76,7 +76,8 @@ pub(super) fn scaling(results: &Results) -> Option<Figure> {
         heading: "Growth of the corpus: searches",
         svg: curves("passages", "ms of SQL", true, &all),
         caption: format!(
-            "* holds made passages: real embeddings with noise. Exact search grows in proportion and takes {} at the \
+            "* contains synthetic passages: real embeddings with noise. Exact search grows in proportion and takes {} \
+             at the \
              last size.{beyond}",
             milliseconds(exact)
         ),

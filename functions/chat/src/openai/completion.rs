@@ -14,7 +14,7 @@ use shared::{
 
 use super::{CHAT, chunk::event, models, now, refusal::Refusal};
 use crate::{
-    answer::{Answer, Part},
+    answer::{Answer, AnswerEvent},
     config::CallerParameter,
     done::Done,
     event::{HEARTBEAT, written_by},
@@ -202,11 +202,11 @@ impl Completion {
         })
     }
 
-    fn written(&mut self, part: Part) -> Result<String, Error> {
+    fn written(&mut self, part: AnswerEvent) -> Result<String, Error> {
         Ok(match part {
             // There is no event for these; a comment keeps the stream alive.
-            Part::Retrieval | Part::Reasoning(_) => HEARTBEAT.to_owned(),
-            Part::Sources(query, sources) => {
+            AnswerEvent::Retrieval | AnswerEvent::Reasoning(_) => HEARTBEAT.to_owned(),
+            AnswerEvent::Sources(query, sources) => {
                 self.found(&sources)?;
                 let delta = json!({ "role": "assistant", "content": "" });
                 let mut chunk = self.chunk(&delta, None);
@@ -214,8 +214,8 @@ impl Completion {
                 chunk["sources"] = parsed(&sources)?;
                 event(&chunk)
             }
-            Part::Delta(text) => event(&self.chunk(&json!({ "content": text }), None)),
-            Part::Done(done) => self.last(&done),
+            AnswerEvent::Delta(text) => event(&self.chunk(&json!({ "content": text }), None)),
+            AnswerEvent::Done(done) => self.last(&done),
         })
     }
 

@@ -77,7 +77,7 @@ struct EmbeddingsUsage {
 }
 
 /// Texts to embed, with options.
-struct Asked {
+struct EmbeddingInput {
     texts: Vec<String>,
     kind: Kind,
     base64: bool,
@@ -127,7 +127,7 @@ pub(super) async fn answer(state: &ChatState, request: &Request) -> Result<Respo
 
 impl EmbeddingsRequest {
     /// Checks every field.
-    fn parse(self, manifest: &Manifest) -> Result<Asked, Vec<FieldError>> {
+    fn parse(self, manifest: &Manifest) -> Result<EmbeddingInput, Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut refuse = |field: &str, detail: String| errors.push(FieldError::new(field, detail));
         let base64 = match self.encoding_format.as_deref() {
@@ -154,7 +154,7 @@ impl EmbeddingsRequest {
         };
         let dimensions = i64::try_from(manifest.dimensions).unwrap_or(i64::MAX);
         if self.dimensions.is_some_and(|wanted| wanted != dimensions) {
-            let detail = format!("must be {dimensions}: the model has no other embeddings");
+            let detail = format!("must be {dimensions}, the dimensions of the model");
             refuse("dimensions", detail);
         }
         let texts = texts(self.input.as_ref()).unwrap_or_else(|error| {
@@ -162,7 +162,7 @@ impl EmbeddingsRequest {
             Vec::new()
         });
         if errors.is_empty() {
-            Ok(Asked {
+            Ok(EmbeddingInput {
                 texts,
                 kind,
                 base64,
@@ -181,7 +181,7 @@ fn input_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn texts(input: Option<&Value>) -> Result<Vec<String>, FieldError> {
-    const TOKENS: &str = "is a list of tokens, which are another model's: send the text";
+    const TOKENS: &str = "is a list of token ids, which are not supported: send the text";
     let texts = match input {
         None | Some(Value::Null) => return Err(FieldError::new("input", "is missing")),
         Some(Value::String(text)) => return Ok(vec![checked(text, "input")?]),
@@ -189,7 +189,7 @@ fn texts(input: Option<&Value>) -> Result<Vec<String>, FieldError> {
         Some(_) => {
             return Err(FieldError::new(
                 "input",
-                "must be a text or a list of texts",
+                "must be a string or a list of strings",
             ));
         }
     };
@@ -205,7 +205,7 @@ fn texts(input: Option<&Value>) -> Result<Vec<String>, FieldError> {
         match text {
             Value::String(text) => checked(text, &field),
             Value::Array(_) => Err(FieldError::new(field, TOKENS)),
-            _ => Err(FieldError::new(field, "must be a text")),
+            _ => Err(FieldError::new(field, "must be a string")),
         }
     });
     texts.collect()
@@ -213,10 +213,7 @@ fn texts(input: Option<&Value>) -> Result<Vec<String>, FieldError> {
 
 fn checked(text: &str, field: &str) -> Result<String, FieldError> {
     if text.trim().is_empty() {
-        return Err(FieldError::new(
-            field,
-            "is empty; there is nothing to embed",
-        ));
+        return Err(FieldError::new(field, "must not be empty"));
     }
     Ok(text.to_owned())
 }

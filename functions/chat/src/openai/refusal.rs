@@ -46,15 +46,14 @@ impl Refusal {
     /// No model has the requested name.
     pub(super) fn model(name: &str, known: &[&str]) -> Self {
         let known = known.join("`, `");
-        let message = format!("the model `{name}` does not exist; there is `{known}`");
+        let message = format!("the model `{name}` does not exist; use `{known}`");
         Self::own(404, "model_not_found", Some("model"), message)
     }
 
     /// The path below `/v1` does not exist.
     pub(super) fn resource(resource: &str) -> Self {
-        let message = format!(
-            "there is no /v1/{resource}; there are chat/completions, embeddings and models"
-        );
+        let message =
+            format!("/v1/{resource} does not exist; use chat/completions, embeddings or models");
         Self::own(404, "not_found", None, message)
     }
 

@@ -142,12 +142,12 @@ impl CompletionRequest {
             (
                 self.n.is_some_and(|n| n != 1),
                 "n",
-                "must be 1: there is one answer",
+                "must be 1: only one answer is supported",
             ),
             (
                 self.logprobs == Some(true),
                 "logprobs",
-                "must be false: probabilities are not passed on",
+                "must be false: log probabilities are not supported",
             ),
             (
                 self.modalities
@@ -164,7 +164,7 @@ impl CompletionRequest {
             (
                 tool.is_some_and(|choice| choice.is_object() || choice == "required"),
                 "tool_choice",
-                "must be \"none\" or \"auto\": the answer is made from the documents, no tool is called",
+                "must be \"none\" or \"auto\": tools are not supported",
             ),
         ];
         let refused = refused.into_iter().filter(|(is_refused, ..)| *is_refused);

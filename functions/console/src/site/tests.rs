@@ -34,7 +34,7 @@ fn text(response: &Response<Body>) -> &str {
 }
 
 #[test]
-fn the_page_says_where_the_chat_is_and_may_call_nobody_else() {
+fn the_page_knows_the_chats_url_and_may_call_no_other() {
     let response = site(FUNCTION_URL).answer(&request(None));
     assert_eq!(response.status(), 200);
     let page = text(&response);
@@ -61,7 +61,7 @@ fn the_page_says_where_the_chat_is_and_may_call_nobody_else() {
 }
 
 #[test]
-fn whatever_the_page_names_is_there_and_kept_for_ever() {
+fn every_file_that_the_page_names_exists_and_is_cached_forever() {
     let site = site("/chat");
     let response = site.answer(&request(None));
     let page = text(&response);
@@ -91,7 +91,7 @@ fn whatever_the_page_names_is_there_and_kept_for_ever() {
 }
 
 #[test]
-fn what_a_browser_has_is_not_sent_again() {
+fn a_cached_file_is_not_sent_again() {
     let site = site("/chat");
     let file = format!("{}/app.js", site.version);
     for file in [None, Some(file.as_str())] {

@@ -143,7 +143,7 @@ async fn a_client_that_goes_away_before_its_stream_begins_ends_what_is_made_for_
     .await;
     assert!(!is_alive(sandboxes[0]), "the process works on");
     let log = harness.log();
-    assert!(log.contains("its caller left"), "{log}");
+    assert!(log.contains("its client disconnected"), "{log}");
     let again = send(&harness, "/echo_function?count=2").await;
     assert_eq!(again.bytes().await.expect("the stream is whole").len(), 12);
     harness.gateway.stop().await;

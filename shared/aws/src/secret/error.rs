@@ -7,7 +7,7 @@ pub enum SecretError {
     #[error("{0:?} is not the ARN of a secret (secretsmanager) or a parameter (ssm)")]
     Reference(String),
     /// Lambda sets these variables; elsewhere they must be set.
-    #[error("{0} is not set, without which AWS cannot be asked for a secret")]
+    #[error("{0} is not set: it is required to fetch a secret from AWS")]
     Credentials(&'static str),
     /// The request cannot be signed.
     #[error("the request for {reference} cannot be signed: {cause}")]
@@ -26,7 +26,7 @@ pub enum SecretError {
         cause: String,
     },
     /// The secret is not JSON with the field that the reference names.
-    #[error("{reference} is not a JSON object with this field, a string")]
+    #[error("{reference}: the secret is not a JSON object in which this field is a string")]
     Field {
         /// The reference, with the field.
         reference: String,

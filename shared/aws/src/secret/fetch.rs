@@ -53,7 +53,7 @@ impl Reference {
         let value = answer
             .pointer(self.service.pointer())
             .and_then(Value::as_str)
-            .ok_or_else(|| self.failed("the answer has no text in it"))?;
+            .ok_or_else(|| self.failed("the response contains no string"))?;
         let Some(field) = &self.field else {
             return Ok(value.to_owned());
         };
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_from_each_other() {
+    fn kinds_of_references_are_distinguished() {
         let secret =
             Reference::parse("arn:aws:secretsmanager:eu-west-3:123456789012:secret:llm-AbCdEf#key")
                 .expect("it is the ARN of a secret");

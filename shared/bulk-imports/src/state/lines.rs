@@ -3,13 +3,13 @@
 use database::{Database, DatabaseError, Statement};
 use sqlx::FromRow;
 
-use super::{Claim, Claimed, Place, not_claimed};
+use super::{Claim, Claimed, PartLocation, not_claimed};
 
 /// A claimed line, to be stored singly.
 #[derive(Debug, FromRow)]
 pub(crate) struct SingleLine {
     #[sqlx(flatten)]
-    pub(crate) place: Place,
+    pub(crate) place: PartLocation,
     pub(crate) length: i32,
     /// Number of claims, including this one.
     pub(crate) attempts: i32,

@@ -28,7 +28,7 @@ pub(crate) enum Claimed<T> {
 
 /// The location of a part's bytes.
 #[derive(Clone, Debug, FromRow)]
-pub(crate) struct Place {
+pub(crate) struct PartLocation {
     source: String,
     etag: String,
     bytes: i64,
@@ -50,7 +50,7 @@ pub(crate) struct Claim {
     pub(crate) receives: i32,
 }
 
-impl Place {
+impl PartLocation {
     /// Whose documents are imported, and which of them whoever asked for it may change.
     pub(crate) fn visibility(&self) -> VisibilityParameters {
         VisibilityParameters {

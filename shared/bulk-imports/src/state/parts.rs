@@ -3,13 +3,13 @@
 use database::{Database, DatabaseError, Statement, Transaction};
 use sqlx::FromRow;
 
-use super::{Claim, Claimed, LineOutcome, Place, not_claimed};
+use super::{Claim, Claimed, LineOutcome, PartLocation, not_claimed};
 
 /// A claimed part.
 #[derive(Clone, Debug, FromRow)]
 pub(crate) struct Part {
     #[sqlx(flatten)]
-    pub(crate) place: Place,
+    pub(crate) place: PartLocation,
     pub(crate) position: i64,
     pub(crate) lines: i64,
     pub(crate) stored: i64,

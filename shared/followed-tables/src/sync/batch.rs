@@ -114,7 +114,7 @@ impl<'a> Batch<'a> {
         let embedded = self.changes.renewing(embedding).await;
         Ok(embedded.map_err(|error| {
             tracing::warn!(cause = %chain(&*error), "rows of a source cannot be embedded");
-            "it cannot be embedded; the log has the cause".to_owned()
+            "it cannot be embedded; see the log for the cause".to_owned()
         }))
     }
 

@@ -130,7 +130,7 @@ impl<'a> Changes<'a> {
             );
             if let Err(error) = renewed.await {
                 // A lost lease is detected before anything is stored.
-                tracing::warn!(cause = %telemetry::chain(&error), "leases could not be renewed");
+                tracing::warn!(cause = %telemetry::chain(&error), "cannot renew leases");
             }
         }
     }

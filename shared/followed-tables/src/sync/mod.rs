@@ -104,7 +104,7 @@ impl Run<'_> {
             self.changes.release(Some(&suspect)).await?;
             if suspect.attempts > DEATHS && !suspect.had_failed {
                 self.synced.failed += 1;
-                let reason = format!("the worker died {DEATHS} times with it");
+                let reason = format!("the worker died {DEATHS} times while processing it");
                 return self.changes.fail(&suspect, &reason).await;
             }
             return self.together(vec![suspect]).await;

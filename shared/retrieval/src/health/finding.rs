@@ -60,7 +60,7 @@ pub fn failed(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
 /// There was nothing to check.
 #[must_use]
 pub fn not_looked_at() -> Finding {
-    (Status::Skipped, "not looked at".to_owned(), None)
+    (Status::Skipped, "not checked".to_owned(), None)
 }
 
 impl Check {
@@ -119,13 +119,13 @@ pub fn explain(error: &Error) -> Finding {
             "find out why the server is slow, or raise DATABASE_STATEMENT_TIMEOUT_MS"
         }
         Error::Database(DatabaseError::ReadOnly(_)) => {
-            "let DATABASE_URL lead to the primary, or end the standby's role"
+            "point DATABASE_URL at the primary, or promote the standby"
         }
         Error::Database(DatabaseError::Shared(_)) => TRANSACTION_REMEDY,
         Error::Database(DatabaseError::Lost(_) | DatabaseError::Busy) => {
-            "try again; if it stays so, the server's log says more"
+            "try again; if the error persists, see the server's log"
         }
-        _ => "the error, which a function writes to its log, says what is wrong",
+        _ => "see the error in the function's log",
     };
     failed(chain(error), remedy)
 }
@@ -158,9 +158,9 @@ fn unavailable(cause: Cause) -> &'static str {
             "end connections, raise max_connections, or go through a transaction-mode pooler"
         }
         Cause::NotReady => {
-            "wait until the server has started; behind a pooler, look whether it reaches its server"
+            "wait until the server has started; behind a pooler, check that it reaches its server"
         }
         Cause::Pooler => TRANSACTION_REMEDY,
-        Cause::Server => "the server's log says more",
+        Cause::Server => "see the server's log",
     }
 }

@@ -31,10 +31,7 @@ pub async fn database(state: &SearchState) -> Check {
         let answer: Option<(String, String)> = state.database.fetch_optional(statement).await?;
         Ok(match answer {
             Some((database, user)) => ok(format!("{database} answers {user}")),
-            None => failed(
-                "it answers without rows",
-                "something other than Postgres answers there",
-            ),
+            None => failed("the query returned no rows", "the server is not Postgres"),
         })
     })
     .await
@@ -104,7 +101,7 @@ async fn model(state: &SearchState) -> Result<Finding, Error> {
             MODEL_REMEDY,
         ),
         None => failed(
-            "the database does not say which model embedded it",
+            "the database does not record which model embedded it",
             "run `rappel migrate` or the migrate function",
         ),
     })

@@ -54,7 +54,7 @@ impl Fields {
         let known = |name: &&String| Self::known().any(|known| known == name.as_str());
         if let Some(unknown) = names.iter().flatten().find(|name| !known(name)) {
             let detail = format!(
-                "holds {unknown:?}, which hits do not have; they have {}",
+                "contains {unknown:?}, which is not a field of a hit; the fields are {}",
                 Self::NAMES.join(", ")
             );
             return Err(FieldError::new("fields", detail));

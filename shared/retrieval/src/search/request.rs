@@ -222,7 +222,7 @@ impl Query {
             Err(FieldError::new(
                 "query",
                 format!(
-                    "must have 1 to {} characters, not only blanks",
+                    "must have 1 to {} characters that are not all white space",
                     Self::MAX_CHARACTERS
                 ),
             ))

@@ -1,4 +1,4 @@
-//! Answers in one piece, and those who ask for them.
+//! Answers that are not streamed.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn question() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_nobody_waits_for_ends_at_the_model() -> Outcome {
+async fn a_client_that_disconnects_stops_an_unstreamed_answer() -> Outcome {
     let replies = [
         Reply::Stream(vec![Step::Text("Attendez"), Step::Hang]),
         Reply::text(&["À 22 heures [1]."]),
@@ -37,7 +37,10 @@ async fn an_answer_that_nobody_waits_for_ends_at_the_model() -> Outcome {
     }
     model.reader_left().await?;
     eventually("the gateway's line", async || {
-        Ok(app.logged()?.contains("its caller left").then_some(()))
+        Ok(app
+            .logged()?
+            .contains("its client disconnected")
+            .then_some(()))
     })
     .await?;
 
@@ -47,7 +50,7 @@ async fn an_answer_that_nobody_waits_for_ends_at_the_model() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_an_end_is_cut_and_fills_no_memory() -> Outcome {
+async fn an_endless_answer_is_cut_and_fills_no_memory() -> Outcome {
     let replies = [Reply::text(&["Oui."]), Reply::Stream(vec![Step::Flood])];
     let (app, model) = app_with(replies, &[]).await?;
     ingest(&app).await?;

@@ -1,4 +1,4 @@
-//! What is accepted as a document, what is refused, and what is stored of it.
+//! Documents as input: what is accepted, what is refused, and what is stored.
 
 use anyhow::{Context as _, Result};
 use reqwest::Method;
@@ -13,7 +13,7 @@ async fn send(app: &App, method: Method, path: &str, body: &str) -> Result<Answe
         .await
 }
 
-/// What tells whether the chunks of a document were written again.
+/// The row versions of the chunks: they change when chunks are written again.
 async fn chunk_rows(app: &App) -> Result<Vec<String>> {
     let rows = "SELECT ctid::text || xmin::text FROM rappel.chunks ORDER BY document_id, ordinal";
     app.sql().await?.texts(rows, &[]).await
@@ -51,7 +51,7 @@ async fn what_exports_write_is_accepted() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_document_is_refused_without_a_word_of_rust() -> Outcome {
+async fn an_invalid_document_is_refused_without_rust_type_names() -> Outcome {
     let app = App::start().await?;
     for (method, path, body, field) in [
         (
@@ -145,7 +145,7 @@ async fn what_is_no_document_is_refused_without_a_word_of_rust() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_nobody_can_read_is_blank() -> Outcome {
+async fn an_invisible_text_is_blank() -> Outcome {
     let app = App::start().await?;
     for content in [
         "",
@@ -288,7 +288,7 @@ async fn a_passage_is_bounded_whatever_it_is_made_of() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_answer_could_hold_is_refused_when_it_comes() -> Outcome {
+async fn a_document_too_large_for_a_response_is_refused() -> Outcome {
     let app = App::start().await?;
     let content = format!("a{}", "\"".repeat(2_000_000));
     let answer = app
@@ -304,7 +304,7 @@ async fn what_no_answer_could_hold_is_refused_when_it_comes() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_metadata_alone_leave_the_passages_as_they_are() -> Outcome {
+async fn changed_metadata_leave_the_passages_unchanged() -> Outcome {
     let app = App::start().await?;
     let text = "Le carnet est rangé dans le tiroir du haut. ".repeat(60);
     let document =
@@ -334,7 +334,7 @@ async fn other_metadata_alone_leave_the_passages_as_they_are() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hash_that_an_older_version_left_behind_is_not_believed() -> Outcome {
+async fn a_hash_of_an_older_version_is_not_trusted() -> Outcome {
     let app = App::start().await?;
     let document = |lu: i32| json!({ "content": "Le vrai texte.", "metadata": { "lu": lu } });
     app.put("/documents/a", document(1)).await?.success(201)?;

@@ -1,4 +1,4 @@
-//! What it says of the way to the database: its address, a pooler in between, TLS.
+//! Checks of the connection to the database: its address, a pooler, TLS.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tests::{
 use super::{Outcome, PARTS, Report};
 use crate::connections::port;
 
-/// A `PgBouncer` with room for everything that the doctor does at a time.
+/// A `PgBouncer` with enough server connections for all concurrent checks.
 fn settings(mode: &'static str) -> Settings {
     Settings {
         mode,
@@ -25,7 +25,7 @@ fn settings(mode: &'static str) -> Settings {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_told_at_once_with_the_cause() -> Outcome {
+async fn an_unavailable_database_is_reported_at_once_with_the_cause() -> Outcome {
     let app = App::with_own_server().await?;
     app.kill_postgres().await?;
     let url = app.database_url();
@@ -96,7 +96,7 @@ async fn recognised(pgbouncer: &PgBouncer, mode: &str) -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn named_statements_through_a_transaction_mode_pooler_are_warned_of() -> Outcome {
+async fn named_statements_through_a_transaction_mode_pooler_are_a_warning() -> Outcome {
     let app = App::start().await?;
     let settings = settings("transaction");
     let Some(pgbouncer) = PgBouncer::before(app.database_url(), &settings).await? else {
@@ -115,7 +115,7 @@ async fn named_statements_through_a_transaction_mode_pooler_are_warned_of() -> O
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_is_told_with_what_it_verifies() -> Outcome {
+async fn tls_is_reported_with_what_it_verifies() -> Outcome {
     let app = App::start().await?;
     let (authority, stranger) = (Authority::new()?, Authority::new()?);
     let settings = Settings {
@@ -249,7 +249,7 @@ async fn another_clients_leftover_statements_are_no_obstacle_and_none_is_left() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pgpool_is_recognised_and_its_clients_are_in_the_sum() -> Outcome {
+async fn pgpool_is_recognised_and_its_client_limit_counts() -> Outcome {
     let app = App::start().await?;
     let settings = PgpoolSettings {
         clients: 12,

@@ -1,4 +1,4 @@
-//! How often the functions wait for the network.
+//! The round trips of a search.
 
 use std::time::Duration;
 
