@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    remote::{self, Answer, Api, Key},
+    remote::{self, Api, ApiResponse, Key},
     setup::{Setup, Target},
     terminal::{self, note},
 };
@@ -176,7 +176,7 @@ impl Opened {
             Self::Api(api, url) => {
                 let url = format!("{url}/keys");
                 let request = api.request(Method::POST, &url).json(&request);
-                let answer = Answer::of(api, request, &url).await?.success()?;
+                let answer = ApiResponse::of(api, request, &url).await?.success()?;
                 serde_json::from_value(answer).context("the answer has no key")
             }
         }
@@ -188,7 +188,7 @@ impl Opened {
             Self::Api(api, url) => {
                 let url = format!("{url}/keys");
                 let request = api.request(Method::GET, &url);
-                let mut answer = Answer::of(api, request, &url).await?.success()?;
+                let mut answer = ApiResponse::of(api, request, &url).await?.success()?;
                 serde_json::from_value(answer["keys"].take()).context("the answer has no keys")
             }
         }
@@ -206,7 +206,7 @@ impl Opened {
                 ensure!(is_id && !id.is_empty(), "no key has the id {id}");
                 let url = format!("{url}/keys/{id}");
                 let request = api.request(Method::DELETE, &url);
-                Answer::of(api, request, &url).await?.success()?;
+                ApiResponse::of(api, request, &url).await?.success()?;
             }
         }
         Ok(())

@@ -17,6 +17,7 @@ mod mcp;
 mod means;
 mod metrics;
 mod migrate;
+mod openapi;
 mod queue;
 mod relevance;
 mod remote;
@@ -91,6 +92,8 @@ enum Action {
     },
     /// Write the files of the Lambda layer to a folder; `sam build` calls this.
     Layer(layer::Layer),
+    /// Print the description of the HTTP API.
+    Openapi(openapi::OpenApi),
     /// Print what a shell completes `rappel` with.
     Completions(shell::Completions),
     /// Print the manual page.
@@ -153,6 +156,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Check(check) => Box::pin(stop.or(check.run())).await,
         Action::Completions(completions) => completions.run(Cli::command()),
+        Action::Openapi(description) => description.run(),
         Action::Man(_) => shell::Manual::run::<Cli>(),
         Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => stop.or(eval.run()).await,

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use database::Database;
 use document_store::Tenant;
 use followed_tables::SourceDefinition;
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
-    remote::{self, Answer, Api, Key},
+    remote::{self, ApiResponse, Key, address},
     setup::{Setup, Target},
     terminal::{self, note},
 };
@@ -62,8 +62,8 @@ struct Removal {
 /// The database, or the API in front of it.
 #[derive(Args)]
 pub(crate) struct Way {
-    /// The API that is asked, such as `http://127.0.0.1:8000`, instead of the database.
-    #[arg(long, value_name = "URL")]
+    /// An API that is asked, such as `http://127.0.0.1:8000`, instead of the database.
+    #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
     #[command(flatten)]
     key: Key,
@@ -74,7 +74,13 @@ pub(crate) struct Way {
 /// A way that was opened.
 pub(crate) enum Access {
     Database(Box<(Setup, Database)>),
-    Api(Api, String),
+    Api(Api),
+}
+
+/// An API at an address.
+pub(crate) struct Api {
+    api: remote::Api,
+    url: String,
 }
 
 impl Sources {
@@ -116,7 +122,10 @@ impl Action {
 impl Way {
     pub(crate) async fn open(&self) -> anyhow::Result<Access> {
         if let Some(api) = &self.api {
-            return Ok(Access::Api(self.key.api()?, remote::address(api)));
+            return Ok(Access::Api(Api {
+                api: self.key.api()?,
+                url: address(api),
+            }));
         }
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
@@ -145,14 +154,9 @@ impl Access {
                 followed_tables::follow(&opened.1, &Tenant::default(), name, definition).await?;
                 self.source(name).await
             }
-            Self::Api(client, api) => {
-                let url = format!("{api}/sources/{name}");
-                ask(
-                    client,
-                    client.request(Method::PUT, &url).json(definition),
-                    &url,
-                )
-                .await
+            Self::Api(api) => {
+                let path = format!("sources/{name}");
+                api.ask(Method::PUT, &path, Some(definition)).await
             }
         }
     }
@@ -162,10 +166,7 @@ impl Access {
             Self::Database(opened) => Ok(serde_json::to_value(
                 followed_tables::source(&opened.1, &Tenant::default(), name).await?,
             )?),
-            Self::Api(client, api) => {
-                let url = format!("{api}/sources/{name}");
-                ask(client, client.request(Method::GET, &url), &url).await
-            }
+            Self::Api(api) => api.ask(Method::GET, &format!("sources/{name}"), None).await,
         }
     }
 
@@ -178,9 +179,8 @@ impl Access {
                     .map(serde_json::to_value)
                     .collect::<Result<_, _>>()?)
             }
-            Self::Api(client, api) => {
-                let url = format!("{api}/sources");
-                let listed = ask(client, client.request(Method::GET, &url), &url).await?;
+            Self::Api(api) => {
+                let listed = api.ask(Method::GET, "sources", None).await?;
                 Ok(listed["sources"].as_array().cloned().unwrap_or_default())
             }
         }
@@ -192,9 +192,9 @@ impl Access {
                 followed_tables::resync(&opened.1, &Tenant::default(), name).await?;
                 self.source(name).await
             }
-            Self::Api(client, api) => {
-                let url = format!("{api}/sources/{name}/resync");
-                ask(client, client.request(Method::POST, &url), &url).await
+            Self::Api(api) => {
+                let path = format!("sources/{name}/resync");
+                api.ask(Method::POST, &path, None).await
             }
         }
     }
@@ -204,9 +204,9 @@ impl Access {
             Self::Database(opened) => {
                 Ok(followed_tables::remove(&opened.1, &Tenant::default(), name, keep).await?)
             }
-            Self::Api(client, api) => {
-                let url = format!("{api}/sources/{name}?keep={keep}");
-                let removed = ask(client, client.request(Method::DELETE, &url), &url).await?;
+            Self::Api(api) => {
+                let path = format!("sources/{name}?keep={keep}");
+                let removed = api.ask(Method::DELETE, &path, None).await?;
                 let rest = removed["left_to_owner"].as_array().cloned();
                 let rest = rest.unwrap_or_default().into_iter();
                 Ok(rest
@@ -214,6 +214,24 @@ impl Access {
                     .collect())
             }
         }
+    }
+}
+
+impl Api {
+    /// The answer to a request; any other than a success is an error in the API's words.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&SourceDefinition>,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.api.request(method, &format!("{}/{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        ApiResponse::of(&self.api, request, &self.url)
+            .await?
+            .success()
     }
 }
 
@@ -241,9 +259,4 @@ pub(crate) fn summary(source: &Value) -> String {
         line.push_str(failure);
     }
     line
-}
-
-/// Sends a request and reads its JSON; any other answer than success is an error in the API's words.
-async fn ask(api: &Api, request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
-    Answer::of(api, request, url).await?.success()
 }

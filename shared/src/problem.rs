@@ -4,12 +4,13 @@ mod language_model;
 
 use database::DatabaseError;
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Error;
 
 /// The body of an error response, `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// A stable identifier of the kind of problem: `urn:rappel:problem:<word>`.
     pub r#type: String,

@@ -21,8 +21,10 @@ const SERVICES: [&str; 2] = [r#""apigateway.amazonaws.com""#, r#""events.amazona
 const CONSOLE: [&str; 4] = [
     "GET /",
     "GET /console/{file+}",
+    "GET /openapi.json",
     "HEAD /",
     "HEAD /console/{file+}",
+    "HEAD /openapi.json",
 ];
 
 /// The properties of the routes, by their keys, but those of the console.

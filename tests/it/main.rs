@@ -45,6 +45,7 @@ mod mcp;
 mod migrate;
 mod modes;
 mod openai;
+mod openapi;
 mod pages;
 mod plan;
 mod quality;

@@ -1,28 +1,15 @@
 //! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and responds after the commit.
 
 use document_store::{
-    Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status, Visibility,
+    Batch, DocumentId, Expected, IngestRequest, IngestResponse, Outcome, PatchRequest, Status,
+    Visibility,
 };
 use lambda_http::http::Method;
 use retrieval::IngestState;
-use serde::{Deserialize, Serialize};
 use shared::{
     Error,
     http::{self, Request, Response},
 };
-
-/// The body of `POST /documents`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IngestRequest {
-    documents: Vec<DocumentInput>,
-}
-
-/// One outcome per document, in the order of the request.
-#[derive(Serialize)]
-struct IngestResponse {
-    documents: Vec<Outcome>,
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -55,7 +55,11 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
         .collect()
         .await
         .map_or_else(|never| match never {}, Collected::to_bytes);
-    // Results are JSON, refusals text.
+    // Results are JSON, refusals text, of which the SDK does not say so.
     let body = String::from_utf8_lossy(&body).into_owned();
+    if !body.is_empty() {
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        head.headers.entry(CONTENT_TYPE).or_insert(text);
+    }
     Ok(Response::from_parts(head, Body::Text(body)))
 }

@@ -3,12 +3,11 @@
 
 use access::{Caller, Scope};
 use database::Database;
-use followed_tables::{SourceDefinition, SourceError};
+use followed_tables::{Removed, SourceDefinition, SourceError, Sources};
 use lambda_http::{
     RequestExt as _,
     http::{Method, StatusCode},
 };
-use serde::Serialize;
 use settings::optional;
 use shared::{
     DatabaseState, Error, State,
@@ -40,19 +39,6 @@ impl State for SourcesState {
     }
 }
 
-/// The outcome of removing a source.
-#[derive(Serialize)]
-struct Removed {
-    /// Statements that the owner of the table must run; until then the triggers do nothing.
-    left_to_owner: Vec<String>,
-}
-
-/// The sources.
-#[derive(Serialize)]
-struct Listed {
-    sources: Vec<followed_tables::Source>,
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     http::serve("sources", handle).await
@@ -73,7 +59,7 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
         .and_then(|all| all.first("name"));
     if name.is_none_or(str::is_empty) {
         let sources = followed_tables::sources(database, Some(tenant)).await?;
-        return http::ok(&Listed { sources });
+        return http::ok(&Sources { sources });
     }
     let name = http::path_parameter(&request, "name")?;
     match *request.method() {
