@@ -4,8 +4,7 @@ use bulk_imports::{Import, ImportRequest};
 use chat::Body;
 use document_store::{
     Changed, Deleted, Document, DocumentInput, IngestRequest, IngestResponse, Outcome, Page,
-    PageRequest, PatchMatchingRequest, PatchRequest, Similar,
-    SimilarRequest,
+    PageRequest, PatchMatchingRequest, PatchRequest, Similar, SimilarRequest,
 };
 use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use retrieval::{SearchRequest, SearchResponse, health::Health};
