@@ -60,11 +60,7 @@ impl Bench {
 }
 
 impl<'a> Run<'a> {
-    async fn prepare(
-        bench: &'a Bench,
-        scratch: Scratch,
-        others: Vec<Other>,
-    ) -> Result<Self> {
+    async fn prepare(bench: &'a Bench, scratch: Scratch, others: Vec<Other>) -> Result<Self> {
         let start = Instant::now();
         let folder = tempfile::tempdir()?;
         let mut results = Results {
