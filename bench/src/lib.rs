@@ -36,8 +36,7 @@ use anyhow::bail;
 use embedder::{Manifest, ModelConfig};
 use results::Other;
 
-/// The name of Rappel's search function in the report.
-pub const RAPPEL: &str = "Rappel";
+pub use results::RAPPEL;
 
 /// What to measure, and with what.
 #[derive(Debug)]
