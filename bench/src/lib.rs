@@ -35,8 +35,7 @@ use ::database::DatabaseConfig;
 use anyhow::bail;
 use embedder::{Manifest, ModelConfig};
 
-/// The name of Rappel's search function in the report.
-pub const RAPPEL: &str = "Rappel";
+pub use results::RAPPEL;
 
 /// What to measure, and with what.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ impl Peer {
         let said = Command::new(PYTHON).arg("--version").output();
         ensure!(
             said.is_ok_and(|output| output.status.success()),
-            "there is no {PYTHON} on this machine"
+            "{PYTHON} is not installed"
         );
         let environment = cache.environment(
             "bench-peer",

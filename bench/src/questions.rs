@@ -16,7 +16,7 @@ pub(crate) async fn draw(database: &Database, count: usize) -> Result<Vec<String
     let passages: Vec<(String,)> = database.fetch_all(statement).await?;
     ensure!(
         !passages.is_empty(),
-        "there are no passages to draw questions from"
+        "the database has no passages to make questions from"
     );
     Ok(passages
         .iter()

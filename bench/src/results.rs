@@ -17,6 +17,9 @@ use crate::{
     warm::{Case, InTurn},
 };
 
+/// The name of Rappel's search function in the report.
+pub const RAPPEL: &str = "Rappel";
+
 /// A run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Results {
@@ -163,7 +166,7 @@ impl Results {
     }
 
     fn cold_against(&self, peer: &str, name: &str, aim: f64) -> Option<Ratio> {
-        let ours = self.cold_of(crate::RAPPEL, PageCache::Warm)?.answered.p50;
+        let ours = self.cold_of(RAPPEL, PageCache::Warm)?.answered.p50;
         let theirs = self.cold_of(peer, PageCache::Warm)?.answered.p50;
         Some(Ratio::of(name, ours, theirs, aim, "ms"))
     }
@@ -199,7 +202,7 @@ impl Results {
         let name = "warm p50, against the peer over exact search";
         Some(Ratio::of(
             name,
-            self.in_turn_of(crate::RAPPEL)?,
+            self.in_turn_of(RAPPEL)?,
             exact,
             1.0 / 20.0,
             "ms",
@@ -210,7 +213,7 @@ impl Results {
         let name = "warm p50, against the peer with the same index and model";
         Some(Ratio::of(
             name,
-            self.in_turn_of(crate::RAPPEL)?,
+            self.in_turn_of(RAPPEL)?,
             self.in_turn_of(peer)?,
             0.6,
             "ms",
@@ -226,7 +229,7 @@ impl Results {
             at_most: true,
             from: format!(
                 "{:.2} ms less {:.2} of embedding and {:.2} of SQL",
-                self.in_turn_of(crate::RAPPEL).unwrap_or_default(),
+                self.in_turn_of(RAPPEL).unwrap_or_default(),
                 in_turn.embed_alone.p50,
                 in_turn.database_alone.p50
             ),
@@ -250,7 +253,7 @@ impl Results {
         let name = "peak memory of a search sandbox, against the peer with the same model";
         Some(Ratio::of(
             name,
-            of(crate::RAPPEL)?,
+            of(RAPPEL)?,
             of("peer, same index")?,
             1.0 / 3.0,
             "MB",

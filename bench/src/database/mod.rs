@@ -31,8 +31,8 @@ impl Scratch {
             format!("CREATE DATABASE \"{name}\" TEMPLATE \"{original}\" STRATEGY file_copy");
         copy.on_server(&create).await.with_context(|| {
             format!(
-                "the benchmark works on a copy of the database {original}: its user needs the right to \
-                 create databases, and nobody else may be connected to it meanwhile"
+                "the benchmark works on a copy of the database {original}: the user needs the privilege CREATEDB, and \
+                 no other client may be connected to it"
             )
         })?;
         copy.mark().await?;

@@ -49,7 +49,7 @@ pub(super) fn download(
     }
     let file = fs::read_dir(&arrivals)?
         .next()
-        .with_context(|| format!("pip reported success for {label}, but there is no file"))??
+        .with_context(|| format!("pip reported success for {label}, but wrote no file"))??
         .path();
     verify(&file, wheel)?;
     Ok(file)

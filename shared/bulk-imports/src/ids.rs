@@ -29,7 +29,7 @@ impl Duplicate {
 pub(super) async fn claim(
     transaction: &mut Transaction,
     import: &str,
-    lines: &[(i64, Prepared)],
+    lines: &[(i64, &Prepared)],
 ) -> Result<HashMap<String, Duplicate>, DatabaseError> {
     if lines.is_empty() {
         return Ok(HashMap::new());

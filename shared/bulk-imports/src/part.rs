@@ -35,9 +35,9 @@ struct ReadLine {
 }
 
 impl ReadLine {
-    fn document(&self) -> Option<Prepared> {
+    fn document(&self) -> Option<&Prepared> {
         match &self.content {
-            Content::Document(document) => Some((**document).clone()),
+            Content::Document(document) => Some(document),
             _ => None,
         }
     }
@@ -145,15 +145,16 @@ fn content(line: &Line) -> Content {
 
 /// Keeps the last of several documents with the same id.
 fn mark_replaced(entries: &mut [ReadLine]) {
-    let mut last: Vec<Prepared> = Vec::new();
+    // Ids and hashes: texts may be large.
+    let mut last: Vec<(String, Vec<u8>)> = Vec::new();
     for entry in entries.iter_mut().rev() {
         let Content::Document(document) = &entry.content else {
             continue;
         };
-        match last.iter().find(|later| later.id() == document.id()) {
-            Some(later) if later.hash() == document.hash() => entry.content = Content::Repeated,
+        match last.iter().find(|(id, _)| id == document.id()) {
+            Some((_, hash)) if hash == document.hash() => entry.content = Content::Repeated,
             Some(_) => entry.content = Content::Replaced(document.id().to_owned()),
-            None => last.push((**document).clone()),
+            None => last.push((document.id().to_owned(), document.hash().to_vec())),
         }
     }
 }
@@ -206,7 +207,11 @@ impl Store<'_> {
         let (mut compared, mut seen) = (None, false);
         let mut retry = Retry::default();
         loop {
-            let documents: Vec<Prepared> = entries.iter().filter_map(ReadLine::document).collect();
+            let documents: Vec<Prepared> = entries
+                .iter()
+                .filter_map(ReadLine::document)
+                .cloned()
+                .collect();
             let prepared =
                 match prepare(self.worker, &self.visibility, documents, compared.take()).await? {
                     Ok(prepared) => prepared,
@@ -236,7 +241,7 @@ impl Store<'_> {
         seen: bool,
     ) -> Result<Written, DatabaseError> {
         let mut transaction = self.worker.database.begin().await?;
-        let lines: Vec<(i64, Prepared)> = entries
+        let lines: Vec<(i64, &Prepared)> = entries
             .iter()
             .filter_map(|entry| Some((entry.position, entry.document()?)))
             .collect();

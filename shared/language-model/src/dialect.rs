@@ -13,7 +13,7 @@ use crate::Preset;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a thing of its own that an endpoint takes or does not"
+    reason = "each is an independent capability of an endpoint"
 )]
 pub(super) struct Dialect {
     /// Whether it knows `system`; if not, the rules start the user's first turn.

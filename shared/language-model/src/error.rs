@@ -188,7 +188,7 @@ impl fmt::Display for Empty {
             Self::Filtered => "the endpoint's content filter blocked it",
             Self::ToolCall => "the model called a tool",
             Self::Exhausted => "the token limit was reached before the first word",
-            Self::Silent => "the model said nothing",
+            Self::Silent => "the model returned no text",
         })
     }
 }

@@ -195,7 +195,7 @@ pub fn without_thoughts(text: &str) -> String {
 #[derive(Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is something else that an event may have told"
+    reason = "each is an independent fact from the events"
 )]
 struct AnswerState {
     thoughts: Thoughts,

@@ -48,7 +48,7 @@ impl Unpacked {
             .flatten()
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.to_string_lossy().contains("/ld-linux"))
-            .with_context(|| format!("there is no dynamic loader in {}", root.display()))?;
+            .with_context(|| format!("no dynamic loader in {}", root.display()))?;
         Ok(Self { root, loader })
     }
 }
