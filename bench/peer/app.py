@@ -46,7 +46,7 @@ LIMIT $2
 # The statement of Rappel's search with default settings. Each build has its functions in its own schema.
 INDEX = f"""
 SELECT document_id, chunk, title, content, metadata, distance
-FROM {os.environ["PEER_FUNCTION"]}($1, 'semantic', $2::real[], '{{}}', '{{}}', $3, $4::jsonb, $5, $6, 0.65, 1.2, 0.75,
+FROM {os.environ["PEER_FUNCTION"]}('', $1, 'semantic', $2::real[], '{{}}', '{{}}', $3, $4::jsonb, $5, $6, 0.65, 1.2, 0.75,
     '{{0,1,1}}', 0, 1, 0, false)
 """
 

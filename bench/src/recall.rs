@@ -6,7 +6,7 @@ use anyhow::Result;
 use database::{Database, Statement};
 use embedder::Manifest;
 use indicatif::ProgressBar;
-use retrieval::{SearchConfig, SearchRequest};
+use retrieval::{SearchConfig, SearchRequest, Visibility};
 use serde::Serialize;
 
 use crate::statistics::Summary;
@@ -120,7 +120,13 @@ async fn search(
     };
     let search = request.parse()?;
     let hits = search
-        .find(database, model, truth.embedding.clone(), &config)
+        .find(
+            database,
+            &Visibility::default(),
+            model,
+            truth.embedding.clone(),
+            &config,
+        )
         .await?;
     Ok(hits.iter().map(|hit| hit.distance).collect())
 }

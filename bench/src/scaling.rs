@@ -8,7 +8,7 @@ use database::Database;
 use embedder::Manifest;
 use indicatif::ProgressBar;
 use migrations::{self, Index, IndexConfig};
-use retrieval::{SearchConfig, SearchRequest};
+use retrieval::{SearchConfig, SearchRequest, Visibility};
 use serde::Serialize;
 
 use crate::{
@@ -158,6 +158,7 @@ impl Scaling<'_> {
             search
                 .find(
                     database,
+                    &Visibility::default(),
                     self.model,
                     embedding.clone(),
                     &SearchConfig::default(),

@@ -8,7 +8,7 @@ use embedder::{Embedder, Kind};
 use futures_util::future::try_join_all;
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
-use retrieval::{SearchConfig, SearchRequest};
+use retrieval::{SearchConfig, SearchRequest, Visibility};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use servers::pooler::{self, PgBouncer};
@@ -286,6 +286,7 @@ async fn measure_parts(
     search
         .find(
             database,
+            &Visibility::default(),
             embedder.manifest(),
             embedding,
             &SearchConfig::default(),

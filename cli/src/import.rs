@@ -1,26 +1,35 @@
-//! `rappel import FILE`: a resumable import directly into the database.
+//! `rappel import`: a resumable import of files and folders, directly into the database or through an API.
 
 mod api;
 mod batches;
+mod documents;
+mod files;
+mod found;
+mod gone;
+mod input;
+mod place;
 mod source;
 mod tally;
 mod workers;
 
 use std::{
     fmt,
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use anyhow::bail;
+use anyhow::ensure;
 use clap::Args;
 use database::{Database, DatabaseError, Statement};
-use indicatif::ProgressBar;
 use serde_json::Value;
 
-use self::{source::Source, tally::Tally};
+use self::{
+    input::{Documents, FolderArgs, Input},
+    source::Source,
+    tally::Tally,
+};
 use crate::{
     remote::Key,
     setup::{SchemaArgs, Setup, Target},
@@ -28,18 +37,22 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Load documents: a file straight into the database, or an object through an API's queue.
+/// Load documents: files and folders directly into the database, or through an API.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// JSON lines, a JSON array, or CSV with a header, with the keys id (or _id), title, content (or text) and
-    /// metadata; compressed with gzip, zstd or xz or not; `-` is stdin. With --api, `s3://bucket/key`, or a file if
-    /// the API is that of `rappel up`.
-    source: PathBuf,
-    /// The API that imports it on its queue, such as `http://127.0.0.1:8000`.
+    /// Folders, files and patterns. Each Markdown, HTML, text, PDF or DOCX file is a document. JSON lines, a JSON array,
+    /// or CSV with a header have the keys id (or _id), title, content (or text) and metadata, compressed with gzip,
+    /// zstd or xz or not; `-` is stdin. With --api also `s3://bucket/key`.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// The API that stores them, such as `http://127.0.0.1:8000`. An object of S3, or a file of documents if the API is
+    /// that of `rappel up`, is imported on its queue.
     #[arg(long, value_name = "URL", conflicts_with = "strict")]
     api: Option<String>,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    folder: FolderArgs,
     /// Stop at the first bad line instead of reporting it.
     #[arg(long)]
     strict: bool,
@@ -68,26 +81,46 @@ const FEW_CHUNKS: i64 = 10_000;
 impl Import {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
-            return stop.or(api::run(api, &self.key, &self.source)).await;
+            return match Input::of(&self.sources, &self.folder)? {
+                Input::Records(source) => stop.or(api::run(api, &self.key, &source)).await,
+                Input::Documents(documents) => self.post(api, documents, stop).await,
+            };
         }
-        if self.source.starts_with("s3://") {
-            bail!("an object of S3 is imported by an API: name it with --api");
-        }
+        let is_object = |source: &PathBuf| source.starts_with("s3://");
+        ensure!(
+            !self.sources.iter().any(is_object),
+            "an object of S3 is imported by an API: name it with --api"
+        );
+        // A missing file is reported before a database is started.
+        let input = Input::of(&self.sources, &self.folder)?;
         let mut setup = stop.or(self.target.prepare("")).await?;
         stop.or(setup.migrate(&self.schema)).await?;
-        let imported = import_until(&setup, &self.source, self.strict, stop).await;
+        let imported = import_until(&setup, input, self.strict, stop).await;
         let stopped = setup.stop().await;
         let imported = imported?;
         self.tell(&imported)?;
         stopped?;
-        match (imported.interrupted, imported.tally.status()) {
-            (Some(interrupted), _) => Err(Reported(interrupted.status()).into()),
-            (None, 0) => Ok(()),
-            (None, status) => Err(Reported(status).into()),
-        }
+        imported.ended()
     }
 
-    fn tell(&self, imported: &Imported) -> std::io::Result<()> {
+    /// Posts the documents of files to an API.
+    async fn post(&self, api: &str, documents: Documents, stop: &Stop) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let (tally, bar) = (Arc::clone(&documents.tally), documents.bar.clone());
+        let posted = stop.or(documents::run(api, &self.key, documents)).await;
+        bar.finish_and_clear();
+        let imported = Imported {
+            tally,
+            loading: start.elapsed(),
+            indexing: Duration::ZERO,
+            interrupted: None,
+        };
+        self.tell(&imported)?;
+        posted?;
+        imported.ended()
+    }
+
+    fn tell(&self, imported: &Imported) -> io::Result<()> {
         imported.tally.tell_rest();
         let mut out = terminal::out();
         if self.json {
@@ -106,6 +139,14 @@ impl Import {
 }
 
 impl Imported {
+    fn ended(&self) -> anyhow::Result<()> {
+        match (self.interrupted, self.tally.status()) {
+            (Some(interrupted), _) => Err(Reported(interrupted.status()).into()),
+            (None, 0) => Ok(()),
+            (None, status) => Err(Reported(status).into()),
+        }
+    }
+
     fn json(&self) -> Value {
         let mut json = self.tally.json(self.loading, self.indexing);
         json["interrupted"] = self.interrupted.is_some().into();
@@ -121,30 +162,51 @@ impl fmt::Display for Imported {
 
 /// Loads a file; skips documents that are stored with the same hash.
 pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::Result<Imported> {
-    import_until(setup, file, strict, &Stop::never()).await
+    import_until(
+        setup,
+        Input::Records(file.to_owned()),
+        strict,
+        &Stop::never(),
+    )
+    .await
 }
 
 async fn import_until(
     setup: &Setup,
-    file: &Path,
+    input: Input,
     strict: bool,
     stop: &Stop,
 ) -> anyhow::Result<Imported> {
     let start = Instant::now();
-    // A pipe may be slow to show its format.
-    let path = file.to_owned();
-    let open = tokio::task::spawn_blocking(move || Source::open(&path));
-    let source = stop.or(async { open.await? }).await?;
+    let (source, tally, present) = match input {
+        Input::Records(path) => {
+            // A pipe may be slow to show its format.
+            let open = tokio::task::spawn_blocking(move || Source::open(&path));
+            let source = stop.or(async { open.await? }).await?;
+            (source, Arc::new(Tally::default()), None)
+        }
+        Input::Documents(Documents {
+            files,
+            bar,
+            tally,
+            present,
+        }) => (Source::files(files, bar), tally, present),
+    };
     let bar = source.bar.clone();
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     if stored_chunks(&database).await? < FEW_CHUNKS {
         drop_index(setup).await?;
     }
-    let tally = Arc::new(Tally::default());
-    let loaded = stop
-        .or(workers::load(&database, &embedders, source, strict, &tally))
-        .await;
+    let load = async {
+        workers::load(&database, &embedders, source, strict, &tally).await?;
+        if let Some(present) = present {
+            let deleted = present.delete(&database).await?;
+            tally.deleted.fetch_add(deleted, Ordering::Relaxed);
+        }
+        anyhow::Ok(())
+    };
+    let loaded = stop.or(load).await;
     bar.finish_and_clear();
     let loading = start.elapsed();
     let interrupted = loaded

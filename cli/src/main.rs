@@ -11,6 +11,7 @@ mod filter;
 mod follow;
 mod import;
 mod layer;
+mod marks;
 mod mcp;
 mod means;
 mod metrics;
@@ -79,6 +80,12 @@ enum Action {
     Bench(bench::Bench),
     /// Check everything that a search needs, and say how to repair what fails.
     Doctor(doctor::Doctor),
+    /// Read a file for `import`, within limits.
+    #[command(hide = true)]
+    ReadFile {
+        /// Format, bytes of memory, and seconds.
+        arguments: Vec<String>,
+    },
     /// Write the files of the Lambda layer to a folder; `sam build` calls this.
     Layer(layer::Layer),
     /// Print what a shell completes `rappel` with.
@@ -89,6 +96,13 @@ enum Action {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Action::ReadFile { arguments } = &cli.command {
+        // Before there is a runtime, whose threads would need memory as well.
+        return match extract::serve(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error.into()),
+        };
+    }
     without_telemetry();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -144,6 +158,8 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Bench(bench) => Box::pin(stop.or(bench.run())).await,
         Action::Doctor(doctor) => Box::pin(stop.or(doctor.run())).await,
         Action::Layer(layer) => stop.or(layer.run()).await,
+        // It has been answered before the runtime was started.
+        Action::ReadFile { .. } => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use mcp_server::DocumentServer;
+use retrieval::Visibility;
 use rmcp::ServiceExt as _;
 
 use crate::setup::Target;
@@ -24,7 +25,9 @@ impl Mcp {
         // The program says that it is done by closing stdin.
         let serving = async {
             let transport = rmcp::transport::stdio();
-            let running = DocumentServer::new(state).serve(transport).await?;
+            let running = DocumentServer::new(state, Visibility::default())
+                .serve(transport)
+                .await?;
             anyhow::Ok(running.waiting().await?)
         };
         let served = Box::pin(serving).await;

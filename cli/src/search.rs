@@ -4,11 +4,12 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 use reqwest::Method;
-use retrieval::SearchRequest;
+use retrieval::{SearchRequest, Visibility};
 use serde_json::{Value, json};
 
 use crate::{
     filter::filter,
+    marks,
     remote::{ApiResponse, Key, address},
     setup::Target,
     terminal::{self, Out, Style},
@@ -70,6 +71,7 @@ impl Search {
         if let Some(api) = &self.api {
             return self.ask(&address(api)).await;
         }
+        let marks = self.marks();
         let request = SearchRequest {
             query: self.question,
             limit: Some(self.limit),
@@ -83,13 +85,14 @@ impl Search {
             explain: Some(self.explain),
             rerank: Some(self.rerank),
             offset: Some(self.offset),
+            highlight: Some(marks),
             ..SearchRequest::default()
         };
         let search = request.parse()?;
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let state = setup.state()?;
-        let response = state.run(search).await?;
+        let response = state.run(search, &Visibility::default()).await?;
         if self.json {
             terminal::out().json(&response)?;
         } else {
@@ -99,9 +102,14 @@ impl Search {
         setup.stop().await
     }
 
+    /// Whether the question's words are marked.
+    fn marks(&self) -> bool {
+        !self.json && terminal::out().is_coloured()
+    }
+
     /// Asks an API.
     async fn ask(&self, url: &str) -> anyhow::Result<()> {
-        let request = json!({
+        let mut request = json!({
             "query": self.question,
             "limit": self.limit,
             "max_distance": self.max_distance,
@@ -115,6 +123,9 @@ impl Search {
             "rerank": self.rerank,
             "offset": self.offset,
         });
+        if self.marks() {
+            request["highlight"] = true.into();
+        }
         let api = self.key.api()?;
         let posted = api.request(Method::POST, &format!("{url}/search"));
         let response = ApiResponse::of(&api, posted.json(&request), url).await?;
@@ -152,7 +163,11 @@ fn print_hit(out: &mut Out, rank: i64, hit: &Value) -> io::Result<()> {
     let id = text("document_id");
     let title = Some(text("title")).filter(|title| !title.is_empty());
     write!(out, "{rank:>2}. ")?;
-    out.styled(Style::Bold, &title.unwrap_or(id))?;
+    let ranges = &hit["highlights"];
+    match title {
+        Some(title) => marks::print(out, Some(Style::Bold), title, &ranges["title"], usize::MAX)?,
+        None => out.styled(Style::Bold, &id)?,
+    }
     let measures = format!(
         "{id} · relevance {:.0} % · distance {:.3} · words {:.0} %{}",
         number("relevance") * 100.0,
@@ -170,7 +185,9 @@ fn print_hit(out: &mut Out, rank: i64, hit: &Value) -> io::Result<()> {
         out.styled(Style::Dim, &excerpt(text("heading")))?;
         writeln!(out)?;
     }
-    writeln!(out, "    {}", excerpt(text("content")))?;
+    write!(out, "    ")?;
+    marks::print(out, None, text("content"), &ranges["content"], EXCERPT)?;
+    writeln!(out)?;
     let metadata = &hit["metadata"];
     if metadata
         .as_object()
@@ -183,12 +200,14 @@ fn print_hit(out: &mut Out, rank: i64, hit: &Value) -> io::Result<()> {
     Ok(())
 }
 
+/// The characters of a passage's beginning.
+const EXCERPT: usize = 160;
+
 /// The beginning of a passage on one line.
 pub(crate) fn excerpt(content: &str) -> String {
-    const CHARACTERS: usize = 160;
     let line = content.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= CHARACTERS {
+    if line.chars().count() <= EXCERPT {
         return line;
     }
-    line.chars().take(CHARACTERS).chain(['…']).collect()
+    line.chars().take(EXCERPT).chain(['…']).collect()
 }

@@ -263,6 +263,7 @@ fn database_config(url: String) -> DatabaseConfig {
         acquire_timeout: Duration::from_secs(10),
         wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_mins(1),
+        settings: document_store::ALL_TENANTS,
     }
 }
 

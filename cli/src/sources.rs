@@ -5,6 +5,7 @@ use std::io::Write as _;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use database::Database;
+use document_store::Tenant;
 use followed_tables::SourceDefinition;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
@@ -140,7 +141,7 @@ impl Access {
     ) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::follow(&opened.1, name, definition).await?;
+                followed_tables::follow(&opened.1, &Tenant::default(), name, definition).await?;
                 self.source(name).await
             }
             Self::Api(client, api) => {
@@ -152,7 +153,7 @@ impl Access {
     pub(crate) async fn source(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => Ok(serde_json::to_value(
-                followed_tables::source(&opened.1, name).await?,
+                followed_tables::source(&opened.1, &Tenant::default(), name).await?,
             )?),
             Self::Api(client, api) => ask(client.get(format!("{api}/sources/{name}"))).await,
         }
@@ -161,7 +162,7 @@ impl Access {
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
         match self {
             Self::Database(opened) => {
-                let sources = followed_tables::sources(&opened.1).await?;
+                let sources = followed_tables::sources(&opened.1, Some(&Tenant::default())).await?;
                 Ok(sources
                     .iter()
                     .map(serde_json::to_value)
@@ -177,7 +178,7 @@ impl Access {
     async fn resync(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::resync(&opened.1, name).await?;
+                followed_tables::resync(&opened.1, &Tenant::default(), name).await?;
                 self.source(name).await
             }
             Self::Api(client, api) => {
@@ -188,7 +189,9 @@ impl Access {
 
     async fn remove(&self, name: &str, keep: bool) -> anyhow::Result<Vec<String>> {
         match self {
-            Self::Database(opened) => Ok(followed_tables::remove(&opened.1, name, keep).await?),
+            Self::Database(opened) => {
+                Ok(followed_tables::remove(&opened.1, &Tenant::default(), name, keep).await?)
+            }
             Self::Api(client, api) => {
                 let url = format!("{api}/sources/{name}?keep={keep}");
                 let removed = ask(client.delete(url)).await?;

@@ -19,6 +19,7 @@ pub(crate) struct Out {
 #[derive(Clone, Copy)]
 pub(crate) enum Style {
     Bold,
+    Mark,
     Dim,
     Red,
     Green,
@@ -53,6 +54,11 @@ pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
 }
 
 impl Out {
+    /// Whether styles are written: the output is a terminal, and nothing disables colours.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.coloured
+    }
+
     /// Writes a styled text.
     pub(crate) fn styled(&mut self, style: Style, text: &impl fmt::Display) -> io::Result<()> {
         if !self.coloured {
@@ -92,6 +98,7 @@ impl Style {
     fn code(self) -> &'static str {
         match self {
             Self::Bold => "\x1b[1m",
+            Self::Mark => "\x1b[1;4m",
             Self::Dim => "\x1b[2m",
             Self::Red => "\x1b[31m",
             Self::Green => "\x1b[32m",

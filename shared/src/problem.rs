@@ -204,6 +204,12 @@ impl Problem {
                 "The database schema cannot be migrated",
                 "see the log for the reason",
             ),
+            DatabaseError::Invisible => Self::new(
+                403,
+                "forbidden-document",
+                "The caller may not change this document",
+                "a document was, or would be, outside of the filter that the caller is held to; nothing was changed",
+            ),
             DatabaseError::Value(_) | DatabaseError::Statement(_) => Self::internal(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use database::{Cause, Database, DatabaseConfig, DatabaseError};
+use document_store::ALL_TENANTS;
 
 /// The state of a function, shared by all its requests.
 pub trait State: Clone + Send + Sync + 'static {
@@ -26,6 +27,22 @@ pub trait State: Clone + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct DatabaseState {
     database: Arc<Database>,
+}
+
+impl DatabaseState {
+    /// The state of a function that works for all tenants.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    pub fn for_all_tenants(function: &str) -> Result<Self, lambda_http::Error> {
+        let config = DatabaseConfig {
+            settings: ALL_TENANTS,
+            ..DatabaseConfig::from_env(function)?
+        };
+        Ok(Self {
+            database: Arc::new(Database::new(&config)?),
+        })
+    }
 }
 
 impl State for DatabaseState {

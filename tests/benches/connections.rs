@@ -18,7 +18,7 @@ use database::{AddressFamily, Database, DatabaseConfig, DatabaseError, PoolerSet
 use embedder::Manifest;
 use futures_util::future::join_all;
 use migrations::{self, IndexConfig};
-use retrieval::{SearchConfig, SearchRequest};
+use retrieval::{SearchConfig, SearchRequest, Visibility};
 use servers::{
     pooler::{PgBouncer, Settings},
     postgres::Postgres,
@@ -181,7 +181,13 @@ async fn nearest(database: &Database, document: usize) -> Result<Option<String>,
     };
     let search = request.parse().expect("the request is within all limits");
     let hits = search
-        .find(database, &manifest, embedding(document), &config)
+        .find(
+            database,
+            &Visibility::default(),
+            &manifest,
+            embedding(document),
+            &config,
+        )
         .await?;
     Ok(hits.into_iter().next().map(|hit| hit.document_id))
 }
@@ -242,6 +248,7 @@ fn config(url: String, pooler: PoolerSetting) -> DatabaseConfig {
         acquire_timeout: Duration::from_secs(30),
         wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_secs(30),
+        settings: &[],
     }
 }
 

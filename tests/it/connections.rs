@@ -50,6 +50,7 @@ fn settings(url: &str) -> DatabaseConfig {
         acquire_timeout: Duration::from_secs(2),
         wake_timeout: Duration::ZERO,
         statement_timeout: Duration::from_secs(10),
+        settings: &[],
     }
 }
 

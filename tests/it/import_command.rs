@@ -165,7 +165,7 @@ async fn the_exit_status_says_whether_all_some_or_nothing_was_stored() -> Outcom
             assert!(printed.stderr.contains(&rest), "{printed:?}");
         }
     }
-    let notes = folder.path().join("notes.txt");
+    let notes = folder.path().join("notes.log");
     fs::write(&notes, "Ne pas oublier\nle pain.\n")?;
     let printed = import(&app, &notes.display().to_string(), None).await?;
     assert_eq!(printed.status, Some(1), "{printed:?}");

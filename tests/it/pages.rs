@@ -42,6 +42,8 @@ const CROWD: &str = "
     INSERT INTO rappel.documents (id, title, content, metadata, content_hash)
     SELECT 'crowd-' || n, '', repeat('text ', 100), jsonb_build_object('third', n % 3), ''
     FROM generate_series(1, 6000) AS n;
+    INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)
+    SELECT 'crowd-' || n, 0, 0, '{}', '{}' FROM generate_series(1, 6000) AS n;
     ANALYZE rappel.documents";
 
 /// A passage of each of the first ones, with a random embedding.

@@ -32,6 +32,8 @@ async fn store_synthetic(sql: &Sql) -> anyhow::Result<()> {
              SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 384) AS d WHERE n + d > 0
          )::halfvec
          FROM generate_series(1, {DOCUMENTS}) AS n;
+         INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)
+         SELECT 'synthetic-' || n, 0, 0, '{{}}', '{{}}' FROM generate_series(1, {DOCUMENTS}) AS n;
          {create_index};
          ANALYZE rappel.documents;
          ANALYZE rappel.chunks;"
@@ -67,8 +69,8 @@ async fn searches_are_planned_and_run_on_the_index() -> Outcome {
     let query = sql.texts(query, &[]).await?.concat();
 
     for call in [
-        format!("nearest('{query}'::halfvec, 30)"),
-        format!("nearest_filtered('{query}'::halfvec, 30, '{HALF}'::jsonb)"),
+        format!("nearest('', '{query}'::halfvec, 30)"),
+        format!("nearest_filtered('', '{query}'::halfvec, 30, '{HALF}'::jsonb)"),
     ] {
         let plan = sql.plan(&format!("SELECT * FROM {call}")).await?;
         assert!(
@@ -127,7 +129,7 @@ async fn a_filter_that_matches_few_documents_still_finds_all_of_them() -> Outcom
 /// What a semantic search finds, and whether it compared all that match, if `few` is the most that it would.
 async fn candidates(sql: &Sql, few: i32) -> anyhow::Result<(String, String)> {
     let found = "SELECT few_match::text || ' ' || distances::text FROM semantic_candidates(
-        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, 1, $2::text::jsonb, NULL, $1)";
+        '', (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 10, 30, 1, $2::text::jsonb, NULL, $1)";
     let found = sql.texts(found, &[&few, &HALF]).await?.concat();
     let (few_match, distances) = found.split_once(' ').context("two columns")?;
     Ok((few_match.to_owned(), distances.to_owned()))
@@ -140,7 +142,7 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
     store_synthetic(&sql).await?;
     set_as_the_search_does(&sql).await?;
     let exact = "SELECT array_agg(n.distance ORDER BY n.distance)::text FROM nearest_exact(
-        (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, 1, $1::text::jsonb, NULL) AS n";
+        '', (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, 1, $1::text::jsonb, NULL) AS n";
     let exact = sql.texts(exact, &[&HALF]).await?.concat();
 
     // Half of the documents match.
@@ -155,7 +157,7 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
         (half - 1, "false", "false"),
         (half / 3, "true", "false"),
     ] {
-        let said = "SELECT unnest(ARRAY[many_match(f, $1), few_match(f, $1)])::text
+        let said = "SELECT unnest(ARRAY[many_match('', f, $1), few_match('', f, $1)])::text
             FROM (SELECT $2::text::jsonb) AS filter (f)";
         let said = sql.texts(said, &[&few, &HALF]).await?;
         assert_eq!(said, [guessed_many, are_few], "{few}");

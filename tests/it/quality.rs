@@ -141,7 +141,7 @@ async fn the_index_finds_the_true_neighbours() -> Outcome {
     let nearest = concat!(
         "SELECT n.document_id || '/' || n.ordinal FROM rappel.chunks AS c, ",
         schema::function!("nearest"),
-        "(c.embedding, 10) AS n WHERE c.document_id = $1"
+        "('', c.embedding, 10) AS n WHERE c.document_id = $1"
     );
     let mut found = 0;
     for passage in &passages {

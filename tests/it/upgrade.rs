@@ -53,17 +53,24 @@ async fn old_upsert(sql: &Sql, id: &str) -> anyhow::Result<String> {
     Ok(sql.texts(&upsert, &[]).await?.concat())
 }
 
-/// Searches and writes as the release does until `done`; answers how often.
+/// Searches and writes as the release does until `done`; answers how often. A write that is under way while the keys of the
+/// tables change fails once: it was planned for a key that is gone.
 async fn serve_as_the_release(
     url: String,
     done: Arc<AtomicBool>,
     served: Arc<AtomicU64>,
 ) -> Outcome {
     let sql = Sql::connect(&url).await?;
+    let mut met_migration = false;
     while !done.load(Ordering::Relaxed) {
         let round = served.fetch_add(1, Ordering::Relaxed);
         let id = format!("old-{}", round % 3);
-        old_upsert(&sql, &id).await?;
+        if let Err(error) = old_upsert(&sql, &id).await {
+            let said = format!("{error:#}");
+            anyhow::ensure!(said.contains("ON CONFLICT") && !met_migration, "{said}");
+            met_migration = true;
+            old_upsert(&sql, &id).await?;
+        }
         for mode in ["semantic", "keyword", "hybrid"] {
             let hits = old_search(&sql, mode).await?;
             anyhow::ensure!(hits.contains(&"migraine".to_owned()), "{mode}: {hits:?}");

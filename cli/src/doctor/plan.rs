@@ -15,7 +15,7 @@ const FEW: i64 = 20_000;
 /// The candidates of a search for ten hits, as in `search`.
 const CANDIDATES: i32 = 30;
 
-/// Plans `nearest` with the settings of `search`, `search_path` included, in a transaction that ends with
+/// Plans `nearest_in_index` with the settings of `search`, `search_path` included, in a transaction that ends with
 /// them.
 pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
     let mut transaction = state.database.begin().await?;
@@ -35,9 +35,10 @@ pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
         Statement::read("SELECT set_config('hnsw.ef_search', $1, true)").bind(effort.to_string());
     transaction.fetch_all::<(String,)>(effort).await?;
 
-    let explain = Statement::read("EXPLAIN SELECT * FROM nearest($1::real[]::halfvec, $2)")
-        .bind(vec![0.1_f32; state.embedder.manifest().dimensions])
-        .bind(CANDIDATES);
+    let explain =
+        Statement::read("EXPLAIN SELECT * FROM nearest_in_index($1::real[]::halfvec, $2)")
+            .bind(vec![0.1_f32; state.embedder.manifest().dimensions])
+            .bind(CANDIDATES);
     let plan: Vec<(String,)> = transaction.fetch_all(explain).await?;
     let count = Statement::read("SELECT count(*) FROM (SELECT FROM rappel.chunks LIMIT $1) AS c")
         .bind(FEW + 1);

@@ -7,7 +7,7 @@ use database::Statement;
 use embedder::Kind;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::ProgressBar;
-use retrieval::{Mode, SearchConfig, SearchRequest, SearchState};
+use retrieval::{Mode, SearchConfig, SearchRequest, SearchState, Visibility};
 use shared::State as _;
 
 use super::files::{Files, Question};
@@ -179,6 +179,7 @@ impl JudgedSet {
             limit: Some(10),
             mode: Some(mode.name().to_owned()),
             rerank: Some(self.rerank),
+            literal: true,
             ..SearchRequest::default()
         };
         let search = request
@@ -189,6 +190,7 @@ impl JudgedSet {
         let hits = search
             .find(
                 &self.state.database,
+                &Visibility::default(),
                 &self.setup.manifest,
                 embedding,
                 config,

@@ -9,10 +9,11 @@ use std::{
 
 use anyhow::bail;
 use document_store::Prepared;
-use records::{LINE_LIMIT, Line};
 use tokio::sync::mpsc;
 
 use super::{
+    files::Item,
+    place::Place,
     source::Source,
     tally::{Replaced, Tally},
 };
@@ -45,7 +46,7 @@ pub(super) struct Stored {
 
 /// Where an id was seen last.
 struct Seen {
-    line: u64,
+    place: Place,
     /// A part of the document's hash.
     document: u64,
     batch: u64,
@@ -111,23 +112,22 @@ impl<'a> Batches<'a> {
 
     /// Reads the file to its end, or until all workers stop.
     pub(super) fn read(mut self, mut source: Source) -> anyhow::Result<()> {
-        while let Some(line) = source.lines.next() {
-            let line = match line {
-                Ok(line) => line,
+        while let Some(item) = source.items.next() {
+            let Item { place, line } = match item {
+                Ok(item) => item,
                 Err(error) => {
                     self.tally.broken(error.to_string(), &source.bar);
                     break;
                 }
             };
-            let number = line.number;
-            match document(line) {
+            match line.and_then(|line| Prepared::read(&line)) {
                 Ok(document) => {
-                    if !self.add(document, number, &source) {
+                    if !self.add(document, place, &source) {
                         return Ok(());
                     }
                 }
-                Err(reason) if self.strict => bail!("line {number}: {reason}"),
-                Err(reason) => self.tally.bad(number, reason, &source.bar),
+                Err(reason) if self.strict => bail!("{place}: {reason}"),
+                Err(reason) => self.tally.bad(place, reason, &source.bar),
             }
             if self.batch.len() >= size(self.sent, threads()) {
                 source.show();
@@ -141,10 +141,10 @@ impl<'a> Batches<'a> {
     }
 
     /// Puts a document into the batch; false if all workers stopped.
-    fn add(&mut self, document: Prepared, line: u64, source: &Source) -> bool {
+    fn add(&mut self, document: Prepared, place: Place, source: &Source) -> bool {
         let id = self.stored.hasher.hash_one(document.id());
         let seen = Seen {
-            line,
+            place: place.clone(),
             document: self.stored.hasher.hash_one(document.hash()),
             batch: self.number,
         };
@@ -166,8 +166,8 @@ impl<'a> Batches<'a> {
                 }
                 let replaced = Replaced {
                     id: document.id().to_owned(),
-                    line: earlier.line,
-                    by: line,
+                    place: earlier.place,
+                    by: place,
                 };
                 self.tally.replaced(replaced, &source.bar);
                 self.batch.push(document);
@@ -200,13 +200,6 @@ impl<'a> Batches<'a> {
         self.number += 1;
         self.sent += batch.documents.len();
         self.sender.blocking_send(batch).is_ok()
-    }
-}
-
-fn document(line: Line) -> Result<Prepared, String> {
-    match line.text {
-        Some(text) => Prepared::read(&text),
-        None => Err(format!("is longer than {LINE_LIMIT} bytes")),
     }
 }
 

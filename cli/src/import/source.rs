@@ -1,4 +1,4 @@
-//! The imported file, or stdin.
+//! What is imported: a file of documents, stdin, or files and folders.
 
 use std::{
     fs::File,
@@ -12,13 +12,18 @@ use std::{
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use records::{self, Lines};
+use records::{self, Line, Lines};
 
-/// The lines of a file, and how much of it has been read.
+use super::{
+    files::{Files, Item, text},
+    place::Place,
+};
+
+/// What may be a document, and how much has been read.
 pub(super) struct Source {
-    pub(super) lines: Lines,
+    pub(super) items: Box<dyn Iterator<Item = io::Result<Item>> + Send>,
     pub(super) bar: ProgressBar,
-    read: Arc<AtomicU64>,
+    read: Option<Arc<AtomicU64>>,
 }
 
 impl Source {
@@ -41,12 +46,42 @@ impl Source {
             .map(Lines::new)
             .with_context(|| format!("{} cannot be imported", path.display()))?;
         let bar = ProgressBar::new(bytes).with_style(style(bytes));
-        Ok(Self { lines, bar, read })
+        let items = lines.map(|line| line.map(item));
+        Ok(Self {
+            items: Box::new(items),
+            bar,
+            read: Some(read),
+        })
+    }
+
+    /// The documents of files; `bar` counts these.
+    pub(super) fn files(files: Files, bar: ProgressBar) -> Self {
+        Self {
+            items: Box::new(files.map(Ok)),
+            bar,
+            read: None,
+        }
     }
 
     /// Shows how much has been read.
     pub(super) fn show(&self) {
-        self.bar.set_position(self.read.load(Ordering::Relaxed));
+        if let Some(read) = &self.read {
+            self.bar.set_position(read.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// A bar that counts files.
+pub(super) fn file_bar(files: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} files {msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(files as u64).with_style(style)
+}
+
+fn item(line: Line) -> Item {
+    Item {
+        place: Place::line(line.number),
+        line: text(line),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The outcomes of the lines of an import.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +13,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::place::Place;
 use crate::terminal::note;
 
 /// Bad lines, and lines that replace others, to report one by one.
@@ -23,6 +25,8 @@ pub(super) struct Tally {
     pub(super) stored: AtomicU64,
     pub(super) chunks: AtomicU64,
     pub(super) unchanged: AtomicU64,
+    /// Documents of files that are gone.
+    pub(super) deleted: AtomicU64,
     notes: Mutex<Notes>,
 }
 
@@ -32,12 +36,15 @@ struct Notes {
     replaced: Vec<Replaced>,
     /// Why the file could not be read to its end.
     broken: Option<String>,
+    /// Files of other formats, by extension.
+    skipped: BTreeMap<String, u64>,
 }
 
-/// A line that is not a valid document.
+/// A line, or a file, that is not a valid document.
 #[derive(Clone, Debug, Serialize)]
 struct Bad {
-    line: u64,
+    #[serde(flatten)]
+    place: Place,
     reason: String,
 }
 
@@ -45,27 +52,27 @@ struct Bad {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Replaced {
     pub(super) id: String,
-    pub(super) line: u64,
-    pub(super) by: u64,
+    #[serde(rename = "line", serialize_with = "Place::short")]
+    pub(super) place: Place,
+    #[serde(serialize_with = "Place::short")]
+    pub(super) by: Place,
 }
 
 impl Tally {
-    pub(super) fn bad(&self, line: u64, reason: String, bar: &ProgressBar) {
+    pub(super) fn bad(&self, place: Place, reason: String, bar: &ProgressBar) {
         let mut notes = self.notes();
         if notes.bad.len() < TOLD {
-            bar.suspend(|| note(&format!("line {line}: {reason}")));
+            bar.suspend(|| note(&format!("{place}: {reason}")));
         }
-        notes.bad.push(Bad { line, reason });
+        notes.bad.push(Bad { place, reason });
     }
 
     pub(super) fn replaced(&self, replaced: Replaced, bar: &ProgressBar) {
         let mut notes = self.notes();
         if notes.replaced.len() < TOLD {
-            let Replaced { id, line, by } = &replaced;
+            let Replaced { id, place, by } = &replaced;
             bar.suspend(|| {
-                note(&format!(
-                    "line {by} replaces line {line}: both have the id {id}"
-                ));
+                note(&format!("{by} replaces {place}: both have the id {id}"));
             });
         }
         notes.replaced.push(replaced);
@@ -74,6 +81,24 @@ impl Tally {
     pub(super) fn broken(&self, reason: String, bar: &ProgressBar) {
         bar.suspend(|| note(&format!("the file cannot be read further: {reason}")));
         self.notes().broken = Some(reason);
+    }
+
+    /// Reports files of other formats, by their extensions.
+    pub(super) fn skipped(&self, skipped: BTreeMap<String, u64>) {
+        if !skipped.is_empty() {
+            let kinds = skipped
+                .iter()
+                .map(|(extension, count)| match extension.as_str() {
+                    "" => format!("{count} without an extension"),
+                    extension => format!("{count} .{extension}"),
+                });
+            let kinds: Vec<String> = kinds.collect();
+            note(&format!(
+                "files of other formats are left out: {}",
+                kinds.join(", ")
+            ));
+        }
+        self.notes().skipped = skipped;
     }
 
     /// Reports how many were not listed.
@@ -116,6 +141,8 @@ impl Tally {
             "bad": notes.bad,
             "replaced": notes.replaced,
             "broken": notes.broken,
+            "deleted": count(&self.deleted),
+            "skipped": notes.skipped,
             "loading_s": loading.as_secs_f64(),
             "indexing_s": indexing.as_secs_f64(),
         })
@@ -124,9 +151,13 @@ impl Tally {
     pub(super) fn text(&self, loading: Duration, indexing: Duration) -> String {
         let notes = self.notes();
         let (stored, seconds) = (count(&self.stored), loading.as_secs_f64());
+        let deleted = match count(&self.deleted) {
+            0 => String::new(),
+            deleted => format!(", {deleted} deleted"),
+        };
         format!(
-            "{stored} documents stored in {} chunks, {} unchanged, {} bad lines, {} replaced lines; {seconds:.0} s at \
-             {:.0} documents a second, index {:.0} s",
+            "{stored} documents stored in {} chunks, {} unchanged, {} bad lines, {} replaced lines{deleted}; {seconds:.0} s \
+             at {:.0} documents a second, index {:.0} s",
             count(&self.chunks),
             count(&self.unchanged),
             notes.bad.len(),

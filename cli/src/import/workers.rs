@@ -6,7 +6,7 @@ use std::{
 };
 
 use database::Database;
-use document_store::{self, Compared, Prepared};
+use document_store::{self, Compared, Prepared, VisibilityParameters};
 use embedder::{Embedder, ModelConfig};
 use indicatif::ProgressBar;
 use tokio::{
@@ -105,12 +105,17 @@ impl Worker {
     }
 
     async fn store(&self, batch: Numbered) -> anyhow::Result<()> {
-        let mut compared = Compared::with_stored(&self.database, batch.documents).await?;
+        let mut compared = Compared::with_stored(
+            &self.database,
+            &VisibilityParameters::default(),
+            batch.documents,
+        )
+        .await?;
         let model = self.embedder.manifest().recipe();
         loop {
             compared = compared.embedded(|new| self.embed(new)).await?;
             let (stored, chunks) = (compared.to_store(), compared.chunks());
-            if document_store::load(&self.database, model, &mut compared).await? {
+            if document_store::load(&self.database, model, &compared).await? {
                 self.count(stored, chunks, compared.unchanged());
                 self.stored.add(batch.number, compared.unchanged_ids());
                 return Ok(());

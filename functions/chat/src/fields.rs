@@ -1,6 +1,6 @@
 //! Fields of sources for the model beside the title: metadata and dates that the caller names.
 
-use document_store::{self, Dates};
+use document_store::{self, Dates, Visibility};
 use json::FieldError;
 use serde_json::Value;
 use shared::Error;
@@ -56,12 +56,13 @@ impl SourceFields {
     pub(crate) async fn dates(
         &self,
         state: &ChatState,
+        visibility: &Visibility,
         ids: Vec<String>,
     ) -> Result<Vec<Dates>, Error> {
         if ids.is_empty() || !self.0.iter().any(|name| name.starts_with('$')) {
             return Ok(Vec::new());
         }
-        Ok(document_store::dates(&state.search.database, ids).await?)
+        Ok(document_store::dates(&state.search.database, visibility, ids).await?)
     }
 
     /// The names and values of a document.

@@ -20,6 +20,7 @@ mod retrieved;
 mod sources;
 mod state;
 
+use document_store::Visibility;
 use lambda_http::{RequestExt as _, http::Method};
 use shared::{
     Error,
@@ -52,7 +53,7 @@ async fn handle(state: ChatState, request: Request) -> Result<StreamedResponse, 
         });
     }
     state.language_model()?;
-    let chat = http::json::<ChatRequest>(&request)?.parse(&state.config)?;
+    let chat = http::json::<ChatRequest>(&request)?.parse(&state.config, Visibility::default())?;
     let streamed = chat.stream;
     // On the heap, as below: the future with searches and models is large.
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(&request))).await?;

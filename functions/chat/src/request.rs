@@ -2,7 +2,7 @@
 
 mod completion;
 
-use document_store::Count;
+use document_store::{Count, Visibility};
 use json::{self, FieldError, Object};
 use language_model::Message;
 use retrieval::{Query, Search, SearchRequest};
@@ -61,6 +61,8 @@ pub(crate) struct ChatRequest {
 /// A valid chat.
 #[derive(Debug)]
 pub(crate) struct Chat {
+    /// The documents that the caller may see.
+    pub(crate) visibility: Visibility,
     /// The messages before the question, oldest first.
     pub(crate) history: Vec<Message>,
     /// The user's last message.
@@ -95,7 +97,11 @@ impl ChatRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`] with one entry per invalid field.
-    pub(crate) fn parse(mut self, config: &ChatConfig) -> Result<Chat, Error> {
+    pub(crate) fn parse(
+        mut self,
+        config: &ChatConfig,
+        visibility: Visibility,
+    ) -> Result<Chat, Error> {
         let mut errors = Vec::new();
         let choice = self.choice(config, &mut errors);
         let mut instructions: Vec<String> = config.instructions.clone().into_iter().collect();
@@ -127,6 +133,7 @@ impl ChatRequest {
         let search = self.search(&named_question, config, &mut errors);
         match search.parse() {
             Ok(search) if errors.is_empty() => Ok(Chat {
+                visibility,
                 history: conversation.history,
                 question: conversation.question,
                 named_question,
@@ -177,6 +184,7 @@ impl ChatRequest {
             explain: None,
             rerank: self.rerank,
             count: Some(Count::None.name().to_owned()),
+            literal: true,
             ..SearchRequest::default()
         }
     }

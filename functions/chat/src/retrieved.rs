@@ -43,7 +43,7 @@ impl Retrieved {
         let budget = budget::trim(state, &mut chat, &prompt).await?;
         let (rewritten, usage) = condensed(state, &mut chat).await?;
         let search = chat.search.clone();
-        let found = state.search.run(search).await?;
+        let found = state.search.run(search, &chat.visibility).await?;
         let asked = !found.hits.is_empty() || !chat.require_sources;
         let sources = sources::within(state, found.hits, budget, &chat).await?;
         Ok(Self {

@@ -4,7 +4,7 @@ use retrieval::Hit;
 use serde::Serialize;
 use shared::Error;
 
-use crate::{cut::share, fence::Fence, fields::SourceFields, request::Chat, state::ChatState};
+use crate::{cut::share, fence::Fence, request::Chat, state::ChatState};
 
 /// A passage with its citation number.
 #[derive(Debug, Serialize)]
@@ -32,7 +32,7 @@ pub(crate) async fn within(
     tokens: usize,
     chat: &Chat,
 ) -> Result<Vec<Source>, Error> {
-    let mut sources = numbered(state, hits, &chat.source_fields).await?;
+    let mut sources = numbered(state, hits, chat).await?;
     let fence = Fence::new();
     let counts = state
         .search
@@ -68,13 +68,10 @@ fn longest(lengths: &[usize], total: usize) -> usize {
     usize::MAX
 }
 
-async fn numbered(
-    state: &ChatState,
-    hits: Vec<Hit>,
-    fields: &SourceFields,
-) -> Result<Vec<Source>, Error> {
+async fn numbered(state: &ChatState, hits: Vec<Hit>, chat: &Chat) -> Result<Vec<Source>, Error> {
     let ids = hits.iter().map(|hit| hit.document_id.clone()).collect();
-    let dates = fields.dates(state, ids).await?;
+    let fields = &chat.source_fields;
+    let dates = fields.dates(state, &chat.visibility, ids).await?;
     let source = |(number, hit): (usize, Hit)| {
         let dates = dates.iter().find(|dates| dates.id == hit.document_id);
         Source {

@@ -1,6 +1,6 @@
 // A hit of a search, and why it has its score.
 
-import { h, svg } from './dom.js';
+import { fill, h, svg } from './dom.js';
 import { metadataChips } from './filter.js';
 import { number, percent, t } from './i18n.js';
 import { openDocument } from './document.js';
@@ -12,10 +12,10 @@ export function hitCard(hit, narrow) {
   const title = hit.title || hit.document_id;
   return h('article', { class: 'hit' },
     h('header', {},
-      h('h2', {}, h('button', { type: 'button', class: 'title', onclick: () => openDocument(hit.document_id, hit.content) }, title)),
+      h('h2', {}, h('button', { type: 'button', class: 'title', onclick: () => openDocument(hit.document_id, hit.content) }, hit.title ? marked(hit.title, hit.highlights?.title) : title)),
       relevance(hit.relevance)),
     hit.heading && h('p', { class: 'heading' }, hit.heading),
-    passage(hit.content),
+    passage(hit.content, hit.highlights?.content),
     h('div', { class: 'chips' }, metadataChips(hit.metadata, narrow)),
     why(hit));
 }
@@ -25,16 +25,31 @@ function relevance(value) {
     t('relevance'), ' ', h('strong', {}, percent(value)), bar(value));
 }
 
-function passage(content) {
+function passage(content, ranges) {
   const text = h('p', { class: 'passage' });
   if (content.length <= SHORT) {
-    text.textContent = content;
+    fill(text, marked(content, ranges));
     return text;
   }
-  const cut = content.lastIndexOf(' ', SHORT);
-  const more = h('button', { type: 'button', class: 'quiet', onclick: () => { text.textContent = content; } }, t('more'));
-  text.append(`${content.slice(0, cut > 0 ? cut : SHORT)} … `, more);
+  const blank = content.lastIndexOf(' ', SHORT);
+  const cut = content.slice(0, blank > 0 ? blank : SHORT);
+  const more = h('button', { type: 'button', class: 'quiet', onclick: () => fill(text, marked(content, ranges)) }, t('more'));
+  fill(text, marked(cut, ranges), ' … ', more);
   return text;
+}
+
+/** The pieces of a text, with the question's words marked. The ranges count characters, not the units of UTF-16. */
+function marked(text, ranges = []) {
+  const characters = [...text];
+  const piece = (start, end) => characters.slice(start, end).join('');
+  const pieces = [];
+  let read = 0;
+  for (const { start, end } of ranges) {
+    if (start >= characters.length) break;
+    pieces.push(piece(read, start), h('mark', {}, piece(start, end)));
+    read = end;
+  }
+  return [...pieces, piece(read)];
 }
 
 /** A bar from 0 to 1; its number stands beside it. */

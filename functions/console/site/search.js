@@ -100,7 +100,7 @@ function parametersOf() {
 }
 
 function request() {
-  const body = { query: state.q, mode: state.mode, explain: true };
+  const body = { query: state.q, mode: state.mode, explain: true, highlight: true };
   for (const [name, usual] of Object.entries(DEFAULTS)) if (state[name] !== usual) body[name] = state[name];
   if (Object.keys(state.filter).length) body.filter = state.filter;
   if (state.rerank) body.rerank = true;

@@ -1,7 +1,7 @@
 //! Operations on all documents that match a filter.
 
 use database::Database;
-use document_store::{Deleted, MetadataPatch};
+use document_store::{Deleted, MetadataPatch, Visibility};
 use filter::Filter;
 use json::FieldError;
 use serde::Deserialize;
@@ -20,21 +20,25 @@ struct PatchRequest {
 }
 
 /// Deletes the matching documents if confirmed; otherwise only counts them.
-pub(crate) async fn delete(database: &Database, request: &Request) -> Result<Response, Error> {
+pub(crate) async fn delete(
+    database: &Database,
+    visibility: &Visibility,
+    request: &Request,
+) -> Result<Response, Error> {
     let mut parameters = Parameters::of(request);
     let filter: Option<Box<RawValue>> = parameters.json("filter", "a JSON object");
     let confirm = parameters.parsed("confirm", "true or false");
     parameters.finish()?;
     let filter = some_of_all(filter.as_deref())?;
     let deleted = if confirm.unwrap_or_default() {
-        let deleted = document_store::delete_matching(database, &filter).await?;
+        let deleted = document_store::delete_matching(database, visibility, &filter).await?;
         Deleted {
             matching: deleted,
             deleted,
         }
     } else {
         Deleted {
-            matching: document_store::count(database, &filter).await?,
+            matching: document_store::count(database, visibility, &filter).await?,
             deleted: 0,
         }
     };
@@ -42,11 +46,15 @@ pub(crate) async fn delete(database: &Database, request: &Request) -> Result<Res
 }
 
 /// Changes the metadata of the matching documents.
-pub(crate) async fn patch(database: &Database, request: &Request) -> Result<Response, Error> {
+pub(crate) async fn patch(
+    database: &Database,
+    visibility: &Visibility,
+    request: &Request,
+) -> Result<Response, Error> {
     let PatchRequest { filter, metadata } = http::json(request)?;
     let filter = some_of_all(filter.as_deref())?;
     let patch = MetadataPatch::parse(&metadata)?;
-    http::ok(&document_store::patch_matching(database, &filter, &patch).await?)
+    http::ok(&document_store::patch_matching(database, visibility, &filter, &patch).await?)
 }
 
 /// A non-empty filter, so that a mistake cannot affect every document.

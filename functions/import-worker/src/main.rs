@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn start() -> Result<(IngestState, Arc<Imports>), Error> {
-    let state = IngestState::from_env("import-worker")?;
+    let state = IngestState::for_all_tenants("import-worker")?;
     let imports = Imports::new(ImportConfig::from_env()?)?;
     state.warm().await?;
     Ok((state, Arc::new(imports)))

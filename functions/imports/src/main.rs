@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bulk_imports::{ImportConfig, ImportRequest, Imports};
 use database::Database;
+use document_store::Visibility;
 use lambda_http::{
     RequestExt as _,
     http::{Method, StatusCode},
@@ -23,7 +24,7 @@ struct ImportsState {
 impl State for ImportsState {
     fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
         Ok(Self {
-            database: DatabaseState::from_env(function)?,
+            database: DatabaseState::for_all_tenants(function)?,
             imports: Arc::new(Imports::new(ImportConfig::from_env()?)?),
         })
     }
@@ -44,13 +45,20 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: ImportsState, request: Request) -> Result<Response, Error> {
     let imports = &state.imports;
+    let visibility = Visibility::default();
     if request.method() == Method::POST {
         let body: ImportRequest = http::json(&request)?;
         // The request id is unique, and it is in the log.
         let id = request.lambda_context().request_id;
-        let import = imports.accept(state.database(), &id, body).await?;
+        let import = imports
+            .accept(state.database(), &visibility, &id, body)
+            .await?;
         return http::respond(StatusCode::ACCEPTED, &import);
     }
     let id = http::path_parameter(&request, "id")?;
-    http::ok(&imports.status(state.database(), &id).await?)
+    http::ok(
+        &imports
+            .status(state.database(), &visibility.tenant, &id)
+            .await?,
+    )
 }

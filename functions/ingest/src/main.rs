@@ -1,6 +1,8 @@
 //! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and responds after the commit.
 
-use document_store::{Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status};
+use document_store::{
+    Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status, Visibility,
+};
 use lambda_http::http::Method;
 use retrieval::IngestState;
 use serde::{Deserialize, Serialize};
@@ -58,9 +60,18 @@ async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error
     let patch = http::json::<PatchRequest>(request)?.parse()?;
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
+    let visibility = Visibility::default();
     let expected = http::if_match(request);
-    let outcomes =
-        document_store::patch(&state.database, recipe, &id, &patch, &expected, embed).await?;
+    let outcomes = document_store::patch(
+        &state.database,
+        &visibility,
+        recipe,
+        &id,
+        &patch,
+        &expected,
+        embed,
+    )
+    .await?;
     let outcome = only(outcomes)?;
     Ok(http::tagged(http::ok(&outcome)?, &outcome.etag))
 }
@@ -72,7 +83,15 @@ async fn store(
 ) -> Result<Vec<Outcome>, Error> {
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
-    document_store::replace(&state.database, recipe, batch, expected, embed).await
+    document_store::replace(
+        &state.database,
+        &Visibility::default(),
+        recipe,
+        batch,
+        expected,
+        embed,
+    )
+    .await
 }
 
 fn only(outcomes: Vec<Outcome>) -> Result<Outcome, Error> {

@@ -9,7 +9,7 @@ use lambda_http::{
     http::{HeaderValue, Method, header::CONTENT_TYPE},
 };
 use mcp_server::DocumentServer;
-use retrieval::SearchState;
+use retrieval::{SearchState, Visibility};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
@@ -32,7 +32,8 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
             allowed: "POST",
         });
     }
-    let server = DocumentServer::new(state).invoked(http::deadline(&request));
+    let server =
+        DocumentServer::new(state, Visibility::default()).invoked(http::deadline(&request));
     // API Gateway authorizes requests; on a laptop, the local gateway checks host and origin.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)

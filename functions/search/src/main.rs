@@ -1,7 +1,7 @@
 //! `POST /search` and `GET /search`: embeds the question, one round trip to the database.
 
 use lambda_http::http::Method;
-use retrieval::{SearchRequest, SearchState};
+use retrieval::{SearchRequest, SearchState, Visibility};
 use shared::{
     Error,
     http::{self, Parameters, Request, Response},
@@ -19,7 +19,7 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
     } else {
         http::json::<SearchRequest>(&request)?.parse()?
     };
-    http::ok(&state.run(search).await?)
+    http::ok(&state.run(search, &Visibility::default()).await?)
 }
 
 /// The request as query parameters; `filter` is JSON.
@@ -42,6 +42,8 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
         facets: parameters.list("facets"),
         fields: parameters.list("fields"),
         metadata_fields: parameters.list("metadata_fields"),
+        highlight: parameters.parsed("highlight", "true or false"),
+        literal: false,
     };
     parameters.finish()?;
     Ok(search)

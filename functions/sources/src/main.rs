@@ -2,6 +2,7 @@
 //! without a model.
 
 use database::Database;
+use document_store::Tenant;
 use followed_tables::{SourceDefinition, SourceError};
 use lambda_http::{
     RequestExt as _,
@@ -25,7 +26,7 @@ struct SourcesState {
 impl State for SourcesState {
     fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
         Ok(Self {
-            database: DatabaseState::from_env(function)?,
+            database: DatabaseState::for_all_tenants(function)?,
             follows: optional("FOLLOW_TABLES").is_some_and(|value| value == "on"),
         })
     }
@@ -59,12 +60,13 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: SourcesState, request: Request) -> Result<Response, Error> {
     let database = state.database();
+    let tenant = &Tenant::default();
     // An HTTP API turns `/sources/` into an empty name.
     let name = request
         .path_parameters_ref()
         .and_then(|all| all.first("name"));
     if name.is_none_or(str::is_empty) {
-        let sources = followed_tables::sources(database).await?;
+        let sources = followed_tables::sources(database, Some(tenant)).await?;
         return http::ok(&Listed { sources });
     }
     let name = http::path_parameter(&request, "name")?;
@@ -74,10 +76,10 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
                 return Err(Error::NotFollowing);
             }
             let definition: SourceDefinition = http::json(&request)?;
-            let followed = followed_tables::follow(database, &name, &definition)
+            let followed = followed_tables::follow(database, tenant, &name, &definition)
                 .await
                 .map_err(api_error)?;
-            let source = followed_tables::source(database, &name)
+            let source = followed_tables::source(database, tenant, &name)
                 .await
                 .map_err(api_error)?;
             if followed.created {
@@ -87,10 +89,10 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             }
         }
         Method::POST => {
-            followed_tables::resync(database, &name)
+            followed_tables::resync(database, tenant, &name)
                 .await
                 .map_err(api_error)?;
-            let source = followed_tables::source(database, &name)
+            let source = followed_tables::source(database, tenant, &name)
                 .await
                 .map_err(api_error)?;
             http::respond(StatusCode::ACCEPTED, &source)
@@ -99,13 +101,13 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
             let mut parameters = Parameters::of(&request);
             let keep = parameters.parsed("keep", "true or false").unwrap_or(false);
             parameters.finish()?;
-            let left_to_owner = followed_tables::remove(database, &name, keep)
+            let left_to_owner = followed_tables::remove(database, tenant, &name, keep)
                 .await
                 .map_err(api_error)?;
             http::ok(&Removed { left_to_owner })
         }
         _ => http::ok(
-            &followed_tables::source(database, &name)
+            &followed_tables::source(database, tenant, &name)
                 .await
                 .map_err(api_error)?,
         ),

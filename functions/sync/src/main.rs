@@ -1,4 +1,4 @@
-//! Runs on a schedule: keeps documents equal to the rows of the followed tables.
+//! Runs on a schedule: keeps documents equal to the rows of the followed tables, and finishes removals of tenants.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use retrieval::IngestState;
 use serde::Serialize;
 use serde_json::Value;
-use shared::{State as _, time_left};
+use shared::time_left;
 use telemetry::{self, Telemetry};
 
 /// The response to a manual invocation.
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Error> {
 
 /// Loads the model only if there is something to embed, which is rare.
 fn start() -> Result<(IngestState, Arc<SyncConfig>), Error> {
-    let state = IngestState::from_env("sync")?;
+    let state = IngestState::for_all_tenants("sync")?;
     Ok((state, Arc::new(SyncConfig::from_env()?)))
 }
 
@@ -60,6 +60,10 @@ async fn handle(
         embed: &state.embedder.embed(),
         config: &config,
     };
+    // Removals that a request did not finish; at most half of the time, so that tables are followed meanwhile.
+    let half = Instant::now() + time_left(&event.context) / 2;
+    let removals = document_store::continue_removals(&state.database, half);
+    database::within(deadline, removals).await?;
     let synced = database::within(deadline, followed_tables::work(&worker, deadline)).await?;
     if synced.settled + synced.failed == 0 {
         telemetry::idle();

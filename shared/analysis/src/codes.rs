@@ -53,7 +53,12 @@ impl Scanner<'_> {
         }
         for part in at..=end {
             if self.word(part).chars().nth(1).is_some() {
+                let from = self.tokens.len();
+                let range = self.words[part].start..self.words[part].end;
                 self.single(part);
+                for token in &mut self.tokens[from..] {
+                    token.range = range.clone();
+                }
             } else if has_digit(whole) {
                 // Single letters or digits are everywhere: questions use only separate ones.
                 self.push_text(Role::Indexed, self.word(part));

@@ -181,7 +181,7 @@ fn two(digits: &str) -> Option<u8> {
         .flatten()
 }
 
-fn month(name: &str) -> Option<u8> {
+pub(super) fn month(name: &str) -> Option<u8> {
     if !(3..=10).contains(&name.len()) {
         return None;
     }

@@ -10,10 +10,12 @@ mod codes;
 mod dates;
 mod elision;
 mod guess;
+mod highlight;
 mod language;
 mod languages;
 mod normal;
 mod numbers;
+mod phrase;
 mod quantities;
 mod scanner;
 mod scripts;
@@ -28,7 +30,9 @@ use std::collections::BTreeMap;
 use normal::without_accents;
 use stems::stem;
 
+pub use highlight::highlights;
 pub use language::{Candidates, Guess, Language};
+pub use phrase::{Excluded, Phrase};
 
 use self::{
     token::{Placed, Role, Token},
@@ -160,6 +164,7 @@ fn half(word: &[Placed]) -> Option<(&str, usize)> {
                     },
                 role: Role::Counted,
                 word,
+                ..
             },
         ] if text.len() > 2 => Some((text, *word)),
         _ => None,

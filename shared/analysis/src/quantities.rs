@@ -181,7 +181,7 @@ fn glued(word: &str) -> Option<(&str, &str)> {
 }
 
 /// The search form of a unit.
-fn unit_of(word: &str) -> Option<&'static str> {
+pub(super) fn unit_of(word: &str) -> Option<&'static str> {
     let word = &*without_accents(word);
     // Areas and volumes: after `m` and `cm` of `m²`.
     match word {

@@ -1,5 +1,7 @@
 //! Walks over the words of a text and joins those that belong together.
 
+use std::ops::Range;
+
 use super::{
     elision::{bare, elided},
     language::Languages,
@@ -110,6 +112,10 @@ pub(super) struct Scanner<'t> {
     pub(super) no_number_before: usize,
     /// Words before this one belong to one written with blanks.
     pub(super) one_word_before: usize,
+    /// The bytes that pushed tokens stand for; empty for those of the step.
+    range: Range<usize>,
+    /// The word where the step begins.
+    at: usize,
 }
 
 impl<'t> Scanner<'t> {
@@ -122,6 +128,8 @@ impl<'t> Scanner<'t> {
             no_address_before: 0,
             no_number_before: 0,
             one_word_before: 0,
+            range: 0..0,
+            at: 0,
         }
     }
 
@@ -135,11 +143,27 @@ impl<'t> Scanner<'t> {
         {
             end += 1;
         }
-        for (segment, role) in segments(self.slice(at, end), script) {
+        let start = self.words[at].start;
+        for (segment, role, range) in segments(self.slice(at, end), script) {
             self.word += 1;
+            self.range = start + range.start..start + range.end;
             self.push_text(role, &segment);
         }
+        self.range = 0..0;
         Some(end + 1)
+    }
+
+    /// Takes a step at a word, and gives the tokens that it pushes the text that it went over.
+    pub(super) fn step(&mut self, at: usize, step: impl FnOnce(&mut Self) -> usize) -> usize {
+        self.at = at;
+        let from = self.tokens.len();
+        let next = step(self);
+        let range = self.words[at].start..self.words[next - 1].end;
+        let unplaced = self.tokens[from..]
+            .iter_mut()
+            .filter(|token| token.range.is_empty());
+        unplaced.for_each(|token| token.range = range.clone());
+        next
     }
 
     /// A single word.
@@ -238,7 +262,9 @@ impl<'t> Scanner<'t> {
     /// A form of several words as one.
     pub(super) fn push_spaced(&mut self, end: usize, code: String) {
         self.one_word_before = end + 1;
+        self.range = self.words[self.at].start..self.words[end].end;
         self.push_code(Role::Form, code);
+        self.range = 0..0;
     }
 
     /// Whether a word is within one written with blanks.
@@ -248,7 +274,13 @@ impl<'t> Scanner<'t> {
 
     fn push(&mut self, role: Role, token: Token) {
         let word = self.word;
-        self.tokens.push(Placed { token, role, word });
+        let range = self.range.clone();
+        self.tokens.push(Placed {
+            token,
+            role,
+            word,
+            range,
+        });
     }
 
     /// A word in lower case.

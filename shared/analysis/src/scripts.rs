@@ -1,6 +1,6 @@
 //! Scripts without blanks between words.
 
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
 use icu_segmenter::{WordSegmenter, WordSegmenterBorrowed, options::WordBreakInvariantOptions};
 
@@ -47,26 +47,34 @@ static WORDS: LazyLock<WordSegmenterBorrowed<'static>> =
 ///
 /// Chinese and Japanese by each pair of adjacent characters, which finds words within longer ones without depending on
 /// a consistent dictionary; a single character is found in any word. Others by dictionary words.
-pub(super) fn segments(run: &str, script: Script) -> Vec<(String, Role)> {
+/// Each with its bytes in the run.
+pub(super) fn segments(run: &str, script: Script) -> Vec<(String, Role, Range<usize>)> {
     if script == Script::Dictionary {
         let words = WORDS.segment_str(run).collect::<Vec<_>>();
         return words
             .windows(2)
-            .map(|bounds| (run[bounds[0]..bounds[1]].to_owned(), Role::Counted))
+            .map(|bounds| {
+                let range = bounds[0]..bounds[1];
+                (run[range.clone()].to_owned(), Role::Counted, range)
+            })
             .collect();
     }
-    let characters: Vec<char> = run.chars().collect();
+    let characters: Vec<Range<usize>> = run
+        .char_indices()
+        .map(|(start, character)| start..start + character.len_utf8())
+        .collect();
+    let segment = |range: Range<usize>, role| (run[range.clone()].to_owned(), role, range);
     let mut segments = Vec::with_capacity(characters.len() * 2);
     for pair in characters.windows(2) {
-        segments.push((String::from_iter(pair), Role::Counted));
+        segments.push(segment(pair[0].start..pair[1].end, Role::Counted));
     }
     match (script, &characters[..]) {
         (Script::Hiragana, [_]) => {}
-        (_, [one]) => segments.push((one.to_string(), Role::Counted)),
+        (_, [one]) => segments.push(segment(one.clone(), Role::Counted)),
         (Script::Han, _) => segments.extend(
             characters
-                .iter()
-                .map(|one| (one.to_string(), Role::Indexed)),
+                .into_iter()
+                .map(|one| segment(one, Role::Indexed)),
         ),
         _ => {}
     }

@@ -1,5 +1,7 @@
 //! Search tokens of a text.
 
+use std::ops::Range;
+
 /// One occurrence of a searchable item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Token {
@@ -42,4 +44,6 @@ pub(super) struct Placed {
     pub(super) role: Role,
     /// The number of its word in the text.
     pub(super) word: usize,
+    /// The bytes that it stands for, of the text in lower case.
+    pub(super) range: Range<usize>,
 }

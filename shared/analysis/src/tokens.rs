@@ -14,17 +14,19 @@ pub(super) fn tokens(text: &str) -> Vec<Placed> {
         if at >= scanner.one_word_before {
             scanner.word += 1;
         }
-        scanner.spaced_code(at);
-        at = scanner
-            .unspaced(at)
-            .or_else(|| scanner.address(at))
-            .or_else(|| scanner.written_date(at))
-            .or_else(|| scanner.article(at))
-            .or_else(|| scanner.date(at))
-            .or_else(|| scanner.telephone(at))
-            .or_else(|| scanner.quantity(at))
-            .or_else(|| scanner.compound(at))
-            .unwrap_or_else(|| scanner.single(at));
+        at = scanner.step(at, |scanner| {
+            scanner.spaced_code(at);
+            scanner
+                .unspaced(at)
+                .or_else(|| scanner.address(at))
+                .or_else(|| scanner.written_date(at))
+                .or_else(|| scanner.article(at))
+                .or_else(|| scanner.date(at))
+                .or_else(|| scanner.telephone(at))
+                .or_else(|| scanner.quantity(at))
+                .or_else(|| scanner.compound(at))
+                .unwrap_or_else(|| scanner.single(at))
+        });
     }
     scanner.tokens
 }

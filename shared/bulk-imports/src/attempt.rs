@@ -78,6 +78,9 @@ pub(super) fn not_stored(error: &DatabaseError) -> String {
         DatabaseError::Value(code) => {
             format!("the database rejected one of its values (SQLSTATE {code})")
         }
+        DatabaseError::Invisible => {
+            "it is, or would be, outside of the filter that the caller is held to".to_owned()
+        }
         DatabaseError::StatementTimeout => "storing it exceeded the statement timeout".to_owned(),
         _ => "the database rejected it; see the log for the cause".to_owned(),
     }

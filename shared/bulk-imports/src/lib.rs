@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use aws::{AwsError, s3::S3, sqs::Queue};
 use database::{Database, DatabaseError, Statement};
+use document_store::{Tenant, Visibility};
 use json::FieldError;
 use serde::Deserialize;
 use telemetry::chain;
@@ -96,7 +97,7 @@ impl Imports {
         Ok(Self { config, queue, s3 })
     }
 
-    /// Accepts an import under the new id `id`. When this returns, the import is durable and queued.
+    /// Accepts an import under the new id `id`, of documents that are to be visible. When this returns, the import is durable and queued.
     ///
     /// # Errors
     /// [`ImportError::Invalid`] for a missing or empty source; [`ImportError::Queue`] if the queue does not accept
@@ -104,6 +105,7 @@ impl Imports {
     pub async fn accept(
         &self,
         database: &Database,
+        visibility: &Visibility,
         id: &str,
         request: ImportRequest,
     ) -> Result<Import, ImportError> {
@@ -129,7 +131,8 @@ impl Imports {
         }
         let insert = Statement::idempotent_write(
             "WITH import AS (
-                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue) VALUES ($1, $2, $3, $4, $5)
+                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue, tenant, visible)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)
                  ON CONFLICT DO NOTHING
                  RETURNING i.id
              )
@@ -141,7 +144,9 @@ impl Imports {
         .bind(request.source)
         .bind(object.etag)
         .bind(i64::try_from(object.bytes).unwrap_or(i64::MAX))
-        .bind(queue_name(&self.config.queue_url).to_owned());
+        .bind(queue_name(&self.config.queue_url).to_owned())
+        .bind(visibility.tenant())
+        .bind(visibility.filter());
         database.fetch_all::<(i32,)>(insert).await?;
         let message = Message::plan(id.to_owned()).json();
         let messages = [message];
@@ -156,30 +161,41 @@ impl Imports {
             }
             return Err(ImportError::Queue(error));
         }
-        self.status(database, id).await
+        self.status(database, &visibility.tenant, id).await
     }
 
-    /// The progress of the import `id`. If nobody has worked on it for long, this sends its lost messages again.
+    /// The progress of the import `id` of a tenant. If nobody has worked on it for long, this sends its lost messages again.
     ///
     /// # Errors
     /// [`ImportError::Unknown`], or the database's error.
-    pub async fn status(&self, database: &Database, id: &str) -> Result<Import, ImportError> {
-        let import = Import::read(database, id, self.config.max_receives).await?;
+    pub async fn status(
+        &self,
+        database: &Database,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<Import, ImportError> {
+        let import = Import::read(database, tenant, id, self.config.max_receives).await?;
         if matches!(import.state, ImportState::Queued | ImportState::Running)
-            && let Err(error) = self.remember(database, id).await
+            && let Err(error) = self.remember(database, tenant, id).await
         {
             tracing::warn!(cause = %chain(&error), "cannot resend the lost messages of an import");
         }
         Ok(import)
     }
 
-    async fn remember(&self, database: &Database, id: &str) -> Result<(), ImportError> {
+    async fn remember(
+        &self,
+        database: &Database,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<(), ImportError> {
         let silence = self.config.lease * SILENCE;
         let statement = Statement::write(concat!(
             "SELECT * FROM ",
             schema::function!("forgotten_work"),
-            "($1, $2, $3, $4)"
+            "($1, $2, $3, $4, $5)"
         ))
+        .bind(tenant.as_str().to_owned())
         .bind(id.to_owned())
         .bind(queue_name(&self.config.queue_url).to_owned())
         .bind(self.config.max_receives)

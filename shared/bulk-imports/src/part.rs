@@ -9,7 +9,7 @@ use std::{
 };
 
 use database::DatabaseError;
-use document_store::{Compared, Prepared, Retry};
+use document_store::{Compared, Prepared, Retry, VisibilityParameters};
 use records::LINE_LIMIT;
 use telemetry::chain;
 
@@ -76,6 +76,7 @@ pub(super) async fn work(
     let mut store = Store {
         worker,
         claim,
+        visibility: part.place.visibility(),
         part,
     };
     loop {
@@ -173,6 +174,7 @@ fn mark_single(entries: &mut [ReadLine], reason: &str) {
 struct Store<'a> {
     worker: &'a Worker<'a>,
     claim: &'a Claim,
+    visibility: VisibilityParameters,
     part: &'a mut Part,
 }
 
@@ -210,10 +212,11 @@ impl Store<'_> {
                 .filter_map(ReadLine::document)
                 .cloned()
                 .collect();
-            let prepared = match prepare(self.worker, documents, compared.take()).await? {
-                Ok(prepared) => prepared,
-                Err(reason) => return Ok(Stored::No(reason)),
-            };
+            let prepared =
+                match prepare(self.worker, &self.visibility, documents, compared.take()).await? {
+                    Ok(prepared) => prepared,
+                    Err(reason) => return Ok(Stored::No(reason)),
+                };
             match self.write(entries, &prepared, seen).await {
                 Ok(Written::Yes(done)) => {
                     *self.part = done;
@@ -304,13 +307,14 @@ enum Stored {
 /// reason if one of them cannot be embedded.
 pub(super) async fn prepare(
     worker: &Worker<'_>,
+    visibility: &VisibilityParameters,
     documents: Vec<Prepared>,
     compared: Option<Compared>,
 ) -> Result<Result<Compared, String>, WorkError> {
     let compared = match compared {
         Some(compared) => compared,
         None if documents.is_empty() => Compared::default(),
-        None => Compared::with_stored(worker.database, documents).await?,
+        None => Compared::with_stored(worker.database, visibility, documents).await?,
     };
     let embedded = compared.embedded(worker.embed).await;
     Ok(embedded.map_err(|error| {

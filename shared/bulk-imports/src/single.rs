@@ -25,7 +25,7 @@ pub(super) async fn work(
     let text = object.source.read(&worker.imports.s3, &range, etag).await?;
     let document = Prepared::read(text.strip_suffix(b"\n").unwrap_or(&text))
         .map_err(|cause| WorkError::failed("its line is not a valid document", cause))?;
-    let failure = match prepare(worker, vec![document], None).await? {
+    let failure = match prepare(worker, &line.place.visibility(), vec![document], None).await? {
         Ok(compared) => {
             let mut retry = Retry::default();
             let stored = loop {

@@ -1,6 +1,7 @@
 //! The progress of an import.
 
 use database::{Database, Statement};
+use document_store::Tenant;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -125,6 +126,7 @@ impl Import {
     /// Reads the state of an import; `max_receives` is the queue's delivery limit.
     pub(super) async fn read(
         database: &Database,
+        tenant: &Tenant,
         id: &str,
         max_receives: i32,
     ) -> Result<Self, ImportError> {
@@ -135,8 +137,9 @@ impl Import {
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("import_state"),
-            "($1, $2)"
+            "($1, $2, $3)"
         ))
+        .bind(tenant.as_str().to_owned())
         .bind(id.to_owned())
         .bind(max_receives);
         let row: Option<Row> = database.fetch_optional(statement).await?;
@@ -144,8 +147,9 @@ impl Import {
         let statement = Statement::read(concat!(
             "SELECT f.\"offset\", f.line, f.document_id, f.reason FROM ",
             schema::function!("import_failures"),
-            "($1, $2) AS f LIMIT $3",
+            "($1, $2, $3) AS f LIMIT $4",
         ))
+        .bind(tenant.as_str().to_owned())
         .bind(id.to_owned())
         .bind(max_receives)
         .bind(Self::MAX_FAILURES);

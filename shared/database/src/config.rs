@@ -26,6 +26,9 @@ pub struct DatabaseConfig {
     pub wake_timeout: Duration,
     /// `statement_timeout` on the server.
     pub statement_timeout: Duration,
+    /// Further server settings of every session, or where a pooler is in between, of every transaction: a name, and a
+    /// value that needs no quotes within quotes.
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 /// Not derived: the URL and the credentials hold a password.
@@ -98,6 +101,7 @@ impl DatabaseConfig {
             )
             .map(Duration::from_millis)?,
             statement_timeout: milliseconds("DATABASE_STATEMENT_TIMEOUT_MS", 10_000)?,
+            settings: &[],
         })
     }
 }

@@ -57,6 +57,9 @@ pub enum DatabaseError {
     /// The server, the role or the migration history prevents the schema change; the message says what to do.
     #[error("the schema cannot be migrated: {0}")]
     Migration(String),
+    /// A change would make, or touch, a document outside of the filter that the caller is held to.
+    #[error("a document is not among those that the caller may change")]
+    Invisible,
     /// The server rejects a value. Its message may quote the value, so only its SQLSTATE is kept.
     #[error("the database refused a value (SQLSTATE {0})")]
     Value(String),
@@ -143,7 +146,7 @@ impl DatabaseError {
         // error.
         const SERVER: [&str; 5] = ["25", "42", "55", "57", "58"];
         match self {
-            Self::StatementTimeout | Self::Value(_) => true,
+            Self::StatementTimeout | Self::Value(_) | Self::Invisible => true,
             Self::Statement(error) => error
                 .sqlstate()
                 .is_some_and(|code| !SERVER.iter().any(|class| code.starts_with(class))),
@@ -197,6 +200,8 @@ impl DatabaseError {
         match code.as_str() {
             // `require_model`.
             "RP001" => Self::ModelMismatch(message),
+            // `require_visible`.
+            "RP002" => Self::Invisible,
             // query_canceled: only statement_timeout cancels here.
             "57014" => Self::StatementTimeout,
             // read_only_sql_transaction: a demoted server keeps its connections; the next one may reach its

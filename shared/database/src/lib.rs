@@ -50,6 +50,7 @@ pub use self::{
 pub struct Database {
     current: Current,
     statement_timeout: Duration,
+    settings: &'static [(&'static str, &'static str)],
 }
 
 impl Database {
@@ -62,6 +63,7 @@ impl Database {
         Ok(Self {
             current: Current::new(config)?,
             statement_timeout: config.statement_timeout,
+            settings: config.settings,
         })
     }
 
@@ -305,12 +307,12 @@ impl Database {
 
     /// Begins a transaction on `lease`, or on a new connection if that one is dead.
     async fn begin_on(&self, lease: Lease, limit: Duration) -> Result<Transaction, DatabaseError> {
-        match Transaction::begin(lease, limit).await {
+        match Transaction::begin(lease, limit, self.settings).await {
             Err(DatabaseError::Lost(cause)) => {
                 tracing::info!(%cause, "the connection was lost; starting the transaction on a new one");
                 self.current.forget_idle();
                 let (lease, limit) = self.lease().await?;
-                Transaction::begin(lease, limit).await
+                Transaction::begin(lease, limit, self.settings).await
             }
             begun => begun,
         }

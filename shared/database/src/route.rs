@@ -37,6 +37,7 @@ pub(super) struct Route {
     acquire_timeout: Duration,
     wake_timeout: Duration,
     statement_timeout: Duration,
+    settings: &'static [(&'static str, &'static str)],
     /// The result of the last connection.
     found: Mutex<Option<Standing>>,
 }
@@ -66,6 +67,7 @@ impl Route {
             acquire_timeout: config.acquire_timeout,
             wake_timeout: config.wake_timeout,
             statement_timeout: config.statement_timeout,
+            settings: config.settings,
             found: Mutex::new(None),
         })
     }
@@ -169,6 +171,7 @@ impl Route {
             ("jit", "off".to_owned()),
             (proof::OPTION, option.clone()),
         ]);
+        let options = options.options(self.settings.iter().copied());
         let began = Instant::now();
         let mut connection = match options.connect().await {
             Ok(connection) => connection,

@@ -28,11 +28,15 @@ impl Transaction {
     pub(super) async fn begin(
         mut lease: Lease,
         statement_timeout: Duration,
+        settings: &[(&str, &str)],
     ) -> Result<Self, DatabaseError> {
-        let begin = format!(
+        let mut begin = format!(
             "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL jit = off",
             statement_timeout.as_millis()
         );
+        for (name, value) in settings {
+            begin = format!("{begin}; SET LOCAL {name} = '{value}'");
+        }
         let limit = if lease.is_doubtful() {
             statement_timeout.min(deadline::FIRST_ANSWER)
         } else {

@@ -16,6 +16,7 @@ use super::{
     read::get,
     retry::Retry,
     upsert::{Outcome, outcomes, relabel_statement, upsert},
+    visibility::{Visibility, VisibilityParameters},
 };
 
 /// Why a document was not changed.
@@ -54,6 +55,7 @@ const ATTEMPTS: u32 = 5;
 /// [`ChangeError::Unexpected`], or when the embedding or the database fails; then nothing is stored.
 pub async fn replace<F, R, E>(
     database: &Database,
+    visibility: &Visibility,
     recipe: &str,
     batch: Batch,
     expected: &Expected,
@@ -65,7 +67,7 @@ where
     E: From<DatabaseError> + From<ChangeError>,
 {
     if *expected == Expected::Anything {
-        return upsert(database, recipe, batch, embed).await;
+        return upsert(database, visibility, recipe, batch, embed).await;
     }
     let ids: Vec<DocumentId> = batch
         .documents
@@ -74,16 +76,14 @@ where
         .collect();
     // Checked first, to embed nothing in vain.
     for id in &ids {
-        let statement =
-            Statement::read("SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1")
-                .bind(id.as_str().to_owned());
+        let statement = hash_statement(&visibility.parameters(), id, false);
         let hash: Option<(Vec<u8>,)> = database.fetch_optional(statement).await?;
         if !expected.allows(hash.as_ref().map(|(hash,)| hash.as_slice())) {
             return Err(ChangeError::Unexpected(id.as_str().to_owned()).into());
         }
     }
     let documents = batch.documents.into_iter().map(Prepared::new).collect();
-    let compared = Compared::with_stored(database, documents)
+    let compared = Compared::with_stored(database, &visibility.parameters(), documents)
         .await?
         .embedded(&embed)
         .await?;
@@ -100,6 +100,7 @@ where
 /// Any [`ChangeError`], or when the embedding fails; then nothing is changed.
 pub async fn patch<F, R, E>(
     database: &Database,
+    visibility: &Visibility,
     recipe: &str,
     id: &DocumentId,
     patch: &Patch,
@@ -114,7 +115,7 @@ where
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let Some(document) = get(database, id).await? else {
+        let Some(document) = get(database, visibility, id).await? else {
             return Err(ChangeError::Missing(id.as_str().to_owned()).into());
         };
         let seen = document.content_hash.clone();
@@ -125,7 +126,7 @@ where
         let changed = patch.applied(document).map_err(invalid)?;
         let batch = Batch::parse_one(id.as_str(), changed).map_err(ChangeError::Invalid)?;
         let documents = batch.documents.into_iter().map(Prepared::new).collect();
-        let compared = Compared::with_stored(database, documents)
+        let compared = Compared::with_stored(database, &visibility.parameters(), documents)
             .await?
             .embedded(&embed)
             .await?;
@@ -140,13 +141,14 @@ where
     }
 }
 
-/// Changes the metadata of every matching document in several transactions, in the order of the ids.
+/// Changes the metadata of every visible document that matches in several transactions, in the order of the ids.
 ///
 /// # Errors
 /// [`ChangeError::Invalid`] if a result would be invalid, or when the database fails; earlier changes stay, and the
 /// same change may be repeated.
 pub async fn patch_matching(
     database: &Database,
+    visibility: &Visibility,
     filter: &Filter,
     patch: &MetadataPatch,
 ) -> Result<Changed, ChangeError> {
@@ -159,7 +161,7 @@ pub async fn patch_matching(
     }
     let (mut changed, mut after, mut retry) = (Changed::default(), None, Retry::default());
     loop {
-        match patch_some(database, filter, patch, after.clone()).await {
+        match patch_some(database, visibility, filter, patch, after.clone()).await {
             Ok(some) => {
                 changed.matching += some.changed.matching;
                 changed.updated += some.changed.updated;
@@ -193,6 +195,7 @@ struct Row {
 
 async fn patch_some(
     database: &Database,
+    visibility: &Visibility,
     filter: &Filter,
     patch: &MetadataPatch,
     after: Option<String>,
@@ -203,9 +206,10 @@ async fn patch_some(
     let statement = Statement::read(concat!(
         "SELECT d.id, d.title, d.content, d.metadata::text AS metadata, d.content_hash FROM ",
         schema::function!("lock_matching"),
-        "($1::jsonb, $2, $3) AS d"
+        "($1, $2::jsonb, $3, $4) AS d"
     ))
-    .bind(filter.compile().to_json())
+    .bind(visibility.tenant())
+    .bind(visibility.within(Some(filter)))
     .bind(after)
     .bind(AT_ONCE);
     let rows: Vec<Row> = transaction.fetch_all(statement).await?;
@@ -222,7 +226,7 @@ async fn patch_some(
         0
     } else {
         let updated: Vec<(String,)> = transaction
-            .fetch_all(relabel_statement(&relabelled))
+            .fetch_all(relabel_statement(&visibility.parameters(), &relabelled))
             .await?;
         i64::try_from(updated.len()).unwrap_or(i64::MAX)
     };
@@ -289,10 +293,7 @@ impl Compared {
     ) -> Result<Vec<Outcome>, ChangeError> {
         let mut transaction = database.begin().await?;
         for id in ids {
-            let lock = Statement::read(
-                "SELECT d.content_hash FROM rappel.documents AS d WHERE d.id = $1 FOR UPDATE",
-            )
-            .bind(id.as_str().to_owned());
+            let lock = hash_statement(&self.visibility, id, true);
             let rows: Vec<(Vec<u8>,)> = transaction.fetch_all(lock).await?;
             if !expected.allows(rows.first().map(|(hash,)| hash.as_slice())) {
                 return Err(ChangeError::Unexpected(id.as_str().to_owned()));
@@ -309,4 +310,17 @@ impl Compared {
         transaction.commit().await?;
         Ok(written)
     }
+}
+
+/// Reads the hash of a visible document, and locks it until the end of the transaction if `lock`.
+fn hash_statement(visibility: &VisibilityParameters, id: &DocumentId, lock: bool) -> Statement {
+    Statement::read(concat!(
+        "SELECT ",
+        schema::function!("document_hash"),
+        "($1, $2::jsonb, $3, $4)"
+    ))
+    .bind(visibility.tenant.clone())
+    .bind(visibility.filter.clone())
+    .bind(id.as_str().to_owned())
+    .bind(lock)
 }

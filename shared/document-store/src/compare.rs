@@ -7,11 +7,15 @@ use std::{
 
 use database::{Database, DatabaseError, Statement};
 
-use super::{batch::CheckedDocument, etag::Etag, prepared::Prepared};
+use super::{
+    batch::CheckedDocument, etag::Etag, prepared::Prepared, visibility::VisibilityParameters,
+};
 
 /// Documents of different ids, in the order of their ids: writes in this order cannot deadlock.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
+    /// Whose documents they are, and which of them the writer may change.
+    pub(super) visibility: VisibilityParameters,
     /// Documents with a new id.
     pub(super) new: Vec<Prepared>,
     /// Documents stored with another text.
@@ -20,8 +24,6 @@ pub struct Compared {
     pub(super) relabelled: Vec<Relabelled>,
     /// Documents stored unchanged, with their numbers of chunks and their states.
     pub(super) unchanged: HashMap<String, (i64, Etag)>,
-    /// How many of the new ones have been loaded.
-    pub(super) loaded: usize,
     /// How many were dropped for a later, different one with their id.
     replaced: usize,
     /// How many were dropped because a later one is the same.
@@ -47,15 +49,20 @@ struct Stored {
 }
 
 impl Compared {
-    /// Compares `documents` with the stored ones: one round trip. Of two documents with one id the later one counts.
+    /// Compares `documents` with the visible ones that are stored: one round trip. Of two documents with one id the later
+    /// one counts.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn with_stored(
         database: &Database,
+        visibility: &VisibilityParameters,
         documents: Vec<Prepared>,
     ) -> Result<Self, DatabaseError> {
-        let mut compared = Self::default();
+        let mut compared = Self {
+            visibility: visibility.clone(),
+            ..Self::default()
+        };
         let mut last: BTreeMap<String, Prepared> = BTreeMap::new();
         for prepared in documents {
             let hash = prepared.document.hash.clone();
@@ -67,7 +74,7 @@ impl Compared {
                 }
             }
         }
-        let mut stored = stored(database, last.values()).await?;
+        let mut stored = stored(database, visibility, last.values()).await?;
         for (id, prepared) in last {
             let Some(row) = stored.remove(&id) else {
                 compared.new.push(prepared);
@@ -138,7 +145,7 @@ impl Compared {
     /// How many documents are new or changed.
     #[must_use]
     pub fn to_store(&self) -> usize {
-        self.loaded + self.new.len() + self.changed.len() + self.relabelled.len()
+        self.new.len() + self.changed.len() + self.relabelled.len()
     }
 
     /// How many are stored unchanged.
@@ -177,15 +184,17 @@ impl Stored {
 /// Reads the stored documents with the ids of `documents`.
 async fn stored(
     database: &Database,
+    visibility: &VisibilityParameters,
     documents: impl Iterator<Item = &Prepared>,
 ) -> Result<HashMap<String, Stored>, DatabaseError> {
     let ids: Vec<String> = documents.map(|prepared| prepared.id().to_owned()).collect();
-    let statement = Statement::read(
-        "SELECT d.id, d.content_hash, d.text_hash,
-                (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks
-         FROM rappel.documents AS d
-         WHERE d.id = ANY ($1)",
-    )
+    let statement = Statement::read(concat!(
+        "SELECT * FROM ",
+        schema::function!("stored_documents"),
+        "($1, $2::jsonb, $3)"
+    ))
+    .bind(visibility.tenant.clone())
+    .bind(visibility.filter.clone())
     .bind(ids);
     let rows: Vec<Stored> = database.fetch_all(statement).await?;
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())

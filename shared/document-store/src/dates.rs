@@ -3,6 +3,8 @@
 use database::{Database, DatabaseError, Statement};
 use sqlx::FromRow;
 
+use super::visibility::Visibility;
+
 /// When a document was stored and changed.
 #[derive(Clone, Debug, FromRow)]
 pub struct Dates {
@@ -14,17 +16,22 @@ pub struct Dates {
     pub updated_at: String,
 }
 
-/// The dates of these documents, in any order: one round trip.
+/// The dates of the visible ones of these documents, in any order: one round trip.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn dates(database: &Database, ids: Vec<String>) -> Result<Vec<Dates>, DatabaseError> {
-    let statement = Statement::read(
-        "SELECT d.id,
-                to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS created_at,
-                to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS updated_at
-         FROM rappel.documents AS d WHERE d.id = ANY($1)",
-    )
+pub async fn dates(
+    database: &Database,
+    visibility: &Visibility,
+    ids: Vec<String>,
+) -> Result<Vec<Dates>, DatabaseError> {
+    let statement = Statement::read(concat!(
+        "SELECT * FROM ",
+        schema::function!("document_dates"),
+        "($1, $2::jsonb, $3)"
+    ))
+    .bind(visibility.tenant())
+    .bind(visibility.filter())
     .bind(ids);
     database.fetch_all(statement).await
 }

@@ -14,15 +14,18 @@ mod hash;
 mod id;
 mod input;
 mod keys;
-mod load;
 mod metadata;
 mod page;
 mod patch;
 mod prepared;
 mod read;
 mod retry;
+mod similar;
+mod tenants;
+mod terms;
 mod text;
 mod upsert;
+mod visibility;
 
 pub use self::{
     address::address,
@@ -38,13 +41,15 @@ pub use self::{
     id::DocumentId,
     input::DocumentInput,
     keys::{MetadataKey, metadata_keys},
-    load::load,
     metadata::Metadata,
     page::{Page, PageQuery, PageRequest},
     patch::{MetadataPatch, Patch, PatchRequest},
     prepared::{Passage, Prepared},
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
     retry::Retry,
+    similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
+    tenants::{Removal, TenantState, continue_removals, remove_tenant, tenant_state},
     text::{ANSWER_LIMIT, collapsed},
-    upsert::{Outcome, Status, upsert},
+    upsert::{Outcome, Status, load, upsert},
+    visibility::{ALL_TENANTS, Tenant, Visibility, VisibilityParameters},
 };

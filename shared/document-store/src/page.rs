@@ -12,6 +12,7 @@ use sqlx::{FromRow, Row as _, postgres::PgRow};
 use super::{
     fields::{Count, Limit, metadata_fields},
     read::Document,
+    visibility::Visibility,
 };
 
 /// Documents in the requested order.
@@ -51,7 +52,7 @@ pub struct PageRequest {
 pub struct PageQuery {
     after: Option<Position>,
     limit: Limit,
-    filter: Option<String>,
+    filter: Option<Filter>,
     sort: Sort,
     count: Count,
     metadata_fields: Option<Vec<String>>,
@@ -97,9 +98,8 @@ impl PageRequest {
             .filter
             .map(|filter| Filter::parse(filter.get()))
             .transpose()?;
-        let filter = filter.map(|filter| filter.compile().to_json());
         let sort = Sort::parse(self.sort.as_deref())?;
-        let order = sort.context(filter.as_deref());
+        let order = sort.context(filter.as_ref());
         let after = self
             .cursor
             .as_deref()
@@ -117,26 +117,31 @@ impl PageRequest {
 }
 
 impl PageQuery {
-    /// Reads the page: one round trip.
+    /// Reads the page of visible documents: one round trip.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn read(self, database: &Database) -> Result<Page, DatabaseError> {
-        let order = self.sort.context(self.filter.as_deref());
+    pub async fn read(
+        self,
+        database: &Database,
+        visibility: &Visibility,
+    ) -> Result<Page, DatabaseError> {
+        let order = self.sort.context(self.filter.as_ref());
         let after = self.after.unwrap_or_default();
         // One extra row shows whether another page follows.
         let statement = Statement::read(concat!(
             "SELECT p.id, p.title, p.metadata, p.chunks,
                     to_char(p.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
                     to_char(p.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at,
-                    (extract(epoch FROM CASE $2 WHEN 'created_at' THEN p.created_at WHEN 'updated_at' THEN p.updated_at
+                    (extract(epoch FROM CASE $3 WHEN 'created_at' THEN p.created_at WHEN 'updated_at' THEN p.updated_at
                                         END) * 1000000)::bigint AS sorted_at,
                     p.total, p.is_exact
              FROM ",
             schema::function!("list_documents"),
-            "($1::jsonb, $2, $3, timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5, $6, $7, $8) AS p"
+            "($1, $2::jsonb, $3, $4, timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6, $7, $8, $9) AS p"
         ))
-        .bind(self.filter)
+        .bind(visibility.tenant())
+        .bind(visibility.within(self.filter.as_ref()))
         .bind(self.sort.key.name())
         .bind(self.sort.downward)
         .bind(after.time)
@@ -203,8 +208,9 @@ impl Sort {
     }
 
     /// The context of a cursor: the order, and the filter.
-    fn context(self, filter: Option<&str>) -> String {
+    fn context(self, filter: Option<&Filter>) -> String {
         let sign = if self.downward { "-" } else { "" };
+        let filter = filter.map(|filter| filter.compile().to_json());
         format!("{sign}{} {}", self.key.name(), filter.unwrap_or_default())
     }
 }

@@ -9,6 +9,7 @@ use sqlx::{FromRow, types::Json};
 use super::{
     etag::{Etag, Expected},
     id::DocumentId,
+    visibility::Visibility,
 };
 
 /// A stored document.
@@ -64,79 +65,93 @@ impl Document {
     }
 }
 
-/// Reads one document, if it is stored: one round trip.
+/// Reads one document, if it is stored and visible: one round trip.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn get(database: &Database, id: &DocumentId) -> Result<Option<Document>, DatabaseError> {
-    let statement = Statement::read(
-        "SELECT d.content, d.content_hash, d.id, d.title, d.metadata,
-                (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id) AS chunks,
-                to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
-                to_char(d.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS updated_at
-         FROM rappel.documents AS d WHERE d.id = $1",
-    )
+pub async fn get(
+    database: &Database,
+    visibility: &Visibility,
+    id: &DocumentId,
+) -> Result<Option<Document>, DatabaseError> {
+    let statement = Statement::read(concat!(
+        "SELECT * FROM ",
+        schema::function!("read_document"),
+        "($1, $2::jsonb, $3)"
+    ))
+    .bind(visibility.tenant())
+    .bind(visibility.filter())
     .bind(id.as_str().to_owned());
     database.fetch_optional(statement).await
 }
 
-/// Deletes one document with its chunks, if it is as `expected`: one round trip.
+/// Deletes one visible document with its chunks, if it is as `expected`: one round trip.
 ///
 /// # Errors
 /// When the database fails. A deletion is not repeated after a lost connection: the second try would report
 /// "no such document" for a document that the first one deleted.
 pub async fn delete(
     database: &Database,
+    visibility: &Visibility,
     id: &DocumentId,
     expected: &Expected,
 ) -> Result<Deletion, DatabaseError> {
-    let statement = Statement::write(
-        "WITH deleted AS (
-             DELETE FROM rappel.documents AS d
-             WHERE d.id = $1 AND ($2::bytea[] IS NULL OR d.content_hash = ANY ($2))
-             RETURNING d.id
-         )
-         SELECT EXISTS (SELECT FROM deleted), EXISTS (SELECT FROM rappel.documents AS d WHERE d.id = $1)",
-    )
+    let statement = Statement::write(concat!(
+        "SELECT ",
+        schema::function!("delete_document"),
+        "($1, $2::jsonb, $3, $4)"
+    ))
+    .bind(visibility.tenant())
+    .bind(visibility.filter())
     .bind(id.as_str().to_owned())
     .bind(expected.hashes());
-    let row: Option<(bool, bool)> = database.fetch_optional(statement).await?;
-    Ok(match row {
-        Some((true, _)) => Deletion::Deleted,
-        Some((false, true)) => Deletion::Refused,
+    let row: Option<(String,)> = database.fetch_optional(statement).await?;
+    Ok(match row.as_ref().map(|(outcome,)| outcome.as_str()) {
+        Some("deleted") => Deletion::Deleted,
+        Some("refused") => Deletion::Refused,
         _ => Deletion::Missing,
     })
 }
 
-/// Counts the documents that match.
+/// Counts the visible documents that match.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(database: &Database, filter: &Filter) -> Result<i64, DatabaseError> {
+pub async fn count(
+    database: &Database,
+    visibility: &Visibility,
+    filter: &Filter,
+) -> Result<i64, DatabaseError> {
     let statement = Statement::read(concat!(
-        "SELECT documents FROM ",
-        schema::function!("count_matching"),
-        "($1::jsonb, true)"
+        "SELECT ",
+        schema::function!("count_documents"),
+        "($1, $2::jsonb)"
     ))
-    .bind(filter.compile().to_json());
+    .bind(visibility.tenant())
+    .bind(visibility.within(Some(filter)));
     let row: Option<(i64,)> = database.fetch_optional(statement).await?;
     Ok(row.map_or(0, |(documents,)| documents))
 }
 
-/// Deletes the matching documents, some hundreds per transaction, and returns their number.
+/// Deletes the visible documents that match, some hundreds per transaction, and returns their number.
 ///
 /// # Errors
 /// When the database fails; earlier deletions stay.
-pub async fn delete_matching(database: &Database, filter: &Filter) -> Result<i64, DatabaseError> {
+pub async fn delete_matching(
+    database: &Database,
+    visibility: &Visibility,
+    filter: &Filter,
+) -> Result<i64, DatabaseError> {
     const AT_ONCE: i32 = 500;
     let mut deleted = 0;
     loop {
         let statement = Statement::write(concat!(
             "SELECT ",
             schema::function!("delete_matching"),
-            "($1::jsonb, $2)"
+            "($1, $2::jsonb, $3)"
         ))
-        .bind(filter.compile().to_json())
+        .bind(visibility.tenant())
+        .bind(visibility.within(Some(filter)))
         .bind(AT_ONCE);
         let row: Option<(i64,)> = database.fetch_optional(statement).await?;
         let count = row.map_or(0, |(count,)| count);

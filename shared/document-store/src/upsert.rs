@@ -12,6 +12,8 @@ use super::{
     id::DocumentId,
     prepared::{Prepared, PreparedChunk},
     retry::Retry,
+    terms::TermColumns,
+    visibility::{Visibility, VisibilityParameters},
 };
 
 /// The outcome for one document.
@@ -49,6 +51,7 @@ pub enum Status {
 /// When the embedding or the database fails; then nothing of the batch is stored.
 pub async fn upsert<F, R, E>(
     database: &Database,
+    visibility: &Visibility,
     model: &str,
     batch: Batch,
     embed: F,
@@ -63,7 +66,7 @@ where
         .iter()
         .map(|prepared| prepared.document.id.clone())
         .collect();
-    let mut compared = Compared::with_stored(database, documents).await?;
+    let mut compared = Compared::with_stored(database, &visibility.parameters(), documents).await?;
     loop {
         compared = compared.embedded(&embed).await?;
         match compared.write_retrying(database, model).await? {
@@ -71,6 +74,20 @@ where
             None => compared = compared.with_all_texts(),
         }
     }
+}
+
+/// Stores embedded documents, all or nothing. False, and nothing stored, if another writer meanwhile changed one that only
+/// needs other metadata: `compared` must be embedded [with all texts](Compared::with_all_texts) and loaded again.
+///
+/// # Errors
+/// When the database fails.
+pub async fn load(
+    database: &Database,
+    model: &str,
+    compared: &Compared,
+) -> Result<bool, DatabaseError> {
+    let written = compared.write_retrying(database, model).await?;
+    Ok(written.is_some())
 }
 
 impl Compared {
@@ -83,13 +100,14 @@ impl Compared {
     ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
         let embedded: Vec<&Prepared> = self.new.iter().chain(&self.changed).collect();
         if self.relabelled.is_empty() {
-            return write(database, model, &embedded, self.new.len())
+            return self
+                .write_embedded(database, model, &embedded)
                 .await
                 .map(Some);
         }
         if embedded.is_empty() {
             let updated = database
-                .fetch_all(relabel_statement(&self.relabelled))
+                .fetch_all(relabel_statement(&self.visibility, &self.relabelled))
                 .await?;
             return Ok(self.relabelled(&updated));
         }
@@ -129,13 +147,13 @@ impl Compared {
         let mut outcomes = Vec::new();
         if !embedded.is_empty() {
             let rows = transaction
-                .fetch_all(upsert_statement(model, &embedded))
+                .fetch_all(upsert_statement(&self.visibility, model, &embedded))
                 .await?;
             outcomes = embedded_outcomes(&embedded, rows);
         }
         if !self.relabelled.is_empty() {
             let updated = transaction
-                .fetch_all(relabel_statement(&self.relabelled))
+                .fetch_all(relabel_statement(&self.visibility, &self.relabelled))
                 .await?;
             match self.relabelled(&updated) {
                 Some(relabelled) => outcomes.extend(relabelled),
@@ -143,6 +161,29 @@ impl Compared {
             }
         }
         Ok(Some(outcomes))
+    }
+
+    /// Stores embedded documents in one statement and returns for each whether it is new. If the statement was sent
+    /// again after a lost connection, the second try may find documents of the first: those that were not there before
+    /// all count as new.
+    async fn write_embedded(
+        &self,
+        database: &Database,
+        model: &str,
+        documents: &[&Prepared],
+    ) -> Result<Vec<Outcome>, DatabaseError> {
+        if documents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = upsert_statement(&self.visibility, model, documents);
+        let (rows, repeated) = database.fetch_again(statement).await?;
+        let mut outcomes = embedded_outcomes(documents, rows);
+        if repeated {
+            for outcome in outcomes.iter_mut().take(self.new.len()) {
+                outcome.status = Status::Created;
+            }
+        }
+        Ok(outcomes)
     }
 
     /// The outcomes for the documents with other metadata, if all of them were `updated`.
@@ -156,30 +197,6 @@ impl Compared {
         let all = updated.len() == self.relabelled.len();
         all.then(|| self.relabelled.iter().map(outcome).collect())
     }
-}
-
-/// Stores embedded documents in one statement and returns for each whether it is new. If the statement was sent
-/// again after a lost connection, the second try may find documents of the first: those that were not there before
-/// (the first `new` of `documents`) all count as new.
-pub(super) async fn write(
-    database: &Database,
-    model: &str,
-    documents: &[&Prepared],
-    new: usize,
-) -> Result<Vec<Outcome>, DatabaseError> {
-    if documents.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (rows, repeated) = database
-        .fetch_again(upsert_statement(model, documents))
-        .await?;
-    let mut outcomes = embedded_outcomes(documents, rows);
-    if repeated {
-        for outcome in outcomes.iter_mut().take(new) {
-            outcome.status = Status::Created;
-        }
-    }
-    Ok(outcomes)
 }
 
 fn embedded_outcomes(documents: &[&Prepared], rows: Vec<(String, bool)>) -> Vec<Outcome> {
@@ -199,7 +216,10 @@ fn embedded_outcomes(documents: &[&Prepared], rows: Vec<(String, bool)>) -> Vec<
 
 /// Updates only the metadata of stored documents: of all, or of none if another writer has changed one since the
 /// comparison.
-pub(super) fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
+pub(super) fn relabel_statement(
+    visibility: &VisibilityParameters,
+    relabelled: &[Relabelled],
+) -> Statement {
     let texts = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
         relabelled
             .iter()
@@ -209,22 +229,13 @@ pub(super) fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
     let hashes = |value: fn(&Relabelled) -> Vec<u8>| -> Vec<Vec<u8>> {
         relabelled.iter().map(value).collect()
     };
-    // Locks rows in the order of their ids, as everywhere.
-    Statement::idempotent_write(
-        "WITH wanted AS MATERIALIZED (
-             SELECT d.id, u.metadata, u.hash, u.text_hash
-             FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
-                  AS u (id, metadata, hash, text_hash, stored)
-             JOIN rappel.documents AS d ON d.id = u.id AND d.content_hash IN (u.stored, u.hash)
-             ORDER BY d.id
-             FOR UPDATE OF d
-         )
-         UPDATE rappel.documents AS d
-         SET metadata = w.metadata::jsonb, content_hash = w.hash, text_hash = w.text_hash, updated_at = now()
-         FROM wanted AS w
-         WHERE d.id = w.id AND (SELECT count(*) FROM wanted) = cardinality($1)
-         RETURNING d.id",
-    )
+    Statement::idempotent_write(concat!(
+        "SELECT ",
+        schema::function!("relabel"),
+        "($1, $2::jsonb, $3, $4, $5, $6, $7)"
+    ))
+    .bind(visibility.tenant.clone())
+    .bind(visibility.filter.clone())
     .bind(texts(|document| document.id.as_str()))
     .bind(texts(|document| document.metadata.as_json()))
     .bind(hashes(|relabelled| relabelled.document.hash.clone()))
@@ -232,7 +243,11 @@ pub(super) fn relabel_statement(relabelled: &[Relabelled]) -> Statement {
     .bind(hashes(|relabelled| relabelled.stored.clone()))
 }
 
-fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
+fn upsert_statement(
+    visibility: &VisibilityParameters,
+    model: &str,
+    documents: &[&Prepared],
+) -> Statement {
     let column = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
         documents
             .iter()
@@ -254,8 +269,10 @@ fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
     let statement = Statement::idempotent_write(concat!(
         "SELECT document_id, created FROM ",
         schema::function!("upsert"),
-        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        "($1, $2::jsonb, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     ))
+    .bind(visibility.tenant.clone())
+    .bind(visibility.filter.clone())
     .bind(model.to_owned())
     .bind(column(|document| document.id.as_str()))
     .bind(column(|document| &document.title))
@@ -269,47 +286,31 @@ fn upsert_statement(model: &str, documents: &[&Prepared]) -> Statement {
 /// The chunks of a batch, column by column, for `upsert`.
 #[derive(Default)]
 struct ChunkColumns {
-    documents: Vec<i32>,
-    ordinals: Vec<i32>,
     starts: Vec<i32>,
     headings: Vec<String>,
     contents: Vec<String>,
     embeddings: Vec<f32>,
-    lengths: Vec<i32>,
-    distinct: Vec<i32>,
-    terms: Vec<String>,
-    frequencies: Vec<i16>,
+    terms: TermColumns,
 }
 
 impl ChunkColumns {
     fn push(&mut self, document: i32, ordinal: i32, chunk: &PreparedChunk) {
-        self.documents.push(document);
-        self.ordinals.push(ordinal);
         self.starts.push(chunk.start);
         self.headings.push(chunk.heading.clone());
         self.contents.push(chunk.content.clone());
         self.embeddings.extend_from_slice(&chunk.embedding);
-        self.lengths.push(chunk.terms.length);
-        self.distinct
-            .push(i32::try_from(chunk.terms.frequencies.len()).unwrap_or(i32::MAX));
-        for (term, frequency) in &chunk.terms.frequencies {
-            self.terms.push(term.clone());
-            self.frequencies.push(*frequency);
-        }
+        self.terms.push(document, ordinal, &chunk.terms);
     }
 
-    fn bind(self, statement: Statement) -> Statement {
-        statement
-            .bind(self.documents)
-            .bind(self.ordinals)
+    fn bind(mut self, statement: Statement) -> Statement {
+        let statement = statement
+            .bind(std::mem::take(&mut self.terms.documents))
+            .bind(std::mem::take(&mut self.terms.ordinals))
             .bind(self.starts)
             .bind(self.headings)
             .bind(self.contents)
-            .bind(self.embeddings)
-            .bind(self.lengths)
-            .bind(self.distinct)
-            .bind(self.terms)
-            .bind(self.frequencies)
+            .bind(self.embeddings);
+        self.terms.bind(statement)
     }
 }
 

@@ -75,6 +75,12 @@ impl Filter {
         self.0.is_true()
     }
 
+    /// The filter of the documents that match both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self(Expression::All(vec![self.0.clone(), other.0.clone()]).simplified())
+    }
+
     /// The parameters of a statement.
     #[must_use]
     pub fn compile(&self) -> Compiled {

@@ -1,6 +1,7 @@
 //! Creates, changes and removes sources.
 
 use database::{Database, Statement};
+use document_store::Tenant;
 use json::FieldError;
 use serde::Deserialize;
 use sqlx::types::Json;
@@ -36,6 +37,7 @@ struct Wrong {
 /// [`SourceError::Invalid`] with each field that does not fit the table, or with the missing privilege.
 pub async fn follow(
     database: &Database,
+    tenant: &Tenant,
     name: &str,
     definition: &SourceDefinition,
 ) -> Result<Followed, SourceError> {
@@ -43,8 +45,9 @@ pub async fn follow(
     let statement = Statement::idempotent_write(concat!(
         "SELECT ",
         schema::function!("follow"),
-        "($1, $2::jsonb) AS answer"
+        "($1, $2, $3::jsonb) AS answer"
     ))
+    .bind(tenant.as_str().to_owned())
     .bind(name.to_owned())
     .bind(Json(definition.clone()));
     let answer: Option<(Json<FollowResult>,)> = database.fetch_optional(statement).await?;
@@ -75,14 +78,16 @@ pub async fn follow(
 /// [`SourceError::Unknown`], or when the database fails.
 pub async fn remove(
     database: &Database,
+    tenant: &Tenant,
     name: &str,
     keep: bool,
 ) -> Result<Vec<String>, SourceError> {
     let statement = Statement::write(concat!(
         "SELECT ",
         schema::function!("unfollow"),
-        "($1, $2) AS rest"
+        "($1, $2, $3) AS rest"
     ))
+    .bind(tenant.as_str().to_owned())
     .bind(name.to_owned())
     .bind(keep);
     let rest: Option<(Option<Vec<String>>,)> = database.fetch_optional(statement).await?;
@@ -94,12 +99,13 @@ pub async fn remove(
 ///
 /// # Errors
 /// [`SourceError::Unknown`], or when the database fails.
-pub async fn resync(database: &Database, name: &str) -> Result<(), SourceError> {
+pub async fn resync(database: &Database, tenant: &Tenant, name: &str) -> Result<(), SourceError> {
     let statement = Statement::idempotent_write(concat!(
         "SELECT ",
         schema::function!("resync_source"),
-        "($1) AS found"
+        "($1, $2) AS found"
     ))
+    .bind(tenant.as_str().to_owned())
     .bind(name.to_owned());
     let found: Option<(bool,)> = database.fetch_optional(statement).await?;
     match found {

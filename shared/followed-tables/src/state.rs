@@ -1,6 +1,7 @@
 //! The state of a source.
 
 use database::{Database, DatabaseError, Statement};
+use document_store::Tenant;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{FromRow, types::Json};
@@ -138,12 +139,15 @@ const REPLICAS: &str = "changes by sessions with session_replication_role = repl
      captured: have the table's owner run ALTER TABLE ... ENABLE ALWAYS TRIGGER for the triggers rappel_*, or follow it \
      as its owner";
 
-/// The state of all sources, in the order of their names: one round trip.
+/// The state of all sources of a tenant, or of all tenants, in the order of their names: one round trip.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sources(database: &Database) -> Result<Vec<Source>, DatabaseError> {
-    let states = read(database, None).await?;
+pub async fn sources(
+    database: &Database,
+    tenant: Option<&Tenant>,
+) -> Result<Vec<Source>, DatabaseError> {
+    let states = read(database, tenant, None).await?;
     Ok(states.into_iter().map(|state| state.source(None)).collect())
 }
 
@@ -151,13 +155,17 @@ pub async fn sources(database: &Database) -> Result<Vec<Source>, DatabaseError> 
 ///
 /// # Errors
 /// [`SourceError::Unknown`], or when the database fails.
-pub async fn source(database: &Database, name: &str) -> Result<Source, SourceError> {
+pub async fn source(
+    database: &Database,
+    tenant: &Tenant,
+    name: &str,
+) -> Result<Source, SourceError> {
     let unknown = || SourceError::Unknown(name.to_owned());
     if name.contains('\0') {
         // Postgres refuses such a text.
         return Err(unknown());
     }
-    let states = read(database, Some(name.to_owned())).await?;
+    let states = read(database, Some(tenant), Some(name.to_owned())).await?;
     let state = states.into_iter().next().ok_or_else(unknown)?;
     let rows = count(database, &state).await?;
     let statement = Statement::read(concat!(
@@ -175,12 +183,17 @@ pub async fn source(database: &Database, name: &str) -> Result<Source, SourceErr
     Ok(source)
 }
 
-async fn read(database: &Database, name: Option<String>) -> Result<Vec<State>, DatabaseError> {
+async fn read(
+    database: &Database,
+    tenant: Option<&Tenant>,
+    name: Option<String>,
+) -> Result<Vec<State>, DatabaseError> {
     let statement = Statement::read(concat!(
         "SELECT * FROM ",
         schema::function!("source_state"),
-        "($1)"
+        "($1, $2)"
     ))
+    .bind(tenant.map(|tenant| tenant.as_str().to_owned()))
     .bind(name);
     database.fetch_all(statement).await
 }

@@ -1,13 +1,15 @@
 //! The tool `fetch`, in the shape that assistants' connectors expect.
 
 use document_store::{DocumentId, address};
-use retrieval::SearchState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::Error;
 
-use crate::resources::{id_of, uri};
+use crate::{
+    DocumentServer,
+    resources::{id_of, uri},
+};
 
 /// What a model asks for.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -46,11 +48,11 @@ const PIECE: usize = 40_000;
 ///
 /// # Errors
 /// When there is none with the id, or the database fails.
-pub(super) async fn run(state: &SearchState, arguments: Arguments) -> Result<Fetched, Error> {
+pub(super) async fn run(server: &DocumentServer, arguments: Arguments) -> Result<Fetched, Error> {
     let offset = usize::try_from(arguments.offset.unwrap_or_default())
         .map_err(|_| json::FieldError::new("offset", "must be 0 or more"))?;
     let id = DocumentId::parse(&id_of(&arguments.id), "id")?;
-    let document = document_store::get(&state.database, &id).await?;
+    let document = document_store::get(&server.state.database, &server.visibility, &id).await?;
     let document = document.ok_or_else(|| Error::NoDocument(id.as_str().to_owned()))?;
     let content = document.content.unwrap_or_default();
     let mut rest = content.chars().skip(offset);

@@ -1,11 +1,12 @@
 //! The tool `list_filters`: what a search can be narrowed by.
 
 use document_store::{MetadataKey, metadata_keys};
-use retrieval::SearchState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::Error;
+
+use crate::DocumentServer;
 
 /// There is nothing to ask for.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -33,8 +34,8 @@ struct Key {
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn run(state: &SearchState) -> Result<Filters, Error> {
-    let keys = metadata_keys(&state.database).await?;
+pub(super) async fn run(server: &DocumentServer) -> Result<Filters, Error> {
+    let keys = metadata_keys(&server.state.database, &server.visibility).await?;
     let keys = keys.into_iter().map(Key::from);
     Ok(Filters {
         keys: keys.collect(),

@@ -10,6 +10,7 @@ mod tools;
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
+use document_store::Visibility;
 use futures_util::FutureExt as _;
 use retrieval::SearchState;
 use rmcp::{
@@ -28,6 +29,8 @@ use telemetry::Record;
 #[derive(Clone)]
 pub struct DocumentServer {
     state: SearchState,
+    /// The documents that the client may see.
+    visibility: Visibility,
     invocation: Option<Invocation>,
 }
 
@@ -45,11 +48,12 @@ any language. `fetch` reads a document that was found. `list_filters` says what 
 documents by their title and url.";
 
 impl DocumentServer {
-    /// A server for the documents of this database.
+    /// A server for the visible documents of this database.
     #[must_use]
-    pub fn new(state: SearchState) -> Self {
+    pub fn new(state: SearchState, visibility: Visibility) -> Self {
         Self {
             state,
+            visibility,
             invocation: None,
         }
     }
@@ -122,7 +126,7 @@ impl ServerHandler for DocumentServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        let page = self.run(resources::page(&self.state.database, cursor));
+        let page = self.run(resources::page(self, cursor));
         Box::pin(page).await.map_err(refused)
     }
 
@@ -140,7 +144,7 @@ impl ServerHandler for DocumentServer {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let read = self.run(resources::read(&self.state.database, &request.uri));
+        let read = self.run(resources::read(self, &request.uri));
         Ok(Box::pin(read).await.map_err(refused)?.into())
     }
 }

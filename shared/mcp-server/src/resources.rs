@@ -1,12 +1,13 @@
 //! Documents as resources, which users attach to conversations.
 
-use database::Database;
 use document_store::{Document, DocumentId, PageRequest};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rmcp::model::{
     ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
 };
 use shared::Error;
+
+use crate::DocumentServer;
 
 const SCHEME: &str = "rappel://documents/";
 const MEDIA_TYPE: &str = "text/plain";
@@ -39,7 +40,7 @@ pub(super) fn template() -> ResourceTemplate {
 /// # Errors
 /// When the cursor is not one of these pages, or the database fails.
 pub(super) async fn page(
-    database: &Database,
+    server: &DocumentServer,
     cursor: Option<String>,
 ) -> Result<ListResourcesResult, Error> {
     let request = PageRequest {
@@ -47,7 +48,10 @@ pub(super) async fn page(
         limit: Some(PAGE),
         ..PageRequest::default()
     };
-    let page = request.parse()?.read(database).await?;
+    let page = request
+        .parse()?
+        .read(&server.state.database, &server.visibility)
+        .await?;
     let resources = page.documents.iter().map(resource).collect();
     let mut result = ListResourcesResult::with_all_items(resources);
     result.next_cursor = page.next_cursor;
@@ -58,13 +62,13 @@ pub(super) async fn page(
 ///
 /// # Errors
 /// When there is no such document, or the database fails.
-pub(super) async fn read(database: &Database, uri: &str) -> Result<ReadResourceResult, Error> {
+pub(super) async fn read(server: &DocumentServer, uri: &str) -> Result<ReadResourceResult, Error> {
     let missing = || Error::NoDocument(uri.to_owned());
     if !uri.starts_with(SCHEME) {
         return Err(missing());
     }
     let id = DocumentId::parse(&id_of(uri), "uri")?;
-    let document = document_store::get(database, &id)
+    let document = document_store::get(&server.state.database, &server.visibility, &id)
         .await?
         .ok_or_else(missing)?;
     let text = document.content.unwrap_or_default();

@@ -2,13 +2,13 @@
 //! <https://platform.openai.com/docs/mcp>
 
 use document_store::address;
-use retrieval::{Hit, SearchRequest, SearchState};
+use retrieval::{Hit, SearchRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::Error;
 
-use crate::resources::uri;
+use crate::{DocumentServer, resources::uri};
 
 /// What a model asks.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -55,7 +55,7 @@ const MOST_RESULTS: i64 = 20;
 ///
 /// # Errors
 /// Names the arguments that are wrong; also when the search fails.
-pub(super) async fn run(state: &SearchState, mut arguments: Arguments) -> Result<Found, Error> {
+pub(super) async fn run(server: &DocumentServer, mut arguments: Arguments) -> Result<Found, Error> {
     let limit = arguments.limit.get_or_insert(RESULTS);
     if !(1..=MOST_RESULTS).contains(limit) {
         let detail = format!("is {limit}; 1 to {MOST_RESULTS} are allowed");
@@ -63,7 +63,7 @@ pub(super) async fn run(state: &SearchState, mut arguments: Arguments) -> Result
     }
     let written = serde_json::to_vec(&arguments).map_err(|error| Error::internal(&error))?;
     let search = json::from_slice::<SearchRequest>(&written)?.parse()?;
-    let found = state.run(search).await?;
+    let found = server.state.run(search, &server.visibility).await?;
     Ok(Found {
         results: found.hits.into_iter().map(FoundDocument::from).collect(),
     })

@@ -46,21 +46,20 @@ pub(super) async fn call(
     name: &str,
     arguments: JsonObject,
 ) -> Result<CallToolResult, ErrorData> {
-    let state = &server.state;
     // On the heap: the future with searches is large.
     let outcome = match name {
         "search" => {
-            let found = async { search::run(state, read(&arguments)?).await };
+            let found = async { search::run(server, read(&arguments)?).await };
             Box::pin(answered(server, found)).await
         }
         "fetch" => {
-            let fetched = async { fetch::run(state, read(&arguments)?).await };
+            let fetched = async { fetch::run(server, read(&arguments)?).await };
             Box::pin(answered(server, fetched)).await
         }
         "list_filters" => {
             let listed = async {
                 let filters::Arguments {} = read(&arguments)?;
-                filters::run(state).await
+                filters::run(server).await
             };
             Box::pin(answered(server, listed)).await
         }

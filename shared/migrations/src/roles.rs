@@ -19,6 +19,7 @@ const WRITTEN: &[&str] = &[
     "source_attempts",
     "source_documents",
     "source_events",
+    "tenant_removals",
 ];
 
 /// Tables that functions only read.

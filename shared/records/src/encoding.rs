@@ -12,7 +12,10 @@ const UTF16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 
 /// The text without the byte order mark that Windows writes; UTF-16 is decoded, and other non-UTF-8 text stays as it
 /// is, for its lines to report.
-pub(super) fn decoded(source: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+///
+/// # Errors
+/// When the source cannot be read.
+pub fn decoded(source: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
     let (head, source) = peek(source, 4)?;
     let decoder = DecodeReaderBytesBuilder::new()
         .encoding(without_a_mark(&head))

@@ -12,6 +12,7 @@ use std::io::{self, BufRead, Read};
 
 use self::{array::Elements, table::Table};
 pub use self::{
+    encoding::decoded as text,
     format::Format,
     lines::{LINE_LIMIT, Line, Lines, without_end},
 };

@@ -9,11 +9,16 @@ mod search;
 mod state;
 mod texts;
 
+pub use document_store::Visibility;
+
 pub use self::{
     config::SearchConfig,
     embedding::embed,
     models::{LazyEmbedder, LazyReranker},
-    search::{Fields, Hit, Mode, Query, Search, SearchRequest, SearchResponse, Summary, Took},
+    search::{
+        Fields, Highlights, Hit, Mode, Query, Range, Search, SearchRequest, SearchResponse,
+        Summary, Took,
+    },
     state::{IngestState, SearchState},
     texts::Embedded,
 };

@@ -2,7 +2,7 @@
 
 use std::{panic, sync::Arc};
 
-use document_store::{BoxError, Prepared};
+use document_store::{BoxError, Prepared, Tenant};
 use embedder::{
     Embedder, EmbedderError, Kind, Manifest, ModelConfig, RerankedRelevance, Reranker,
     RerankerError,
@@ -72,20 +72,25 @@ impl LazyEmbedder {
             .await
     }
 
-    /// Embeds a question, and says whether its embedding was kept from an earlier time.
+    /// Embeds a tenant's question, and says whether its embedding was kept from an earlier time that it asked.
     ///
     /// # Errors
     /// As [`Self::embed_one`].
-    pub async fn embed_question(&self, question: &str) -> Result<(Vec<f32>, bool), Error> {
+    pub async fn embed_question(
+        &self,
+        tenant: &Tenant,
+        question: &str,
+    ) -> Result<(Vec<f32>, bool), Error> {
         let questions = &self.inner.questions;
-        let kept = questions.get(question);
+        let asked = (tenant.clone(), question.to_owned());
+        let kept = questions.get(&asked);
         let is_kept = kept.is_some();
         telemetry::gauge("question_cache_hits", "Count", f64::from(u8::from(is_kept)));
         if let Some(embedding) = kept {
             return Ok((embedding, is_kept));
         }
         let embedding = self.embed_one(Kind::Query, question.to_owned()).await?;
-        questions.put(question.to_owned(), embedding.clone());
+        questions.put(asked, embedding.clone());
         Ok((embedding, is_kept))
     }
 

@@ -3,20 +3,23 @@
 mod answer;
 mod facets;
 mod fields;
+mod highlights;
 mod request;
+mod wording;
 
 use std::{borrow::Cow, time::Instant};
 
 use database::{Database, DatabaseError, Statement};
-use document_store::collapsed;
+use document_store::{Visibility, collapsed};
 use embedder::{Manifest, titled};
 use shared::Error;
 use telemetry::ms;
 
-use self::answer::Row;
+use self::{answer::Row, wording::Wording};
 pub use self::{
     answer::{Hit, SearchResponse, Summary, Took},
     fields::Fields,
+    highlights::{Highlights, Range},
     request::{Mode, Query, Search, SearchRequest},
 };
 use crate::{LazyEmbedder, LazyReranker, SearchConfig};
@@ -25,18 +28,20 @@ impl Search {
     /// The candidates to rerank if the limit is lower. Each costs an inference of the cross-encoder.
     pub const RERANKED: i32 = 50;
 
-    /// Replaces the question.
+    /// Replaces the question by one in prose: its quotes and hyphens are punctuation.
     pub fn set_query(&mut self, query: Query) {
+        self.wording = Wording::literal(query.as_str());
         self.query = query;
     }
 
-    /// Embeds the question and finds its documents: one round trip to the database. Reranks them on request.
+    /// Embeds the question and finds its visible documents: one round trip to the database. Reranks them on request.
     ///
     /// # Errors
     /// When the embedding, the database or the reranking fails, or there is no reranker.
     pub async fn run(
         self,
         database: &Database,
+        visibility: &Visibility,
         embedder: &LazyEmbedder,
         reranker: &LazyReranker,
         config: &SearchConfig,
@@ -45,13 +50,19 @@ impl Search {
         if self.rerank {
             reranker.require()?;
         }
-        let (embedding, cached) = embedder.embed_question(self.query.as_str()).await?;
+        let question = self.wording.text.as_str();
+        let (embedding, cached) = embedder
+            .embed_question(&visibility.tenant, question)
+            .await?;
         let embed = start.elapsed();
         let (hits, summary) = self
-            .fetch(database, embedder.manifest(), embedding, config)
+            .fetch(database, visibility, embedder.manifest(), embedding, config)
             .await?;
         let found = start.elapsed();
-        let hits = self.reranked(reranker, hits).await?;
+        let mut hits = self.reranked(reranker, hits).await?;
+        if self.highlight {
+            self.mark(&mut hits);
+        }
         let total = start.elapsed();
         let took_ms = Took {
             embed: ms(embed),
@@ -76,42 +87,43 @@ impl Search {
     pub async fn find(
         &self,
         database: &Database,
+        visibility: &Visibility,
         model: &Manifest,
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<Vec<Hit>, DatabaseError> {
-        let (hits, _) = self.fetch(database, model, embedding, config).await?;
+        let (hits, _) = self
+            .fetch(database, visibility, model, embedding, config)
+            .await?;
         Ok(hits)
     }
 
     async fn fetch(
         &self,
         database: &Database,
+        visibility: &Visibility,
         model: &Manifest,
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<(Vec<Hit>, Summary), DatabaseError> {
-        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(self.query.as_str())
+        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(&self.wording.text)
             .into_iter()
             .unzip();
-        let filter = self
-            .filter
-            .as_ref()
-            .map(|filter| filter.compile().to_json());
         let with_content = self.rerank || self.fields.has("content");
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("search"),
-            "($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22)",
+            "($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+             $19, $20, $21, $22, $23, $24::jsonb)",
         ))
+        .bind(visibility.tenant())
         .bind(model.recipe().to_owned())
         .bind(self.mode.name())
         .bind(embedding)
         .bind(terms)
         .bind(words)
         .bind(self.candidates())
-        .bind(filter)
+        .bind(visibility.within(self.filter.as_ref()))
         .bind(self.max_distance)
         .bind(config.effort)
         .bind(self.semantic_weight.unwrap_or(config.semantic_weight))
@@ -126,7 +138,8 @@ impl Search {
         .bind(self.count.name())
         .bind(self.facets.paths())
         .bind(with_content)
-        .bind(self.fields.metadata());
+        .bind(self.fields.metadata())
+        .bind(self.wording.to_json());
         let rows: Vec<Row> = database.fetch_all(statement).await?;
         let (mut hits, mut summary) = (Vec::with_capacity(rows.len()), Summary::default());
         for row in rows {
@@ -141,6 +154,17 @@ impl Search {
             }
         }
         Ok((hits, summary))
+    }
+
+    /// Adds the ranges of the question's words.
+    fn mark(&self, hits: &mut [Hit]) {
+        let terms = analysis::query_terms(&self.wording.text);
+        let asked = terms.into_iter().map(|(term, _)| term).collect();
+        for hit in hits {
+            let texts = (hit.title.as_str(), hit.content.as_str());
+            let metadata = hit.metadata.get();
+            hit.highlights = Some(Highlights::of(texts, metadata, &self.fields, &asked));
+        }
     }
 
     /// Sorts candidates by the cross-encoder's scores and keeps the requested number; without reranking, returns
@@ -159,7 +183,7 @@ impl Search {
         let passages = hits
             .iter()
             .map(|hit| titled(&hit.title, &hit.heading, &hit.content));
-        let question = self.query.as_str().to_owned();
+        let question = self.wording.text.clone();
         let (scores, relevance) = reranker.rerank(question, passages.collect()).await?;
         for (hit, score) in hits.iter_mut().zip(scores) {
             hit.rerank_score = Some(score);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use database::{Database, DatabaseConfig};
+use document_store::{ALL_TENANTS, Visibility};
 use embedder::{EmbedderError, ModelConfig};
 use shared::{Error, State, can_start};
 
@@ -48,24 +49,51 @@ impl SearchState {
         })
     }
 
-    /// Runs a search with what this state has.
+    /// Runs a search of the visible documents with what this state has.
     ///
     /// # Errors
     /// As [`Search::run`].
-    pub async fn run(&self, search: Search) -> Result<SearchResponse, Error> {
+    pub async fn run(
+        &self,
+        search: Search,
+        visibility: &Visibility,
+    ) -> Result<SearchResponse, Error> {
+        let Self {
+            database,
+            embedder,
+            reranker,
+            config,
+        } = self;
         search
-            .run(&self.database, &self.embedder, &self.reranker, &self.config)
+            .run(database, visibility, embedder, reranker, config)
             .await
+    }
+}
+
+impl IngestState {
+    /// The state of a function that works for all tenants.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    pub fn for_all_tenants(function: &str) -> Result<Self, lambda_http::Error> {
+        Self::with(&DatabaseConfig {
+            settings: ALL_TENANTS,
+            ..DatabaseConfig::from_env(function)?
+        })
+    }
+
+    fn with(database: &DatabaseConfig) -> Result<Self, lambda_http::Error> {
+        Ok(Self {
+            // It embeds documents only.
+            embedder: LazyEmbedder::new(ModelConfig::from_env()?, 0)?,
+            database: Arc::new(Database::new(database)?),
+        })
     }
 }
 
 impl State for IngestState {
     fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
-        Ok(Self {
-            // It embeds documents only.
-            embedder: LazyEmbedder::new(ModelConfig::from_env()?, 0)?,
-            database: Arc::new(Database::new(&DatabaseConfig::from_env(function)?)?),
-        })
+        Self::with(&DatabaseConfig::from_env(function)?)
     }
 
     async fn warm(&self) -> Result<(), lambda_http::Error> {

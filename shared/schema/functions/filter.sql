@@ -37,18 +37,23 @@ END;
 
 -- The number of documents that match: exact if `exact` is set or the table is small, otherwise the planner's estimate.
 -- Volatile, because only a volatile function may run EXPLAIN.
-CREATE FUNCTION count_matching(filter jsonb, exact boolean, OUT documents bigint, OUT is_exact boolean)
-LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+CREATE FUNCTION count_matching(tenant text, filter jsonb, exact boolean, OUT documents bigint, OUT is_exact boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT SET jit = off AS $$
 DECLARE
     -- Bytes of a table that can be counted in one or two milliseconds.
     small CONSTANT bigint := 1024 * 1024;
+    -- The same in chunks of a tenant.
+    few   CONSTANT bigint := 2000;
     plan  json;
 BEGIN
-    is_exact := exact OR pg_relation_size('rappel.documents') <= small;
+    PERFORM require_tenant(tenant);
+    is_exact := exact OR pg_relation_size('rappel.documents') <= small OR count_chunks(tenant) <= few;
     IF is_exact THEN
-        EXECUTE 'SELECT count(*) FROM rappel.documents AS d WHERE $1 IS NULL OR matches(d, $1)' INTO documents USING filter;
+        EXECUTE 'SELECT count(*) FROM rappel.documents AS d WHERE d.tenant = $1 AND ($2 IS NULL OR matches(d, $2))'
+        INTO documents USING tenant, filter;
     ELSE
-        EXECUTE format('EXPLAIN (FORMAT JSON) SELECT FROM rappel.documents AS d WHERE matches(d, %L)', coalesce(filter, '{}'))
+        EXECUTE format('EXPLAIN (FORMAT JSON) SELECT FROM rappel.documents AS d WHERE d.tenant = %L AND matches(d, %L)',
+                       tenant, coalesce(filter, '{}'))
         INTO plan;
         documents := (plan #>> '{0,Plan,Plan Rows}')::double precision;
     END IF;
@@ -57,11 +62,11 @@ $$;
 
 -- Counts the values of `keys`, jsonpaths into the metadata, among the documents `ids`: for each key the most frequent
 -- ones, at most `most`. A list counts once for each of its values.
-CREATE FUNCTION facets(ids text[], keys text[], most integer) RETURNS jsonb
+CREATE FUNCTION facets(tenant text, ids text[], keys text[], most integer) RETURNS jsonb
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH document AS MATERIALIZED (
-        SELECT d.metadata FROM rappel.documents AS d WHERE d.id = ANY (ids)
+        SELECT d.metadata FROM rappel.documents AS d WHERE d.tenant = facets.tenant AND d.id = ANY (ids)
     ), counted AS (
         SELECT k.place, v.value, count(*) AS documents
         FROM unnest(keys) WITH ORDINALITY AS k (path, place)
@@ -94,13 +99,42 @@ BEGIN ATOMIC
     ), '{}') END;
 END;
 
+-- The ids of a page of documents that match, in its order: see `list_documents`.
+CREATE FUNCTION page_of_ids(
+    tenant text, filter jsonb, sort text, downward boolean, after_at timestamptz, after_id text, wanted integer
+) RETURNS text[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    key       CONSTANT text := CASE sort WHEN 'created_at' THEN 'd.created_at, d.id' WHEN 'updated_at' THEN 'd.updated_at, d.id'
+                                         ELSE 'd.id' END;
+    after     CONSTANT text := CASE sort WHEN 'id' THEN '$4' ELSE '($3, $4)' END;
+    direction CONSTANT text := CASE WHEN downward THEN ' DESC' ELSE '' END;
+    ids       text[];
+BEGIN
+    PERFORM require_tenant(tenant);
+    EXECUTE format(
+        'SELECT ARRAY(
+             SELECT d.id FROM rappel.documents AS d
+             WHERE d.tenant = $1 AND ($2 IS NULL OR matches(d, $2)) AND ($4 IS NULL OR (%s) %s %s)
+             ORDER BY %s
+             LIMIT $5
+         )',
+        key, CASE WHEN downward THEN '<' ELSE '>' END, after, replace(key, ',', direction || ',') || direction)
+    INTO ids USING tenant, filter, after_at, after_id, wanted;
+    RETURN ids;
+END
+$$;
+
 -- A page of the documents that match, and, unless `counted` is 'none', a last row without an id that has the count.
 --   sort      'id', 'created_at' or 'updated_at'; among equal times by id
 --   downward  whether the order is descending
 --   after_at, after_id
 --             the time and the id of the document before the page, or null for the first page
 CREATE FUNCTION list_documents(
-    filter jsonb, sort text, downward boolean, after_at timestamptz, after_id text, wanted integer,
+    tenant text, filter jsonb, sort text, downward boolean, after_at timestamptz, after_id text, wanted integer,
     metadata_keys text[], counted text
 ) RETURNS TABLE (
     id text, title text, metadata jsonb, chunks bigint, created_at timestamptz, updated_at timestamptz,
@@ -108,56 +142,74 @@ CREATE FUNCTION list_documents(
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path FROM CURRENT
-SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
-DECLARE
-    key       CONSTANT text := CASE sort WHEN 'created_at' THEN 'd.created_at, d.id' WHEN 'updated_at' THEN 'd.updated_at, d.id'
-                                         ELSE 'd.id' END;
-    after     CONSTANT text := CASE sort WHEN 'id' THEN '$3' ELSE '($2, $3)' END;
-    direction CONSTANT text := CASE WHEN downward THEN ' DESC' ELSE '' END;
 BEGIN
-    RETURN QUERY EXECUTE format(
-        'SELECT d.id, d.title, chosen(d.metadata, $5),
-                (SELECT count(*) FROM rappel.chunks AS c WHERE c.document_id = d.id), d.created_at, d.updated_at,
-                NULL::bigint, NULL::boolean
-         FROM rappel.documents AS d
-         WHERE ($1 IS NULL OR matches(d, $1)) AND ($3 IS NULL OR (%s) %s %s)
-         ORDER BY %s
-         LIMIT $4',
-        key, CASE WHEN downward THEN '<' ELSE '>' END, after, replace(key, ',', direction || ',') || direction)
-    USING filter, after_at, after_id, wanted, metadata_keys;
+    PERFORM set_config('rappel.tenant', list_documents.tenant, true);
+    RETURN QUERY
+    SELECT d.id, d.title, chosen(d.metadata, metadata_keys),
+           (SELECT count(*) FROM rappel.chunks AS c WHERE c.tenant = d.tenant AND c.document_id = d.id),
+           d.created_at, d.updated_at, NULL::bigint, NULL::boolean
+    FROM unnest(page_of_ids(list_documents.tenant, filter, sort, downward, after_at, after_id, wanted))
+         WITH ORDINALITY AS p (id, place)
+    JOIN rappel.documents AS d ON d.tenant = list_documents.tenant AND d.id = p.id
+    ORDER BY p.place;
     IF counted <> 'none' THEN
         RETURN QUERY
         SELECT NULL::text, NULL::text, NULL::jsonb, NULL::bigint, NULL::timestamptz, NULL::timestamptz, c.documents, c.is_exact
-        FROM count_matching(filter, counted = 'exact') AS c;
+        FROM count_matching(list_documents.tenant, filter, counted = 'exact') AS c;
     END IF;
 END
 $$;
 
--- Locks at most `wanted` documents that match, in the order of their ids, beginning after `after_id`.
-CREATE FUNCTION lock_matching(filter jsonb, after_id text, wanted integer) RETURNS SETOF rappel.documents
-LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
+-- How many documents match.
+CREATE FUNCTION count_documents(tenant text, filter jsonb) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 BEGIN
-    RETURN QUERY
-    SELECT d.* FROM rappel.documents AS d
-    WHERE matches(d, filter) AND (after_id IS NULL OR d.id > after_id)
-    ORDER BY d.id
-    LIMIT wanted
-    FOR UPDATE;
+    PERFORM set_config('rappel.tenant', tenant, true);
+    RETURN (SELECT c.documents FROM count_matching(tenant, filter, true) AS c);
+END
+$$;
+
+-- Locks at most `wanted` documents that match, in the order of their ids, from the one after `after_id` on.
+CREATE FUNCTION lock_matching(tenant text, filter jsonb, after_id text, wanted integer) RETURNS SETOF rappel.documents
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    last   text := after_id;
+    ids    text[];
+    locked integer := 0;
+    found  integer;
+BEGIN
+    PERFORM set_config('rappel.tenant', lock_matching.tenant, true);
+    LOOP
+        ids := page_of_ids(lock_matching.tenant, filter, 'id', false, NULL, last, wanted - locked);
+        -- One that another transaction has changed meanwhile may match no more.
+        RETURN QUERY
+        SELECT d.* FROM rappel.documents AS d
+        WHERE d.tenant = lock_matching.tenant AND d.id = ANY (ids) AND (filter IS NULL OR matches(d, filter))
+        ORDER BY d.id
+        FOR UPDATE;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        EXIT WHEN cardinality(ids) < wanted - locked OR locked + found = wanted;
+        locked := locked + found;
+        last := ids[cardinality(ids)];
+    END LOOP;
 END
 $$;
 
 -- Deletes at most `wanted` documents that match, and returns how many. Their chunks are deleted in one statement first,
 -- because the foreign key would delete them document by document.
-CREATE FUNCTION delete_matching(filter jsonb, wanted integer) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
+CREATE FUNCTION delete_matching(tenant text, filter jsonb, wanted integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
 DECLARE
-    ids CONSTANT text[] := ARRAY(SELECT d.id FROM lock_matching(filter, NULL, wanted) AS d);
+    ids CONSTANT text[] := ARRAY(SELECT d.id FROM lock_matching(delete_matching.tenant, filter, NULL, wanted) AS d);
 BEGIN
-    DELETE FROM rappel.chunk_terms AS t WHERE t.document_id = ANY (ids);
-    DELETE FROM rappel.chunks AS c WHERE c.document_id = ANY (ids);
-    DELETE FROM rappel.documents AS d WHERE d.id = ANY (ids);
+    PERFORM set_config('rappel.tenant', delete_matching.tenant, true);
+    DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = delete_matching.tenant AND t.document_id = ANY (ids);
+    DELETE FROM rappel.chunks AS c WHERE c.tenant = delete_matching.tenant AND c.document_id = ANY (ids);
+    DELETE FROM rappel.documents AS d WHERE d.tenant = delete_matching.tenant AND d.id = ANY (ids);
     RETURN cardinality(ids);
 END
 $$;

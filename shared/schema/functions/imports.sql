@@ -48,7 +48,7 @@ BEGIN ATOMIC
 END;
 
 -- The totals of an import.
-CREATE FUNCTION import_state(wanted text, max_receives integer)
+CREATE FUNCTION import_state(tenant text, wanted text, max_receives integer)
 RETURNS TABLE (id text, source text, created_at text, ended_at text, seconds double precision, failed boolean,
                begun boolean, planned boolean, ended boolean, bytes bigint, bytes_done bigint, parts bigint,
                parts_done bigint, parts_failed bigint, stored bigint, unchanged bigint, refused bigint,
@@ -90,11 +90,11 @@ BEGIN ATOMIC
         SELECT i.failure IS NOT NULL OR (p.ended AND l.retrying = 0) AS ended,
                coalesce(i.failed_at, greatest(p.ended_at, l.ended_at)) AS at
     ) AS e
-    WHERE i.id = wanted;
+    WHERE i.id = wanted AND i.tenant = import_state.tenant;
 END;
 
 -- The failures of an import, in the order of its object.
-CREATE FUNCTION import_failures(wanted text, max_receives integer)
+CREATE FUNCTION import_failures(tenant text, wanted text, max_receives integer)
 RETURNS TABLE ("offset" bigint, line bigint, document_id text, reason text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -104,12 +104,14 @@ BEGIN ATOMIC
                CASE WHEN bool_and(p.ended_at IS NOT NULL AND p.failure IS NULL) OVER before IS NOT FALSE
                     THEN coalesce(sum(p.lines) OVER before, 0)::bigint END AS lines_before
         FROM import_parts_now(wanted, max_receives) AS p
+        WHERE EXISTS (SELECT FROM rappel.imports AS i WHERE i.id = wanted AND i.tenant = import_failures.tenant)
         WINDOW before AS (ORDER BY p.part ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     )
     SELECT f."offset", f.line, f.document_id, f.reason
     FROM (
         SELECT -1 AS part, NULL::bigint AS "offset", NULL::bigint AS line, NULL::text AS document_id, i.failure AS reason
-        FROM rappel.imports AS i WHERE i.id = wanted AND i.failure IS NOT NULL
+        FROM rappel.imports AS i
+        WHERE i.id = wanted AND i.tenant = import_failures.tenant AND i.failure IS NOT NULL
         UNION ALL
         SELECT p.part, CASE WHEN p.part > 0 THEN p.position END, NULL, NULL,
                CASE WHEN p.part = 0 THEN p.failure
@@ -131,7 +133,7 @@ DECLARE
     open text[] := ARRAY(
         SELECT i.id FROM rappel.imports AS i
         WHERE i.queue = reopen_imports.queue AND i.failure IS NULL
-          AND NOT (SELECT s.ended FROM import_state(i.id, max_receives) AS s)
+          AND NOT (SELECT s.ended FROM import_state(i.tenant, i.id, max_receives) AS s)
     );
 BEGIN
     -- A finished part sends the messages of its retried lines again when it finishes again.
@@ -150,7 +152,7 @@ $$;
 -- example because workers died before they leased a part, and the queue gave up its message. Returns the messages to
 -- send again, a few at a time; a redundant message does no harm.
 CREATE FUNCTION forgotten_work(
-    wanted text, queue text, max_receives integer, silence double precision
+    tenant text, wanted text, queue text, max_receives integer, silence double precision
 )
 RETURNS TABLE (part integer, "position" bigint, reason text)
 LANGUAGE sql VOLATILE
@@ -159,7 +161,7 @@ BEGIN ATOMIC
         SELECT i.id
         FROM rappel.imports AS i
         CROSS JOIN (SELECT now() - silence * interval '1 second' AS begun) AS s
-        WHERE i.id = wanted AND i.queue = forgotten_work.queue AND i.failure IS NULL AND i.created_at < s.begun
+        WHERE i.id = wanted AND i.tenant = forgotten_work.tenant AND i.queue = forgotten_work.queue AND i.failure IS NULL AND i.created_at < s.begun
           AND NOT EXISTS (
               SELECT FROM rappel.import_parts AS p
               WHERE p.import_id = i.id AND greatest(p.leased_until, p.finished_at) > s.begun

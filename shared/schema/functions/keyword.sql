@@ -1,22 +1,23 @@
 -- The keyword half of a search: the choice of chunks to score, and their scores by BM25.
 
--- The question's terms that any chunk has, the rarest first, with their weights in BM25:
+-- The question's terms that any chunk of the tenant has, the rarest first, with their weights in BM25:
 -- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have. `words` numbers the words that the terms
 -- stand for: terms with one number are alternatives. `most` is the weight of all words, known or not: each counts as
--- much as the best known of its terms, and if no chunk has it, as one that n = 0 chunks have.
+-- much as the best known of its terms, and if no chunk has it, as one that n = 0 chunks have. `places` has the word's
+-- number of each of `terms`.
 CREATE FUNCTION term_weights(
-    question text[], words integer[],
-    OUT terms text[], OUT weights double precision[], OUT most double precision
+    tenant text, question text[], words integer[],
+    OUT terms text[], OUT weights double precision[], OUT places integer[], OUT most double precision
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH corpus AS MATERIALIZED (
         SELECT coalesce(sum(s.chunks), 0)::double precision AS chunks
-        FROM rappel.term_statistics AS s WHERE s.term = ''
+        FROM rappel.term_statistics AS s WHERE s.tenant = term_weights.tenant AND s.term = ''
     ), counted AS MATERIALIZED (
         SELECT q.term, q.word, coalesce(sum(s.chunks), 0)::double precision AS chunks
         FROM unnest(question, words) AS q (term, word)
-        LEFT JOIN rappel.term_statistics AS s ON s.term = q.term
+        LEFT JOIN rappel.term_statistics AS s ON s.tenant = term_weights.tenant AND s.term = q.term
         WHERE q.term <> '' -- whose statistics are those of all chunks
         GROUP BY q.term, q.word
     ), weighed AS MATERIALIZED (
@@ -25,6 +26,7 @@ BEGIN ATOMIC
     )
     SELECT array_agg(w.term ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            array_agg(w.weight ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
+           array_agg(w.word ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            (
                SELECT sum(v.weight)
                FROM (
@@ -36,19 +38,24 @@ BEGIN ATOMIC
     FROM weighed AS w;
 END;
 
--- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a term:
+-- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a word:
 -- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
--- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
+-- where the chunk lacks the word. Terms with one number in `places` are forms of one word: the one that gives most counts.
+-- It is written so that the chunk's terms are read once for each.
 -- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
 CREATE FUNCTION bm25_expression(
-    terms text[], weights double precision[], k1 double precision
+    terms text[], weights double precision[], places integer[], k1 double precision
 ) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT coalesce(string_agg(format(
-        'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
-        q.weight * (k1 + 1), q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
-    FROM unnest(terms, weights) AS q (term, weight);
+    SELECT coalesce(string_agg(format('coalesce(greatest(%s), 0)', w.forms), ' + ' ORDER BY w.weight DESC), '0::float8')
+    FROM (
+        SELECT string_agg(format('%s * (1 - saturation / (f[array_position(terms, %L)] + saturation))',
+                                 q.weight * (k1 + 1), q.term), ', ' ORDER BY q.weight DESC) AS forms,
+               max(q.weight) AS weight
+        FROM unnest(terms, weights, places) AS q (term, weight, place)
+        GROUP BY q.place
+    ) AS w;
 END;
 
 -- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and
@@ -95,14 +102,16 @@ $$;
 --   average     the mean length of all chunks
 --   few_match   whether so few chunks match the filter that each is scored
 --   affordable  the most chunks to score, unless few match the filter
+--   wording                  what the question demands of hits (see phrases.sql), or null
+--   listed, listed_ordinals  all chunks that match filter and wording, if they are known: each is scored
 CREATE FUNCTION keyword_candidates(
-    terms text[], weights double precision[], expression text,
+    tenant text, terms text[], weights double precision[], expression text,
     k1 double precision, b double precision, average double precision,
     wanted integer, passages integer, query halfvec, filter jsonb, max_distance double precision, few_match boolean,
-    affordable integer,
+    affordable integer, wording jsonb DEFAULT NULL, listed text[] DEFAULT NULL, listed_ordinals integer[] DEFAULT NULL,
     OUT ids text[], OUT ordinals integer[], OUT scores double precision[]
 )
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     -- More terms make the tsquery grow beyond what it saves.
     most      CONSTANT integer := 5;
@@ -114,27 +123,45 @@ DECLARE
                               FROM unnest(shares) AS share)
         || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms[1:most]) AS t), '|')
         || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms) AS t), '|');
-    source    text := 'rappel.chunk_terms AS t WHERE array_to_tsvector(t.terms) @@ $5';
+    source    text := 'rappel.chunk_terms AS t WHERE t.tenant = $16 AND array_to_tsvector(t.terms) @@ $5';
     question  text;
     answered  tsquery; -- what the steps before asked for
     scored    integer;
 BEGIN
-    IF terms IS NULL THEN
+    PERFORM require_tenant(tenant);
+    -- A phrase of stop words has chunks without any of the question's terms.
+    IF terms IS NULL AND listed IS NULL THEN
         RETURN;
     END IF;
     -- Where the words are rare, all chunks that have one are scored sooner than steps are gone.
-    IF (SELECT sum(s.chunks) <= rare FROM rappel.term_statistics AS s WHERE s.term = ANY (terms)) THEN
+    IF (SELECT sum(s.chunks) <= rare FROM rappel.term_statistics AS s
+        WHERE s.tenant = keyword_candidates.tenant AND s.term = ANY (terms)) THEN
         questions := questions[cardinality(questions):];
     END IF;
-    IF few_match THEN
-        source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.document_id = d.id WHERE matches(d, $6)';
+    IF listed IS NOT NULL THEN
+        source := 'unnest($14, $15) AS l (document_id, ordinal)
+                   JOIN rappel.chunk_terms AS t
+                       ON t.tenant = $16 AND t.document_id = l.document_id AND t.ordinal = l.ordinal WHERE true';
+        affordable := NULL;
+    ELSIF few_match THEN
+        source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.tenant = d.tenant AND t.document_id = d.id
+                   WHERE d.tenant = $16 AND t.tenant = $16 AND matches(d, $6)';
         affordable := NULL;
     ELSIF filter IS NOT NULL THEN
-        source := source || ' AND (SELECT matches(d, $6) FROM rappel.documents AS d WHERE d.id = t.document_id)';
+        source := source || ' AND (SELECT matches(d, $6) FROM rappel.documents AS d
+                             WHERE d.tenant = t.tenant AND d.id = t.document_id)';
+    END IF;
+    IF wording IS NOT NULL AND listed IS NULL THEN
+        source := source || format(
+            ' AND (SELECT %s FROM rappel.documents AS d
+                   JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id AND c.ordinal = t.ordinal
+                   WHERE d.tenant = t.tenant AND d.id = t.document_id)', wording_condition(wording));
+        -- The text of each is read.
+        affordable := least(affordable, 5000);
     END IF;
     IF max_distance IS NOT NULL THEN
         source := source || ' AND (SELECT c.embedding <=> $7 FROM rappel.chunks AS c
-                                   WHERE c.document_id = t.document_id AND c.ordinal = t.ordinal) <= $8';
+                                   WHERE c.tenant = t.tenant AND c.document_id = t.document_id AND c.ordinal = t.ordinal) <= $8';
     END IF;
     FOREACH question IN ARRAY questions LOOP
         EXECUTE format(
@@ -150,7 +177,7 @@ BEGIN
                  SELECT s.document_id, s.ordinal, s.score,
                         row_number() OVER (PARTITION BY s.document_id ORDER BY s.score DESC, s.ordinal) AS place
                  FROM (
-                     SELECT s.* FROM scored AS s WHERE s.score > 0
+                     SELECT s.* FROM scored AS s WHERE s.score > 0 OR $14 IS NOT NULL
                      UNION ALL
                      SELECT * FROM unnest($9, $10, $11)
                  ) AS s
@@ -166,9 +193,10 @@ BEGIN
         INTO ids, ordinals, scores, scored
         USING k1, b, average, wanted,
               CASE WHEN answered IS NULL THEN question::tsquery ELSE question::tsquery && !!answered END,
-              filter, query, max_distance, ids, ordinals, scores, affordable, passages;
+              filter, query, max_distance, ids, ordinals, scores, affordable, passages, listed, listed_ordinals,
+              tenant;
         affordable := affordable - scored;
-        EXIT WHEN few_match OR cardinality(ids) >= wanted OR affordable <= 0;
+        EXIT WHEN few_match OR listed IS NOT NULL OR cardinality(ids) >= wanted OR affordable <= 0;
         answered := question::tsquery;
     END LOOP;
 END

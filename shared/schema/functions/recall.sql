@@ -53,7 +53,7 @@ BEGIN
         FOR i IN 1 .. cardinality(asked) LOOP
             -- Chunks at the same distance are equally good; the last bits depend on the order of summation.
             found := found + (
-                SELECT count(*) FROM nearest(asked[i]::halfvec, 10) AS n WHERE n.distance <= farthest[i] + 1e-6
+                SELECT count(*) FROM nearest_in_index(asked[i]::halfvec, 10) AS n WHERE n.distance <= farthest[i] + 1e-6
             );
         END LOOP;
         found := found / (10 * cardinality(asked));

@@ -8,7 +8,7 @@
 -- semantic_weight * similarity + (1 - semantic_weight) * coverage: the cosine of the embeddings, and BM25 as a share of
 -- the most that the question's words can give. Neither depends on the other candidates, so a score means the same
 -- whatever else is found, and a stray common word counts for no more than it is worth. Relevance is a logistic function of
--- the same two: `$13` has its intercept and their coefficients. Hits that an earlier pool gave (`$18` to `$20`) are left out.
+-- the same two: `$13` has its intercept and their coefficients. Hits that an earlier pool gave (`$18` to `$20`) are left out. `$21` is the tenant.
 CREATE FUNCTION fusion(expression text) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
@@ -28,14 +28,14 @@ BEGIN ATOMIC
              SELECT c.document_id, c.ordinal,
                     coalesce(c.distance, (
                         SELECT e.embedding <=> $7 FROM rappel.chunks AS e
-                        WHERE e.document_id = c.document_id AND e.ordinal = c.ordinal
+                        WHERE e.tenant = $21 AND e.document_id = c.document_id AND e.ordinal = c.ordinal
                     )) AS distance,
                     coalesce(c.keyword_score, (
                         SELECT %s
                         FROM (
                             SELECT t.terms, t.frequencies AS f, $8 * (1 - $9 + $9 * t.length / $10) AS saturation
                             FROM rappel.chunk_terms AS t
-                            WHERE t.document_id = c.document_id AND t.ordinal = c.ordinal
+                            WHERE t.tenant = $21 AND t.document_id = c.document_id AND t.ordinal = c.ordinal
                         ) AS t
                     ), 0) AS keyword_score
              FROM candidates AS c
@@ -80,7 +80,7 @@ END;
 
 -- How a hit's score came about.
 CREATE FUNCTION explanation(
-    document_id text, ordinal integer, distance double precision, coverage double precision,
+    tenant text, document_id text, ordinal integer, distance double precision, coverage double precision,
     semantic_weight double precision, effort integer,
     terms text[], weights double precision[], average double precision
 ) RETURNS jsonb
@@ -100,11 +100,27 @@ BEGIN ATOMIC
             WHERE q.term = ANY (t.terms)
         )))
     FROM (SELECT) AS one
-    LEFT JOIN rappel.chunk_terms AS t ON t.document_id = explanation.document_id AND t.ordinal = explanation.ordinal;
+    LEFT JOIN rappel.chunk_terms AS t
+        ON t.tenant = explanation.tenant AND t.document_id = explanation.document_id AND t.ordinal = explanation.ordinal;
+END;
+
+-- A document's metadata as a passage carries it: in place of `page_starts`, the characters of the content at which its
+-- pages begin, the `page` on which the passage begins.
+CREATE FUNCTION hit_metadata(metadata jsonb, start integer) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT CASE WHEN jsonb_typeof(metadata -> 'page_starts') = 'array' THEN
+        jsonb_build_object('page', (
+            SELECT greatest(count(*), 1)
+            FROM jsonb_array_elements(metadata -> 'page_starts') AS page (begins)
+            WHERE page.begins <= to_jsonb(start)
+        )) || (metadata - 'page_starts')
+    ELSE metadata END;
 END;
 
 -- Answers at most `hits` passages, best first, from the one after `skip` on; and a last row without a document, if it has
 -- anything to tell.
+--   tenant           whose documents are searched
 --   model            the recipe of the caller's embeddings and terms
 --   mode             semantic: by distance; keyword: by BM25 of the terms in `question`; hybrid: by both
 --   embedding        the question's embedding
@@ -125,7 +141,9 @@ END;
 --   facet_keys       jsonpaths into the metadata whose values are counted in the last row, or null
 --   with_content     whether hits have their content
 --   metadata_keys    the members of the metadata that hits have, or null for all
+--   wording          the phrases and exclusions that hits must obey (see phrases.sql), or null
 CREATE FUNCTION search(
+    tenant          text,
     model           text,
     mode            text,
     embedding       real[],
@@ -147,7 +165,8 @@ CREATE FUNCTION search(
     counted         text DEFAULT 'none',
     facet_keys      text[] DEFAULT NULL,
     with_content    boolean DEFAULT true,
-    metadata_keys   text[] DEFAULT NULL
+    metadata_keys   text[] DEFAULT NULL,
+    wording         jsonb DEFAULT NULL
 ) RETURNS TABLE (
     document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
     distance double precision, keyword_score double precision, coverage double precision, score double precision,
@@ -176,7 +195,8 @@ DECLARE
     weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
                                                       ELSE semantic_weight END;
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
-    asked      record; -- terms, weights, most: the question's words
+    asked      record; -- terms, weights, places, most: the question's words
+    listed     record; -- ids, ordinals: the chunks with the question's wording, if they are few
     average    double precision;
     expression text;
     depth      integer; -- the hits for which candidates are looked for
@@ -186,14 +206,17 @@ DECLARE
     top        record; -- the same of the hits
     shown      integer; -- how many those are
 BEGIN
+    PERFORM set_config('rappel.tenant', search.tenant, true);
     PERFORM require_model(model);
     PERFORM set_config('hnsw.ef_search', used::text, true);
 
-    SELECT * INTO asked FROM term_weights(question, words);
+    SELECT * INTO asked FROM term_weights(search.tenant, question, words);
     average := (
-        SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0) FROM rappel.term_statistics AS s WHERE s.term = ''
+        SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0)
+        FROM rappel.term_statistics AS s WHERE s.tenant = search.tenant AND s.term = ''
     );
-    expression := bm25_expression(asked.terms, asked.weights, k1);
+    expression := bm25_expression(asked.terms, asked.weights, asked.places, k1);
+    SELECT * INTO listed FROM chunks_with_wording(search.tenant, wording, filter, 2000);
     SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::integer[] AS firsts, NULL::integer[] AS lasts,
            NULL::double precision[] AS distances, NULL::double precision[] AS keyword_scores,
            NULL::double precision[] AS coverages, NULL::double precision[] AS scores,
@@ -204,34 +227,35 @@ BEGIN
     FOREACH depth IN ARRAY ARRAY[hits, 110, 1100] LOOP
         IF mode = 'keyword' THEN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
-                   filter IS NOT NULL AND few_match(filter, few) AS few_match
+                   listed.ids IS NULL AND filter IS NOT NULL AND few_match(search.tenant, filter, few) AS few_match
             INTO near;
         ELSE
             -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
             -- an iterative scan search on for rows that cannot exist.
             SELECT * INTO near FROM semantic_candidates(
-                query, depth,
+                search.tenant, query, depth,
                 -- What each search contributes to a fusion at least, in chunks.
                 CASE WHEN mode = 'hybrid' OR min_relevance > 0 THEN greatest(100, depth * 3) ELSE depth * 3 END,
-                passages, filter, max_distance, few);
+                passages, filter, max_distance, few, wording, listed.ids, listed.ordinals);
         END IF;
         IF mode = 'semantic' THEN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS scores INTO worded;
         ELSE
             SELECT * INTO worded FROM keyword_candidates(
-                asked.terms, asked.weights, expression, k1, b, average, greatest(100, depth), passages, query, filter,
+                search.tenant, asked.terms, asked.weights, expression, k1, b, average, greatest(100, depth), passages, query, filter,
                 max_distance, near.few_match,
                 -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
                 -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
                 -- word hardly counts where the embeddings decide among them.
                 greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
-                                         ELSE 36000 / (cardinality(asked.terms) + 6) END));
+                                         ELSE 36000 / (cardinality(asked.terms) + 6) END),
+                wording, listed.ids, listed.ordinals);
         END IF;
         EXECUTE fusion(expression)
         INTO found
         USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,
               query, k1, b, average, asked.most * (k1 + 1), weight, coefficients, max_distance, min_relevance, passages,
-              skip + hits - coalesce(cardinality(top.ids), 0), top.ids, top.firsts, top.lasts;
+              skip + hits - coalesce(cardinality(top.ids), 0), top.ids, top.firsts, top.lasts, search.tenant;
         top.ids            := top.ids || found.ids;
         top.ordinals       := top.ordinals || found.ordinals;
         top.firsts         := top.firsts || found.firsts;
@@ -252,11 +276,11 @@ BEGIN
                SELECT substring(d.content FROM min(n.start) + 1
                                 FOR max(n.start + char_length(n.content)) - min(n.start))
                FROM rappel.chunks AS n
-               WHERE n.document_id = t.document_id AND n.ordinal BETWEEN t.first - expand AND t.last + expand
+               WHERE n.tenant = search.tenant AND n.document_id = t.document_id AND n.ordinal BETWEEN t.first - expand AND t.last + expand
            ) END,
-           chosen(d.metadata, metadata_keys), t.distance, t.keyword_score, t.coverage, t.score, t.relevance,
+           chosen(hit_metadata(d.metadata, c.start), metadata_keys), t.distance, t.keyword_score, t.coverage, t.score, t.relevance,
            CASE WHEN explain THEN
-               explanation(t.document_id, t.ordinal, t.distance, t.coverage, weight, used,
+               explanation(search.tenant, t.document_id, t.ordinal, t.distance, t.coverage, weight, used,
                            asked.terms, asked.weights, average)
            END,
            NULL::bigint, NULL::boolean, NULL::jsonb, NULL::bigint
@@ -264,8 +288,8 @@ BEGIN
                 top.scores, top.relevances)
          WITH ORDINALITY AS t (document_id, ordinal, first, last, distance, keyword_score, coverage, score, relevance,
                                place)
-    JOIN rappel.documents AS d ON d.id = t.document_id
-    JOIN rappel.chunks AS c ON c.document_id = t.document_id AND c.ordinal = t.ordinal
+    JOIN rappel.documents AS d ON d.tenant = search.tenant AND d.id = t.document_id
+    JOIN rappel.chunks AS c ON c.tenant = search.tenant AND c.document_id = t.document_id AND c.ordinal = t.ordinal
     WHERE t.place > skip
     ORDER BY t.place;
 
@@ -273,10 +297,10 @@ BEGIN
         RETURN QUERY
         SELECT NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::double precision,
                NULL::double precision, NULL::double precision, NULL::double precision, NULL::double precision, NULL::jsonb,
-               n.documents, n.is_exact, facets(f.ids, facet_keys, most), cardinality(f.ids)::bigint
+               n.documents, n.is_exact, facets(search.tenant, f.ids, facet_keys, most), cardinality(f.ids)::bigint
         FROM (SELECT) AS one
         LEFT JOIN (
-            SELECT c.* FROM count_matching(filter, counted = 'exact') AS c WHERE counted <> 'none'
+            SELECT c.* FROM count_matching(search.tenant, filter, counted = 'exact') AS c WHERE counted <> 'none'
         ) AS n ON true
         LEFT JOIN (
             SELECT coalesce(array_agg(DISTINCT c.id), '{}') AS ids

@@ -1,41 +1,54 @@
 -- The semantic half of a search: the chunks whose embeddings are nearest to the question's.
 
--- The nearest chunks in the order of the index. Nothing is joined here: a join around the
+-- The nearest chunks of all tenants in the order of the index, to measure it.
+CREATE FUNCTION nearest_in_index(query halfvec, candidates integer)
+RETURNS TABLE (distance double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT c.embedding <=> query
+    FROM rappel.chunks AS c
+    ORDER BY c.embedding <=> query
+    LIMIT candidates;
+END;
+
+-- The nearest chunks of a tenant in the order of the index. Nothing is joined here: a join around the
 -- `ORDER BY ... LIMIT` can make the planner leave the index.
-CREATE FUNCTION nearest(query halfvec, candidates integer)
+CREATE FUNCTION nearest(tenant text, query halfvec, candidates integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT c.document_id, c.ordinal, c.embedding <=> query
     FROM rappel.chunks AS c
+    WHERE c.tenant = nearest.tenant
     ORDER BY c.embedding <=> query
     LIMIT candidates;
 END;
 
 -- The nearest chunks whose document matches `filter`. The filter is a scalar subquery,
 -- not a join, so that the index is still walked in its order.
-CREATE FUNCTION nearest_filtered(query halfvec, candidates integer, filter jsonb)
+CREATE FUNCTION nearest_filtered(tenant text, query halfvec, candidates integer, filter jsonb)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT c.document_id, c.ordinal, c.embedding <=> query
     FROM rappel.chunks AS c
-    WHERE (SELECT matches(d, filter) FROM rappel.documents AS d WHERE d.id = c.document_id)
+    WHERE c.tenant = nearest_filtered.tenant
+      AND (SELECT matches(d, filter) FROM rappel.documents AS d WHERE d.tenant = c.tenant AND d.id = c.document_id)
     ORDER BY c.embedding <=> query
     LIMIT candidates;
 END;
 
 -- The nearest chunks, at most `passages` of a document, by reading every matching chunk, but at most `most` if that is
 -- not null: exact, and faster than the index when few chunks match. `matching` is how many were read.
-CREATE FUNCTION nearest_exact(query halfvec, candidates integer, passages integer, filter jsonb, most integer)
+CREATE FUNCTION nearest_exact(tenant text, query halfvec, candidates integer, passages integer, filter jsonb, most integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision, matching bigint)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH matching AS MATERIALIZED (
         SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
         FROM rappel.documents AS d
-        JOIN rappel.chunks AS c ON c.document_id = d.id
-        WHERE matches(d, filter)
+        JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
+        WHERE d.tenant = nearest_exact.tenant AND c.tenant = nearest_exact.tenant AND matches(d, filter)
         LIMIT most
     )
     SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
@@ -48,7 +61,26 @@ BEGIN ATOMIC
     LIMIT candidates;
 END;
 
--- The nearest chunks by comparing with every one: what a search should find.
+-- The same of every chunk of a tenant. The 0 that is added keeps the planner from the index of embeddings.
+CREATE FUNCTION nearest_of_tenant(tenant text, query halfvec, candidates integer, passages integer)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT b.document_id, b.ordinal, b.distance
+    FROM (
+        SELECT m.*, row_number() OVER (PARTITION BY m.document_id ORDER BY m.distance, m.ordinal) AS place
+        FROM (
+            SELECT c.document_id, c.ordinal, (c.embedding <=> query) + 0 AS distance
+            FROM rappel.chunks AS c
+            WHERE c.tenant = nearest_of_tenant.tenant
+        ) AS m
+    ) AS b
+    WHERE b.place <= passages
+    ORDER BY b.distance, b.document_id, b.ordinal
+    LIMIT candidates;
+END;
+
+-- The nearest chunks of all tenants by comparing with every one: what a search should find.
 CREATE FUNCTION nearest_of_all(embedding real[], candidates integer)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision)
 LANGUAGE sql STABLE
@@ -60,33 +92,43 @@ BEGIN ATOMIC
     LIMIT candidates;
 END;
 
+-- How many chunks a tenant has: each is counted under the empty term.
+CREATE FUNCTION count_chunks(tenant text) RETURNS bigint
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce(sum(s.chunks), 0)::bigint
+    FROM rappel.term_statistics AS s WHERE s.tenant = count_chunks.tenant AND s.term = '';
+END;
+
 -- Whether more than `few` chunks match, as the planner guesses from its statistics: to count them takes longer
 -- than to search among them. A guess may be wrong by the half, so only twice as many are called many. Where it is
 -- wrong, few matches are found by way of the index, with its recall, or many are counted in vain.
 -- Volatile, because EXPLAIN may not be run by a function that is not.
-CREATE FUNCTION many_match(filter jsonb, few integer) RETURNS boolean
+CREATE FUNCTION many_match(tenant text, filter jsonb, few integer) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE
     plan json;
 BEGIN
     EXECUTE format(
         'EXPLAIN (FORMAT JSON)
-         SELECT FROM rappel.documents AS d JOIN rappel.chunks AS c ON c.document_id = d.id
-         WHERE matches(d, %L)', filter) INTO plan;
+         SELECT FROM rappel.documents AS d JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
+         WHERE d.tenant = %1$L AND c.tenant = %1$L AND matches(d, %2$L)', tenant, filter) INTO plan;
     RETURN (plan #>> '{0,Plan,Plan Rows}')::double precision > 2 * few;
 END
 $$;
 
 -- Whether at most `few` chunks match.
-CREATE FUNCTION few_match(filter jsonb, few integer) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+CREATE FUNCTION few_match(tenant text, filter jsonb, few integer) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
 BEGIN
-    RETURN NOT many_match(filter, few) AND (
+    PERFORM require_tenant(few_match.tenant);
+    RETURN count_chunks(few_match.tenant) <= few OR NOT many_match(few_match.tenant, filter, few) AND (
         SELECT count(*) <= few
         FROM (
             SELECT FROM rappel.documents AS d
-            JOIN rappel.chunks AS c ON c.document_id = d.id
-            WHERE matches(d, filter)
+            JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
+            WHERE d.tenant = few_match.tenant AND c.tenant = few_match.tenant AND matches(d, filter)
             LIMIT few + 1
         ) AS matching
     );
@@ -94,36 +136,52 @@ END
 $$;
 
 -- The nearest chunks, at first `candidates` of them, until they make `wanted` hits: at most `passages` of a document
--- count. Where at most `few` chunks match the filter, all of them are compared; `few_match` says so.
+-- count. Where the tenant has at most `few` chunks, or at most as many match the filter, all of them are compared;
+-- `few_match` says whether few match a filter.
+--   wording                  what the question demands of hits (see phrases.sql), or null
+--   listed, listed_ordinals  all chunks that match filter and wording, if they are known
 CREATE FUNCTION semantic_candidates(
-    query halfvec, wanted integer, candidates integer, passages integer, filter jsonb, max_distance double precision,
-    few integer,
+    tenant text, query halfvec, wanted integer, candidates integer, passages integer, filter jsonb,
+    max_distance double precision, few integer, wording jsonb DEFAULT NULL, listed text[] DEFAULT NULL,
+    listed_ordinals integer[] DEFAULT NULL,
     OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean
 )
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     at_first  CONSTANT integer := candidates;
-    exact     boolean := false;
+    small     CONSTANT boolean := count_chunks(tenant) <= few;
+    exact     boolean := small AND (filter IS NULL OR wording IS NOT NULL);
 BEGIN
-    few_match := false;
-    IF filter IS NOT NULL AND NOT many_match(filter, few) THEN
+    PERFORM require_tenant(tenant);
+    few_match := listed IS NOT NULL;
+    IF few_match THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_listed(tenant, query, greatest(wanted, candidates), passages, listed, listed_ordinals) AS n;
+        RETURN;
+    END IF;
+    IF filter IS NOT NULL AND wording IS NULL AND (small OR NOT many_match(tenant, filter, few)) THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
                coalesce(max(n.matching), 0) <= few
         INTO ids, ordinals, distances, few_match
-        FROM nearest_exact(query, greatest(wanted, candidates), passages, filter, few + 1) AS n;
+        FROM nearest_exact(tenant, query, greatest(wanted, candidates), passages, filter, few + 1) AS n;
         IF few_match THEN
             RETURN;
         END IF;
     END IF;
     WHILE NOT exact LOOP
-        IF filter IS NULL THEN
+        IF wording IS NOT NULL THEN
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
             INTO ids, ordinals, distances
-            FROM nearest(query, candidates) AS n;
+            FROM nearest_with_wording(tenant, query, candidates, passages, filter, wording, false) AS n;
+        ELSIF filter IS NULL THEN
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+            INTO ids, ordinals, distances
+            FROM nearest(tenant, query, candidates) AS n;
         ELSE
             SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
             INTO ids, ordinals, distances
-            FROM nearest_filtered(query, candidates, filter) AS n;
+            FROM nearest_filtered(tenant, query, candidates, filter) AS n;
         END IF;
         EXIT WHEN wanted <= (
             SELECT sum(least(passages, d.chunks))
@@ -137,10 +195,18 @@ BEGIN
         candidates := candidates * 4;
     END LOOP;
 
-    IF exact THEN
+    IF exact AND wording IS NOT NULL THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_exact(query, greatest(wanted, at_first), passages, coalesce(filter, '{}'), NULL) AS n;
+        FROM nearest_with_wording(tenant, query, greatest(wanted, at_first), passages, filter, wording, true) AS n;
+    ELSIF exact AND filter IS NULL THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_of_tenant(tenant, query, greatest(wanted, at_first), passages) AS n;
+    ELSIF exact THEN
+        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
+        INTO ids, ordinals, distances
+        FROM nearest_exact(tenant, query, greatest(wanted, at_first), passages, filter, NULL) AS n;
     END IF;
 END
 $$;

@@ -289,8 +289,9 @@ REVOKE ALL ON FUNCTION drop_source_function(integer) FROM PUBLIC;
 
 -- Starts to follow a table, or changes how it is followed. Returns `errors`, or whether the source was `created`. Waits for
 -- writers of the table, at most five seconds: later changes are recorded by triggers, and the walk sees earlier ones.
-CREATE FUNCTION follow(source_name text, wanted jsonb) RETURNS jsonb
+CREATE FUNCTION follow(tenant text, source_name text, wanted jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET lock_timeout = '5s' AS $$
+#variable_conflict use_column
 DECLARE
     found   jsonb := resolve_source(wanted);
     before  rappel.sources;
@@ -303,18 +304,18 @@ BEGIN
     IF found ? 'errors' THEN
         RETURN found;
     END IF;
-    SELECT * INTO before FROM rappel.sources AS s WHERE s.name = source_name FOR UPDATE;
+    SELECT * INTO before FROM rappel.sources AS s WHERE s.tenant = follow.tenant AND s.name = source_name FOR UPDATE;
     INSERT INTO rappel.sources AS s (
-        name, definition, schema_name, table_name, relation, by_row, key_columns, key_types, title_sql, content_sql, metadata_sql,
+        tenant, name, definition, schema_name, table_name, relation, by_row, key_columns, key_types, title_sql, content_sql, metadata_sql,
         where_sql, phase, walk_began_at
     )
     VALUES (
-        source_name, wanted || jsonb_build_object('watched', found -> 'watched'), found ->> 'schema', found ->> 'table',
+        follow.tenant, source_name, wanted || jsonb_build_object('watched', found -> 'watched'), found ->> 'schema', found ->> 'table',
         (found ->> 'relation')::oid, (found ->> 'by_row')::boolean,
         ARRAY(SELECT jsonb_array_elements_text(found -> 'keys')), ARRAY(SELECT jsonb_array_elements_text(found -> 'types')),
         found ->> 'title', found ->> 'content', found ->> 'metadata', found ->> 'where', 'rows', now()
     )
-    ON CONFLICT (name) DO UPDATE
+    ON CONFLICT (tenant, name) DO UPDATE
         SET definition = excluded.definition, schema_name = excluded.schema_name, table_name = excluded.table_name,
             relation = excluded.relation, by_row = excluded.by_row, key_columns = excluded.key_columns,
             key_types = excluded.key_types, title_sql = excluded.title_sql, content_sql = excluded.content_sql,
@@ -385,13 +386,13 @@ $$;
 
 -- Stops following a table. Returns null if the source does not exist, otherwise the statements that the table's owner has to
 -- run. Its documents are kept, or deleted by the worker, page by page.
-CREATE FUNCTION unfollow(source_name text, keep boolean) RETURNS text[]
+CREATE FUNCTION unfollow(tenant text, source_name text, keep boolean) RETURNS text[]
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 DECLARE
     it   rappel.sources;
     rest text[];
 BEGIN
-    SELECT * INTO it FROM rappel.sources AS s WHERE s.name = source_name FOR UPDATE;
+    SELECT * INTO it FROM rappel.sources AS s WHERE s.tenant = unfollow.tenant AND s.name = source_name FOR UPDATE;
     IF it.id IS NULL THEN
         RETURN NULL;
     END IF;
@@ -411,12 +412,12 @@ END
 $$;
 
 -- Restarts the walk of a source. Returns whether the source exists.
-CREATE FUNCTION resync_source(source_name text) RETURNS boolean
+CREATE FUNCTION resync_source(tenant text, source_name text) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH begun AS (
         UPDATE rappel.sources AS s
         SET phase = 'rows', position = NULL, walked = 0, walk_began_at = now()
-        WHERE s.name = source_name AND s.phase IS DISTINCT FROM 'removal'
+        WHERE s.tenant = resync_source.tenant AND s.name = source_name AND s.phase IS DISTINCT FROM 'removal'
         RETURNING s.id
     ), hurried AS (
         UPDATE rappel.source_attempts AS a SET until = now() FROM begun AS b WHERE a.source_id = b.id AND a.reason IS NOT NULL
@@ -475,7 +476,7 @@ $$;
 -- Leases changes to a worker, the oldest first and those of the walk last. A key that failed is delayed, unless its row has
 -- changed since. `attempts` includes this attempt.
 CREATE FUNCTION claim_changes(worker_name text, lease double precision, most integer)
-RETURNS TABLE (source_id integer, source_name text, key text, version text, attempts integer, had_failed boolean)
+RETURNS TABLE (source_id integer, tenant text, source_name text, key text, version text, attempts integer, had_failed boolean)
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH due AS MATERIALIZED (
         SELECT c.source_id, c.key, c.version
@@ -499,7 +500,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
             WHERE a.until < now() OR (a.worker IS NULL AND a.version <> excluded.version)
         RETURNING a.source_id, a.key, a.version, a.attempts, a.reason
     )
-    SELECT l.source_id, s.name, l.key, l.version::text, l.attempts, l.reason IS NOT NULL
+    SELECT l.source_id, s.tenant, s.name, l.key, l.version::text, l.attempts, l.reason IS NOT NULL
     FROM leased AS l JOIN rappel.sources AS s ON s.id = l.source_id
     ORDER BY l.source_id, l.key
 $$;
@@ -573,9 +574,9 @@ BEGIN
     IF it.phase = 'removal' THEN
         keys := ARRAY(SELECT d.document_id FROM rappel.source_documents AS d WHERE d.source_id = it.id ORDER BY d.key LIMIT most);
         WITH locked AS (
-            SELECT d.id FROM rappel.documents AS d WHERE d.id = ANY (keys) ORDER BY d.id FOR UPDATE
+            SELECT d.id FROM rappel.documents AS d WHERE d.tenant = it.tenant AND d.id = ANY (keys) ORDER BY d.id FOR UPDATE
         )
-        DELETE FROM rappel.documents AS d USING locked AS l WHERE d.id = l.id;
+        DELETE FROM rappel.documents AS d USING locked AS l WHERE d.tenant = it.tenant AND d.id = l.id;
         IF cardinality(keys) < most THEN
             DELETE FROM rappel.source_changes AS c WHERE c.source_id = it.id;
             DELETE FROM rappel.sources AS s WHERE s.id = it.id;
@@ -665,9 +666,10 @@ CREATE FUNCTION settle_changes(worker_name text, source integer, keys text[], ve
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     WITH stored AS (
-        INSERT INTO rappel.source_documents AS d (source_id, key, document_id)
-        SELECT source, u.key, u.document
-        FROM unnest(keys, documents) AS u (key, document) WHERE u.document IS NOT NULL
+        INSERT INTO rappel.source_documents AS d (source_id, tenant, key, document_id)
+        SELECT source, s.tenant, u.key, u.document
+        FROM rappel.sources AS s, unnest(keys, documents) AS u (key, document)
+        WHERE s.id = source AND u.document IS NOT NULL
         ORDER BY u.key COLLATE "C"
         ON CONFLICT (source_id, key) DO UPDATE SET document_id = excluded.document_id WHERE d.document_id <> excluded.document_id
     ), released AS (
@@ -742,14 +744,8 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
     SELECT count(*) FROM mended
 $$;
 
--- A time as formatted in responses.
-CREATE FUNCTION utc(instant timestamptz) RETURNS text
-LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-    SELECT to_char(instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-$$;
-
--- The state of the source with this name, or of all sources.
-CREATE FUNCTION source_state(wanted text)
+-- The state of the source of a tenant with this name, or of all; null is for all tenants.
+CREATE FUNCTION source_state(tenant text, wanted text)
 RETURNS TABLE (
     source_id integer, name text, definition jsonb, phase text, walked bigint, failure text,
     skipped bigint, skipped_at text, skipped_why text, created_at text, updated_at text, filled_at text,
@@ -777,7 +773,7 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
                ))::double precision, 0) AS lag
         FROM rappel.source_changes AS c WHERE c.source_id = s.id
     ) AS c
-    WHERE wanted IS NULL OR s.name = wanted
+    WHERE (source_state.tenant IS NULL OR s.tenant = source_state.tenant) AND (wanted IS NULL OR s.name = wanted)
     ORDER BY s.name
 $$;
 

@@ -15,13 +15,14 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 19] = [
+const SHARED: [&str; 20] = [
     "analysis",
     "aws",
     "bulk_imports",
     "database",
     "document_store",
     "embedder",
+    "extract",
     "filter",
     "followed_tables",
     "http_client",

@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`: the answer of a chat, in one piece or in chunks.
 //! <https://platform.openai.com/docs/api-reference/chat/streaming>
 
-use document_store::address;
+use document_store::{Visibility, address};
 use futures_util::Stream;
 use language_model::Usage;
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ pub(super) async fn answer(
     let chat = asked
         .into_chat(other, &state.config)
         .map_err(Error::Invalid)?;
-    let chat = chat.parse(&state.config)?;
+    let chat = chat.parse(&state.config, Visibility::default())?;
     let streamed = chat.stream;
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(request))).await?;
     if streamed {

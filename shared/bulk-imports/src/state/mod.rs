@@ -6,6 +6,7 @@ mod parts;
 use std::{path::Path, time::Duration};
 
 use database::Statement;
+use document_store::VisibilityParameters;
 use sqlx::FromRow;
 
 pub(crate) use self::{
@@ -34,6 +35,9 @@ pub(crate) struct PartLocation {
     first: i64,
     pub(crate) last: i64,
     piece: Option<String>,
+    tenant: String,
+    /// The compiled filter that the documents must match.
+    visible: Option<String>,
 }
 
 /// A worker's claim on a piece of work.
@@ -47,6 +51,14 @@ pub(crate) struct Claim {
 }
 
 impl PartLocation {
+    /// Whose documents are imported, and which of them whoever asked for it may change.
+    pub(crate) fn visibility(&self) -> VisibilityParameters {
+        VisibilityParameters {
+            tenant: self.tenant.clone(),
+            filter: self.visible.clone(),
+        }
+    }
+
     /// The object to read, and the offset of its first byte in the import.
     pub(crate) fn object(&self, bucket: &str) -> (Object, i64) {
         let Some(key) = &self.piece else {

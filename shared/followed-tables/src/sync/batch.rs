@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use database::DatabaseError;
-use document_store::{Compared, Prepared, Retry, delete_within};
+use document_store::{Compared, Prepared, Retry, VisibilityParameters, delete_within};
 use telemetry::chain;
 
 use super::{
@@ -29,6 +29,8 @@ pub(super) enum Stored {
 /// The plan for the changes.
 #[derive(Default)]
 struct Plan<'a> {
+    /// The tenant of the source.
+    tenant: String,
     /// Changes whose documents are stored or deleted.
     settled: Vec<Change>,
     /// The id of the remaining document of each of `settled`, if any.
@@ -38,6 +40,15 @@ struct Plan<'a> {
     gone: Vec<String>,
     /// Changes whose rows are not valid documents, with the reason.
     failed: Vec<(&'a Change, String)>,
+}
+
+impl Plan<'_> {
+    fn visibility(&self) -> VisibilityParameters {
+        VisibilityParameters {
+            tenant: self.tenant.clone(),
+            filter: None,
+        }
+    }
 }
 
 /// Stores batches for a worker.
@@ -93,7 +104,11 @@ impl<'a> Batch<'a> {
         let compared = match compared {
             Some(compared) => compared,
             None if plan.documents.is_empty() => Compared::default(),
-            None => Compared::with_stored(self.worker.database, plan.documents.clone()).await?,
+            None => {
+                let visibility = plan.visibility();
+                let documents = plan.documents.clone();
+                Compared::with_stored(self.worker.database, &visibility, documents).await?
+            }
         };
         let embedding = compared.embedded(self.worker.embed);
         let embedded = self.changes.renewing(embedding).await;
@@ -115,7 +130,7 @@ impl<'a> Batch<'a> {
         if !self.changes.hold(&mut transaction, changes).await? {
             return Ok(Written::LeaseLost);
         }
-        delete_within(&mut transaction, &plan.gone).await?;
+        delete_within(&mut transaction, &plan.tenant, &plan.gone).await?;
         let written = compared
             .write_within(&mut transaction, self.worker.recipe)
             .await?;
@@ -149,7 +164,12 @@ fn plan(changes: &[Change], rows: Vec<Row>) -> Plan<'_> {
         .into_iter()
         .filter_map(|row| Some((row.key.clone()?, row)))
         .collect();
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        tenant: changes
+            .first()
+            .map_or_else(String::new, |change| change.tenant.clone()),
+        ..Plan::default()
+    };
     for change in changes {
         let Some(id) = document_id(&change.source_name, &change.key) else {
             let reason = "id: the key of the row has more than 1,024 bytes; a document's id has 256 characters at most";

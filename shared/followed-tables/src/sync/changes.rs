@@ -12,6 +12,8 @@ use crate::document::Row;
 #[derive(Clone, Debug, FromRow)]
 pub(super) struct Change {
     pub(super) source_id: i32,
+    /// The tenant of the source's documents.
+    pub(super) tenant: String,
     pub(super) source_name: String,
     pub(super) key: String,
     /// The row's data from the outbox.

@@ -55,7 +55,7 @@ pub async fn work(worker: &Worker<'_>, deadline: Instant) -> Result<Synced, Data
     if !run.changes.are_others_enough().await? {
         run.until(deadline.checked_sub(RESERVE).unwrap_or(deadline))
             .await?;
-        run.synced.sources = sources(worker.database).await?;
+        run.synced.sources = sources(worker.database, None).await?;
     }
     Ok(run.synced)
 }

@@ -2,6 +2,7 @@
 //! an operator.
 
 use database::Statement;
+use document_store::Visibility;
 use embedder::Kind;
 use migrations::{
     self, INDEX, IndexState,
@@ -173,9 +174,9 @@ async fn search(state: &SearchState) -> Result<Finding, Error> {
         ..SearchRequest::default()
     };
     let search = request.parse()?;
-    let response = state.run(search).await?;
+    let response = state.run(search, &Visibility::default()).await?;
     let hits = if response.hits.is_empty() {
-        "there are no documents"
+        "no document without a tenant is found"
     } else {
         "it finds a document"
     };

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
 
-use super::fields::Fields;
+use super::{fields::Fields, highlights::Highlights};
 
 /// The answer to a search.
 #[derive(Debug)]
@@ -59,6 +59,9 @@ pub struct Hit {
     pub rerank_score: Option<f32>,
     /// The parts of `score`, on request.
     pub explanation: Option<Json<Box<RawValue>>>,
+    /// Where `title` and `content` have the question's words, on request.
+    #[sqlx(skip)]
+    pub highlights: Option<Highlights>,
 }
 
 /// Counts beside the hits.
@@ -154,6 +157,9 @@ impl Serialize for Chosen<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("document_id", &hit.document_id)?;
         map.serialize_entry("chunk", &hit.chunk)?;
+        if let Some(highlights) = &hit.highlights {
+            map.serialize_entry("highlights", highlights)?;
+        }
         for name in Fields::NAMES.into_iter().filter(|name| fields.has(name)) {
             match name {
                 "title" => map.serialize_entry(name, &hit.title)?,

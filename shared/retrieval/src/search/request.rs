@@ -10,14 +10,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::Error;
 
-use super::{facets::Facets, fields::Fields};
+use super::{facets::Facets, fields::Fields, wording::Wording};
 use crate::SearchConfig;
 
 /// A request to `POST /search`, or the parameters of `GET /search`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
-    /// The question, 1 to [`Query::MAX_CHARACTERS`] characters.
+    /// The question, 1 to [`Query::MAX_CHARACTERS`] characters. In the modes `keyword` and `hybrid`, `"a phrase"` in
+    /// straight quotes is in each hit, and `-word` in no hit's document.
     pub query: String,
     /// The most hits, 1 to 100; 10 if absent.
     #[serde(default, deserialize_with = "json::whole")]
@@ -52,12 +53,18 @@ pub struct SearchRequest {
     pub fields: Option<Vec<String>>,
     /// The metadata keys of hits; all if absent.
     pub metadata_fields: Option<Vec<String>>,
+    /// Whether hits tell where `title` and `content` have the question's words.
+    pub highlight: Option<bool>,
+    /// Whether quotes and hyphens of the question are punctuation in every mode, as they are in prose.
+    #[serde(skip)]
+    pub literal: bool,
 }
 
 /// A valid search.
 #[derive(Clone, Debug)]
 pub struct Search {
     pub(super) query: Query,
+    pub(super) wording: Wording,
     pub(super) limit: Limit,
     pub(super) max_distance: Option<f64>,
     pub(super) min_relevance: f64,
@@ -72,6 +79,7 @@ pub struct Search {
     pub(super) count: Count,
     pub(super) facets: Facets,
     pub(super) fields: Fields,
+    pub(super) highlight: bool,
 }
 
 /// A question that is not blank, of at most [`Query::MAX_CHARACTERS`] characters.
@@ -100,6 +108,12 @@ impl SearchRequest {
         let query = noted(Query::parse(self.query), &mut errors);
         let limit = noted(Limit::parse(self.limit, Limit::SEARCH_DEFAULT), &mut errors);
         let mode = noted(Mode::parse(self.mode.as_deref()), &mut errors);
+        let wording = match (&query, mode) {
+            (Some(query), Some(Mode::Keyword | Mode::Hybrid)) if !self.literal => {
+                noted(Wording::parse(query.as_str()), &mut errors)
+            }
+            (query, _) => query.as_ref().map(|query| Wording::literal(query.as_str())),
+        };
         let passages = within("passages", self.passages, 1, 1..=Search::MAX_PASSAGES);
         let passages = noted(passages, &mut errors);
         let expand = noted(
@@ -141,6 +155,7 @@ impl SearchRequest {
         let search = || {
             Some(Search {
                 query: query?,
+                wording: wording?,
                 limit: limit?,
                 max_distance: self.max_distance,
                 min_relevance: self.min_relevance.unwrap_or_default(),
@@ -155,6 +170,7 @@ impl SearchRequest {
                 count: count?,
                 facets: facets?,
                 fields: fields?,
+                highlight: self.highlight.unwrap_or_default(),
             })
         };
         match search() {

@@ -1,0 +1,302 @@
+//! The files of paths, folders and patterns.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use document_store::DocumentId;
+use extract::Format;
+use ignore::{WalkBuilder, overrides::OverrideBuilder};
+use sha2::{Digest as _, Sha256};
+
+/// A file that is imported.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+    /// The name of its folder.
+    pub(super) folder: Arc<str>,
+    /// Its path below that folder.
+    pub(super) below: String,
+    pub(super) id: String,
+}
+
+/// What is in a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// One document.
+    Document(Format),
+    /// A document a line, an element or a row.
+    Records,
+}
+
+/// Everything that was found.
+#[derive(Debug, Default)]
+pub(super) struct Finds {
+    pub(super) files: Vec<Found>,
+    /// The names of the folders that are imported as a whole.
+    pub(super) folders: BTreeSet<Arc<str>>,
+    /// Folders that cannot be listed, and why.
+    pub(super) unreadable: Vec<(String, String)>,
+    /// Symbolic links that lead nowhere or back, and why.
+    pub(super) links: Vec<(String, String)>,
+    /// Files of other formats, by extension.
+    pub(super) skipped: BTreeMap<String, u64>,
+}
+
+/// Extensions of files of several documents, and of their compressions.
+const RECORDS: [&str; 5] = ["jsonl", "ndjson", "json", "csv", "tsv"];
+const COMPRESSED: [&str; 4] = ["gz", "zst", "xz", "zstd"];
+
+/// Characters that make a path a pattern.
+const PATTERN: [char; 3] = ['*', '?', '['];
+
+impl Finds {
+    /// Finds the files of `sources`. Their ids are the name of their folder and their path below it, the same on
+    /// every machine. `name` replaces the folder's name.
+    pub(super) fn look(sources: &[PathBuf], name: Option<&str>) -> anyhow::Result<Self> {
+        let mut finds = Self::default();
+        let mut roots: BTreeMap<Arc<str>, PathBuf> = BTreeMap::new();
+        for source in sources {
+            let text = source.to_string_lossy();
+            let (root, pattern) = if source.exists() {
+                (source.clone(), None)
+            } else if text.contains(PATTERN) {
+                let (root, pattern) = divided(source);
+                (root, Some(pattern))
+            } else {
+                bail!("{text} does not exist");
+            };
+            let cannot = || format!("{} cannot be opened", root.display());
+            let real = root.canonicalize().with_context(cannot)?;
+            let is_folder = real.is_dir();
+            let folder = if is_folder {
+                real.as_path()
+            } else {
+                real.parent().unwrap_or(&real)
+            };
+            let name: Arc<str> = name.map_or_else(|| named(folder), Into::into);
+            let other = roots
+                .entry(Arc::clone(&name))
+                .or_insert_with(|| folder.to_owned());
+            ensure!(
+                other.as_path() == folder,
+                "{} and {} both have the name {name:?}, with which the ids of their documents begin: import them \
+                 separately, each with its own --name",
+                other.display(),
+                folder.display(),
+            );
+            if !is_folder {
+                finds.file(&root, folder, &real, &name)?;
+                continue;
+            }
+            if pattern.is_none() {
+                finds.folders.insert(Arc::clone(&name));
+            }
+            finds.walk(&root, pattern.as_deref(), &name)?;
+        }
+        finds.files.sort_by(|a, b| a.id.cmp(&b.id));
+        finds.files.dedup_by(|a, b| a.path == b.path);
+        Ok(finds)
+    }
+
+    /// A file that is a source itself is an error if its format is not known.
+    fn file(
+        &mut self,
+        path: &Path,
+        folder: &Path,
+        real: &Path,
+        name: &Arc<str>,
+    ) -> anyhow::Result<()> {
+        let kind = kind(path).with_context(|| {
+            format!(
+                "{} has an unknown format: the formats are Markdown, HTML, text, PDF, DOCX, JSON lines, JSON and CSV, \
+                 by extension",
+                path.display()
+            )
+        })?;
+        let below = real.strip_prefix(folder).unwrap_or(real);
+        self.add(path, kind, name, below);
+        Ok(())
+    }
+
+    /// Finds the files of a folder, except hidden ones and what a .gitignore excludes.
+    fn walk(&mut self, root: &Path, pattern: Option<&str>, name: &Arc<str>) -> anyhow::Result<()> {
+        let mut walk = WalkBuilder::new(root);
+        // Files outside the folder, and settings of this machine, are ignored: the same folder has the same files anywhere.
+        walk.parents(false)
+            .git_global(false)
+            .git_exclude(false)
+            .require_git(false)
+            .follow_links(true);
+        let mut only = OverrideBuilder::new(root);
+        only.add(&format!("/{}", pattern.unwrap_or("**")))
+            .with_context(|| format!("{} is not a pattern", pattern.unwrap_or_default()))?;
+        // Not an override of the walk, which would take precedence over a .gitignore.
+        let only = only.build()?;
+        for entry in walk.build() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    let at = match link(&error) {
+                        Some(_) => &mut self.links,
+                        None => &mut self.unreadable,
+                    };
+                    at.push((name.to_string(), error.to_string()));
+                    continue;
+                }
+            };
+            if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+                continue;
+            }
+            let path = entry.path();
+            if !only.matched(path, false).is_whitelist() {
+                continue;
+            }
+            let Some(kind) = kind(path) else {
+                *self.skipped.entry(extension(path)).or_default() += 1;
+                continue;
+            };
+            let below = path.strip_prefix(root).unwrap_or(path);
+            self.add(path, kind, name, below);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, kind: Kind, folder: &Arc<str>, below: &Path) {
+        self.files.push(Found {
+            path: path.to_owned(),
+            kind,
+            folder: Arc::clone(folder),
+            below: below.to_string_lossy().into_owned(),
+            id: id(folder, below),
+        });
+    }
+}
+
+impl Found {
+    /// Its name in messages.
+    pub(super) fn label(&self) -> Arc<str> {
+        format!("{}/{}", self.folder, self.below).into()
+    }
+}
+
+/// The id of a file's document: the folder's name and the path, or, if that cannot be an id, its hash.
+pub(super) fn id(folder: &str, below: &Path) -> String {
+    let text = below.to_str().map(|below| format!("{folder}/{below}"));
+    if let Some(id) = text.and_then(|text| DocumentId::parse_new(&text, "id").ok()) {
+        return id.as_str().to_owned();
+    }
+    let mut hash = Sha256::new();
+    hash.update(folder.as_bytes());
+    hash.update(b"/");
+    hash.update(below.as_os_str().as_bytes());
+    hash.finalize()
+        .iter()
+        .fold(String::from("file-"), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// The kind of a file by its extension, before which there may be one of a compression.
+pub(super) fn kind(path: &Path) -> Option<Kind> {
+    if let Some(format) = Format::of_path(path) {
+        return Some(Kind::Document(format));
+    }
+    let mut last = extension(path);
+    if COMPRESSED.contains(&last.as_str()) {
+        last = extension(Path::new(path.file_stem()?));
+    }
+    RECORDS.contains(&last.as_str()).then_some(Kind::Records)
+}
+
+fn extension(path: &Path) -> String {
+    let extension = path.extension().unwrap_or_default();
+    extension.to_string_lossy().to_ascii_lowercase()
+}
+
+/// The symbolic link that an error is about.
+fn link(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, err } => {
+            link(err).or_else(|| path.is_symlink().then_some(path.as_path()))
+        }
+        ignore::Error::WithDepth { err, .. } => link(err),
+        ignore::Error::Loop { child, .. } => Some(child),
+        _ => None,
+    }
+}
+
+/// The folder before a pattern, and the pattern below it.
+fn divided(source: &Path) -> (PathBuf, String) {
+    let is_plain = |step: &Component<'_>| !step.as_os_str().to_string_lossy().contains(PATTERN);
+    let root: PathBuf = source.components().take_while(is_plain).collect();
+    let pattern: PathBuf = source.components().skip_while(is_plain).collect();
+    let root = if root.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        root
+    };
+    (root, pattern.to_string_lossy().into_owned())
+}
+
+/// The name of a folder by its real path; `root` for the root.
+fn named(folder: &Path) -> Arc<str> {
+    folder
+        .file_name()
+        .map_or_else(|| "root".into(), |name| name.to_string_lossy().into())
+}
+
+/// Bytes of a file.
+pub(super) fn size(path: &Path) -> std::io::Result<u64> {
+    fs::metadata(path).map(|metadata| metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_path_or_a_hash_where_that_cannot_be_one() {
+        assert_eq!(id("docs", Path::new("a/été.md")), "docs/a/été.md");
+        assert_eq!(id("docs", Path::new("e\u{301}.md")), "docs/é.md");
+        let long = "x".repeat(300);
+        for below in ["C#.md", "what?.md", "50%25.md", long.as_str()] {
+            let id = id("docs", Path::new(below));
+            assert!(id.starts_with("file-") && id.len() == 69, "{id}");
+        }
+    }
+
+    #[test]
+    fn extensions_decide_the_kind() {
+        assert!(matches!(
+            kind(Path::new("a.PDF")),
+            Some(Kind::Document(Format::Pdf))
+        ));
+        for name in ["a.jsonl", "a.csv.gz", "a.JSON"] {
+            assert!(
+                matches!(kind(Path::new(name)), Some(Kind::Records)),
+                "{name}"
+            );
+        }
+        for name in ["a.png", "a.tar.gz", "README", "a.md.gz"] {
+            assert!(kind(Path::new(name)).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_begins_after_the_plain_components() {
+        let divided = |text: &str| divided(Path::new(text));
+        assert_eq!(divided("a/b/**/*.md"), ("a/b".into(), "**/*.md".to_owned()));
+        assert_eq!(divided("*.md"), (".".into(), "*.md".to_owned()));
+        assert_eq!(divided("/a/*.md"), ("/a".into(), "*.md".to_owned()));
+    }
+}

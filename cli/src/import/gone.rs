@@ -1,0 +1,145 @@
+//! Documents of files that are gone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, ensure};
+use database::{Database, Statement};
+use document_store::{Deletion, DocumentId, Expected};
+use serde_json::json;
+
+use super::found::{Finds, id};
+
+/// The folders whose documents may be deleted, and the ids of the files that they have.
+pub(super) struct Present {
+    folders: BTreeMap<Arc<str>, HashSet<String>>,
+    /// Whether all documents of a folder may be deleted.
+    all: bool,
+}
+
+impl Present {
+    /// The files of whole folders, also those that cannot be read.
+    pub(super) fn of(finds: &Finds, all: bool) -> anyhow::Result<Self> {
+        ensure!(
+            !finds.folders.is_empty(),
+            "--delete needs a folder as source: it deletes the documents of files that the folder no longer has"
+        );
+        ensure!(
+            finds.unreadable.is_empty(),
+            "--delete needs to list the whole folder: {}",
+            finds.unreadable[0].1
+        );
+        let mut folders: BTreeMap<Arc<str>, HashSet<String>> = BTreeMap::new();
+        for folder in &finds.folders {
+            folders.insert(Arc::clone(folder), HashSet::new());
+        }
+        for file in &finds.files {
+            if let Some(ids) = folders.get_mut(&file.folder) {
+                ids.insert(file.id.clone());
+            }
+        }
+        Ok(Self { folders, all })
+    }
+
+    /// The names of the folders.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &str> {
+        self.folders.keys().map(AsRef::as_ref)
+    }
+
+    /// Of the `stored` ids of a folder, each with the `path` in its metadata, those whose files are gone. A document
+    /// belongs to the folder only if its id follows from that path.
+    pub(super) fn gone(
+        &self,
+        folder: &str,
+        stored: Vec<(String, String)>,
+    ) -> anyhow::Result<Vec<String>> {
+        let Some(present) = self.folders.get(folder) else {
+            return Ok(Vec::new());
+        };
+        let own = stored
+            .into_iter()
+            .filter(|(stored, path)| *stored == id(folder, Path::new(path)));
+        let (kept, gone): (BTreeSet<String>, BTreeSet<String>) =
+            own.map(|(id, _)| id).partition(|id| present.contains(id));
+        ensure!(
+            self.all || gone.is_empty() || !kept.is_empty(),
+            "the folder {folder:?} has none of the {} files whose documents are stored for it: it may be another folder \
+             of that name, or not mounted. Nothing was deleted; --delete-all deletes them",
+            gone.len()
+        );
+        Ok(gone.into_iter().collect())
+    }
+
+    /// Deletes the documents of files that are gone, and returns their number.
+    pub(super) async fn delete(&self, database: &Database) -> anyhow::Result<u64> {
+        let mut deleted = 0;
+        for folder in self.folders() {
+            let statement = Statement::read(
+                "SELECT d.id, d.metadata ->> 'path' FROM rappel.documents AS d
+                 WHERE d.metadata @> $1::text::jsonb AND d.metadata ->> 'path' IS NOT NULL",
+            )
+            .bind(json!({ "folder": folder }).to_string());
+            let stored: Vec<(String, String)> = database.fetch_all(statement).await?;
+            for id in self.gone(folder, stored)? {
+                let id = DocumentId::parse(&id, "id")
+                    .ok()
+                    .context("a stored id is valid")?;
+                let deletion = document_store::delete(database, &id, &Expected::Anything).await?;
+                deleted += u64::from(deletion == Deletion::Deleted);
+            }
+        }
+        Ok(deleted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn present(ids: &[&str], all: bool) -> Present {
+        let ids = ids.iter().map(|&id| id.to_owned()).collect();
+        Present {
+            folders: [("docs".into(), ids)].into(),
+            all,
+        }
+    }
+
+    fn stored(documents: &[(&str, &str)]) -> Vec<(String, String)> {
+        let pair = |&(id, path): &(&str, &str)| (id.to_owned(), path.to_owned());
+        documents.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn only_documents_of_the_folders_own_files_are_gone() {
+        let stored = stored(&[
+            ("docs/a.md", "a.md"),
+            ("docs/b.md", "b.md"),
+            ("another", "c.md"),
+            ("docs/d.md", "elsewhere.md"),
+        ]);
+        let gone = present(&["docs/a.md"], false).gone("docs", stored);
+        assert_eq!(gone.expect("one is there"), ["docs/b.md"]);
+    }
+
+    #[test]
+    fn a_folder_without_any_of_its_files_may_be_another_one() {
+        let stored = stored(&[("docs/a.md", "a.md")]);
+        let error = present(&[], false)
+            .gone("docs", stored.clone())
+            .expect_err("all are gone");
+        assert!(error.to_string().contains("--delete-all"), "{error}");
+        assert_eq!(
+            present(&[], true).gone("docs", stored).expect("allowed"),
+            ["docs/a.md"]
+        );
+        assert!(
+            present(&[], false)
+                .gone("docs", Vec::new())
+                .expect("nothing stored")
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,77 @@
+-- The tenant of a call.
+--
+-- Whoever serves a caller calls a function whose first parameter is the tenant. It sets `rappel.tenant` until the end of the
+-- transaction, by which row-level security judges the rows of its statements, and each of these names the tenant too. A
+-- statement outside a transaction is one, so the setting costs no round trip and never reaches another client of a pooler.
+--
+-- Row-level security lets no index answer a condition that is not leakproof, which those of filters and words are not. Functions
+-- that need such an index run with the rights of their owner (SECURITY DEFINER), whom no policy stops: they refuse another
+-- tenant than the one that is set, and what they find is read again by their callers, whom the policies do stop.
+
+-- Raises RP003 if a statement is for another tenant than the one that is set.
+CREATE FUNCTION require_tenant(tenant text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+    IF tenant IS DISTINCT FROM coalesce(current_setting('rappel.tenant', true), '') THEN
+        RAISE EXCEPTION 'a statement is for another tenant than the setting rappel.tenant' USING ERRCODE = 'RP003';
+    END IF;
+END
+$$;
+
+-- What a tenant has, and how far its removal is, if it was ever asked for. `bytes` are those of the rows of documents and chunks
+-- as they are stored, without indexes.
+CREATE FUNCTION tenant_state(
+    tenant text, OUT documents bigint, OUT chunks bigint, OUT bytes bigint,
+    OUT removal_requested_at text, OUT removed_documents bigint, OUT removed_chunks bigint, OUT removal_finished_at text
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('rappel.tenant', tenant_state.tenant, true);
+    SELECT count(*), coalesce(sum(pg_column_size(d.title) + pg_column_size(d.content) + pg_column_size(d.metadata)), 0)
+    INTO documents, bytes
+    FROM rappel.documents AS d WHERE d.tenant = tenant_state.tenant;
+    SELECT count(*), bytes + coalesce(sum(pg_column_size(c.content) + pg_column_size(c.heading) + pg_column_size(c.embedding)), 0)
+    INTO chunks, bytes
+    FROM rappel.chunks AS c WHERE c.tenant = tenant_state.tenant;
+    SELECT utc(r.requested_at), r.documents, r.chunks, utc(r.finished_at)
+    INTO removal_requested_at, removed_documents, removed_chunks, removal_finished_at
+    FROM rappel.tenant_removals AS r WHERE r.tenant = tenant_state.tenant;
+END
+$$;
+
+-- Removes at most `wanted` documents of a tenant, and with the last one all else that there is of it. Says whether it is
+-- finished. A removal that was finished begins anew. What it has removed so far is in the row of the removal.
+CREATE FUNCTION remove_tenant(tenant text, wanted integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    ids   text[];
+    fewer bigint;
+BEGIN
+    PERFORM set_config('rappel.tenant', remove_tenant.tenant, true);
+    INSERT INTO rappel.tenant_removals AS r (tenant) VALUES (remove_tenant.tenant)
+    ON CONFLICT (tenant) DO UPDATE SET requested_at = now(), documents = 0, chunks = 0, finished_at = NULL
+        WHERE r.finished_at IS NOT NULL;
+    -- Nothing is to come after the documents that are removed.
+    PERFORM unfollow(remove_tenant.tenant, s.name, true) FROM rappel.sources AS s WHERE s.tenant = remove_tenant.tenant;
+    UPDATE rappel.imports AS i SET failure = 'the tenant was removed', failed_at = now()
+    WHERE i.tenant = remove_tenant.tenant AND i.failure IS NULL;
+
+    ids := ARRAY(SELECT d.id FROM lock_matching(remove_tenant.tenant, NULL, NULL, wanted) AS d);
+    DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = remove_tenant.tenant AND t.document_id = ANY (ids);
+    DELETE FROM rappel.chunks AS c WHERE c.tenant = remove_tenant.tenant AND c.document_id = ANY (ids);
+    GET DIAGNOSTICS fewer = ROW_COUNT;
+    DELETE FROM rappel.documents AS d WHERE d.tenant = remove_tenant.tenant AND d.id = ANY (ids);
+    UPDATE rappel.tenant_removals AS r
+    SET documents = r.documents + cardinality(ids), chunks = r.chunks + fewer
+    WHERE r.tenant = remove_tenant.tenant;
+    IF cardinality(ids) = wanted THEN
+        RETURN false;
+    END IF;
+    DELETE FROM rappel.imports AS i WHERE i.tenant = remove_tenant.tenant;
+    DELETE FROM rappel.term_statistics AS s WHERE s.tenant = remove_tenant.tenant;
+    UPDATE rappel.tenant_removals AS r SET finished_at = now() WHERE r.tenant = remove_tenant.tenant;
+    RETURN true;
+END
+$$;
