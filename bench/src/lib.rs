@@ -34,7 +34,6 @@ use std::{path::PathBuf, str::FromStr};
 use ::database::DatabaseConfig;
 use anyhow::bail;
 use embedder::{Manifest, ModelConfig};
-use results::Other;
 
 pub use results::RAPPEL;
 
@@ -63,8 +62,8 @@ pub struct Bench {
     pub plan: Plan,
     /// Whether to measure the peer.
     pub peer: bool,
-    /// Runs on other machines, to be shown beside this one.
-    pub others: Vec<Other>,
+    /// The results of runs on other machines, to be shown beside this one.
+    pub merged: Vec<PathBuf>,
     /// The folder for the results.
     pub out: PathBuf,
 }

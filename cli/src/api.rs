@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use access::Mode;
 use gateway::{
     Gateway, Logs, Options, Origin, STALL,
     binaries::{self, Profile},
@@ -27,18 +28,22 @@ pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {
 const SCHEDULED: Duration = Duration::from_secs(1);
 
 /// Builds the functions and serves them on `port` of this machine, or on a free one for 0. Serves imports if
-/// their queue has a place, and web pages of `allow_origins`.
+/// their queue has a place, and web pages of `allow_origins`; authorizes as `authorization` says.
 pub(crate) async fn serve(
     setup: &Setup,
     port: u16,
     logs: Logs,
     queue: Option<&QueueConfig>,
     allow_origins: Vec<Origin>,
+    authorization: Mode,
 ) -> anyhow::Result<Gateway> {
     let workspace = binaries::workspace()?;
     let template = workspace.join("template.yaml");
     let built = tokio::task::spawn_blocking(move || binaries::build(&workspace, PROFILE)).await??;
     let mut environment = environment(setup);
+    for variable in ["AUTHORIZATION", "CONSOLE_AUTHORIZATION"] {
+        environment.push((variable.to_owned(), authorization.to_string()));
+    }
     environment.extend(queue.into_iter().flat_map(QueueConfig::environment));
     Gateway::start(Options {
         template,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bench::{Bench as Run, Plan, Section, results::Other};
+use bench::{Bench as Run, Plan, Section};
 use clap::Args;
 use gateway::binaries;
 
@@ -75,8 +75,6 @@ impl Bench {
             note("warning: this is a debug build; use `cargo run --release -- bench`");
         }
         fs::create_dir_all(&self.out).with_context(|| format!("making {}", self.out.display()))?;
-        let others = self.merge.iter().map(|file| Other::read(file));
-        let others = others.collect::<anyhow::Result<_>>()?;
         let corpus = self.corpus()?;
         let suffix = match &corpus {
             Some((_, name)) => format!("_bench_{name}"),
@@ -105,7 +103,7 @@ impl Bench {
             sections: self.sections.clone(),
             plan: self.plan(),
             peer: !self.no_peer,
-            others,
+            merged: self.merge,
             out: self.out,
         };
         let page = run.run().await;

@@ -8,6 +8,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
+use access::Mode;
 use anyhow::bail;
 use clap::Args;
 use gateway::Logs;
@@ -74,7 +75,15 @@ impl Chat {
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let log = env::temp_dir().join(format!("rappel-chat-{}.log", std::process::id()));
-        let gateway = api::serve(&setup, 0, Logs::File(log.clone()), None, Vec::new()).await?;
+        let gateway = api::serve(
+            &setup,
+            0,
+            Logs::File(log.clone()),
+            None,
+            Vec::new(),
+            Mode::Open,
+        )
+        .await?;
         let talked = self.talk(&gateway.url(), stop).await;
         gateway.stop().await;
         setup.stop().await?;

@@ -6,6 +6,7 @@ mod index_build;
 mod network;
 mod plan;
 mod pooler;
+mod remote;
 mod server;
 mod sizing;
 
@@ -28,6 +29,7 @@ use self::{
     sizing::Demand,
 };
 use crate::{
+    remote::Key,
     setup::{Setup, Target, threads},
     terminal::{self, Out, Style},
 };
@@ -44,6 +46,11 @@ pub(crate) struct Doctor {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
+    /// A deployed API that checks itself, such as the output `ApiUrl` of a stack, instead of the database.
+    #[arg(long, env = "RAPPEL_API", value_name = "URL")]
+    api: Option<String>,
+    #[command(flatten)]
+    key: Key,
     #[command(flatten)]
     target: Target,
 }
@@ -57,6 +64,9 @@ const LAPTOP_FUNCTIONS: usize = 7;
 
 impl Doctor {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        if let Some(api) = &self.api {
+            return remote::examine(api, &self.key, self.json, &mut terminal::out()).await;
+        }
         let setup = self.target.prepare("").await?;
         let demand = Demand {
             sandboxes: self.sandboxes.unwrap_or_else(|| usual_sandboxes(&setup)),

@@ -23,6 +23,7 @@ use std::{
 use anyhow::ensure;
 use clap::Args;
 use database::{Database, DatabaseError, Statement};
+use indicatif::ProgressBar;
 use serde_json::Value;
 
 use self::{

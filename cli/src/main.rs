@@ -10,12 +10,14 @@ mod eval;
 mod filter;
 mod follow;
 mod import;
+mod keys;
 mod layer;
 mod marks;
 mod mcp;
 mod means;
 mod metrics;
 mod migrate;
+mod openapi;
 mod queue;
 mod relevance;
 mod remote;
@@ -60,6 +62,8 @@ enum Action {
     Follow(follow::Follow),
     /// Look after the tables that are followed.
     Sources(sources::Sources),
+    /// Make, list and revoke API keys.
+    Keys(keys::Keys),
     /// Ask a question.
     Search(search::Search),
     /// Chat with the documents.
@@ -88,6 +92,8 @@ enum Action {
     },
     /// Write the files of the Lambda layer to a folder; `sam build` calls this.
     Layer(layer::Layer),
+    /// Print the description of the HTTP API.
+    Openapi(openapi::OpenApi),
     /// Print what a shell completes `rappel` with.
     Completions(shell::Completions),
     /// Print the manual page.
@@ -145,10 +151,12 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
         Action::Follow(follow) => stop.or(follow.run()).await,
         Action::Sources(sources) => stop.or(sources.run()).await,
+        Action::Keys(keys) => stop.or(keys.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Check(check) => Box::pin(stop.or(check.run())).await,
         Action::Completions(completions) => completions.run(Cli::command()),
+        Action::Openapi(description) => description.run(),
         Action::Man(_) => shell::Manual::run::<Cli>(),
         Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => stop.or(eval.run()).await,

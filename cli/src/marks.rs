@@ -88,9 +88,12 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, ranges: &Value, most: usize) -> String {
-        let piece = |piece: Piece| match piece.is_marked {
-            true => format!("[{}]", piece.text),
-            false => piece.text,
+        let piece = |piece: Piece| {
+            if piece.is_marked {
+                format!("[{}]", piece.text)
+            } else {
+                piece.text
+            }
         };
         pieces(text, ranges, most).into_iter().map(piece).collect()
     }

@@ -2,15 +2,15 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use database::Database;
 use document_store::Tenant;
 use followed_tables::SourceDefinition;
-use reqwest::{Client, RequestBuilder};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
+    remote::{self, ApiResponse, Key, address},
     setup::{Setup, Target},
     terminal::{self, note},
 };
@@ -62,9 +62,11 @@ struct Removal {
 /// The database, or the API in front of it.
 #[derive(Args)]
 pub(crate) struct Way {
-    /// The API that is asked, such as `http://127.0.0.1:8000`, instead of the database; requests are not signed.
-    #[arg(long, value_name = "URL")]
+    /// An API that is asked, such as `http://127.0.0.1:8000`, instead of the database.
+    #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
+    #[command(flatten)]
+    key: Key,
     #[command(flatten)]
     target: Target,
 }
@@ -72,7 +74,13 @@ pub(crate) struct Way {
 /// A way that was opened.
 pub(crate) enum Access {
     Database(Box<(Setup, Database)>),
-    Api(Client, String),
+    Api(Api),
+}
+
+/// An API at an address.
+pub(crate) struct Api {
+    api: remote::Api,
+    url: String,
 }
 
 impl Sources {
@@ -114,8 +122,10 @@ impl Action {
 impl Way {
     pub(crate) async fn open(&self) -> anyhow::Result<Access> {
         if let Some(api) = &self.api {
-            let client = http_client::builder().build()?;
-            return Ok(Access::Api(client, api.trim_end_matches('/').to_owned()));
+            return Ok(Access::Api(Api {
+                api: self.key.api()?,
+                url: address(api),
+            }));
         }
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
@@ -144,8 +154,9 @@ impl Access {
                 followed_tables::follow(&opened.1, &Tenant::default(), name, definition).await?;
                 self.source(name).await
             }
-            Self::Api(client, api) => {
-                ask(client.put(format!("{api}/sources/{name}")).json(definition)).await
+            Self::Api(api) => {
+                let path = format!("sources/{name}");
+                api.ask(Method::PUT, &path, Some(definition)).await
             }
         }
     }
@@ -155,7 +166,7 @@ impl Access {
             Self::Database(opened) => Ok(serde_json::to_value(
                 followed_tables::source(&opened.1, &Tenant::default(), name).await?,
             )?),
-            Self::Api(client, api) => ask(client.get(format!("{api}/sources/{name}"))).await,
+            Self::Api(api) => api.ask(Method::GET, &format!("sources/{name}"), None).await,
         }
     }
 
@@ -168,8 +179,8 @@ impl Access {
                     .map(serde_json::to_value)
                     .collect::<Result<_, _>>()?)
             }
-            Self::Api(client, api) => {
-                let listed = ask(client.get(format!("{api}/sources"))).await?;
+            Self::Api(api) => {
+                let listed = api.ask(Method::GET, "sources", None).await?;
                 Ok(listed["sources"].as_array().cloned().unwrap_or_default())
             }
         }
@@ -181,8 +192,9 @@ impl Access {
                 followed_tables::resync(&opened.1, &Tenant::default(), name).await?;
                 self.source(name).await
             }
-            Self::Api(client, api) => {
-                ask(client.post(format!("{api}/sources/{name}/resync"))).await
+            Self::Api(api) => {
+                let path = format!("sources/{name}/resync");
+                api.ask(Method::POST, &path, None).await
             }
         }
     }
@@ -192,9 +204,9 @@ impl Access {
             Self::Database(opened) => {
                 Ok(followed_tables::remove(&opened.1, &Tenant::default(), name, keep).await?)
             }
-            Self::Api(client, api) => {
-                let url = format!("{api}/sources/{name}?keep={keep}");
-                let removed = ask(client.delete(url)).await?;
+            Self::Api(api) => {
+                let path = format!("sources/{name}?keep={keep}");
+                let removed = api.ask(Method::DELETE, &path, None).await?;
                 let rest = removed["left_to_owner"].as_array().cloned();
                 let rest = rest.unwrap_or_default().into_iter();
                 Ok(rest
@@ -202,6 +214,24 @@ impl Access {
                     .collect())
             }
         }
+    }
+}
+
+impl Api {
+    /// The answer to a request; any other than a success is an error in the API's words.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&SourceDefinition>,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.api.request(method, &format!("{}/{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        ApiResponse::of(&self.api, request, &self.url)
+            .await?
+            .success()
     }
 }
 
@@ -229,19 +259,4 @@ pub(crate) fn summary(source: &Value) -> String {
         line.push_str(failure);
     }
     line
-}
-
-/// Sends a request and reads its JSON; any other answer than success is an error in the API's words.
-async fn ask(request: RequestBuilder) -> anyhow::Result<Value> {
-    let response = request.send().await.context("the API does not answer")?;
-    let status = response.status();
-    let body = response.text().await?;
-    let json: Value = serde_json::from_str(&body).unwrap_or_default();
-    if !status.is_success() {
-        bail!(
-            "the API answered {status}: {}",
-            json["detail"].as_str().unwrap_or(&body)
-        );
-    }
-    Ok(json)
 }

@@ -6,15 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use access::{KeyRequest, Mode, Scope};
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use database::Database;
 use gateway::{Gateway, Logs, Origin};
 use language_model::LanguageModelConfig;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
 use servers::aws::Server;
 
 use crate::{
-    api, browser, doctor,
+    api, browser, doctor, keys,
     queue::QueueConfig,
     search::excerpt,
     setup::{SchemaArgs, Setup, Target},
@@ -41,6 +44,10 @@ pub(crate) struct Up {
     /// The folder whose files `POST /imports` may read, as `file:///path`; by default none.
     #[arg(long, value_name = "FOLDER")]
     import_root: Option<PathBuf>,
+    /// Who may send requests: open (anybody on this machine), keys, jwt or jwt+keys; tokens are those of `JWT_ISSUER` and
+    /// `JWT_AUDIENCE`. With keys, one that may do everything is made and printed.
+    #[arg(long, default_value = "open", value_parser = mode)]
+    auth: Mode,
     #[command(flatten)]
     schema: SchemaArgs,
     #[command(flatten)]
@@ -52,6 +59,9 @@ const QUESTION: &str = "Que faire si je me brûle en cuisinant ?";
 
 /// The sample document that answers it.
 const ANSWERING: &str = "sante-brulure";
+
+/// Thirty days.
+const KEY_SECONDS: i64 = 30 * 24 * 60 * 60;
 
 /// 60 documents in French and English, written for this project.
 const SAMPLES: &str = include_str!("../samples.jsonl");
@@ -79,11 +89,25 @@ impl Up {
         stop: &Stop,
     ) -> anyhow::Result<()> {
         let origins = self.allow_origin;
-        let gateway = api::serve(setup, self.port, Logs::Inherit, Some(&place), origins);
+        let key = if self.auth.takes_keys() {
+            Some(make_key(setup).await?)
+        } else {
+            None
+        };
+        let gateway = api::serve(
+            setup,
+            self.port,
+            Logs::Inherit,
+            Some(&place),
+            origins,
+            self.auth,
+        );
         let gateway = stop.or(gateway).await?;
         let queue = place.serve(setup.database.clone());
         let shown = Shown {
-            samples: !self.no_samples,
+            samples: !self.no_samples && (key.is_some() || self.auth == Mode::Open),
+            open: self.auth == Mode::Open,
+            key,
             browser: self.open,
             // One that was given may hold a password.
             database: setup.embedded.then(|| setup.database.url.clone()),
@@ -98,6 +122,10 @@ impl Up {
 struct Shown {
     /// Sample documents, if there are no others.
     samples: bool,
+    /// Whether anybody may send requests.
+    open: bool,
+    /// The key that opens the API, if it asks for one.
+    key: Option<String>,
     /// The console in a browser.
     browser: bool,
     /// The URL of the database, if it is this process's own.
@@ -112,19 +140,30 @@ async fn serve(
     queue: impl Future<Output = Option<Server>> + Send + 'static,
     stop: &Stop,
 ) -> anyhow::Result<()> {
-    let client = http_client::builder().build()?;
+    let client = client(shown.key.as_deref())?;
     let url = gateway.url();
     let show = async {
         if shown.samples && is_empty(&client, &url).await? {
             import_samples(&client, &url).await?;
         }
-        if has_samples(&client, &url).await? {
+        if shown.is_asked() && has_samples(&client, &url).await? {
             print_search(&client, &url).await?;
         }
         Ok(())
     };
     stop.or(show).await?;
     print_routes(gateway, start.elapsed(), shown.database.as_deref())?;
+    if let Some(key) = &shown.key {
+        let mut out = terminal::out();
+        writeln!(
+            out,
+            "\nThe API key, for 30 days; more with `rappel keys create`:\n  {key}"
+        )?;
+        writeln!(
+            out,
+            "  curl '{url}/search?q=library&limit=3' -H 'authorization: Bearer {key}'"
+        )?;
+    }
     if shown.browser {
         browser::open(&format!("{url}/"));
     }
@@ -135,6 +174,44 @@ async fn serve(
     asking.abort();
     queue.abort();
     Ok(())
+}
+
+impl Shown {
+    /// Whether this command may send requests.
+    fn is_asked(&self) -> bool {
+        self.key.is_some() || self.open
+    }
+}
+
+/// The modes that this machine knows.
+fn mode(text: &str) -> Result<Mode, String> {
+    match text.parse() {
+        Ok(Mode::Iam) | Err(_) => Err("must be open, keys, jwt or jwt+keys".to_owned()),
+        Ok(mode) => Ok(mode),
+    }
+}
+
+/// Makes a key that may do everything.
+async fn make_key(setup: &Setup) -> anyhow::Result<String> {
+    let request = KeyRequest {
+        name: "rappel up".to_owned(),
+        scopes: Scope::ALL.iter().map(ToString::to_string).collect(),
+        expires_in: Some(KEY_SECONDS),
+        ..KeyRequest::default()
+    };
+    let database = Database::new(&setup.database)?;
+    let created = keys::make(&database, request).await;
+    database.close().await;
+    Ok(created?.key)
+}
+
+/// A client that sends the key with each request.
+fn client(key: Option<&str>) -> anyhow::Result<reqwest::Client> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        headers.insert(AUTHORIZATION, format!("Bearer {key}").try_into()?);
+    }
+    Ok(http_client::builder().default_headers(headers).build()?)
 }
 
 async fn is_empty(client: &reqwest::Client, url: &str) -> anyhow::Result<bool> {

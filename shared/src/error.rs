@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use access::{Denied, KeysError, Scope};
 use aws::AwsError;
 use bulk_imports::ImportError;
 use database::DatabaseError;
@@ -53,6 +54,24 @@ pub enum Error {
         /// The allowed methods.
         allowed: &'static str,
     },
+    /// The request has no valid credentials.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The caller lacks the scope.
+    #[error("the scope {0} is required, which the caller does not have")]
+    Scope(Scope),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Unknown keys arrive too fast.
+    #[error("too many unknown keys were presented; try again in a second")]
+    UnknownKeys,
+    /// The issuer of tokens does not answer.
+    #[error("the issuer of tokens did not answer: {0}")]
+    Issuer(String),
+    /// No key has this id.
+    #[error("no key has the id {0:?}")]
+    NoKey(String),
     /// No document has this id.
     #[error("no document has the id {0:?}")]
     NoDocument(String),
@@ -136,6 +155,28 @@ impl From<JsonError> for Error {
         match error {
             JsonError::Malformed(detail) => Self::MalformedJson(detail),
             JsonError::Shape(error) => error.into(),
+        }
+    }
+}
+
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing | Denied::Invalid(_) => Self::Unauthorized(denied.to_string()),
+            Denied::Scope(scope) => Self::Scope(scope),
+            Denied::Tenant(detail) => Self::Forbidden(detail),
+            Denied::Busy => Self::UnknownKeys,
+            Denied::Issuer(cause) => Self::Issuer(cause.to_string()),
+            Denied::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<KeysError> for Error {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Random => Self::internal(&error),
+            KeysError::Database(error) => error.into(),
         }
     }
 }

@@ -4,12 +4,13 @@ mod language_model;
 
 use database::DatabaseError;
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Error;
 
 /// The body of an error response, `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// A stable identifier of the kind of problem: `urn:rappel:problem:<word>`.
     pub r#type: String,
@@ -28,6 +29,9 @@ pub struct Problem {
     /// Seconds to wait before a retry, sent as `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+    /// How to authenticate, sent as `WWW-Authenticate`.
+    #[serde(skip)]
+    pub authenticate: Option<String>,
     /// The methods that the route allows, sent as `Allow`.
     #[serde(skip)]
     pub allow: Option<&'static str>,
@@ -90,7 +94,33 @@ impl From<&Error> for Problem {
                     &error.to_string(),
                 )
             },
-            Error::NoDocument(_) | Error::NoImport(_) | Error::NoSource(_) => {
+            Error::Unauthorized(detail) => Self {
+                authenticate: Some("Bearer".to_owned()),
+                ..Self::new(401, "unauthorized", "Not authorized", detail)
+            },
+            // <https://www.rfc-editor.org/rfc/rfc6750#section-3.1>
+            Error::Scope(scope) => Self {
+                authenticate: Some(format!(
+                    "Bearer error=\"insufficient_scope\", scope=\"{scope}\""
+                )),
+                ..Self::new(403, "forbidden", "Not allowed", &error.to_string())
+            },
+            Error::Forbidden(detail) => Self::new(403, "forbidden", "Not allowed", detail),
+            Error::UnknownKeys => Self::new(
+                429,
+                "too-many-keys",
+                "Too many unknown keys",
+                &error.to_string(),
+            )
+            .retry(1),
+            Error::Issuer(_) => Self::new(
+                503,
+                "issuer-unavailable",
+                "Tokens cannot be verified",
+                "the issuer of tokens did not answer; try again in a moment",
+            )
+            .retry(5),
+            Error::NoKey(_) | Error::NoDocument(_) | Error::NoImport(_) | Error::NoSource(_) => {
                 Self::new(404, "not-found", "Not found", &error.to_string())
             }
             Error::Unexpected(_) => Self::new(
@@ -232,6 +262,7 @@ impl Problem {
             errors: Vec::new(),
             request_id: None,
             retry_after: None,
+            authenticate: None,
             allow: None,
             accept_encoding: None,
         }

@@ -21,8 +21,10 @@ const SERVICES: [&str; 2] = [r#""apigateway.amazonaws.com""#, r#""events.amazona
 const CONSOLE: [&str; 4] = [
     "GET /",
     "GET /console/{file+}",
+    "GET /openapi.json",
     "HEAD /",
     "HEAD /console/{file+}",
+    "HEAD /openapi.json",
 ];
 
 /// The properties of the routes, by their keys, but those of the console.
@@ -85,7 +87,11 @@ async fn with_jwt_every_route_requires_a_token_with_its_scope() -> Outcome {
         let of_writers = key.contains("/imports") || key.contains("/sources");
         let asks = ["POST /search", "POST /mcp", "DELETE /mcp"].contains(&key);
         let reads = asks || (looks && !of_writers);
-        let scope = if reads { "rappel/read" } else { "rappel/write" };
+        let scope = match (key.contains("/keys"), reads) {
+            (true, _) => "rappel/admin",
+            (false, true) => "rappel/read",
+            (false, false) => "rappel/write",
+        };
         assert_eq!(route["AuthorizationScopes"], json!([scope]), "{key}");
     }
     let authorizer = &stack["TokenAuthorizer"]["Properties"]["JwtConfiguration"];
@@ -94,22 +100,56 @@ async fn with_jwt_every_route_requires_a_token_with_its_scope() -> Outcome {
         json!({ "Issuer": "https://login.example.org/", "Audience": ["rappel"] })
     );
     assert_eq!(
-        stack["ChatUrl"]["Properties"]["AuthType"], "AWS_IAM",
-        "a URL knows no tokens"
+        stack["ChatUrl"]["Properties"]["AuthType"], "NONE",
+        "a URL knows no tokens; the function does"
     );
-    assert_eq!(principals(&stack), SERVICES.map(str::to_owned).into());
+    let variables = &stack["Chat"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(variables["AUTHORIZATION"], "jwt");
+    assert_eq!(variables["JWT_ISSUER"], "https://login.example.org/");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_scope_any_token_of_the_audience_is_accepted() -> Outcome {
-    let none = [("JwtReadScope", ""), ("JwtWriteScope", "")];
+    let none = [
+        ("JwtReadScope", ""),
+        ("JwtWriteScope", ""),
+        ("JwtAdminScope", ""),
+    ];
     let parameters = [TOKENS.as_slice(), &none].concat();
     let stack = Template::expanded().await?.stack(&parameters)?;
     for (key, route) in routes(&stack)? {
         assert_eq!(route["AuthorizationType"], "JWT", "{key}");
         // An empty scope is one that no token has.
         assert_eq!(route["AuthorizationScopes"], Value::Null, "{key}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_keys_every_function_is_told_to_ask_for_them() -> Outcome {
+    let template = Template::expanded().await?;
+    let both = TOKENS.map(|(name, value)| {
+        let is_mode = name == "Authorization";
+        (name, if is_mode { "jwt+keys" } else { value })
+    });
+    for (mode, parameters) in [
+        ("keys", vec![("Authorization", "keys")]),
+        ("jwt+keys", both.to_vec()),
+    ] {
+        let stack = template.stack(&parameters)?;
+        for (key, route) in routes(&stack)? {
+            assert_eq!(route["AuthorizationType"], "NONE", "{key}");
+        }
+        assert_eq!(stack["ChatUrl"]["Properties"]["AuthType"], "NONE");
+        // Only an answer to CloudFormation serves nobody.
+        let functions = stack
+            .iter()
+            .filter(|(id, it)| it["Type"] == "AWS::Lambda::Function" && *id != "MigrateFailed");
+        for (id, function) in functions {
+            let variables = &function["Properties"]["Environment"]["Variables"];
+            assert_eq!(variables["AUTHORIZATION"], mode, "{id}");
+        }
     }
     Ok(())
 }
@@ -178,7 +218,7 @@ async fn the_console_chats_only_where_a_browser_can() -> Outcome {
     // It says who may chat, and from where it may ask.
     for (parameters, authorization, chat, by_url, by_rest) in [
         (vec![], "iam", "iam", Value::Null, ""),
-        (TOKENS.to_vec(), "jwt", "iam", Value::Null, ""),
+        (TOKENS.to_vec(), "jwt", "jwt", json!([API]), ""),
         (
             vec![("Authorization", "open")],
             "open",
@@ -199,10 +239,13 @@ async fn the_console_chats_only_where_a_browser_can() -> Outcome {
             variables["CONSOLE_AUTHORIZATION"], authorization,
             "{parameters:?}"
         );
+        // That of the API.
         assert_eq!(
-            variables["CONSOLE_CHAT_AUTHORIZATION"], chat,
+            variables["CONSOLE_CHAT_AUTHORIZATION"],
+            Value::Null,
             "{parameters:?}"
         );
+        assert_eq!(authorization, chat, "{parameters:?}");
         let address = if parameters.contains(&REST) {
             "https://${ChatApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live/chat"
         } else {
@@ -275,8 +318,14 @@ async fn every_route_is_in_the_access_policy_of_its_scope() -> Outcome {
     assert_eq!(chat[0]["Resource"], "${Chat.Arn}");
     let admin = &stack["AdminAccess"]["Properties"]["PolicyDocument"]["Statement"];
     assert_eq!(
-        *admin,
-        json!([{ "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "${Migrate.Arn}" }])
+        admin[0],
+        json!({ "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "${Migrate.Arn}" })
+    );
+    let keys = admin[1]["Resource"].as_array().context("resources")?;
+    let all = keys.iter().filter_map(Value::as_str);
+    assert!(
+        keys.len() == 4 && all.clone().all(|arn| arn.contains("/keys")),
+        "{keys:?}"
     );
     Ok(())
 }

@@ -19,7 +19,7 @@ use tests::{App, Built};
 use crate::Outcome;
 
 /// The functions, by their names in the template.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 14] = [
     "Authorizer",
     "Console",
     "Search",
@@ -28,6 +28,7 @@ const FUNCTIONS: [&str; 13] = [
     "Documents",
     "Imports",
     "ImportWorker",
+    "Keys",
     "Sources",
     "Sync",
     "Health",

@@ -172,6 +172,7 @@ async fn with_every_option_a_function_reads_its_own_secrets_and_no_other() -> Ou
         "ImportWorker",
         "Imports",
         "Ingest",
+        "Keys",
         "Mcp",
         "Migrate",
         "Search",

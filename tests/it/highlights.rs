@@ -14,7 +14,10 @@ fn marked(hit: &Value, field: &str) -> Vec<String> {
     let ranges = hit["highlights"][field].as_array().into_iter().flatten();
     ranges
         .map(|range| {
-            let at = |end: &str| range[end].as_u64().unwrap_or(u64::MAX) as usize;
+            let at = |end: &str| {
+                let place = range[end].as_u64().map(usize::try_from);
+                place.and_then(Result::ok).unwrap_or(usize::MAX)
+            };
             text[at("start")..at("end")].iter().collect()
         })
         .collect()
@@ -25,7 +28,7 @@ fn clauses() -> Vec<Value> {
         json!({
             "id": "paie",
             "title": "👩‍💼 Bulletin de paie",
-            "content": "L’employeur remet au salarié, lors du paiement, un bulletin de paie. Les bulletins sont conservés.",
+            "content": "L’employeur remet au salarié, chaque mois, un bulletin de paie. Les bulletins sont conservés.",
             "metadata": { "language": "fr" },
         }),
         json!({

@@ -14,7 +14,7 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 use crate::Outcome;
 
 /// A PDF file with these lines on its pages, of which none has a parenthesis.
-fn pdf(title: &str, pages: &[Vec<String>]) -> Vec<u8> {
+fn pdf(title: &str, pages: &[Vec<String>]) -> Result<Vec<u8>> {
     let count = pages.len();
     let kids: Vec<String> = (0..count)
         .map(|page| format!("{} 0 R", 4 + 2 * page))
@@ -25,11 +25,11 @@ fn pdf(title: &str, pages: &[Vec<String>]) -> Vec<u8> {
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>".to_owned(),
     ];
     for (page, lines) in pages.iter().enumerate() {
-        let shown: String = lines
+        let shown: Vec<String> = lines
             .iter()
             .map(|line| format!("({line}) Tj T*\n"))
             .collect();
-        let content = format!("BT /F1 10 Tf 12 TL 40 800 Td\n{shown}ET");
+        let content = format!("BT /F1 10 Tf 12 TL 40 800 Td\n{}ET", shown.concat());
         objects.push(format!(
             "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>/Contents {} 0 R>>",
             5 + 2 * page
@@ -40,23 +40,24 @@ fn pdf(title: &str, pages: &[Vec<String>]) -> Vec<u8> {
         ));
     }
     objects.push(format!("<</Title({title})>>"));
-    let mut file = "%PDF-1.7\n".to_owned();
+    let mut file = b"%PDF-1.7\n".to_vec();
     let mut places = Vec::new();
     for (number, object) in objects.iter().enumerate() {
         places.push(file.len());
-        file += &format!("{} 0 obj\n{object}\nendobj\n", number + 1);
+        writeln!(file, "{} 0 obj\n{object}\nendobj", number + 1)?;
     }
     let table = file.len();
-    file += &format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    writeln!(file, "xref\n0 {}\n0000000000 65535 f ", objects.len() + 1)?;
     for place in places {
-        file += &format!("{place:010} 00000 n \n");
+        writeln!(file, "{place:010} 00000 n ")?;
     }
-    file += &format!(
+    write!(
+        file,
         "trailer<</Size {}/Root 1 0 R/Info {} 0 R>>\nstartxref\n{table}\n%%EOF",
         objects.len() + 1,
         objects.len()
-    );
-    file.into_bytes()
+    )?;
+    Ok(file)
 }
 
 /// A DOCX file with a heading and a paragraph.
@@ -95,8 +96,8 @@ fn manuals() -> Result<TempDir> {
             .collect()
     };
     let mut pages = vec![filler(1), filler(2), filler(3)];
-    pages[1][30] = "The emergency siren is tested on the first Tuesday of October.".to_owned();
-    let report = pdf("Station report", &pages);
+    "The emergency siren is tested on the first Tuesday of October.".clone_into(&mut pages[1][30]);
+    let report = pdf("Station report", &pages)?;
     for (name, bytes) in [
         (
             "pumps/filter.md",

@@ -1,5 +1,6 @@
 //! User stories, run on the built functions.
 
+mod access;
 mod authorizer;
 mod bench;
 mod changes;
@@ -44,6 +45,7 @@ mod mcp;
 mod migrate;
 mod modes;
 mod openai;
+mod openapi;
 mod pages;
 mod plan;
 mod quality;

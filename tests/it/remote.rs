@@ -49,7 +49,7 @@ async fn a_search_asks_the_api_that_is_named() -> Outcome {
 async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
     // It answers as API Gateway does to a token that is not good.
     let refusal = json!({ "message": "Unauthorized" });
-    let replies = [(); 3].map(|()| Reply::Status(401, None, refusal.clone()));
+    let replies = [(); 4].map(|()| Reply::Status(401, None, refusal.clone()));
     let api = LanguageModel::replying(replies).await?;
     let url = api.url();
     let mut said = String::new();
@@ -57,6 +57,16 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
         vec!["search", "a", "--api", &url],
         vec!["chat", "a", "--api", &url],
         vec!["import", "s3://bucket/key", "--api", &url],
+        vec![
+            "follow",
+            "a",
+            "--table",
+            "a",
+            "--content",
+            "b",
+            "--api",
+            &url,
+        ],
     ] {
         let mut command = rappel(None, &arguments).await?;
         let printed = Printed::by(command.env("RAPPEL_KEY", "tok-123")).await?;
@@ -72,7 +82,7 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
             asked.path
         );
     }
-    assert_eq!(api.asked().len(), 3, "{said}");
+    assert_eq!(api.asked().len(), 4, "{said}");
     assert!(
         said.contains("--key") && !said.contains("tok-123"),
         "{said}"
@@ -190,5 +200,30 @@ async fn a_shell_and_man_know_every_command() -> Outcome {
         .status()
         .context("bash")?;
     assert!(checked.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_asks_the_api_to_check_itself() -> Outcome {
+    let app = App::start().await?;
+    let url = app.url();
+    let arguments = ["doctor", "--api", &url];
+    let printed = Printed::by(&mut rappel(None, &arguments).await?).await?;
+    let answer = printed.answer()?;
+    for part in ["database", "search"] {
+        assert!(answer.contains(part), "{answer}");
+    }
+    drop(app);
+    let unmigrated = App::unmigrated().await?;
+    let url = unmigrated.url();
+    let arguments = ["doctor", "--api", &url];
+    let printed = Printed::by(&mut rappel(None, &arguments).await?).await?;
+    assert_eq!(printed.status, Some(1), "{printed:?}");
+    for part in ["failed", "rappel migrate", "checks failed"] {
+        assert!(
+            printed.stdout.contains(part) || printed.stderr.contains(part),
+            "{part}: {printed:?}"
+        );
+    }
     Ok(())
 }

@@ -162,7 +162,10 @@ async fn pages_are_full_where_a_phrase_is_rare_and_where_it_is_common() -> Outco
          SELECT d.id, 0, 0, d.content, (SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 384) WHERE d.id <> '')::halfvec
          FROM rappel.documents AS d;
          INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)
-         SELECT d.id, 0, 3, ARRAY['gris', 'souffl', 'vent'], '{1,1,1}' FROM rappel.documents AS d;",
+         SELECT d.id, 0, 3, terms, array_fill(1::smallint, ARRAY[cardinality(terms)])
+         FROM rappel.documents AS d,
+              LATERAL (SELECT CASE WHEN d.content LIKE '% soir' THEN ARRAY['gris', 'soir', 'souffl', 'vent']
+                                   ELSE ARRAY['gris', 'souffl', 'vent'] END) AS of (terms);",
     )
     .await?;
     for mode in ["keyword", "hybrid"] {

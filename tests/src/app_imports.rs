@@ -18,7 +18,19 @@ impl App {
     /// Names the part that did not start.
     pub async fn with_imports(pace: Pace) -> Result<(Self, Imports)> {
         let imports = Imports::new(pace).await?;
-        Ok((Self::importing(&imports, false).await?, imports))
+        Ok((Self::importing(&imports, false, Vec::new()).await?, imports))
+    }
+
+    /// The same with more environment variables of the functions.
+    ///
+    /// # Errors
+    /// Names the part that did not start.
+    pub async fn with_imports_and(
+        pace: Pace,
+        variables: Vec<(String, String)>,
+    ) -> Result<(Self, Imports)> {
+        let imports = Imports::new(pace).await?;
+        Ok((Self::importing(&imports, false, variables).await?, imports))
     }
 
     /// The same on a private Postgres, which the test may kill.
@@ -27,7 +39,7 @@ impl App {
     /// Names the part that did not start.
     pub async fn with_own_server_and_imports(pace: Pace) -> Result<(Self, Imports)> {
         let imports = Imports::new(pace).await?;
-        Ok((Self::importing(&imports, true).await?, imports))
+        Ok((Self::importing(&imports, true, Vec::new()).await?, imports))
     }
 
     /// Posts an import and returns its id.
@@ -82,14 +94,22 @@ impl App {
     ///
     /// # Errors
     /// Names the part that did not start.
-    async fn importing(imports: &Imports, own_server: bool) -> Result<Self> {
+    async fn importing(
+        imports: &Imports,
+        own_server: bool,
+        variables: Vec<(String, String)>,
+    ) -> Result<Self> {
         let server = if own_server {
             cluster::own().await?
         } else {
             cluster::shared().await?
         };
         let queue = Some((imports.resources(), imports.template()));
-        let reach = async |_: &str| Ok(((), imports.environment()));
+        let reach = async |_: &str| {
+            let mut environment = imports.environment();
+            environment.extend(variables);
+            Ok(((), environment))
+        };
         let assets = Assets::prepared().await?;
         let (app, ()) = Self::reached(assets, server, 2, queue, reach).await?;
         app.migrated().await

@@ -20,7 +20,7 @@ use crate::{
     database::{Scratch, counts},
     peer::{Peer, Variant},
     questions, report,
-    results::Results,
+    results::{Other, Results},
     sandbox::Program,
     setting,
 };
@@ -45,10 +45,12 @@ impl Bench {
     /// When something cannot be measured; the results of finished sections are in the files.
     pub async fn run(&self) -> Result<PathBuf> {
         fs::create_dir_all(&self.out).with_context(|| format!("making {}", self.out.display()))?;
+        let others = self.merged.iter().map(|file| Other::read(file));
+        let others = others.collect::<Result<_>>()?;
         let copying = spinner("copying the database");
         let scratch = Scratch::of(&self.database, "rappel_bench").await?;
         copying.finish_and_clear();
-        let mut run = Run::prepare(self, scratch).await?;
+        let mut run = Run::prepare(self, scratch, others).await?;
         let outcome = run.sections().await;
         let Run { scratch, .. } = run;
         scratch.drop().await?;
@@ -58,12 +60,12 @@ impl Bench {
 }
 
 impl<'a> Run<'a> {
-    async fn prepare(bench: &'a Bench, scratch: Scratch) -> Result<Self> {
+    async fn prepare(bench: &'a Bench, scratch: Scratch, others: Vec<Other>) -> Result<Self> {
         let start = Instant::now();
         let folder = tempfile::tempdir()?;
         let mut results = Results {
             setting: setting::of(bench),
-            others: bench.others.clone(),
+            others,
             ..Results::default()
         };
         let peer = install_peer(bench, folder.path().join("peer"), &mut results.notes).await?;

@@ -285,7 +285,10 @@ impl Poster<'_> {
         let filter = serde_json::json!({ "folder": folder }).to_string();
         let mut cursor: Option<String> = None;
         loop {
-            let mut url = Url::parse(&format!("{}/documents?limit=100", self.address))?;
+            let mut url = Url::parse(&format!(
+                "{}/documents?limit=100&count=none&metadata_fields=path",
+                self.address
+            ))?;
             url.query_pairs_mut().append_pair("filter", &filter);
             if let Some(cursor) = &cursor {
                 url.query_pairs_mut().append_pair("cursor", cursor);

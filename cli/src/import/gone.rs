@@ -6,10 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, ensure};
-use database::{Database, Statement};
-use document_store::{Deletion, DocumentId, Expected};
-use serde_json::json;
+use anyhow::ensure;
+use database::Database;
+use document_store::{Deletion, DocumentId, Expected, PageRequest, Visibility};
+use serde_json::{Value, json, value::to_raw_value};
 
 use super::found::{Finds, id};
 
@@ -75,23 +75,50 @@ impl Present {
 
     /// Deletes the documents of files that are gone, and returns their number.
     pub(super) async fn delete(&self, database: &Database) -> anyhow::Result<u64> {
+        let visibility = Visibility::default();
         let mut deleted = 0;
         for folder in self.folders() {
-            let statement = Statement::read(
-                "SELECT d.id, d.metadata ->> 'path' FROM rappel.documents AS d
-                 WHERE d.metadata @> $1::text::jsonb AND d.metadata ->> 'path' IS NOT NULL",
-            )
-            .bind(json!({ "folder": folder }).to_string());
-            let stored: Vec<(String, String)> = database.fetch_all(statement).await?;
+            let stored = stored(database, &visibility, folder).await?;
             for id in self.gone(folder, stored)? {
-                let id = DocumentId::parse(&id, "id")
-                    .ok()
-                    .context("a stored id is valid")?;
-                let deletion = document_store::delete(database, &id, &Expected::Anything).await?;
+                let id = DocumentId::parse(&id, "id")?;
+                let deletion =
+                    document_store::delete(database, &visibility, &id, &Expected::Anything).await?;
                 deleted += u64::from(deletion == Deletion::Deleted);
             }
         }
         Ok(deleted)
+    }
+}
+
+/// The ids that are stored for a folder, each with its path.
+async fn stored(
+    database: &Database,
+    visibility: &Visibility,
+    folder: &str,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let filter = to_raw_value(&json!({ "folder": folder }))?;
+    let mut stored = Vec::new();
+    let mut cursor = None;
+    loop {
+        let request = PageRequest {
+            cursor,
+            limit: Some(100),
+            filter: Some(filter.clone()),
+            count: Some("none".to_owned()),
+            metadata_fields: Some(vec!["path".to_owned()]),
+            ..PageRequest::default()
+        };
+        let page = request.parse()?.read(database, visibility).await?;
+        for document in page.documents {
+            let metadata: Value = serde_json::from_str(document.metadata.get())?;
+            if let Some(path) = metadata["path"].as_str() {
+                stored.push((document.id, path.to_owned()));
+            }
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(stored);
+        }
     }
 }
 

@@ -1,20 +1,12 @@
 //! The authorizer of the REST API of `/chat`, which unlike an HTTP API cannot validate JWTs itself.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html>
 
-mod issuer;
-mod key;
-mod token;
-
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use serde::{Deserialize, Serialize};
 use telemetry::{self, Telemetry};
-
-use crate::{
-    issuer::Issuer,
-    token::{Refusal, Rules},
-};
+use tokens::{StartError, TokenError, Verifier};
 
 /// The request of API Gateway.
 #[derive(Deserialize)]
@@ -48,6 +40,13 @@ struct Statement {
     resource: String,
 }
 
+/// The tokens to accept.
+struct Rules {
+    verifier: Verifier,
+    /// The scope that a token must have, if any.
+    scope: Option<String>,
+}
+
 /// The error that API Gateway answers with 401; any other one is a 500.
 const UNAUTHORIZED: &str = "Unauthorized";
 
@@ -55,38 +54,52 @@ const UNAUTHORIZED: &str = "Unauthorized";
 async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::start("authorizer")?;
     let rules = Rules::from_env().inspect_err(|error| tracing::error!(%error, "cannot start"))?;
-    let issuer = Issuer::new(&rules.issuer)?;
-    let state = Arc::new((rules, issuer));
+    let rules = Arc::new(rules);
     let handle = service_fn(move |event| {
-        let state = Arc::clone(&state);
-        telemetry::outcome(async move { answer(&state.0, &state.1, event).await })
+        let rules = Arc::clone(&rules);
+        telemetry::outcome(async move { answer(&rules, event).await })
     });
     telemetry.run(Runtime::new(handle)).await
 }
 
-async fn answer(
-    rules: &Rules,
-    issuer: &Issuer,
-    event: LambdaEvent<Asked>,
-) -> Result<Answer, Error> {
+impl Rules {
+    /// Reads `JWT_SCOPE` and what [`Verifier::from_env`] reads.
+    fn from_env() -> Result<Self, StartError> {
+        Ok(Self {
+            verifier: Verifier::from_env()?,
+            scope: settings::optional("JWT_SCOPE"),
+        })
+    }
+}
+
+async fn answer(rules: &Rules, event: LambdaEvent<Asked>) -> Result<Answer, Error> {
     let asked = event.payload;
-    let (principal_id, effect) = match rules.check(&asked.authorization_token, issuer).await {
-        Ok(subject) => (subject, "Allow"),
-        // A valid token without the scope gets 403, as from an HTTP API.
-        Err(Refusal::Scope(subject)) => (subject, "Deny"),
-        Err(Refusal::Invalid(reason)) => {
+    let header = asked.authorization_token.as_str();
+    let token = match header.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => header,
+    };
+    let claims = match rules.verifier.verify(token).await {
+        Ok(claims) => claims,
+        Err(TokenError::Invalid(reason)) => {
             tracing::info!(reason, "token rejected");
             return Err(UNAUTHORIZED.into());
         }
-        Err(Refusal::Issuer(error)) => return Err(error.into()),
+        Err(error @ TokenError::Issuer(_)) => return Err(error.into()),
+    };
+    let mut scopes = claims.words("scope").chain(claims.words("scp"));
+    // A valid token without the scope gets 403, as from an HTTP API.
+    let allowed = match &rules.scope {
+        None => true,
+        Some(required) => scopes.any(|scope| scope == required),
     };
     Ok(Answer {
-        principal_id,
+        principal_id: claims.subject().to_owned(),
         policy_document: Policy {
             version: "2012-10-17",
             statement: [Statement {
                 action: "execute-api:Invoke",
-                effect,
+                effect: if allowed { "Allow" } else { "Deny" },
                 resource: asked.method_arn,
             }],
         },

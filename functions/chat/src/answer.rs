@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
 use language_model::{Ask, Class, LanguageModelError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::Error;
@@ -16,6 +17,7 @@ use crate::{
     fixed::without_sources,
     request::{Chat, Choice},
     retrieved::Retrieved,
+    sources::Source,
     state::ChatState,
 };
 
@@ -55,12 +57,18 @@ pub(crate) enum AnswerEvent {
 }
 
 /// An answer in one piece.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChatAnswer")]
 pub(crate) struct Whole {
+    /// The text, with citations such as `[1]`.
     pub(crate) answer: String,
+    /// The model's thoughts, on request.
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<String>,
+    /// The question that was searched for.
     pub(crate) query: String,
+    /// The passages, numbered as the answer cites them.
+    #[schemars(with = "Vec<Source>")]
     pub(crate) sources: Box<RawValue>,
     #[serde(flatten)]
     pub(crate) done: Done,

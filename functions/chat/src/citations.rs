@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Finds the citations in the text of a streamed answer.
@@ -24,7 +25,7 @@ pub(crate) struct Citations {
 }
 
 /// A citation in an answer, with its place in Unicode characters of the whole text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Citation {
     /// Its first character: the bracket.
     pub(crate) start: usize,

@@ -2,15 +2,19 @@
 
 use json::FieldError;
 use language_model::{Message, Role, without_thoughts};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::citations::Citations;
 
 /// A message of a request. Unknown keys are ignored: clients send many more.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ChatMessage")]
 pub(crate) struct Turn {
+    /// Who said it.
     role: Speaker,
+    /// The text, or parts of which some have text.
     content: Option<Content>,
     /// The text of messages of Vercel's AI SDK.
     parts: Option<Vec<Value>>,
@@ -19,8 +23,9 @@ pub(crate) struct Turn {
 }
 
 /// The role of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ChatRole")]
 enum Speaker {
     User,
     Assistant,
@@ -31,7 +36,8 @@ enum Speaker {
     Function,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ChatContent")]
 #[serde(untagged, expecting = "must be a string or a list of parts with text")]
 enum Content {
     Text(String),

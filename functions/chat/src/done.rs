@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use language_model::Usage;
+use schemars::JsonSchema;
 use serde::Serialize;
 use telemetry::ms;
 
 use crate::citations::{Citation, Citations};
 
 /// The last part of an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChatDone")]
 pub(crate) struct Done {
     /// `stop`, `length`, `content_filter` or `refusal` from the model, or `no_sources` if the model was not asked.
     pub(crate) finish_reason: String,
@@ -25,7 +27,8 @@ pub(crate) struct Done {
 }
 
 /// Milliseconds since the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChatTook")]
 struct Took {
     /// Until the sources were found.
     retrieval: f64,

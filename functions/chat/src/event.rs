@@ -4,25 +4,37 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use async_stream::stream;
 use futures_util::{Stream, StreamExt as _};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use shared::{Error, http};
 use tokio::time::timeout;
 
-use crate::answer::{Answer, AnswerEvent};
+use crate::{
+    answer::{Answer, AnswerEvent},
+    sources::Source,
+};
 
 /// A comment, which readers of events ignore. It stops proxies from closing a silent connection, and detects a lost
 /// reader.
 pub(crate) const HEARTBEAT: &str = ": still working\n\n";
 
-#[derive(Serialize)]
-struct Sources {
+/// The event `sources`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChatSources")]
+pub(crate) struct Sources {
+    /// The question that was searched for.
     query: String,
+    /// The passages, numbered as the answer cites them.
+    #[schemars(with = "Vec<Source>")]
     sources: Box<RawValue>,
 }
 
-#[derive(Serialize)]
-struct Text {
+/// The events `delta` and `reasoning`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChatText")]
+pub(crate) struct Text {
+    /// A piece of the text.
     text: String,
 }
 

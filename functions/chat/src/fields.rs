@@ -19,7 +19,7 @@ const LONGEST: usize = 200;
 
 impl SourceFields {
     /// The most fields.
-    const MAX: usize = 10;
+    pub(crate) const MAX: usize = 10;
     /// The most characters of a name.
     const MAX_NAME: usize = 64;
 

@@ -3,9 +3,11 @@
 mod completion;
 
 use document_store::{Count, Visibility};
+use filter::Filter;
 use json::{self, FieldError, Object};
 use language_model::Message;
-use retrieval::{Query, Search, SearchRequest};
+use retrieval::{Mode, Query, Search, SearchRequest};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::Error;
@@ -19,30 +21,46 @@ use crate::{
 pub(crate) use self::completion::CompletionRequest;
 
 /// A request to `POST /chat`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChatRequest {
     /// The question, without earlier messages.
+    #[schemars(length(min = 1, max = Chat::MAX_QUESTION), pattern(r"\S"))]
     question: Option<String>,
     /// The conversation; it ends with the question.
+    #[schemars(length(min = 1))]
     messages: Option<Vec<Object<Turn>>>,
-    /// The most sources, 1 to [`Chat::MAX_SOURCES`].
+    /// The most sources; 6 if absent.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = Chat::MAX_SOURCES))]
     limit: Option<i64>,
     /// As in a search.
+    #[schemars(range(min = 0, max = 2))]
     max_distance: Option<f64>,
     /// As in a search, but the configured one if absent.
+    #[schemars(range(min = 0, max = 1))]
     min_relevance: Option<f64>,
+    /// As in a search.
+    #[schemars(with = "Option<Filter>")]
     filter: Option<Box<RawValue>>,
+    /// As in a search.
+    #[schemars(with = "Option<Mode>")]
     mode: Option<String>,
+    /// As in a search.
+    #[schemars(range(min = 0, max = 1))]
     semantic_weight: Option<f64>,
-    /// As in a search, but [`Chat::PASSAGES`] if absent.
+    /// As in a search, but 3 if absent.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = Search::MAX_PASSAGES))]
     passages: Option<i64>,
+    /// As in a search.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 0, max = Search::MAX_EXPAND))]
     expand: Option<i64>,
+    /// As in a search.
     rerank: Option<bool>,
     /// Metadata and dates of the sources for the model.
+    #[schemars(length(max = SourceFields::MAX))]
     source_fields: Option<Vec<String>>,
     /// Whether to stream the answer; `true` if absent.
     stream: Option<bool>,
@@ -51,10 +69,15 @@ pub(crate) struct ChatRequest {
     /// Whether to send the model's thoughts; `false` if absent.
     reasoning: Option<bool>,
     /// Instructions beside the rules, if callers may add them.
+    #[schemars(length(max = Chat::MAX_INSTRUCTIONS))]
     instructions: Option<String>,
-    /// Fields of the model's request, if callers may choose them.
+    /// The language model, like the next two only if callers may choose it.
     model: Option<String>,
+    /// The randomness of the answer, 0 to 2.
+    #[schemars(range(min = 0, max = 2))]
     temperature: Option<f64>,
+    /// The most tokens of the answer.
+    #[schemars(range(min = 1, max = u32::MAX))]
     max_tokens: Option<i64>,
 }
 

@@ -1,13 +1,15 @@
 //! The passages that an answer may cite.
 
 use retrieval::Hit;
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::Error;
 
 use crate::{cut::share, fence::Fence, request::Chat, state::ChatState};
 
 /// A passage with its citation number.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChatSource")]
 pub(crate) struct Source {
     /// From 1, nearest first: `[1]` in the answer is this source.
     number: usize,

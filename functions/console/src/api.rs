@@ -58,13 +58,14 @@ impl Api {
 impl Authorization {
     fn parse(variable: &'static str, value: Option<&str>) -> Result<Self, ConfigError> {
         match value {
-            None | Some("open") => Ok(Self::Open),
-            Some("jwt") => Ok(Self::Jwt),
+            // The page asks for a key when the API does.
+            None | Some("open" | "keys") => Ok(Self::Open),
+            Some("jwt" | "jwt+keys") => Ok(Self::Jwt),
             Some("iam") => Ok(Self::Iam),
             Some(value) => Err(ConfigError::Invalid {
                 variable,
                 value: value.to_owned(),
-                expected: "must be open, jwt or iam",
+                expected: "must be open, keys, jwt, jwt+keys or iam",
             }),
         }
     }

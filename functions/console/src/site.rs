@@ -20,6 +20,11 @@ pub(crate) struct Site {
     policy: HeaderValue,
 }
 
+/// The path of the description of the API, also in the template.
+const DESCRIPTION: &str = "/openapi.json";
+/// The description, as `rappel openapi` wrote it; a test compares both.
+const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+
 /// The path of the files, also in the template.
 const FOLDER: &str = "/console";
 
@@ -61,10 +66,11 @@ impl Site {
         }
     }
 
-    /// Answers a request for the page (`/`) or one of its files (`/console/{version}/{name}`).
+    /// Answers a request for the page (`/`), one of its files (`/console/{version}/{name}`) or the description of the API.
     pub(crate) fn answer(&self, request: &Request) -> Response<Body> {
         let parameters = request.path_parameters_ref();
         let found = match parameters.and_then(|parameters| parameters.first("file")) {
+            None if request.raw_http_path().ends_with(DESCRIPTION) => Some(description()),
             None => Some(self.page()),
             Some(file) => self.asset(file).map(|asset| self.file(asset)),
         };
@@ -115,6 +121,14 @@ impl Site {
             .insert(header::ETAG, tag(&self.version));
         response
     }
+}
+
+fn description() -> Response<Body> {
+    let mut response = respond("application/json; charset=utf-8", ASK_AGAIN, OPENAPI);
+    response
+        .headers_mut()
+        .insert(header::ETAG, tag(&hash([OPENAPI])));
+    response
 }
 
 fn policy(api: &Api) -> HeaderValue {

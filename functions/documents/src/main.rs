@@ -16,7 +16,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: DatabaseState, request: Request) -> Result<Response, Error> {
-    let visibility = &Visibility::default();
+    let visibility = &http::caller(&request)?.visibility;
     // An HTTP API turns `/documents/` into an empty id.
     let id = request
         .path_parameters_ref()

@@ -1,23 +1,14 @@
 //! Operations on all documents that match a filter.
 
 use database::Database;
-use document_store::{Deleted, MetadataPatch, Visibility};
+use document_store::{Deleted, MetadataPatch, PatchMatchingRequest, Visibility};
 use filter::Filter;
 use json::FieldError;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::{
     Error,
     http::{self, Parameters, Request, Response},
 };
-
-/// The body of `PATCH /documents`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PatchRequest {
-    filter: Option<Box<RawValue>>,
-    metadata: Box<RawValue>,
-}
 
 /// Deletes the matching documents if confirmed; otherwise only counts them.
 pub(crate) async fn delete(
@@ -51,7 +42,7 @@ pub(crate) async fn patch(
     visibility: &Visibility,
     request: &Request,
 ) -> Result<Response, Error> {
-    let PatchRequest { filter, metadata } = http::json(request)?;
+    let PatchMatchingRequest { filter, metadata } = http::json(request)?;
     let filter = some_of_all(filter.as_deref())?;
     let patch = MetadataPatch::parse(&metadata)?;
     http::ok(&document_store::patch_matching(database, visibility, &filter, &patch).await?)

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bulk_imports::{ImportConfig, ImportRequest, Imports};
 use database::Database;
-use document_store::Visibility;
 use lambda_http::{
     RequestExt as _,
     http::{Method, StatusCode},
@@ -45,13 +44,13 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: ImportsState, request: Request) -> Result<Response, Error> {
     let imports = &state.imports;
-    let visibility = Visibility::default();
+    let visibility = &http::caller(&request)?.visibility;
     if request.method() == Method::POST {
         let body: ImportRequest = http::json(&request)?;
         // The request id is unique, and it is in the log.
         let id = request.lambda_context().request_id;
         let import = imports
-            .accept(state.database(), &visibility, &id, body)
+            .accept(state.database(), visibility, &id, body)
             .await?;
         return http::respond(StatusCode::ACCEPTED, &import);
     }

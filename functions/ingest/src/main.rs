@@ -1,28 +1,15 @@
 //! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and responds after the commit.
 
 use document_store::{
-    Batch, DocumentId, DocumentInput, Expected, Outcome, PatchRequest, Status, Visibility,
+    Batch, DocumentId, Expected, IngestRequest, IngestResponse, Outcome, PatchRequest, Status,
+    Visibility,
 };
 use lambda_http::http::Method;
 use retrieval::IngestState;
-use serde::{Deserialize, Serialize};
 use shared::{
     Error,
     http::{self, Request, Response},
 };
-
-/// The body of `POST /documents`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IngestRequest {
-    documents: Vec<DocumentInput>,
-}
-
-/// One outcome per document, in the order of the request.
-#[derive(Serialize)]
-struct IngestResponse {
-    documents: Vec<Outcome>,
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -39,14 +26,17 @@ async fn handle(state: IngestState, request: Request) -> Result<Response, Error>
 
 async fn post(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let IngestRequest { documents } = http::json(request)?;
-    let documents = store(state, Batch::parse(documents)?, &Expected::Anything).await?;
+    let visibility = &http::caller(request)?.visibility;
+    let batch = Batch::parse(documents)?;
+    let documents = store(state, visibility, batch, &Expected::Anything).await?;
     http::ok(&IngestResponse { documents })
 }
 
 async fn put(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
     let batch = Batch::parse_one(&id, http::json(request)?)?;
-    let outcome = only(store(state, batch, &http::if_match(request)).await?)?;
+    let visibility = &http::caller(request)?.visibility;
+    let outcome = only(store(state, visibility, batch, &http::if_match(request)).await?)?;
     let answer = if outcome.status == Status::Created {
         http::created(&outcome)
     } else {
@@ -60,11 +50,11 @@ async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error
     let patch = http::json::<PatchRequest>(request)?.parse()?;
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
-    let visibility = Visibility::default();
+    let visibility = &http::caller(request)?.visibility;
     let expected = http::if_match(request);
     let outcomes = document_store::patch(
         &state.database,
-        &visibility,
+        visibility,
         recipe,
         &id,
         &patch,
@@ -78,20 +68,13 @@ async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error
 
 async fn store(
     state: &IngestState,
+    visibility: &Visibility,
     batch: Batch,
     expected: &Expected,
 ) -> Result<Vec<Outcome>, Error> {
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
-    document_store::replace(
-        &state.database,
-        &Visibility::default(),
-        recipe,
-        batch,
-        expected,
-        embed,
-    )
-    .await
+    document_store::replace(&state.database, visibility, recipe, batch, expected, embed).await
 }
 
 fn only(outcomes: Vec<Outcome>) -> Result<Outcome, Error> {

@@ -9,7 +9,7 @@ use lambda_http::{
     http::{HeaderValue, Method, header::CONTENT_TYPE},
 };
 use mcp_server::DocumentServer;
-use retrieval::{SearchState, Visibility};
+use retrieval::SearchState;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
@@ -32,8 +32,8 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
             allowed: "POST",
         });
     }
-    let server =
-        DocumentServer::new(state, Visibility::default()).invoked(http::deadline(&request));
+    let visibility = http::caller(&request)?.visibility.clone();
+    let server = DocumentServer::new(state, visibility).invoked(http::deadline(&request));
     // API Gateway authorizes requests; on a laptop, the local gateway checks host and origin.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -55,7 +55,11 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
         .collect()
         .await
         .map_or_else(|never| match never {}, Collected::to_bytes);
-    // Results are JSON, refusals text.
+    // Results are JSON, refusals text, of which the SDK does not say so.
     let body = String::from_utf8_lossy(&body).into_owned();
+    if !body.is_empty() {
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        head.headers.entry(CONTENT_TYPE).or_insert(text);
+    }
     Ok(Response::from_parts(head, Body::Text(body)))
 }

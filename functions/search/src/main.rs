@@ -1,7 +1,7 @@
 //! `POST /search` and `GET /search`: embeds the question, one round trip to the database.
 
 use lambda_http::http::Method;
-use retrieval::{SearchRequest, SearchState, Visibility};
+use retrieval::{SearchRequest, SearchState};
 use shared::{
     Error,
     http::{self, Parameters, Request, Response},
@@ -19,7 +19,8 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
     } else {
         http::json::<SearchRequest>(&request)?.parse()?
     };
-    http::ok(&state.run(search, &Visibility::default()).await?)
+    let visibility = &http::caller(&request)?.visibility;
+    http::ok(&state.run(search, visibility).await?)
 }
 
 /// The request as query parameters; `filter` is JSON.

@@ -1,14 +1,13 @@
 //! `PUT`, `GET` and `DELETE /sources/{name}`, `GET /sources` and `POST /sources/{name}/resync`: followed tables,
 //! without a model.
 
+use access::{Caller, Scope};
 use database::Database;
-use document_store::Tenant;
-use followed_tables::{SourceDefinition, SourceError};
+use followed_tables::{Removed, SourceDefinition, SourceError, Sources};
 use lambda_http::{
     RequestExt as _,
     http::{Method, StatusCode},
 };
-use serde::Serialize;
 use settings::optional;
 use shared::{
     DatabaseState, Error, State,
@@ -40,19 +39,6 @@ impl State for SourcesState {
     }
 }
 
-/// The outcome of removing a source.
-#[derive(Serialize)]
-struct Removed {
-    /// Statements that the owner of the table must run; until then the triggers do nothing.
-    left_to_owner: Vec<String>,
-}
-
-/// The sources.
-#[derive(Serialize)]
-struct Listed {
-    sources: Vec<followed_tables::Source>,
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     http::serve("sources", handle).await
@@ -60,14 +46,20 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: SourcesState, request: Request) -> Result<Response, Error> {
     let database = state.database();
-    let tenant = &Tenant::default();
+    let caller = http::caller(&request)?;
+    // Documents of followed tables are not compared with a caller's filter.
+    if caller.visibility.filter.is_some() {
+        let detail = "a caller with a forced filter cannot manage sources";
+        return Err(Error::Forbidden(detail.to_owned()));
+    }
+    let tenant = &caller.visibility.tenant;
     // An HTTP API turns `/sources/` into an empty name.
     let name = request
         .path_parameters_ref()
         .and_then(|all| all.first("name"));
     if name.is_none_or(str::is_empty) {
         let sources = followed_tables::sources(database, Some(tenant)).await?;
-        return http::ok(&Listed { sources });
+        return http::ok(&Sources { sources });
     }
     let name = http::path_parameter(&request, "name")?;
     match *request.method() {
@@ -76,6 +68,7 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
                 return Err(Error::NotFollowing);
             }
             let definition: SourceDefinition = http::json(&request)?;
+            may_follow(caller)?;
             let followed = followed_tables::follow(database, tenant, &name, &definition)
                 .await
                 .map_err(api_error)?;
@@ -112,6 +105,17 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
                 .map_err(api_error)?,
         ),
     }
+}
+
+/// The database reads any table, and evaluates expressions, with the functions' rights: an administrator of one tenant may
+/// not have that done.
+fn may_follow(caller: &Caller) -> Result<(), Error> {
+    caller.require(Scope::Admin)?;
+    if caller.operates || caller.visibility.tenant.as_str().is_empty() {
+        return Ok(());
+    }
+    let detail = "only a caller with admin of all tenants may follow a table";
+    Err(Error::Forbidden(detail.to_owned()))
 }
 
 fn api_error(error: SourceError) -> Error {

@@ -109,11 +109,13 @@ impl Places {
 
     /// The byte in the normal form of a byte in lower case.
     fn normal(&self, lower: usize) -> usize {
-        // The end of a word is also the start of what follows it: the word before is meant.
         let Some(word) = self.word(lower) else {
             return lower;
         };
         let inside = lower - word.lower_start;
+        if let Some(beyond) = inside.checked_sub(word.lower.len()) {
+            return word.normal_start + word.normal.len() + beyond;
+        }
         let characters = word
             .lower
             .char_indices()
@@ -203,7 +205,7 @@ mod tests {
             ),
             (
                 "FR7630004000031234567890143",
-                "IBAN FR76 3000 4000 0312 3456 7890 143 ok",
+                "au compte FR76 3000 4000 0312 3456 7890 143 ouvert",
                 &["FR76 3000 4000 0312 3456 7890 143"],
             ),
             ("16 Go", "avec 16Go de mémoire", &["16Go"]),

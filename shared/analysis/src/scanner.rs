@@ -207,7 +207,10 @@ impl<'t> Scanner<'t> {
         }
         let dot = if is_dotted { "." } else { "" };
         let signed = format!("{dot}{}{sign}", without_accents(word));
+        let Word { start, end, .. } = self.words[at];
+        self.range = start - dot.len()..end + sign.len();
         self.push_code(Role::Counted, signed);
+        self.range = 0..0;
         if word.chars().nth(1).is_some() {
             // Indexed without its sign too, for questions that omit it.
             self.push_text(Role::Indexed, word);

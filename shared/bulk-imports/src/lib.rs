@@ -29,6 +29,7 @@ use aws::{AwsError, s3::S3, sqs::Queue};
 use database::{Database, DatabaseError, Statement};
 use document_store::{Tenant, Visibility};
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use telemetry::chain;
 use tokio::time::timeout;
@@ -65,10 +66,11 @@ pub struct Imports {
 }
 
 /// The body of `POST /imports`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
     /// `s3://bucket/key`: JSON lines, a JSON array or CSV with a header, compressed or not.
+    #[schemars(length(min = 1))]
     pub source: String,
 }
 

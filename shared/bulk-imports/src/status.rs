@@ -2,13 +2,14 @@
 
 use database::{Database, Statement};
 use document_store::Tenant;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
 use super::ImportError;
 
 /// The state of an import.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Import {
     /// Its id.
     pub id: String,
@@ -28,12 +29,12 @@ pub struct Import {
     pub created_at: String,
     /// When it ended: RFC 3339, UTC.
     pub finished_at: Option<String>,
-    /// The first [`Import::MAX_FAILURES`] failures in the order of the object.
+    /// The first 100 failures in the order of the object.
     pub failures: Vec<Failure>,
 }
 
 /// The state of an import.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
     /// No worker has started.
@@ -47,7 +48,8 @@ pub enum ImportState {
 }
 
 /// Counts of documents. Each document read is done, failed, or being retried singly.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportDocuments")]
 pub struct Documents {
     /// Read so far.
     pub total: i64,
@@ -60,7 +62,8 @@ pub struct Documents {
 }
 
 /// Progress of a quantity.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportProgress")]
 pub struct Progress {
     /// The total; absent until known.
     pub total: Option<i64>,
@@ -69,7 +72,8 @@ pub struct Progress {
 }
 
 /// Counts of parts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportParts")]
 pub struct Parts {
     /// The total; absent until the object is cut.
     pub total: Option<i64>,
@@ -80,7 +84,8 @@ pub struct Parts {
 }
 
 /// A failed line, or the failure of the whole import.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "ImportFailure")]
 pub struct Failure {
     /// Byte offset of its line in the text; absent for the whole import.
     pub offset: Option<i64>,

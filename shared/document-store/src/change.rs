@@ -3,6 +3,7 @@
 use database::{Database, DatabaseError, Statement};
 use filter::Filter;
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -37,7 +38,7 @@ pub enum ChangeError {
 }
 
 /// What a change of many documents did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Changed {
     /// How many documents matched.
     pub matching: i64,

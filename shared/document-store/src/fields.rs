@@ -1,6 +1,7 @@
 //! Parsing of fields that several requests share.
 
 use json::FieldError;
+use schemars::JsonSchema;
 
 use super::text::normalised;
 
@@ -70,7 +71,8 @@ pub fn metadata_fields(keys: Option<Vec<String>>) -> Result<Option<Vec<String>>,
 }
 
 /// How to count the documents that match a filter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum Count {
     /// By the planner's statistics, if counting would take too long.
     #[default]

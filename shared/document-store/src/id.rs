@@ -1,14 +1,15 @@
 //! A document's id.
 
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{fields::nul, text::normalised};
 
 /// A document's id, chosen by the caller: 1 to [`DocumentId::MAX_CHARACTERS`] characters in Unicode's normal
 /// form C, so that ids that look the same are equal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct DocumentId(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+pub struct DocumentId(#[schemars(length(min = 1, max = DocumentId::MAX_CHARACTERS))] String);
 
 impl DocumentId {
     /// The most characters of an id: an index entry must fit a third of a page.

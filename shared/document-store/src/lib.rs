@@ -19,6 +19,7 @@ mod page;
 mod patch;
 mod prepared;
 mod read;
+mod requests;
 mod retry;
 mod similar;
 mod tenants;
@@ -46,6 +47,7 @@ pub use self::{
     patch::{MetadataPatch, Patch, PatchRequest},
     prepared::{Passage, Prepared},
     read::{Deleted, Deletion, Document, count, delete, delete_matching, get},
+    requests::{IngestRequest, IngestResponse, PatchMatchingRequest},
     retry::Retry,
     similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
     tenants::{Removal, TenantState, continue_removals, remove_tenant, tenant_state},

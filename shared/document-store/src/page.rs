@@ -4,19 +4,20 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use database::{Database, DatabaseError, Statement};
 use filter::Filter;
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use sqlx::{FromRow, Row as _, postgres::PgRow};
 
 use super::{
-    fields::{Count, Limit, metadata_fields},
+    fields::{Count, Limit, MAX_METADATA_FIELDS, metadata_fields},
     read::Document,
     visibility::Visibility,
 };
 
 /// Documents in the requested order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Page {
     /// The documents.
     pub documents: Vec<Document>,
@@ -31,19 +32,25 @@ pub struct Page {
 }
 
 /// The parameters of `GET /documents`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(inline)]
 pub struct PageRequest {
     /// The previous page's `next_cursor`; absent for the first page.
     pub cursor: Option<String>,
     /// The most documents, 1 to 100; 20 if absent.
+    #[schemars(range(min = 1, max = Limit::MAX))]
     pub limit: Option<i64>,
     /// The filter, as JSON.
+    #[schemars(with = "Option<Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// `id`, `created_at` or `updated_at`, with `-` before it for descending order; `id` if absent.
+    #[schemars(extend("enum" = Sort::names()))]
     pub sort: Option<String>,
     /// `estimate` (the default), `exact` or `none`.
+    #[schemars(with = "Option<Count>")]
     pub count: Option<String>,
     /// The metadata keys of documents; all if absent.
+    #[schemars(length(max = MAX_METADATA_FIELDS))]
     pub metadata_fields: Option<Vec<String>>,
 }
 
@@ -192,6 +199,15 @@ impl<'r> FromRow<'r, PgRow> for Row {
 const SORTS: &str = "use id, created_at or updated_at, with - before it for the reverse order";
 
 impl Sort {
+    /// What a request may say, in the order of the documentation.
+    fn names() -> Vec<String> {
+        let keys = Key::ALL.map(Key::name);
+        let names = keys
+            .iter()
+            .flat_map(|key| [(*key).to_owned(), format!("-{key}")]);
+        names.collect()
+    }
+
     fn parse(text: Option<&str>) -> Result<Self, FieldError> {
         let Some(text) = text else {
             return Ok(Self::default());
@@ -200,8 +216,7 @@ impl Sort {
             Some(name) => (true, name),
             None => (false, text),
         };
-        let keys = [Key::Id, Key::CreatedAt, Key::UpdatedAt];
-        let known = keys.into_iter().find(|key| key.name() == name);
+        let known = Key::ALL.into_iter().find(|key| key.name() == name);
         known
             .map(|key| Self { key, downward })
             .ok_or_else(|| FieldError::new("sort", format!("is {text:?}; {SORTS}")))
@@ -216,6 +231,8 @@ impl Sort {
 }
 
 impl Key {
+    const ALL: [Self; 3] = [Self::Id, Self::CreatedAt, Self::UpdatedAt];
+
     fn name(self) -> &'static str {
         match self {
             Self::Id => "id",

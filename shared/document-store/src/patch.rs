@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::{input::DocumentInput, metadata::Metadata, read::Document};
+use super::{batch::Batch, input::DocumentInput, metadata::Metadata, read::Document};
 
 /// The body of `PATCH /documents/{id}`. `null` removes; absent keeps.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PatchRequest {
+    /// The new title.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>", length(max = Batch::MAX_TITLE_CHARACTERS))]
     title: Option<Box<RawValue>>,
+    /// The keys to set, and with `null` those to remove; `null` for all of them.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Metadata>")]
     metadata: Option<Box<RawValue>>,
+    #[schemars(skip)]
     content: Option<IgnoredAny>,
 }
 

@@ -2,6 +2,7 @@
 
 use database::{Database, DatabaseError, Statement};
 use filter::Filter;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{FromRow, types::Json};
@@ -9,11 +10,12 @@ use sqlx::{FromRow, types::Json};
 use super::{
     etag::{Etag, Expected},
     id::DocumentId,
+    metadata::Metadata,
     visibility::Visibility,
 };
 
 /// A stored document.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, JsonSchema)]
 pub struct Document {
     /// Its id.
     pub id: String,
@@ -24,6 +26,7 @@ pub struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// Its metadata, as Postgres wrote it.
+    #[schemars(with = "Metadata")]
     pub metadata: Json<Box<RawValue>>,
     /// How many chunks it has.
     pub chunks: i64,
@@ -49,7 +52,7 @@ pub enum Deletion {
 }
 
 /// The outcome of a deletion by filter, or its preview.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Deleted {
     /// How many documents matched.
     pub matching: i64,

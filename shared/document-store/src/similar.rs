@@ -3,27 +3,34 @@
 use database::{Database, DatabaseError, Statement};
 use filter::Filter;
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
 
 use super::{
-    fields::{Limit, metadata_fields},
+    fields::{Limit, MAX_METADATA_FIELDS, metadata_fields},
     id::DocumentId,
+    metadata::Metadata,
     text::collapsed,
     visibility::Visibility,
 };
 
 /// The parameters of `GET /documents/{id}/similar`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(inline)]
 pub struct SimilarRequest {
     /// The most documents, 1 to 100; 10 if absent.
+    #[schemars(range(min = 1, max = Limit::MAX))]
     pub limit: Option<i64>,
     /// The filter, as JSON.
+    #[schemars(with = "Option<Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// The maximum cosine distance, 0 to 2.
+    #[schemars(range(min = 0, max = 2))]
     pub max_distance: Option<f64>,
     /// The metadata keys of documents; all if absent.
+    #[schemars(length(max = MAX_METADATA_FIELDS))]
     pub metadata_fields: Option<Vec<String>>,
 }
 
@@ -37,14 +44,14 @@ pub struct SimilarQuery {
 }
 
 /// The documents found, nearest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Similar {
     /// The documents, each with its nearest passage.
     pub hits: Vec<SimilarDocument>,
 }
 
 /// A document like another one.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, JsonSchema)]
 pub struct SimilarDocument {
     /// Its id.
     pub document_id: String,
@@ -58,6 +65,7 @@ pub struct SimilarDocument {
     /// The passage.
     pub content: String,
     /// Its metadata, as Postgres wrote it.
+    #[schemars(with = "Metadata")]
     pub metadata: Json<Box<RawValue>>,
     /// Cosine distance of the passage and the mean of the other document's embeddings, 0 to 2.
     pub distance: f64,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use database::{Database, DatabaseError, Statement, Transaction};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
 };
 
 /// The outcome for one document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Outcome {
     /// The document's id.
     pub id: DocumentId,
@@ -31,8 +32,9 @@ pub struct Outcome {
 }
 
 /// What an upsert did with a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "OutcomeStatus")]
 pub enum Status {
     /// No document had this id.
     Created,

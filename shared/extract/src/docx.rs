@@ -39,12 +39,12 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, Reason> {
             metadata.insert(key.to_owned(), value.into());
         }
     }
-    let (title, content) = match about.title.filter(|title| !title.trim().is_empty()) {
-        Some(title) => (title, content.as_str()),
-        None => {
-            let (heading, rest) = first_heading(&content);
-            (heading.unwrap_or_default(), rest)
-        }
+    let named = about.title.filter(|title| !title.trim().is_empty());
+    let (title, content) = if let Some(title) = named {
+        (title, content.as_str())
+    } else {
+        let (heading, rest) = first_heading(&content);
+        (heading.unwrap_or_default(), rest)
     };
     Ok(Extracted {
         title,

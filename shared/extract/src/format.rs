@@ -5,7 +5,7 @@ use std::path::Path;
 /// A format that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// CommonMark, with or without front matter.
+    /// `CommonMark`, with or without front matter.
     Markdown,
     /// HTML in any version.
     Html,

@@ -7,7 +7,7 @@ use dom_smoothie::{Config, Readability, TextMode};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use serde_json::Map;
 
-use crate::{Extracted, Reason};
+use crate::Extracted;
 
 /// What is not read anywhere.
 const UNREAD: &str = "script, style, noscript, template, svg, math annotation, iframe, object, button, select, \
@@ -22,7 +22,7 @@ const MAIN: &str = "main, [role=main]";
 const SHARE: usize = 4;
 
 /// Reads an HTML page.
-pub(super) fn extract(bytes: &[u8]) -> Result<Extracted, Reason> {
+pub(super) fn extract(bytes: &[u8]) -> Extracted {
     let html = decoded(bytes);
     let document = Document::from(html.as_ref());
     document.select(UNREAD).remove();
@@ -53,11 +53,11 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Extracted, Reason> {
         .trim()
         .to_owned();
     let heading = document.select_single("h1").text().trim().to_owned();
-    Ok(Extracted {
+    Extracted {
         title: if named.is_empty() { heading } else { named },
         content: content(&document),
         metadata,
-    })
+    }
 }
 
 /// The main content as Markdown: by the page's own word, or else by what Firefox's reader view would show, or else all
@@ -118,5 +118,5 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let (_, behind) = head.split_once("charset=")?;
     let label = behind.trim_start_matches(['"', '\'', ' ']);
     let end = label.find(|c: char| !(c.is_ascii_alphanumeric() || "-_:".contains(c)));
-    Encoding::for_label(label[..end.unwrap_or(label.len())].as_bytes())
+    Encoding::for_label(&label.as_bytes()[..end.unwrap_or(label.len())])
 }

@@ -89,7 +89,7 @@ pub fn extract(bytes: Vec<u8>, format: Format) -> Result<Extracted, Reason> {
     }
     let extracted = match format {
         Format::Markdown => markdown::extract(bytes),
-        Format::Html => html::extract(&bytes),
+        Format::Html => Ok(html::extract(&bytes)),
         Format::Text => plain::extract(bytes),
         Format::Pdf => pdf::extract(bytes),
         Format::Docx => docx::extract(bytes),

@@ -31,22 +31,24 @@ fn pdf(pages: &[&str], trailer: &str) -> Vec<u8> {
             content.len()
         ));
     }
-    let mut file = "%PDF-1.7\n".to_owned();
+    let mut file = b"%PDF-1.7\n".to_vec();
     let mut places = Vec::new();
     for (number, object) in objects.iter().enumerate() {
         places.push(file.len());
-        file += &format!("{} 0 obj\n{object}\nendobj\n", number + 1);
+        writeln!(file, "{} 0 obj\n{object}\nendobj", number + 1).expect("memory");
     }
     let table = file.len();
-    file += &format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    writeln!(file, "xref\n0 {}\n0000000000 65535 f ", objects.len() + 1).expect("memory");
     for place in places {
-        file += &format!("{place:010} 00000 n \n");
+        writeln!(file, "{place:010} 00000 n ").expect("memory");
     }
     let size = objects.len() + 1;
-    file += &format!(
+    write!(
+        file,
         "trailer<</Size {size}/Root 1 0 R/Info 4 0 R{trailer}>>\nstartxref\n{table}\n%%EOF"
-    );
-    file.into_bytes()
+    )
+    .expect("memory");
+    file
 }
 
 /// A DOCX file with this body.

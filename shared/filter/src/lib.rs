@@ -23,6 +23,7 @@ mod operands;
 mod own;
 mod parse;
 mod place;
+mod schema;
 #[cfg(test)]
 mod tests;
 

@@ -3,23 +3,27 @@
 use std::collections::BTreeMap;
 
 use json::FieldError;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 /// The followed table, and the parts of its rows that make a document. `title`, `content`, `where` and the values of
 /// `metadata` are names of columns, or SQL expressions on the columns of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceDefinition {
     /// The table, in SQL syntax: `public.articles`, `"Articles"`. The default schema is `public`.
+    #[schemars(length(min = 1, max = SourceDefinition::MAX_EXPRESSION_CHARACTERS))]
     pub table: String,
     /// The columns that identify rows; the primary key if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Vec<String>>,
     /// The title; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = SourceDefinition::MAX_EXPRESSION_CHARACTERS))]
     pub title: Option<String>,
     /// The text to search.
+    #[schemars(length(min = 1, max = SourceDefinition::MAX_EXPRESSION_CHARACTERS))]
     pub content: String,
     /// The metadata, by name; a list takes each column under its own name.
     #[serde(
@@ -27,9 +31,11 @@ pub struct SourceDefinition {
         deserialize_with = "metadata",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
+    #[schemars(schema_with = "metadata_schema")]
     pub metadata: BTreeMap<String, String>,
     /// The condition on rows with a document; all rows if absent.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = SourceDefinition::MAX_EXPRESSION_CHARACTERS))]
     pub condition: Option<String>,
 }
 
@@ -86,6 +92,18 @@ impl SourceDefinition {
             Err(errors)
         }
     }
+}
+
+/// The schema of both forms of `metadata`; responses have the second.
+fn metadata_schema(_: &mut SchemaGenerator) -> Schema {
+    let expression = json_schema!({
+        "type": "string", "minLength": 1, "maxLength": SourceDefinition::MAX_EXPRESSION_CHARACTERS,
+    });
+    json_schema!({ "anyOf": [
+        { "type": "array", "items": expression, "maxItems": SourceDefinition::MAX_METADATA },
+        { "type": "object", "additionalProperties": expression, "maxProperties": SourceDefinition::MAX_METADATA },
+        { "type": "null" },
+    ] })
 }
 
 /// Checks the name of a source.

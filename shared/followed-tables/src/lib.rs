@@ -19,7 +19,10 @@ pub use self::{
     config::SyncConfig,
     definition::SourceDefinition,
     sources::{Followed, follow, remove, resync},
-    state::{FailedRow, Rows, SkippedChanges, Source, SourceState, Walk, source, sources},
+    state::{
+        FailedRow, Removed, Rows, SkippedChanges, Source, SourceState, Sources, Walk, source,
+        sources,
+    },
     sync::{Synced, Worker, work},
 };
 

@@ -2,18 +2,20 @@
 
 use database::{Database, DatabaseError, Statement};
 use document_store::Tenant;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{FromRow, types::Json};
 
-use super::SourceError;
+use super::{SourceError, definition::SourceDefinition};
 
 /// The state of a source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Source {
     /// Its name, the prefix of the ids of its documents.
     pub name: String,
     /// Its definition.
+    #[schemars(with = "SourceDefinition")]
     pub definition: Box<RawValue>,
     /// Its phase.
     pub state: SourceState,
@@ -28,7 +30,7 @@ pub struct Source {
     pub pending: i64,
     /// Rows that could not be stored, and are retried.
     pub failed: i64,
-    /// The first [`Source::MAX_FAILURES`] of them; only for a single source.
+    /// The first 100 of them; only for a single source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<Vec<FailedRow>>,
     /// Seconds since the oldest change that is not in the documents yet; 0 if there is none. Failed rows do not count.
@@ -51,7 +53,7 @@ pub struct Source {
 }
 
 /// The phase of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceState {
     /// A walk over all rows is running.
@@ -65,7 +67,8 @@ pub enum SourceState {
 }
 
 /// The number of rows.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SourceRows")]
 pub struct Rows {
     /// The number, regardless of `where`.
     pub total: i64,
@@ -74,7 +77,8 @@ pub struct Rows {
 }
 
 /// A walk over all rows.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SourceWalk")]
 pub struct Walk {
     /// Rows noted so far.
     pub rows: i64,
@@ -84,7 +88,7 @@ pub struct Walk {
 }
 
 /// Changes that the triggers could not note.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SkippedChanges {
     /// How often that happened.
     pub total: i64,
@@ -94,8 +98,22 @@ pub struct SkippedChanges {
     pub sqlstate: Option<String>,
 }
 
+/// The sources.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Sources {
+    /// All of them, in the order of their names.
+    pub sources: Vec<Source>,
+}
+
+/// The outcome of removing a source.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Removed {
+    /// Statements that the owner of the table must run; until then the triggers do nothing.
+    pub left_to_owner: Vec<String>,
+}
+
 /// A row that could not be stored.
-#[derive(Clone, Debug, Serialize, FromRow)]
+#[derive(Clone, Debug, Serialize, FromRow, JsonSchema)]
 pub struct FailedRow {
     /// The values of its key, as a JSON array.
     pub key: String,

@@ -1,7 +1,7 @@
 //! Validation errors of request fields.
 
 /// A validation error of one request field.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, thiserror::Error)]
 #[error("{field}: {detail}")]
 pub struct FieldError {
     /// The field's path: `limit`, `documents[2].title`.

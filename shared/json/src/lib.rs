@@ -20,7 +20,8 @@ use serde_json::error::Category;
 pub use self::field_error::FieldError;
 
 /// A `T` that is written as a JSON object. Wraps the struct fields of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(inline)]
 pub struct Object<T>(pub T);
 
 /// Why a body cannot be parsed.

@@ -3,6 +3,7 @@
 //! Only the needed part of `chat.completion.chunk` is read; a field that is missing, `null` or of another type is no
 //! error: <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub struct Delta {
 }
 
 /// The tokens of an exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Tokens of the prompt.
     #[serde(default)]

@@ -19,8 +19,12 @@ const WRITTEN: &[&str] = &[
     "source_attempts",
     "source_documents",
     "source_events",
+    "keys",
     "tenant_removals",
 ];
+
+/// Tables to which functions only add.
+const APPENDED: &[&str] = &["audit"];
 
 /// Tables that functions only read.
 const READ: &[&str] = &["model", "migrations", "functions"];
@@ -54,6 +58,8 @@ pub async fn grant(database: &Database, role: &str) -> Result<(), DatabaseError>
              UNION ALL
              SELECT 3, format('GRANT SELECT ON rappel.%I TO %%s', r) FROM unnest($4) AS r
              UNION ALL
+             SELECT 3, format('GRANT SELECT, INSERT ON rappel.%I TO %%s', a) FROM unnest($5) AS a
+             UNION ALL
              SELECT 4, format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO %%s', $2::text)
              UNION ALL
              SELECT 5, format('GRANT USAGE ON SCHEMA %I TO %%s', n.nspname)
@@ -68,7 +74,8 @@ pub async fn grant(database: &Database, role: &str) -> Result<(), DatabaseError>
     .bind(role.to_owned())
     .bind(FUNCTIONS)
     .bind(WRITTEN)
-    .bind(READ);
+    .bind(READ)
+    .bind(APPENDED);
     for (grant,) in transaction.fetch_all::<(String,)>(grants).await? {
         transaction.run_script(&grant).await?;
     }

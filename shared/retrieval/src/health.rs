@@ -4,6 +4,7 @@ pub mod finding;
 pub mod parts;
 
 use database::Standing;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::finding::Status;
@@ -11,7 +12,7 @@ use self::finding::{Check, worst};
 use crate::SearchState;
 
 /// The answer of `GET /health`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
     /// `failed` exactly when a search fails; `warning` when a part has a problem but a search works.
     pub status: Status,
@@ -23,7 +24,8 @@ pub struct Health {
 }
 
 /// The pooler between the function and the database, if any.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DatabaseConnection")]
 pub struct Connection {
     /// `direct`, `session` or `transaction`: how statements are sent.
     pub pooler: &'static str,
@@ -34,7 +36,7 @@ pub struct Connection {
 }
 
 /// One part that a search needs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HealthCheck {
     /// What was checked.
     pub name: &'static str,

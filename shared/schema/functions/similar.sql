@@ -48,7 +48,7 @@ BEGIN
         FROM semantic_candidates(similar_documents.tenant, middle, hits + 1, (hits + 1) * 3, 1, similar_documents.filter,
                                  similar_documents.max_distance, few);
         RETURN QUERY
-        SELECT n.id, n.ordinal, d.title, c.heading, c.content, chosen(d.metadata, metadata_keys), n.distance
+        SELECT n.id, n.ordinal, d.title, c.heading, c.content, chosen(hit_metadata(d.metadata, c.start), metadata_keys), n.distance
         FROM (
             SELECT DISTINCT ON (u.id) u.id, u.ordinal, u.distance
             FROM unnest(near.ids, near.ordinals, near.distances) AS u (id, ordinal, distance)

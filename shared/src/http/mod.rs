@@ -1,5 +1,6 @@
 //! From events to responses: the common code around each function's `handle`.
 
+mod authorize;
 mod cors;
 #[cfg(target_os = "linux")]
 mod nagle;
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use access::Access;
 use database;
 use futures_util::FutureExt as _;
 use lambda_http::{RequestExt as _, http::Method, request::RequestContext, service_fn};
@@ -21,6 +23,7 @@ use telemetry::{self, Telemetry};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
+    authorize::caller,
     request::{Parameters, if_match, json, path_parameter},
     response::{created, empty, ok, report, respond, tagged},
     stream::{StreamedBody, StreamedResponse, events, whole},
@@ -47,11 +50,12 @@ const DELIVERY: Duration = Duration::from_millis(100);
 pub async fn serve<S, H, F>(function: &'static str, handle: H) -> Result<(), lambda_http::Error>
 where
     S: State,
-    H: Fn(S, Request) -> F + Send + 'static,
+    H: Fn(S, Request) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Response, Error>> + Send + 'static,
 {
     let telemetry = Telemetry::start(function)?;
     let running = Running::<S>::start(function).await?;
+    let handle = Arc::new(handle);
     let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
         let bare = request.method() == Method::HEAD;
@@ -79,11 +83,12 @@ pub async fn serve_streams<S, H, F>(
 ) -> Result<(), lambda_http::Error>
 where
     S: State,
-    H: Fn(S, Request) -> F + Send + 'static,
+    H: Fn(S, Request) -> F + Send + Sync + 'static,
     F: Future<Output = Result<StreamedResponse, Error>> + Send + 'static,
 {
     let telemetry = Telemetry::start(function)?;
     let running = Running::<S>::start(function).await?;
+    let handle = Arc::new(handle);
     let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
         let page = cors::Page::of(&request);
@@ -107,7 +112,9 @@ where
 
 /// A function after its Init.
 struct Running<S> {
+    function: &'static str,
     state: S,
+    access: Arc<Access>,
     /// Read-locked by each request in flight.
     in_flight: Arc<RwLock<()>>,
 }
@@ -115,24 +122,28 @@ struct Running<S> {
 impl<S: State> Running<S> {
     async fn start(function: &'static str) -> Result<Self, lambda_http::Error> {
         let started = async {
+            let access = Arc::new(Access::from_env()?);
             let state = S::from_env(function)?;
             state.warm().await?;
-            Ok::<_, lambda_http::Error>(state)
+            Ok::<_, lambda_http::Error>((state, access))
         };
-        let state = started
+        let (state, access) = started
             .await
             .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
         Ok(Self {
+            function,
             state: state.clone(),
+            access,
             in_flight: close_on_shutdown(state).await,
         })
     }
 
-    /// The outcome of a request, and a guard to hold until the response is sent. A panic is an outcome too.
+    /// The outcome of a request whose caller may send it, and a guard to hold until the response is sent. A panic is an outcome
+    /// too.
     fn answer<H, F, R>(
         &self,
         mut request: Request,
-        handle: &H,
+        handle: &Arc<H>,
     ) -> impl Future<Output = (Result<R, Error>, OwnedRwLockReadGuard<()>)> + use<S, H, F, R>
     where
         H: Fn(S, Request) -> F,
@@ -145,8 +156,13 @@ impl<S: State> Running<S> {
         if request.method() == Method::HEAD {
             *request.method_mut() = Method::GET;
         }
-        let answer = request::check_url(&request).map(|()| handle(self.state.clone(), request));
-        let answer = async move { answer?.await };
+        let (function, handle) = (self.function, Arc::clone(handle));
+        let (state, access) = (self.state.clone(), Arc::clone(&self.access));
+        let answer = async move {
+            request::check_url(&request)?;
+            authorize::authorize(function, &state, &access, &mut request).await?;
+            handle(state, request).await
+        };
         let answer = AssertUnwindSafe(database::within(deadline, answer)).catch_unwind();
         async move {
             let guard = guard.await;

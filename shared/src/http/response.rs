@@ -107,6 +107,9 @@ fn render(problem: &Problem) -> Response {
             .headers_mut()
             .insert(header::RETRY_AFTER, seconds.into());
     }
+    if let Some(Ok(how)) = problem.authenticate.as_deref().map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+    }
     if let Some(methods) = problem.allow {
         response
             .headers_mut()

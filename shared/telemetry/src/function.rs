@@ -140,6 +140,10 @@ where
         Box::pin(async move {
             let outcome = record.around(answer).await;
             telemetry.format.write(telemetry.function, &record.lock());
+            let afterwards = record.lock().afterwards.take();
+            if let Some(afterwards) = afterwards {
+                record.around(afterwards.0).await;
+            }
             if let Some(exporter) = &telemetry.exporter {
                 let spans = exporter.spans(telemetry.began.0, &record.lock());
                 record.around(exporter.export(spans, deadline)).await;

@@ -21,6 +21,7 @@ pub use self::{
     function::{Telemetry, outcome},
     milliseconds::ms,
     record::{
-        Phase, Record, answered, asked, failed, gauge, idle, measure, pooler, request_id, rows,
+        Phase, Record, afterwards, answered, asked, failed, gauge, idle, measure, pooler,
+        request_id, rows,
     },
 };

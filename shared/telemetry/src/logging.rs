@@ -15,7 +15,8 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 20] = [
+const SHARED: [&str; 22] = [
+    "access",
     "analysis",
     "aws",
     "bulk_imports",
@@ -36,6 +37,7 @@ const SHARED: [&str; 20] = [
     "settings",
     "shared",
     "telemetry",
+    "tokens",
 ];
 
 /// Modules of the Lambda runtime that log only its connection.

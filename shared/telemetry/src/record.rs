@@ -1,7 +1,8 @@
 //! The record of a running invocation.
 
 use std::{
-    env,
+    env, fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -65,6 +66,17 @@ pub(super) struct RecordData {
     pub(super) pooler_proof: Option<&'static str>,
     /// Its trace and measured parts; `None` without a collector.
     pub(super) trace: Option<Trace>,
+    /// Work that waits until the response is sent.
+    pub(super) afterwards: Option<Afterwards>,
+}
+
+/// Work that nobody waits for.
+pub(super) struct Afterwards(pub(super) Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl fmt::Debug for Afterwards {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Afterwards")
+    }
 }
 
 /// The source data of spans.
@@ -137,6 +149,7 @@ impl Record {
                 parent: trace_context::amazon_parent(context.xray_trace_id.as_deref()),
                 parts: Vec::new(),
             }),
+            afterwards: None,
         };
         Self {
             entry: Arc::new(Mutex::new(entry)),
@@ -210,6 +223,11 @@ impl Drop for Measuring {
 pub fn request_id() -> Option<String> {
     let id = |record: &Record| record.lock().request_id.clone();
     RECORD.try_with(id).ok()
+}
+
+/// Runs `work` after the response is sent, before Lambda freezes the sandbox. One work of an invocation: the last one given.
+pub fn afterwards(work: impl Future<Output = ()> + Send + 'static) {
+    note(|entry| entry.afterwards = Some(Afterwards(Box::pin(work))));
 }
 
 /// Counts rows returned by the database.

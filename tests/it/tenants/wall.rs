@@ -10,7 +10,7 @@ use tests::Sql;
 use super::{Deployment, Outcome, database, tenant};
 
 /// Tables that belong to no tenant.
-const SHARED: [&str; 3] = ["functions", "migrations", "model"];
+const SHARED: [&str; 5] = ["audit", "functions", "keys", "migrations", "model"];
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.

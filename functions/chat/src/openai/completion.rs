@@ -1,9 +1,10 @@
 //! `POST /v1/chat/completions`: the answer of a chat, in one piece or in chunks.
 //! <https://platform.openai.com/docs/api-reference/chat/streaming>
 
-use document_store::{Visibility, address};
+use document_store::address;
 use futures_util::Stream;
 use language_model::Usage;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use shared::{
@@ -18,6 +19,7 @@ use crate::{
     done::Done,
     event::{HEARTBEAT, written_by},
     request::CompletionRequest,
+    sources::Source,
     state::ChatState,
 };
 
@@ -32,6 +34,69 @@ struct Completion {
     sources: Vec<Cited>,
 }
 
+/// The answer in one piece.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ChatCompletion {
+    /// Its id.
+    id: String,
+    /// `chat.completion`.
+    object: &'static str,
+    /// Seconds since 1970.
+    created: u64,
+    /// The model, as the caller named it.
+    model: String,
+    /// One answer.
+    choices: [Choice; 1],
+    /// The question that was searched for.
+    query: String,
+    /// The passages, numbered as the answer cites them.
+    #[schemars(with = "Vec<Source>")]
+    sources: Box<RawValue>,
+    /// The tokens; absent if the model does not count them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<TokenCounts>,
+}
+
+/// An answer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CompletionChoice")]
+struct Choice {
+    /// 0.
+    index: usize,
+    /// The answer's message.
+    message: Message,
+    /// `null`.
+    logprobs: Option<bool>,
+    /// `stop`, `length` or `content_filter`.
+    finish_reason: &'static str,
+}
+
+/// The message of an answer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CompletionMessage")]
+struct Message {
+    /// `assistant`.
+    role: &'static str,
+    /// The text, with citations such as `[1]`.
+    content: String,
+    /// `null`.
+    refusal: Option<String>,
+    /// The citations of sources with a web address.
+    annotations: Vec<Annotation>,
+}
+
+/// The tokens of an answer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CompletionUsage")]
+struct TokenCounts {
+    /// That the model read.
+    prompt_tokens: u64,
+    /// That it wrote.
+    completion_tokens: u64,
+    /// The sum.
+    total_tokens: u64,
+}
+
 /// A source of citations.
 #[derive(Deserialize)]
 struct Cited {
@@ -42,18 +107,24 @@ struct Cited {
 }
 
 /// A citation of a page in the answer.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Annotation {
+    /// `url_citation`.
     r#type: &'static str,
+    /// The place and the page.
     url_citation: UrlCitation,
 }
 
 /// Its range of characters, end excluded, and the page.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct UrlCitation {
+    /// The first character.
     start_index: usize,
+    /// The character after the last.
     end_index: usize,
+    /// The page's address.
     url: String,
+    /// The document's title, or its id.
     title: String,
 }
 
@@ -84,7 +155,8 @@ pub(super) async fn answer(
     let chat = asked
         .into_chat(other, &state.config)
         .map_err(Error::Invalid)?;
-    let chat = chat.parse(&state.config, Visibility::default())?;
+    let visibility = http::caller(request)?.visibility.clone();
+    let chat = chat.parse(&state.config, visibility)?;
     let streamed = chat.stream;
     let answer = Box::pin(Answer::prepare(state, chat, http::deadline(request))).await?;
     if streamed {
@@ -97,28 +169,30 @@ pub(super) async fn answer(
 
 impl Completion {
     /// The answer in one piece.
-    async fn whole(mut self, answer: Answer) -> Result<Value, Error> {
+    async fn whole(mut self, answer: Answer) -> Result<ChatCompletion, Error> {
         let whole = answer.whole().await?;
         self.found(&whole.sources)?;
-        let message = json!({
-            "role": "assistant",
-            "content": whole.answer,
-            "refusal": null,
-            "annotations": self.annotations(&whole.done),
-        });
-        let choice = json!({
-            "index": 0,
-            "message": message,
-            "logprobs": null,
-            "finish_reason": finish_reason(&whole.done),
-        });
-        let mut completion = self.body("chat.completion", &[choice]);
-        completion["query"] = whole.query.into();
-        completion["sources"] = parsed(&whole.sources)?;
-        if let Some(usage) = usage(&whole.done) {
-            completion["usage"] = usage;
-        }
-        Ok(completion)
+        let choice = Choice {
+            index: 0,
+            message: Message {
+                role: "assistant",
+                content: whole.answer,
+                refusal: None,
+                annotations: self.annotations(&whole.done),
+            },
+            logprobs: None,
+            finish_reason: finish_reason(&whole.done),
+        };
+        Ok(ChatCompletion {
+            id: self.id,
+            object: "chat.completion",
+            created: self.created,
+            model: self.model,
+            choices: [choice],
+            query: whole.query,
+            sources: whole.sources,
+            usage: usage(&whole.done),
+        })
     }
 
     /// The chunks of the answer as server-sent events, made on demand.
@@ -157,7 +231,7 @@ impl Completion {
         let mut events = event(&self.chunk(&delta, Some(finish_reason(done))));
         if self.includes_usage {
             let mut chunk = self.body("chat.completion.chunk", &[]);
-            chunk["usage"] = usage(done).unwrap_or_default();
+            chunk["usage"] = json!(usage(done));
             events += &event(&chunk);
         }
         events + "data: [DONE]\n\n"
@@ -226,14 +300,14 @@ fn finish_reason(done: &Done) -> &'static str {
 }
 
 /// The usage of an answer: zero if the model was not asked, unknown if it does not count.
-fn usage(done: &Done) -> Option<Value> {
+fn usage(done: &Done) -> Option<TokenCounts> {
     let spent = match done.usage {
         None if done.finish_reason == "no_sources" => Usage::default(),
         spent => spent?,
     };
-    Some(json!({
-        "prompt_tokens": spent.prompt_tokens,
-        "completion_tokens": spent.completion_tokens,
-        "total_tokens": spent.prompt_tokens + spent.completion_tokens,
-    }))
+    Some(TokenCounts {
+        prompt_tokens: spent.prompt_tokens,
+        completion_tokens: spent.completion_tokens,
+        total_tokens: spent.prompt_tokens + spent.completion_tokens,
+    })
 }

@@ -4,8 +4,9 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use embedder::{Kind, Manifest};
 use json::FieldError;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::{
     Error,
     http::{self, Request, Response},
@@ -15,17 +16,64 @@ use super::refusal::Refusal;
 use crate::state::ChatState;
 
 /// A request. Other fields are ignored.
-#[derive(Debug, Deserialize)]
-struct EmbeddingsRequest {
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct EmbeddingsRequest {
+    /// The embedding model, if given.
     model: Option<String>,
     /// A text, or a list of them.
+    #[schemars(required, schema_with = "input_schema")]
     input: Option<Value>,
     /// `float` or `base64`; `float` if absent.
+    #[schemars(extend("enum" = ["float", "base64", null]))]
     encoding_format: Option<String>,
     #[serde(default, deserialize_with = "json::whole")]
+    /// The model's own number, if given.
     dimensions: Option<i64>,
     /// `query` or `passage`, or their names in other services; `passage` if absent.
+    #[schemars(extend("enum" = ["query", "search_query", "passage", "document", "search_document", null]))]
     input_type: Option<String>,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Embeddings {
+    /// `list`.
+    object: &'static str,
+    /// One embedding per text, in the order of the request.
+    data: Vec<Embedding>,
+    /// The model.
+    model: String,
+    /// The tokens of the texts.
+    usage: EmbeddingsUsage,
+}
+
+/// The embedding of a text.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Embedding {
+    /// `embedding`.
+    object: &'static str,
+    /// The text's place in the request, from 0.
+    index: usize,
+    /// Its numbers.
+    embedding: Numbers,
+}
+
+/// The numbers of an embedding: a list, or in base64 as little-endian 32-bit floats.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "EmbeddingNumbers")]
+enum Numbers {
+    Float(Vec<f32>),
+    Base64(String),
+}
+
+/// The tokens of the texts.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EmbeddingsUsage {
+    /// Of all texts.
+    prompt_tokens: usize,
+    /// The same.
+    total_tokens: usize,
 }
 
 /// Texts to embed, with options.
@@ -54,20 +102,27 @@ pub(super) async fn answer(state: &ChatState, request: &Request) -> Result<Respo
     let data = (0_usize..)
         .zip(&embedded.embeddings)
         .map(|(index, embedding)| {
-            let written = if asked.base64 {
+            let numbers = if asked.base64 {
                 let bytes: Vec<u8> = embedding.iter().flat_map(|x| x.to_le_bytes()).collect();
-                Value::from(BASE64_STANDARD.encode(bytes))
+                Numbers::Base64(BASE64_STANDARD.encode(bytes))
             } else {
-                json!(embedding)
+                Numbers::Float(embedding.clone())
             };
-            json!({ "object": "embedding", "index": index, "embedding": written })
+            Embedding {
+                object: "embedding",
+                index,
+                embedding: numbers,
+            }
         });
-    Ok(http::ok(&json!({
-        "object": "list",
-        "data": data.collect::<Vec<Value>>(),
-        "model": manifest.name,
-        "usage": { "prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens },
-    }))?)
+    Ok(http::ok(&Embeddings {
+        object: "list",
+        data: data.collect(),
+        model: manifest.name.clone(),
+        usage: EmbeddingsUsage {
+            prompt_tokens: embedded.tokens,
+            total_tokens: embedded.tokens,
+        },
+    })?)
 }
 
 impl EmbeddingsRequest {
@@ -118,6 +173,13 @@ impl EmbeddingsRequest {
     }
 }
 
+fn input_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "string", "minLength": 1 },
+        { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "maxItems": MOST_TEXTS },
+    ] })
+}
+
 fn texts(input: Option<&Value>) -> Result<Vec<String>, FieldError> {
     const TOKENS: &str = "is a list of token ids, which are not supported: send the text";
     let texts = match input {
@@ -158,6 +220,8 @@ fn checked(text: &str, field: &str) -> Result<String, FieldError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -7,6 +7,13 @@ mod embeddings;
 mod models;
 mod refusal;
 
+pub(crate) use self::{
+    completion::ChatCompletion,
+    embeddings::{Embeddings, EmbeddingsRequest},
+    models::{Model, Models},
+    refusal::Body as ErrorAnswer,
+};
+
 use std::time::SystemTime;
 
 use lambda_http::http::Method;

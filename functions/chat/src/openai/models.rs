@@ -1,23 +1,31 @@
 //! The models: the chat, and the embedding model.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::http::{self, Response};
 
 use super::{CHAT, refusal::Refusal};
 use crate::state::ChatState;
 
-#[derive(Serialize)]
-struct Models<'a> {
+/// The list of models.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Models<'a> {
+    /// `list`.
     object: &'static str,
+    /// The models.
     data: Vec<Model<'a>>,
 }
 
-#[derive(Serialize)]
-struct Model<'a> {
+/// A model.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Model<'a> {
+    /// Its name.
     id: &'a str,
+    /// `model`.
     object: &'static str,
     /// Clients require a number, but the date is unknown.
     created: u64,
+    /// `rappel`.
     owned_by: &'static str,
 }
 

@@ -1,6 +1,7 @@
 //! Errors in the shape of `OpenAI`'s: <https://platform.openai.com/docs/guides/error-codes>.
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{
     Error,
@@ -20,17 +21,24 @@ pub(super) struct Refusal {
 }
 
 /// The error in the response.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OpenAiErrorBody")]
 struct ErrorBody {
+    /// What happened, with the limit or the remedy.
     message: String,
+    /// `invalid_request_error` or `server_error`.
     r#type: &'static str,
     /// The invalid field.
     param: Option<String>,
+    /// The last word of the problem's type, with underscores.
     code: String,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// An error in `OpenAI`'s shape.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenAiError")]
+pub(crate) struct Body<'a> {
+    /// The error.
     error: &'a ErrorBody,
 }
 

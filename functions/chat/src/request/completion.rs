@@ -1,23 +1,31 @@
 //! A chat request of `OpenAI`'s API: <https://platform.openai.com/docs/api-reference/chat/create>.
 
+use filter::Filter;
 use json::{FieldError, Object};
+use retrieval::{Mode, Search};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::ChatRequest;
+use super::{Chat, ChatRequest};
 use crate::{
     config::{CallerParameter, ChatConfig},
     conversation::Turn,
+    fields::SourceFields,
 };
 
 /// A request to `POST /v1/chat/completions`. The many other fields that clients send are ignored, because they do not
 /// apply to an answer from sources.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct CompletionRequest {
     /// The service's model if absent.
     pub(crate) model: Option<String>,
+    /// The conversation; it ends with the question.
+    #[schemars(required, with = "Vec<Object<Turn>>", length(min = 1))]
     messages: Option<Vec<Object<Turn>>>,
+    /// Whether to stream the answer; `false` if absent.
     stream: Option<bool>,
+    /// Options of a stream.
     stream_options: Option<Object<StreamOptions>>,
     /// This and the token limits apply if callers may choose them.
     temperature: Option<f64>,
@@ -25,33 +33,55 @@ pub(crate) struct CompletionRequest {
     max_tokens: Option<i64>,
     #[serde(default, deserialize_with = "json::whole")]
     max_completion_tokens: Option<i64>,
-    /// The number of answers.
+    /// The number of answers: 1.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = 1))]
     n: Option<i64>,
+    /// Must not be `true`.
     logprobs: Option<bool>,
+    /// Must be `["text"]` if given.
     modalities: Option<Vec<String>>,
+    /// Must be of the type `text` if given.
     response_format: Option<Value>,
+    /// Must not demand a tool.
     tool_choice: Option<Value>,
     /// From here on, as in `POST /chat`.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = Chat::MAX_SOURCES))]
     limit: Option<i64>,
+    #[schemars(range(min = 0, max = 2))]
     max_distance: Option<f64>,
+    #[schemars(range(min = 0, max = 1))]
     min_relevance: Option<f64>,
+    /// As in a search.
+    #[schemars(with = "Option<Filter>")]
     filter: Option<Box<RawValue>>,
+    /// As in a search.
+    #[schemars(with = "Option<Mode>")]
     mode: Option<String>,
+    /// As in a search.
+    #[schemars(range(min = 0, max = 1))]
     semantic_weight: Option<f64>,
+    /// As in `POST /chat`.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = Search::MAX_PASSAGES))]
     passages: Option<i64>,
+    /// As in `POST /chat`.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 0, max = Search::MAX_EXPAND))]
     expand: Option<i64>,
+    /// As in `POST /chat`.
     rerank: Option<bool>,
+    #[schemars(length(max = SourceFields::MAX))]
     source_fields: Option<Vec<String>>,
+    /// As in `POST /chat`.
     require_sources: Option<bool>,
 }
 
 /// Options of a stream.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 struct StreamOptions {
+    /// Whether a last chunk has the token counts.
     include_usage: Option<bool>,
 }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use database::{Cause, DatabaseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::Error;
 use telemetry::{chain, ms};
@@ -24,8 +25,9 @@ pub struct Check {
 }
 
 /// The status of a part, from best to worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "HealthStatus")]
 pub enum Status {
     /// Not checked, because an earlier part failed.
     Skipped,

@@ -1,33 +1,41 @@
 //! The answer to a search.
 
+use std::collections::BTreeMap;
+
 use std::ops;
 
+use document_store::Metadata;
+use schemars::{JsonSchema, Schema};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
 };
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
 
 use super::{fields::Fields, highlights::Highlights};
 
 /// The answer to a search.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema)]
 pub struct SearchResponse {
     /// The best passage of each document found, best first.
     pub hits: Vec<Hit>,
     /// Counts over all documents, not only the hits.
+    #[schemars(flatten)]
     pub summary: Summary,
     /// Where the time went.
     pub took_ms: Took,
     /// The fields of hits to send.
+    #[schemars(skip)]
     pub(super) fields: Fields,
     /// The keys of the facets, as in the request.
+    #[schemars(skip)]
     pub(super) facets: Vec<String>,
 }
 
 /// One document found, with its best passage.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, JsonSchema)]
+#[schemars(transform = has_chosen_fields)]
 pub struct Hit {
     /// The document's id.
     pub document_id: String,
@@ -40,6 +48,7 @@ pub struct Hit {
     /// The passage with the requested neighbours.
     pub content: String,
     /// The document's metadata, as Postgres wrote it, unparsed.
+    #[schemars(with = "Metadata")]
     pub metadata: Json<Box<RawValue>>,
     /// Cosine distance of passage and question, 0 (same direction) to 2 (opposite).
     pub distance: f64,
@@ -51,30 +60,52 @@ pub struct Hit {
     /// The sort key of hits, higher is better: 1 - `distance` in mode `semantic`, `coverage` in mode `keyword`, and
     /// in mode `hybrid` the mean of both by `semantic_weight`. Comparable between questions.
     pub score: f64,
-    /// The estimated probability that the passage answers the question, 0 to 1, in every mode: see
-    /// [`Relevance`](embedder::Relevance).
+    /// The estimated probability that the passage answers the question, 0 to 1, in every mode.
     pub relevance: f64,
     /// The sort key of reranked hits: the cross-encoder's logit, higher is better. Its scale depends on the model.
     #[sqlx(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub rerank_score: Option<f32>,
     /// The parts of `score`, on request.
+    #[schemars(with = "Map<String, Value>")]
     pub explanation: Option<Json<Box<RawValue>>>,
     /// Where `title` and `content` have the question's words, on request.
     #[sqlx(skip)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub highlights: Option<Highlights>,
 }
 
 /// Counts beside the hits.
-#[derive(Debug, Default, FromRow)]
+#[derive(Debug, Default, FromRow, JsonSchema)]
 pub struct Summary {
     /// How many documents match the filter, on request.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub total: Option<i64>,
     /// Whether `total` was counted, not estimated.
+    #[schemars(rename = "total_is_exact", skip_serializing_if = "Option::is_none")]
     pub is_exact: Option<bool>,
     /// For each requested key, the most frequent values among the candidates.
+    #[schemars(
+        with = "Option<BTreeMap<String, Vec<FacetValue>>>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub facets: Option<Json<Vec<Box<RawValue>>>>,
     /// The number of the candidates' documents.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub facet_documents: Option<i64>,
+}
+
+/// A value of a facet, as the SQL function `search` makes it.
+#[derive(JsonSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: Postgres writes the JSON"
+)]
+struct FacetValue {
+    /// The value.
+    value: Value,
+    /// How many of the candidates' documents have it.
+    count: u64,
 }
 
 /// A row of the result.
@@ -85,7 +116,8 @@ pub(super) enum Row {
 }
 
 /// Milliseconds of the parts of a search.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SearchTook")]
 pub struct Took {
     /// Embedding the question.
     pub embed: f64,
@@ -110,6 +142,11 @@ impl<'r> FromRow<'r, PgRow> for Row {
             Summary::from_row(row).map(Self::Summary)
         }
     }
+}
+
+/// Only the fields that the request cannot leave out are always there.
+fn has_chosen_fields(schema: &mut Schema) {
+    schema.insert("required".to_owned(), Fields::ALWAYS.to_vec().into());
 }
 
 impl Serialize for SearchResponse {

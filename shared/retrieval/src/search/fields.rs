@@ -2,6 +2,7 @@
 
 use document_store::metadata_fields;
 use json::FieldError;
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// The requested fields of hits.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +14,10 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The optional fields; a hit always has `document_id` and `chunk`.
+    /// The fields that a hit always has.
+    pub(super) const ALWAYS: [&str; 2] = ["document_id", "chunk"];
+
+    /// The optional fields.
     pub const NAMES: [&str; 11] = [
         "title",
         "heading",
@@ -28,6 +32,17 @@ impl Fields {
         "explanation",
     ];
 
+    /// Every field that a request may name.
+    fn known() -> impl Iterator<Item = &'static str> {
+        Self::ALWAYS.into_iter().chain(Self::NAMES)
+    }
+
+    /// The schema of the request's list.
+    pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
+        let known: Vec<&str> = Self::known().collect();
+        json_schema!({ "type": ["array", "null"], "items": { "type": "string", "enum": known } })
+    }
+
     /// Checks the names of fields and of members of the metadata.
     ///
     /// # Errors
@@ -36,10 +51,7 @@ impl Fields {
         names: Option<Vec<String>>,
         metadata: Option<Vec<String>>,
     ) -> Result<Self, FieldError> {
-        let known = |name: &&String| {
-            Self::NAMES.contains(&name.as_str())
-                || ["document_id", "chunk"].contains(&name.as_str())
-        };
+        let known = |name: &&String| Self::known().any(|known| known == name.as_str());
         if let Some(unknown) = names.iter().flatten().find(|name| !known(name)) {
             let detail = format!(
                 "contains {unknown:?}, which is not a field of a hit; the fields are {}",

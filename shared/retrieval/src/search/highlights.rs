@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use analysis::Guess;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
 
 /// The ranges of the question's words, by the analysis of keyword search.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Highlights {
     /// In `title`.
     pub title: Vec<Range>,
@@ -18,7 +19,8 @@ pub struct Highlights {
 }
 
 /// A part of a text, in characters (Unicode scalar values) from 0.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "HighlightRange")]
 pub struct Range {
     /// The first character.
     pub start: usize,

@@ -2,10 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use document_store::{Count, Limit};
+use document_store::{Count, Limit, MAX_METADATA_FIELDS};
 use embedder::{Manifest, Relevance};
 use filter::Filter;
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::Error;
@@ -14,44 +15,58 @@ use super::{facets::Facets, fields::Fields, wording::Wording};
 use crate::SearchConfig;
 
 /// A request to `POST /search`, or the parameters of `GET /search`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
-    /// The question, 1 to [`Query::MAX_CHARACTERS`] characters. In the modes `keyword` and `hybrid`, `"a phrase"` in
-    /// straight quotes is in each hit, and `-word` in no hit's document.
+    /// The question; not only blanks. In the modes `keyword` and `hybrid`, `"a phrase"` in straight quotes is in each
+    /// hit, and `-word` in no hit's document.
+    #[schemars(length(min = 1, max = Query::MAX_CHARACTERS), pattern(r"\S"))]
     pub query: String,
     /// The most hits, 1 to 100; 10 if absent.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = Limit::MAX))]
     pub limit: Option<i64>,
     /// The maximum cosine distance of a hit, 0 to 2, in every mode.
+    #[schemars(range(min = 0, max = 2))]
     pub max_distance: Option<f64>,
     /// The minimum relevance of a hit, 0 to 1; 0 if absent.
+    #[schemars(range(min = 0, max = 1))]
     pub min_relevance: Option<f64>,
-    /// The filter on documents, as JSON: see [`Filter`].
+    /// What each hit's document must match.
+    #[schemars(with = "Option<Filter>")]
     pub filter: Option<Box<RawValue>>,
     /// How hits are found: `semantic`, `keyword` or `hybrid`, which is the default.
+    #[schemars(with = "Option<Mode>")]
     pub mode: Option<String>,
     /// The weight of similarity in a hybrid score, 0 to 1, against coverage; the configured one if absent.
+    #[schemars(range(min = 0, max = 1))]
     pub semantic_weight: Option<f64>,
-    /// The most hits of one document, 1 to [`Search::MAX_PASSAGES`]; neighbouring ones are merged; 1 if absent.
+    /// The most hits of one document; neighbouring ones are merged; 1 if absent.
+    #[schemars(range(min = 1, max = Search::MAX_PASSAGES))]
     pub passages: Option<i64>,
-    /// Neighbouring chunks on each side to merge into a hit's content, 0 to [`Search::MAX_EXPAND`]; 0 if absent.
+    /// Neighbouring chunks on each side to merge into a hit's content; 0 if absent.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 0, max = Search::MAX_EXPAND))]
     pub expand: Option<i64>,
     /// Whether hits explain their scores.
     pub explain: Option<bool>,
     /// Whether a cross-encoder reranks the candidates.
     pub rerank: Option<bool>,
-    /// How many hits to skip, 0 to [`Search::MAX_OFFSET`]; 0 if absent.
+    /// How many hits to skip; 0 if absent.
     #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 0, max = Search::MAX_OFFSET))]
     pub offset: Option<i64>,
     /// How to count the documents that match the filter: `estimate` (the default), `exact` or `none`.
+    #[schemars(with = "Option<Count>")]
     pub count: Option<String>,
-    /// Metadata keys whose values to count among the candidates, at most [`Search::MAX_FACETS`].
+    /// Metadata keys whose values to count among the candidates.
+    #[schemars(length(max = Search::MAX_FACETS))]
     pub facets: Option<Vec<String>>,
-    /// The fields of hits, of [`Fields::NAMES`]; all if absent.
+    /// The fields of hits; all if absent.
+    #[schemars(schema_with = "Fields::schema", default)]
     pub fields: Option<Vec<String>>,
     /// The metadata keys of hits; all if absent.
+    #[schemars(length(max = MAX_METADATA_FIELDS))]
     pub metadata_fields: Option<Vec<String>>,
     /// Whether hits tell where `title` and `content` have the question's words.
     pub highlight: Option<bool>,
@@ -87,7 +102,8 @@ pub struct Search {
 pub struct Query(String);
 
 /// How hits are found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum Mode {
     /// By the distance of embeddings.
     Semantic,

@@ -66,7 +66,7 @@ impl Wording {
             }
         }
         if demands > 0 {
-            wording.text = wording.text.trim().to_owned();
+            wording.text = wording.text.trim().into();
         }
         let excludes = !(wording.excluded.is_empty() && wording.excluded_phrases.is_empty());
         if demands > Self::MAX {
@@ -85,9 +85,9 @@ impl Wording {
 
     /// The parameter `wording` of the function `search`; `None` if the question demands nothing.
     pub(super) fn to_json(&self) -> Option<String> {
-        let patterns = |phrases: &[Phrase]| {
+        let patterns = |phrases: &[Phrase]| -> Value {
             let patterns = phrases.iter().map(|phrase| phrase.pattern.clone());
-            Value::from_iter(patterns)
+            patterns.collect()
         };
         let mut members = Map::new();
         if !self.phrases.is_empty() {

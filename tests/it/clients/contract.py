@@ -1,0 +1,64 @@
+"""Sends what the description of the API allows, and what it does not, and compares the answers with it."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+import jsonschema_rs
+
+url, description = sys.argv[1], os.environ["DESCRIPTION"]
+document = json.load(open(description))
+
+
+def examples():
+    """The examples of answers."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                for content in answer.get("content", {}).values():
+                    if "example" in content:
+                        yield f"{method} {path} {status}", content["schema"], content["example"]
+
+
+for name, schema, example in examples():
+    whole = {**schema, "components": document["components"]}
+    for error in jsonschema_rs.validator_for(whole).iter_errors(example):
+        sys.exit(f"{name}: the example does not fit its schema: {error}")
+
+# Examples and the borders of each field; random requests on demand.
+PHASES = "examples,coverage,fuzzing" if "RAPPEL_CONTRACT_REQUESTS" in os.environ else "examples,coverage"
+SETTINGS = """
+[checks]
+enabled = false
+not_a_server_error.enabled = true
+status_code_conformance.enabled = true
+content_type_conformance.enabled = true
+response_schema_conformance.enabled = true
+
+[checks.negative_data_rejection]
+# A condition is checked before the document that it is about is changed.
+enabled = true
+expected-statuses = ["400", "404", "405", "406", "412", "415", "422"]
+
+[[operations]]
+# An empty parameter counts as absent, so lists and objects without a member are none that the schema forbids.
+include-method = "GET"
+checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-method = "DELETE"
+checks.negative_data_rejection.enabled = false
+"""
+with tempfile.TemporaryDirectory() as folder:
+    with open(os.path.join(folder, "schemathesis.toml"), "w") as file:
+        file.write(SETTINGS)
+    run = subprocess.run(
+        [os.path.join(sysconfig.get_path("scripts"), "st"), "run", description, "--url", url,
+         "--phases", PHASES, "--max-examples", os.environ.get("RAPPEL_CONTRACT_REQUESTS", "1"),
+         "--generation-deterministic", "--workers", "2", "--continue-on-failure", "--no-color",
+         "--request-timeout", "30"],
+        cwd=folder, stdin=subprocess.DEVNULL)
+sys.exit(run.returncode)
