@@ -63,11 +63,11 @@ fn a_fault_is_named_by_its_place_with_what_is_allowed() {
         (r#"{"a..b":1}"#, "filter.a..b", "empty key"),
         (r#"{"a.$b":1}"#, "filter.a.$b", "begins with $"),
         (r#"{"$id":1.5}"#, "filter.$id", "not a string"),
-        (r#"{"$id":{"b":1}}"#, "filter.$id.b", "there are $eq"),
+        (r#"{"$id":{"b":1}}"#, "filter.$id.b", "operators are $eq"),
         (
             r#"{"$title":{"$contains":"a"}}"#,
             "filter.$title.$contains",
-            "there are $eq",
+            "operators are $eq",
         ),
         (
             r#"{"$updated_at":{"$gt":"2026-02-30"}}"#,
