@@ -14,12 +14,12 @@ use clap::Args;
 
 use crate::terminal;
 
-/// Print the description of the HTTP API, OpenAPI 3.1: `rappel openapi > docs/openapi.json`.
+/// Print the description of the HTTP API in the format `OpenAPI` 3.1: `rappel openapi > docs/openapi.json`.
 #[derive(Args)]
 pub(crate) struct OpenApi {}
 
 impl OpenApi {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) fn run() -> anyhow::Result<()> {
         let document = serde_json::to_string_pretty(&document::document())?;
         Ok(writeln!(terminal::out(), "{document}")?)
     }

@@ -94,32 +94,11 @@ impl From<&Error> for Problem {
                     &error.to_string(),
                 )
             },
-            Error::Unauthorized(detail) => Self {
-                authenticate: Some("Bearer".to_owned()),
-                ..Self::new(401, "unauthorized", "Not authorized", detail)
-            },
-            // <https://www.rfc-editor.org/rfc/rfc6750#section-3.1>
-            Error::Scope(scope) => Self {
-                authenticate: Some(format!(
-                    "Bearer error=\"insufficient_scope\", scope=\"{scope}\""
-                )),
-                ..Self::new(403, "forbidden", "Not allowed", &error.to_string())
-            },
-            Error::Forbidden(detail) => Self::new(403, "forbidden", "Not allowed", detail),
-            Error::UnknownKeys => Self::new(
-                429,
-                "too-many-keys",
-                "Too many unknown keys",
-                &error.to_string(),
-            )
-            .retry(1),
-            Error::Issuer(_) => Self::new(
-                503,
-                "issuer-unavailable",
-                "Tokens cannot be verified",
-                "the issuer of tokens did not answer; try again in a moment",
-            )
-            .retry(5),
+            Error::Unauthorized(_)
+            | Error::Scope(_)
+            | Error::Forbidden(_)
+            | Error::UnknownKeys
+            | Error::Issuer(_) => Self::of_access(error),
             Error::NoKey(_) | Error::NoDocument(_) | Error::NoImport(_) | Error::NoSource(_) => {
                 Self::new(404, "not-found", "Not found", &error.to_string())
             }
@@ -157,6 +136,39 @@ impl From<&Error> for Problem {
 }
 
 impl Problem {
+    /// The problem of a caller who may not do what the request asks for.
+    fn of_access(error: &Error) -> Self {
+        match error {
+            Error::Unauthorized(detail) => Self {
+                authenticate: Some("Bearer".to_owned()),
+                ..Self::new(401, "unauthorized", "Not authorized", detail)
+            },
+            // <https://www.rfc-editor.org/rfc/rfc6750#section-3.1>
+            Error::Scope(scope) => Self {
+                authenticate: Some(format!(
+                    "Bearer error=\"insufficient_scope\", scope=\"{scope}\""
+                )),
+                ..Self::new(403, "forbidden", "Not allowed", &error.to_string())
+            },
+            Error::Forbidden(detail) => Self::new(403, "forbidden", "Not allowed", detail),
+            Error::UnknownKeys => Self::new(
+                429,
+                "too-many-keys",
+                "Too many unknown keys",
+                &error.to_string(),
+            )
+            .retry(1),
+            Error::Issuer(_) => Self::new(
+                503,
+                "issuer-unavailable",
+                "Tokens cannot be verified",
+                "the issuer of tokens did not answer; try again in a moment",
+            )
+            .retry(5),
+            _ => Self::internal(),
+        }
+    }
+
     fn of_database(error: &DatabaseError) -> Self {
         match error {
             DatabaseError::Unavailable { cause, .. } => {

@@ -102,7 +102,7 @@ async fn filled(postgres: &Postgres, scale: f64) -> Result<Database> {
         connections: 1,
         acquire_timeout: Duration::from_secs(30),
         wake_timeout: Duration::ZERO,
-        statement_timeout: Duration::from_mins(60),
+        statement_timeout: Duration::from_hours(1),
         settings: document_store::ALL_TENANTS,
     };
     Database::new(&at("postgres"))?

@@ -18,7 +18,7 @@ const TOKENS: [(&str, &str); 3] = [
 const SERVICES: [&str; 2] = [r#""apigateway.amazonaws.com""#, r#""events.amazonaws.com""#];
 
 /// The console's page and files, which hold nothing: a browser loads them before it can say who it is.
-const CONSOLE: [&str; 4] = [
+const CONSOLE: [&str; 6] = [
     "GET /",
     "GET /console/{file+}",
     "GET /openapi.json",

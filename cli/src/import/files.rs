@@ -25,7 +25,7 @@ pub(super) struct Item {
 
 /// The documents of files.
 pub(super) struct Files {
-    files: vec::IntoIter<Found>,
+    found: vec::IntoIter<Found>,
     sandbox: Sandbox,
     /// The file of several documents that is being read.
     open: Option<(Arc<str>, Lines)>,
@@ -38,7 +38,7 @@ const MAX_STARTS: usize = 12 * 1024;
 impl Files {
     pub(super) fn new(files: Vec<Found>, sandbox: Sandbox, bar: ProgressBar) -> Self {
         Self {
-            files: files.into_iter(),
+            found: files.into_iter(),
             sandbox,
             open: None,
             bar,
@@ -90,7 +90,7 @@ impl Iterator for Files {
             if let Some(item) = self.next_line() {
                 return Some(item);
             }
-            let found = self.files.next()?;
+            let found = self.found.next()?;
             self.bar.inc(1);
             if let Some(item) = self.next_file(&found) {
                 return Some(item);

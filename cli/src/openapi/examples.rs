@@ -153,6 +153,26 @@ pub(super) fn source() -> Value {
     })
 }
 
+pub(super) fn key_requests() -> Vec<Value> {
+    vec![
+        json!({ "name": "website", "scopes": ["search", "chat"], "tenant": "acme", "expires_in": 7_776_000 }),
+    ]
+}
+
+pub(super) fn created_key() -> Value {
+    let mut created = key();
+    created["key"] = json!(format!("rpl_{}", "0".repeat(49)));
+    created
+}
+
+pub(super) fn key() -> Value {
+    json!({
+        "id": "k3x7qm2a", "name": "website", "prefix": "rpl_4f9c2a", "scopes": ["search", "chat"], "tenant": "acme",
+        "filter": null, "created_at": "2026-11-28T10:00:00Z", "expires_at": "2027-02-26T10:00:00Z",
+        "revoked_at": null, "last_used_at": null,
+    })
+}
+
 pub(super) fn health() -> Value {
     json!({ "status": "ok", "checks": [{ "name": "database", "status": "ok", "took_ms": 1.2 }] })
 }

@@ -32,15 +32,20 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
             "unreadable-body",
         ],
     ),
-    (401, "No valid key or token (on AWS).", &[]),
+    (401, "No valid key or token.", &["unauthorized"]),
     (
         403,
-        "The key, token or signature does not permit this (on AWS); or the host or origin is foreign (on a laptop).",
-        &["foreign-host", "foreign-origin"],
+        "The key, token or signature does not permit this; or the host or origin is foreign (on a laptop).",
+        &[
+            "forbidden",
+            "forbidden-document",
+            "foreign-host",
+            "foreign-origin",
+        ],
     ),
     (
         404,
-        "There is no such document, import, source, file or model.",
+        "There is no such document, import, source, key, file or model.",
         &["not-found", "unknown-path"],
     ),
     (
@@ -70,7 +75,11 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
         "A field is missing or invalid; `errors` names each with its limit. Or the answer would be too large.",
         &["invalid-request", "answer-too-large"],
     ),
-    (429, "Too many requests (on AWS).", &[]),
+    (
+        429,
+        "Too many requests (on AWS), or too many unknown keys.",
+        &["too-many-keys"],
+    ),
     (
         500,
         "An internal error; the log has the cause under the request id.",
@@ -130,6 +139,7 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
             "migration-refused",
             "queue-unavailable",
             "storage-unavailable",
+            "issuer-unavailable",
             "language-model-unreachable",
             "language-model-busy",
             "too-busy",
@@ -222,6 +232,9 @@ pub(super) fn path_parameter(path: &str) -> (&'static str, usize, &'static str) 
             SourceDefinition::MAX_NAME_CHARACTERS,
             "articles",
         );
+    }
+    if path.starts_with("/keys") {
+        return ("The key's id, which is not its text.", 256, "k3x7qm2a");
     }
     if path.starts_with("/imports") {
         return (

@@ -1,5 +1,6 @@
 //! The table of routes. A test compares it with the template's.
 
+use access::{Created, KeyRequest, Keys};
 use bulk_imports::{Import, ImportRequest};
 use chat::Body;
 use document_store::{
@@ -27,6 +28,7 @@ pub(super) fn operations() -> Vec<Operation> {
         document(),
         imports(),
         sources(),
+        keys(),
         service(),
     ];
     groups.into_iter().flatten().collect()
@@ -340,6 +342,34 @@ fn sources() -> Vec<Operation> {
             "Compare all rows and documents anew",
         )
         .answers(202, "It has begun.", schema::<Source>, examples::source()),
+    ]
+}
+
+fn keys() -> Vec<Operation> {
+    vec![
+        Operation::new("keys", "POST", "/keys", "createKey", "Make an API key")
+            .about("`key` is the key, which is shown this once.")
+            .takes(schema::<KeyRequest>, examples::key_requests())
+            .answers(
+                201,
+                "The new key.",
+                schema::<Created>,
+                examples::created_key(),
+            ),
+        Operation::new("keys", "GET", "/keys", "listKeys", "List API keys").answers(
+            200,
+            "The keys, without their texts.",
+            schema::<Keys>,
+            json!({ "keys": [examples::key()] }),
+        ),
+        Operation::new(
+            "keys",
+            "DELETE",
+            "/keys/{id}",
+            "revokeKey",
+            "Revoke an API key",
+        )
+        .answers_in(204, "It is revoked.", Vec::new(), None),
     ]
 }
 

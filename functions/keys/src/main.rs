@@ -1,19 +1,12 @@
 //! `POST /keys`, `GET /keys` and `DELETE /keys/{id}`: API keys, without a model.
 
-use access::{Caller, KeyInfo, KeyRequest};
+use access::{Caller, KeyRequest, Keys};
 use document_store::Tenant;
 use lambda_http::{RequestExt as _, http::Method};
-use serde::Serialize;
 use shared::{
     DatabaseState, Error, State as _,
     http::{self, Request, Response},
 };
-
-/// The keys.
-#[derive(Serialize)]
-struct Listed {
-    keys: Vec<KeyInfo>,
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -35,7 +28,7 @@ async fn handle(state: DatabaseState, request: Request) -> Result<Response, Erro
         .and_then(|all| all.first("id"));
     if id.is_none_or(str::is_empty) {
         let keys = access::list(database, tenant).await?;
-        return http::ok(&Listed { keys });
+        return http::ok(&Keys { keys });
     }
     let id = http::path_parameter(&request, "id")?;
     if access::revoke(database, tenant, &id, &caller.name).await? {

@@ -2,6 +2,7 @@
 
 use database::{Database, DatabaseError, Statement};
 use document_store::Tenant;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
@@ -37,7 +38,8 @@ pub struct NewKey {
 }
 
 /// A new key, whose text is shown this once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CreatedKey")]
 pub struct Created {
     /// The key.
     pub key: String,
@@ -46,8 +48,16 @@ pub struct Created {
     pub info: KeyInfo,
 }
 
+/// The keys, without their texts.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Keys {
+    /// One entry per key, revoked ones too.
+    pub keys: Vec<KeyInfo>,
+}
+
 /// What is known of a key.
-#[derive(Clone, Debug, Serialize, Deserialize, FromRow)]
+#[derive(Clone, Debug, Serialize, Deserialize, FromRow, JsonSchema)]
+#[schemars(rename = "Key")]
 pub struct KeyInfo {
     /// Its id, which is not secret.
     pub id: String,

@@ -20,7 +20,7 @@ pub use self::{
     caller::Caller,
     config::{Access, Presented},
     denied::Denied,
-    keys::{Created, KeyInfo, KeysError, NewKey, create, list, revoke},
+    keys::{Created, KeyInfo, Keys, KeysError, NewKey, create, list, revoke},
     mode::Mode,
     request::KeyRequest,
     scope::{Scope, Scopes},

@@ -3,27 +3,32 @@
 use document_store::Tenant;
 use filter::Filter;
 use json::FieldError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{NewKey, Scope};
 
 /// A new key, as the API and the command line describe it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRequest {
-    /// What it is for, in at most [`Self::MAX_NAME_CHARACTERS`] characters.
+    /// What it is for.
+    #[schemars(length(min = 1, max = KeyRequest::MAX_NAME_CHARACTERS))]
     pub name: String,
     /// The names of its scopes.
+    #[schemars(length(min = 1), inner(regex(pattern = "^(search|chat|write|admin)$")))]
     pub scopes: Vec<String>,
     /// Its tenant; the caller's if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// Seconds until it expires; never if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = KeyRequest::MAX_SECONDS))]
     pub expires_in: Option<i64>,
     /// The filter of the documents that it may see; all of its tenant if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Filter>")]
     pub filter: Option<Value>,
 }
 

@@ -88,6 +88,7 @@ struct Message {
 /// The tokens of an answer.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "CompletionUsage")]
+#[expect(clippy::struct_field_names, reason = "OpenAI's names")]
 struct TokenCounts {
     /// That the model read.
     prompt_tokens: u64,

@@ -49,6 +49,7 @@ pub(crate) struct Embeddings {
 
 /// The embedding of a text.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "OpenAI's names")]
 struct Embedding {
     /// `embedding`.
     object: &'static str,
