@@ -32,7 +32,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "table": "pg_class" }),
             "table",
-            "no table public.pg_class",
+            "the table public.pg_class does not exist",
         ),
         (
             json!({ "table": "pg_catalog.pg_class" }),
