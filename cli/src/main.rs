@@ -156,7 +156,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Check(check) => Box::pin(stop.or(check.run())).await,
         Action::Completions(completions) => completions.run(Cli::command()),
-        Action::Openapi(_) => OpenApi::run(),
+        Action::Openapi(_) => openapi::OpenApi::run(),
         Action::Man(_) => shell::Manual::run::<Cli>(),
         Action::Mcp(mcp) => Box::pin(stop.or(mcp.run())).await,
         Action::Eval(eval) => Box::pin(stop.or(eval.run())).await,
