@@ -251,6 +251,8 @@ async fn a_warm_search_with_a_key_is_one_round_trip() -> Outcome {
         let proxy = Proxy::to(port.context("a port")?.parse()?).await?;
         let environment = vec![
             ("DATABASE_URL".to_owned(), with_port(url, proxy.port())?),
+            // The proxy would pass for a pooler.
+            ("DATABASE_POOLER".to_owned(), "direct".to_owned()),
             ("AUTHORIZATION".to_owned(), "keys".to_owned()),
         ];
         Ok((proxy, environment))
