@@ -137,7 +137,7 @@ async fn an_edited_or_a_foreign_migration_is_refused_by_name_and_a_newer_one_is_
         .await?;
     let said = refused(url, &["migrate"]).await?;
     assert!(
-        said.contains("applied the migration 0008_functions with another text"),
+        said.contains("applied the migration 0008_functions with a different text"),
         "{said}"
     );
     // What the functions need is there all the same.
