@@ -17,6 +17,7 @@ const SHARED: [&str; 5] = ["audit", "functions", "keys", "migrations", "model"];
 const PURE: [&str; 17] = [
     "bm25_expression",
     "chosen",
+    "hit_metadata",
     "drop_source_function",
     "drop_source_triggers",
     "fusion",
