@@ -80,7 +80,7 @@ fn a_fault_is_named_by_its_place_with_what_is_allowed() {
             "ISO date",
         ),
         ("{\"a\":\"\\u0000\"}", "filter.a", "NUL"),
-        (r#"{"a":1e401}"#, "filter.a", "beyond 400"),
+        (r#"{"a":1e401}"#, "filter.a", "exceeds 400"),
     ] {
         let error = refused(json);
         assert_eq!(error.field, field, "{json}: {error}");

@@ -14,7 +14,7 @@ const SHARED: [&str; 5] = ["audit", "functions", "keys", "migrations", "model"];
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.
-const PURE: [&str; 17] = [
+const PURE: [&str; 18] = [
     "bm25_expression",
     "chosen",
     "hit_metadata",
