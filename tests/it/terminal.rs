@@ -70,7 +70,7 @@ async fn stored_texts_cannot_control_the_terminal() -> Outcome {
     );
     assert!(harmless(&shown), "{shown:?}");
     let shown = at_a_terminal(&search, &[]).await?;
-    let ours = ["\u{1b}[1m", "\u{1b}[2m", "\u{1b}[0m"];
+    let ours = ["\u{1b}[1m", "\u{1b}[1;4m", "\u{1b}[2m", "\u{1b}[0m"];
     let plain = ours
         .into_iter()
         .fold(shown.clone(), |text, code| text.replace(code, ""));
