@@ -196,15 +196,17 @@ async fn import_until(
     let bar = source.bar.clone();
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
+    let gone = match &present {
+        Some(present) => present.gone_from(&database).await?,
+        None => Vec::new(),
+    };
     if stored_chunks(&database).await? < FEW_CHUNKS {
         drop_index(setup).await?;
     }
     let load = async {
         workers::load(&database, &embedders, source, strict, &tally).await?;
-        if let Some(present) = present {
-            let deleted = present.delete(&database).await?;
-            tally.deleted.fetch_add(deleted, Ordering::Relaxed);
-        }
+        let deleted = gone::delete(&database, &gone).await?;
+        tally.deleted.fetch_add(deleted, Ordering::Relaxed);
         anyhow::Ok(())
     };
     let loaded = stop.or(load).await;

@@ -86,6 +86,10 @@ pub(super) async fn run(url: &str, key: &Key, documents: Documents) -> anyhow::R
         in_vain: 0,
         seen: HashMap::new(),
     };
+    let gone = match &present {
+        Some(present) => poster.gone(present).await?,
+        None => Vec::new(),
+    };
     loop {
         // Reading waits for a child process.
         let (item, rest) = spawn_blocking(move || (files.next(), files)).await?;
@@ -94,10 +98,7 @@ pub(super) async fn run(url: &str, key: &Key, documents: Documents) -> anyhow::R
         poster.add(item).await?;
     }
     poster.send().await?;
-    if let Some(present) = present {
-        poster.delete(&present).await?;
-    }
-    Ok(())
+    poster.delete(&gone).await
 }
 
 impl Poster<'_> {
@@ -255,26 +256,33 @@ impl Poster<'_> {
         }
     }
 
-    async fn delete(&self, present: &Present) -> anyhow::Result<()> {
+    /// The ids of the documents of files that are gone; asked before anything is posted, as [`Present::gone_from`].
+    async fn gone(&self, present: &Present) -> anyhow::Result<Vec<String>> {
+        let mut gone = Vec::new();
         for folder in present.folders() {
             let stored = self.stored(folder).await?;
-            for id in present.gone(folder, stored)? {
-                let mut url = Url::parse(&format!("{}/documents", self.address))?;
-                url.path_segments_mut()
-                    .ok()
-                    .context("the API's URL has a path")?
-                    .push(&id);
-                let response = self
-                    .patiently(|| self.api.request(Method::DELETE, url.as_str()))
-                    .await?;
-                let status = response.status();
-                if !status.is_success() && status != StatusCode::NOT_FOUND {
-                    bail!("the API answered {status} to the deletion of {id}");
-                }
-                self.tally
-                    .deleted
-                    .fetch_add(u64::from(status.is_success()), Ordering::Relaxed);
+            gone.extend(present.gone(folder, stored)?);
+        }
+        Ok(gone)
+    }
+
+    async fn delete(&self, ids: &[String]) -> anyhow::Result<()> {
+        for id in ids {
+            let mut url = Url::parse(&format!("{}/documents", self.address))?;
+            url.path_segments_mut()
+                .ok()
+                .context("the API's URL has a path")?
+                .push(id);
+            let response = self
+                .patiently(|| self.api.request(Method::DELETE, url.as_str()))
+                .await?;
+            let status = response.status();
+            if !status.is_success() && status != StatusCode::NOT_FOUND {
+                bail!("the API answered {status} to the deletion of {id}");
             }
+            self.tally
+                .deleted
+                .fetch_add(u64::from(status.is_success()), Ordering::Relaxed);
         }
         Ok(())
     }

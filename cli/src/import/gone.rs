@@ -73,21 +73,29 @@ impl Present {
         Ok(gone.into_iter().collect())
     }
 
-    /// Deletes the documents of files that are gone, and returns their number.
-    pub(super) async fn delete(&self, database: &Database) -> anyhow::Result<u64> {
-        let visibility = Visibility::default();
-        let mut deleted = 0;
+    /// The ids of the documents of files that are gone. It is asked before anything is stored: afterwards, a new file would
+    /// show a folder to be the one that it is not.
+    pub(super) async fn gone_from(&self, database: &Database) -> anyhow::Result<Vec<String>> {
+        let mut gone = Vec::new();
         for folder in self.folders() {
-            let stored = stored(database, &visibility, folder).await?;
-            for id in self.gone(folder, stored)? {
-                let id = DocumentId::parse(&id, "id")?;
-                let deletion =
-                    document_store::delete(database, &visibility, &id, &Expected::Anything).await?;
-                deleted += u64::from(deletion == Deletion::Deleted);
-            }
+            let stored = stored(database, &Visibility::default(), folder).await?;
+            gone.extend(self.gone(folder, stored)?);
         }
-        Ok(deleted)
+        Ok(gone)
     }
+}
+
+/// Deletes the documents, and returns how many of them were there.
+pub(super) async fn delete(database: &Database, ids: &[String]) -> anyhow::Result<u64> {
+    let visibility = Visibility::default();
+    let mut deleted = 0;
+    for id in ids {
+        let id = DocumentId::parse(id, "id")?;
+        let deletion =
+            document_store::delete(database, &visibility, &id, &Expected::Anything).await?;
+        deleted += u64::from(deletion == Deletion::Deleted);
+    }
+    Ok(deleted)
 }
 
 /// The ids that are stored for a folder, each with its path.

@@ -81,7 +81,7 @@ fn is_embedded_metric(line: &Value) {
         let name = metric["Name"].as_str().expect("a metric has a name");
         assert!(line[name].is_number(), "{name}: {line}");
         let unit = match name {
-            "rows" | "errors" | "cold_starts" => "Count",
+            "rows" | "errors" | "cold_starts" | "question_cache_hits" => "Count",
             _ => "Milliseconds",
         };
         assert_eq!(metric["Unit"], unit, "{name}");
