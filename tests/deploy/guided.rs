@@ -114,6 +114,8 @@ async fn a_newcomer_deploys_with_tokens_and_an_rds_secret() -> Outcome {
         ("Authorization", "jwt"),
         ("JwtIssuer", "https://login.example.org/"),
         ("JwtAudience", "rappel"),
+        // The function verifies the tokens, which SAM cannot know.
+        ("has no authentication", "y"),
     ];
     deployed(Checkout::small().await?, "tokens", &answers).await
 }

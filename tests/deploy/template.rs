@@ -174,7 +174,7 @@ async fn reserved_concurrency_matches_the_sizing_check() -> Outcome {
     assert_eq!(reserved["Sync"], "2");
     let of_requests = reserved.values().filter(|count| *count == "20").count();
     assert_eq!(
-        of_requests, 8,
+        of_requests, 9,
         "as the parameter's description says: {reserved:?}"
     );
     Ok(())
