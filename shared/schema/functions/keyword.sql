@@ -3,11 +3,10 @@
 -- The question's terms that any chunk of the tenant has, the rarest first, with their weights in BM25:
 -- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have. `words` numbers the words that the terms
 -- stand for: terms with one number are alternatives. `most` is the weight of all words, known or not: each counts as
--- much as the best known of its terms, and if no chunk has it, as one that n = 0 chunks have. `places` has the word's
--- number of each of `terms`.
+-- much as the best known of its terms, and if no chunk has it, as one that n = 0 chunks have.
 CREATE FUNCTION term_weights(
     tenant text, question text[], words integer[],
-    OUT terms text[], OUT weights double precision[], OUT places integer[], OUT most double precision
+    OUT terms text[], OUT weights double precision[], OUT most double precision
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -26,7 +25,6 @@ BEGIN ATOMIC
     )
     SELECT array_agg(w.term ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            array_agg(w.weight ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
-           array_agg(w.word ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            (
                SELECT sum(v.weight)
                FROM (
@@ -38,24 +36,20 @@ BEGIN ATOMIC
     FROM weighed AS w;
 END;
 
--- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a word:
+-- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a term:
 -- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
--- where the chunk lacks the word. Terms with one number in `places` are forms of one word: the one that gives most counts.
--- It is written so that the chunk's terms are read once for each.
+-- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
+-- Forms of one word add up: a code that stands as the question writes it has more of them than one that shares its parts.
 -- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
 CREATE FUNCTION bm25_expression(
-    terms text[], weights double precision[], places integer[], k1 double precision
+    terms text[], weights double precision[], k1 double precision
 ) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT coalesce(string_agg(format('coalesce(greatest(%s), 0)', w.forms), ' + ' ORDER BY w.weight DESC), '0::float8')
-    FROM (
-        SELECT string_agg(format('%s * (1 - saturation / (f[array_position(terms, %L)] + saturation))',
-                                 q.weight * (k1 + 1), q.term), ', ' ORDER BY q.weight DESC) AS forms,
-               max(q.weight) AS weight
-        FROM unnest(terms, weights, places) AS q (term, weight, place)
-        GROUP BY q.place
-    ) AS w;
+    SELECT coalesce(string_agg(format(
+        'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
+        q.weight * (k1 + 1), q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
+    FROM unnest(terms, weights) AS q (term, weight);
 END;
 
 -- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and

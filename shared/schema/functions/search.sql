@@ -195,7 +195,7 @@ DECLARE
     weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
                                                       ELSE semantic_weight END;
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
-    asked      record; -- terms, weights, places, most: the question's words
+    asked      record; -- terms, weights, most: the question's words
     listed     record; -- ids, ordinals: the chunks with the question's wording, if they are few
     average    double precision;
     expression text;
@@ -215,7 +215,7 @@ BEGIN
         SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0)
         FROM rappel.term_statistics AS s WHERE s.tenant = search.tenant AND s.term = ''
     );
-    expression := bm25_expression(asked.terms, asked.weights, asked.places, k1);
+    expression := bm25_expression(asked.terms, asked.weights, k1);
     SELECT * INTO listed FROM chunks_with_wording(search.tenant, wording, filter, 2000);
     SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::integer[] AS firsts, NULL::integer[] AS lasts,
            NULL::double precision[] AS distances, NULL::double precision[] AS keyword_scores,
