@@ -145,6 +145,56 @@ async fn reasoning_is_kept_out_of_the_answer_and_sent_on_request() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thoughts_that_the_template_opened_are_recognised_by_their_end() -> Outcome {
+    let thinking = || Reply::text(&["La source [1] ?\n</thi", "nk>\n\nÀ 22 heures [1]."]);
+    let replies = [
+        thinking(),
+        thinking(),
+        thinking(),
+        Reply::text(&["À 22 heures [1]."]),
+    ];
+    let (app, _model) = app_with(replies, &[]).await?;
+    ingest(&app).await?;
+    // A whole answer is right from the first.
+    let mut whole = question();
+    whole["stream"] = json!(false);
+    let answered = app.post("/chat", whole).await?.success(200)?;
+    assert_eq!(answered["answer"], "À 22 heures [1].");
+    // It taught the function that this model thinks first; an answer without thoughts stays whole.
+    for _ in 0..3 {
+        let (text, ..) = answer(&app).await?;
+        assert_eq!(text, "À 22 heures [1].");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_reports_overload_as_the_first_event_is_asked_again() -> Outcome {
+    let busy = || {
+        Reply::Stream(vec![Step::Data(
+            r#"{"error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+        )])
+    };
+    let refused = Reply::Stream(vec![Step::Data(
+        r#"{"error":{"code":"insufficient_quota","message":"No credit"}}"#,
+    )]);
+    let (app, model) = app_with(
+        [busy(), busy(), Reply::text(&["À 22 heures [1]."]), refused],
+        &[],
+    )
+    .await?;
+    ingest(&app).await?;
+    let (text, end, _) = answer(&app).await?;
+    assert_eq!((text.as_str(), end.as_str()), ("À 22 heures [1].", "done"));
+    assert_eq!(model.asked().len(), 3);
+    // What a retry cannot mend is not retried.
+    let (_, _, problem) = answer(&app).await?;
+    assert_eq!(problem["type"], "urn:rappel:problem:language-model-quota");
+    assert_eq!(model.asked().len(), 4);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_answer_is_an_error_with_its_reason() -> Outcome {
     let nothing = |step| Reply::Stream(vec![step, Step::Finish("stop")]);
     let empty = [
