@@ -117,8 +117,7 @@ impl Attempts {
             Again::After(pause) => Some(pause.max(backoff)),
         };
         self.failed += 1;
-        let in_time =
-            |pause: &Duration| self.failed <= RETRIES && Instant::now() + *pause < until;
+        let in_time = |pause: &Duration| self.failed <= RETRIES && Instant::now() + *pause < until;
         let Some(pause) = pause.filter(in_time) else {
             return Err(failure.error);
         };

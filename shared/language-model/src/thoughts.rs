@@ -237,7 +237,10 @@ mod tests {
                 thought += &thinks;
             }
             answer += &whole.rest();
-            assert_eq!((answer.as_str(), thought.as_str()), ("Oui [1].", "Hm [2].\n"));
+            assert_eq!(
+                (answer.as_str(), thought.as_str()),
+                ("Oui [1].", "Hm [2].\n")
+            );
         }
         // In a stream the text before has been sent already; the end is remembered for the next answer.
         let mut stream = Thoughts::default();
