@@ -112,6 +112,13 @@ async fn narrow(browser: &Browser) -> Outcome {
     browser.click(".facet button[aria-pressed=false]").await?;
     browser.see(".facet button[aria-pressed=true]").await?;
     browser.see(".conditions .chip").await?;
+    // The keyboard stays where it was, although the values are counted anew.
+    browser
+        .until(
+            "return document.activeElement.matches('.facet button[aria-pressed=true]')",
+            vec![],
+        )
+        .await?;
     browser.inspect_everywhere("facets").await?;
     browser.click(".facet button[aria-pressed=true]").await?;
     browser.gone(".conditions .chip").await?;

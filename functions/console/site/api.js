@@ -46,7 +46,7 @@ export async function exchange(method, path, options = {}) {
   const response = await send(method, path, options);
   if (!response.ok) throw await Problem.of(response);
   const text = await reading(response.text(), options.signal);
-  return { body: text ? parseAnswer(text) : null, tag: response.headers.get('etag') };
+  return { body: text ? parseAnswer(text) : null, tag: response.headers.get('etag') ?? '' };
 }
 
 /** The answer to a request, whatever its status. Asks for a key where one is wanted, and sends the request again. */

@@ -77,7 +77,7 @@ async function similar(id, box) {
     const { hits } = await call('GET', `${documentPath(id)}/similar?limit=${SIMILAR}`);
     const heading = h('h3', { tabindex: -1 }, t('document.similar'));
     fill(box, heading, hits.length === 0 && h('p', { class: 'summary' }, t('document.alone')),
-      h('ol', { class: 'similar' }, hits.map((hit) => h('li', {},
+      h('ol', { class: 'nearest' }, hits.map((hit) => h('li', {},
         h('button', { type: 'button', class: 'title', onclick: () => openDocument(hit.document_id, hit.content) }, hit.title || hit.document_id),
         ' ', h('small', {}, t('document.distance', { distance: number(hit.distance, 2) }))))));
     heading.focus();

@@ -2,7 +2,7 @@
 
 import { call } from './api.js';
 import { openDocument, openNew } from './document.js';
-import { fill, h, labelled } from './dom.js';
+import { fill, h, labelled, refill } from './dom.js';
 import { conditionsOf, filterField, joined } from './filter.js';
 import { t, when } from './i18n.js';
 import { problemBox } from './problem.js';
@@ -18,20 +18,22 @@ export function show(main, parameters) {
   if (SORTS.includes(parameters.get('sort'))) state.sort = parameters.get('sort');
   let cursors = [null];
   let asked;
-  const list = h('div', { 'aria-live': 'polite' });
+  const list = h('div', { tabindex: -1, 'aria-live': 'polite' });
 
   const ask = async () => {
     asked?.abort();
     asked = new AbortController();
     const { signal } = asked;
-    const query = new URLSearchParams({ limit: PAGE });
-    if (cursors.at(-1)) query.set('cursor', cursors.at(-1));
+    const query = new URLSearchParams();
     if (state.sort !== SORTS[0]) query.set('sort', state.sort);
     if (state.conditions.length) query.set('filter', JSON.stringify(joined(state.conditions)));
+    history.replaceState(null, '', `#/documents?${query}`);
+    query.set('limit', PAGE);
+    if (cursors.at(-1)) query.set('cursor', cursors.at(-1));
     list.setAttribute('aria-busy', 'true');
     try {
       const page = await call('GET', `/documents?${query}`, { signal });
-      if (!signal.aborted) fill(list, table(page));
+      if (!signal.aborted) refill(list, table(page));
     } catch (error) {
       if (signal.aborted) return;
       const isFilter = filter.refused(error);

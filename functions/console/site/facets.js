@@ -67,7 +67,7 @@ export function facetGroups(facets, conditions, toggle) {
 
   function valueButton(condition, value, count) {
     const text = words(value);
-    return h('button', { type: 'button', class: `chip ${isOn(condition) ? 'on' : ''}`, 'aria-pressed': String(isOn(condition)), title: text.length > LONG && text, onclick: () => toggle(condition, isOn(condition)) },
+    return h('button', { type: 'button', class: `chip ${isOn(condition) ? 'on' : ''}`, 'aria-pressed': String(isOn(condition)), 'data-focus': JSON.stringify(condition), title: text.length > LONG && text, onclick: () => toggle(condition, isOn(condition)) },
       text.length > LONG ? `${text.slice(0, LONG)}…` : text, ' ', h('span', { class: 'count' }, number(count)));
   }
 }

@@ -106,7 +106,12 @@ export function filterField(conditions, change) {
     all = conditions;
     fill(chips, all.map((condition) => {
       const text = described(condition);
-      const remove = () => { set(withoutCondition(all, condition)); say(''); change(all); };
+      const remove = () => {
+        set(withoutCondition(all, condition));
+        say('');
+        (chips.querySelector('button') ?? input).focus();
+        change(all);
+      };
       return h('button', { type: 'button', class: 'chip on', 'aria-label': t('filter.remove', { words: text }), onclick: remove }, text, ' ×');
     }));
   };

@@ -1,7 +1,7 @@
 // API keys, for those who may make them.
 
 import { call } from './api.js';
-import { confirmed, fill, h, labelled, say } from './dom.js';
+import { confirmed, fill, h, labelled, refill, say } from './dom.js';
 import { filterField, joined } from './filter.js';
 import { t, when } from './i18n.js';
 import { problemBox } from './problem.js';
@@ -14,14 +14,14 @@ const DAY = 24 * 60 * 60;
 export function show(main) {
   const stop = new AbortController();
   const { signal } = stop;
-  const list = h('div', { 'aria-live': 'polite' });
+  const list = h('div', { tabindex: -1, 'aria-live': 'polite' });
   const created = h('div', {});
   const wrong = h('div', {});
 
   const look = async () => {
     try {
       const { keys } = await call('GET', '/keys', { signal });
-      fill(list, keys.length ? table(keys) : h('p', { class: 'empty' }, t('keys.empty')));
+      refill(list, keys.length ? table(keys) : h('p', { class: 'empty' }, t('keys.empty')));
     } catch (error) {
       fill(list, problemBox(error, look));
     }

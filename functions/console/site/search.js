@@ -1,7 +1,7 @@
 // Search while one types.
 
 import { call } from './api.js';
-import { fill, h, labelled, say } from './dom.js';
+import { fill, h, labelled, refill, say } from './dom.js';
 import { facetGroups, facetKeys, learn, unlearn } from './facets.js';
 import { conditionsOf, filterField, joined, withCondition, withoutCondition } from './filter.js';
 import { hitCard } from './hit.js';
@@ -25,7 +25,7 @@ let isNarrowing = matchMedia('(min-width: 64rem)').matches;
 export function show(main, parameters) {
   take(parameters);
   const results = h('section', { id: 'results', tabindex: -1, 'aria-label': t('search.results') });
-  const facets = h('div', { class: 'facets' });
+  const facets = h('div', { class: 'facets', tabindex: -1 });
   let timer;
   let asked;
 
@@ -52,11 +52,11 @@ export function show(main, parameters) {
   const search = async (signal) => {
     const answer = await call('POST', '/search', { body: request(), signal });
     if (signal.aborted) return;
-    fill(results, found(answer, narrow, turn));
+    refill(results, found(answer, narrow, turn));
     results.removeAttribute('aria-busy');
     // Facets of keys that were not known before are counted once the hits are shown.
     const counted = learn(answer.hits) ? await call('POST', '/search', { body: facetRequest(), signal }) : answer;
-    if (!signal.aborted) fill(facets, facetGroups(counted.facets, state.conditions, toggle));
+    if (!signal.aborted) refill(facets, facetGroups(counted.facets, state.conditions, toggle));
   };
   const refused = (error) => {
     if (unlearn(error)) return ask();

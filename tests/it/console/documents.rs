@@ -128,10 +128,10 @@ async fn edit_what_others_edit(browser: &Browser, app: &App) -> Outcome {
     browser
         .fill("#panel .field:nth-of-type(1) input", "Plage du sud")
         .await?;
-    let patch = json!({ "metadata": { "saison": "été" } });
-    let body = patch.to_string().into_bytes();
-    let patch = app.request(Method::PATCH, path, &json, body);
-    patch.await?.success(200)?;
+    let season = json!({ "metadata": { "saison": "été" } });
+    let body = season.to_string().into_bytes();
+    let changed = app.request(Method::PATCH, path, &json, body);
+    changed.await?.success(200)?;
     browser.click("#panel .primary").await?;
     browser
         .read("#panel .stale", "modifié depuis que vous")
