@@ -61,7 +61,7 @@ async fn a_search_asks_the_api_that_is_named() -> Outcome {
 async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
     // It answers as API Gateway does to a token that is not good.
     let refusal = json!({ "message": "Unauthorized" });
-    let replies = [(); 7].map(|()| Reply::Status(401, None, refusal.clone()));
+    let replies = [(); 6].map(|()| Reply::Status(401, None, refusal.clone()));
     let api = LanguageModel::replying(replies).await?;
     let url = api.url();
     let mut said = String::new();
@@ -71,7 +71,6 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
         vec!["chat", "a"],
         vec!["import", "s3://bucket/key"],
         vec!["follow", "a", "--table", "a", "--content", "b"],
-        vec!["sources", "resync", "a"],
         vec!["keys", "create", "--name", "a", "--scope", "search"],
     ] {
         let mut command = rappel(None, &arguments).await?;
@@ -89,7 +88,7 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
             asked.path
         );
     }
-    assert_eq!(api.asked().len(), 7, "{said}");
+    assert_eq!(api.asked().len(), 6, "{said}");
     assert!(
         said.contains("--key") && !said.contains("tok-123"),
         "{said}"
