@@ -48,7 +48,12 @@ pub(crate) struct Import {
     sources: Vec<PathBuf>,
     /// The API that stores them, such as `http://127.0.0.1:8000`. An object of S3, or a file of documents if the API is
     /// that of `rappel up`, is imported on its queue.
-    #[arg(long, value_name = "URL", conflicts_with = "strict")]
+    #[arg(
+        long,
+        env = "RAPPEL_API",
+        value_name = "URL",
+        conflicts_with = "strict"
+    )]
     api: Option<String>,
     #[command(flatten)]
     key: Key,

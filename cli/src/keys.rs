@@ -73,7 +73,7 @@ struct Revoke {
 #[derive(Args)]
 struct Place {
     /// The API to ask, such as `http://127.0.0.1:8000`, instead of the database.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
     /// Print JSON.
     #[arg(long)]
