@@ -157,7 +157,7 @@ mod tests {
             match (super::format(&file), format) {
                 (Err(detail), Err(words)) => assert!(detail.contains(words), "{detail}"),
                 (found, expected) => {
-                    assert_eq!(found.ok(), expected.ok(), "{content_type:?} {bytes}")
+                    assert_eq!(found.ok(), expected.ok(), "{content_type:?} {bytes}");
                 }
             }
         }

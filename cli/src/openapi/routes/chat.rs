@@ -1,4 +1,4 @@
-//! The routes of the chat, in Rappel's protocol and in OpenAI's.
+//! The routes of the chat, in Rappel's protocol and in that of `OpenAI`.
 
 use chat::Body;
 
