@@ -9,6 +9,7 @@ mod pooler;
 mod remote;
 mod server;
 mod sizing;
+mod sources;
 
 use std::{
     io::{self, Write as _},

@@ -27,6 +27,7 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use self::{
+    gone::StoredPage,
     input::{Documents, FolderArgs, Input},
     source::Source,
     tally::Tally,
@@ -202,7 +203,11 @@ async fn import_until(
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     let gone = match &present {
-        Some(present) => present.gone_from(&database).await?,
+        Some(present) => {
+            let page =
+                async |folder: &str, cursor| StoredPage::read(&database, folder, cursor).await;
+            present.gone_from(page).await?
+        }
         None => Vec::new(),
     };
     if stored_chunks(&database).await? < FEW_CHUNKS {

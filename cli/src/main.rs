@@ -5,6 +5,7 @@ mod bench;
 mod browser;
 mod chat;
 mod check;
+mod deployment;
 mod doctor;
 mod eval;
 mod filter;
@@ -85,7 +86,7 @@ enum Action {
     /// Check everything that a search needs, and say how to repair what fails.
     Doctor(doctor::Doctor),
     /// Read a file for `import`, within limits.
-    #[command(hide = true)]
+    #[command(hide = true, name = extract::SUBCOMMAND)]
     ReadFile {
         /// Format, bytes of memory, and seconds.
         arguments: Vec<String>,

@@ -18,6 +18,7 @@ use shared::Error;
 use super::{
     endpoint, index_build, network, plan, pooler, server,
     sizing::{self, Demand, Sizing},
+    sources,
 };
 
 /// The settings to check: those of a function that searches and chats.
@@ -42,7 +43,7 @@ pub(crate) struct Examination {
 }
 
 /// The checks of every report, in order. What cannot be checked is listed as skipped.
-pub(crate) const PARTS: [&str; 19] = [
+pub(crate) const PARTS: [&str; 20] = [
     "addresses",
     "dial",
     "tls",
@@ -58,6 +59,7 @@ pub(crate) const PARTS: [&str; 19] = [
     "model",
     "index",
     "plan",
+    "sources",
     "embedder",
     "search",
     "sizing",
@@ -160,6 +162,7 @@ async fn behind_database(
     }
     checks.extend(behind);
     checks.push(Check::run("plan", plan::examine(state)).await);
+    checks.push(Check::run("sources", sources::examine(state)).await);
 
     let capacity = sizing::capacity(state).await;
     let found = async {
