@@ -1,12 +1,12 @@
 //! Searches with filters in a large database: milliseconds of SQL and recall, for filters that 0.1 to 90 % of the documents match.
 //!
 //! `xz -dc paragraphs.jsonl.xz | cargo bench -p tests --bench filters`: twenty minutes, and 3 GB. Each line of the standard
-//! input is a document with `_id`, `title`, `text` and `metadata`. Environment variables:
+//! input is a document with `title`, `text` and `metadata`. Environment variables:
 //!
 //! - `FILTERS_DATA`: a folder in which the database is kept. If it has one, the standard input is not read.
 //! - `FILTERS_ROWS`: the number of documents, 339,396 if absent.
 //! - `FILTERS_INDEXES`: metadata keys to index before, with commas between.
-//! - `FILTERS_SECTIONS`: what to measure, with commas between: `filters`, `words`, `phrases`, `prefixes`. All if absent.
+//! - `FILTERS_SECTIONS`: what to measure, with commas between: `filters`, `phrases`, `prefixes`. All if absent.
 //!
 //! Words are those of the documents. Embeddings of so many take hours, so they are made of real ones: 4,000 evenly spread
 //! documents are embedded. Every other has the embedding of the one before it in the file, which is usually of the same article or
@@ -83,11 +83,20 @@ async fn main() -> Result<()> {
         questions: Vec::new(),
     };
     let bench = bench.with_questions().await?;
+    for field in env::var("FILTERS_INDEXES").unwrap_or_default().split(',') {
+        if !field.is_empty() {
+            let path = filter::values_path(field, "FILTERS_INDEXES")?;
+            migrations::index_field(&bench.database, &path, &IndexConfig::default()).await?;
+        }
+    }
     if wanted("filters") {
         bench.filters().await?;
     }
     if wanted("phrases") {
         bench.phrases().await?;
+    }
+    if wanted("prefixes") {
+        bench.prefixes().await?;
     }
     bench.database.close().await;
     postgres.stop().await
@@ -129,7 +138,6 @@ fn note(line: &str) -> Result<()> {
 
 /// A document of the standard input.
 struct Line {
-    id: String,
     title: String,
     text: String,
     metadata: Value,
@@ -142,9 +150,8 @@ impl Line {
             Value::String(text) => text,
             _ => String::new(),
         };
-        let (id, title, content) = (text("_id"), text("title"), text("text"));
+        let (title, content) = (text("title"), text("text"));
         Ok(Self {
-            id,
             title,
             text: content,
             metadata: line["metadata"].take(),
@@ -155,11 +162,21 @@ impl Line {
 async fn fill(postgres: &Postgres, manifest: &Manifest, embedder: &Embedder) -> Result<()> {
     let rows = env::var("FILTERS_ROWS").ok();
     let rows = rows.map_or(Ok(ROWS), |rows| rows.parse())?;
-    let lines = io::stdin().lock().lines().take(rows);
-    let lines = lines
-        .map(|line| Line::read(&line?))
-        .collect::<Result<Vec<_>>>()?;
-    ensure!(lines.len() >= CENTRES, "the standard input has too few lines");
+    let mut lines = Vec::with_capacity(rows);
+    for line in io::stdin().lock().lines() {
+        let line = Line::read(&line?)?;
+        // A document of signs alone is refused.
+        if line.text.contains(char::is_alphanumeric) {
+            lines.push(line);
+        }
+        if lines.len() == rows {
+            break;
+        }
+    }
+    ensure!(
+        lines.len() >= CENTRES,
+        "the standard input has too few lines"
+    );
     let database = Database::new(&at(postgres, NAME))?;
     migrations::migrate(&database, manifest).await?;
     migrations::drop_index(&database).await?;
@@ -190,9 +207,14 @@ async fn fill(postgres: &Postgres, manifest: &Manifest, embedder: &Embedder) -> 
             let embedding = if n % spread == 0 {
                 embeddings[centre].clone()
             } else {
-                mixed(&embeddings[centre], &embeddings[random.usize(..CENTRES)], &mut random)
+                mixed(
+                    &embeddings[centre],
+                    &embeddings[random.usize(..CENTRES)],
+                    &mut random,
+                )
             };
-            documents.push(prepared(line, places[centre], embedding, &mut random)?);
+            let id = format!("p{n}");
+            documents.push(prepared(&id, line, places[centre], embedding, &mut random)?);
         }
         let visibility = VisibilityParameters::default();
         let compared = Compared::with_stored(&database, &visibility, documents).await?;
@@ -238,6 +260,7 @@ fn mixed(own: &[f32], other: &[f32], random: &mut fastrand::Rng) -> Vec<f32> {
 }
 
 fn prepared(
+    id: &str,
     line: &Line,
     place: usize,
     embedding: Vec<f32>,
@@ -262,7 +285,7 @@ fn prepared(
     }
     members.insert("tags".to_owned(), tags.into());
     members.insert("zones".to_owned(), zones.into());
-    let line = json!({ "id": line.id, "title": line.title, "content": line.text, "metadata": metadata });
+    let line = json!({ "id": id, "title": line.title, "content": line.text, "metadata": metadata });
     let mut document = Prepared::read(line.to_string().as_bytes()).map_err(anyhow::Error::msg)?;
     let content = document.content().to_owned();
     document.set_passages([Passage {
@@ -287,11 +310,12 @@ async fn store_questions(
         let start = words.len().saturating_sub(9) / 2;
         let text = words[start..words.len().min(start + 9)].join(" ");
         let embedding = embedder.embed_one(Kind::Query, &text)?;
-        let statement = Statement::write("INSERT INTO public.questions VALUES ($1, $2, $3, $4) RETURNING n")
-            .bind(i32::try_from(question)?)
-            .bind(text)
-            .bind(embedding)
-            .bind(i32::try_from(places[n / spread])?);
+        let statement =
+            Statement::write("INSERT INTO public.questions VALUES ($1, $2, $3, $4) RETURNING n")
+                .bind(i32::try_from(question)?)
+                .bind(text)
+                .bind(embedding)
+                .bind(i32::try_from(places[n / spread])?);
         database.fetch_all::<(i32,)>(statement).await?;
     }
     Ok(())
@@ -329,7 +353,12 @@ impl Bench {
         match relation {
             "near" => self.questions.iter().take(ASKED).collect(),
             "far" => self.questions[all - ASKED..].iter().collect(),
-            _ => self.questions.iter().step_by(all / ASKED).take(ASKED).collect(),
+            _ => self
+                .questions
+                .iter()
+                .step_by(all / ASKED)
+                .take(ASKED)
+                .collect(),
         }
     }
 
@@ -352,9 +381,7 @@ impl Bench {
             // Once before, so that all is in memory.
             for warm in [true, false] {
                 for question in &questions {
-                    let (ids, time) = self
-                        .search(mode, question, Some(&case.filter), 10)
-                        .await?;
+                    let (ids, time) = self.search(mode, question, Some(&case.filter)).await?;
                     if warm {
                         continue;
                     }
@@ -370,7 +397,9 @@ impl Bench {
             let Case { kind, relation, .. } = case;
             let share = share as f64 / 10.0;
             let measured = measured.line();
-            print(&format!("{share:4} %  {relation:8} {kind:8}  {mode:8} {measured}"))?;
+            print(&format!(
+                "{share:4} %  {relation:8} {kind:8}  {mode:8} {measured}"
+            ))?;
         }
         Ok(())
     }
@@ -381,15 +410,19 @@ impl Bench {
         mode: &str,
         question: &Question,
         filter: Option<&Value>,
-        limit: i64,
     ) -> Result<(Vec<String>, f64)> {
         let filter = filter.map(|filter| RawValue::from_string(filter.to_string()));
+        let (mode, prefix) = match mode {
+            "prefix" => ("keyword", true),
+            mode => (mode, false),
+        };
         let request = SearchRequest {
             query: question.text.clone(),
-            limit: Some(limit),
+            limit: Some(10),
             mode: Some(mode.to_owned()),
             filter: filter.transpose()?,
             count: Some("none".to_owned()),
+            prefix: Some(prefix),
             ..SearchRequest::default()
         };
         let search = request.parse()?;
@@ -397,7 +430,13 @@ impl Bench {
         let embedding = question.embedding.clone();
         let start = Instant::now();
         let hits = search
-            .find(&self.database, &visibility, &self.manifest, embedding, &config)
+            .find(
+                &self.database,
+                &visibility,
+                &self.manifest,
+                embedding,
+                &config,
+            )
             .await?;
         let time = start.elapsed().as_secs_f64() * 1e3;
         Ok((hits.into_iter().map(|hit| hit.document_id).collect(), time))
@@ -416,9 +455,7 @@ impl Bench {
     }
 
     async fn phrases(&self) -> Result<()> {
-        print("question                        mode      least p50 p95 ms  hits")?;
-        let embedding = self.questions.first().context("a question")?.embedding.clone();
-        for text in [
+        let questions = [
             "\"code du travail\"",
             "\"de la\"",
             "\"il y a\" bail",
@@ -427,15 +464,39 @@ impl Bench {
             "bail -commercial",
             "de la",
             "article code travail",
-        ] {
+        ];
+        self.questions(&questions, &["keyword", "hybrid"]).await
+    }
+
+    /// As they are typed.
+    async fn prefixes(&self) -> Result<()> {
+        let questions = [
+            "co",
+            "con",
+            "cont",
+            "contr",
+            "contrat",
+            "contrat de tr",
+            "contrat de trav",
+            "contrat de travail à durée dét",
+            "rupture du contrat de travail pour faute gr",
+            "licenciem",
+        ];
+        self.questions(&questions, &["prefix", "keyword"]).await
+    }
+
+    async fn questions(&self, questions: &[&str], modes: &[&str]) -> Result<()> {
+        print("question                        mode      least p50 p95 ms  hits")?;
+        let embedding = self.questions.first().context("a question")?;
+        for text in questions {
             let question = Question {
-                text: text.to_owned(),
-                embedding: embedding.clone(),
+                text: (*text).to_owned(),
+                embedding: embedding.embedding.clone(),
             };
-            for mode in ["keyword", "hybrid"] {
+            for mode in modes {
                 let mut measured = Measured::default();
                 for _ in 0..5 {
-                    let (ids, time) = self.search(mode, &question, None, 10).await?;
+                    let (ids, time) = self.search(mode, &question, None).await?;
                     measured.times.push(time);
                     measured.fewest = measured.fewest.min(ids.len());
                 }
@@ -494,6 +555,9 @@ impl Measured {
             wanted => format!("{:.3}", self.found as f64 / wanted as f64),
         };
         let (least, median, late) = (self.times[0], at(50), at(95));
-        format!("{least:8.1} {median:7.1} {late:7.1}  {:4}  {recall}", self.fewest)
+        format!(
+            "{least:8.1} {median:7.1} {late:7.1}  {:4}  {recall}",
+            self.fewest
+        )
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use shared::Error;
 
 use super::{
-    endpoint, index_build, network, plan, pooler, server,
+    endpoint, fields, index_build, network, plan, pooler, server,
     sizing::{self, Demand, Sizing},
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct Examination {
 }
 
 /// The checks of every report, in order. What cannot be checked is listed as skipped.
-pub(crate) const PARTS: [&str; 19] = [
+pub(crate) const PARTS: [&str; 20] = [
     "addresses",
     "dial",
     "tls",
@@ -57,6 +57,7 @@ pub(crate) const PARTS: [&str; 19] = [
     "migrations",
     "model",
     "index",
+    "field-indexes",
     "plan",
     "embedder",
     "search",
@@ -159,6 +160,7 @@ async fn behind_database(
         let _ = index_build::advise(state, index).await;
     }
     checks.extend(behind);
+    checks.push(Check::run("field-indexes", fields::examine(state)).await);
     checks.push(Check::run("plan", plan::examine(state)).await);
 
     let capacity = sizing::capacity(state).await;

@@ -141,6 +141,7 @@ END;
 --   facet_keys       jsonpaths into the metadata whose values are counted in the last row, or null
 --   with_content     whether hits have their content
 --   metadata_keys    the members of the metadata that hits have, or null for all
+--   beginning        the question's last word, if it may go on: terms that begin so are its forms; or null
 --   wording          the phrases and exclusions that hits must obey (see phrases.sql), or null
 CREATE FUNCTION search(
     tenant          text,
@@ -166,7 +167,8 @@ CREATE FUNCTION search(
     facet_keys      text[] DEFAULT NULL,
     with_content    boolean DEFAULT true,
     metadata_keys   text[] DEFAULT NULL,
-    wording         jsonb DEFAULT NULL
+    wording         jsonb DEFAULT NULL,
+    beginning       text DEFAULT NULL
 ) RETURNS TABLE (
     document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
     distance double precision, keyword_score double precision, coverage double precision, score double precision,
@@ -209,8 +211,13 @@ BEGIN
     PERFORM set_config('rappel.tenant', search.tenant, true);
     PERFORM require_model(model);
     PERFORM set_config('hnsw.ef_search', used::text, true);
+    filter := with_indexes(filter);
 
-    SELECT * INTO asked FROM term_weights(search.tenant, question, words);
+    IF beginning IS NULL THEN
+        SELECT * INTO asked FROM term_weights(search.tenant, question, words);
+    ELSE
+        SELECT * INTO asked FROM begun_weights(search.tenant, question, words, beginning);
+    END IF;
     average := (
         SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0)
         FROM rappel.term_statistics AS s WHERE s.tenant = search.tenant AND s.term = ''
