@@ -397,7 +397,8 @@ async fn the_last_word_of_a_question_may_have_only_begun(app: &App) -> Outcome {
     assert_eq!(app.hits(plain).await?.len(), 0);
     let hybrid = json!({ "query": "comm", "prefix": true, "limit": 2 });
     let hits = app.hits(hybrid).await?;
-    assert!(hits.iter().any(|hit| hit["coverage"] == 1.0), "{hits:?}");
+    let covers = |hit: &Value| hit["coverage"].as_f64().is_some_and(|share| share > 0.3);
+    assert!(hits.iter().all(covers), "{hits:?}");
     let parameters = [("q", "comm"), ("mode", "keyword"), ("prefix", "true")];
     let found = app.get("/search", &parameters).await?.success(200)?;
     assert_eq!(found["hits"].as_array().map(Vec::len), Some(2));

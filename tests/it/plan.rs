@@ -12,8 +12,9 @@ use tests::{
 
 use crate::{Outcome, doctor::Report};
 
-/// Enough that reading all of them costs more than walking the index as widely as a search does.
-const DOCUMENTS: i32 = 20_000;
+/// Enough that reading all of them costs more than walking the index as widely as a search does, and more than are compared with
+/// a phrase.
+const DOCUMENTS: i32 = 20_100;
 
 const INDEX: &str = "chunks_embedding_hnsw";
 
@@ -84,7 +85,23 @@ async fn searches_are_planned_and_run_on_the_index() -> Outcome {
         assert!(!plan.contains("Seq Scan on chunks"), "{plan}");
     }
     the_counter_of_scans_rises(&app, &sql).await?;
+    a_phrase_is_not_compared_with_every_passage(&app).await?;
     ranges_are_answered_by_an_index_that_is_added(&app, &sql, &query).await
+}
+
+/// Nothing tells which of them have it: its words are in no index.
+async fn a_phrase_is_not_compared_with_every_passage(app: &App) -> Outcome {
+    for (query, is_partial) in [
+        ("\"il y a\"", true),
+        ("\"une mare\"", false),
+        ("il y a", false),
+    ] {
+        let search = json!({ "query": query, "mode": "keyword" });
+        let answer = app.post("/search", search).await?.success(200)?;
+        assert_eq!(answer["hits"], json!([]), "{answer}");
+        assert_eq!(answer["partial"] == json!(true), is_partial, "{answer}");
+    }
+    Ok(())
 }
 
 /// `doctor` proposes it; the planner uses it; what an interrupted build leaves is named and built again.
@@ -98,6 +115,7 @@ async fn ranges_are_answered_by_an_index_that_is_added(
         let arguments = [&["index"], arguments].concat();
         Printed::by(&mut rappel(Some(url), &arguments).await?).await
     };
+    sql.run("SET enable_bitmapscan = off").await?;
     for _ in 0..25 {
         sql.number(
             "SELECT count(*) FROM rappel.documents WHERE metadata @@ '$.year > 1990'",
@@ -105,7 +123,7 @@ async fn ranges_are_answered_by_an_index_that_is_added(
         )
         .await?;
     }
-    sql.run("SELECT pg_stat_force_next_flush(); SELECT 1")
+    sql.run("RESET enable_bitmapscan; SELECT pg_stat_force_next_flush()")
         .await?;
     let proposed = Report::of(url, &["--sandboxes", "1"]).await?;
     let proposed = proposed.says("field-indexes")?;
@@ -134,17 +152,17 @@ async fn ranges_are_answered_by_an_index_that_is_added(
         planned.contains("Index Scan on documents_field_") && !planned.contains("Seq Scan"),
         "{planned}"
     );
-    // Of 20,000 documents 40 have one of the two years, as the statistics of the index say.
+    // Of the documents 42 have one of the two years, as the statistics of the index say.
     let many = "SELECT many_match('', with_indexes($1::text::jsonb), $2)::text";
     assert_eq!(sql.texts(many, &[&compiled, &30]).await?, ["false"]);
     assert_eq!(sql.texts(many, &[&compiled, &10]).await?, ["true"]);
     let search = json!({ "query": "la mer", "limit": 100, "filter": filter });
-    assert_eq!(app.hits(search.clone()).await?.len(), 40);
+    assert_eq!(app.hits(search.clone()).await?.len(), 42);
 
     sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text LIKE '%documents_field_%'")
         .await?;
     assert!(!plan().await?.contains("documents_field"));
-    assert_eq!(app.hits(search).await?.len(), 40);
+    assert_eq!(app.hits(search).await?.len(), 42);
     let listed = index(&["list"]).await?;
     assert!(
         listed.answer()?.contains("year  number")

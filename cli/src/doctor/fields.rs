@@ -72,7 +72,7 @@ async fn ranged(state: &SearchState) -> Result<Vec<String>, Error> {
              SELECT d.metadata
              FROM rappel.documents AS d TABLESAMPLE SYSTEM (1) LIMIT 1000
          )
-         SELECT '$.' || to_jsonb(m.key) || '[*]'
+         SELECT '$.' || to_jsonb(m.key)::text || '[*]'
          FROM sample AS s CROSS JOIN LATERAL jsonb_each(s.metadata) AS m
          WHERE jsonb_typeof(m.value) = 'number'
             OR jsonb_typeof(m.value) = 'string' AND m.value #>> '{}' ~ '^[0-9]{4}-[0-9]{2}(-[0-9]{2}|$)'
