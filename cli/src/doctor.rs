@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod examination;
+mod fields;
 mod index_build;
 mod network;
 mod plan;

@@ -11,6 +11,7 @@ mod eval;
 mod filter;
 mod follow;
 mod import;
+mod index;
 mod keys;
 mod layer;
 mod marks;
@@ -63,6 +64,8 @@ enum Action {
     Follow(follow::Follow),
     /// Look after the tables that are followed.
     Sources(sources::Sources),
+    /// Index fields of the metadata that filters ask for ranges of.
+    Index(index::Indexes),
     /// Make, list and revoke API keys.
     Keys(keys::Keys),
     /// Ask a question.
@@ -174,6 +177,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
         Action::Follow(follow) => stop.or(follow.run()).await,
         Action::Sources(sources) => stop.or(sources.run()).await,
+        Action::Index(index) => stop.or(index.run()).await,
         Action::Keys(keys) => stop.or(keys.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,

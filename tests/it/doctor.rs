@@ -25,6 +25,7 @@ const PARTS: [&str; 20] = [
     "migrations",
     "model",
     "index",
+    "field-indexes",
     "plan",
     "sources",
     "embedder",

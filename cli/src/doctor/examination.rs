@@ -16,7 +16,7 @@ use serde::Serialize;
 use shared::Error;
 
 use super::{
-    endpoint, index_build, network, plan, pooler, server,
+    endpoint, fields, index_build, network, plan, pooler, server,
     sizing::{self, Demand, Sizing},
     sources,
 };
@@ -58,6 +58,7 @@ pub(crate) const PARTS: [&str; 20] = [
     "migrations",
     "model",
     "index",
+    "field-indexes",
     "plan",
     "sources",
     "embedder",
@@ -161,6 +162,7 @@ async fn behind_database(
         let _ = index_build::advise(state, index).await;
     }
     checks.extend(behind);
+    checks.push(Check::run("field-indexes", fields::examine(state)).await);
     checks.push(Check::run("plan", plan::examine(state)).await);
     checks.push(Check::run("sources", sources::examine(state)).await);
 

@@ -31,6 +31,7 @@ async fn a_database_that_is_well_passes_every_check() -> Outcome {
         ("model", "multilingual-e5-small centred "),
         ("model", "(384 dimensions)"),
         ("index", "too few chunks to measure"),
+        ("field-indexes", "none, and none is needed"),
         ("plan", "which is right for so few"),
         ("search", "it finds a document"),
         ("sizing", "20 sandboxes × 1 = 20 connections"),
