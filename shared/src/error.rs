@@ -87,6 +87,9 @@ pub enum Error {
     /// The deployment does not follow tables.
     #[error("followed tables are disabled: deploy with the parameter FollowTables=on")]
     NotFollowing,
+    /// There is no queue for work in the background.
+    #[error("there is no queue for work in the background: IMPORT_QUEUE_URL is not set")]
+    NoQueue,
     /// The queue of imports did not take a message.
     #[error("the import queue did not accept a message")]
     Queue(#[source] AwsError),

@@ -112,7 +112,7 @@ impl From<&Error> for Problem {
                 503,
                 "queue-unavailable",
                 "The import queue is unavailable",
-                "the import was not started; try again in a moment",
+                "the work was not queued; try again in a moment",
             )
             .retry(5),
             Error::Storage(_) => Self::new(
@@ -122,6 +122,7 @@ impl From<&Error> for Problem {
                 "the object could not be read; try again in a moment",
             )
             .retry(5),
+            Error::NoQueue => Self::new(501, "no-queue", "There is no queue", &error.to_string()),
             Error::NotFollowing => Self::new(
                 501,
                 "not-following",

@@ -1,6 +1,7 @@
 //! Who may send requests: API keys, and tokens that the functions verify.
 
 mod keys;
+mod tenants;
 mod tokens;
 
 use anyhow::{Context as _, Result};

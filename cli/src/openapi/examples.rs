@@ -173,6 +173,22 @@ pub(super) fn key() -> Value {
     })
 }
 
+pub(super) fn tenant() -> Value {
+    json!({
+        "documents": 120, "chunks": 480, "bytes": 912_384,
+        "removal": { "requested_at": "2026-11-28T10:00:00.000Z", "documents": 500, "chunks": 2000 },
+    })
+}
+
+pub(super) fn tenants() -> Value {
+    json!({
+        "tenants": [{
+            "id": "acme", "documents": 120, "removal_requested_at": null, "removal_finished_at": null,
+        }],
+        "next_cursor": null,
+    })
+}
+
 pub(super) fn health() -> Value {
     json!({ "status": "ok", "checks": [{ "name": "database", "status": "ok", "took_ms": 1.2 }] })
 }

@@ -1,6 +1,6 @@
 //! The errors of the API, by status.
 
-use document_store::DocumentId;
+use document_store::{DocumentId, Tenant};
 use followed_tables::SourceDefinition;
 use serde_json::{Map, Value, json};
 
@@ -87,8 +87,8 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
     ),
     (
         501,
-        "The deployment has no language model, or follows no tables.",
-        &["language-model-missing", "not-following"],
+        "The deployment has no language model, follows no tables, or has no queue.",
+        &["language-model-missing", "not-following", "no-queue"],
     ),
     (
         502,
@@ -235,6 +235,10 @@ pub(super) fn path_parameter(path: &str) -> (&'static str, usize, &'static str) 
     }
     if path.starts_with("/keys") {
         return ("The key's id, which is not its text.", 256, "k3x7qm2a");
+    }
+    if path.starts_with("/tenants") {
+        let description = "The tenant's name: ASCII letters, digits and any of `._-:@`.";
+        return (description, Tenant::MAX_BYTES, "acme");
     }
     if path.starts_with("/imports") {
         return (

@@ -5,7 +5,8 @@ use bulk_imports::{Import, ImportRequest};
 use chat::Body;
 use document_store::{
     Changed, Deleted, Document, DocumentInput, IngestRequest, IngestResponse, Outcome, Page,
-    PageRequest, PatchMatchingRequest, PatchRequest, Similar, SimilarRequest,
+    PageRequest, PatchMatchingRequest, PatchRequest, Similar, SimilarRequest, TenantState, Tenants,
+    TenantsRequest,
 };
 use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use retrieval::{SearchRequest, SearchResponse, health::Health};
@@ -29,6 +30,7 @@ pub(super) fn operations() -> Vec<Operation> {
         imports(),
         sources(),
         keys(),
+        tenants(),
         service(),
     ];
     groups.into_iter().flatten().collect()
@@ -370,6 +372,37 @@ fn keys() -> Vec<Operation> {
             "Revoke an API key",
         )
         .answers_in(204, "It is revoked.", Vec::new(), None),
+    ]
+}
+
+fn tenants() -> Vec<Operation> {
+    let one = |method, id, summary| {
+        Operation::new("tenants", method, "/tenants/{id}", id, summary).fails(&[422])
+    };
+    vec![
+        Operation::new("tenants", "GET", "/tenants", "listTenants", "List tenants")
+            .about("Those that have documents, keys or a removal.")
+            .queried(schema::<TenantsRequest>, &[])
+            .answers(200, "A page.", schema::<Tenants>, examples::tenants()),
+        one("GET", "getTenant", "What a tenant has").answers(
+            200,
+            "Counts of all that it has, which reads all of it.",
+            schema::<TenantState>,
+            examples::tenant(),
+        ),
+        one(
+            "DELETE",
+            "removeTenant",
+            "Remove a tenant and all that it has",
+        )
+        .about("Its keys are revoked at once. `removal.finished_at` of `GET` says when nothing is left.")
+        .answers(
+            202,
+            "The removal has begun.",
+            schema::<TenantState>,
+            examples::tenant(),
+        )
+        .fails(&[501]),
     ]
 }
 

@@ -16,6 +16,7 @@ mod lines;
 mod message;
 mod part;
 mod plan;
+mod removal;
 mod single;
 mod source;
 mod state;
@@ -37,6 +38,7 @@ use tokio::time::timeout;
 pub use self::{
     config::ImportConfig,
     error::ImportError,
+    removal::{Removals, RemovalsError},
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
     work::{Delivery, Verdict, work},
     worker::Worker,
@@ -220,7 +222,7 @@ impl Imports {
     }
 }
 
-/// Resumes all unfinished imports of a queue and returns the messages to send, for a queue that lost its messages
+/// Resumes all unfinished imports of a queue and removals of tenants, and returns the messages to send, for a queue that lost its messages
 /// when it was stopped, as on a laptop.
 ///
 /// # Errors
@@ -238,10 +240,9 @@ pub async fn reopen(
     .bind(queue_name(queue_url).to_owned())
     .bind(max_receives);
     let open: Vec<(String,)> = database.fetch_all(statement).await?;
-    Ok(open
-        .into_iter()
-        .map(|(id,)| Message::plan(id).json())
-        .collect())
+    let mut messages = removal::unfinished(database).await?;
+    messages.extend(open.into_iter().map(|(id,)| Message::plan(id).json()));
+    Ok(messages)
 }
 
 fn late() -> String {

@@ -181,7 +181,8 @@ pub fn deadline(request: &Request) -> Instant {
 }
 
 /// The key of the request's route, `GET /documents/{id+}`; `$default` for a function URL.
-fn route_key(request: &Request) -> String {
+#[must_use]
+pub fn route_key(request: &Request) -> String {
     let key = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone(),
         Some(RequestContext::ApiGatewayV1(context)) => {
