@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use mcp_server::DocumentServer;
-use retrieval::Visibility;
 use rmcp::ServiceExt as _;
 
-use crate::setup::Target;
+use crate::{remote::Acting, setup::Target};
 
 /// Serve the documents to a program that speaks the Model Context Protocol over stdin and stdout.
 #[derive(Args)]
 pub(crate) struct Mcp {
+    #[command(flatten)]
+    acting: Acting,
     #[command(flatten)]
     target: Target,
 }
@@ -25,7 +26,7 @@ impl Mcp {
         // The program says that it is done by closing stdin.
         let serving = async {
             let transport = rmcp::transport::stdio();
-            let running = DocumentServer::new(state, Visibility::default())
+            let running = DocumentServer::new(state, self.acting.visibility())
                 .serve(transport)
                 .await?;
             anyhow::Ok(running.waiting().await?)

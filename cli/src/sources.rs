@@ -73,7 +73,7 @@ pub(crate) struct Way {
 
 /// A way that was opened.
 pub(crate) enum Access {
-    Database(Box<(Setup, Database)>),
+    Database(Box<(Setup, Database, Tenant)>),
     Api(Api),
 }
 
@@ -130,14 +130,15 @@ impl Way {
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let database = Database::new(&setup.database)?;
-        Ok(Access::Database(Box::new((setup, database))))
+        let tenant = self.key.visibility().tenant;
+        Ok(Access::Database(Box::new((setup, database, tenant))))
     }
 }
 
 impl Access {
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         if let Self::Database(opened) = self {
-            let (setup, database) = *opened;
+            let (setup, database, _) = *opened;
             database.close().await;
             setup.stop().await?;
         }
@@ -151,7 +152,7 @@ impl Access {
     ) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::follow(&opened.1, &Tenant::default(), name, definition).await?;
+                followed_tables::follow(&opened.1, &opened.2, name, definition).await?;
                 self.source(name).await
             }
             Self::Api(api) => {
@@ -164,7 +165,7 @@ impl Access {
     pub(crate) async fn source(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => Ok(serde_json::to_value(
-                followed_tables::source(&opened.1, &Tenant::default(), name).await?,
+                followed_tables::source(&opened.1, &opened.2, name).await?,
             )?),
             Self::Api(api) => api.ask(Method::GET, &format!("sources/{name}"), None).await,
         }
@@ -173,7 +174,7 @@ impl Access {
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
         match self {
             Self::Database(opened) => {
-                let sources = followed_tables::sources(&opened.1, Some(&Tenant::default())).await?;
+                let sources = followed_tables::sources(&opened.1, Some(&opened.2)).await?;
                 Ok(sources
                     .iter()
                     .map(serde_json::to_value)
@@ -189,7 +190,7 @@ impl Access {
     async fn resync(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::resync(&opened.1, &Tenant::default(), name).await?;
+                followed_tables::resync(&opened.1, &opened.2, name).await?;
                 self.source(name).await
             }
             Self::Api(api) => {
@@ -202,7 +203,7 @@ impl Access {
     async fn remove(&self, name: &str, keep: bool) -> anyhow::Result<Vec<String>> {
         match self {
             Self::Database(opened) => {
-                Ok(followed_tables::remove(&opened.1, &Tenant::default(), name, keep).await?)
+                Ok(followed_tables::remove(&opened.1, &opened.2, name, keep).await?)
             }
             Self::Api(api) => {
                 let path = format!("sources/{name}?keep={keep}");

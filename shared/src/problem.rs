@@ -98,6 +98,7 @@ impl From<&Error> for Problem {
             | Error::Scope(_)
             | Error::Forbidden(_)
             | Error::UnknownKeys
+            | Error::TooManyRequests(_)
             | Error::Issuer(_) => Self::of_access(error),
             Error::NoKey(_) | Error::NoDocument(_) | Error::NoImport(_) | Error::NoSource(_) => {
                 Self::new(404, "not-found", "Not found", &error.to_string())
@@ -159,6 +160,13 @@ impl Problem {
                 &error.to_string(),
             )
             .retry(1),
+            Error::TooManyRequests(quota) => Self::new(
+                429,
+                "too-many-requests",
+                "Too many requests",
+                &error.to_string(),
+            )
+            .retry(quota.reset),
             Error::Issuer(_) => Self::new(
                 503,
                 "issuer-unavailable",
@@ -246,6 +254,18 @@ impl Problem {
                 "migration-refused",
                 "The database schema cannot be migrated",
                 "see the log for the reason",
+            ),
+            DatabaseError::Limit(detail) => Self::new(
+                403,
+                "too-many-documents",
+                "The tenant may have no more documents",
+                &format!("{detail}; nothing was stored"),
+            ),
+            DatabaseError::Removed => Self::new(
+                403,
+                "tenant-removed",
+                "The tenant is being removed",
+                "nothing was stored; a tenant of the same name can begin two minutes after the removal",
             ),
             DatabaseError::Invisible => Self::new(
                 403,

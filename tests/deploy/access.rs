@@ -56,7 +56,7 @@ fn principals(stack: &Stack) -> BTreeSet<String> {
 
 /// Whether a route, or an ARN of one, is the administrators'.
 fn administers(route: &str) -> bool {
-    ["/keys", "/tenants"]
+    ["/keys", "/tenants", "/usage", "/audit"]
         .iter()
         .any(|path| route.contains(path))
 }

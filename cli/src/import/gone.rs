@@ -75,10 +75,14 @@ impl Present {
 
     /// The ids of the documents of files that are gone. It is asked before anything is stored: afterwards, a new file would
     /// show a folder to be the one that it is not.
-    pub(super) async fn gone_from(&self, database: &Database) -> anyhow::Result<Vec<String>> {
+    pub(super) async fn gone_from(
+        &self,
+        database: &Database,
+        visibility: &Visibility,
+    ) -> anyhow::Result<Vec<String>> {
         let mut gone = Vec::new();
         for folder in self.folders() {
-            let stored = stored(database, &Visibility::default(), folder).await?;
+            let stored = stored(database, visibility, folder).await?;
             gone.extend(self.gone(folder, stored)?);
         }
         Ok(gone)
@@ -86,13 +90,16 @@ impl Present {
 }
 
 /// Deletes the documents, and returns how many of them were there.
-pub(super) async fn delete(database: &Database, ids: &[String]) -> anyhow::Result<u64> {
-    let visibility = Visibility::default();
+pub(super) async fn delete(
+    database: &Database,
+    visibility: &Visibility,
+    ids: &[String],
+) -> anyhow::Result<u64> {
     let mut deleted = 0;
     for id in ids {
         let id = DocumentId::parse(id, "id")?;
         let deletion =
-            document_store::delete(database, &visibility, &id, &Expected::Anything).await?;
+            document_store::delete(database, visibility, &id, &Expected::Anything).await?;
         deleted += u64::from(deletion == Deletion::Deleted);
     }
     Ok(deleted)

@@ -39,6 +39,8 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
         &[
             "forbidden",
             "forbidden-document",
+            "too-many-documents",
+            "tenant-removed",
             "foreign-host",
             "foreign-origin",
         ],
@@ -77,8 +79,9 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
     ),
     (
         429,
-        "Too many requests (on AWS), or too many unknown keys.",
-        &["too-many-keys"],
+        "The key or its tenant has sent as many requests as it may in this minute, or too many unknown keys were presented; \
+         `Retry-After` says when to retry.",
+        &["too-many-requests", "too-many-keys"],
     ),
     (
         500,
@@ -210,7 +213,7 @@ fn header(status: u16) -> Option<(&'static str, Value)> {
             "Allow",
             json!({ "description": "The methods of the route.", "schema": { "type": "string" } }),
         )),
-        503 => Some((
+        429 | 503 => Some((
             "Retry-After",
             json!({ "description": "Seconds to wait before a retry.", "schema": { "type": "integer" } }),
         )),

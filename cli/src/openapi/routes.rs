@@ -1,12 +1,12 @@
 //! The table of routes. A test compares it with the template's.
 
-use access::{Created, KeyRequest, Keys};
+use access::{AuditPage, AuditRequest, Created, KeyRequest, Keys, UsagePage, UsageRequest};
 use bulk_imports::{Import, ImportRequest};
 use chat::Body;
 use document_store::{
-    Changed, Deleted, Document, DocumentInput, IngestRequest, IngestResponse, Outcome, Page,
-    PageRequest, PatchMatchingRequest, PatchRequest, Similar, SimilarRequest, TenantState, Tenants,
-    TenantsRequest,
+    Changed, Deleted, Document, DocumentInput, IngestRequest, IngestResponse, Limits, Outcome,
+    Page, PageRequest, PatchMatchingRequest, PatchRequest, Similar, SimilarRequest, TenantState,
+    Tenants, TenantsRequest,
 };
 use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use retrieval::{SearchRequest, SearchResponse, health::Health};
@@ -391,6 +391,19 @@ fn tenants() -> Vec<Operation> {
             examples::tenant(),
         ),
         one(
+            "PUT",
+            "limitTenant",
+            "Set the limits of a tenant",
+        )
+        .about("A limit that is absent is removed.")
+        .takes(schema::<Limits>, examples::limits())
+        .answers(
+            200,
+            "What the tenant has.",
+            schema::<TenantState>,
+            examples::tenant(),
+        ),
+        one(
             "DELETE",
             "removeTenant",
             "Remove a tenant and all that it has",
@@ -403,6 +416,13 @@ fn tenants() -> Vec<Operation> {
             examples::tenant(),
         )
         .fails(&[501]),
+        Operation::new("tenants", "GET", "/usage", "getUsage", "What keys and tenants have used")
+            .about("By day; the newest seconds may be missing.")
+            .queried(schema::<UsageRequest>, &[])
+            .answers(200, "A page.", schema::<UsagePage>, examples::usage()),
+        Operation::new("tenants", "GET", "/audit", "getAudit", "Administrative acts")
+            .queried(schema::<AuditRequest>, &[])
+            .answers(200, "A page.", schema::<AuditPage>, examples::audit()),
     ]
 }
 

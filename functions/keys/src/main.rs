@@ -1,8 +1,9 @@
-//! Administration: `/keys`, `/tenants`. Links no model.
+//! Administration: `/keys`, `/tenants`, `/usage` and `/audit`. Links no model.
 //!
 //! One function: administrators send a few requests a day, and each function has connections, a role and alarms.
 
 mod keys;
+mod records;
 mod tenants;
 
 use std::sync::Arc;
@@ -55,6 +56,8 @@ async fn handle(state: KeysState, request: Request) -> Result<Response, Error> {
     }
     let route = http::route_key(&request);
     match route.split_once(' ').map_or("", |(_, path)| path) {
+        "/usage" => records::usage(&state, caller, &request).await,
+        "/audit" => records::audit(&state, caller, &request).await,
         "/tenants" | "/tenants/{id}" => tenants::answer(&state, caller, &request).await,
         _ => keys::answer(&state, caller, &request).await,
     }

@@ -1,7 +1,7 @@
-//! `GET /tenants`, `GET /tenants/{id}` and `DELETE /tenants/{id}`.
+//! `GET /tenants`, and `GET`, `PUT` and `DELETE /tenants/{id}`.
 
 use access::Caller;
-use document_store::{Tenant, TenantsRequest};
+use document_store::{Limits, Tenant, TenantsRequest};
 use lambda_http::http::{Method, StatusCode};
 use shared::{
     Error, State as _,
@@ -28,6 +28,13 @@ pub(crate) async fn answer(
             .await?;
         return respond(state, &tenant, StatusCode::ACCEPTED).await;
     }
+    if *request.method() == Method::PUT {
+        require(caller.operates)?;
+        let limits: Limits = http::json(request)?;
+        limits.check()?;
+        document_store::limit_tenant(state.database(), &tenant, limits, &caller.name).await?;
+        return respond(state, &tenant, StatusCode::OK).await;
+    }
     require(caller.operates || tenant == caller.visibility.tenant)?;
     respond(state, &tenant, StatusCode::OK).await
 }
@@ -37,7 +44,8 @@ fn require(permitted: bool) -> Result<(), Error> {
     if permitted {
         return Ok(());
     }
-    let detail = "only a caller with admin of all tenants manages other tenants, and removes them";
+    let detail =
+        "only a caller with admin of all tenants sees other tenants, limits and removes them";
     Err(Error::Forbidden(detail.to_owned()))
 }
 

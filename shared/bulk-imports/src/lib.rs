@@ -21,6 +21,7 @@ mod single;
 mod source;
 mod state;
 mod status;
+mod usage;
 mod work;
 mod worker;
 
@@ -101,7 +102,8 @@ impl Imports {
         Ok(Self { config, queue, s3 })
     }
 
-    /// Accepts an import under the new id `id`, of documents that are to be visible. When this returns, the import is durable and queued.
+    /// Accepts an import under the new id `id`, of documents that are to be visible. What it uses is counted for the API key with the
+    /// id `key`. When this returns, the import is durable and queued.
     ///
     /// # Errors
     /// [`ImportError::Invalid`] for a missing or empty source; [`ImportError::Queue`] if the queue does not accept
@@ -110,6 +112,7 @@ impl Imports {
         &self,
         database: &Database,
         visibility: &Visibility,
+        key: &str,
         id: &str,
         request: ImportRequest,
     ) -> Result<Import, ImportError> {
@@ -135,8 +138,8 @@ impl Imports {
         }
         let insert = Statement::idempotent_write(
             "WITH import AS (
-                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue, tenant, visible)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)
+                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue, tenant, visible, max_documents, key)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
                  ON CONFLICT DO NOTHING
                  RETURNING i.id
              )
@@ -150,7 +153,9 @@ impl Imports {
         .bind(i64::try_from(object.bytes).unwrap_or(i64::MAX))
         .bind(queue_name(&self.config.queue_url).to_owned())
         .bind(visibility.tenant())
-        .bind(visibility.filter());
+        .bind(visibility.filter())
+        .bind(visibility.max_documents)
+        .bind(key.to_owned());
         database.fetch_all::<(i32,)>(insert).await?;
         let message = Message::plan(id.to_owned()).json();
         let messages = [message];

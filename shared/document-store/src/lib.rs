@@ -51,8 +51,9 @@ pub use self::{
     retry::Retry,
     similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
     tenants::{
-        Removal, TenantInfo, TenantState, Tenants, TenantsQuery, TenantsRequest, begin_removal,
-        continue_removal, continue_removals, list_tenants, tenant_state,
+        Limits, Removal, TenantInfo, TenantState, Tenants, TenantsQuery, TenantsRequest,
+        begin_removal, continue_removal, continue_removals, limit_tenant, list_tenants,
+        tenant_state,
     },
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, load, upsert},

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use database::{Database, DatabaseError, Statement};
 use json::FieldError;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 use super::{fields::Limit, visibility::Tenant};
@@ -21,10 +21,29 @@ pub struct TenantState {
     pub chunks: i64,
     /// Bytes of both as they are stored, without indexes.
     pub bytes: i64,
+    /// Its limits.
+    #[sqlx(flatten)]
+    pub limits: Limits,
     /// The last removal of the tenant, if there was one.
     #[sqlx(flatten)]
     #[serde(skip_serializing_if = "Removal::is_absent")]
     pub removal: Removal,
+}
+
+/// The limits of a key or a tenant.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromRow, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests a minute; no limit if absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = Limits::MAX_REQUESTS))]
+    pub requests_per_minute: Option<i64>,
+    /// Documents that the tenant may have when one is stored; no limit if absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = Limits::MAX_DOCUMENTS))]
+    pub max_documents: Option<i64>,
 }
 
 /// The removal of a tenant; all fields but the last are absent if it was never removed.
@@ -127,6 +146,65 @@ pub async fn tenant_state(
     ))
     .bind(tenant.as_str().to_owned());
     database.fetch_optional(statement).await
+}
+
+impl Limits {
+    /// The largest limit of requests a minute.
+    pub const MAX_REQUESTS: i64 = 1_000_000;
+    /// The largest limit of documents.
+    pub const MAX_DOCUMENTS: i64 = 1_000_000_000;
+
+    /// Checks them.
+    ///
+    /// # Errors
+    /// One entry per field out of range.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let fields = [
+            (
+                "requests_per_minute",
+                self.requests_per_minute,
+                Self::MAX_REQUESTS,
+            ),
+            ("max_documents", self.max_documents, Self::MAX_DOCUMENTS),
+        ];
+        let wrong = fields.into_iter().filter_map(|(field, value, most)| {
+            let value = value.filter(|value| !(1..=most).contains(value))?;
+            let detail = format!("is {value}; 1 to {most} are allowed");
+            Some(FieldError::new(field, detail))
+        });
+        let errors: Vec<FieldError> = wrong.collect();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(errors)
+    }
+}
+
+/// Sets the limits of a tenant, and notes in the audit that `actor` did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn limit_tenant(
+    database: &Database,
+    tenant: &Tenant,
+    limits: Limits,
+    actor: &str,
+) -> Result<(), DatabaseError> {
+    let statement = Statement::idempotent_write(
+        "WITH limited AS (
+             INSERT INTO rappel.tenant_limits (tenant, requests_per_minute, max_documents) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant) DO UPDATE SET requests_per_minute = $2, max_documents = $3
+             RETURNING tenant, requests_per_minute, max_documents
+         )
+         INSERT INTO rappel.audit (actor, tenant, act, subject, detail)
+         SELECT $4, l.tenant, 'tenant.limit', l.tenant, to_jsonb(l) - 'tenant' FROM limited AS l
+         RETURNING id",
+    )
+    .bind(tenant.as_str().to_owned())
+    .bind(limits.requests_per_minute)
+    .bind(limits.max_documents)
+    .bind(actor.to_owned());
+    database.fetch_all::<(i64,)>(statement).await.map(drop)
 }
 
 /// The tenants in the order of their names, on a connection for [all tenants](crate::ALL_TENANTS).

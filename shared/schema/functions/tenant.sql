@@ -22,6 +22,7 @@ $$;
 -- as they are stored, without indexes.
 CREATE FUNCTION tenant_state(
     tenant text, OUT documents bigint, OUT chunks bigint, OUT bytes bigint,
+    OUT requests_per_minute bigint, OUT max_documents bigint,
     OUT removal_requested_at text, OUT removed_documents bigint, OUT removed_chunks bigint, OUT removal_finished_at text
 )
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
@@ -34,9 +35,47 @@ BEGIN
     SELECT count(*), bytes + coalesce(sum(pg_column_size(c.content) + pg_column_size(c.heading) + pg_column_size(c.embedding)), 0)
     INTO chunks, bytes
     FROM rappel.chunks AS c WHERE c.tenant = tenant_state.tenant;
+    SELECT l.requests_per_minute, l.max_documents INTO requests_per_minute, max_documents
+    FROM rappel.tenant_limits AS l WHERE l.tenant = tenant_state.tenant;
     SELECT utc(r.requested_at), r.documents, r.chunks, utc(r.finished_at)
     INTO removal_requested_at, removed_documents, removed_chunks, removal_finished_at
     FROM rappel.tenant_removals AS r WHERE r.tenant = tenant_state.tenant;
+END
+$$;
+
+-- Raises RP004 if a tenant would have more documents with those of `ids` that are new than it may have, or than `max_documents`;
+-- and RP005 if it is being removed, and for two minutes from the beginning, in which revoked keys may still be known somewhere.
+-- Writers at the same time do not see each other's documents: the limit is approximate.
+CREATE FUNCTION admit_documents(tenant text, max_documents bigint, ids text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    most  CONSTANT bigint := least(admit_documents.max_documents, (
+        SELECT l.max_documents FROM rappel.tenant_limits AS l WHERE l.tenant = admit_documents.tenant
+    ));
+    stored bigint;
+    added  bigint;
+BEGIN
+    PERFORM set_config('rappel.tenant', admit_documents.tenant, true);
+    PERFORM FROM rappel.tenant_removals AS r
+    WHERE r.tenant = admit_documents.tenant
+      AND (r.finished_at IS NULL OR r.requested_at > now() - interval '2 minutes');
+    IF FOUND THEN
+        RAISE EXCEPTION 'the tenant is being removed' USING ERRCODE = 'RP005';
+    END IF;
+    IF most IS NULL THEN
+        RETURN;
+    END IF;
+    added := cardinality(ids) - (
+        SELECT count(*) FROM rappel.documents AS d WHERE d.tenant = admit_documents.tenant AND d.id = ANY (ids)
+    );
+    IF added > 0 THEN
+        stored := (SELECT count(*) FROM rappel.documents AS d WHERE d.tenant = admit_documents.tenant);
+        IF stored + added > most THEN
+            RAISE EXCEPTION 'the tenant has % documents, % more would exceed its limit of %', stored, added, most
+                USING ERRCODE = 'RP004';
+        END IF;
+    END IF;
 END
 $$;
 
@@ -117,6 +156,7 @@ BEGIN
     END IF;
     DELETE FROM rappel.imports AS i WHERE i.tenant = continue_removal.tenant;
     DELETE FROM rappel.term_statistics AS s WHERE s.tenant = continue_removal.tenant;
+    DELETE FROM rappel.tenant_limits AS l WHERE l.tenant = continue_removal.tenant;
     UPDATE rappel.tenant_removals AS r SET finished_at = now() WHERE r.tenant = continue_removal.tenant;
     RETURN true;
 END

@@ -69,7 +69,7 @@ async fn a_removed_tenant_is_gone_from_every_table_and_its_keys_are_refused() ->
             left.push(table);
         }
     }
-    assert_eq!(left, ["audit", "keys", "tenant_removals"]);
+    assert_eq!(left, ["audit", "keys", "tenant_removals", "usage"]);
 
     let first = ask(&operator, Method::GET, "/tenants?limit=2")
         .await?

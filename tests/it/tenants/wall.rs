@@ -9,8 +9,16 @@ use tests::Sql;
 
 use super::{Deployment, Outcome, database, tenant};
 
-/// Tables that belong to no tenant.
-const SHARED: [&str; 5] = ["audit", "functions", "keys", "migrations", "model"];
+/// Tables that belong to no tenant but to the administrators.
+const SHARED: [&str; 7] = [
+    "audit",
+    "functions",
+    "keys",
+    "migrations",
+    "model",
+    "tenant_limits",
+    "usage",
+];
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.
@@ -40,6 +48,7 @@ const PURE: [&str; 18] = [
 const CALLS: &str = r#"
     ! chunks_with_wording($t, '{"phrases": ["geheim"]}', NULL, 9)
     centre(array_fill(0::real, ARRAY[384]), '{}')
+    ! admit_documents($t, NULL, '{plan}')
     begin_removal($t, 'story')
     ! claim_changes('w', 10, 10)
     continue_removal($t, 10)
@@ -49,7 +58,7 @@ const CALLS: &str = r#"
     ! count_source_rows(7)
     ! delete_document($t, NULL, 'plan', NULL)
     ! delete_documents($t, '{plan}')
-    ! delete_matching($t, NULL, 10)
+    ! delete_matching($t, NULL, 10, 'story')
     ! document_dates($t, NULL, '{plan}')
     ! document_hash($t, NULL, 'plan', true)
     ! explanation($t, 'plan', 0, 0.5, 0.5, 0.5, 40, $w, array_fill(1::float8, ARRAY[cardinality($w)]), 1)
@@ -100,7 +109,7 @@ const CALLS: &str = r#"
     ! tenant_state($t)
     ! term_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]))
     ! unfollow($t, 'rows', false)
-    ! upsert($t, NULL, $r, '{plan}', '{t}', '{c}', '{"{}"}', '{x}', '{x}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
+    ! upsert($t, NULL, NULL, $r, '{plan}', '{t}', '{c}', '{"{}"}', '{x}', '{x}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
     ! walk_sources(10)
     ! watch_sources()"#;
 
