@@ -94,9 +94,7 @@ impl AuditQuery {
         .bind(self.before)
         .bind(self.limit.get() + 1);
         let mut acts: Vec<Act> = database.fetch_all(statement).await?;
-        let wanted = usize::try_from(self.limit.get()).unwrap_or_default();
-        let more = acts.len() > wanted;
-        acts.truncate(wanted);
+        let more = self.limit.cut(&mut acts);
         let last = acts.last().filter(|_| more);
         Ok(AuditPage {
             next_cursor: last.map(|act| act.id.to_string()),

@@ -122,9 +122,7 @@ impl UsageQuery {
         .bind(key)
         .bind(self.limit.get() + 1);
         let mut usage: Vec<DayUsage> = database.fetch_all(statement).await?;
-        let wanted = usize::try_from(self.limit.get()).unwrap_or_default();
-        let more = usage.len() > wanted;
-        usage.truncate(wanted);
+        let more = self.limit.cut(&mut usage);
         let last = usage.last().filter(|_| more);
         Ok(UsagePage {
             next_cursor: last.map(|row| format!("{}/{}/{}", row.day, row.tenant, row.key)),

@@ -224,9 +224,7 @@ pub async fn list_tenants(
     .bind(page.after.clone())
     .bind(page.limit.get() + 1);
     let mut tenants: Vec<TenantInfo> = database.fetch_all(statement).await?;
-    let wanted = usize::try_from(page.limit.get()).unwrap_or_default();
-    let more = tenants.len() > wanted;
-    tenants.truncate(wanted);
+    let more = page.limit.cut(&mut tenants);
     let last = tenants.last().filter(|_| more);
     Ok(Tenants {
         next_cursor: last.map(|tenant| BASE64_URL_SAFE_NO_PAD.encode(&tenant.id)),

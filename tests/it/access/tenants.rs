@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use tests::{App, Pace, eventually};
 
 use super::{key, send, store};
-use crate::Outcome;
+use crate::{Outcome, imports::lines};
 
 const ALL: [&str; 2] = ["--scope", "search,write,admin"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_tenant_is_gone_from_every_table_and_its_keys_are_refused() -> Outcome {
     let keys = vec![("AUTHORIZATION".to_owned(), "keys".to_owned())];
-    let (app, _queue) = App::with_imports_and(Pace::default(), keys).await?;
+    let (app, queue) = App::with_imports_and(Pace::default(), keys).await?;
     let operator = key(&app, &ALL).await?;
     let of =
         async |tenant: &'static str| key(&app, &[&ALL[..], &["--tenant", tenant]].concat()).await;
@@ -39,6 +39,33 @@ async fn a_removed_tenant_is_gone_from_every_table_and_its_keys_are_refused() ->
     }
     let wrong = ask(&operator, Method::DELETE, "/tenants/a%20b").await?;
     assert_eq!(wrong.refused()?, ["id"]);
+
+    // An import is held to the limit of its tenant, and counted for the key that asked for it.
+    let limit = json!({ "max_documents": 2 });
+    let limited = send(&app, &operator, Method::PUT, "/tenants/acme", limit).await?;
+    limited.success(200)?;
+    let source = queue.put("three.jsonl", lines("import", 3, 10)).await?;
+    let import = async |bearer: &str| {
+        let body = json!({ "source": source });
+        let posted = send(&app, bearer, Method::POST, "/imports", body).await?;
+        let accepted = posted.success(202)?;
+        let path = format!("/imports/{}", accepted["id"].as_str().context("an id")?);
+        eventually("the import ends", async || {
+            let import = ask(bearer, Method::GET, &path).await?.success(200)?;
+            let ended = import["state"] == "done" || import["state"] == "failed";
+            Ok(ended.then_some(import))
+        })
+        .await
+    };
+    let failed = import(&acme).await?;
+    assert_eq!(failed["state"], "failed", "{failed}");
+    let why = "the tenant has 1 documents, 3 more would exceed its limit of 2";
+    assert!(failed.to_string().contains(why), "{failed}");
+    let done = import(&other).await?;
+    assert_eq!(done["state"], "done", "{done}");
+    let path = "/usage?tenant=other";
+    let used = ask(&operator, Method::GET, path).await?.success(200)?["usage"][0].clone();
+    assert_eq!(used["documents"], 4, "{used}");
 
     let begun = ask(&operator, Method::DELETE, "/tenants/acme").await?;
     assert!(begun.success(202)?["removal"]["requested_at"].is_string());
@@ -83,7 +110,7 @@ async fn a_removed_tenant_is_gone_from_every_table_and_its_keys_are_refused() ->
             listed.push((tenant["id"].clone(), tenant["documents"].clone()));
         }
     }
-    let expected = [("", 0), ("acme", 0), ("other", 1)];
+    let expected = [("", 0), ("acme", 0), ("other", 4)];
     assert_eq!(
         listed,
         expected.map(|(id, documents)| (json!(id), json!(documents)))
