@@ -35,11 +35,19 @@ pub struct KeyRequest {
     #[schemars(with = "Option<Filter>")]
     pub filter: Option<Value>,
     /// The requests that it may send a minute; no limit if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "json::whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(range(min = 1, max = Limits::MAX_REQUESTS))]
     pub requests_per_minute: Option<i64>,
     /// The documents that its tenant may have when it stores one; no limit if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "json::whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(range(min = 1, max = Limits::MAX_DOCUMENTS))]
     pub max_documents: Option<i64>,
 }

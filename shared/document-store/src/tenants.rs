@@ -37,11 +37,11 @@ pub struct TenantState {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests a minute; no limit if absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = Limits::MAX_REQUESTS))]
     pub requests_per_minute: Option<i64>,
     /// Documents that the tenant may have when one is stored; no limit if absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = Limits::MAX_DOCUMENTS))]
     pub max_documents: Option<i64>,
 }

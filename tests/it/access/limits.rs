@@ -51,7 +51,7 @@ async fn the_sixty_first_request_of_a_minute_is_refused_with_the_time_to_wait() 
     assert_eq!(left, format!("\"key\";r=0;t={wait}"));
 
     let operator = key(&app, &["--scope", "admin"]).await?;
-    let limits = json!({ "requests_per_minute": 5 });
+    let limits = json!({ "requests_per_minute": 5.0 });
     let state = send(&app, &operator, Method::PUT, "/tenants/acme", limits)
         .await?
         .success(200)?;
