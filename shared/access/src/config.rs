@@ -69,7 +69,6 @@ impl Access {
     }
 
     /// Counts a request of a caller, unless one of its limits is reached: its limits, and what is left of them. No I/O.
-    #[must_use]
     pub fn admit(&self, caller: &Caller) -> (Vec<Quota>, Result<(), Denied>) {
         let Some(account) = self.account(caller) else {
             return (Vec::new(), Ok(()));

@@ -223,7 +223,7 @@ impl Store<'_> {
                 };
             match self.write(entries, &prepared, seen).await {
                 Ok(Written::Yes(done)) => {
-                    *self.part = done;
+                    *self.part = *done;
                     self.counted = telemetry::usage().embedded_tokens;
                     return Ok(Stored::Yes);
                 }
@@ -298,14 +298,14 @@ impl Store<'_> {
         )
         .await?;
         transaction.commit().await?;
-        Ok(Written::Yes(done))
+        Ok(Written::Yes(Box::new(done)))
     }
 }
 
 /// The outcome of writing a batch.
 enum Written {
     /// Stored; the part's new progress.
-    Yes(Part),
+    Yes(Box<Part>),
     /// Another worker holds the lease.
     LeaseLost,
     /// A document whose metadata alone was to change was changed by another writer.

@@ -15,7 +15,7 @@ use super::chunk::event;
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
-    error: ErrorBody,
+    error: Box<ErrorBody>,
     retry_after: Option<u32>,
     authenticate: Option<String>,
     allow: Option<&'static str>,
@@ -91,12 +91,12 @@ impl Refusal {
         telemetry::failed(&format!("urn:rappel:problem:{word}"), status);
         Self {
             status,
-            error: ErrorBody {
+            error: Box::new(ErrorBody {
                 message,
                 r#type: INVALID,
                 param: param.map(str::to_owned),
                 code: code.to_owned(),
-            },
+            }),
             retry_after: None,
             authenticate: None,
             allow: None,
@@ -124,7 +124,7 @@ impl From<Error> for Refusal {
             } else {
                 problem.status
             },
-            error: ErrorBody {
+            error: Box::new(ErrorBody {
                 message,
                 r#type: if caller { INVALID } else { "server_error" },
                 param: problem.errors.into_iter().next().map(|error| error.field),
@@ -134,7 +134,7 @@ impl From<Error> for Refusal {
                     "too-many-requests" => "rate_limit_exceeded".to_owned(),
                     word => word.replace('-', "_"),
                 },
-            },
+            }),
             retry_after: problem.retry_after,
             authenticate: problem.authenticate,
             allow: problem.allow,
