@@ -1,6 +1,7 @@
 //! What a command works on: a database, or the API in front of it.
 
 use database::Database;
+use document_store::Tenant;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -11,7 +12,8 @@ use crate::{
 
 /// A database or an API.
 pub(crate) enum Deployment {
-    Database(Box<(Setup, Database)>),
+    /// A database, and the tenant that the command is about.
+    Database(Box<(Setup, Database, Tenant)>),
     Api(Api),
 }
 
@@ -37,12 +39,13 @@ impl Deployment {
         let setup = target.prepare("").await?;
         setup.require_schema().await?;
         let database = Database::new(&setup.database)?;
-        Ok(Self::Database(Box::new((setup, database))))
+        let tenant = key.visibility().tenant;
+        Ok(Self::Database(Box::new((setup, database, tenant))))
     }
 
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         if let Self::Database(opened) = self {
-            let (setup, database) = *opened;
+            let (setup, database, _) = *opened;
             database.close().await;
             setup.stop().await?;
         }

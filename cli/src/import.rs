@@ -23,6 +23,7 @@ use std::{
 use anyhow::ensure;
 use clap::Args;
 use database::{Database, DatabaseError, Statement};
+use document_store::Visibility;
 use indicatif::ProgressBar;
 use serde_json::Value;
 
@@ -102,7 +103,7 @@ impl Import {
         let input = Input::of(&self.sources, &self.folder)?;
         let mut setup = stop.or(self.target.prepare("")).await?;
         stop.or(setup.migrate(&self.schema)).await?;
-        let imported = import_until(&setup, input, self.strict, stop).await;
+        let imported = import_until(&setup, input, &self.key.visibility(), self.strict, stop).await;
         let stopped = setup.stop().await;
         let imported = imported?;
         self.tell(&imported)?;
@@ -172,6 +173,7 @@ pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::
     import_until(
         setup,
         Input::Records(file.to_owned()),
+        &Visibility::default(),
         strict,
         &Stop::never(),
     )
@@ -181,6 +183,7 @@ pub(crate) async fn import(setup: &Setup, file: &Path, strict: bool) -> anyhow::
 async fn import_until(
     setup: &Setup,
     input: Input,
+    visibility: &Visibility,
     strict: bool,
     stop: &Stop,
 ) -> anyhow::Result<Imported> {
@@ -204,8 +207,9 @@ async fn import_until(
     let database = Arc::new(Database::new(&setup.database)?);
     let gone = match &present {
         Some(present) => {
-            let page =
-                async |folder: &str, cursor| StoredPage::read(&database, folder, cursor).await;
+            let page = async |folder: &str, cursor| {
+                StoredPage::read(&database, visibility, folder, cursor).await
+            };
             present.gone_from(page).await?
         }
         None => Vec::new(),
@@ -214,8 +218,8 @@ async fn import_until(
         drop_index(setup).await?;
     }
     let load = async {
-        workers::load(&database, &embedders, source, strict, &tally).await?;
-        let deleted = gone::delete(&database, &gone).await?;
+        workers::load(&database, visibility, &embedders, source, strict, &tally).await?;
+        let deleted = gone::delete(&database, visibility, &gone).await?;
         tally.deleted.fetch_add(deleted, Ordering::Relaxed);
         anyhow::Ok(())
     };

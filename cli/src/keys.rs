@@ -43,15 +43,18 @@ struct Create {
     /// What it may do: search, chat, write, admin; with commas between.
     #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
     scope: Vec<String>,
-    /// Its tenant: it sees no documents of others.
-    #[arg(long)]
-    tenant: Option<String>,
     /// When it expires, from now: 90d, 12h or 30m; never without this.
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     expires: Option<i64>,
     /// The documents that it may see and change: a filter as JSON.
     #[arg(long, value_name = "JSON")]
     filter: Option<String>,
+    /// The requests that it may send a minute; as many as its tenant without this.
+    #[arg(long, value_name = "NUMBER")]
+    requests_per_minute: Option<i64>,
+    /// The documents that its tenant may have when it stores one.
+    #[arg(long, value_name = "NUMBER")]
+    max_documents: Option<i64>,
     #[command(flatten)]
     place: Place,
 }
@@ -110,7 +113,7 @@ impl Action {
                 writeln!(out, "{}", created.key)?;
             }
             Self::List(List { place }) => {
-                let keys = opened.list().await?;
+                let keys = opened.list(place.tenant()).await?;
                 if place.json {
                     return Ok(out.json(&json!({ "keys": keys }))?);
                 }
@@ -119,7 +122,7 @@ impl Action {
                 }
             }
             Self::Revoke(Revoke { id, place }) => {
-                opened.revoke(id).await?;
+                opened.revoke(id, place.tenant()).await?;
                 if place.json {
                     return Ok(out.json(&json!({ "id": id, "revoked": true }))?);
                 }
@@ -136,14 +139,21 @@ impl Create {
         Ok(KeyRequest {
             name: self.name.clone(),
             scopes: self.scope.clone(),
-            tenant: self.tenant.clone(),
+            tenant: self.place.tenant().map(ToString::to_string),
             expires_in: self.expires,
             filter: filter.transpose().context("--filter is not JSON")?,
+            requests_per_minute: self.requests_per_minute,
+            max_documents: self.max_documents,
         })
     }
 }
 
 impl Place {
+    /// The tenant of the keys, which see no documents of others.
+    fn tenant(&self) -> Option<&Tenant> {
+        self.key.tenant()
+    }
+
     async fn open(&self) -> anyhow::Result<Deployment> {
         Deployment::open(self.api.as_deref(), &self.key, &self.target).await
     }
@@ -161,9 +171,9 @@ impl Deployment {
         }
     }
 
-    async fn list(&self) -> anyhow::Result<Vec<KeyInfo>> {
+    async fn list(&self, tenant: Option<&Tenant>) -> anyhow::Result<Vec<KeyInfo>> {
         match self {
-            Self::Database(opened) => Ok(access::list(&opened.1, None).await?),
+            Self::Database(opened) => Ok(access::list(&opened.1, tenant).await?),
             Self::Api(api) => {
                 let mut answer = api.ask(Method::GET, "keys", None).await?;
                 serde_json::from_value(answer["keys"].take()).context("the answer has no keys")
@@ -171,10 +181,10 @@ impl Deployment {
         }
     }
 
-    async fn revoke(&self, id: &str) -> anyhow::Result<()> {
+    async fn revoke(&self, id: &str, tenant: Option<&Tenant>) -> anyhow::Result<()> {
         match self {
             Self::Database(opened) => {
-                let found = access::revoke(&opened.1, None, id, &actor()).await?;
+                let found = access::revoke(&opened.1, tenant, id, &actor()).await?;
                 ensure!(found, "no key has the id {id}");
             }
             Self::Api(api) => {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use clap::Args;
 use mcp_server::DocumentServer;
-use retrieval::Visibility;
 use rmcp::ServiceExt as _;
 
 use self::bridge::Bridge;
@@ -41,7 +40,7 @@ impl Mcp {
         // The program says that it is done by closing stdin.
         let serving = async {
             let transport = rmcp::transport::stdio();
-            let running = DocumentServer::new(state, Visibility::default())
+            let running = DocumentServer::new(state, self.key.visibility())
                 .serve(transport)
                 .await?;
             anyhow::Ok(running.waiting().await?)

@@ -4,6 +4,7 @@ use anyhow::{Context as _, bail};
 use aws::{AwsError, Request as Signable, Service};
 use bytes::Bytes;
 use clap::Args;
+use document_store::{Tenant, Visibility};
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
@@ -23,6 +24,17 @@ pub(crate) struct Key {
         value_name = "TOKEN"
     )]
     key: Option<String>,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+/// Whose documents a command is about.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Acting {
+    /// The tenant whose documents it is about; the one of the key without this. An API takes it from a caller with admin of all
+    /// tenants.
+    #[arg(long, env = "RAPPEL_TENANT", value_name = "NAME", value_parser = tenant)]
+    tenant: Option<Tenant>,
 }
 
 /// Sends requests to an API with what opens it.
@@ -30,6 +42,8 @@ pub(crate) struct Key {
 pub(crate) struct Api {
     client: Client,
     bearer: Option<HeaderValue>,
+    /// The tenant that it acts for.
+    tenant: Option<HeaderValue>,
 }
 
 /// What an API answered.
@@ -53,11 +67,35 @@ impl Key {
             value.set_sensitive(true);
             anyhow::Ok(value)
         });
+        let tenant = self.acting.tenant.as_ref();
+        let tenant = tenant.map(|tenant| HeaderValue::try_from(tenant.as_str()));
         Ok(Api {
             client: http_client::builder().build()?,
             bearer: bearer.transpose()?,
+            tenant: tenant.transpose()?,
         })
     }
+
+    /// The tenant that was named.
+    pub(crate) fn tenant(&self) -> Option<&Tenant> {
+        self.acting.tenant.as_ref()
+    }
+
+    /// The documents that it is about, in a database.
+    pub(crate) fn visibility(&self) -> Visibility {
+        self.acting.visibility()
+    }
+}
+
+impl Acting {
+    /// The documents that it is about, in a database.
+    pub(crate) fn visibility(&self) -> Visibility {
+        Visibility::of(self.tenant.clone().unwrap_or_default())
+    }
+}
+
+fn tenant(name: &str) -> Result<Tenant, String> {
+    Tenant::parse(name, "the name").map_err(|error| error.to_string())
 }
 
 impl Api {
@@ -77,6 +115,11 @@ impl Api {
             None => signature(&request)?,
         };
         request.headers_mut().extend(signature);
+        if let Some(tenant) = &self.tenant {
+            request
+                .headers_mut()
+                .insert("rappel-tenant", tenant.clone());
+        }
         Ok(self.client.execute(request).await?)
     }
 }

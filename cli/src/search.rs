@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 use reqwest::Method;
-use retrieval::{SearchRequest, Visibility};
+use retrieval::SearchRequest;
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,7 +96,7 @@ impl Search {
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
         let state = setup.state()?;
-        let response = state.run(search, &Visibility::default()).await?;
+        let response = state.run(search, &self.key.visibility()).await?;
         if self.json {
             terminal::out().json(&response)?;
         } else {

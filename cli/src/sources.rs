@@ -121,7 +121,7 @@ impl Deployment {
     ) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::follow(&opened.1, &Tenant::default(), name, definition).await?;
+                followed_tables::follow(&opened.1, &opened.2, name, definition).await?;
                 self.source(name).await
             }
             Self::Api(api) => {
@@ -135,7 +135,7 @@ impl Deployment {
     pub(crate) async fn source(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => Ok(serde_json::to_value(
-                followed_tables::source(&opened.1, &Tenant::default(), name).await?,
+                followed_tables::source(&opened.1, &opened.2, name).await?,
             )?),
             Self::Api(api) => api.ask(Method::GET, &format!("sources/{name}"), None).await,
         }
@@ -144,7 +144,7 @@ impl Deployment {
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
         match self {
             Self::Database(opened) => {
-                let sources = followed_tables::sources(&opened.1, Some(&Tenant::default())).await?;
+                let sources = followed_tables::sources(&opened.1, Some(&opened.2)).await?;
                 Ok(sources
                     .iter()
                     .map(serde_json::to_value)
@@ -160,7 +160,7 @@ impl Deployment {
     async fn resync(&self, name: &str) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                followed_tables::resync(&opened.1, &Tenant::default(), name).await?;
+                followed_tables::resync(&opened.1, &opened.2, name).await?;
                 self.source(name).await
             }
             Self::Api(api) => {
@@ -173,7 +173,7 @@ impl Deployment {
     async fn remove(&self, name: &str, keep: bool) -> anyhow::Result<Vec<String>> {
         match self {
             Self::Database(opened) => {
-                Ok(followed_tables::remove(&opened.1, &Tenant::default(), name, keep).await?)
+                Ok(followed_tables::remove(&opened.1, &opened.2, name, keep).await?)
             }
             Self::Api(api) => {
                 let path = format!("sources/{name}?keep={keep}");

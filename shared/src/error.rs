@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use access::{Denied, KeysError, Scope};
+use access::{Denied, KeysError, Quota, Scope};
 use aws::AwsError;
 use bulk_imports::ImportError;
 use database::DatabaseError;
@@ -66,6 +66,9 @@ pub enum Error {
     /// Unknown keys arrive too fast.
     #[error("too many unknown keys were presented; try again in a second")]
     UnknownKeys,
+    /// The caller, or its tenant, has sent too many requests in this minute.
+    #[error("the {} may send {} requests a minute; try again in {} s", .0.name, .0.limit, .0.reset)]
+    TooManyRequests(Quota),
     /// The issuer of tokens does not answer.
     #[error("the issuer of tokens did not answer: {0}")]
     Issuer(String),
@@ -87,6 +90,9 @@ pub enum Error {
     /// The deployment does not follow tables.
     #[error("followed tables are disabled: deploy with the parameter FollowTables=on")]
     NotFollowing,
+    /// There is no queue for work in the background.
+    #[error("there is no queue for work in the background: IMPORT_QUEUE_URL is not set")]
+    NoQueue,
     /// The queue of imports did not take a message.
     #[error("the import queue did not accept a message")]
     Queue(#[source] AwsError),
@@ -166,6 +172,7 @@ impl From<Denied> for Error {
             Denied::Scope(scope) => Self::Scope(scope),
             Denied::Tenant(detail) => Self::Forbidden(detail),
             Denied::Busy => Self::UnknownKeys,
+            Denied::TooMany(quota) => Self::TooManyRequests(quota),
             Denied::Issuer(cause) => Self::Issuer(cause.to_string()),
             Denied::Database(error) => error.into(),
         }

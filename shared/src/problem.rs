@@ -98,6 +98,7 @@ impl From<&Error> for Problem {
             | Error::Scope(_)
             | Error::Forbidden(_)
             | Error::UnknownKeys
+            | Error::TooManyRequests(_)
             | Error::Issuer(_) => Self::of_access(error),
             Error::NoKey(_) | Error::NoDocument(_) | Error::NoImport(_) | Error::NoSource(_) => {
                 Self::new(404, "not-found", "Not found", &error.to_string())
@@ -112,7 +113,7 @@ impl From<&Error> for Problem {
                 503,
                 "queue-unavailable",
                 "The import queue is unavailable",
-                "the import was not started; try again in a moment",
+                "the work was not queued; try again in a moment",
             )
             .retry(5),
             Error::Storage(_) => Self::new(
@@ -122,6 +123,7 @@ impl From<&Error> for Problem {
                 "the object could not be read; try again in a moment",
             )
             .retry(5),
+            Error::NoQueue => Self::new(501, "no-queue", "There is no queue", &error.to_string()),
             Error::NotFollowing => Self::new(
                 501,
                 "not-following",
@@ -158,6 +160,13 @@ impl Problem {
                 &error.to_string(),
             )
             .retry(1),
+            Error::TooManyRequests(quota) => Self::new(
+                429,
+                "too-many-requests",
+                "Too many requests",
+                &error.to_string(),
+            )
+            .retry(quota.reset),
             Error::Issuer(_) => Self::new(
                 503,
                 "issuer-unavailable",
@@ -245,6 +254,18 @@ impl Problem {
                 "migration-refused",
                 "The database schema cannot be migrated",
                 "see the log for the reason",
+            ),
+            DatabaseError::Limit(detail) => Self::new(
+                403,
+                "too-many-documents",
+                "The tenant may have no more documents",
+                &format!("{detail}; nothing was stored"),
+            ),
+            DatabaseError::Removed => Self::new(
+                403,
+                "tenant-removed",
+                "The tenant is being removed",
+                "nothing was stored; a tenant of the same name can begin two minutes after the removal",
             ),
             DatabaseError::Invisible => Self::new(
                 403,

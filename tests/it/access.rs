@@ -1,6 +1,8 @@
 //! Who may send requests: API keys, and tokens that the functions verify.
 
 mod keys;
+mod limits;
+mod tenants;
 mod tokens;
 
 use anyhow::{Context as _, Result};

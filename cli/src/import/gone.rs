@@ -100,6 +100,7 @@ impl StoredPage {
     /// Reads a page from a database.
     pub(super) async fn read(
         database: &Database,
+        visibility: &Visibility,
         folder: &str,
         cursor: Option<String>,
     ) -> anyhow::Result<Self> {
@@ -111,10 +112,7 @@ impl StoredPage {
             metadata_fields: Some(vec!["path".to_owned()]),
             ..PageRequest::default()
         };
-        let page = request
-            .parse()?
-            .read(database, &Visibility::default())
-            .await?;
+        let page = request.parse()?.read(database, visibility).await?;
         let mut documents = Vec::new();
         for document in page.documents {
             let metadata: Value = serde_json::from_str(document.metadata.get())?;
@@ -130,13 +128,16 @@ impl StoredPage {
 }
 
 /// Deletes the documents, and returns how many of them were there.
-pub(super) async fn delete(database: &Database, ids: &[String]) -> anyhow::Result<u64> {
-    let visibility = Visibility::default();
+pub(super) async fn delete(
+    database: &Database,
+    visibility: &Visibility,
+    ids: &[String],
+) -> anyhow::Result<u64> {
     let mut deleted = 0;
     for id in ids {
         let id = DocumentId::parse(id, "id")?;
         let deletion =
-            document_store::delete(database, &visibility, &id, &Expected::Anything).await?;
+            document_store::delete(database, visibility, &id, &Expected::Anything).await?;
         deleted += u64::from(deletion == Deletion::Deleted);
     }
     Ok(deleted)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use database::Database;
-use document_store::{self, Compared, Prepared, VisibilityParameters};
+use document_store::{self, Compared, Prepared, Visibility, VisibilityParameters};
 use embedder::{Embedder, ModelConfig};
 use indicatif::ProgressBar;
 use tokio::{
@@ -27,6 +27,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Loads all documents of a file.
 pub(super) async fn load(
     database: &Arc<Database>,
+    visibility: &Visibility,
     embedders: &[Arc<Embedder>],
     source: Source,
     strict: bool,
@@ -41,6 +42,7 @@ pub(super) async fn load(
     for embedder in embedders.iter().chain(embedders) {
         let worker = Worker {
             database: Arc::clone(database),
+            visibility: visibility.parameters(),
             embedder: Arc::clone(embedder),
             tally: Arc::clone(tally),
             stored: Arc::clone(&stored),
@@ -87,6 +89,7 @@ pub(super) async fn idle(embedders: &[Arc<Embedder>]) {
 /// Stores batches until there are no more.
 struct Worker {
     database: Arc<Database>,
+    visibility: VisibilityParameters,
     embedder: Arc<Embedder>,
     tally: Arc<Tally>,
     stored: Arc<Stored>,
@@ -105,12 +108,8 @@ impl Worker {
     }
 
     async fn store(&self, batch: Numbered) -> anyhow::Result<()> {
-        let mut compared = Compared::with_stored(
-            &self.database,
-            &VisibilityParameters::default(),
-            batch.documents,
-        )
-        .await?;
+        let mut compared =
+            Compared::with_stored(&self.database, &self.visibility, batch.documents).await?;
         let model = self.embedder.manifest().recipe();
         loop {
             compared = compared.embedded(|new| self.embed(new)).await?;

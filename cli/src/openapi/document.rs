@@ -121,6 +121,8 @@ fn tags() -> Value {
         ("documents", "Store, change, read and delete documents"),
         ("imports", "Import files"),
         ("sources", "Follow tables"),
+        ("keys", "API keys"),
+        ("tenants", "Tenants, their limits and usage, and the audit"),
         ("service", "The service itself"),
     ];
     let tags = tags.map(|(name, description)| json!({ "name": name, "description": description }));

@@ -172,8 +172,49 @@ pub(super) fn created_key() -> Value {
 pub(super) fn key() -> Value {
     json!({
         "id": "k3x7qm2a", "name": "website", "prefix": "rpl_4f9c2a", "scopes": ["search", "chat"], "tenant": "acme",
-        "filter": null, "created_at": "2026-11-28T10:00:00Z", "expires_at": "2027-02-26T10:00:00Z",
+        "filter": null, "requests_per_minute": 60, "max_documents": null, "created_at": "2026-11-28T10:00:00Z", "expires_at": "2027-02-26T10:00:00Z",
         "revoked_at": null, "last_used_at": null,
+    })
+}
+
+pub(super) fn tenant() -> Value {
+    json!({
+        "documents": 120, "chunks": 480, "bytes": 912_384,
+        "limits": { "requests_per_minute": 600, "max_documents": 10_000 },
+        "removal": { "requested_at": "2026-11-28T10:00:00.000Z", "documents": 500, "chunks": 2000 },
+    })
+}
+
+pub(super) fn limits() -> Vec<Value> {
+    vec![json!({ "requests_per_minute": 600, "max_documents": 10_000 })]
+}
+
+pub(super) fn usage() -> Value {
+    json!({
+        "usage": [{
+            "day": "2026-11-28", "tenant": "acme", "key": "key_3fYq0ZkR1bTc", "requests": 1200, "documents": 40,
+            "embedded_tokens": 52_000, "prompt_tokens": 180_000, "completion_tokens": 24_000,
+        }],
+        "next_cursor": null,
+    })
+}
+
+pub(super) fn audit() -> Value {
+    json!({
+        "acts": [{
+            "id": 7, "at": "2026-11-28T10:00:00.000Z", "actor": "key_3fYq0ZkR1bTc", "tenant": "acme",
+            "act": "tenant.limit", "subject": "acme", "detail": { "requests_per_minute": 600, "max_documents": 10_000 },
+        }],
+        "next_cursor": null,
+    })
+}
+
+pub(super) fn tenants() -> Value {
+    json!({
+        "tenants": [{
+            "id": "acme", "documents": 120, "removal_requested_at": null, "removal_finished_at": null,
+        }],
+        "next_cursor": null,
     })
 }
 

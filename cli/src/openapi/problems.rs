@@ -1,6 +1,6 @@
 //! The errors of the API, by status.
 
-use document_store::DocumentId;
+use document_store::{DocumentId, Tenant};
 use followed_tables::SourceDefinition;
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,8 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
         &[
             "forbidden",
             "forbidden-document",
+            "too-many-documents",
+            "tenant-removed",
             "foreign-host",
             "foreign-origin",
         ],
@@ -77,8 +79,9 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
     ),
     (
         429,
-        "Too many requests (on AWS), or too many unknown keys.",
-        &["too-many-keys"],
+        "The key or its tenant has sent as many requests as it may in this minute, or too many unknown keys were presented; \
+         `Retry-After` says when to retry.",
+        &["too-many-requests", "too-many-keys"],
     ),
     (
         500,
@@ -87,8 +90,8 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
     ),
     (
         501,
-        "The deployment has no language model, or follows no tables.",
-        &["language-model-missing", "not-following"],
+        "The deployment has no language model, follows no tables, or has no queue.",
+        &["language-model-missing", "not-following", "no-queue"],
     ),
     (
         502,
@@ -210,7 +213,7 @@ fn header(status: u16) -> Option<(&'static str, Value)> {
             "Allow",
             json!({ "description": "The methods of the route.", "schema": { "type": "string" } }),
         )),
-        503 => Some((
+        429 | 503 => Some((
             "Retry-After",
             json!({ "description": "Seconds to wait before a retry.", "schema": { "type": "integer" } }),
         )),
@@ -235,6 +238,10 @@ pub(super) fn path_parameter(path: &str) -> (&'static str, usize, &'static str) 
     }
     if path.starts_with("/keys") {
         return ("The key's id, which is not its text.", 256, "k3x7qm2a");
+    }
+    if path.starts_with("/tenants") {
+        let description = "The tenant's name: ASCII letters, digits and any of `._-:@`.";
+        return (description, Tenant::MAX_BYTES, "acme");
     }
     if path.starts_with("/imports") {
         return (

@@ -25,6 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
         imports(),
         administration::sources(),
         administration::keys(),
+        administration::tenants(),
         service(),
     ];
     groups.into_iter().flatten().collect()

@@ -13,7 +13,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::{
     citations::Citations,
-    done::{Clock, Done, sum},
+    done::{Clock, Done, count, sum},
     fixed::without_sources,
     request::{Chat, Choice},
     retrieved::Retrieved,
@@ -149,6 +149,7 @@ impl Answer {
             if !found.asks_model() {
                 let text = without_sources(found.question()).to_owned();
                 yield AnswerEvent::Delta(text);
+                count(found.usage);
                 yield AnswerEvent::Done(Done::new("no_sources".to_owned(), found.usage, &citations, clock));
                 return;
             }
@@ -194,6 +195,7 @@ impl Answer {
             }
             let reason = finish_reason.unwrap_or_else(|| "stop".to_owned());
             let usage = sum(found.usage, spent);
+            count(usage);
             yield AnswerEvent::Done(Done::new(reason, usage, &citations, clock));
         }
     }

@@ -84,6 +84,15 @@ impl Clock {
     }
 }
 
+/// Counts what the language model has read and written for the caller's account.
+pub(crate) fn count(usage: Option<Usage>) {
+    let Some(usage) = usage else { return };
+    telemetry::used(|used| {
+        used.prompt_tokens += usage.prompt_tokens;
+        used.completion_tokens += usage.completion_tokens;
+    });
+}
+
 /// The sum.
 pub(crate) fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
     match (one, other) {

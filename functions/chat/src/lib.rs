@@ -26,7 +26,7 @@ pub use self::description::Body;
 use lambda_http::{RequestExt as _, http::Method};
 use shared::{
     Error,
-    http::{self, Request, StreamedResponse},
+    http::{self, Request, Response, StreamedResponse},
 };
 
 use crate::{answer::Answer, request::ChatRequest, state::ChatState};
@@ -36,7 +36,15 @@ use crate::{answer::Answer, request::ChatRequest, state::ChatState};
 /// # Errors
 /// When a setting is invalid, or the runtime's interface fails.
 pub async fn serve() -> Result<(), lambda_http::Error> {
-    http::serve_streams("chat", handle).await
+    http::serve_streams("chat", handle, refuse).await
+}
+
+/// Below `/v1`, requests are refused in `OpenAI`'s shape, whoever refuses them.
+fn refuse(path: &str, error: Error) -> Result<Response, Error> {
+    match openai::resource(path) {
+        Some(_) => Ok(openai::refused(error)),
+        None => Err(error),
+    }
 }
 
 /// Refuses invalid requests before the first byte; later errors are events. Rewrites a question and finds its sources

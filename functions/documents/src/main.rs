@@ -16,14 +16,15 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 async fn handle(state: DatabaseState, request: Request) -> Result<Response, Error> {
-    let visibility = &http::caller(&request)?.visibility;
+    let caller = http::caller(&request)?;
+    let visibility = &caller.visibility;
     // An HTTP API turns `/documents/` into an empty id.
     let id = request
         .path_parameters_ref()
         .and_then(|all| all.first("id"));
     if id.is_none_or(str::is_empty) {
         return match *request.method() {
-            Method::DELETE => many::delete(state.database(), visibility, &request).await,
+            Method::DELETE => many::delete(state.database(), caller, &request).await,
             Method::PATCH => many::patch(state.database(), visibility, &request).await,
             _ => http::ok(&page(&request)?.read(state.database(), visibility).await?),
         };

@@ -1,5 +1,6 @@
 //! Operations on all documents that match a filter.
 
+use access::Caller;
 use database::Database;
 use document_store::{Deleted, MetadataPatch, PatchMatchingRequest, Visibility};
 use filter::Filter;
@@ -13,16 +14,18 @@ use shared::{
 /// Deletes the matching documents if confirmed; otherwise only counts them.
 pub(crate) async fn delete(
     database: &Database,
-    visibility: &Visibility,
+    caller: &Caller,
     request: &Request,
 ) -> Result<Response, Error> {
+    let visibility = &caller.visibility;
     let mut parameters = Parameters::of(request);
     let filter: Option<Box<RawValue>> = parameters.json("filter", "a JSON object");
     let confirm = parameters.parsed("confirm", "true or false");
     parameters.finish()?;
     let filter = some_of_all(filter.as_deref())?;
     let deleted = if confirm.unwrap_or_default() {
-        let deleted = document_store::delete_matching(database, visibility, &filter).await?;
+        let deleted =
+            document_store::delete_matching(database, visibility, &filter, &caller.name).await?;
         Deleted {
             matching: deleted,
             deleted,

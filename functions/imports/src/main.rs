@@ -44,13 +44,14 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(state: ImportsState, request: Request) -> Result<Response, Error> {
     let imports = &state.imports;
-    let visibility = &http::caller(&request)?.visibility;
+    let caller = http::caller(&request)?;
+    let visibility = &caller.visibility;
     if request.method() == Method::POST {
         let body: ImportRequest = http::json(&request)?;
         // The request id is unique, and it is in the log.
         let id = request.lambda_context().request_id;
         let import = imports
-            .accept(state.database(), visibility, &id, body)
+            .accept(state.database(), visibility, caller.key_id(), &id, body)
             .await?;
         return http::respond(StatusCode::ACCEPTED, &import);
     }

@@ -75,6 +75,7 @@ async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error
         embed,
     )
     .await?;
+    count(&outcomes);
     let outcome = only(outcomes)?;
     Ok(http::tagged(http::ok(&outcome)?, &outcome.etag))
 }
@@ -87,7 +88,19 @@ async fn store(
 ) -> Result<Vec<Outcome>, Error> {
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
-    document_store::replace(&state.database, visibility, recipe, batch, expected, embed).await
+    let outcomes =
+        document_store::replace(&state.database, visibility, recipe, batch, expected, embed)
+            .await?;
+    count(&outcomes);
+    Ok(outcomes)
+}
+
+/// Counts the documents that were stored for the caller's account.
+fn count(outcomes: &[Outcome]) {
+    let stored = outcomes
+        .iter()
+        .filter(|outcome| outcome.status != Status::Unchanged);
+    telemetry::used(|usage| usage.documents += stored.count() as u64);
 }
 
 fn only(outcomes: Vec<Outcome>) -> Result<Outcome, Error> {

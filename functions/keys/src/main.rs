@@ -1,49 +1,76 @@
-//! `POST /keys`, `GET /keys` and `DELETE /keys/{id}`: API keys, without a model.
+//! Administration: `/keys`, `/tenants`, `/usage` and `/audit`. Links no model.
+//!
+//! One function: administrators send a few requests a day, and each function has connections, a role and alarms.
 
-use access::{Caller, KeyRequest, Keys};
-use document_store::Tenant;
-use lambda_http::{RequestExt as _, http::Method};
+mod keys;
+mod records;
+mod tenants;
+
+use std::sync::Arc;
+
+use access::Caller;
+use bulk_imports::Removals;
+use database::Database;
+use lambda_http::RequestExt as _;
 use shared::{
-    DatabaseState, Error, State as _,
+    DatabaseState, Error, State,
     http::{self, Request, Response},
 };
+
+/// The state between requests.
+#[derive(Clone)]
+struct KeysState {
+    database: DatabaseState,
+    /// `None` without a queue.
+    removals: Option<Arc<Removals>>,
+}
+
+impl State for KeysState {
+    fn from_env(function: &str) -> Result<Self, lambda_http::Error> {
+        Ok(Self {
+            database: DatabaseState::for_all_tenants(function)?,
+            removals: Removals::from_env()?.map(Arc::new),
+        })
+    }
+
+    async fn warm(&self) -> Result<(), lambda_http::Error> {
+        self.database.warm().await
+    }
+
+    fn database(&self) -> &Database {
+        self.database.database()
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     http::serve("keys", handle).await
 }
 
-async fn handle(state: DatabaseState, request: Request) -> Result<Response, Error> {
-    let database = state.database();
+async fn handle(state: KeysState, request: Request) -> Result<Response, Error> {
     let caller = http::caller(&request)?;
-    let tenant = tenant(caller)?;
-    if *request.method() == Method::POST {
-        let new = http::json::<KeyRequest>(&request)?;
-        let new = new.parse(&caller.visibility.tenant, caller.operates)?;
-        return http::created(&access::create(database, &new, &caller.name).await?);
-    }
-    // An HTTP API turns `/keys/` into an empty id.
-    let id = request
-        .path_parameters_ref()
-        .and_then(|all| all.first("id"));
-    if id.is_none_or(str::is_empty) {
-        let keys = access::list(database, tenant).await?;
-        return http::ok(&Keys { keys });
-    }
-    let id = http::path_parameter(&request, "id")?;
-    if access::revoke(database, tenant, &id, &caller.name).await? {
-        return Ok(http::empty());
-    }
-    Err(Error::NoKey(id))
-}
-
-/// The tenant whose keys the caller manages; `None` for all. One who sees only some documents could make a key that sees all.
-fn tenant(caller: &Caller) -> Result<Option<&Tenant>, Error> {
+    // One who sees only some documents could make a key that sees all.
     if caller.visibility.filter.is_some() {
-        let detail = "a caller with a forced filter cannot manage keys";
+        let detail = "a caller with a forced filter cannot manage keys and tenants";
         return Err(Error::Forbidden(detail.to_owned()));
     }
-    let tenant = &caller.visibility.tenant;
-    let all = caller.operates && *tenant == Tenant::default();
-    Ok((!all).then_some(tenant))
+    let route = http::route_key(&request);
+    match route.split_once(' ').map_or("", |(_, path)| path) {
+        "/usage" => records::usage(&state, caller, &request).await,
+        "/audit" => records::audit(&state, caller, &request).await,
+        "/tenants" | "/tenants/{id}" => tenants::answer(&state, caller, &request).await,
+        _ => keys::answer(&state, caller, &request).await,
+    }
+}
+
+/// The id in the path. An HTTP API turns `/keys/` into an empty one.
+fn id(request: &Request) -> Option<String> {
+    let parameters = request.path_parameters_ref();
+    let id = parameters.and_then(|all| all.first("id"));
+    id.filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
+/// Whether a caller sees what there is of all tenants.
+fn sees_all(caller: &Caller) -> bool {
+    caller.operates && caller.visibility.tenant.as_str().is_empty()
 }

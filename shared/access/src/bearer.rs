@@ -113,7 +113,11 @@ impl Bearers {
                 "the filter of the token's claims is not valid: {error}"
             ))
         })?;
-        Ok(Visibility { tenant, filter })
+        Ok(Visibility {
+            tenant,
+            filter,
+            max_documents: None,
+        })
     }
 }
 

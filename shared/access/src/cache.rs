@@ -2,21 +2,17 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use database::{Database, Statement};
-use document_store::Tenant;
+use document_store::{Limits, Tenant};
 use filter::Filter;
 use lru::LruCache;
 use sqlx::FromRow;
 use subtle::ConstantTimeEq as _;
 use tokens::is_within;
-use tokio::time::timeout;
 
 use crate::{
     Denied, Scopes,
@@ -30,10 +26,9 @@ pub(crate) struct StoredKey {
     pub(crate) scopes: Scopes,
     pub(crate) tenant: Tenant,
     pub(crate) filter: Option<Filter>,
+    pub(crate) limits: Limits,
     revoked: bool,
     expires: Option<SystemTime>,
-    /// Whether the database has its use within this hour.
-    noted: AtomicBool,
 }
 
 /// The use of an API key.
@@ -64,7 +59,8 @@ struct Row {
     filter: Option<String>,
     revoked: bool,
     expires: Option<f64>,
-    noted: bool,
+    #[sqlx(flatten)]
+    limits: Limits,
 }
 
 /// How long a key is used without asking the database: a revoked one works for at most this long.
@@ -75,9 +71,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Entries, of some 300 bytes each.
 const ENTRIES: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is above 0");
-
-/// The most time that noting a use may take.
-const NOTE_LIMIT: Duration = Duration::from_secs(2);
 
 impl KeyCache {
     pub(crate) fn new() -> Self {
@@ -131,8 +124,7 @@ impl KeyCache {
         let read = SystemTime::now();
         let statement = Statement::read(
             "SELECT id, hash, scopes, tenant, filter, revoked_at IS NOT NULL AS revoked,
-                    extract(epoch FROM expires_at)::float8 AS expires,
-                    coalesce(last_used_at >= date_trunc('hour', now()), false) AS noted
+                    extract(epoch FROM expires_at)::float8 AS expires, requests_per_minute, max_documents
              FROM rappel.keys WHERE hash = $1",
         )
         .bind(hash.to_vec());
@@ -158,28 +150,6 @@ impl KeyUse {
     pub fn id(&self) -> &str {
         &self.0.id
     }
-
-    /// Whether this hour's use of the key has yet to be noted; true only once.
-    #[must_use]
-    pub fn is_new(&self) -> bool {
-        !self.0.noted.swap(true, Ordering::Relaxed)
-    }
-
-    /// Notes in the database that the key was used in this hour. Nothing depends on it: a failure is only logged.
-    pub async fn note(self, database: &Database) {
-        let statement = Statement::idempotent_write(
-            "UPDATE rappel.keys SET last_used_at = date_trunc('hour', now())
-             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < date_trunc('hour', now()))",
-        )
-        .bind(self.0.id.clone());
-        let noted = timeout(NOTE_LIMIT, database.fetch_all::<()>(statement)).await;
-        let failure = match noted {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(late) => late.to_string(),
-        };
-        tracing::debug!(failure, "the use of a key was not noted");
-    }
 }
 
 impl Row {
@@ -202,7 +172,7 @@ impl Row {
             filter: filter.transpose().map_err(unreadable)?,
             revoked: self.revoked,
             expires: self.expires.map(instant),
-            noted: AtomicBool::new(self.noted),
+            limits: self.limits,
         })
     }
 }

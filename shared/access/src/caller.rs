@@ -38,6 +38,12 @@ impl Caller {
         }
     }
 
+    /// The id of its key; empty without one.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        self.key.as_ref().map_or("", KeyUse::id)
+    }
+
     /// Checks that it has a scope.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
 //! The access of a function.
 
 use database::Database;
-use document_store::Visibility;
+use document_store::{Tenant, Visibility};
 use settings::ConfigError;
+use telemetry::Usage;
 use tokens::StartError;
 
 use crate::{
-    Caller, Denied, KeyUse, Mode, Scope, bearer::Bearers, cache::KeyCache, secret::Secret,
+    Caller, Denied, KeyUse, Mode, Quota, Scope, bearer::Bearers, cache::KeyCache, counts::Account,
+    meter::Meter, secret::Secret,
 };
 
 /// Decides who a request is from.
@@ -15,6 +17,7 @@ pub struct Access {
     mode: Mode,
     bearers: Option<Bearers>,
     keys: KeyCache,
+    meter: Meter,
     /// The account and name of each user and role that may act for any tenant.
     admins: Vec<(String, String)>,
 }
@@ -43,6 +46,7 @@ impl Access {
             mode,
             bearers: mode.takes_tokens().then(Bearers::from_env).transpose()?,
             keys: KeyCache::new(),
+            meter: Meter::new(),
             admins: admins()?,
         })
     }
@@ -62,6 +66,41 @@ impl Access {
             Mode::Jwt | Mode::Keys | Mode::JwtAndKeys => self.bearer(database, presented).await?,
         };
         caller.acting_for(presented.tenant)
+    }
+
+    /// Counts a request of a caller, unless one of its limits is reached: its limits, and what is left of them. No I/O.
+    pub fn admit(&self, caller: &Caller) -> (Vec<Quota>, Result<(), Denied>) {
+        let Some(account) = self.account(caller) else {
+            return (Vec::new(), Ok(()));
+        };
+        let limits = caller.key.as_ref().map(|key| key.0.limits);
+        self.meter.admit(
+            &account,
+            limits.and_then(|limits| limits.requests_per_minute),
+        )
+    }
+
+    /// Notes what an admitted request has used; a round trip if this was not done for some seconds.
+    pub async fn settle(&self, database: &Database, caller: &Caller, used: Usage) {
+        if let Some(account) = self.account(caller) {
+            self.meter.settle(database, &account, used).await;
+        }
+    }
+
+    /// Notes the rest of what requests have used, when the sandbox ends.
+    pub async fn close(&self, database: &Database) {
+        self.meter.close(database).await;
+    }
+
+    /// Whom a request is counted for: a key, the callers of a tenant, or those with a token. Nobody else is known.
+    fn account(&self, caller: &Caller) -> Option<Account> {
+        let tenant = &caller.visibility.tenant;
+        let is_known =
+            caller.key.is_some() || self.mode.takes_tokens() || *tenant != Tenant::default();
+        is_known.then(|| Account {
+            tenant: tenant.as_str().to_owned(),
+            key: caller.key_id().to_owned(),
+        })
     }
 
     fn principal(&self, arn: Option<&str>) -> Caller {
@@ -106,6 +145,7 @@ impl Caller {
         let visibility = Visibility {
             tenant: stored.tenant.clone(),
             filter: stored.filter.clone(),
+            max_documents: stored.limits.max_documents,
         };
         Self {
             name: stored.id.clone(),

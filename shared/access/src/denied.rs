@@ -3,7 +3,7 @@
 use database::DatabaseError;
 use tokens::IssuerError;
 
-use crate::Scope;
+use crate::{Quota, Scope};
 
 /// Why a request is denied before its function sees it.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum Denied {
     /// Unknown keys arrive faster than they are looked up.
     #[error("too many unknown keys have been presented; try again in a second")]
     Busy,
+    /// Its caller, or the tenant, has sent as many requests as it may in this minute.
+    #[error("the {} has sent the {} requests that it may in a minute", .0.name, .0.limit)]
+    TooMany(Quota),
     /// The issuer's keys cannot be fetched.
     #[error(transparent)]
     Issuer(#[from] IssuerError),

@@ -1,7 +1,7 @@
 //! API keys in the database.
 
 use database::{Database, DatabaseError, Statement};
-use document_store::Tenant;
+use document_store::{Limits, Tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
@@ -35,6 +35,8 @@ pub struct NewKey {
     pub expires_in: Option<i64>,
     /// The filter of the documents that it may see, as JSON.
     pub filter: Option<String>,
+    /// Its limits.
+    pub limits: Limits,
 }
 
 /// A new key, whose text is shown this once.
@@ -71,6 +73,10 @@ pub struct KeyInfo {
     pub tenant: String,
     /// The filter of the documents that it may see, as JSON.
     pub filter: Option<String>,
+    /// The requests that it may send a minute; `null` for no limit.
+    pub requests_per_minute: Option<i64>,
+    /// The documents that its tenant may have when it stores one; `null` for no limit.
+    pub max_documents: Option<i64>,
     /// When it was made, as all times in UTC by ISO 8601.
     pub created_at: String,
     /// When it expires.
@@ -84,7 +90,7 @@ pub struct KeyInfo {
 /// The columns of [`KeyInfo`].
 macro_rules! info {
     () => {
-        "id, name, prefix, scopes, tenant, filter,
+        "id, name, prefix, scopes, tenant, filter, requests_per_minute, max_documents,
          to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS created_at,
          to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS expires_at,
          to_char(revoked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS revoked_at,
@@ -101,8 +107,9 @@ pub async fn create(database: &Database, new: &NewKey, actor: &str) -> Result<Cr
     let (secret, id) = drawn.map_err(|_| KeysError::Random)?;
     let statement = Statement::write(concat!(
         "WITH made AS (
-             INSERT INTO rappel.keys (id, name, hash, prefix, scopes, tenant, filter, expires_at)
-             VALUES ('key_' || $1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8::float8))
+             INSERT INTO rappel.keys (id, name, hash, prefix, scopes, tenant, filter, expires_at, requests_per_minute,
+                                      max_documents)
+             VALUES ('key_' || $1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8::float8), $10, $11)
              RETURNING *
          ), audited AS (
              INSERT INTO rappel.audit (actor, tenant, act, subject, detail)
@@ -120,7 +127,9 @@ pub async fn create(database: &Database, new: &NewKey, actor: &str) -> Result<Cr
     .bind(new.tenant.as_str().to_owned())
     .bind(new.filter.clone())
     .bind(new.expires_in)
-    .bind(actor.to_owned());
+    .bind(actor.to_owned())
+    .bind(new.limits.requests_per_minute)
+    .bind(new.limits.max_documents);
     let mut made: Vec<KeyInfo> = database.fetch_all(statement).await?;
     let info = made.pop().ok_or(KeysError::Random)?;
     Ok(Created {

@@ -1,6 +1,6 @@
 //! The request for a new key.
 
-use document_store::Tenant;
+use document_store::{Limits, Tenant};
 use filter::Filter;
 use json::FieldError;
 use schemars::JsonSchema;
@@ -34,6 +34,22 @@ pub struct KeyRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Filter>")]
     pub filter: Option<Value>,
+    /// The requests that it may send a minute; no limit if absent.
+    #[serde(
+        default,
+        deserialize_with = "json::whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(range(min = 1, max = Limits::MAX_REQUESTS))]
+    pub requests_per_minute: Option<i64>,
+    /// The documents that its tenant may have when it stores one; no limit if absent.
+    #[serde(
+        default,
+        deserialize_with = "json::whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(range(min = 1, max = Limits::MAX_DOCUMENTS))]
+    pub max_documents: Option<i64>,
 }
 
 impl KeyRequest {
@@ -82,6 +98,11 @@ impl KeyRequest {
         let filter = self.filter.map(|filter| filter.to_string());
         let checked = filter.as_deref().map(Filter::parse).transpose();
         kept(checked, &mut errors);
+        let limits = Limits {
+            requests_per_minute: self.requests_per_minute,
+            max_documents: self.max_documents,
+        };
+        errors.extend(limits.check().err().into_iter().flatten());
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -91,6 +112,7 @@ impl KeyRequest {
             tenant: tenant.unwrap_or_else(|| own.clone()),
             expires_in: self.expires_in,
             filter,
+            limits,
         })
     }
 }
@@ -113,12 +135,21 @@ mod tests {
     fn each_field_that_is_wrong_is_named() {
         let wrong = request(json!({
             "name": " ", "scopes": ["read"], "tenant": "a b", "expires_in": 0, "filter": { "a": { "$like": 1 } },
+            "requests_per_minute": 0, "max_documents": -1,
         }));
         let errors = wrong.parse(&Tenant::default(), true).expect_err("errors");
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(
             fields,
-            ["name", "scopes", "tenant", "expires_in", "filter.a.$like"]
+            [
+                "name",
+                "scopes",
+                "tenant",
+                "expires_in",
+                "filter.a.$like",
+                "requests_per_minute",
+                "max_documents",
+            ]
         );
     }
 

@@ -25,7 +25,7 @@ pub(super) enum WorkError {
     },
     /// The database is unavailable or rejected the statement.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Database(DatabaseError),
     /// Another worker holds the lease, or the import has ended.
     #[error("the lease is held by another worker")]
     LeaseLost,
@@ -50,6 +50,16 @@ pub(super) enum Attempt {
 
 /// Maximum length of a stored reason, in characters.
 const REASON: usize = 500;
+
+impl From<DatabaseError> for WorkError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            // Of all further documents it would be the same.
+            DatabaseError::Limit(_) | DatabaseError::Removed => Self::Import(error.to_string()),
+            error => Self::Database(error),
+        }
+    }
+}
 
 impl From<ReadError> for WorkError {
     fn from(error: ReadError) -> Self {

@@ -19,10 +19,12 @@ mod lines;
 mod message;
 mod part;
 mod plan;
+mod removal;
 mod single;
 mod source;
 mod state;
 mod status;
+mod usage;
 mod work;
 mod worker;
 
@@ -41,6 +43,7 @@ pub use self::{
     config::ImportConfig,
     error::ImportError,
     file_reader::{FileError, FileFormat, FileReader, ObjectFile, ObjectHead},
+    removal::{Removals, RemovalsError},
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
     work::{Delivery, Verdict, work},
     worker::Worker,
@@ -104,7 +107,8 @@ impl Imports {
         Ok(Self { config, queue, s3 })
     }
 
-    /// Accepts an import under the new id `id`, of documents that are to be visible. When this returns, the import is durable and queued.
+    /// Accepts an import under the new id `id`, of documents that are to be visible. What it uses is counted for the API key with the
+    /// id `key`. When this returns, the import is durable and queued.
     ///
     /// # Errors
     /// [`ImportError::Invalid`] for a missing or empty source; [`ImportError::Queue`] if the queue does not accept
@@ -113,6 +117,7 @@ impl Imports {
         &self,
         database: &Database,
         visibility: &Visibility,
+        key: &str,
         id: &str,
         request: ImportRequest,
     ) -> Result<Import, ImportError> {
@@ -138,8 +143,8 @@ impl Imports {
         }
         let insert = Statement::idempotent_write(
             "WITH import AS (
-                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue, tenant, visible)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)
+                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue, tenant, visible, max_documents, key)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
                  ON CONFLICT DO NOTHING
                  RETURNING i.id
              )
@@ -153,7 +158,9 @@ impl Imports {
         .bind(i64::try_from(object.bytes).unwrap_or(i64::MAX))
         .bind(queue_name(&self.config.queue_url).to_owned())
         .bind(visibility.tenant())
-        .bind(visibility.filter());
+        .bind(visibility.filter())
+        .bind(visibility.max_documents)
+        .bind(key.to_owned());
         database.fetch_all::<(i32,)>(insert).await?;
         let message = Message::plan(id.to_owned()).json();
         let messages = [message];
@@ -225,7 +232,7 @@ impl Imports {
     }
 }
 
-/// Resumes all unfinished imports of a queue and returns the messages to send, for a queue that lost its messages
+/// Resumes all unfinished imports of a queue and removals of tenants, and returns the messages to send, for a queue that lost its messages
 /// when it was stopped, as on a laptop.
 ///
 /// # Errors
@@ -243,10 +250,9 @@ pub async fn reopen(
     .bind(queue_name(queue_url).to_owned())
     .bind(max_receives);
     let open: Vec<(String,)> = database.fetch_all(statement).await?;
-    Ok(open
-        .into_iter()
-        .map(|(id,)| Message::plan(id).json())
-        .collect())
+    let mut messages = removal::unfinished(database).await?;
+    messages.extend(open.into_iter().map(|(id,)| Message::plan(id).json()));
+    Ok(messages)
 }
 
 fn late() -> String {

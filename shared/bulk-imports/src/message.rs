@@ -55,7 +55,7 @@ impl Message {
 
     /// Whether the import exceeds the maximum duration.
     pub(super) fn is_too_old(&self) -> bool {
-        now() > self.since + LONGEST.as_secs()
+        is_too_old(self.since)
     }
 
     pub(super) fn json(&self) -> String {
@@ -63,7 +63,13 @@ impl Message {
     }
 }
 
-fn now() -> u64 {
+/// Whether work that was accepted at `since` exceeds the maximum duration.
+pub(super) fn is_too_old(since: u64) -> bool {
+    now() > since + LONGEST.as_secs()
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -19,6 +19,7 @@ use super::{
     ids::{self, Duplicate},
     lines::{Line, Lines},
     state::{Claim, LineOutcome, Part},
+    usage,
 };
 
 /// Documents, and bytes of lines, per batch. A worker that dies costs one batch.
@@ -78,6 +79,7 @@ pub(super) async fn work(
         claim,
         visibility: part.place.visibility(),
         part,
+        counted: telemetry::usage().embedded_tokens,
     };
     loop {
         let begun = Instant::now();
@@ -176,6 +178,8 @@ struct Store<'a> {
     claim: &'a Claim,
     visibility: VisibilityParameters,
     part: &'a mut Part,
+    /// The embedded tokens of this invocation that are counted already.
+    counted: u64,
 }
 
 impl Store<'_> {
@@ -219,13 +223,17 @@ impl Store<'_> {
                 };
             match self.write(entries, &prepared, seen).await {
                 Ok(Written::Yes(done)) => {
-                    *self.part = done;
+                    *self.part = *done;
+                    self.counted = telemetry::usage().embedded_tokens;
                     return Ok(Stored::Yes);
                 }
                 Ok(Written::LeaseLost) => return Err(WorkError::LeaseLost),
                 Ok(Written::Changed) => compared = Some(prepared.with_all_texts()),
                 Ok(Written::Unseen) => seen = true,
                 Err(error) if retry.again(&error).await => compared = Some(prepared),
+                Err(error @ (DatabaseError::Limit(_) | DatabaseError::Removed)) => {
+                    return Err(error.into());
+                }
                 Err(error) if error.may_blame_values() => {
                     return Ok(Stored::No(not_stored(&error)));
                 }
@@ -280,15 +288,24 @@ impl Store<'_> {
             // Dropping the transaction rolls back.
             return Ok(Written::LeaseLost);
         }
+        let tokens = telemetry::usage().embedded_tokens - self.counted;
+        usage::note(
+            &mut transaction,
+            &self.visibility.tenant,
+            self.part.place.key(),
+            left.to_store(),
+            tokens,
+        )
+        .await?;
         transaction.commit().await?;
-        Ok(Written::Yes(done))
+        Ok(Written::Yes(Box::new(done)))
     }
 }
 
 /// The outcome of writing a batch.
 enum Written {
     /// Stored; the part's new progress.
-    Yes(Part),
+    Yes(Box<Part>),
     /// Another worker holds the lease.
     LeaseLost,
     /// A document whose metadata alone was to change was changed by another writer.

@@ -38,6 +38,9 @@ pub(super) async fn work(
                 Ok(true) => return Ok(Attempt::Done),
                 // Another writer was faster; the retry compares with what it stored.
                 Ok(false) => return Ok(Attempt::Retry),
+                Err(error @ (DatabaseError::Limit(_) | DatabaseError::Removed)) => {
+                    return Err(error.into());
+                }
                 Err(error) if error.may_blame_values() => not_stored(&error),
                 Err(error) => return Err(error.into()),
             }

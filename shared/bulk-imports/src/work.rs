@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws::AwsError;
+use document_store::Tenant;
 use futures_util::future::{Either, select};
 use telemetry::chain;
 
@@ -14,7 +15,9 @@ use super::{
     attempt::{Attempt, WorkError, reason},
     in_flight::{InFlight, lock, renew},
     message::Message,
-    part, plan, single,
+    part, plan,
+    removal::RemovalMessage,
+    single,
     state::{Claim, Claimed, Part},
 };
 
@@ -85,8 +88,7 @@ struct Delivered<'a> {
 impl Delivered<'_> {
     async fn verdict(&self) -> Verdict {
         let Ok(message) = serde_json::from_str::<Message>(&self.delivery.body) else {
-            tracing::error!("not a message of Rappel; it will go to the dead-letter queue");
-            return Verdict::Retry;
+            return self.removal().await;
         };
         let claim = Claim {
             message,
@@ -111,6 +113,36 @@ impl Delivered<'_> {
                     WorkError::Database(_) => self.postpone(&claim.message, self.backoff()).await,
                     _ => Verdict::Retry,
                 }
+            }
+        }
+    }
+
+    /// Continues to remove a tenant.
+    async fn removal(&self) -> Verdict {
+        let message = serde_json::from_str::<RemovalMessage>(&self.delivery.body).ok();
+        let tenant = message
+            .as_ref()
+            .and_then(|message| Tenant::parse(&message.removal, "removal").ok());
+        let (Some(message), Some(tenant)) = (message, tenant) else {
+            tracing::error!("not a message of Rappel; it will go to the dead-letter queue");
+            return Verdict::Retry;
+        };
+        let removed =
+            document_store::continue_removal(self.worker.database, &tenant, self.until).await;
+        match removed {
+            Ok(true) => Verdict::Delete,
+            Ok(false) => match self.worker.imports.send(&[message.json()]).await {
+                Ok(()) => Verdict::Delete,
+                Err(error) => {
+                    tracing::warn!(cause = %chain(&error), "postponing the removal of a tenant");
+                    self.hide(self.backoff()).await;
+                    Verdict::Retry
+                }
+            },
+            Err(error) => {
+                tracing::warn!(cause = %chain(&error), "postponing the removal of a tenant");
+                self.resend(&message.json(), message.is_too_old(), self.backoff())
+                    .await
             }
         }
     }
@@ -234,14 +266,14 @@ impl Delivered<'_> {
     /// Postpones a message that is not at fault. Its last delivery is replaced by a new message, which would
     /// otherwise go to the dead-letter queue.
     async fn postpone(&self, message: &Message, time: Duration) -> Verdict {
-        if self.is_last() && !message.is_too_old() {
-            match self
-                .worker
-                .imports
-                .queue
-                .send(&[message.json()], time)
-                .await
-            {
+        self.resend(&message.json(), message.is_too_old(), time)
+            .await
+    }
+
+    async fn resend(&self, message: &str, is_too_old: bool, time: Duration) -> Verdict {
+        if self.is_last() && !is_too_old {
+            let messages = [message.to_owned()];
+            match self.worker.imports.queue.send(&messages, time).await {
                 Ok(()) => return Verdict::Delete,
                 Err(error) => tracing::error!(%error, "cannot resend a message"),
             }

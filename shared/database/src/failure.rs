@@ -60,6 +60,12 @@ pub enum DatabaseError {
     /// A change would make, or touch, a document outside of the filter that the caller is held to.
     #[error("a document is not among those that the caller may change")]
     Invisible,
+    /// A tenant may not have that many documents: how many it has, and may have.
+    #[error("{0}")]
+    Limit(String),
+    /// A tenant is being removed.
+    #[error("the tenant is being removed")]
+    Removed,
     /// The server rejects a value. Its message may quote the value, so only its SQLSTATE is kept.
     #[error("the database refused a value (SQLSTATE {0})")]
     Value(String),
@@ -146,7 +152,11 @@ impl DatabaseError {
         // error.
         const SERVER: [&str; 5] = ["25", "42", "55", "57", "58"];
         match self {
-            Self::StatementTimeout | Self::Value(_) | Self::Invisible => true,
+            Self::StatementTimeout
+            | Self::Value(_)
+            | Self::Invisible
+            | Self::Limit(_)
+            | Self::Removed => true,
             Self::Statement(error) => error
                 .sqlstate()
                 .is_some_and(|code| !SERVER.iter().any(|class| code.starts_with(class))),
@@ -202,6 +212,9 @@ impl DatabaseError {
             "RP001" => Self::ModelMismatch(message),
             // `require_visible`.
             "RP002" => Self::Invisible,
+            // `admit_documents`.
+            "RP004" => Self::Limit(message),
+            "RP005" => Self::Removed,
             // query_canceled: only statement_timeout cancels here.
             "57014" => Self::StatementTimeout,
             // read_only_sql_transaction: a demoted server keeps its connections; the next one may reach its

@@ -37,6 +37,14 @@ impl Limit {
             })
     }
 
+    /// Cuts the rows of a page, of which one more than the limit was read: whether another page follows.
+    pub fn cut<T>(self, rows: &mut Vec<T>) -> bool {
+        let limit = usize::try_from(self.0).unwrap_or_default();
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        more
+    }
+
     /// The number.
     #[must_use]
     pub fn get(self) -> i32 {

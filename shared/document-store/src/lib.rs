@@ -52,7 +52,11 @@ pub use self::{
     requests::{IngestRequest, IngestResponse, PatchMatchingRequest},
     retry::Retry,
     similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
-    tenants::{Removal, TenantState, continue_removals, remove_tenant, tenant_state},
+    tenants::{
+        Limits, Removal, TenantInfo, TenantState, Tenants, TenantsQuery, TenantsRequest,
+        begin_removal, continue_removal, continue_removals, limit_tenant, list_tenants,
+        tenant_state,
+    },
     text::{ANSWER_LIMIT, collapsed},
     upsert::{Outcome, Status, load, upsert},
     visibility::{ALL_TENANTS, Tenant, Visibility, VisibilityParameters},

@@ -164,9 +164,7 @@ impl PageQuery {
                 Row::Total(documents, is_exact) => total = Some((documents, is_exact)),
             }
         }
-        let wanted = usize::try_from(self.limit.get()).unwrap_or_default();
-        let more = documents.len() > wanted;
-        documents.truncate(wanted);
+        let more = self.limit.cut(&mut documents);
         let last = documents.last().filter(|_| more);
         let next_cursor = last.map(|(_, position)| seal_cursor(position, &order));
         Ok(Page {

@@ -136,7 +136,8 @@ pub async fn count(
     Ok(row.map_or(0, |(documents,)| documents))
 }
 
-/// Deletes the visible documents that match, some hundreds per transaction, and returns their number.
+/// Deletes the visible documents that match, some hundreds per transaction, notes in the audit that `actor` did, and returns
+/// their number.
 ///
 /// # Errors
 /// When the database fails; earlier deletions stay.
@@ -144,6 +145,7 @@ pub async fn delete_matching(
     database: &Database,
     visibility: &Visibility,
     filter: &Filter,
+    actor: &str,
 ) -> Result<i64, DatabaseError> {
     const AT_ONCE: i32 = 500;
     let mut deleted = 0;
@@ -151,11 +153,12 @@ pub async fn delete_matching(
         let statement = Statement::write(concat!(
             "SELECT ",
             schema::function!("delete_matching"),
-            "($1, $2::jsonb, $3)"
+            "($1, $2::jsonb, $3, $4)"
         ))
         .bind(visibility.tenant())
         .bind(visibility.within(Some(filter)))
-        .bind(AT_ONCE);
+        .bind(AT_ONCE)
+        .bind(actor.to_owned());
         let row: Option<(i64,)> = database.fetch_optional(statement).await?;
         let count = row.map_or(0, |(count,)| count);
         deleted += count;

@@ -2,14 +2,18 @@
 
 use std::time::Instant;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use database::{Database, DatabaseError, Statement};
-use serde::Serialize;
+use json::FieldError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use super::visibility::Tenant;
+use super::{fields::Limit, visibility::Tenant};
 
 /// What a tenant has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
+#[schemars(rename = "Tenant")]
 pub struct TenantState {
     /// Its documents.
     pub documents: i64,
@@ -17,14 +21,33 @@ pub struct TenantState {
     pub chunks: i64,
     /// Bytes of both as they are stored, without indexes.
     pub bytes: i64,
+    /// Its limits.
+    #[sqlx(flatten)]
+    pub limits: Limits,
     /// The last removal of the tenant, if there was one.
     #[sqlx(flatten)]
     #[serde(skip_serializing_if = "Removal::is_absent")]
     pub removal: Removal,
 }
 
+/// The limits of a key or a tenant.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromRow, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests a minute; no limit if absent.
+    #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = Limits::MAX_REQUESTS))]
+    pub requests_per_minute: Option<i64>,
+    /// Documents that the tenant may have when one is stored; no limit if absent.
+    #[serde(default, deserialize_with = "json::whole")]
+    #[schemars(range(min = 1, max = Limits::MAX_DOCUMENTS))]
+    pub max_documents: Option<i64>,
+}
+
 /// The removal of a tenant; all fields but the last are absent if it was never removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 pub struct Removal {
     /// When it began, RFC 3339 in UTC.
     #[sqlx(rename = "removal_requested_at")]
@@ -39,6 +62,67 @@ pub struct Removal {
     #[sqlx(rename = "removal_finished_at")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
+}
+
+/// A page of tenants.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Tenants {
+    /// In the order of their names.
+    pub tenants: Vec<TenantInfo>,
+    /// The `cursor` of the next request; `null` on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// A tenant in a list.
+#[derive(Clone, Debug, Serialize, FromRow, JsonSchema)]
+pub struct TenantInfo {
+    /// Its name; empty for the documents without a tenant.
+    pub id: String,
+    /// Its documents.
+    pub documents: i64,
+    /// When its last removal began, RFC 3339 in UTC.
+    pub removal_requested_at: Option<String>,
+    /// When that was finished.
+    pub removal_finished_at: Option<String>,
+}
+
+/// The parameters of `GET /tenants`.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(inline)]
+pub struct TenantsRequest {
+    /// The previous page's `next_cursor`; absent for the first page.
+    pub cursor: Option<String>,
+    /// The most tenants, 1 to 100; 20 if absent.
+    #[schemars(range(min = 1, max = Limit::MAX))]
+    pub limit: Option<i64>,
+}
+
+/// A valid request of a page of tenants.
+#[derive(Clone, Debug)]
+pub struct TenantsQuery {
+    after: Option<String>,
+    limit: Limit,
+}
+
+impl TenantsRequest {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// Names the first invalid parameter.
+    pub fn parse(self) -> Result<TenantsQuery, FieldError> {
+        let refused = || FieldError::new("cursor", "is not a next_cursor of this list");
+        let after = self.cursor.map(|cursor| {
+            let name = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+            let name = name.and_then(|name| String::from_utf8(name).ok());
+            let name = name.ok_or_else(refused)?;
+            Tenant::parse(&name, "cursor").map_err(|_| refused())?;
+            Ok(name)
+        });
+        Ok(TenantsQuery {
+            after: after.transpose()?,
+            limit: Limit::parse(self.limit, Limit::PAGE_DEFAULT)?,
+        })
+    }
 }
 
 impl Removal {
@@ -64,12 +148,115 @@ pub async fn tenant_state(
     database.fetch_optional(statement).await
 }
 
-/// Removes a tenant's documents, words, statistics, imports and sources, some hundreds of documents per transaction, until
-/// `end`. False if there are more. To go on, or after a failure, call it again.
+impl Limits {
+    /// The largest limit of requests a minute.
+    pub const MAX_REQUESTS: i64 = 1_000_000;
+    /// The largest limit of documents.
+    pub const MAX_DOCUMENTS: i64 = 1_000_000_000;
+
+    /// Checks them.
+    ///
+    /// # Errors
+    /// One entry per field out of range.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let fields = [
+            (
+                "requests_per_minute",
+                self.requests_per_minute,
+                Self::MAX_REQUESTS,
+            ),
+            ("max_documents", self.max_documents, Self::MAX_DOCUMENTS),
+        ];
+        let wrong = fields.into_iter().filter_map(|(field, value, most)| {
+            let value = value.filter(|value| !(1..=most).contains(value))?;
+            let detail = format!("is {value}; 1 to {most} are allowed");
+            Some(FieldError::new(field, detail))
+        });
+        let errors: Vec<FieldError> = wrong.collect();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(errors)
+    }
+}
+
+/// Sets the limits of a tenant, and notes in the audit that `actor` did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn limit_tenant(
+    database: &Database,
+    tenant: &Tenant,
+    limits: Limits,
+    actor: &str,
+) -> Result<(), DatabaseError> {
+    let statement = Statement::idempotent_write(
+        "WITH limited AS (
+             INSERT INTO rappel.tenant_limits (tenant, requests_per_minute, max_documents) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant) DO UPDATE SET requests_per_minute = $2, max_documents = $3
+             RETURNING tenant, requests_per_minute, max_documents
+         )
+         INSERT INTO rappel.audit (actor, tenant, act, subject, detail)
+         SELECT $4, l.tenant, 'tenant.limit', l.tenant, to_jsonb(l) - 'tenant' FROM limited AS l
+         RETURNING id",
+    )
+    .bind(tenant.as_str().to_owned())
+    .bind(limits.requests_per_minute)
+    .bind(limits.max_documents)
+    .bind(actor.to_owned());
+    database.fetch_all::<(i64,)>(statement).await.map(drop)
+}
+
+/// The tenants in the order of their names, on a connection for [all tenants](crate::ALL_TENANTS).
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_tenants(
+    database: &Database,
+    page: &TenantsQuery,
+) -> Result<Tenants, DatabaseError> {
+    // One extra row shows whether another page follows.
+    let statement = Statement::read(concat!(
+        "SELECT * FROM ",
+        schema::function!("list_tenants"),
+        "($1, $2)"
+    ))
+    .bind(page.after.clone())
+    .bind(page.limit.get() + 1);
+    let mut tenants: Vec<TenantInfo> = database.fetch_all(statement).await?;
+    let more = page.limit.cut(&mut tenants);
+    let last = tenants.last().filter(|_| more);
+    Ok(Tenants {
+        next_cursor: last.map(|tenant| BASE64_URL_SAFE_NO_PAD.encode(&tenant.id)),
+        tenants,
+    })
+}
+
+/// Begins to remove a tenant, whose keys are revoked at once, and notes in the audit that `actor` did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin_removal(
+    database: &Database,
+    tenant: &Tenant,
+    actor: &str,
+) -> Result<(), DatabaseError> {
+    let statement = Statement::idempotent_write(concat!(
+        "SELECT true FROM ",
+        schema::function!("begin_removal"),
+        "($1, $2)"
+    ))
+    .bind(tenant.as_str().to_owned())
+    .bind(actor.to_owned());
+    database.fetch_all::<(bool,)>(statement).await.map(drop)
+}
+
+/// Removes the documents, words, statistics and imports of a tenant whose removal has begun, some hundreds of documents per
+/// transaction, until `end`. False if there are more. To go on, or after a failure, call it again.
 ///
 /// # Errors
 /// When the database fails; what was removed stays so.
-pub async fn remove_tenant(
+pub async fn continue_removal(
     database: &Database,
     tenant: &Tenant,
     end: Instant,
@@ -78,7 +265,7 @@ pub async fn remove_tenant(
     loop {
         let statement = Statement::idempotent_write(concat!(
             "SELECT ",
-            schema::function!("remove_tenant"),
+            schema::function!("continue_removal"),
             "($1, $2)"
         ))
         .bind(tenant.as_str().to_owned())
@@ -93,7 +280,7 @@ pub async fn remove_tenant(
     }
 }
 
-/// Goes on with the removals that are not finished, until `end`, on a connection for [all tenants](crate::ALL_TENANTS).
+/// Continues the removals that are not finished, until `end`, on a connection for [all tenants](crate::ALL_TENANTS).
 ///
 /// # Errors
 /// When the database fails.
@@ -105,7 +292,7 @@ pub async fn continue_removals(database: &Database, end: Instant) -> Result<(), 
         let Ok(tenant) = Tenant::parse(&tenant, "tenant") else {
             continue;
         };
-        if !remove_tenant(database, &tenant, end).await? {
+        if !continue_removal(database, &tenant, end).await? {
             break;
         }
     }

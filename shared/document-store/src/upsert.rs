@@ -266,10 +266,11 @@ fn upsert_statement(
     let statement = Statement::idempotent_write(concat!(
         "SELECT document_id, created FROM ",
         schema::function!("upsert"),
-        "($1, $2::jsonb, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+        "($1, $2::jsonb, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
     ))
     .bind(visibility.tenant.clone())
     .bind(visibility.filter.clone())
+    .bind(visibility.max_documents)
     .bind(model)
     .bind(column(|document| document.id.as_str()))
     .bind(column(|document| &document.title))

@@ -54,6 +54,8 @@ pub struct Visibility {
     pub tenant: Tenant,
     /// A condition on the documents, besides the request's own; `None` for all documents of the tenant.
     pub filter: Option<Filter>,
+    /// How many documents the tenant may have when the caller stores one; `None` for its own limit alone.
+    pub max_documents: Option<i64>,
 }
 
 /// A visibility as the parameters of statements.
@@ -63,6 +65,8 @@ pub struct VisibilityParameters {
     pub tenant: String,
     /// The filter, [compiled](filter::Compiled) and as JSON.
     pub filter: Option<String>,
+    /// How many documents the tenant may have.
+    pub max_documents: Option<i64>,
 }
 
 impl Visibility {
@@ -71,7 +75,7 @@ impl Visibility {
     pub fn of(tenant: Tenant) -> Self {
         Self {
             tenant,
-            filter: None,
+            ..Self::default()
         }
     }
 
@@ -94,6 +98,7 @@ impl Visibility {
         VisibilityParameters {
             tenant: self.tenant(),
             filter: self.filter(),
+            max_documents: self.max_documents,
         }
     }
 

@@ -18,7 +18,10 @@ mod unigram;
 
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -48,6 +51,8 @@ pub struct Embedder {
     manifest: Manifest,
     tokens: Tokens,
     model: Mutex<TextEmbedding>,
+    /// Tokens that the model has read.
+    read: AtomicU64,
 }
 
 impl Embedder {
@@ -65,6 +70,7 @@ impl Embedder {
             manifest,
             tokens: tokens.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
             model: Mutex::new(model?),
+            read: AtomicU64::new(0),
         };
         embedder.check_dimensions()?;
         Ok(embedder)
@@ -74,6 +80,12 @@ impl Embedder {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The tokens that the model has read since it was loaded.
+    #[must_use]
+    pub fn tokens_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Embeds one text: a unit vector of `manifest().dimensions` elements.
@@ -115,6 +127,8 @@ impl Embedder {
             .map(|text| self.tokenize(&format!("{prefix}{text}")))
             .collect::<Result<Vec<_>, _>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        let tokens = lengths.iter().sum::<usize>() as u64;
+        self.read.fetch_add(tokens, Ordering::Relaxed);
         let mut embeddings = vec![Vec::new(); texts.len()];
         for batch in batches::of(&lengths) {
             let batch_ids: Vec<&[u32]> = batch.iter().map(|&index| &*ids[index]).collect();

@@ -42,10 +42,10 @@ impl FieldRange {
             return None;
         };
         let number = |low, high| Some(Self::new(keys, RangeKind::Number, low, high));
-        let text = |low, high| Some(Self::new(keys, RangeKind::Text, low, high));
+        let strings = |low, high| Some(Self::new(keys, RangeKind::Text, low, high));
         match test {
             Test::Equals(Scalar::Number(value)) => number(Some(value), Some(value)),
-            Test::Equals(Scalar::Text(value)) => text(Some(value), Some(value)),
+            Test::Equals(Scalar::Text(value)) => strings(Some(value), Some(value)),
             Test::Compares(comparison, bound) => {
                 let is_low = matches!(comparison, Comparison::Greater | Comparison::AtLeast);
                 let sides = |value| {
@@ -57,13 +57,13 @@ impl FieldRange {
                 };
                 match bound {
                     Bound::Number(value) => number(sides(value).0, sides(value).1),
-                    Bound::Text(value) => text(sides(value).0, sides(value).1),
+                    Bound::Text(value) => strings(sides(value).0, sides(value).1),
                     Bound::Instant(instant) => {
                         let (before, after) = instant.surely();
                         if is_low {
-                            text(Some(&before), None)
+                            strings(Some(&before), None)
                         } else {
-                            text(None, Some(&after))
+                            strings(None, Some(&after))
                         }
                     }
                 }

@@ -5,6 +5,10 @@
 /// A tag opens thoughts only where models put it: at the start of the text, or of a line outside a code block.
 /// Elsewhere it is part of the answer. Some templates open the thoughts themselves: then the text has only their end.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent fact about the text so far"
+)]
 pub(super) struct Thoughts {
     /// Text that may become a tag.
     held: String,

@@ -115,7 +115,26 @@ impl History {
                 .extend(transaction.fetch_all::<Applied>(record).await?);
         }
         self.0.sort_by_key(|applied| applied.version);
+        if !pending.is_empty() {
+            self.audit(transaction, pending).await?;
+        }
         Ok(())
+    }
+
+    /// Notes in the audit what was applied.
+    async fn audit(
+        &self,
+        transaction: &mut Transaction,
+        applied: &[&'static Migration],
+    ) -> Result<(), DatabaseError> {
+        let names: Vec<String> = applied.iter().map(|it| it.name.to_owned()).collect();
+        let audit = Statement::write(
+            "INSERT INTO rappel.audit (actor, act, subject, detail)
+             VALUES (current_user, 'schema.migrate', $1, jsonb_build_object('applied', $2::text[])) RETURNING id",
+        )
+        .bind(self.version().to_string())
+        .bind(names);
+        transaction.fetch_all::<(i64,)>(audit).await.map(drop)
     }
 
     /// Replaces the migrations of releases without checksums by the first migration.

@@ -21,6 +21,8 @@ const WRITTEN: &[&str] = &[
     "source_events",
     "keys",
     "tenant_removals",
+    "tenant_limits",
+    "usage",
 ];
 
 /// Tables to which functions only add.

@@ -142,10 +142,18 @@ impl LazyEmbedder {
         work: impl FnOnce(&Embedder) -> Result<T, EmbedderError> + Send + 'static,
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.inner);
-        let task = spawn_blocking(move || work(inner.embedder()?));
+        let task = spawn_blocking(move || {
+            let embedder = inner.embedder()?;
+            // A sandbox serves one request at a time.
+            let before = embedder.tokens_read();
+            let outcome = work(embedder)?;
+            Ok((outcome, embedder.tokens_read() - before))
+        });
         let _measured = telemetry::measure(Phase::Embed);
         let outcome = task.await.map_err(Error::unfinished)?;
-        outcome.map_err(|error| Error::internal(&error))
+        let (outcome, tokens) = outcome.map_err(|error: EmbedderError| Error::internal(&error))?;
+        telemetry::used(|usage| usage.embedded_tokens += tokens);
+        Ok(outcome)
     }
 }
 

@@ -287,9 +287,9 @@ BEGIN
 END
 $$;
 
--- Deletes at most `wanted` documents that match, and returns how many. Their chunks are deleted in one statement first,
+-- Deletes at most `wanted` documents that match, notes in the audit that `actor` did, and returns how many. Their chunks are deleted in one statement first,
 -- because the foreign key would delete them document by document.
-CREATE FUNCTION delete_matching(tenant text, filter jsonb, wanted integer) RETURNS bigint
+CREATE FUNCTION delete_matching(tenant text, filter jsonb, wanted integer, actor text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
@@ -299,6 +299,10 @@ BEGIN
     DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = delete_matching.tenant AND t.document_id = ANY (ids);
     DELETE FROM rappel.chunks AS c WHERE c.tenant = delete_matching.tenant AND c.document_id = ANY (ids);
     DELETE FROM rappel.documents AS d WHERE d.tenant = delete_matching.tenant AND d.id = ANY (ids);
+    INSERT INTO rappel.audit (actor, tenant, act, subject, detail)
+    SELECT delete_matching.actor, delete_matching.tenant, 'documents.delete', 'documents that match a filter',
+           jsonb_build_object('documents', cardinality(ids))
+    WHERE cardinality(ids) > 0;
     RETURN cardinality(ids);
 END
 $$;

@@ -1,4 +1,5 @@
--- Upserts a batch of documents with their chunks and returns which are new. Raises RP002 if `visible` is not null and one of the
+-- Upserts a batch of documents with their chunks and returns which are new. Raises RP004 if the tenant would have more than
+-- `max_documents` documents or than it may have, RP005 if it is being removed, RP002 if `visible` is not null and one of the
 -- documents did not match it before or does not match it afterwards: the caller may not make it or change it.
 --
 -- One call is one statement, so it is atomic and takes one round trip, with or without a pooler.
@@ -9,6 +10,7 @@
 CREATE FUNCTION upsert(
     tenant            text,
     visible           jsonb,
+    max_documents     bigint,
     model             text,
     ids               text[],
     titles            text[],
@@ -35,6 +37,7 @@ DECLARE
 BEGIN
     PERFORM set_config('rappel.tenant', upsert.tenant, true);
     PERFORM require_model(model);
+    PERFORM admit_documents(upsert.tenant, upsert.max_documents, ids);
 
     -- Rows are locked in the order of their ids, so two batches that share documents cannot deadlock.
     RETURN QUERY

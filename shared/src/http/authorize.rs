@@ -1,8 +1,8 @@
 //! Who a request is from, and whether its route is within that caller's scopes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use access::{Access, Caller, Presented, Scope};
+use access::{Access, Caller, Presented, Quota, Scope};
 use lambda_http::{
     Request, RequestExt as _,
     http::{HeaderMap, Method, header::AUTHORIZATION},
@@ -35,14 +35,17 @@ pub fn caller(request: &Request) -> Result<&Caller, Error> {
     caller.ok_or_else(|| Error::Internal("the route requires no caller".to_owned()))
 }
 
-/// Finds out who the request is from, and keeps that with the request.
+/// Finds out who the request is from, keeps that with the request, and counts it: what is left of the caller's limits is in
+/// `quotas`.
 ///
 /// # Errors
-/// 401 without valid credentials, 403 without the scope of the route; 429 and 503 if it cannot be found out now.
+/// 401 without valid credentials, 403 without the scope of the route, 429 beyond a limit; 429 and 503 if it cannot be found
+/// out now.
 pub(super) async fn authorize<S: State>(
     function: &str,
     state: &S,
-    access: &Access,
+    access: &Arc<Access>,
+    quotas: &OnceLock<Vec<Quota>>,
     request: &mut Request,
 ) -> Result<(), Error> {
     let required = requirement(function, request);
@@ -60,11 +63,16 @@ pub(super) async fn authorize<S: State>(
     if let Requirement::Scope(scope) = required {
         caller.require(scope)?;
     }
-    if let Some(key) = caller.key.as_ref().filter(|key| key.is_new()).cloned() {
-        let state = state.clone();
-        telemetry::afterwards(async move { key.note(state.database()).await });
-    }
-    request.extensions_mut().insert(Arc::new(caller));
+    let (limits, admitted) = access.admit(&caller);
+    quotas.get_or_init(|| limits);
+    admitted?;
+    let caller = Arc::new(caller);
+    let (state, access, counted) = (state.clone(), Arc::clone(access), Arc::clone(&caller));
+    telemetry::afterwards(async move {
+        let usage = telemetry::usage();
+        access.settle(state.database(), &counted, usage).await;
+    });
+    request.extensions_mut().insert(caller);
     Ok(())
 }
 

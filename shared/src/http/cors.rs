@@ -49,7 +49,7 @@ impl Page {
             (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
             (
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                "etag,retry-after,x-request-id",
+                "etag,ratelimit,ratelimit-policy,retry-after,x-request-id",
             ),
         ] {
             headers.insert(name, HeaderValue::from_static(value));

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod cors;
+mod limits;
 #[cfg(target_os = "linux")]
 mod nagle;
 mod request;
@@ -11,11 +12,11 @@ mod stream;
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use access::Access;
+use access::{Access, Quota};
 use database;
 use futures_util::FutureExt as _;
 use lambda_http::{RequestExt as _, http::Method, request::RequestContext, service_fn};
@@ -61,8 +62,9 @@ where
         let bare = request.method() == Method::HEAD;
         let answer = running.answer(request, &handle);
         async move {
-            let (outcome, _guard) = answer.await;
-            let response = response::finish(outcome, &request_id);
+            let (outcome, quotas, _guard) = answer.await;
+            let mut response = response::finish(outcome, &request_id);
+            limits::write(&quotas, response.headers_mut());
             Ok::<_, Infallible>(if bare {
                 response.map(|_| lambda_http::Body::Empty)
             } else {
@@ -73,13 +75,15 @@ where
     telemetry.run(lambda_http::runtime(handle)).await
 }
 
-/// Like [`serve`], for a function that streams its responses.
+/// Like [`serve`], for a function that streams its responses. `refuse` may turn the error of a request to a path into a response
+/// of another shape than a problem document.
 ///
 /// # Errors
 /// As [`serve`].
 pub async fn serve_streams<S, H, F>(
     function: &'static str,
     handle: H,
+    refuse: fn(&str, Error) -> Result<Response, Error>,
 ) -> Result<(), lambda_http::Error>
 where
     S: State,
@@ -92,16 +96,19 @@ where
     let handle = service_fn(move |request: Request| {
         let request_id = request.lambda_context().request_id;
         let page = cors::Page::of(&request);
+        let path = request.raw_http_path().to_owned();
         let answer = running.answer(request, &handle);
         async move {
-            let (outcome, guard) = answer.await;
+            let (outcome, quotas, guard) = answer.await;
             #[cfg(target_os = "linux")]
             if let Err(cause) = nagle::off() {
                 tracing::debug!(%cause, "Nagle's algorithm stays on");
             }
-            let mut response =
-                outcome.unwrap_or_else(|error| whole(response::finish(Err(error), &request_id)));
+            let mut response = outcome
+                .or_else(|error| refuse(&path, error).map(whole))
+                .unwrap_or_else(|error| whole(response::finish(Err(error), &request_id)));
             response::identify(&mut response, &request_id);
+            limits::write(&quotas, response.headers_mut());
             page.allow(response.headers_mut());
             telemetry::answered(response.status().as_u16());
             Ok::<_, Infallible>(stream::guarded(response, guard))
@@ -133,18 +140,18 @@ impl<S: State> Running<S> {
         Ok(Self {
             function,
             state: state.clone(),
-            access,
-            in_flight: close_on_shutdown(state).await,
+            access: Arc::clone(&access),
+            in_flight: close_on_shutdown(state, access).await,
         })
     }
 
-    /// The outcome of a request whose caller may send it, and a guard to hold until the response is sent. A panic is an outcome
-    /// too.
+    /// The outcome of a request whose caller may send it, what is left of the caller's limits, and a guard to hold until the
+    /// response is sent. A panic is an outcome too.
     fn answer<H, F, R>(
         &self,
         mut request: Request,
         handle: &Arc<H>,
-    ) -> impl Future<Output = (Result<R, Error>, OwnedRwLockReadGuard<()>)> + use<S, H, F, R>
+    ) -> impl Future<Output = (Result<R, Error>, Vec<Quota>, OwnedRwLockReadGuard<()>)> + use<S, H, F, R>
     where
         H: Fn(S, Request) -> F,
         F: Future<Output = Result<R, Error>>,
@@ -158,9 +165,11 @@ impl<S: State> Running<S> {
         }
         let (function, handle) = (self.function, Arc::clone(handle));
         let (state, access) = (self.state.clone(), Arc::clone(&self.access));
+        let quotas = Arc::new(OnceLock::new());
+        let found = Arc::clone(&quotas);
         let answer = async move {
             request::check_url(&request)?;
-            authorize::authorize(function, &state, &access, &mut request).await?;
+            authorize::authorize(function, &state, &access, &found, &mut request).await?;
             handle(state, request).await
         };
         let answer = AssertUnwindSafe(database::within(deadline, answer)).catch_unwind();
@@ -169,7 +178,7 @@ impl<S: State> Running<S> {
             let outcome = answer
                 .await
                 .unwrap_or_else(|panic| Err(Error::panicked(&*panic)));
-            (outcome, guard)
+            (outcome, quotas.get().cloned().unwrap_or_default(), guard)
         }
     }
 }
@@ -181,7 +190,8 @@ pub fn deadline(request: &Request) -> Instant {
 }
 
 /// The key of the request's route, `GET /documents/{id+}`; `$default` for a function URL.
-fn route_key(request: &Request) -> String {
+#[must_use]
+pub fn route_key(request: &Request) -> String {
     let key = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone(),
         Some(RequestContext::ApiGatewayV1(context)) => {
@@ -193,8 +203,8 @@ fn route_key(request: &Request) -> String {
     key.unwrap_or_else(|| "$default".to_owned())
 }
 
-/// On SIGTERM: waits for the request in flight, closes the pool, ends the process with 0.
-async fn close_on_shutdown(state: impl State) -> Arc<RwLock<()>> {
+/// On SIGTERM: waits for the request in flight, notes its usage, closes the pool, ends the process with 0.
+async fn close_on_shutdown(state: impl State, access: Arc<Access>) -> Arc<RwLock<()>> {
     let in_flight = Arc::new(RwLock::new(()));
     let last = Arc::clone(&in_flight);
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
@@ -202,6 +212,7 @@ async fn close_on_shutdown(state: impl State) -> Arc<RwLock<()>> {
             let _last = last.write().await;
             tokio::time::sleep(DELIVERY).await;
         }
+        access.close(state.database()).await;
         state.database().close().await;
     })
     .await;

@@ -21,7 +21,7 @@ pub use self::{
     function::{Telemetry, outcome},
     milliseconds::ms,
     record::{
-        Phase, Record, afterwards, answered, asked, failed, gauge, idle, measure, pooler,
-        request_id, rows,
+        Phase, Record, Usage, afterwards, answered, asked, failed, gauge, idle, measure, pooler,
+        request_id, rows, usage, used,
     },
 };

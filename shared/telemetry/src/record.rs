@@ -66,8 +66,23 @@ pub(super) struct RecordData {
     pub(super) pooler_proof: Option<&'static str>,
     /// Its trace and measured parts; `None` without a collector.
     pub(super) trace: Option<Trace>,
+    /// What it has used so far.
+    pub(super) usage: Usage,
     /// Work that waits until the response is sent.
     pub(super) afterwards: Option<Afterwards>,
+}
+
+/// What an invocation uses, for the account of its caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Documents that were created or changed.
+    pub documents: u64,
+    /// Tokens that the embedding model has read.
+    pub embedded_tokens: u64,
+    /// Tokens that the language model has read.
+    pub prompt_tokens: u64,
+    /// Tokens that the language model has written.
+    pub completion_tokens: u64,
 }
 
 /// Work that nobody waits for.
@@ -114,6 +129,28 @@ impl RecordData {
     }
 }
 
+impl Usage {
+    /// Adds what another one has used.
+    pub fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.embedded_tokens += other.embedded_tokens;
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+    }
+
+    /// Takes away what was added before.
+    pub fn take(&mut self, other: Self) {
+        for (count, other) in [
+            (&mut self.documents, other.documents),
+            (&mut self.embedded_tokens, other.embedded_tokens),
+            (&mut self.prompt_tokens, other.prompt_tokens),
+            (&mut self.completion_tokens, other.completion_tokens),
+        ] {
+            *count = count.saturating_sub(other);
+        }
+    }
+}
+
 impl Trace {
     /// A long import has thousands of statements; the first ones are representative.
     const PARTS: usize = 64;
@@ -149,6 +186,7 @@ impl Record {
                 parent: trace_context::amazon_parent(context.xray_trace_id.as_deref()),
                 parts: Vec::new(),
             }),
+            usage: Usage::default(),
             afterwards: None,
         };
         Self {
@@ -228,6 +266,18 @@ pub fn request_id() -> Option<String> {
 /// Runs `work` after the response is sent, before Lambda freezes the sandbox. One work of an invocation: the last one given.
 pub fn afterwards(work: impl Future<Output = ()> + Send + 'static) {
     note(|entry| entry.afterwards = Some(Afterwards(Box::pin(work))));
+}
+
+/// Counts what the invocation uses.
+pub fn used(count: impl FnOnce(&mut Usage)) {
+    note(|entry| count(&mut entry.usage));
+}
+
+/// What the current invocation has used so far.
+#[must_use]
+pub fn usage() -> Usage {
+    let usage = |record: &Record| record.lock().usage;
+    RECORD.try_with(usage).unwrap_or_default()
 }
 
 /// Counts rows returned by the database.

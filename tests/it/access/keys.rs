@@ -110,6 +110,32 @@ async fn a_key_of_a_tenant_or_with_a_filter_sees_its_own_documents() -> Outcome 
             .await?;
         assert_eq!(answer.status, status, "{}", answer.text);
     }
+    // So do the commands, on the database and through the API.
+    let run = async |arguments: &[&str]| {
+        Printed::by(&mut rappel(Some(app.database_url()), arguments).await?).await
+    };
+    let search = ["search", "des crêpes", "--json", "--tenant"];
+    let url = app.url();
+    let at_api = ["--api", url.as_str(), "--key", operator.as_str()];
+    for (tenant, hits) in [("other", 2), ("acme", 1), ("nobody", 0)] {
+        for place in [&at_api[..], &[]] {
+            let printed = run(&[&search[..], &[tenant], place].concat())
+                .await?
+                .json()?;
+            let found = printed["hits"].as_array().map(Vec::len);
+            assert_eq!(found, Some(hits), "{tenant} {place:?}");
+        }
+    }
+    let listed = run(&["keys", "list", "--json", "--tenant", "other"])
+        .await?
+        .json()?;
+    assert_eq!(listed["keys"].as_array().map(Vec::len), Some(1), "{listed}");
+    let wrong = run(&[&search[..], &["a b"]].concat()).await?;
+    assert!(
+        !wrong.success && wrong.stderr.contains("--tenant"),
+        "{wrong:?}"
+    );
+
     let table = json!({ "table": "public.users", "content": "name" });
     let follows = send(&app, &acme, Method::PUT, "/sources/users", table).await?;
     follows.problem(403, "forbidden")?;
@@ -167,7 +193,7 @@ async fn keys_are_made_listed_and_revoked_by_their_administrators() -> Outcome {
     let sql = app.sql().await?;
     let audit = sql
         .texts(
-            "SELECT act || ' ' || tenant FROM rappel.audit ORDER BY id",
+            "SELECT act || ' ' || tenant FROM rappel.audit WHERE act LIKE 'key.%' ORDER BY id",
             &[],
         )
         .await?;

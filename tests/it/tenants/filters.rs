@@ -75,7 +75,7 @@ async fn what_is_outside_of_the_filter_is_not_found_read_listed_counted_or_delet
     let changed = document_store::patch_matching(&database, &held, &red, &patch).await?;
     assert_eq!((changed.matching, changed.updated), (2, 2));
     assert_eq!(
-        document_store::delete_matching(&database, &held, &red).await?,
+        document_store::delete_matching(&database, &held, &red, "story").await?,
         2
     );
     let left = document_store::get(&database, &all, &hidden).await?;

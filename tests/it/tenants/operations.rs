@@ -243,8 +243,13 @@ impl Client<'_> {
     async fn delete_all(&mut self, colour: &str) -> Outcome {
         let expected = self.of_colour(colour)?;
         self.stored.retain(|_, (_, other)| *other != colour);
-        let deleted =
-            document_store::delete_matching(&self.database, &self.visibility, &of(colour)?).await?;
+        let deleted = document_store::delete_matching(
+            &self.database,
+            &self.visibility,
+            &of(colour)?,
+            "story",
+        )
+        .await?;
         ensure!(deleted == expected, "{deleted} instead of {expected}");
         Ok(())
     }

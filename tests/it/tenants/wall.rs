@@ -9,8 +9,16 @@ use tests::Sql;
 
 use super::{Deployment, Outcome, database, tenant};
 
-/// Tables that belong to no tenant.
-const SHARED: [&str; 5] = ["audit", "functions", "keys", "migrations", "model"];
+/// Tables that belong to no tenant but to the administrators.
+const SHARED: [&str; 7] = [
+    "audit",
+    "functions",
+    "keys",
+    "migrations",
+    "model",
+    "tenant_limits",
+    "usage",
+];
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.
@@ -47,14 +55,17 @@ const CALLS: &str = r#"
     ! chunks_with_wording($t, '{"phrases": ["geheim"]}', NULL, 9)
     ! completions($t, 'gehei', 5)
     centre(array_fill(0::real, ARRAY[384]), '{}')
+    ! admit_documents($t, NULL, '{plan}')
+    begin_removal($t, 'story')
     ! claim_changes('w', 10, 10)
+    continue_removal($t, 10)
     ! count_chunks($t)
     ! count_documents($t, NULL)
     ! count_matching($t, NULL, true)
     ! count_source_rows(7)
     ! delete_document($t, NULL, 'plan', NULL)
     ! delete_documents($t, '{plan}')
-    ! delete_matching($t, NULL, 10)
+    ! delete_matching($t, NULL, 10, 'story')
     ! document_dates($t, NULL, '{plan}')
     ! document_hash($t, NULL, 'plan', true)
     ! explanation($t, 'plan', 0, 0.5, 0.5, 0.5, 40, $w, array_fill(1::float8, ARRAY[cardinality($w)]), 1)
@@ -69,6 +80,7 @@ const CALLS: &str = r#"
     ! import_parts_now('load', 3)
     ! import_state($t, 'load', 3)
     ! keyword_candidates($t, $w, array_fill(1::float8, ARRAY[cardinality($w)]), '1', 1, 1, 1, 5, 1, NULL, NULL, NULL, false, 99)
+    ! list_tenants(NULL, 10)
     ! list_documents($t, NULL, 'id', false, NULL, NULL, 10, NULL, 'exact')
     ! lock_matching($t, NULL, NULL, 10)
     many_match($t, '{}', 5)
@@ -88,7 +100,6 @@ const CALLS: &str = r#"
     ! release_changes('lost', NULL, NULL, NULL, NULL)
     ! renew_changes('lost', 10)
     ! reopen_imports('q', 3)
-    remove_tenant($t, 10)
     ! require_visible($t, '{"ids": []}', '{plan}')
     resolve_source('{"table": "nowhere"}')
     ! resync_source($t, 'rows')
@@ -105,7 +116,7 @@ const CALLS: &str = r#"
     ! tenant_state($t)
     ! term_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]))
     ! unfollow($t, 'rows', false)
-    ! upsert($t, NULL, $r, '{plan}', '{t}', '{c}', '{"{}"}', '{x}', '{x}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
+    ! upsert($t, NULL, NULL, $r, '{plan}', '{t}', '{c}', '{"{}"}', '{x}', '{x}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
     ! walk_sources(10)
     ! watch_sources()"#;
 

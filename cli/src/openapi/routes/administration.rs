@@ -1,6 +1,7 @@
-//! The routes of sources and keys.
+//! The routes of sources, keys and tenants.
 
-use access::{Created, KeyRequest, Keys};
+use access::{AuditPage, AuditRequest, Created, KeyRequest, Keys, UsagePage, UsageRequest};
+use document_store::{Limits, TenantState, Tenants, TenantsRequest};
 use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use serde_json::json;
 
@@ -96,5 +97,56 @@ pub(super) fn keys() -> Vec<Operation> {
             "Revoke an API key",
         )
         .answers_in(204, "It is revoked.", Vec::new(), None),
+    ]
+}
+
+pub(super) fn tenants() -> Vec<Operation> {
+    let one = |method, id, summary| {
+        Operation::new("tenants", method, "/tenants/{id}", id, summary).fails(&[422])
+    };
+    vec![
+        Operation::new("tenants", "GET", "/tenants", "listTenants", "List tenants")
+            .about("Those that have documents, keys or a removal.")
+            .queried(schema::<TenantsRequest>, &[])
+            .answers(200, "A page.", schema::<Tenants>, examples::tenants()),
+        one("GET", "getTenant", "What a tenant has").answers(
+            200,
+            "Counts of all that it has, which reads all of it.",
+            schema::<TenantState>,
+            examples::tenant(),
+        ),
+        one(
+            "PUT",
+            "limitTenant",
+            "Set the limits of a tenant",
+        )
+        .about("A limit that is absent is removed.")
+        .takes(schema::<Limits>, examples::limits())
+        .answers(
+            200,
+            "What the tenant has.",
+            schema::<TenantState>,
+            examples::tenant(),
+        ),
+        one(
+            "DELETE",
+            "removeTenant",
+            "Remove a tenant and all that it has",
+        )
+        .about("Its keys are revoked at once. `removal.finished_at` of `GET` says when nothing is left.")
+        .answers(
+            202,
+            "The removal has begun.",
+            schema::<TenantState>,
+            examples::tenant(),
+        )
+        .fails(&[501]),
+        Operation::new("tenants", "GET", "/usage", "getUsage", "What keys and tenants have used")
+            .about("By day; the newest seconds may be missing.")
+            .queried(schema::<UsageRequest>, &[])
+            .answers(200, "A page.", schema::<UsagePage>, examples::usage()),
+        Operation::new("tenants", "GET", "/audit", "getAudit", "Administrative acts")
+            .queried(schema::<AuditRequest>, &[])
+            .answers(200, "A page.", schema::<AuditPage>, examples::audit()),
     ]
 }

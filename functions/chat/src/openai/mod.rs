@@ -18,7 +18,10 @@ use std::time::SystemTime;
 
 use lambda_http::http::Method;
 use percent_encoding::percent_decode_str;
-use shared::http::{self, Request, StreamedResponse};
+use shared::{
+    Error,
+    http::{self, Request, Response, StreamedResponse},
+};
 
 use self::refusal::Refusal;
 use crate::state::ChatState;
@@ -55,6 +58,11 @@ pub(crate) async fn answer(
         _ => Err(Refusal::resource(resource)),
     };
     answered.unwrap_or_else(|refusal| http::whole(refusal.into_response()))
+}
+
+/// The response of an error before [`answer`], such as that of a caller without a key.
+pub(crate) fn refused(error: Error) -> Response {
+    Refusal::from(error).into_response()
 }
 
 /// Seconds since 1970.

@@ -15,8 +15,9 @@ use super::chunk::event;
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
-    error: ErrorBody,
+    error: Box<ErrorBody>,
     retry_after: Option<u32>,
+    authenticate: Option<String>,
     allow: Option<&'static str>,
 }
 
@@ -30,7 +31,7 @@ struct ErrorBody {
     r#type: &'static str,
     /// The invalid field.
     param: Option<String>,
-    /// The last word of the problem's type, with underscores.
+    /// `invalid_api_key`, `rate_limit_exceeded`, or the last word of the problem's type, with underscores.
     code: String,
 }
 
@@ -76,6 +77,9 @@ impl Refusal {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        if let Some(Ok(how)) = self.authenticate.map(HeaderValue::try_from) {
+            headers.insert(header::WWW_AUTHENTICATE, how);
+        }
         if let Some(methods) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
@@ -87,13 +91,14 @@ impl Refusal {
         telemetry::failed(&format!("urn:rappel:problem:{word}"), status);
         Self {
             status,
-            error: ErrorBody {
+            error: Box::new(ErrorBody {
                 message,
                 r#type: INVALID,
                 param: param.map(str::to_owned),
                 code: code.to_owned(),
-            },
+            }),
             retry_after: None,
+            authenticate: None,
             allow: None,
         }
     }
@@ -119,13 +124,19 @@ impl From<Error> for Refusal {
             } else {
                 problem.status
             },
-            error: ErrorBody {
+            error: Box::new(ErrorBody {
                 message,
                 r#type: if caller { INVALID } else { "server_error" },
                 param: problem.errors.into_iter().next().map(|error| error.field),
-                code: word.replace('-', "_"),
-            },
+                // Clients know two of `OpenAI`'s words.
+                code: match word {
+                    "unauthorized" => "invalid_api_key".to_owned(),
+                    "too-many-requests" => "rate_limit_exceeded".to_owned(),
+                    word => word.replace('-', "_"),
+                },
+            }),
             retry_after: problem.retry_after,
+            authenticate: problem.authenticate,
             allow: problem.allow,
         }
     }

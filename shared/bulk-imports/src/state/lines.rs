@@ -41,7 +41,8 @@ impl Claim {
              WHERE l.import_id = $1 AND l.part = $2 AND l.position = $3 AND l.outcome = 'retrying'
                AND l.leased_until < now()
                AND p.import_id = l.import_id AND p.part = l.part AND i.id = l.import_id AND i.failure IS NULL
-             RETURNING i.source, i.etag, i.bytes, i.tenant, i.visible::text AS visible, p.first, p.last, p.piece, l.length, l.attempts",
+             RETURNING i.source, i.etag, i.bytes, i.tenant, i.visible::text AS visible, i.max_documents, i.key,
+                       p.first, p.last, p.piece, l.length, l.attempts",
         )
         .bind(self.message.import.clone())
         .bind(self.message.part)

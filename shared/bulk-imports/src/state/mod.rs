@@ -38,6 +38,9 @@ pub(crate) struct PartLocation {
     tenant: String,
     /// The compiled filter that the documents must match.
     visible: Option<String>,
+    max_documents: Option<i64>,
+    /// The id of the key that asked for the import; empty without one.
+    key: String,
 }
 
 /// A worker's claim on a piece of work.
@@ -56,7 +59,13 @@ impl PartLocation {
         VisibilityParameters {
             tenant: self.tenant.clone(),
             filter: self.visible.clone(),
+            max_documents: self.max_documents,
         }
+    }
+
+    /// The id of the key that asked for the import; empty without one.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// The object to read, and the offset of its first byte in the import.

@@ -31,7 +31,8 @@ impl Claim {
              FROM rappel.imports AS i
              WHERE p.import_id = $1 AND p.part = $2 AND p.finished_at IS NULL AND p.leased_until < now()
                AND i.id = p.import_id AND i.failure IS NULL
-             RETURNING i.source, i.etag, i.bytes, i.tenant, i.visible::text AS visible, p.first, p.last, p.piece, p.position, p.lines, p.stored,
+             RETURNING i.source, i.etag, i.bytes, i.tenant, i.visible::text AS visible, i.max_documents, i.key,
+                       p.first, p.last, p.piece, p.position, p.lines, p.stored,
                        p.unchanged, p.refused, p.attempts",
         ))
         .bind(self.receives);

@@ -46,7 +46,7 @@ impl Plan<'_> {
     fn visibility(&self) -> VisibilityParameters {
         VisibilityParameters {
             tenant: self.tenant.clone(),
-            filter: None,
+            ..VisibilityParameters::default()
         }
     }
 }

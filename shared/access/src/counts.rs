@@ -1,0 +1,180 @@
+//! What a sandbox has counted, and how it tells the database.
+
+use std::time::SystemTime;
+
+use database::Statement;
+use sqlx::FromRow;
+use telemetry::Usage;
+
+/// Whom a request is counted for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Account {
+    pub(crate) tenant: String,
+    /// The id of a key; empty for a caller without one.
+    pub(crate) key: String,
+}
+
+/// The counts of an account on a day.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    /// The minute that the next two fields are of, since 1970.
+    pub(crate) minute: u64,
+    /// Requests of the key, and of the tenant, that the database knows of.
+    pub(crate) known: [i64; 2],
+    /// Requests of this sandbox that it does not.
+    pub(crate) recent: i64,
+    /// What the database does not know yet; requests among it.
+    pub(crate) pending: Usage,
+    pub(crate) requests: i64,
+    /// The limit of the tenant, as the database last answered.
+    pub(crate) tenant_limit: Option<i64>,
+    /// When the database was last told.
+    pub(crate) told: Option<SystemTime>,
+}
+
+/// What the database answers.
+#[derive(FromRow)]
+pub(crate) struct Told {
+    pub(crate) tenant: String,
+    pub(crate) key: String,
+    pub(crate) day: i64,
+    pub(crate) minute: i64,
+    pub(crate) of_key: i64,
+    pub(crate) of_tenant: i64,
+    pub(crate) tenant_limit: Option<i64>,
+}
+
+impl Counts {
+    /// Begins a minute.
+    pub(crate) fn begin(&mut self, minute: u64) {
+        if self.minute != minute {
+            (self.minute, self.known, self.recent) = (minute, [0; 2], 0);
+        }
+    }
+
+    /// Takes what was told from what is to be told.
+    pub(crate) fn settle(&mut self, counts: &Self, told: &Told) {
+        self.pending.take(counts.pending);
+        self.requests -= counts.requests;
+        self.tenant_limit = told.tenant_limit;
+        if self.minute == counts.minute && told.minute == signed(self.minute) {
+            self.recent -= counts.recent;
+            self.known = [told.of_key, told.of_tenant];
+        }
+    }
+}
+
+/// Adds counts to those of all sandboxes, notes the hour of the keys' last use, and reads the counts of the minute and
+/// the limits of the tenants.
+pub(crate) fn statement(pending: &[((Account, u64), Counts)]) -> Statement {
+    let numbers = |number: fn(&Counts) -> u64| -> Vec<i64> {
+        pending
+            .iter()
+            .map(|(_, counts)| signed(number(counts)))
+            .collect()
+    };
+    let texts = |text: fn(&Account) -> &str| -> Vec<String> {
+        pending
+            .iter()
+            .map(|((account, _), _)| text(account).to_owned())
+            .collect()
+    };
+    let days: Vec<i64> = pending.iter().map(|((_, day), _)| signed(*day)).collect();
+    let requests: Vec<i64> = pending.iter().map(|(_, it)| it.requests).collect();
+    let recent: Vec<i64> = pending.iter().map(|(_, it)| it.recent).collect();
+    Statement::write(
+        "WITH told AS (
+             SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                                  $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+                 AS t (tenant, key, day, minute, minute_requests, requests, documents, embedded, prompt, completion)
+         ), counted AS (
+             INSERT INTO rappel.usage AS u (tenant, key, day, minute, minute_requests, requests, documents,
+                                            embedded_tokens, prompt_tokens, completion_tokens)
+             SELECT t.tenant, t.key, date '1970-01-01' + t.day::integer, t.minute, t.minute_requests, t.requests,
+                    t.documents, t.embedded, t.prompt, t.completion
+             FROM told AS t ORDER BY t.tenant, t.key, t.day
+             ON CONFLICT (tenant, day, key) DO UPDATE SET
+                 requests = u.requests + excluded.requests,
+                 documents = u.documents + excluded.documents,
+                 embedded_tokens = u.embedded_tokens + excluded.embedded_tokens,
+                 prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
+                 completion_tokens = u.completion_tokens + excluded.completion_tokens,
+                 minute = greatest(u.minute, excluded.minute),
+                 minute_requests = CASE WHEN u.minute = excluded.minute THEN u.minute_requests + excluded.minute_requests
+                                        WHEN u.minute < excluded.minute THEN excluded.minute_requests
+                                        ELSE u.minute_requests END
+             RETURNING tenant, key, day, minute, minute_requests
+         ), used AS (
+             UPDATE rappel.keys AS k SET last_used_at = date_trunc('hour', now())
+             WHERE k.id = ANY ($2) AND (k.last_used_at IS NULL OR k.last_used_at < date_trunc('hour', now()))
+         )
+         SELECT c.tenant, c.key, (c.day - date '1970-01-01')::bigint AS day, c.minute, c.minute_requests AS of_key,
+                c.minute_requests + (
+                    SELECT coalesce(sum(o.minute_requests), 0)::bigint FROM rappel.usage AS o
+                    WHERE o.tenant = c.tenant AND o.day = c.day AND o.minute = c.minute AND o.key <> c.key
+                ) AS of_tenant,
+                l.requests_per_minute AS tenant_limit
+         FROM counted AS c LEFT JOIN rappel.tenant_limits AS l ON l.tenant = c.tenant",
+    )
+    .bind(texts(|account| &account.tenant))
+    .bind(texts(|account| &account.key))
+    .bind(days)
+    .bind(numbers(|counts| counts.minute))
+    .bind(recent)
+    .bind(requests)
+    .bind(numbers(|counts| counts.pending.documents))
+    .bind(numbers(|counts| counts.pending.embedded_tokens))
+    .bind(numbers(|counts| counts.pending.prompt_tokens))
+    .bind(numbers(|counts| counts.pending.completion_tokens))
+}
+
+/// A count as Postgres has it.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_minute_begins_with_nothing_counted() {
+        let mut counts = Counts {
+            minute: 7,
+            known: [40, 60],
+            recent: 3,
+            requests: 3,
+            ..Counts::default()
+        };
+        counts.begin(7);
+        assert_eq!((counts.known, counts.recent), ([40, 60], 3));
+        counts.begin(8);
+        assert_eq!((counts.known, counts.recent), ([0, 0], 0));
+        assert_eq!(counts.requests, 3, "the day's requests stay");
+    }
+
+    #[test]
+    fn what_arrives_while_the_database_is_told_is_told_next() {
+        let mut counts = Counts {
+            minute: 7,
+            recent: 5,
+            requests: 5,
+            ..Counts::default()
+        };
+        let sent = counts.clone();
+        (counts.recent, counts.requests) = (7, 7);
+        let told = Told {
+            tenant: "acme".to_owned(),
+            key: "a".to_owned(),
+            day: 0,
+            minute: 7,
+            of_key: 50,
+            of_tenant: 80,
+            tenant_limit: Some(100),
+        };
+        counts.settle(&sent, &told);
+        assert_eq!((counts.recent, counts.requests), (2, 2));
+        assert_eq!(counts.known, [50, 80]);
+        assert_eq!(counts.tenant_limit, Some(100));
+    }
+}

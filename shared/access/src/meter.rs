@@ -1,0 +1,196 @@
+//! What callers use, and the limits of their requests a minute.
+//!
+//! A sandbox counts what it serves, and tells the database after a response, at most every [`PAUSE`] per caller: no request
+//! waits for it. The database answers with the counts of all sandboxes. So a limit is approximate: each sandbox may
+//! admit what it serves within that time beyond it.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use database::{Database, DatabaseError};
+use lru::LruCache;
+use telemetry::Usage;
+use tokio::time::timeout;
+
+use crate::{
+    Denied, Quota,
+    counts::{Account, Counts, Told, signed, statement},
+};
+
+/// What a sandbox knows of its callers.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    accounts: Mutex<LruCache<(Account, u64), Counts>>,
+    /// Held while the database is told: what is on its way is not told twice.
+    telling: tokio::sync::Mutex<()>,
+}
+
+/// A caller's counts go to the database at most once in this time.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Accounts of a sandbox, of some 300 bytes each.
+const ACCOUNTS: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is above 0");
+
+/// The most time that telling the database may take, and at the end of the sandbox, which Lambda kills soon.
+const LIMIT: Duration = Duration::from_secs(2);
+const LAST_LIMIT: Duration = Duration::from_millis(200);
+
+const MINUTES_OF_DAY: u64 = 24 * 60;
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Self {
+            accounts: Mutex::new(LruCache::new(ACCOUNTS)),
+            telling: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Counts a request unless a limit is reached: the limits and what is left of them. No I/O.
+    pub(crate) fn admit(
+        &self,
+        account: &Account,
+        key_limit: Option<i64>,
+    ) -> (Vec<Quota>, Result<(), Denied>) {
+        let (minute, reset) = now();
+        let mut accounts = self.lock();
+        let counts = accounts.get_or_insert_mut(day_of(account, minute), Counts::default);
+        counts.begin(minute);
+        let limits = [("key", key_limit), ("tenant", counts.tenant_limit)];
+        let used = counts.known.map(|known| known + counts.recent);
+        let mut quotas = Vec::new();
+        for ((name, limit), used) in limits.into_iter().zip(used) {
+            quotas.extend(limit.map(|limit| Quota {
+                name,
+                limit,
+                remaining: (limit - used).max(0),
+                reset,
+            }));
+        }
+        if let Some(full) = quotas.iter().find(|quota| quota.remaining == 0) {
+            let full = Denied::TooMany(*full);
+            return (quotas, Err(full));
+        }
+        counts.recent += 1;
+        counts.requests += 1;
+        for quota in &mut quotas {
+            quota.remaining -= 1;
+        }
+        (quotas, Ok(()))
+    }
+
+    /// Notes what a request has used, and tells the database if that is due. A failure is only logged: the next time tells
+    /// all.
+    pub(crate) async fn settle(&self, database: &Database, account: &Account, used: Usage) {
+        let is_due = {
+            let (minute, _) = now();
+            let mut accounts = self.lock();
+            let counts = accounts.get_or_insert_mut(day_of(account, minute), Counts::default);
+            counts.pending.add(used);
+            counts
+                .told
+                .is_none_or(|told| told.elapsed().is_ok_and(|since| since >= PAUSE))
+        };
+        if is_due {
+            self.tell_within(database, LIMIT).await;
+        }
+    }
+
+    /// Tells the database what it does not know when the sandbox ends.
+    pub(crate) async fn close(&self, database: &Database) {
+        self.tell_within(database, LAST_LIMIT).await;
+    }
+
+    async fn tell_within(&self, database: &Database, limit: Duration) {
+        let failure = match timeout(limit, self.tell(database)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(late) => late.to_string(),
+        };
+        tracing::debug!(failure, "usage was not noted");
+    }
+
+    async fn tell(&self, database: &Database) -> Result<(), DatabaseError> {
+        let _telling = self.telling.lock().await;
+        let pending = self.pending();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let answered: Vec<Told> = database.fetch_all(statement(&pending)).await?;
+        let mut accounts = self.lock();
+        for ((account, day), counts) in pending {
+            let told = answered.iter().find(|told| {
+                told.tenant == account.tenant && told.key == account.key && told.day == signed(day)
+            });
+            if let Some(told) = told
+                && let Some(known) = accounts.get_mut(&(account, day))
+            {
+                known.settle(&counts, told);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the database does not know, in an order in which sandboxes do not wait for each other in a circle.
+    fn pending(&self) -> Vec<((Account, u64), Counts)> {
+        let mut accounts = self.lock();
+        let mut pending = Vec::new();
+        for (account, counts) in accounts.iter_mut() {
+            if counts.requests > 0 || counts.pending != Usage::default() {
+                counts.told = Some(SystemTime::now());
+                pending.push((account.clone(), counts.clone()));
+            }
+        }
+        pending.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<(Account, u64), Counts>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The minute since 1970, and the seconds until the next one, from 1 to 60.
+fn now() -> (u64, u32) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.unwrap_or_default().as_secs();
+    let window = u64::from(Quota::WINDOW);
+    let left = window - seconds % window;
+    (
+        seconds / window,
+        u32::try_from(left).unwrap_or(Quota::WINDOW),
+    )
+}
+
+fn day_of(account: &Account, minute: u64) -> (Account, u64) {
+    (account.clone(), minute / MINUTES_OF_DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(key: &str) -> Account {
+        Account {
+            tenant: "acme".to_owned(),
+            key: key.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_request_beyond_a_limit_is_not_counted() {
+        let meter = Meter::new();
+        let mut refused = 0;
+        for _ in 0..10 {
+            let (quotas, admitted) = meter.admit(&account("a"), Some(3));
+            assert_eq!((quotas[0].name, quotas[0].limit), ("key", 3));
+            assert!((1..=Quota::WINDOW).contains(&quotas[0].reset));
+            refused += u32::from(admitted.is_err());
+        }
+        // A minute may end meanwhile.
+        assert!((4..=7).contains(&refused), "{refused}");
+        assert!(meter.admit(&account("b"), None).1.is_ok());
+    }
+}
