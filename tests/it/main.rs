@@ -65,6 +65,7 @@ mod sources_writers;
 mod telemetry;
 mod tenants;
 mod terminal;
+mod uninstall;
 mod upgrade;
 mod web;
 mod wording;

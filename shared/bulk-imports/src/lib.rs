@@ -16,6 +16,7 @@ mod lines;
 mod message;
 mod part;
 mod plan;
+mod redrive;
 mod single;
 mod source;
 mod state;
@@ -37,6 +38,7 @@ use tokio::time::timeout;
 pub use self::{
     config::ImportConfig,
     error::ImportError,
+    redrive::{Redriven, Reopened, redrive, reopen_failed},
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
     work::{Delivery, Verdict, work},
     worker::Worker,

@@ -53,6 +53,14 @@ impl Message {
         }
     }
 
+    /// The same, resumed now.
+    pub(super) fn resumed(self) -> Self {
+        Self {
+            since: now(),
+            ..self
+        }
+    }
+
     /// Whether the import exceeds the maximum duration.
     pub(super) fn is_too_old(&self) -> bool {
         now() > self.since + LONGEST.as_secs()
@@ -63,7 +71,8 @@ impl Message {
     }
 }
 
-fn now() -> u64 {
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
