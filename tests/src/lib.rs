@@ -20,6 +20,7 @@ pub mod endpoint;
 mod events;
 pub mod iam;
 mod imports;
+pub mod issuer;
 pub mod keys;
 pub mod language_model;
 pub mod patience;
