@@ -17,12 +17,12 @@ use crate::{
 
 const EVENTS: &str = "content-type: text/event-stream";
 
-fn question() -> Value {
+pub(crate) fn question() -> Value {
     json!({ "question": "Quand ferme la plage ?", "limit": 1 })
 }
 
 /// The text of an answer and the last event.
-async fn answer(app: &App) -> Result<(String, String, Value)> {
+pub(crate) async fn answer(app: &App) -> Result<(String, String, Value)> {
     answered(app, &question()).await
 }
 
@@ -102,45 +102,28 @@ async fn a_comment_restarts_the_timeout() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reasoning_is_kept_out_of_the_answer_and_sent_on_request() -> Outcome {
-    let within = || Reply::text(&["<th", "ink>La source [1] ?</thi", "nk>\n\nÀ 22 heures [1]."]);
-    let beside = Reply::Stream(vec![
-        Step::Data(r#"{"choices":[{"delta":{"reasoning_content":"La source [1] ?"}}]}"#),
-        Step::Text("À 22 heures [1]."),
-        Step::Finish("stop"),
-    ]);
-    let (app, _model) =
-        app_with([within(), beside.clone(), within(), beside, within()], &[]).await?;
+async fn an_endpoint_that_reports_overload_as_the_first_event_is_asked_again() -> Outcome {
+    let busy = || {
+        Reply::Stream(vec![Step::Data(
+            r#"{"error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+        )])
+    };
+    let refused = Reply::Stream(vec![Step::Data(
+        r#"{"error":{"code":"insufficient_quota","message":"No credit"}}"#,
+    )]);
+    let (app, model) = app_with(
+        [busy(), busy(), Reply::text(&["À 22 heures [1]."]), refused],
+        &[],
+    )
+    .await?;
     ingest(&app).await?;
-    for _ in 0..2 {
-        let (text, _, done) = answer(&app).await?;
-        assert_eq!(text, "À 22 heures [1].");
-        assert_eq!(done["citations"][0]["start"], 12, "{done}");
-    }
-    let mut asked = question();
-    asked["reasoning"] = json!(true);
-    for _ in 0..2 {
-        let mut events = app.events("/chat", &asked).await?;
-        events.expect("sources").await?;
-        let (mut thought, mut text) = (String::new(), String::new());
-        while let Some((name, data)) = events.next().await? {
-            match name.as_str() {
-                "reasoning" => thought += data["text"].as_str().context("a thought has text")?,
-                "delta" => text += data["text"].as_str().context("a delta has text")?,
-                name => assert_eq!(name, "done"),
-            }
-        }
-        assert_eq!(
-            (thought.as_str(), text.as_str()),
-            ("La source [1] ?", "À 22 heures [1].")
-        );
-    }
-    asked["stream"] = json!(false);
-    let whole = app.post("/chat", asked).await?.success(200)?;
-    assert_eq!(
-        (&whole["reasoning"], &whole["answer"]),
-        (&json!("La source [1] ?"), &json!("À 22 heures [1]."))
-    );
+    let (text, end, _) = answer(&app).await?;
+    assert_eq!((text.as_str(), end.as_str()), ("À 22 heures [1].", "done"));
+    assert_eq!(model.asked().len(), 3);
+    // What a retry cannot mend is not retried.
+    let (_, _, problem) = answer(&app).await?;
+    assert_eq!(problem["type"], "urn:rappel:problem:language-model-quota");
+    assert_eq!(model.asked().len(), 4);
     Ok(())
 }
 

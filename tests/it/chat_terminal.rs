@@ -30,13 +30,22 @@ struct Terminal {
     shown: Vec<u8>,
 }
 
+/// The command `rappel chat` with this API.
+async fn chat(api: &str) -> Result<String> {
+    let rappel = Assets::prepared().await?.binaries.join("rappel");
+    Ok(format!("{} chat --api {api}", rappel.display()))
+}
+
 impl Terminal {
     /// `rappel chat` at home in this folder; `more` follows it in the shell.
     async fn chat(api: &str, home: &Path, more: &str) -> Result<Self> {
-        let rappel = Assets::prepared().await?.binaries.join("rappel");
-        let command = format!("{} chat --api {api} {more}", rappel.display());
+        Self::run(&format!("{} {more}", chat(api).await?), home)
+    }
+
+    /// This command of a shell, at home in this folder.
+    fn run(command: &str, home: &Path) -> Result<Self> {
         let mut child = Command::new("script")
-            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .args(["--quiet", "--return", "--command", command, "/dev/null"])
             .env("TERM", "xterm")
             .env("HOME", home)
             .current_dir(home)
@@ -206,4 +215,20 @@ async fn redirected_output_has_only_the_answers() -> Outcome {
     assert!(answers.contains("À 22 heures [1].\n[1] Plage"), "{answers}");
     assert!(!answers.contains("Où est"), "{answers}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminated_chat_leaves_the_terminal_as_it_was() -> Outcome {
+    let (app, _model) = app_with([], &[]).await?;
+    let home = tempfile::tempdir()?;
+    let chat = chat(&app.url()).await?;
+    let command = format!("sh -c 'echo $$ > process; exec {chat}'; stty -a; true");
+    let mut terminal = Terminal::run(&command, home.path())?;
+    terminal.shows("> ").await?;
+    let process = fs::read_to_string(home.path().join("process"))?;
+    let killed = Command::new("kill").arg(process.trim()).status().await?;
+    ensure!(killed.success(), "kill: {killed}");
+    terminal.shows(" icanon").await?;
+    terminal.shows(" echo ").await?;
+    terminal.ends().await
 }

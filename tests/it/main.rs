@@ -14,6 +14,7 @@ mod chat_parsers;
 mod chat_prompt;
 mod chat_refused;
 mod chat_terminal;
+mod chat_thoughts;
 mod chat_unstreamed;
 mod command;
 mod connections;

@@ -5,11 +5,11 @@ use std::{
     thread,
 };
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::{Behavior, Config, DefaultEditor, error::ReadlineError};
 use tokio::{
     signal::ctrl_c,
-    sync::mpsc,
-    task::{JoinHandle, spawn_blocking},
+    sync::{mpsc, oneshot},
 };
 
 /// A terminal with a line editor. The history stays in memory: questions are private.
@@ -17,8 +17,13 @@ pub(super) struct Input {
     /// `None` while a line is typed.
     editor: Option<DefaultEditor>,
     /// The line that is typed.
-    typing: Option<JoinHandle<(DefaultEditor, rustyline::Result<String>)>>,
+    typing: Option<oneshot::Receiver<Typed>>,
+    /// The terminal's mode outside the editor.
+    mode: Termios,
 }
+
+/// The editor, and the line or why there is none.
+type Typed = (DefaultEditor, rustyline::Result<String>);
 
 /// The user's input at the prompt.
 pub(super) enum Said {
@@ -46,6 +51,7 @@ impl Input {
         Ok(Self {
             editor: Some(editor()?),
             typing: None,
+            mode: tcgetattr(io::stdin())?,
         })
     }
 
@@ -68,21 +74,22 @@ impl Input {
     /// # Errors
     /// When the terminal fails.
     pub(super) async fn say(&mut self) -> anyhow::Result<Said> {
-        let mut typing = if let Some(typing) = self.typing.take() {
-            typing
-        } else {
-            let editor = self.editor.take().map_or_else(editor, Ok)?;
-            spawn_blocking(move || typed(editor))
+        let typing = match &mut self.typing {
+            Some(typing) => typing,
+            nothing => {
+                let editor = self.editor.take().map_or_else(editor, Ok)?;
+                nothing.insert(typed(editor))
+            }
         };
         let (editor, line) = tokio::select! {
-            typed = &mut typing => typed?,
+            typed = typing => typed?,
             // A terminal without line editing sends it as a signal.
             interrupted = ctrl_c() => {
                 interrupted?;
-                self.typing = Some(typing);
                 return Ok(Said::Interrupted);
             }
         };
+        self.typing = None;
         self.editor = Some(editor);
         Ok(match line {
             Ok(line) if line.trim().is_empty() => Said::Nothing,
@@ -94,6 +101,16 @@ impl Input {
             }
             Err(error) => return Err(error.into()),
         })
+    }
+}
+
+/// A command that ends at the prompt leaves the editor in another thread, which would not put the mode back.
+impl Drop for Input {
+    fn drop(&mut self) {
+        if self.typing.is_some() {
+            // A terminal that is gone has no mode.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.mode);
+        }
     }
 }
 
@@ -117,14 +134,20 @@ fn editor() -> rustyline::Result<DefaultEditor> {
     DefaultEditor::with_config(Config::builder().behavior(behavior).build())
 }
 
-/// Shows the prompt and waits for a line, which is remembered.
-fn typed(mut editor: DefaultEditor) -> (DefaultEditor, rustyline::Result<String>) {
-    let line = editor.readline("> ");
-    if let Ok(line) = &line {
-        // A missing history entry must not end the conversation.
-        let _ = editor.add_history_entry(line);
-    }
-    (editor, line)
+/// Shows the prompt and waits for a line, which is remembered. The runtime does not wait for the thread when the
+/// command ends.
+fn typed(mut editor: DefaultEditor) -> oneshot::Receiver<Typed> {
+    let (sender, typed) = oneshot::channel();
+    thread::spawn(move || {
+        let line = editor.readline("> ");
+        if let Ok(line) = &line {
+            // A missing history entry must not end the conversation.
+            let _ = editor.add_history_entry(line);
+        }
+        // Nobody waits for it after the command's end.
+        let _ = sender.send((editor, line));
+    });
+    typed
 }
 
 /// A line of any bytes.

@@ -159,6 +159,7 @@ impl Answer {
                     model: choice.model.clone(),
                     max_tokens: choice.max_tokens,
                     temperature: choice.temperature,
+                    whole: longest.is_some(),
                 };
                 let mut deltas = Box::pin(state.language_model()?.stream(ask));
                 let unfinished = |_| LanguageModelError::Unfinished;

@@ -27,6 +27,7 @@ pub(crate) async fn condensed(
         model: config.condense_model.clone(),
         max_tokens: Some(config.condense_tokens),
         temperature: None,
+        whole: true,
     };
     let limit = config.condense_timeout;
     let asked = timeout(limit, state.language_model()?.complete(ask)).await;

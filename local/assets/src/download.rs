@@ -17,7 +17,6 @@ use super::pins::Wheel;
 /// `label` is shown to the user; `folder` must be empty and private.
 ///
 /// pip knows the user's mirror, proxy and certificates: no registry is named here.
-/// pip knows the user's mirror, proxy and certificates: no registry is named here.
 pub(super) fn download(
     python: Command,
     label: &str,

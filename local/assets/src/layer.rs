@@ -81,7 +81,7 @@ pub fn lay(
 }
 
 /// The model files that a function reads, sorted by name.
-fn files(model: &Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn files(model: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(model).with_context(|| format!("reading {}", model.display()))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -119,7 +119,7 @@ fn copy(from: &Path, folder: &Path, path: &str, pin: Option<&str>) -> anyhow::Re
 }
 
 /// Hashes by file name, parsed from the format of `sha256sum`.
-fn pins() -> BTreeMap<&'static str, &'static str> {
+pub(super) fn pins() -> BTreeMap<&'static str, &'static str> {
     let lines = PINS.lines().filter_map(|line| line.split_once("  "));
     lines.map(|(hash, name)| (name, hash)).collect()
 }

@@ -71,6 +71,29 @@ fn onnxruntime_is_fetched_and_then_kept() {
     assert_eq!(cache.onnxruntime().expect("a hit"), library);
 }
 
+/// A cache keeps what an older converter wrote, so only a new one shows whether the pins are those of the converter.
+#[test]
+fn a_model_that_is_converted_anew_matches_its_pins() {
+    let folder = TempDir::new().expect("temporary folder");
+    let cache = Cache::at(folder.path());
+    let pins = layer::pins();
+    let mut other = Vec::new();
+    for model in [Model::MultilingualE5Small, Model::AllMiniLmL6V2] {
+        let converted = cache.model(model, |_| Ok(())).expect("convert the model");
+        for name in layer::files(&converted).expect("list the model") {
+            let file = converted.join(&name);
+            let hash = download::sha256(&file).expect("read the file");
+            if pins.get(format!("{model}/{name}").as_str()) != Some(&hash.as_str()) {
+                other.push(format!("{hash}  {model}/{name}"));
+            }
+        }
+    }
+    assert!(
+        other.is_empty(),
+        "layer.sha256 has other hashes: {other:#?}"
+    );
+}
+
 #[test]
 fn models_have_the_names_of_their_manifests() {
     for name in ["multilingual-e5-small", "all-MiniLM-L6-v2"] {

@@ -16,6 +16,9 @@ use std::{
 const MODEL_FILE: &str = "model.onnx";
 const DATA_FILE: &str = "model.data";
 
+/// The name of the writer in each model file. The pins of `layer.sha256` cover it, so it must not follow the crate's name.
+const PRODUCER: &str = "rappel";
+
 /// Minimum size of external weights in bytes, the default of the ONNX tools.
 const EXTERNAL_FROM: usize = 1024;
 
@@ -159,7 +162,7 @@ impl GraphBuilder {
         };
         let model = ModelProto {
             ir_version: Some(IR_VERSION),
-            producer_name: Some(env!("CARGO_PKG_NAME").to_owned()),
+            producer_name: Some(PRODUCER.to_owned()),
             graph: Some(self.graph),
             opset_import: vec![opset("", OPSET_VERSION), opset(CONTRIB_DOMAIN, 1)],
         };

@@ -143,6 +143,8 @@ pub(super) fn write_tokenizer(source: &[u8], vocabulary: usize, folder: &Path) -
     );
     tokenizer["truncation"] = Value::Null;
     tokenizer["padding"] = Value::Null;
+    // Whatever the features of `serde_json` in this build: the bytes are pinned.
+    tokenizer.sort_all_objects();
     let path = folder.join("tokenizer.json");
     fs::write(&path, tokenizer.to_string())
         .with_context(|| format!("cannot write {}", path.display()))

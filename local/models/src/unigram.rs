@@ -90,11 +90,11 @@ impl<'a> Vocabulary<'a> {
             version: "1.0",
             truncation: None,
             padding: None,
-            added_tokens: self.added_tokens(),
-            normalizer: normalizer(),
-            pre_tokenizer: metaspace(),
-            post_processor: self.post_processor(),
-            decoder: metaspace(),
+            added_tokens: sorted(self.added_tokens()),
+            normalizer: sorted(normalizer()),
+            pre_tokenizer: sorted(metaspace()),
+            post_processor: sorted(self.post_processor()),
+            decoder: sorted(metaspace()),
             model: Some(Unigram {
                 r#type: "Unigram",
                 unk_id: unknown,
@@ -156,6 +156,12 @@ struct Unigram<'a> {
     byte_fallback: bool,
     /// Double precision, as in the tokenizers, keeps the exact score.
     vocab: Vec<(&'a str, f64)>,
+}
+
+/// With keys in alphabetical order, whatever the features of `serde_json` in this build: the bytes are pinned.
+fn sorted(mut value: Value) -> Value {
+    value.sort_all_objects();
+    value
 }
 
 /// Creates the file `name` in `folder`.

@@ -24,6 +24,8 @@ pub(super) struct Dialect {
     pub(super) completion_tokens: bool,
     /// Whether it accepts a temperature.
     pub(super) temperature: bool,
+    /// Whether its answers begin with thoughts that only an end tag marks: the template of the model opens them.
+    pub(super) thinks_first: bool,
 }
 
 impl Dialect {
@@ -34,6 +36,7 @@ impl Dialect {
             stream_options: preset.stream_options(),
             completion_tokens: preset.completion_tokens(),
             temperature: true,
+            thinks_first: false,
         }
     }
 

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use self::{
     chunk::Chunk,
     events::{Events, is_end},
-    request::Endpoint,
+    request::{Attempts, Endpoint},
     thoughts::Thoughts,
 };
 pub use self::{
@@ -92,9 +92,11 @@ impl LanguageModel {
         try_stream! {
             let silent = |_| LanguageModelError::Silent(limit);
             let mut until = Instant::now() + limit;
-            let mut response = timeout_at(until, endpoint.open(&ask, until)).await.map_err(silent)??;
+            let mut attempts = Attempts::default();
+            let opening = endpoint.open(&ask, &mut attempts, until);
+            let mut response = timeout_at(until, opening).await.map_err(silent)??;
             let mut events = Events::default();
-            let mut answer = AnswerState::default();
+            let mut answer = AnswerState::new(ask.whole || endpoint.thinks_first());
             loop {
                 while let Some(data) = events.next() {
                     if is_end(&data) {
@@ -102,7 +104,19 @@ impl LanguageModel {
                         break;
                     }
                     let finished = answer.finished();
-                    let delta = answer.take(&data)?;
+                    let delta = match answer.take(&data) {
+                        // Some gateways report with status 200 that they are busy.
+                        Err(error) if answer.events == 0 => {
+                            let opening = endpoint.open_again(error, &ask, &mut attempts, until);
+                            response = timeout_at(until, opening).await.map_err(silent)??;
+                            events = Events::default();
+                            continue;
+                        }
+                        delta => delta?,
+                    };
+                    if answer.thoughts.unopened() {
+                        endpoint.remember_leading_thoughts();
+                    }
                     if answer.finished() && !finished {
                         until = Instant::now() + LAST_WORDS.min(limit);
                     }
@@ -152,6 +166,7 @@ impl LanguageModel {
     /// # Errors
     /// As [`Self::stream`].
     pub async fn complete(&self, ask: Ask) -> Result<(String, Option<Usage>), LanguageModelError> {
+        let ask = Ask { whole: true, ..ask };
         let mut stream = std::pin::pin!(self.stream(ask));
         let (mut text, mut usage) = (String::new(), None);
         while let Some(delta) = stream.next().await {
@@ -211,6 +226,14 @@ struct AnswerState {
 }
 
 impl AnswerState {
+    /// Of an answer that may begin with thoughts without a tag.
+    fn new(leading: bool) -> Self {
+        Self {
+            thoughts: Thoughts::leading(leading),
+            ..Self::default()
+        }
+    }
+
     /// Reads an event. After the finish reason no event can fail an answer.
     fn take(&mut self, data: &str) -> Result<Delta, LanguageModelError> {
         let chunk = match Chunk::parse(data) {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{
     LanguageModelError,
     dialect::Dialect,
-    error::{Class, Obstacle, Unreachable},
+    error::{Class, Obstacle, Refusal, Unreachable},
     message::Message,
     refusal::EndpointError,
 };
@@ -33,6 +33,15 @@ pub struct Ask {
     pub max_tokens: Option<u32>,
     /// 0 for the likeliest words, 1 or more for varied ones.
     pub temperature: Option<f64>,
+    /// Whether the answer is wanted as a whole: text that may turn out to be thoughts is held back until its end.
+    pub whole: bool,
+}
+
+/// The failed attempts of a request, over all of which it is retried.
+pub(super) struct Attempts {
+    failed: u32,
+    /// The longest pause before the next one.
+    longest: Duration,
 }
 
 /// Retries of a failed attempt.
@@ -74,6 +83,51 @@ enum Again {
     After(Duration),
 }
 
+impl Again {
+    fn after(refusal: &Refusal) -> Self {
+        let failing = refusal.status.is_some_and(|status| status >= 500);
+        match refusal.class {
+            Class::Busy => refusal.retry_after.map_or(Self::Soon, Self::After),
+            Class::Other if failing => refusal.retry_after.map_or(Self::Soon, Self::After),
+            _ => Self::No,
+        }
+    }
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            failed: 0,
+            longest: FIRST_PAUSE,
+        }
+    }
+}
+
+impl Attempts {
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// The error of the last attempt, if there must be no other or it would begin after `until`.
+    async fn pause(&mut self, failure: Failure, until: Instant) -> Result<(), LanguageModelError> {
+        // Sandboxes refused together must not retry together.
+        let backoff = self.longest.mul_f64(fastrand::f64().midpoint(1.0));
+        let pause = match failure.again {
+            Again::No => None,
+            Again::Soon => Some(backoff),
+            Again::After(pause) => Some(pause.max(backoff)),
+        };
+        self.failed += 1;
+        let in_time = |pause: &Duration| self.failed <= RETRIES && Instant::now() + *pause < until;
+        let Some(pause) = pause.filter(in_time) else {
+            return Err(failure.error);
+        };
+        tracing::warn!(cause = %failure.error, ?pause, "retrying the request to the language model");
+        tokio::time::sleep(pause).await;
+        self.longest *= 2;
+        Ok(())
+    }
+}
+
 impl Endpoint {
     pub(super) fn new(config: &LanguageModelConfig) -> Result<Self, LanguageModelError> {
         let client = http_client::builder()
@@ -100,17 +154,22 @@ impl Endpoint {
     pub(super) async fn open(
         &self,
         ask: &Ask,
+        attempts: &mut Attempts,
         until: Instant,
     ) -> Result<Response, LanguageModelError> {
-        let mut dialect = *self.dialect.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut longest, mut attempts) = (FIRST_PAUSE, 0);
+        let mut dialect = self.dialect();
         // The error if no form is accepted: the first refusal is about the intended form.
         let mut refused = None;
         loop {
             let body = self.body(ask, dialect);
             let failure = match self.attempt(&body).await {
                 Ok(response) => {
-                    *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
+                    self.remember(|known| {
+                        *known = Dialect {
+                            thinks_first: known.thinks_first,
+                            ..dialect
+                        };
+                    });
                     return Ok(response);
                 }
                 Err(failure) => failure,
@@ -125,22 +184,50 @@ impl Endpoint {
                 refused.get_or_insert(failure.error);
                 continue;
             }
-            // Sandboxes refused together must not retry together.
-            let backoff = longest.mul_f64(fastrand::f64().midpoint(1.0));
-            let pause = match failure.again {
-                Again::No => None,
-                Again::Soon => Some(backoff),
-                Again::After(pause) => Some(pause.max(backoff)),
-            };
-            attempts += 1;
-            let time = |pause: &Duration| attempts <= RETRIES && Instant::now() + *pause < until;
-            let Some(pause) = pause.filter(time) else {
-                return Err(refused.unwrap_or(failure.error));
-            };
-            tracing::warn!(cause = %failure.error, ?pause, "retrying the request to the language model");
-            tokio::time::sleep(pause).await;
-            longest *= 2;
+            attempts
+                .pause(failure, until)
+                .await
+                .map_err(|error| refused.take().unwrap_or(error))?;
         }
+    }
+
+    /// Retries after an error that came in place of an answer, with a status that promised one.
+    pub(super) async fn open_again(
+        &self,
+        error: LanguageModelError,
+        ask: &Ask,
+        attempts: &mut Attempts,
+        until: Instant,
+    ) -> Result<Response, LanguageModelError> {
+        let again = match &error {
+            LanguageModelError::Refused(refusal) => Again::after(refusal),
+            _ => Again::No,
+        };
+        let failure = Failure {
+            error,
+            again,
+            said: None,
+        };
+        attempts.pause(failure, until).await?;
+        self.open(ask, attempts, until).await
+    }
+
+    /// Whether answers begin with thoughts that only their end marks.
+    pub(super) fn thinks_first(&self) -> bool {
+        self.dialect().thinks_first
+    }
+
+    /// Remembers that an answer began with such thoughts.
+    pub(super) fn remember_leading_thoughts(&self) {
+        self.remember(|known| known.thinks_first = true);
+    }
+
+    fn dialect(&self) -> Dialect {
+        *self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, change: impl FnOnce(&mut Dialect)) {
+        change(&mut self.dialect.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The body of a request. The configured parameters override everything except this request's own options, and
@@ -188,14 +275,9 @@ impl Endpoint {
         }
         let after = retry_after(&response);
         let said = EndpointError::new(Some(status.as_u16()), &error_body(response).await, after);
-        let again = match said.refusal.class {
-            Class::Busy => after.map_or(Again::Soon, Again::After),
-            Class::Other if status.is_server_error() => after.map_or(Again::Soon, Again::After),
-            _ => Again::No,
-        };
         Err(Failure {
             error: LanguageModelError::Refused(said.refusal.clone()),
-            again,
+            again: Again::after(&said.refusal),
             said: Some(said),
         })
     }

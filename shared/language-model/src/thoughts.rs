@@ -3,13 +3,19 @@
 /// Separates thoughts from the answer in a stream.
 ///
 /// A tag opens thoughts only where models put it: at the start of the text, or of a line outside a code block.
-/// Elsewhere it is part of the answer.
+/// Elsewhere it is part of the answer. Some templates open the thoughts themselves: then the text has only their end.
 #[derive(Debug)]
 pub(super) struct Thoughts {
     /// Text that may become a tag.
     held: String,
     /// The name of the open tag.
     open: Option<&'static str>,
+    /// Text that is thoughts if their end follows, else the answer.
+    undecided: Option<String>,
+    /// Whether any thoughts were opened or ended.
+    seen: bool,
+    /// Whether thoughts ended that no tag had opened.
+    unopened: bool,
     /// Whether a tag may open here: only blanks since the start of the line.
     at_start: bool,
     /// Whether to skip blanks: those between thoughts and the answer.
@@ -20,12 +26,19 @@ pub(super) struct Thoughts {
 }
 
 const TAGS: [&str; 3] = ["think", "thinking", "thought"];
+/// The end of thoughts that a template opened.
+const LEADING_END: &str = "</think>";
+/// Maximum bytes of undecided text; a longer one is the answer.
+const UNDECIDED: usize = 1 << 20;
 
 impl Default for Thoughts {
     fn default() -> Self {
         Self {
             held: String::new(),
             open: None,
+            undecided: None,
+            seen: false,
+            unopened: false,
             at_start: true,
             blanks: false,
             quotes: 0,
@@ -35,6 +48,19 @@ impl Default for Thoughts {
 }
 
 impl Thoughts {
+    /// If `leading`, holds the text back until it is clear whether it begins with thoughts that a template opened.
+    pub(super) fn leading(leading: bool) -> Self {
+        Self {
+            undecided: leading.then(String::new),
+            ..Self::default()
+        }
+    }
+
+    /// Whether thoughts ended that no tag had opened.
+    pub(super) fn unopened(&self) -> bool {
+        self.unopened
+    }
+
     /// The answer and the thoughts in a whole text.
     #[must_use]
     pub(super) fn apart(text: &str) -> (String, String) {
@@ -50,7 +76,13 @@ impl Thoughts {
         for c in piece.chars() {
             match self.open {
                 Some(name) => self.think(name, c, &mut thought),
-                None => self.speak(c, &mut answer),
+                None => self.speak(c, &mut answer, &mut thought),
+            }
+        }
+        if let Some(undecided) = &mut self.undecided {
+            undecided.push_str(&std::mem::take(&mut answer));
+            if undecided.len() > UNDECIDED {
+                answer = self.decided(String::new());
             }
         }
         (answer, thought)
@@ -59,10 +91,19 @@ impl Thoughts {
     /// The held-back text, at the end of the text.
     pub(super) fn rest(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
+        let text = self.decided(String::new());
         if self.open.is_some() {
-            String::new()
+            text
         } else {
-            held
+            text + &held
+        }
+    }
+
+    /// The undecided text, and the text after it.
+    fn decided(&mut self, rest: String) -> String {
+        match self.undecided.take() {
+            Some(undecided) => undecided + &rest,
+            None => rest,
         }
     }
 
@@ -85,7 +126,7 @@ impl Thoughts {
         }
     }
 
-    fn speak(&mut self, c: char, answer: &mut String) {
+    fn speak(&mut self, c: char, answer: &mut String, thought: &mut String) {
         if self.blanks && c.is_whitespace() {
             return;
         }
@@ -99,15 +140,25 @@ impl Thoughts {
             .find(|name| self.held == format!("<{name}>"));
         if opened.is_some() {
             self.held.clear();
-            self.open = opened;
-        } else if !TAGS
-            .iter()
-            .any(|name| format!("<{name}>").starts_with(&self.held))
-        {
+            (self.open, self.seen) = (opened, true);
+            *answer = self.decided(std::mem::take(answer));
+        } else if !self.seen && self.held == LEADING_END {
+            self.held.clear();
+            (self.at_start, self.blanks) = (true, true);
+            (self.seen, self.unopened) = (true, true);
+            if self.undecided.is_some() {
+                thought.push_str(&self.decided(std::mem::take(answer)));
+            }
+        } else if !self.may_be_tag() {
             for c in std::mem::take(&mut self.held).chars() {
                 self.shown(c, answer);
             }
         }
+    }
+
+    fn may_be_tag(&self) -> bool {
+        let opens = |name: &&str| format!("<{name}>").starts_with(&self.held);
+        TAGS.iter().any(opens) || !self.seen && LEADING_END.starts_with(&self.held)
     }
 
     fn shown(&mut self, c: char, answer: &mut String) {
@@ -171,6 +222,45 @@ mod tests {
                 (answer.to_owned(), thought.to_owned()),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn thoughts_that_a_template_opened_end_at_the_start_of_a_line() {
+        let text = "Hm [2].\n</think>\n\nOui [1].";
+        for size in 1..=text.len() {
+            let mut whole = Thoughts::leading(true);
+            let (mut answer, mut thought) = (String::new(), String::new());
+            for piece in text.as_bytes().chunks(size) {
+                let (said, thinks) = whole.pass(std::str::from_utf8(piece).expect("it is ASCII"));
+                answer += &said;
+                thought += &thinks;
+            }
+            answer += &whole.rest();
+            assert_eq!(
+                (answer.as_str(), thought.as_str()),
+                ("Oui [1].", "Hm [2].\n")
+            );
+        }
+        // In a stream the text before has been sent already; the end is remembered for the next answer.
+        let mut stream = Thoughts::default();
+        let (answer, _) = stream.pass(text);
+        assert_eq!(answer, "Hm [2].\nOui [1].");
+        assert!(stream.unopened());
+    }
+
+    #[test]
+    fn an_answer_without_thoughts_is_whole() {
+        for text in [
+            "Oui [1].",
+            "The tag <think> opens thoughts, </think> ends them.",
+            "```\n</think>\n```\nOui",
+            "Oui\n</thi",
+        ] {
+            let mut whole = Thoughts::leading(true);
+            let (before, thought) = whole.pass(text);
+            assert_eq!(before + &whole.rest(), text);
+            assert_eq!(thought, "");
         }
     }
 
