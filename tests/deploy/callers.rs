@@ -298,7 +298,7 @@ async fn in_each_mode_only_the_right_credentials_get_in() -> Outcome {
     let url = signed.app.database_url().to_owned();
     let mode = async |parameters: &[(&str, &str)]| {
         let url = ("DATABASE_URL".to_owned(), url.clone());
-        Rendered::start(&[&[URL], parameters].concat(), vec![url]).await
+        Rendered::start(&[&[URL][..], parameters].concat(), vec![url]).await
     };
     let open = mode(&[("Authorization", "open")]).await?;
     open.answers("open", &[(Nothing, ALL)]).await?;
@@ -345,7 +345,7 @@ async fn in_each_mode_only_the_right_credentials_get_in() -> Outcome {
     // The imitation verifies no signature; the function behind the URL does.
     assert_eq!(jwt.chat(&forged).await?, 401);
     drop(jwt);
-    let rest = mode(&[&[("ChatEndpoint", "rest")], &tokens("jwt")[..]].concat()).await?;
+    let rest = mode(&[&[("ChatEndpoint", "rest")][..], &tokens("jwt")].concat()).await?;
     rest.answers("jwt, rest", &of_tokens).await?;
     assert_eq!(rest.chat(&forged).await?, 401);
     drop(rest);

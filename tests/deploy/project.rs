@@ -135,8 +135,10 @@ async fn a_new_project_deploys_with_its_own_parameters() -> Outcome {
     }
 
     // Each variable is documented.
-    let documented = fs::read_to_string(workspace.join("docs/configuration.md"))?
-        + &fs::read_to_string(workspace.join("docs/chat.md"))?;
+    let mut documented = String::new();
+    for page in ["docs/configuration.md", "docs/chat.md"] {
+        documented += &fs::read_to_string(workspace.join(page))?;
+    }
     let variables = fs::read_to_string(project.join(".env.example"))?;
     for line in variables.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split('=').next().unwrap_or_default();

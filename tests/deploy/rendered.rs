@@ -136,7 +136,10 @@ impl Rendered {
 
 /// The binary of a function whose code is of this repository.
 fn binary(resource: &Value) -> Option<&str> {
-    resource["Metadata"]["BuildProperties"]["Binary"].as_str()
+    // SAM copies the metadata to a function's URL and its like.
+    let is_function = resource["Type"] == "AWS::Lambda::Function";
+    let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
+    binary.filter(|_| is_function)
 }
 
 fn megabytes(resource: &Value) -> Result<u64> {
@@ -226,7 +229,7 @@ impl Limit {
         // A closed stderr is not an error.
         let _ = writeln!(
             io::stderr(),
-            "{binary}: at most {} MB, mapped files included",
+            "{binary}: at most {} MB, without files that others have read before",
             peak.unwrap_or_default() / 1024 / 1024
         );
     }

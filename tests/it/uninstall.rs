@@ -1,10 +1,14 @@
 //! Rappel is removed from a database, and nothing else is.
 
+use std::process::Stdio;
+
+use anyhow::{Context as _, ensure};
 use serde_json::json;
 use tests::{
     App, Sql,
     command::{Printed, rappel},
 };
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use crate::Outcome;
 
@@ -34,6 +38,27 @@ const ROWS: &str = "SELECT a::text FROM public.articles AS a ORDER BY id";
 async fn uninstall(app: &App, options: &[&str]) -> anyhow::Result<Printed> {
     let arguments = [&["uninstall"], options].concat();
     Printed::by(&mut rappel(Some(app.database_url()), &arguments).await?).await
+}
+
+/// The same at a terminal, where this is typed. All that the terminal got.
+async fn at_a_terminal(app: &App, typed: &str) -> anyhow::Result<String> {
+    let command = rappel(Some(app.database_url()), &["uninstall"]).await?;
+    let program = command.as_std().get_program().to_string_lossy();
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .args([&format!("'{program}' uninstall"), "/dev/null"])
+        .env("DATABASE_URL", app.database_url())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut keyboard = terminal.stdin.take().context("a keyboard")?;
+    keyboard.write_all(typed.as_bytes()).await?;
+    // It is kept until the end: `script` passes the end of its input on.
+    let output = terminal.wait_with_output().await?;
+    drop(keyboard);
+    ensure!(!output.status.success(), "{output:?}");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 async fn with_documents_keys_and_a_followed_table(app: &App, sql: &Sql) -> Outcome {
@@ -86,6 +111,11 @@ async fn uninstall_removes_what_rappel_made_and_nothing_else() -> Outcome {
     ] {
         assert!(unasked.stdout.contains(shown), "{shown}: {unasked:?}");
     }
+
+    // At a terminal it asks for the database's name.
+    let said = at_a_terminal(&app, "yes\n").await?;
+    assert!(said.contains("Type the database's name"), "{said}");
+    assert!(said.contains("nothing was removed"), "{said}");
 
     // What others have made of Rappel's tables, or beside them, would go too.
     sql.run(
