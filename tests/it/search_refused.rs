@@ -18,6 +18,7 @@ async fn each_limit_admits_its_last_value_and_refuses_the_next() -> Outcome {
         json!({ "query": "a", "max_distance": 0 }),
         json!({ "query": "a", "max_distance": 2.0 }),
         json!({ "query": "a", "filter": {} }),
+        json!({ "query": "a", "limit": 10.0, "passages": 10.0, "expand": 2.0, "offset": 1.0 }),
         json!({ "query": "a", "offset": 1_000, "count": "exact" }),
         json!({ "query": "a", "facets": vec!["a"; 10], "fields": [], "metadata_fields": vec!["a"; 50] }),
     ];
@@ -35,6 +36,9 @@ async fn each_limit_admits_its_last_value_and_refuses_the_next() -> Outcome {
         (json!({ "query": "a", "limit": 0 }), "limit"),
         (json!({ "query": "a", "limit": 101 }), "limit"),
         (json!({ "query": "a", "limit": -1 }), "limit"),
+        (json!({ "query": "a", "limit": 1.5 }), "limit"),
+        (json!({ "query": "a", "passages": 0 }), "passages"),
+        (json!({ "query": "a", "passages": 11.0 }), "passages"),
         (
             json!({ "query": "a", "max_distance": -0.001 }),
             "max_distance",

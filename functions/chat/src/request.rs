@@ -77,6 +77,7 @@ pub(crate) struct ChatRequest {
     #[schemars(range(min = 0, max = 2))]
     temperature: Option<f64>,
     /// The most tokens of the answer.
+    #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = u32::MAX))]
     max_tokens: Option<i64>,
 }

@@ -64,11 +64,11 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
     let name = http::path_parameter(&request, "name")?;
     match *request.method() {
         Method::PUT => {
+            may_follow(caller)?;
             if !state.follows {
                 return Err(Error::NotFollowing);
             }
             let definition: SourceDefinition = http::json(&request)?;
-            may_follow(caller)?;
             let followed = followed_tables::follow(database, tenant, &name, &definition)
                 .await
                 .map_err(api_error)?;

@@ -23,7 +23,11 @@ pub struct KeyRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// Seconds until it expires; never if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "json::whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(range(min = 1, max = KeyRequest::MAX_SECONDS))]
     pub expires_in: Option<i64>,
     /// The filter of the documents that it may see; all of its tenant if absent.

@@ -17,7 +17,11 @@ pub(super) struct Arguments {
     /// The question, as a whole sentence or as words, at most 2,000 characters.
     query: String,
     /// The most results, 1 to 20; 8 if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "json::whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(range(min = 1, max = 20))]
     limit: Option<i64>,
     /// Metadata that every document found must have, such as {"language": "fr"}; see `list_filters`.

@@ -42,6 +42,7 @@ pub struct SearchRequest {
     #[schemars(range(min = 0, max = 1))]
     pub semantic_weight: Option<f64>,
     /// The most hits of one document; neighbouring ones are merged; 1 if absent.
+    #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = Search::MAX_PASSAGES))]
     pub passages: Option<i64>,
     /// Neighbouring chunks on each side to merge into a hit's content; 0 if absent.
