@@ -2,7 +2,7 @@
 //! the template renders, to the functions as it starts them.
 //!
 //! API Gateway and the authentication of function URLs do not run here: [`admit`] imitates them from the routes, authorizers
-//! and policies of the stack. It verifies no signature, neither SigV4's nor a token's, no expiry and no condition of a policy,
+//! and policies of the stack. It verifies no signature, neither that of AWS nor a token's, no expiry and no condition of a policy,
 //! and caches nothing. What the functions verify is the real code: keys, tokens wherever the template has no authorizer, and
 //! all of `Authorizer`.
 

@@ -134,7 +134,10 @@ async fn a_new_project_deploys_with_its_own_parameters() -> Outcome {
         assert_eq!(environment["deploy"]["parameters"]["on_failure"], "DELETE");
     }
 
-    // Each variable is documented.
+    variables_are_documented(workspace, &project)
+}
+
+fn variables_are_documented(workspace: &Path, project: &Path) -> Outcome {
     let mut documented = String::new();
     for page in ["docs/configuration.md", "docs/chat.md"] {
         documented += &fs::read_to_string(workspace.join(page))?;
