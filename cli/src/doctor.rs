@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod examination;
+mod fields;
 mod index_build;
 mod network;
 mod plan;
@@ -9,6 +10,7 @@ mod pooler;
 mod remote;
 mod server;
 mod sizing;
+mod sources;
 
 use std::{
     io::{self, Write as _},

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    sources::{Access, Way, summary},
+    deployment::Deployment,
+    sources::{Way, summary},
     stop::Reported,
     terminal::{self, note},
 };
@@ -54,16 +55,20 @@ const LOOK: Duration = Duration::from_millis(500);
 impl Follow {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let definition = self.definition()?;
-        let access = self.way.open().await?;
-        let followed = self.follow(&access, &definition).await;
-        access.close().await?;
+        let deployment = self.way.open().await?;
+        let followed = self.follow(&deployment, &definition).await;
+        deployment.close().await?;
         followed
     }
 
-    async fn follow(&self, access: &Access, definition: &SourceDefinition) -> anyhow::Result<()> {
-        let mut source = access.follow(&self.name, definition).await?;
+    async fn follow(
+        &self,
+        deployment: &Deployment,
+        definition: &SourceDefinition,
+    ) -> anyhow::Result<()> {
+        let mut source = deployment.follow(&self.name, definition).await?;
         if self.wait {
-            source = watch(access, &self.name).await?;
+            source = watch(deployment, &self.name).await?;
         }
         let mut out = terminal::out();
         if self.json {
@@ -115,12 +120,12 @@ impl Follow {
 }
 
 /// Watches the first walk to its end, and answers the source.
-async fn watch(access: &Access, name: &str) -> anyhow::Result<Value> {
+async fn watch(deployment: &Deployment, name: &str) -> anyhow::Result<Value> {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} documents {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(0).with_style(style);
     loop {
-        let source = access.source(name).await?;
+        let source = deployment.source(name).await?;
         let number = |pointer: &str| source.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
         match source["state"].as_str() {
             Some("failed") => bail!(

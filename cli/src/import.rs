@@ -27,6 +27,7 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use self::{
+    gone::StoredPage,
     input::{Documents, FolderArgs, Input},
     source::Source,
     tally::Tally,
@@ -48,7 +49,12 @@ pub(crate) struct Import {
     sources: Vec<PathBuf>,
     /// The API that stores them, such as `http://127.0.0.1:8000`. An object of S3, or a file of documents if the API is
     /// that of `rappel up`, is imported on its queue.
-    #[arg(long, value_name = "URL", conflicts_with = "strict")]
+    #[arg(
+        long,
+        env = "RAPPEL_API",
+        value_name = "URL",
+        conflicts_with = "strict"
+    )]
     api: Option<String>,
     #[command(flatten)]
     key: Key,
@@ -197,7 +203,11 @@ async fn import_until(
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     let gone = match &present {
-        Some(present) => present.gone_from(&database).await?,
+        Some(present) => {
+            let page =
+                async |folder: &str, cursor| StoredPage::read(&database, folder, cursor).await;
+            present.gone_from(page).await?
+        }
         None => Vec::new(),
     };
     if stored_chunks(&database).await? < FEW_CHUNKS {

@@ -12,8 +12,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    remote::{self, Api, ApiResponse, Key},
-    setup::{Setup, Target},
+    deployment::Deployment,
+    remote::Key,
+    setup::Target,
     terminal::{self, note},
 };
 
@@ -73,7 +74,7 @@ struct Revoke {
 #[derive(Args)]
 struct Place {
     /// The API to ask, such as `http://127.0.0.1:8000`, instead of the database.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
     /// Print JSON.
     #[arg(long)]
@@ -82,12 +83,6 @@ struct Place {
     key: Key,
     #[command(flatten)]
     target: Target,
-}
-
-/// A place that was opened.
-enum Opened {
-    Database(Box<(Setup, Database)>),
-    Api(Api, String),
 }
 
 impl Keys {
@@ -103,7 +98,7 @@ impl Keys {
 }
 
 impl Action {
-    async fn run(&self, opened: &Opened) -> anyhow::Result<()> {
+    async fn run(&self, opened: &Deployment) -> anyhow::Result<()> {
         let mut out = terminal::out();
         match self {
             Self::Create(create) => {
@@ -149,34 +144,18 @@ impl Create {
 }
 
 impl Place {
-    async fn open(&self) -> anyhow::Result<Opened> {
-        if let Some(api) = &self.api {
-            return Ok(Opened::Api(self.key.api()?, remote::address(api)));
-        }
-        let setup = self.target.prepare("").await?;
-        setup.require_schema().await?;
-        let database = Database::new(&setup.database)?;
-        Ok(Opened::Database(Box::new((setup, database))))
+    async fn open(&self) -> anyhow::Result<Deployment> {
+        Deployment::open(self.api.as_deref(), &self.key, &self.target).await
     }
 }
 
-impl Opened {
-    async fn close(self) -> anyhow::Result<()> {
-        if let Self::Database(opened) = self {
-            let (setup, database) = *opened;
-            database.close().await;
-            setup.stop().await?;
-        }
-        Ok(())
-    }
-
+impl Deployment {
     async fn create(&self, request: KeyRequest) -> anyhow::Result<Created> {
         match self {
             Self::Database(opened) => make(&opened.1, request).await,
-            Self::Api(api, url) => {
-                let url = format!("{url}/keys");
-                let request = api.request(Method::POST, &url).json(&request);
-                let answer = ApiResponse::of(api, request, &url).await?.success()?;
+            Self::Api(api) => {
+                let body = Some(serde_json::to_value(&request)?);
+                let answer = api.ask(Method::POST, "keys", body).await?;
                 serde_json::from_value(answer).context("the answer has no key")
             }
         }
@@ -185,10 +164,8 @@ impl Opened {
     async fn list(&self) -> anyhow::Result<Vec<KeyInfo>> {
         match self {
             Self::Database(opened) => Ok(access::list(&opened.1, None).await?),
-            Self::Api(api, url) => {
-                let url = format!("{url}/keys");
-                let request = api.request(Method::GET, &url);
-                let mut answer = ApiResponse::of(api, request, &url).await?.success()?;
+            Self::Api(api) => {
+                let mut answer = api.ask(Method::GET, "keys", None).await?;
                 serde_json::from_value(answer["keys"].take()).context("the answer has no keys")
             }
         }
@@ -200,13 +177,11 @@ impl Opened {
                 let found = access::revoke(&opened.1, None, id, &actor()).await?;
                 ensure!(found, "no key has the id {id}");
             }
-            Self::Api(api, url) => {
+            Self::Api(api) => {
                 // What an id may hold; anything else would be another path.
                 let is_id = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                 ensure!(is_id && !id.is_empty(), "no key has the id {id}");
-                let url = format!("{url}/keys/{id}");
-                let request = api.request(Method::DELETE, &url);
-                ApiResponse::of(api, request, &url).await?.success()?;
+                api.ask(Method::DELETE, &format!("keys/{id}"), None).await?;
             }
         }
         Ok(())

@@ -5,12 +5,14 @@ mod bench;
 mod browser;
 mod chat;
 mod check;
+mod deployment;
 mod doctor;
 mod eval;
 mod filter;
 mod follow;
 mod import;
 mod imports;
+mod index;
 mod keys;
 mod layer;
 mod marks;
@@ -40,7 +42,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use database::DatabaseError;
 
 use self::stop::{Interrupted, Reported, Stop};
@@ -71,6 +73,8 @@ enum Action {
     Follow(follow::Follow),
     /// Look after the tables that are followed.
     Sources(sources::Sources),
+    /// Index fields of the metadata that filters ask for ranges of.
+    Index(index::Indexes),
     /// Make, list and revoke API keys.
     Keys(keys::Keys),
     /// Ask a question.
@@ -94,7 +98,7 @@ enum Action {
     /// Check everything that a search needs, and say how to repair what fails.
     Doctor(doctor::Doctor),
     /// Read a file for `import`, within limits.
-    #[command(hide = true)]
+    #[command(hide = true, name = extract::SUBCOMMAND)]
     ReadFile {
         /// Format, bytes of memory, and seconds.
         arguments: Vec<String>,
@@ -110,7 +114,7 @@ enum Action {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     if let Action::ReadFile { arguments } = &cli.command {
         // Before there is a runtime, whose threads would need memory as well.
         return match extract::serve(arguments) {
@@ -131,6 +135,28 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// The command line. With an option that names a database, `RAPPEL_API` does not count: who gives both means the option.
+fn command() -> clap::Command {
+    let names_database = env::args_os().any(|argument| {
+        let argument = argument.to_string_lossy();
+        let (name, _) = argument.split_once('=').unwrap_or((&argument, ""));
+        ["--database-url", "--data"].contains(&name)
+    });
+    if names_database {
+        without_api_variable(Cli::command())
+    } else {
+        Cli::command()
+    }
+}
+
+fn without_api_variable(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| match argument.get_id().as_str() {
+        "api" => argument.env(None::<&str>),
+        _ => argument,
+    });
+    command.mut_subcommands(without_api_variable)
 }
 
 /// Time limit for work on other threads, such as an inference, to end.
@@ -162,6 +188,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Uninstall(uninstall) => stop.or(uninstall.run()).await,
         Action::Follow(follow) => stop.or(follow.run()).await,
         Action::Sources(sources) => stop.or(sources.run()).await,
+        Action::Index(index) => stop.or(index.run()).await,
         Action::Keys(keys) => stop.or(keys.run()).await,
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
@@ -210,5 +237,58 @@ fn without_telemetry() {
             .env(VARIABLE, "1")
             .exec();
         terminal::note(&format!("warning: cannot set {VARIABLE}: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Notes the environment variables of the options of a command and its subcommands, by the option's name.
+    fn note_variables<'a>(
+        command: &'a clap::Command,
+        variables: &mut BTreeMap<&'a str, Vec<(String, Option<String>)>>,
+    ) {
+        for option in command.get_arguments() {
+            let variable = option
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            let of = variables.entry(option.get_long().unwrap_or_default());
+            of.or_default()
+                .push((command.get_name().to_owned(), variable));
+        }
+        for command in command.get_subcommands() {
+            note_variables(command, variables);
+        }
+    }
+
+    #[test]
+    fn options_of_one_name_read_the_same_variable_in_every_command() {
+        let command = Cli::command();
+        let mut variables = BTreeMap::new();
+        note_variables(&command, &mut variables);
+        assert!(variables["api"].len() > 10, "{:?}", variables["api"]);
+        assert_eq!(variables["api"][0].1.as_deref(), Some("RAPPEL_API"));
+        assert_eq!(variables["key"][0].1.as_deref(), Some("RAPPEL_KEY"));
+        variables.remove("");
+        for (option, commands) in variables {
+            let (_, first) = &commands[0];
+            let others = commands.iter().all(|(_, variable)| variable == first);
+            assert!(others, "--{option}: {commands:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_named_counts_for_more_than_the_variable_of_an_api() {
+        let command = without_api_variable(Cli::command());
+        let mut variables = BTreeMap::new();
+        note_variables(&command, &mut variables);
+        let api = &variables["api"];
+        assert!(
+            api.iter().all(|(_, variable)| variable.is_none()),
+            "{api:?}"
+        );
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     /// The body, `null` if it is not JSON.
     pub(crate) body: Value,
+    /// The body as it was sent.
+    pub(crate) text: String,
     request_id: String,
 }
 
@@ -145,10 +147,11 @@ impl ApiResponse {
         let id = response.headers().get("x-request-id");
         let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
         let request_id = request_id.to_owned();
-        let body = response.text().await.context("the answer broke off")?;
+        let text = response.text().await.context("the answer broke off")?;
         Ok(Self {
             status,
-            body: serde_json::from_str(&body).unwrap_or_default(),
+            body: serde_json::from_str(&text).unwrap_or_default(),
+            text,
             request_id,
         })
     }

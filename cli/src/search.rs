@@ -54,6 +54,9 @@ pub(crate) struct Search {
     /// Rerank the best candidates with the cross-encoder in the folder `RERANKER_DIR`.
     #[arg(long)]
     rerank: bool,
+    /// Take the question's last word for the beginning of a word, in the modes keyword and hybrid.
+    #[arg(long)]
+    prefix: bool,
     /// Print the response as JSON.
     #[arg(long)]
     json: bool,
@@ -86,6 +89,7 @@ impl Search {
             rerank: Some(self.rerank),
             offset: Some(self.offset),
             highlight: Some(marks),
+            prefix: Some(self.prefix),
             ..SearchRequest::default()
         };
         let search = request.parse()?;
@@ -122,6 +126,7 @@ impl Search {
             "explain": self.explain,
             "rerank": self.rerank,
             "offset": self.offset,
+            "prefix": self.prefix,
         });
         if self.marks() {
             request["highlight"] = true.into();

@@ -175,7 +175,7 @@ impl Setup {
 
     /// Migrates the schema with the options of `schema`, after printing its status.
     pub(crate) async fn migrate(&mut self, schema: &SchemaArgs) -> anyhow::Result<()> {
-        self.schema = schema.clone();
+        self.set_schema(schema);
         let database = self.schema_database()?;
         let status = migrations::status(&database).await?;
         if !status.is_ready() {
@@ -214,6 +214,18 @@ impl Setup {
         Ok(Database::new(&config)?)
     }
 
+    /// Sets how to change the schema.
+    pub(crate) fn set_schema(&mut self, schema: &SchemaArgs) {
+        self.schema = schema.clone();
+    }
+
+    /// The settings of index builds.
+    pub(crate) fn index_config(&self) -> IndexConfig {
+        IndexConfig {
+            memory: self.schema.index_memory.clone(),
+        }
+    }
+
     /// Merges the term statistics.
     pub(crate) async fn tidy(&self) -> anyhow::Result<()> {
         let database = self.schema_database()?;
@@ -224,9 +236,7 @@ impl Setup {
 
     /// Builds the index if it is missing. Searches work without it, so a failed build is only reported.
     pub(crate) async fn build_index(&self) -> anyhow::Result<()> {
-        let config = IndexConfig {
-            memory: self.schema.index_memory.clone(),
-        };
+        let config = self.index_config();
         let database = self.schema_database()?;
         let index = migrations::build_index(&database, &config).await?;
         if index == Index::Valid {

@@ -3,15 +3,15 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
-use database::Database;
 use document_store::Tenant;
 use followed_tables::SourceDefinition;
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
-    remote::{self, ApiResponse, Key, address},
-    setup::{Setup, Target},
+    deployment::Deployment,
+    remote::Key,
+    setup::Target,
     terminal::{self, note},
 };
 
@@ -71,46 +71,34 @@ pub(crate) struct Way {
     target: Target,
 }
 
-/// A way that was opened.
-pub(crate) enum Access {
-    Database(Box<(Setup, Database)>),
-    Api(Api),
-}
-
-/// An API at an address.
-pub(crate) struct Api {
-    api: remote::Api,
-    url: String,
-}
-
 impl Sources {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (Action::List(All { way })
         | Action::Show(One { way, .. })
         | Action::Remove(Removal { way, .. })
         | Action::Resync(One { way, .. })) = &self.action;
-        let access = way.open().await?;
-        let ran = self.action.run(&access).await;
-        access.close().await?;
+        let deployment = way.open().await?;
+        let ran = self.action.run(&deployment).await;
+        deployment.close().await?;
         ran
     }
 }
 
 impl Action {
-    async fn run(&self, access: &Access) -> anyhow::Result<()> {
+    async fn run(&self, deployment: &Deployment) -> anyhow::Result<()> {
         let mut out = terminal::out();
         match self {
             Self::List(_) => {
-                for source in access.sources().await? {
+                for source in deployment.sources().await? {
                     writeln!(out, "{}", summary(&source))?;
                 }
             }
-            Self::Show(One { name, .. }) => out.json(&access.source(name).await?)?,
+            Self::Show(One { name, .. }) => out.json(&deployment.source(name).await?)?,
             Self::Resync(One { name, .. }) => {
-                writeln!(out, "{}", summary(&access.resync(name).await?))?;
+                writeln!(out, "{}", summary(&deployment.resync(name).await?))?;
             }
             Self::Remove(Removal { name, keep, .. }) => {
-                for statement in access.remove(name, *keep).await? {
+                for statement in deployment.remove(name, *keep).await? {
                     note(&format!("the table's owner has to run: {statement}"));
                 }
             }
@@ -120,30 +108,12 @@ impl Action {
 }
 
 impl Way {
-    pub(crate) async fn open(&self) -> anyhow::Result<Access> {
-        if let Some(api) = &self.api {
-            return Ok(Access::Api(Api {
-                api: self.key.api()?,
-                url: address(api),
-            }));
-        }
-        let setup = self.target.prepare("").await?;
-        setup.require_schema().await?;
-        let database = Database::new(&setup.database)?;
-        Ok(Access::Database(Box::new((setup, database))))
+    pub(crate) async fn open(&self) -> anyhow::Result<Deployment> {
+        Deployment::open(self.api.as_deref(), &self.key, &self.target).await
     }
 }
 
-impl Access {
-    pub(crate) async fn close(self) -> anyhow::Result<()> {
-        if let Self::Database(opened) = self {
-            let (setup, database) = *opened;
-            database.close().await;
-            setup.stop().await?;
-        }
-        Ok(())
-    }
-
+impl Deployment {
     pub(crate) async fn follow(
         &self,
         name: &str,
@@ -156,7 +126,8 @@ impl Access {
             }
             Self::Api(api) => {
                 let path = format!("sources/{name}");
-                api.ask(Method::PUT, &path, Some(definition)).await
+                let body = Some(serde_json::to_value(definition)?);
+                api.ask(Method::PUT, &path, body).await
             }
         }
     }
@@ -214,24 +185,6 @@ impl Access {
                     .collect())
             }
         }
-    }
-}
-
-impl Api {
-    /// The answer to a request; any other than a success is an error in the API's words.
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&SourceDefinition>,
-    ) -> anyhow::Result<Value> {
-        let mut request = self.api.request(method, &format!("{}/{path}", self.url));
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        ApiResponse::of(&self.api, request, &self.url)
-            .await?
-            .success()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The output of `sam build` runs on Lambda with the files of the layer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    env,
     ffi::OsString,
     fs,
     io::{self, Write as _},
@@ -116,6 +117,29 @@ fn missing(dynamic: &str) -> Vec<String> {
 fn bytes(file: &Path) -> Result<u64> {
     let metadata = fs::metadata(file).with_context(|| format!("no {}", file.display()))?;
     Ok(metadata.len())
+}
+
+#[test]
+fn two_functions_link_the_readers_of_files_and_the_others_none() -> Outcome {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["tree", "--offline", "--workspace", "--edges", "normal"])
+        .args(["--prefix", "none", "--format", "{p}", "--invert", "extract"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = command.output().context("cargo")?;
+    ensure!(output.status.success(), "{output:?}");
+    let tree = String::from_utf8(output.stdout)?;
+    let linking: BTreeSet<&str> = tree
+        .lines()
+        .filter(|line| line.contains("/functions/"))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(
+        linking,
+        BTreeSet::from(["import-worker", "ingest"]),
+        "{tree}"
+    );
+    Ok(())
 }
 
 #[test]

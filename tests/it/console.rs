@@ -4,6 +4,7 @@ mod access;
 mod chat;
 mod documents;
 mod hostile;
+mod sources;
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -65,20 +66,11 @@ async fn a_person_searches_while_typing_reads_and_narrows() -> Outcome {
     browser
         .click(".hits > li:first-child button.chip:nth-child(2)")
         .await?;
-    browser.read(".chip.on", "language: fr").await?;
-    browser
-        .until(
-            "return document.querySelectorAll('.hit').length === 1",
-            vec![],
-        )
-        .await?;
-    browser.click(".chip.on").await?;
-    browser
-        .until(
-            "return document.querySelectorAll('.hit').length > 1",
-            vec![],
-        )
-        .await?;
+    browser.read(".conditions", "language: fr").await?;
+    hits(&browser, "=== 1").await?;
+    browser.click(".conditions .chip").await?;
+    hits(&browser, "> 1").await?;
+    narrow(&browser).await?;
 
     // The document opens beside, with the passage marked, and the keyboard gets back to where it was.
     browser.click(".hits > li:first-child button.title").await?;
@@ -92,10 +84,70 @@ async fn a_person_searches_while_typing_reads_and_narrows() -> Outcome {
         )
         .await?;
 
-    // A wrong field is named where it was typed; the API's own words are shown.
+    // Pages of hits.
     browser.click(".options summary").await?;
-    browser.fill(".fields input[type=text]", "[1]").await?;
-    browser.see(".fields input[aria-invalid=true]").await?;
+    browser.fill(".fields input[type=number]", "1").await?;
+    hits(&browser, "=== 1").await?;
+    browser.click("#results nav button:last-child").await?;
+    browser.read("#results nav", "Hits 2 to 2").await?;
+    browser
+        .until("return location.hash.includes('offset=1')", vec![])
+        .await?;
     browser.inspect("search-options").await?;
+    browser.click("#results nav button:first-child").await?;
+    browser.read("#results nav", "Hits 1 to 1").await?;
     browser.close().await
+}
+
+/// Waits for a number of hits, such as `=== 1`.
+async fn hits(browser: &Browser, number: &str) -> Outcome {
+    let script = format!("return document.querySelectorAll('.hit').length {number}");
+    browser.until(&script, vec![]).await
+}
+
+/// Narrows by facets and by conditions, which are taken back again.
+async fn narrow(browser: &Browser) -> Outcome {
+    browser.read(".facet", "language").await?;
+    browser.read(".facet button", "en 2").await?;
+    browser.click(".facet button[aria-pressed=false]").await?;
+    browser.see(".facet button[aria-pressed=true]").await?;
+    browser.see(".conditions .chip").await?;
+    // The keyboard stays where it was, although the values are counted anew.
+    browser
+        .until(
+            "return document.activeElement.matches('.facet button[aria-pressed=true]')",
+            vec![],
+        )
+        .await?;
+    browser.inspect_everywhere("facets").await?;
+    browser.click(".facet button[aria-pressed=true]").await?;
+    browser.gone(".conditions .chip").await?;
+
+    browser.fill(".condition", "theme=health").await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".conditions", "theme: health").await?;
+    hits(browser, "=== 1").await?;
+    browser.fill(".condition", "language!=en").await?;
+    browser.press(Key::Enter).await?;
+    browser.read("#results", "Nothing found").await?;
+    browser.run("location.reload()", vec![]).await?;
+    browser.read(".conditions", "language != en").await?;
+    browser.click(".conditions .chip:last-child").await?;
+    hits(browser, "=== 1").await?;
+
+    // What is wrong with a condition is said where it was typed, by the page or by the API.
+    browser.fill(".condition", "theme").await?;
+    browser.press(Key::Enter).await?;
+    browser.see(".condition[aria-invalid=true]").await?;
+    browser
+        .fill(".condition", r#"{"theme": {"$near": "health"}}"#)
+        .await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".fault code", "filter.theme.$near").await?;
+    browser.inspect_everywhere("condition").await?;
+    browser.click(".conditions .chip:last-child").await?;
+    browser.gone(".fault code").await?;
+    hits(browser, "=== 1").await?;
+    browser.click(".conditions .chip").await?;
+    hits(browser, "> 1").await
 }

@@ -10,7 +10,7 @@ use tests::command::{Printed, rappel};
 use crate::Outcome;
 
 /// Every part of a report, in order.
-const PARTS: [&str; 19] = [
+const PARTS: [&str; 20] = [
     "addresses",
     "dial",
     "tls",
@@ -25,7 +25,9 @@ const PARTS: [&str; 19] = [
     "migrations",
     "model",
     "index",
+    "field-indexes",
     "plan",
+    "sources",
     "embedder",
     "search",
     "sizing",
@@ -33,13 +35,13 @@ const PARTS: [&str; 19] = [
 ];
 
 /// A report, and whether the command succeeded.
-struct Report {
+pub(crate) struct Report {
     body: Value,
     success: bool,
 }
 
 impl Report {
-    async fn of(url: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) async fn of(url: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let arguments = [&["doctor", "--json"], arguments].concat();
         let printed = Printed::by(&mut rappel(Some(url), &arguments).await?).await?;
         let body: Value = serde_json::from_str(&printed.stdout)
@@ -73,7 +75,7 @@ impl Report {
     }
 
     /// What was found of a part, and the remedy.
-    fn says(&self, part: &str) -> anyhow::Result<String> {
+    pub(crate) fn says(&self, part: &str) -> anyhow::Result<String> {
         let mut checks = self.checks()?.iter();
         let check = checks.find(|check| check["name"] == part);
         let check = check.with_context(|| format!("the report has the part {part}"))?;

@@ -3,14 +3,19 @@
 mod naive;
 mod random;
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
-use filter::Filter;
+use filter::{Filter, values_path};
 use proptest::{
     collection::vec,
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use serde_json::{Value, json};
-use tests::{App, Sql};
+use tests::{
+    App, Sql,
+    command::{Printed, rappel},
+};
 use tokio::{runtime::Handle, task::block_in_place};
 
 use self::naive::Document;
@@ -21,9 +26,10 @@ const BATCHES: u32 = 20;
 const FILTERS: usize = 500;
 const DOCUMENTS: usize = 40;
 
-/// Finds what each of several filters matches, with a plan of its own for each, as a request has.
+/// Finds what each of several filters matches, with a plan of its own for each, as a request has: by testing each document,
+/// or by looking for those that match.
 const FOUND: &str = concat!(
-    "CREATE FUNCTION pg_temp.found(filters text[]) RETURNS SETOF text
+    "CREATE FUNCTION pg_temp.found(filters text[], is_selected boolean) RETURNS SETOF text
      LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
      DECLARE
          wanted jsonb;
@@ -31,9 +37,18 @@ const FOUND: &str = concat!(
      BEGIN
          FOREACH wanted IN ARRAY filters LOOP
              SELECT coalesce(string_agg(d.id, ' ' ORDER BY d.id), '') INTO ids
-             FROM rappel.documents AS d WHERE ",
+             FROM rappel.documents AS d WHERE NOT is_selected AND ",
     schema::function!("matches"),
     "(d, wanted);
+             IF is_selected THEN
+                 wanted := ",
+    schema::function!("with_indexes"),
+    "(wanted);
+                 SELECT coalesce(string_agg(d.id, ' ' ORDER BY d.id), '') INTO ids
+                 FROM rappel.documents AS d WHERE d.tenant = '' AND ",
+    schema::function!("selected"),
+    "(d, wanted);
+             END IF;
              RETURN NEXT ids;
          END LOOP;
      END $$"
@@ -51,6 +66,20 @@ async fn ten_thousand_filters_find_what_they_mean() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;
     sql.run(FOUND).await?;
+    for key in random::FIELDS {
+        let mut add = rappel(Some(app.database_url()), &["index", "add", key]).await?;
+        Printed::by(&mut add).await?.answer()?;
+    }
+    let list = ["index", "list", "--json"];
+    let list = Printed::by(&mut rappel(Some(app.database_url()), &list).await?).await?;
+    let listed = list.json()?;
+    let listed = listed["indexes"].as_array().context("a list")?;
+    let path = |field: &str| values_path(field, "field").ok();
+    let listed: BTreeSet<_> = listed
+        .iter()
+        .map(|it| path(it["field"].as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(listed, random::FIELDS.into_iter().map(path).collect());
     let mut runner = TestRunner::new(Config {
         cases: BATCHES,
         // Each round compares hundreds of filters; some rounds leave few of them.
@@ -91,7 +120,7 @@ async fn compare(sql: &Sql, documents: &[Document], filters: &[Value]) -> anyhow
     )
     .await?;
     let (scanned, indexed) = filters.split_at(filters.len() / 2);
-    for (filters, scan) in [(scanned, "on"), (indexed, "off")] {
+    for (filters, scan, is_selected) in [(scanned, "on", false), (indexed, "off", true)] {
         sql.run(&format!("SET enable_seqscan = {scan}")).await?;
         let compile = |filter: &Value| {
             let parsed = Filter::parse(&filter.to_string());
@@ -103,7 +132,9 @@ async fn compare(sql: &Sql, documents: &[Document], filters: &[Value]) -> anyhow
             .iter()
             .map(compile)
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let found = sql.texts("SELECT pg_temp.found($1)", &[&compiled]).await?;
+        let found = sql
+            .texts("SELECT pg_temp.found($1, $2)", &[&compiled, &is_selected])
+            .await?;
         for ((filter, compiled), found) in filters.iter().zip(compiled).zip(found) {
             let meant = documents
                 .iter()

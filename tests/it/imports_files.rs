@@ -1,8 +1,13 @@
 //! Imports of objects in every format, and lines with the same id in different parts.
 
+use std::fs;
+
 use anyhow::Result;
 use serde_json::{Value, json};
-use tests::{App, Pace};
+use tests::{
+    App, Pace, document_path,
+    files::{docx, pdf},
+};
 
 use crate::{Outcome, imports::line};
 
@@ -42,6 +47,75 @@ async fn an_object_is_imported_in_whatever_format_it_comes() -> Outcome {
     }
     let row = app.get("/documents/table-1", &[]).await?.success(200)?;
     assert_eq!(row["metadata"], json!({ "rivière": "Loire" }));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_one_file_is_one_document() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let root = folder.path().canonicalize()?;
+    fs::create_dir(root.join("notes"))?;
+    let note = root.join("notes/filter.md");
+    fs::write(
+        &note,
+        "---\nlang: en\n---\n# Filter\n\n{ a brace at the beginning of a line }\n",
+    )?;
+    let variable = ("IMPORT_ROOT".to_owned(), root.display().to_string());
+    let (app, imports) = App::with_imports_and(Pace::default(), vec![variable]).await?;
+    let report = pdf(
+        "Station report",
+        &[vec!["Page one.".to_owned()], vec!["Page two.".to_owned()]],
+    )?;
+    let letter = docx("Complaint", "The valve in Mill Lane still drips.")?;
+    let letter = imports.put("letters/complaint.docx", letter).await?;
+    let html = "<p>La station ouvre \u{e0} huit heures.";
+    for (source, id, title) in [
+        (letter.clone(), "letters/complaint.docx", "Complaint"),
+        (
+            imports.put("report", report).await?,
+            "report",
+            "Station report",
+        ),
+        (
+            imports
+                .put_as("opening", html, "text/html; charset=utf-8")
+                .await?,
+            "opening",
+            "opening",
+        ),
+        (
+            format!("file://{}", note.display()),
+            "notes/filter.md",
+            "Filter",
+        ),
+    ] {
+        let import = imported(&app, &source).await?;
+        assert_eq!(import["state"], "done", "{import}");
+        assert_eq!(import["documents"]["done"], 1, "{import}");
+        let document = app.get(&document_path(id), &[]).await?.success(200)?;
+        assert_eq!(document["title"], title, "{document}");
+        assert_eq!(document["metadata"]["path"], id, "{document}");
+        let modified = document["metadata"]["modified"].as_str();
+        assert!(
+            modified.is_some_and(|time| time.ends_with('Z')),
+            "{document}"
+        );
+    }
+    let again = imported(&app, &letter).await?;
+    assert_eq!(again["documents"]["unchanged"], 1, "{again}");
+
+    let lines = format!("{}\n{}\n", line("text-1", 0), line("text-2", 0));
+    let lines = imported(&app, &imports.put("lines.txt", lines).await?).await?;
+    assert_eq!(lines["documents"]["done"], 2, "{lines}");
+
+    let scan = imports.put("scan.pdf", pdf("Scan", &[Vec::new()])?).await?;
+    let failed = imported(&app, &scan).await?;
+    assert_eq!(failed["state"], "failed", "{failed}");
+    let reason = failed["failures"][0]["reason"].as_str().unwrap_or_default();
+    assert!(
+        reason.contains("as PDF: it has no text, as scanned pages have none"),
+        "{failed}"
+    );
     Ok(())
 }
 

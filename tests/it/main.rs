@@ -40,6 +40,7 @@ mod imports_killed;
 mod imports_refused;
 mod index;
 mod ingest;
+mod ingest_files;
 mod ingest_refused;
 mod keywords;
 mod mcp;

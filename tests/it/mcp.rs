@@ -3,7 +3,11 @@
 use anyhow::{Context as _, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{App, Assets, Clients};
+use tests::{
+    App, Assets, Clients,
+    command::{Printed, rappel},
+    keys::Keys,
+};
 
 use crate::Outcome;
 
@@ -97,16 +101,11 @@ fn check(read: &Value) {
 }
 
 /// Has the SDK of Python use a server, at a URL or by its program.
-async fn use_it(app: &App, server: &str) -> Outcome {
+async fn use_it(server: &str, variables: &[(&str, &str)]) -> Outcome {
     let script = include_str!("clients/mcp.py");
-    let variables = [
-        ("DATABASE_URL", app.database_url()),
-        // What the program loads is the same that the functions load.
-        ("ORT_DISABLE_TELEMETRY", "1"),
-    ];
     let read = Clients::installed()
         .await?
-        .python(script, server, &variables)
+        .python(script, server, variables)
         .await?;
     let read: Vec<Value> = read
         .lines()
@@ -128,14 +127,57 @@ async fn use_it(app: &App, server: &str) -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_of_python_uses_both_revisions_over_http() -> Outcome {
     let app = town().await?;
-    use_it(&app, &format!("{}/mcp", app.url())).await
+    use_it(&format!("{}/mcp", app.url()), &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_on_this_machine_uses_both_revisions_over_stdin() -> Outcome {
     let app = town().await?;
     let program = Assets::prepared().await?.binaries.join("rappel");
-    use_it(&app, program.to_str().context("a path that is text")?).await
+    let program = program.to_str().context("a path that is text")?;
+    // What the program loads is the same that the functions load.
+    let telemetry = ("ORT_DISABLE_TELEMETRY", "1");
+    use_it(program, &[("DATABASE_URL", app.database_url()), telemetry]).await?;
+
+    // In front of an API it needs no database and no model.
+    let keys = Keys::before(&app.url()).await?;
+    keys.only("first");
+    let url = keys.url();
+    let api = ("RAPPEL_API", url.as_str());
+    use_it(program, &[api, ("RAPPEL_KEY", "first"), telemetry]).await?;
+
+    // What the API refuses, and what is not a message, is an answer as well.
+    let list = r#"{"jsonrpc": "2.0", "id": "a", "method": "tools/list"}"#;
+    let notice = r#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#;
+    let mut command = rappel(None, &["mcp", "--api", &url, "--key", "second"]).await?;
+    let printed = Printed::told(&mut command, &format!("{list}\n\n{notice}\n{{\n")).await?;
+    let mut answers: Vec<Value> = printed
+        .answer()?
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    answers.sort_by_key(|answer| answer["id"].is_null());
+    assert_eq!(answers.len(), 2, "{printed:?}");
+    assert_eq!(answers[0]["id"], "a");
+    let text = answers[0]["error"]["message"]
+        .as_str()
+        .context("a message")?;
+    assert!(text.contains("401") && text.contains("--key"), "{text}");
+    assert_eq!(answers[1]["error"]["code"], -32700);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_of_the_inspector_lists_and_calls_tools() -> Outcome {
+    let app = town().await?;
+    let script = include_str!("clients/inspector.mjs");
+    let url = format!("{}/mcp", app.url());
+    let read = Clients::installed().await?.node(script, &url, &[]).await?;
+    let read: Value = serde_json::from_str(&read)?;
+    assert_eq!(read["tools"], json!(["search", "fetch", "list_filters"]));
+    assert_eq!(read["first"], "plage");
+    assert_eq!(read["text"], BEACH);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

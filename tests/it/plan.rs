@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use filter::Filter;
 use serde_json::json;
-use tests::{App, Sql};
+use tests::{
+    App, Sql,
+    command::{Printed, rappel},
+};
 
-use crate::Outcome;
+use crate::{Outcome, doctor::Report};
 
-/// Enough that reading all of them costs more than walking the index as widely as a search does.
-const DOCUMENTS: i32 = 20_000;
+/// Enough that reading all of them costs more than walking the index as widely as a search does, and more than are compared with
+/// a phrase.
+const DOCUMENTS: i32 = 20_100;
 
 const INDEX: &str = "chunks_embedding_hnsw";
 
@@ -24,7 +29,7 @@ async fn store_synthetic(sql: &Sql) -> anyhow::Result<()> {
     sql.run(&format!(
         "DROP INDEX rappel.{INDEX};
          INSERT INTO rappel.documents (id, title, content, metadata, content_hash)
-         SELECT 'synthetic-' || n, '', 'text ' || n, jsonb_build_object('half', n % 2), ''
+         SELECT 'synthetic-' || n, '', 'text ' || n, jsonb_build_object('half', n % 2, 'year', 1000 + n % 1000), ''
          FROM generate_series(1, {DOCUMENTS}) AS n;
          INSERT INTO rappel.chunks (document_id, ordinal, start, content, embedding)
          SELECT 'synthetic-' || n, 0, 0, 'text ' || n, (
@@ -79,7 +84,113 @@ async fn searches_are_planned_and_run_on_the_index() -> Outcome {
         );
         assert!(!plan.contains("Seq Scan on chunks"), "{plan}");
     }
-    the_counter_of_scans_rises(&app, &sql).await
+    the_counter_of_scans_rises(&app, &sql).await?;
+    a_phrase_is_not_compared_with_every_passage(&app).await?;
+    ranges_are_answered_by_an_index_that_is_added(&app, &sql, &query).await
+}
+
+/// Nothing tells which of them have it: its words are in no index.
+async fn a_phrase_is_not_compared_with_every_passage(app: &App) -> Outcome {
+    for (query, is_partial) in [
+        ("\"il y a\"", true),
+        ("\"une mare\"", false),
+        ("il y a", false),
+    ] {
+        let search = json!({ "query": query, "mode": "keyword" });
+        let answer = app.post("/search", search).await?.success(200)?;
+        assert_eq!(answer["hits"], json!([]), "{answer}");
+        assert_eq!(answer["partial"] == json!(true), is_partial, "{answer}");
+    }
+    Ok(())
+}
+
+/// `doctor` proposes it; the planner uses it; what an interrupted build leaves is named and built again.
+async fn ranges_are_answered_by_an_index_that_is_added(
+    app: &App,
+    sql: &Sql,
+    query: &str,
+) -> Outcome {
+    let url = app.database_url();
+    let index = async |arguments: &[&str]| {
+        let arguments = [&["index"], arguments].concat();
+        Printed::by(&mut rappel(Some(url), &arguments).await?).await
+    };
+    sql.run("SET enable_bitmapscan = off").await?;
+    for _ in 0..25 {
+        sql.number(
+            "SELECT count(*) FROM rappel.documents WHERE metadata @@ '$.year > 1990'",
+            &[],
+        )
+        .await?;
+    }
+    sql.run("RESET enable_bitmapscan; SELECT pg_stat_force_next_flush()")
+        .await?;
+    let proposed = Report::of(url, &["--sandboxes", "1"]).await?;
+    let proposed = proposed.says("field-indexes")?;
+    assert!(
+        proposed.contains("ranges of year have no index")
+            && proposed.contains("rappel index add year"),
+        "{proposed}"
+    );
+
+    let filter = json!({ "year": { "$gte": 1003, "$lt": 1005 } });
+    let compiled = Filter::parse(&filter.to_string())?.compile().to_json();
+    let plan = async || -> anyhow::Result<String> {
+        let filter = sql
+            .texts("SELECT with_indexes($1::text::jsonb)::text", &[&compiled])
+            .await?
+            .concat();
+        sql.plan(&format!(
+            "SELECT * FROM nearest_exact('', '{query}'::halfvec, 30, 1, '{filter}', NULL)"
+        ))
+        .await
+    };
+    assert!(!plan().await?.contains("documents_field"));
+    index(&["add", "year"]).await?.answer()?;
+    let planned = plan().await?;
+    assert!(
+        planned.contains("Index Scan on documents_field_") && !planned.contains("Seq Scan"),
+        "{planned}"
+    );
+    // As its statistics say, some 60 documents are from 1003 to 1005.
+    let many = "SELECT many_match('', with_indexes($1::text::jsonb), $2)::text";
+    assert_eq!(sql.texts(many, &[&compiled, &40]).await?, ["false"]);
+    assert_eq!(sql.texts(many, &[&compiled, &10]).await?, ["true"]);
+    let search = json!({ "query": "la mer", "limit": 100, "filter": filter });
+    assert_eq!(app.hits(search.clone()).await?.len(), 42);
+
+    sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text LIKE '%documents_field_%'")
+        .await?;
+    assert!(!plan().await?.contains("documents_field"));
+    assert_eq!(app.hits(search).await?.len(), 42);
+    let listed = index(&["list"]).await?;
+    assert!(
+        listed.answer()?.contains("year  number")
+            && listed.answer()?.contains("`rappel index add year`"),
+        "{listed:?}"
+    );
+    let examined = Report::of(url, &["--sandboxes", "1"]).await?;
+    let invalid = examined.says("field-indexes")?;
+    assert!(
+        invalid.contains("the index on year is invalid"),
+        "{invalid}"
+    );
+    index(&["add", "year"]).await?.answer()?;
+    assert!(plan().await?.contains("documents_field"));
+
+    index(&["remove", "year"]).await?.answer()?;
+    assert_eq!(index(&["list"]).await?.answer()?, "");
+    let refused = index(&["remove", "year"]).await?;
+    assert!(
+        !refused.success && refused.stderr.contains("no index on year"),
+        "{refused:?}"
+    );
+    let refused = index(&["add", "$id"]).await?;
+    assert!(
+        !refused.success && refused.stderr.contains("FIELD"),
+        "{refused:?}"
+    );
+    Ok(())
 }
 
 async fn scans(sql: &Sql) -> anyhow::Result<i64> {

@@ -42,6 +42,18 @@ async fn a_search_asks_the_api_that_is_named() -> Outcome {
         !refused.success && refused.stderr.contains("1 to 100"),
         "{refused:?}"
     );
+
+    // Who names a database means that one, and not the API of every other command.
+    let arguments = [
+        "search",
+        "plage",
+        "--json",
+        "--database-url",
+        app.database_url(),
+    ];
+    let mut command = rappel(None, &arguments).await?;
+    let found = Printed::by(command.env("RAPPEL_API", "http://127.0.0.1:9")).await?;
+    assert_eq!(found.json()?["hits"][0]["document_id"], "plage");
     Ok(())
 }
 
@@ -49,27 +61,21 @@ async fn a_search_asks_the_api_that_is_named() -> Outcome {
 async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
     // It answers as API Gateway does to a token that is not good.
     let refusal = json!({ "message": "Unauthorized" });
-    let replies = [(); 4].map(|()| Reply::Status(401, None, refusal.clone()));
+    let replies = [(); 6].map(|()| Reply::Status(401, None, refusal.clone()));
     let api = LanguageModel::replying(replies).await?;
     let url = api.url();
     let mut said = String::new();
     for arguments in [
         vec!["search", "a", "--api", &url],
-        vec!["chat", "a", "--api", &url],
-        vec!["import", "s3://bucket/key", "--api", &url],
-        vec![
-            "follow",
-            "a",
-            "--table",
-            "a",
-            "--content",
-            "b",
-            "--api",
-            &url,
-        ],
+        vec!["search", "a"],
+        vec!["chat", "a"],
+        vec!["import", "s3://bucket/key"],
+        vec!["follow", "a", "--table", "a", "--content", "b"],
+        vec!["keys", "create", "--name", "a", "--scope", "search"],
     ] {
         let mut command = rappel(None, &arguments).await?;
-        let printed = Printed::by(command.env("RAPPEL_KEY", "tok-123")).await?;
+        let variables = [("RAPPEL_API", url.as_str()), ("RAPPEL_KEY", "tok-123")];
+        let printed = Printed::by(command.envs(variables)).await?;
         assert!(!printed.success, "{printed:?}");
         said.push_str(&printed.stdout);
         said.push_str(&printed.stderr);
@@ -82,7 +88,7 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
             asked.path
         );
     }
-    assert_eq!(api.asked().len(), 4, "{said}");
+    assert_eq!(api.asked().len(), 6, "{said}");
     assert!(
         said.contains("--key") && !said.contains("tok-123"),
         "{said}"

@@ -20,6 +20,7 @@ async fn each_limit_admits_its_last_value_and_refuses_the_next() -> Outcome {
         json!({ "query": "a", "filter": {} }),
         json!({ "query": "a", "limit": 10.0, "passages": 10.0, "expand": 2.0, "offset": 1.0 }),
         json!({ "query": "a", "offset": 1_000, "count": "exact" }),
+        json!({ "query": "a", "mode": "semantic", "prefix": false }),
         json!({ "query": "a", "facets": vec!["a"; 10], "fields": [], "metadata_fields": vec!["a"; 50] }),
     ];
     for request in admitted {
@@ -83,6 +84,11 @@ async fn a_wrong_type_an_unknown_field_and_a_missing_one_are_named() -> Outcome 
         ),
         (json!({ "query": "a", "expand": 11 }), "expand"),
         (json!({ "query": "a", "expand": -1 }), "expand"),
+        (json!({ "query": "a", "prefix": 1 }), "prefix"),
+        (
+            json!({ "query": "a", "mode": "semantic", "prefix": true }),
+            "prefix",
+        ),
         (json!({ "query": "a", "explain": "yes" }), "explain"),
         (json!({ "query": "a", "offset": -1 }), "offset"),
         (json!({ "query": "a", "offset": 1_001 }), "offset"),

@@ -7,6 +7,7 @@ use tests::{App, Sql, documents_equal};
 
 use crate::{
     Outcome,
+    doctor::Report,
     sources::{ARTICLES, DOCUMENTS, definition},
 };
 
@@ -231,6 +232,15 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
     assert_eq!(source["skipped"], Value::Null, "{source}");
     let expected = DOCUMENTS.replace("FROM articles", "FROM shop.articles");
     documents_equal(&sql, "articles", &expected).await?;
+
+    // Grants that are revoked are named by doctor.
+    let revoked = format!("SELECT ON shop.articles FROM {served}");
+    seller.run(&format!("REVOKE {revoked}")).await?;
+    let report = Report::of(&login(app.database_url(), &served)?, &[]).await?;
+    let said = report.says("sources")?;
+    let grant = format!("GRANT SELECT ON shop.articles TO {served}");
+    assert!(said.contains(&grant) && !said.contains("USAGE"), "{said}");
+    seller.run(&grant).await?;
 
     // Only the owner may drop the triggers; until then they do nothing.
     let removed = app.delete("/sources/articles").await?.success(200)?;

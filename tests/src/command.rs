@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, Permissions},
+    io::{Seek as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Stdio,
@@ -59,6 +60,17 @@ impl Printed {
             stdout: String::from_utf8(output.stdout).context("stdout is UTF-8")?,
             stderr: String::from_utf8(output.stderr).context("stderr is UTF-8")?,
         })
+    }
+
+    /// Runs a command to its end, with a text as its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not read.
+    pub async fn told(command: &mut Command, text: &str) -> Result<Self> {
+        let mut input = tempfile::tempfile().context("making a file for stdin")?;
+        input.write_all(text.as_bytes())?;
+        input.rewind()?;
+        Self::by(command.stdin(input)).await
     }
 
     /// The standard output of a successful command.

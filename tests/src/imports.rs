@@ -98,6 +98,21 @@ impl Imports {
         self.resources.put(BUCKET, key, content.into()).await
     }
 
+    /// The same with a content type.
+    ///
+    /// # Errors
+    /// When the server rejects it.
+    pub async fn put_as(
+        &self,
+        key: &str,
+        content: impl Into<Vec<u8>>,
+        content_type: &str,
+    ) -> Result<String> {
+        let content = content.into();
+        let put = self.resources.put_as(BUCKET, key, content, content_type);
+        put.await
+    }
+
     /// The URL of an object of the bucket.
     #[must_use]
     pub fn address(&self, key: &str) -> String {

@@ -18,6 +18,7 @@ pub mod collector;
 pub mod command;
 pub mod endpoint;
 mod events;
+pub mod files;
 pub mod iam;
 mod imports;
 pub mod issuer;

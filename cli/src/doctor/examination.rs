@@ -16,8 +16,9 @@ use serde::Serialize;
 use shared::Error;
 
 use super::{
-    endpoint, index_build, network, plan, pooler, server,
+    endpoint, fields, index_build, network, plan, pooler, server,
     sizing::{self, Demand, Sizing},
+    sources,
 };
 
 /// The settings to check: those of a function that searches and chats.
@@ -42,7 +43,7 @@ pub(crate) struct Examination {
 }
 
 /// The checks of every report, in order. What cannot be checked is listed as skipped.
-pub(crate) const PARTS: [&str; 19] = [
+pub(crate) const PARTS: [&str; 20] = [
     "addresses",
     "dial",
     "tls",
@@ -57,7 +58,9 @@ pub(crate) const PARTS: [&str; 19] = [
     "migrations",
     "model",
     "index",
+    "field-indexes",
     "plan",
+    "sources",
     "embedder",
     "search",
     "sizing",
@@ -159,7 +162,9 @@ async fn behind_database(
         let _ = index_build::advise(state, index).await;
     }
     checks.extend(behind);
+    checks.push(Check::run("field-indexes", fields::examine(state)).await);
     checks.push(Check::run("plan", plan::examine(state)).await);
+    checks.push(Check::run("sources", sources::examine(state)).await);
 
     let capacity = sizing::capacity(state).await;
     let found = async {

@@ -15,7 +15,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
     files::Item,
-    gone::Present,
+    gone::StoredPage,
     input::Documents,
     place::Place,
     tally::{Replaced, Tally},
@@ -87,7 +87,10 @@ pub(super) async fn run(url: &str, key: &Key, documents: Documents) -> anyhow::R
         seen: HashMap::new(),
     };
     let gone = match &present {
-        Some(present) => poster.gone(present).await?,
+        Some(present) => {
+            let page = async |folder: &str, cursor| poster.stored(folder, cursor).await;
+            present.gone_from(page).await?
+        }
         None => Vec::new(),
     };
     loop {
@@ -256,16 +259,6 @@ impl Poster<'_> {
         }
     }
 
-    /// The ids of the documents of files that are gone; asked before anything is posted, as [`Present::gone_from`].
-    async fn gone(&self, present: &Present) -> anyhow::Result<Vec<String>> {
-        let mut gone = Vec::new();
-        for folder in present.folders() {
-            let stored = self.stored(folder).await?;
-            gone.extend(present.gone(folder, stored)?);
-        }
-        Ok(gone)
-    }
-
     async fn delete(&self, ids: &[String]) -> anyhow::Result<()> {
         for id in ids {
             let mut url = Url::parse(&format!("{}/documents", self.address))?;
@@ -287,37 +280,30 @@ impl Poster<'_> {
         Ok(())
     }
 
-    /// The ids that are stored for a folder, with their paths.
-    async fn stored(&self, folder: &str) -> anyhow::Result<Vec<(String, String)>> {
-        let mut stored = Vec::new();
+    /// A page of the documents that are stored for a folder.
+    async fn stored(&self, folder: &str, cursor: Option<String>) -> anyhow::Result<StoredPage> {
         let filter = serde_json::json!({ "folder": folder }).to_string();
-        let mut cursor: Option<String> = None;
-        loop {
-            let mut url = Url::parse(&format!(
-                "{}/documents?limit=100&count=none&metadata_fields=path",
-                self.address
-            ))?;
-            url.query_pairs_mut().append_pair("filter", &filter);
-            if let Some(cursor) = &cursor {
-                url.query_pairs_mut().append_pair("cursor", cursor);
-            }
-            let response = self
-                .patiently(|| self.api.request(Method::GET, url.as_str()))
-                .await?;
-            let page: Value = response.error_for_status()?.json().await?;
-            for document in page["documents"].as_array().into_iter().flatten() {
-                if let (Some(id), Some(path)) = (
-                    document["id"].as_str(),
-                    document["metadata"]["path"].as_str(),
-                ) {
-                    stored.push((id.to_owned(), path.to_owned()));
-                }
-            }
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = Some(next.to_owned()),
-                None => return Ok(stored),
-            }
+        let mut url = Url::parse(&format!(
+            "{}/documents?limit=100&count=none&metadata_fields=path",
+            self.address
+        ))?;
+        url.query_pairs_mut().append_pair("filter", &filter);
+        if let Some(cursor) = &cursor {
+            url.query_pairs_mut().append_pair("cursor", cursor);
         }
+        let response = self
+            .patiently(|| self.api.request(Method::GET, url.as_str()))
+            .await?;
+        let page: Value = response.error_for_status()?.json().await?;
+        let documents = page["documents"].as_array().into_iter().flatten();
+        let stored = documents.filter_map(|document| {
+            let (id, path) = (&document["id"], &document["metadata"]["path"]);
+            Some((id.as_str()?.to_owned(), path.as_str()?.to_owned()))
+        });
+        Ok(StoredPage {
+            documents: stored.collect(),
+            next: page["next_cursor"].as_str().map(str::to_owned),
+        })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     fs,
     os::unix::ffi::OsStrExt as _,
     path::{Component, Path, PathBuf},
@@ -13,7 +12,6 @@ use anyhow::{Context as _, bail, ensure};
 use document_store::DocumentId;
 use extract::Format;
 use ignore::{WalkBuilder, overrides::OverrideBuilder};
-use sha2::{Digest as _, Sha256};
 
 /// A file that is imported.
 #[derive(Debug)]
@@ -49,10 +47,6 @@ pub(super) struct Finds {
     /// Files of other formats, by extension.
     pub(super) skipped: BTreeMap<String, u64>,
 }
-
-/// Extensions of files of several documents, and of their compressions.
-const RECORDS: [&str; 5] = ["jsonl", "ndjson", "json", "csv", "tsv"];
-const COMPRESSED: [&str; 4] = ["gz", "zst", "xz", "zstd"];
 
 /// Characters that make a path a pattern.
 const PATTERN: [char; 3] = ['*', '?', '['];
@@ -189,21 +183,8 @@ impl Found {
 
 /// The id of a file's document: the folder's name and the path, or, if that cannot be an id, its hash.
 pub(super) fn id(folder: &str, below: &Path) -> String {
-    let text = below.to_str().map(|below| format!("{folder}/{below}"));
-    if let Some(id) = text.and_then(|text| DocumentId::parse_new(&text, "id").ok()) {
-        return id.as_str().to_owned();
-    }
-    let mut hash = Sha256::new();
-    hash.update(folder.as_bytes());
-    hash.update(b"/");
-    hash.update(below.as_os_str().as_bytes());
-    hash.finalize()
-        .iter()
-        .fold(String::from("file-"), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    let path = [folder.as_bytes(), b"/", below.as_os_str().as_bytes()].concat();
+    DocumentId::of_path(&path).as_str().to_owned()
 }
 
 /// The kind of a file by its extension, before which there may be one of a compression.
@@ -211,11 +192,7 @@ pub(super) fn kind(path: &Path) -> Option<Kind> {
     if let Some(format) = Format::of_path(path) {
         return Some(Kind::Document(format));
     }
-    let mut last = extension(path);
-    if COMPRESSED.contains(&last.as_str()) {
-        last = extension(Path::new(path.file_stem()?));
-    }
-    RECORDS.contains(&last.as_str()).then_some(Kind::Records)
+    records::is_named(path).then_some(Kind::Records)
 }
 
 fn extension(path: &Path) -> String {

@@ -20,6 +20,14 @@ pub(super) struct Present {
     all: bool,
 }
 
+/// A page of the documents that are stored for a folder.
+pub(super) struct StoredPage {
+    /// Ids, each with the `path` in its metadata.
+    pub(super) documents: Vec<(String, String)>,
+    /// The cursor of the next page.
+    pub(super) next: Option<String>,
+}
+
 impl Present {
     /// The files of whole folders, also those that cannot be read.
     pub(super) fn of(finds: &Finds, all: bool) -> anyhow::Result<Self> {
@@ -44,18 +52,9 @@ impl Present {
         Ok(Self { folders, all })
     }
 
-    /// The names of the folders.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &str> {
-        self.folders.keys().map(AsRef::as_ref)
-    }
-
     /// Of the `stored` ids of a folder, each with the `path` in its metadata, those whose files are gone. A document
     /// belongs to the folder only if its id follows from that path.
-    pub(super) fn gone(
-        &self,
-        folder: &str,
-        stored: Vec<(String, String)>,
-    ) -> anyhow::Result<Vec<String>> {
+    fn gone(&self, folder: &str, stored: Vec<(String, String)>) -> anyhow::Result<Vec<String>> {
         let Some(present) = self.folders.get(folder) else {
             return Ok(Vec::new());
         };
@@ -73,15 +72,60 @@ impl Present {
         Ok(gone.into_iter().collect())
     }
 
-    /// The ids of the documents of files that are gone. It is asked before anything is stored: afterwards, a new file would
-    /// show a folder to be the one that it is not.
-    pub(super) async fn gone_from(&self, database: &Database) -> anyhow::Result<Vec<String>> {
+    /// The ids of the documents of files that are gone. `page` reads a page of the documents of a folder, from a cursor on.
+    /// It is called before anything is stored: afterwards, a new file would show a folder to be the one that it is not.
+    pub(super) async fn gone_from(
+        &self,
+        page: impl AsyncFn(&str, Option<String>) -> anyhow::Result<StoredPage>,
+    ) -> anyhow::Result<Vec<String>> {
         let mut gone = Vec::new();
-        for folder in self.folders() {
-            let stored = stored(database, &Visibility::default(), folder).await?;
+        for folder in self.folders.keys() {
+            let mut stored = Vec::new();
+            let mut cursor = None;
+            loop {
+                let page = page(folder, cursor).await?;
+                stored.extend(page.documents);
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
             gone.extend(self.gone(folder, stored)?);
         }
         Ok(gone)
+    }
+}
+
+impl StoredPage {
+    /// Reads a page from a database.
+    pub(super) async fn read(
+        database: &Database,
+        folder: &str,
+        cursor: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let request = PageRequest {
+            cursor,
+            limit: Some(100),
+            filter: Some(to_raw_value(&json!({ "folder": folder }))?),
+            count: Some("none".to_owned()),
+            metadata_fields: Some(vec!["path".to_owned()]),
+            ..PageRequest::default()
+        };
+        let page = request
+            .parse()?
+            .read(database, &Visibility::default())
+            .await?;
+        let mut documents = Vec::new();
+        for document in page.documents {
+            let metadata: Value = serde_json::from_str(document.metadata.get())?;
+            if let Some(path) = metadata["path"].as_str() {
+                documents.push((document.id, path.to_owned()));
+            }
+        }
+        Ok(Self {
+            documents,
+            next: page.next_cursor,
+        })
     }
 }
 
@@ -96,38 +140,6 @@ pub(super) async fn delete(database: &Database, ids: &[String]) -> anyhow::Resul
         deleted += u64::from(deletion == Deletion::Deleted);
     }
     Ok(deleted)
-}
-
-/// The ids that are stored for a folder, each with its path.
-async fn stored(
-    database: &Database,
-    visibility: &Visibility,
-    folder: &str,
-) -> anyhow::Result<Vec<(String, String)>> {
-    let filter = to_raw_value(&json!({ "folder": folder }))?;
-    let mut stored = Vec::new();
-    let mut cursor = None;
-    loop {
-        let request = PageRequest {
-            cursor,
-            limit: Some(100),
-            filter: Some(filter.clone()),
-            count: Some("none".to_owned()),
-            metadata_fields: Some(vec!["path".to_owned()]),
-            ..PageRequest::default()
-        };
-        let page = request.parse()?.read(database, visibility).await?;
-        for document in page.documents {
-            let metadata: Value = serde_json::from_str(document.metadata.get())?;
-            if let Some(path) = metadata["path"].as_str() {
-                stored.push((document.id, path.to_owned()));
-            }
-        }
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok(stored);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! What the sources of an import are: one file of documents, or folders and files that are a document each.
 
 use std::{
-    env,
-    ffi::OsString,
     fs::File,
     io, mem,
     path::{Path, PathBuf},
@@ -81,6 +79,7 @@ impl Documents {
             "no file to import was found: the formats are Markdown, HTML, text, PDF, DOCX, JSON lines, JSON and CSV, by \
              extension; hidden files and what a .gitignore excludes are left out"
         );
+        let sandbox = Sandbox::of_this_program(Limits::default())?;
         let bar = source::file_bar(finds.files.len());
         let tally = Arc::new(Tally::default());
         let unreadable = mem::take(&mut finds.unreadable);
@@ -89,7 +88,7 @@ impl Documents {
         }
         tally.skipped(mem::take(&mut finds.skipped));
         Ok(Self {
-            files: Files::new(finds.files, sandbox()?, bar.clone()),
+            files: Files::new(finds.files, sandbox, bar.clone()),
             bar,
             tally,
             present,
@@ -124,13 +123,4 @@ fn begins_with_a_document(path: &Path) -> bool {
         .ok()
         .and_then(|text| Lines::new(text).next()?.ok()?.text);
     first.is_some_and(|line| Prepared::read(&line).is_ok())
-}
-
-/// This program, with the subcommand that reads one file.
-fn sandbox() -> io::Result<Sandbox> {
-    Ok(Sandbox {
-        program: env::current_exe()?,
-        arguments: vec![OsString::from("read-file")],
-        limits: Limits::default(),
-    })
 }

@@ -73,9 +73,13 @@ pub(super) fn embeddings() -> Vec<Value> {
 }
 
 pub(super) fn documents() -> Vec<Value> {
-    vec![json!({
-        "title": "Beach", "content": "The beach closes at 10 pm in summer.", "metadata": { "season": "summer" },
-    })]
+    vec![
+        json!({
+            "title": "Beach", "content": "The beach closes at 10 pm in summer.", "metadata": { "season": "summer" },
+        }),
+        // <h1>Beach</h1>
+        json!({ "content_type": "text/html", "content_base64": "PGgxPkJlYWNoPC9oMT4=" }),
+    ]
 }
 
 pub(super) fn batches() -> Vec<Value> {

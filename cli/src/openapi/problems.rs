@@ -45,7 +45,7 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
     ),
     (
         404,
-        "There is no such document, import, source, key, file or model.",
+        "The document, import, source, key, file or model does not exist.",
         &["not-found", "unknown-path"],
     ),
     (

@@ -1,18 +1,14 @@
 //! The table of routes. A test compares it with the template's.
 
-use access::{Created, KeyRequest, Keys};
+mod administration;
+mod chat;
+mod documents;
+
 use bulk_imports::{Import, ImportRequest};
-use chat::Body;
-use document_store::{
-    Changed, Deleted, Document, DocumentInput, IngestRequest, IngestResponse, Outcome, Page,
-    PageRequest, PatchMatchingRequest, PatchRequest, Similar, SimilarRequest,
-};
-use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use retrieval::{SearchRequest, SearchResponse, health::Health};
-use serde_json::json;
 
 use super::{
-    bodies::{self, DeleteMatching, HealthParameters, RemoveParameters},
+    bodies::{self, HealthParameters},
     examples,
     operation::{JSON, Operation, SchemaOf, schema},
     problems::Errors,
@@ -22,13 +18,13 @@ use super::{
 pub(super) fn operations() -> Vec<Operation> {
     let groups = [
         search(),
-        chat(),
-        open_ai(),
-        documents(),
-        document(),
+        chat::chat(),
+        chat::open_ai(),
+        documents::documents(),
+        documents::document(),
         imports(),
-        sources(),
-        keys(),
+        administration::sources(),
+        administration::keys(),
         service(),
     ];
     groups.into_iter().flatten().collect()
@@ -62,206 +58,6 @@ fn search() -> Vec<Operation> {
     ]
 }
 
-fn chat() -> Vec<Operation> {
-    let operation = Operation::new(
-        "chat",
-        "POST",
-        "/chat",
-        "chat",
-        "Answer a question from the documents",
-    )
-    .about(
-        "One of `question` and `messages` is required. The answer is streamed unless `stream` is `false`; a streamed one that \
-         fails after its first byte ends with the event `failure`, a problem document.",
-    )
-    .takes(
-        |generator| Body::ChatRequest.schema(generator),
-        examples::chats(),
-    )
-    .answers_in(
-        200,
-        "The answer, or its events.",
-        vec![
-            (JSON, |generator| Body::Answer.schema(generator)),
-            ("text/event-stream", bodies::chat_event),
-        ],
-        Some(examples::answer()),
-    )
-    .fails(&[501, 502]);
-    vec![operation]
-}
-
-fn open_ai() -> Vec<Operation> {
-    let operation = |method, path, id, summary| {
-        Operation::new("chat", method, path, id, summary).fails_in(Errors::OpenAi)
-    };
-    vec![
-        operation(
-            "POST",
-            "/v1/chat/completions",
-            "createChatCompletion",
-            "The chat in OpenAI's protocol",
-        )
-        .about("Other fields of OpenAI's are ignored. An invalid field is 400, as at OpenAI's.")
-        .takes(
-            |generator| Body::CompletionRequest.schema(generator),
-            examples::completions(),
-        )
-        .answers_in(
-            200,
-            "The answer, or its chunks.",
-            vec![
-                (JSON, |generator| Body::Completion.schema(generator)),
-                ("text/event-stream", bodies::completion_event),
-            ],
-            None,
-        )
-        .fails(&[404, 501, 502]),
-        operation(
-            "POST",
-            "/v1/embeddings",
-            "createEmbeddings",
-            "Embed texts without storing them",
-        )
-        .takes(
-            |generator| Body::EmbeddingsRequest.schema(generator),
-            examples::embeddings(),
-        )
-        .answers_in(
-            200,
-            "One embedding per text.",
-            vec![(JSON, |generator| Body::Embeddings.schema(generator))],
-            None,
-        )
-        .fails(&[404]),
-        operation("GET", "/v1/models", "listModels", "The models").answers_in(
-            200,
-            "The chat, if there is a language model, and the embedding model.",
-            vec![(JSON, |generator| Body::Models.schema(generator))],
-            None,
-        ),
-        operation("GET", "/v1/models/{id}", "getModel", "One model").answers_in(
-            200,
-            "The model.",
-            vec![(JSON, |generator| Body::Model.schema(generator))],
-            None,
-        ),
-    ]
-}
-
-fn documents() -> Vec<Operation> {
-    let operation =
-        |method, id, summary| Operation::new("documents", method, "/documents", id, summary);
-    vec![
-        operation(
-            "POST",
-            "storeDocuments",
-            "Create or replace up to 100 documents",
-        )
-        .about("A batch is stored whole or not at all. Unchanged documents are not embedded again.")
-        .takes(schema::<IngestRequest>, examples::batches())
-        .answers(
-            200,
-            "One outcome per document.",
-            schema::<IngestResponse>,
-            json!({ "documents": [examples::outcome()] }),
-        ),
-        operation("GET", "listDocuments", "List documents")
-            .queried(schema::<PageRequest>, &[])
-            .answers(
-                200,
-                "A page of documents, without their texts.",
-                schema::<Page>,
-                examples::page(),
-            ),
-        operation(
-            "PATCH",
-            "changeDocuments",
-            "Change the metadata of all documents that a filter matches",
-        )
-        .takes(schema::<PatchMatchingRequest>, examples::matching_patches())
-        .answers(
-            200,
-            "How many were changed.",
-            schema::<Changed>,
-            json!({ "matching": 65, "updated": 65 }),
-        )
-        .fails(&[412]),
-        operation(
-            "DELETE",
-            "deleteDocuments",
-            "Delete all documents that a filter matches",
-        )
-        .queried(schema::<DeleteMatching>, &[])
-        .answers(
-            200,
-            "How many match, and how many of them were deleted.",
-            schema::<Deleted>,
-            json!({ "matching": 4, "deleted": 0 }),
-        ),
-    ]
-}
-
-fn document() -> Vec<Operation> {
-    let operation =
-        |method, id, summary| Operation::new("documents", method, "/documents/{id}", id, summary);
-    vec![
-        operation("PUT", "storeDocument", "Create or replace a document")
-            .takes(schema::<DocumentInput>, examples::documents())
-            .answers(
-                200,
-                "It was replaced, or is unchanged.",
-                schema::<Outcome>,
-                examples::outcome(),
-            )
-            .answers(
-                201,
-                "It was created.",
-                schema::<Outcome>,
-                examples::outcome(),
-            )
-            .tagged()
-            .conditional(),
-        operation(
-            "PATCH",
-            "changeDocument",
-            "Change title and metadata of a document",
-        )
-        .about("A JSON merge patch (RFC 7396); at least one of both is required.")
-        .takes(schema::<PatchRequest>, examples::patches())
-        .answers(200, "The outcome.", schema::<Outcome>, examples::outcome())
-        .tagged()
-        .conditional(),
-        operation("GET", "getDocument", "Read a document")
-            .answers(
-                200,
-                "The document.",
-                schema::<Document>,
-                examples::document(),
-            )
-            .tagged()
-            .fails(&[422]),
-        Operation::new(
-            "documents",
-            "GET",
-            "/documents/{id}/similar",
-            "findSimilar",
-            "Find documents like a stored one",
-        )
-        .queried(schema::<SimilarRequest>, &[])
-        .answers(
-            200,
-            "The nearest documents, each with its nearest passage.",
-            schema::<Similar>,
-            examples::similar(),
-        ),
-        operation("DELETE", "deleteDocument", "Delete a document")
-            .answers_in(204, "It was deleted.", Vec::new(), None)
-            .conditional()
-            .fails(&[422]),
-    ]
-}
-
 fn imports() -> Vec<Operation> {
     vec![
         Operation::new(
@@ -281,95 +77,6 @@ fn imports() -> Vec<Operation> {
             "The progress of an import",
         )
         .answers(200, "Its state.", schema::<Import>, examples::import()),
-    ]
-}
-
-fn sources() -> Vec<Operation> {
-    let one =
-        |method, id, summary| Operation::new("sources", method, "/sources/{name}", id, summary);
-    vec![
-        Operation::new(
-            "sources",
-            "GET",
-            "/sources",
-            "listSources",
-            "The followed tables",
-        )
-        .answers(
-            200,
-            "Their states.",
-            schema::<Sources>,
-            json!({ "sources": [examples::source()] }),
-        ),
-        one(
-            "PUT",
-            "putSource",
-            "Follow a table, or follow it in another way",
-        )
-        .takes(schema::<SourceDefinition>, examples::sources())
-        .answers(
-            200,
-            "It is followed in this way now.",
-            schema::<Source>,
-            examples::source(),
-        )
-        .answers(
-            201,
-            "It is followed from now on.",
-            schema::<Source>,
-            examples::source(),
-        )
-        .fails(&[501]),
-        one("GET", "getSource", "The state of a followed table").answers(
-            200,
-            "Its state.",
-            schema::<Source>,
-            examples::source(),
-        ),
-        one("DELETE", "deleteSource", "End to follow a table")
-            .queried(schema::<RemoveParameters>, &[])
-            .answers(
-                200,
-                "It is followed no more.",
-                schema::<Removed>,
-                json!({ "left_to_owner": [] }),
-            ),
-        Operation::new(
-            "sources",
-            "POST",
-            "/sources/{name}/resync",
-            "resyncSource",
-            "Compare all rows and documents anew",
-        )
-        .answers(202, "It has begun.", schema::<Source>, examples::source()),
-    ]
-}
-
-fn keys() -> Vec<Operation> {
-    vec![
-        Operation::new("keys", "POST", "/keys", "createKey", "Make an API key")
-            .about("`key` is the key, which is shown this once.")
-            .takes(schema::<KeyRequest>, examples::key_requests())
-            .answers(
-                201,
-                "The new key.",
-                schema::<Created>,
-                examples::created_key(),
-            ),
-        Operation::new("keys", "GET", "/keys", "listKeys", "List API keys").answers(
-            200,
-            "The keys, without their texts.",
-            schema::<Keys>,
-            json!({ "keys": [examples::key()] }),
-        ),
-        Operation::new(
-            "keys",
-            "DELETE",
-            "/keys/{id}",
-            "revokeKey",
-            "Revoke an API key",
-        )
-        .answers_in(204, "It is revoked.", Vec::new(), None),
     ]
 }
 

@@ -11,16 +11,16 @@ use tokens::{StartError, TokenError, Verifier};
 /// The request of API Gateway.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct AuthorizerRequest {
     /// The header `Authorization`.
     authorization_token: String,
     method_arn: String,
 }
 
-/// The answer: a policy for this one request.
+/// The response: a policy for this one request.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct AuthorizerResponse {
     principal_id: String,
     policy_document: Policy,
 }
@@ -72,13 +72,13 @@ impl Rules {
     }
 }
 
-async fn answer(rules: &Rules, event: LambdaEvent<Asked>) -> Result<Answer, Error> {
-    let asked = event.payload;
-    let header = asked.authorization_token.as_str();
-    let token = match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => header,
-    };
+async fn answer(
+    rules: &Rules,
+    event: LambdaEvent<AuthorizerRequest>,
+) -> Result<AuthorizerResponse, Error> {
+    let request = event.payload;
+    let header = request.authorization_token.as_str();
+    let token = tokens::bearer(header).unwrap_or(header);
     let claims = match rules.verifier.verify(token).await {
         Ok(claims) => claims,
         Err(TokenError::Invalid(reason)) => {
@@ -93,14 +93,14 @@ async fn answer(rules: &Rules, event: LambdaEvent<Asked>) -> Result<Answer, Erro
         None => true,
         Some(required) => scopes.any(|scope| scope == required),
     };
-    Ok(Answer {
+    Ok(AuthorizerResponse {
         principal_id: claims.subject().to_owned(),
         policy_document: Policy {
             version: "2012-10-17",
             statement: [Statement {
                 action: "execute-api:Invoke",
                 effect: if allowed { "Allow" } else { "Deny" },
-                resource: asked.method_arn,
+                resource: request.method_arn,
             }],
         },
     })

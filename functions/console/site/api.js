@@ -1,5 +1,6 @@
 // Requests to the API: JSON, streams of events, and problem documents as errors.
 
+import { parseAnswer } from './json.js';
 import { ask, key } from './session.js';
 
 const page = document.documentElement.dataset;
@@ -36,19 +37,26 @@ export class Problem extends Error {
 }
 
 /** The JSON of an answer, null of an empty one. */
-export async function call(method, path, { body, signal } = {}) {
-  const response = await send(method, path, { body, signal });
+export async function call(method, path, options) {
+  return (await exchange(method, path, options)).body;
+}
+
+/** The JSON of an answer, and the tag of the document's state. With `tag` only that state of the document is changed. */
+export async function exchange(method, path, options = {}) {
+  const response = await send(method, path, options);
   if (!response.ok) throw await Problem.of(response);
-  return response.status === 204 ? null : reading(response.json(), signal);
+  const text = await reading(response.text(), options.signal);
+  return { body: text ? parseAnswer(text) : null, tag: response.headers.get('etag') ?? '' };
 }
 
 /** The answer to a request, whatever its status. Asks for a key where one is wanted, and sends the request again. */
-export async function send(method, address, { body, signal } = {}) {
+export async function send(method, address, { body, signal, tag } = {}) {
   for (;;) {
     const used = key();
     const headers = {};
     if (body !== undefined) headers['content-type'] = 'application/json';
     if (used) headers.authorization = `Bearer ${used}`;
+    if (tag) headers['if-match'] = tag;
     const sent = fetch(address, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
     const response = await reading(sent, signal);
     if (response.status !== 401 && response.status !== 403) return response;

@@ -9,10 +9,12 @@ import * as chat from './chat.js';
 import * as documents from './documents.js';
 import * as health from './health.js';
 import * as imports from './imports.js';
+import * as keys from './keys.js';
 import * as search from './search.js';
+import * as sources from './sources.js';
 
 /** Each page has `show(main, parameters)`, which may answer a function to call when it is left. */
-const PAGES = { search, chat, documents, imports, health };
+const PAGES = { search, chat, documents, imports, sources, keys, health };
 
 const main = document.getElementById('main');
 let leave = null;

@@ -4,13 +4,13 @@ import { CHAT, CHAT_AUTHORIZATION, Problem, events, isAborted } from './api.js';
 import { answerText } from './answer.js';
 import { openSource } from './document.js';
 import { fill, h, labelled, say } from './dom.js';
-import { parsedFilter } from './filter.js';
+import { filterField, joined } from './filter.js';
 import { number, t } from './i18n.js';
 import { problemBox } from './problem.js';
 
 /** The conversation, kept while other pages are shown; Rappel keeps none. An answer has `text`, `sources` and `done`. */
 let turns = [];
-const options = { limit: 6, filter: {} };
+const options = { limit: 6, conditions: [] };
 /** The question that is being answered, if one is. */
 let running = null;
 /** What shows that there is more of the answer; nothing while another page is shown. */
@@ -63,14 +63,9 @@ export function show(main) {
 
 function settings() {
   const limit = h('input', { type: 'number', min: 1, max: 20, value: options.limit, oninput: () => { if (limit.checkValidity() && limit.value) options.limit = Number(limit.value); } });
-  const filter = h('input', { type: 'text', spellcheck: 'false', placeholder: '{"language": "fr"}', oninput: () => {
-    const read = parsedFilter(filter.value);
-    filter.setAttribute('aria-invalid', String(!read));
-    if (read) options.filter = read;
-  } });
-  filter.value = Object.keys(options.filter).length ? JSON.stringify(options.filter) : '';
+  const filter = filterField(options.conditions, (conditions) => { options.conditions = conditions; });
   return h('details', { class: 'options' }, h('summary', {}, t('options')),
-    h('div', { class: 'fields' }, labelled(t('filter.label'), filter, t('filter.hint')), labelled(t('chat.limit'), limit)));
+    h('div', { class: 'fields' }, filter.element, filter.chips, labelled(t('chat.limit'), limit)));
 }
 
 async function answer(question) {
@@ -79,7 +74,7 @@ async function answer(question) {
   running = new AbortController();
   draw();
   const body = { messages: messages(), limit: options.limit };
-  if (Object.keys(options.filter).length) body.filter = options.filter;
+  if (options.conditions.length) body.filter = joined(options.conditions);
   try {
     for await (const { name, data } of events(CHAT, body, running.signal)) {
       take(turn, name, data);

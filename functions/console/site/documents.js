@@ -2,49 +2,57 @@
 
 import { call } from './api.js';
 import { openDocument, openNew } from './document.js';
-import { fill, h, labelled } from './dom.js';
-import { filterChips, parsedFilter } from './filter.js';
+import { fill, h, labelled, refill } from './dom.js';
+import { conditionsOf, filterField, joined } from './filter.js';
 import { t, when } from './i18n.js';
 import { problemBox } from './problem.js';
 import { uploads } from './upload.js';
 
 const PAGE = 20;
-const state = { filter: {} };
+/** The orders of the list, of which the API's own is the first. */
+const SORTS = ['id', '-id', '-updated_at', 'updated_at', '-created_at', 'created_at'];
+const state = { conditions: [], sort: SORTS[0] };
 
-export function show(main) {
+export function show(main, parameters) {
+  if (parameters.has('filter')) state.conditions = conditionsOf(parameters.get('filter'));
+  if (SORTS.includes(parameters.get('sort'))) state.sort = parameters.get('sort');
   let cursors = [null];
   let asked;
-  const list = h('div', { 'aria-live': 'polite' });
-  const chips = h('div', { class: 'chips' });
+  const list = h('div', { tabindex: -1, 'aria-live': 'polite' });
 
   const ask = async () => {
     asked?.abort();
     asked = new AbortController();
     const { signal } = asked;
-    const query = new URLSearchParams({ limit: PAGE });
+    const query = new URLSearchParams();
+    if (state.sort !== SORTS[0]) query.set('sort', state.sort);
+    if (state.conditions.length) query.set('filter', JSON.stringify(joined(state.conditions)));
+    history.replaceState(null, '', `#/documents?${query}`);
+    query.set('limit', PAGE);
     if (cursors.at(-1)) query.set('cursor', cursors.at(-1));
-    if (Object.keys(state.filter).length) query.set('filter', JSON.stringify(state.filter));
     list.setAttribute('aria-busy', 'true');
     try {
       const page = await call('GET', `/documents?${query}`, { signal });
-      if (!signal.aborted) fill(list, table(page));
+      if (!signal.aborted) refill(list, table(page));
     } catch (error) {
-      if (!signal.aborted) fill(list, problemBox(error, ask));
+      if (signal.aborted) return;
+      const isFilter = filter.refused(error);
+      if (isFilter) narrowing.open = true;
+      fill(list, isFilter ? h('p', { class: 'empty' }, t('search.filter')) : problemBox(error, ask));
     } finally {
       if (!signal.aborted) list.removeAttribute('aria-busy');
     }
   };
-  const filtered = (filter) => {
-    state.filter = filter;
+  const anew = () => {
     cursors = [null];
-    fill(chips, filterChips(filter, filtered));
     ask();
   };
-  const table = ({ documents, next_cursor: next }) => {
-    if (!documents.length) return h('p', { class: 'empty' }, t(Object.keys(state.filter).length ? 'documents.none' : 'documents.empty'));
+  const table = ({ documents, next_cursor: next, total, total_is_exact: isExact }) => {
+    if (!documents.length) return h('p', { class: 'empty' }, t(state.conditions.length ? 'documents.none' : 'documents.empty'));
     const turn = (change) => () => { change(); ask(); };
     return [
-      h('table', { class: 'list' },
+      typeof total === 'number' && h('p', { class: 'summary' }, t(isExact ? 'documents.total' : 'documents.about', { n: total })),
+      h('table', { class: 'list documents' },
         h('thead', {}, h('tr', {}, ['title', 'id', 'chunks', 'changed'].map((name) => h('th', { scope: 'col', class: name }, t(`documents.${name}`))))),
         h('tbody', {}, documents.map(row))),
       h('nav', { class: 'row between', 'aria-label': t('documents.pages') },
@@ -59,19 +67,18 @@ export function show(main) {
     h('td', { class: 'chunks' }, document.chunks),
     h('td', { class: 'changed' }, when(document.updated_at)));
 
-  const filter = h('input', { type: 'text', spellcheck: 'false', autocomplete: 'off', placeholder: '{"language": "fr"}', onchange: () => {
-    const read = parsedFilter(filter.value);
-    filter.setAttribute('aria-invalid', String(!read));
-    if (read) filtered(read);
-  } });
+  const sort = h('select', { onchange: () => { state.sort = sort.value; anew(); } },
+    SORTS.map((name) => h('option', { value: name, selected: name === state.sort }, t(`sort.${name}`))));
+  const filter = filterField(state.conditions, (conditions) => { state.conditions = conditions; anew(); });
+  const narrowing = h('details', { class: 'options narrowing' }, h('summary', {}, t('filter.title')), h('div', { class: 'fields' }, filter.element));
   main.append(
     h('div', { class: 'row between' }, h('h1', {}, t('page.documents')),
       h('button', { type: 'button', class: 'primary', onclick: openNew }, t('document.new'))),
     uploads(),
-    h('details', { class: 'options' }, h('summary', {}, t('filter.title')), labelled(t('filter.label'), filter, t('filter.hint'))),
-    chips, list);
+    h('div', { class: 'row between' }, labelled(t('documents.sort'), sort), narrowing),
+    filter.chips, list);
   addEventListener('documents', ask);
-  filtered(state.filter);
+  ask();
   return () => {
     removeEventListener('documents', ask);
     asked?.abort();

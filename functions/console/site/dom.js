@@ -30,6 +30,16 @@ export function fill(element, ...children) {
   element.replaceChildren(...present(children));
 }
 
+/** The same of what is drawn anew while it is used: the focus stays on what has the same words, or else on the element. */
+export function refill(element, ...children) {
+  const words = (button) => button.dataset.focus ?? button.textContent;
+  const focused = element.contains(document.activeElement) ? words(document.activeElement) : null;
+  fill(element, ...children);
+  if (focused === null) return;
+  const same = [...element.querySelectorAll('button, summary')].find((each) => !each.disabled && words(each) === focused);
+  (same ?? element).focus();
+}
+
 /** A label with its field, which are bound by an id. */
 export function labelled(text, field, hint) {
   field.id ||= `f${++fields}`;

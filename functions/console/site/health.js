@@ -39,6 +39,6 @@ function told({ status, connection, checks }) {
         h('th', { scope: 'row', class: 'check' }, check.name),
         h('td', {}, h('span', { class: `state ${check.status}` }, t(`status.${check.status}`))),
         h('td', { class: 'number' }, check.status !== 'skipped' && t('ms', { ms: number(check.took_ms, 1) })),
-        h('td', {}, check.detail ?? ''))))),
+        h('td', {}, check.detail ?? (check.name === 'index' && check.status === 'ok' && t('health.recall') || '')))))),
   ];
 }

@@ -26,10 +26,13 @@ export function t(name, values = {}) {
     typeof values[field] === 'number' ? number(values[field]) : values[field] ?? '');
 }
 
-export const number = (value, digits = 0) =>
-  new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+/** The reader's own form of the language, such as that of Britain, for numbers and dates. */
+const locale = () => navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
 
-export const percent = (value) => new Intl.NumberFormat(language, { style: 'percent' }).format(value);
+export const number = (value, digits = 0) =>
+  new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
+export const percent = (value) => new Intl.NumberFormat(locale(), { style: 'percent' }).format(value);
 
 export const when = (time) =>
-  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));
+  new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));

@@ -1,6 +1,8 @@
 //! Invoked by the import queue: embeds and stores the documents that its messages refer to.
 
-use std::{sync::Arc, time::Instant};
+mod files;
+
+use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bulk_imports::{Delivery, ImportConfig, Imports, Verdict, Worker};
@@ -9,8 +11,16 @@ use retrieval::IngestState;
 use shared::{State as _, time_left};
 use telemetry::{self, Telemetry};
 
+fn main() -> Result<ExitCode, Error> {
+    // A child of this function reads a file: see `files`.
+    match extract::serve_child() {
+        Some(status) => Ok(status),
+        None => run().map(|()| ExitCode::SUCCESS),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn run() -> Result<(), Error> {
     let telemetry = Telemetry::start("import-worker")?;
     let (state, imports) = start()
         .await
@@ -51,6 +61,7 @@ async fn handle(
         imports: &imports,
         recipe: state.embedder.manifest().recipe(),
         embed: &state.embedder.embed(),
+        files: files::READER,
     };
     let work = bulk_imports::work(&worker, &deliveries, deadline);
     let verdicts = database::within(deadline, work).await;

@@ -1,5 +1,9 @@
 //! `POST /documents`, `PUT` and `PATCH /documents/{id}`: chunks, embeds and stores, and responds after the commit.
 
+mod files;
+
+use std::process::ExitCode;
+
 use document_store::{
     Batch, DocumentId, Expected, IngestRequest, IngestResponse, Outcome, PatchRequest, Status,
     Visibility,
@@ -11,8 +15,16 @@ use shared::{
     http::{self, Request, Response},
 };
 
+fn main() -> Result<ExitCode, lambda_http::Error> {
+    // A child of this function reads a file: see `files`.
+    match extract::serve_child() {
+        Some(status) => Ok(status),
+        None => run().map(|()| ExitCode::SUCCESS),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
+async fn run() -> Result<(), lambda_http::Error> {
     http::serve("ingest", handle).await
 }
 
@@ -27,14 +39,15 @@ async fn handle(state: IngestState, request: Request) -> Result<Response, Error>
 async fn post(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let IngestRequest { documents } = http::json(request)?;
     let visibility = &http::caller(request)?.visibility;
-    let batch = Batch::parse(documents)?;
+    let batch = Batch::parse(files::extracted(documents, request).await?)?;
     let documents = store(state, visibility, batch, &Expected::Anything).await?;
     http::ok(&IngestResponse { documents })
 }
 
 async fn put(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
-    let batch = Batch::parse_one(&id, http::json(request)?)?;
+    let document = files::extracted_one(http::json(request)?, request).await?;
+    let batch = Batch::parse_one(&id, document)?;
     let visibility = &http::caller(request)?.visibility;
     let outcome = only(store(state, visibility, batch, &http::if_match(request)).await?)?;
     let answer = if outcome.status == Status::Created {

@@ -44,6 +44,7 @@ fn parameters(request: &Request) -> Result<SearchRequest, Error> {
         fields: parameters.list("fields"),
         metadata_fields: parameters.list("metadata_fields"),
         highlight: parameters.parsed("highlight", "true or false"),
+        prefix: parameters.parsed("prefix", "true or false"),
         literal: false,
     };
     parameters.finish()?;

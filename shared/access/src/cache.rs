@@ -15,6 +15,7 @@ use filter::Filter;
 use lru::LruCache;
 use sqlx::FromRow;
 use subtle::ConstantTimeEq as _;
+use tokens::is_within;
 use tokio::time::timeout;
 
 use crate::{
@@ -209,8 +210,4 @@ impl Row {
 fn instant(seconds: f64) -> SystemTime {
     let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     UNIX_EPOCH + since
-}
-
-fn is_within(time: SystemTime, limit: Duration) -> bool {
-    time.elapsed().is_ok_and(|age| age < limit)
 }

@@ -80,12 +80,10 @@ impl Access {
         presented: Presented<'_>,
     ) -> Result<Caller, Denied> {
         let header = presented.authorization.ok_or(Denied::Missing)?;
-        let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
-        let token = token.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-            let detail = "the header Authorization has to be Bearer and a key or a token";
-            return Err(Denied::invalid(detail));
-        }
+        let token = tokens::bearer(header).filter(|token| !token.is_empty());
+        let token = token.ok_or_else(|| {
+            Denied::invalid("the header Authorization has to be Bearer and a key or a token")
+        })?;
         match &self.bearers {
             _ if Secret::is_meant(token) && self.mode.takes_keys() => {
                 let key = KeyUse(self.keys.find(database, token).await?);

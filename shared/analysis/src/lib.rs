@@ -6,6 +6,7 @@
 
 mod addresses;
 mod articles;
+mod beginning;
 mod codes;
 mod dates;
 mod elision;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 use normal::without_accents;
 use stems::stem;
 
+pub use beginning::beginning;
 pub use highlight::highlights;
 pub use language::{Candidates, Guess, Language};
 pub use phrase::{Excluded, Phrase};

@@ -1,6 +1,6 @@
 //! S3 objects: head, ranged reads and writes.
 
-use std::ops::Range;
+use std::{ops::Range, time::SystemTime};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,6 +30,10 @@ pub struct Head {
     pub bytes: u64,
     /// Changes with the content; includes the quotation marks.
     pub etag: String,
+    /// Its content type; `binary/octet-stream` if its writer named none.
+    pub content_type: Option<String>,
+    /// When it was written.
+    pub modified: Option<SystemTime>,
 }
 
 impl S3 {
@@ -58,6 +62,9 @@ impl S3 {
         Ok(Head {
             bytes,
             etag: etag.to_owned(),
+            content_type: text(header::CONTENT_TYPE).map(str::to_owned),
+            modified: text(header::LAST_MODIFIED)
+                .and_then(|time| httpdate::parse_http_date(time).ok()),
         })
     }
 

@@ -11,6 +11,9 @@ pub(super) enum WorkError {
     /// Permanent: it fails the whole import. The text is shown to its caller.
     #[error("{0}")]
     Import(String),
+    /// The same for an object that is one document; the text may quote it and is not logged.
+    #[error("the object cannot be read as a document")]
+    File(String),
     /// Possibly transient.
     #[error("{reason}")]
     Failed {

@@ -10,6 +10,9 @@ mod config;
 mod convert;
 mod cut;
 mod error;
+mod fetch;
+mod file_reader;
+mod files;
 mod ids;
 mod in_flight;
 mod lines;
@@ -38,6 +41,7 @@ use tokio::time::timeout;
 pub use self::{
     config::ImportConfig,
     error::ImportError,
+    file_reader::{FileError, FileFormat, FileReader, ObjectFile, ObjectHead},
     redrive::{Redriven, Reopened, redrive, reopen_failed},
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
     work::{Delivery, Verdict, work},
@@ -45,7 +49,7 @@ pub use self::{
 };
 use self::{
     message::Message,
-    source::{ReadError, Source},
+    source::{ObjectSource, ReadError},
 };
 
 /// Time limits for connecting to AWS and for a whole request, which transfers at most 4 MB.
@@ -71,7 +75,8 @@ pub struct Imports {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// `s3://bucket/key`: JSON lines, a JSON array or CSV with a header, compressed or not.
+    /// `s3://bucket/key`: JSON lines, a JSON array or CSV with a header, compressed or not; or one Markdown, HTML, text,
+    /// PDF or DOCX file, which becomes one document.
     #[schemars(length(min = 1))]
     pub source: String,
 }
@@ -114,7 +119,7 @@ impl Imports {
         request: ImportRequest,
     ) -> Result<Import, ImportError> {
         let refused = |detail: String| ImportError::from(FieldError::new("source", detail));
-        let source = Source::parse(&request.source, self.config.root.as_deref())?;
+        let source = ObjectSource::parse(&request.source, self.config.root.as_deref())?;
         let looked = timeout(ACCEPT, source.look(&self.s3)).await;
         let looked = looked.unwrap_or_else(|_| Err(ReadError::Away(late())));
         let object = looked.map_err(|error| match error {

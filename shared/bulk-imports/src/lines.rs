@@ -5,7 +5,7 @@ use std::ops::Range;
 use aws::s3::S3;
 use records::{LINE_LIMIT, without_end};
 
-use super::source::{ReadError, Source};
+use super::source::{ObjectSource, ReadError};
 
 /// Bytes per read.
 const WINDOW: u64 = 1024 * 1024;
@@ -16,7 +16,7 @@ const BEYOND: u64 = 64 * 1024;
 /// An object to read lines from.
 #[derive(Debug)]
 pub(super) struct Object {
-    pub(super) source: Source,
+    pub(super) source: ObjectSource,
     /// The version it must have; `None` for a piece, which nobody else writes.
     pub(super) etag: Option<String>,
     pub(super) bytes: u64,
@@ -152,7 +152,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
         file.write_all(text).expect("it can be written");
         let object = Object {
-            source: Source::File(file.path().to_owned()),
+            source: ObjectSource::File(file.path().to_owned()),
             etag: None,
             bytes: text.len() as u64,
         };

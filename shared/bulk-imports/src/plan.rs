@@ -11,13 +11,14 @@ use telemetry::chain;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
-    Imports,
+    Imports, Worker,
     attempt::WorkError,
     convert::{Fetched, convert},
     cut::Piece,
+    fetch::fetch,
+    files,
     lines::Object,
     message::Message,
-    source::ReadError,
     state::{Claim, Part},
 };
 
@@ -27,21 +28,23 @@ const STRIDE: i64 = 512 * 1024;
 /// Maximum number of parts; larger objects get larger parts.
 const MOST_PARTS: i64 = 10_000;
 
-/// Bytes per read of an object that is converted.
-const WINDOW: u64 = 4 * 1024 * 1024;
-
 /// Cuts the object of the plan `part` and sends a message for each unfinished part.
 pub(super) async fn plan(
-    imports: &Imports,
-    database: &Database,
+    worker: &Worker<'_>,
     claim: &Claim,
     part: &Part,
     until: Instant,
 ) -> Result<(), WorkError> {
+    let (imports, database) = (worker.imports, worker.database);
     let (object, _) = part.place.object(&imports.config.bucket);
     let head = 0..object.bytes.min(records::HEAD as u64);
     let etag = object.etag.as_deref();
     let first = object.source.read(&imports.s3, &head, etag).await?;
+    if let Some(piece) = files::piece(worker, &object, &first, until).await? {
+        let mut pieces = Pieces::new(imports, database, &claim.message).await?;
+        pieces.add(piece).await?;
+        return pieces.send().await;
+    }
     if !records::is_lines(&first) {
         let mut pieces = Pieces::new(imports, database, &claim.message).await?;
         return cut(imports, &object, &mut pieces, until).await;
@@ -104,35 +107,6 @@ async fn cut(
             panic.to_string(),
         )),
     }
-}
-
-/// Reads an object until its end, or until the receiver closes.
-async fn fetch(
-    imports: &Imports,
-    object: &Object,
-    windows: mpsc::Sender<Bytes>,
-    until: Instant,
-) -> Result<(), WorkError> {
-    let mut position = 0;
-    while position < object.bytes {
-        let range = position..(position + WINDOW).min(object.bytes);
-        position = range.end;
-        let etag = object.etag.as_deref();
-        let bytes = object.source.read(&imports.s3, &range, etag).await?;
-        if bytes.len() as u64 != range.end - range.start {
-            return Err(ReadError::Changed.into());
-        }
-        if windows.send(bytes).await.is_err() {
-            return Ok(());
-        }
-        if Instant::now() > until {
-            return Err(WorkError::Failed {
-                reason: "not enough time to read the whole object",
-                cause: None,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// The pieces of a converted object, in the bucket and in the database.

@@ -21,7 +21,7 @@ const MAX_CHARACTERS: usize = 1_200;
 
 /// The location of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum ObjectSource {
     S3 { bucket: String, key: String },
     File(PathBuf),
 }
@@ -41,7 +41,7 @@ pub(super) enum ReadError {
     Away(String),
 }
 
-impl Source {
+impl ObjectSource {
     /// Parses `s3://bucket/key`, or `file:///path` of a file below `root`, a folder without symbolic links.
     pub(super) fn parse(text: &str, root: Option<&Path>) -> Result<Self, FieldError> {
         let refused = |detail: &str| Err(FieldError::new("source", detail));
@@ -86,6 +86,17 @@ impl Source {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
         })
+    }
+
+    /// The key of the object, or the path of the file below `root`.
+    pub(super) fn key(&self, root: Option<&Path>) -> PathBuf {
+        match self {
+            Self::S3 { key, .. } => key.into(),
+            Self::File(path) => {
+                let below = root.and_then(|root| path.strip_prefix(root).ok());
+                below.unwrap_or(path).to_owned()
+            }
+        }
     }
 
     /// The object's size and version.
@@ -162,6 +173,8 @@ fn head(metadata: &Metadata) -> Head {
     Head {
         bytes: metadata.len(),
         etag: format!("{nanoseconds}-{}", metadata.len()),
+        content_type: None,
+        modified,
     }
 }
 
@@ -186,16 +199,16 @@ mod tests {
 
     #[test]
     fn only_objects_are_sources_and_files_of_one_folder() {
-        let object = Source::parse("s3://my.bucket/a/été 1.jsonl", None).expect("an object");
-        let expected = Source::S3 {
+        let object = ObjectSource::parse("s3://my.bucket/a/été 1.jsonl", None).expect("an object");
+        let expected = ObjectSource::S3 {
             bucket: "my.bucket".to_owned(),
             key: "a/été 1.jsonl".to_owned(),
         };
         assert_eq!(object, expected);
         let root = Path::new("/nowhere/root");
         assert_eq!(
-            Source::parse("file:///nowhere/root/a/b", Some(root)),
-            Ok(Source::File("/nowhere/root/a/b".into()))
+            ObjectSource::parse("file:///nowhere/root/a/b", Some(root)),
+            Ok(ObjectSource::File("/nowhere/root/a/b".into()))
         );
         for (text, root) in [
             ("", Some(root)),
@@ -211,7 +224,7 @@ mod tests {
             ("file:///nowhere/rootbeer", Some(root)),
             ("file:///nowhere/root/a", None),
         ] {
-            let error = Source::parse(text, root).expect_err(text);
+            let error = ObjectSource::parse(text, root).expect_err(text);
             assert_eq!(error.field, "source");
         }
     }
@@ -222,6 +235,7 @@ mod tests {
         let root = folder.path().canonicalize().expect("it is there");
         let link = root.join("link");
         std::os::unix::fs::symlink("/etc/passwd", &link).expect("a link");
-        Source::parse(&format!("file://{}", link.display()), Some(&root)).expect_err("a link");
+        ObjectSource::parse(&format!("file://{}", link.display()), Some(&root))
+            .expect_err("a link");
     }
 }

@@ -11,7 +11,7 @@ use telemetry::chain;
 
 use super::{
     Imports, Worker,
-    attempt::{Attempt, WorkError},
+    attempt::{Attempt, WorkError, reason},
     in_flight::{InFlight, lock, renew},
     message::Message,
     part, plan, single,
@@ -145,6 +145,15 @@ impl Delivered<'_> {
                 claim.fail_import(database, failure).await?;
                 Ok(Verdict::Delete)
             }
+            Err(WorkError::File(failure)) => {
+                // Not its text, which may quote the object.
+                tracing::warn!(
+                    import = claim.message.import,
+                    "the object cannot be read as a document"
+                );
+                claim.fail_import(database, reason(&failure)).await?;
+                Ok(Verdict::Delete)
+            }
             Err(error @ WorkError::Database(_)) => {
                 // If this fails too, the lease expires.
                 let _ = claim.release(database).await;
@@ -166,8 +175,7 @@ impl Delivered<'_> {
     /// Processes a claimed part.
     async fn run(&self, claim: &Claim, part: &mut Part) -> Result<Attempt, WorkError> {
         if claim.message.part == 0 {
-            let database = self.worker.database;
-            plan::plan(self.worker.imports, database, claim, part, self.until).await?;
+            plan::plan(self.worker, claim, part, self.until).await?;
             return Ok(Attempt::Done);
         }
         let attempt = part::work(self.worker, claim, part, self.until).await?;

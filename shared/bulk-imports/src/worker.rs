@@ -3,7 +3,7 @@
 use database::Database;
 use document_store::Embed;
 
-use super::Imports;
+use super::{Imports, file_reader::FileReader};
 
 /// A worker and its resources.
 pub struct Worker<'a> {
@@ -17,4 +17,6 @@ pub struct Worker<'a> {
     pub recipe: &'a str,
     /// Chunks and embeds documents.
     pub embed: &'a Embed,
+    /// Reads objects that are one document.
+    pub files: FileReader,
 }

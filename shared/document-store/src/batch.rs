@@ -119,6 +119,11 @@ impl CheckedDocument {
         path: &str,
     ) -> Result<Self, Vec<FieldError>> {
         let field = |name: &str| format!("{path}{name}");
+        let content_field = field(if input.is_base64 {
+            "content_base64"
+        } else {
+            "content"
+        });
         let title = input.title.unwrap_or_default();
         let metadata = input.metadata.unwrap_or_default();
         let mut errors = Vec::new();
@@ -126,17 +131,21 @@ impl CheckedDocument {
         errors.extend(nul(&title, &field("title")));
         errors.extend(metadata.unstorable(&field("metadata")));
         let Some(content) = input.content else {
-            errors.push(FieldError::new(field("content"), "is missing"));
+            let detail = match input.content_base64 {
+                None => "is missing",
+                Some(_) => {
+                    "is missing: content_base64 is read by POST and PUT /documents, not in lines of files"
+                }
+            };
+            errors.push(FieldError::new(field("content"), detail));
             errors.extend(id.and_then(Result::err));
             return Err(errors);
         };
-        errors.extend(
-            nul(&content, &field("content")).or_else(|| blank(&content, &field("content"))),
-        );
+        errors.extend(nul(&content, &content_field).or_else(|| blank(&content, &content_field)));
         let hash = hash::document(&title, &content, &metadata);
         let id = id.unwrap_or_else(|| DocumentId::parse(&hash::hex(&hash), &field("id")));
         let id = id.map_err(|error| errors.push(error)).ok();
-        errors.extend(unanswerable(&title, &content, &metadata, &field("content")));
+        errors.extend(unanswerable(&title, &content, &metadata, &content_field));
         match id {
             Some(id) if errors.is_empty() => Ok(Self {
                 id,

@@ -3,8 +3,9 @@
 use json::FieldError;
 use schemars::JsonSchema;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
-use super::{fields::nul, text::normalised};
+use super::{fields::nul, hash::hex, text::normalised};
 
 /// A document's id, chosen by the caller: 1 to [`DocumentId::MAX_CHARACTERS`] characters in Unicode's normal
 /// form C, so that ids that look the same are equal.
@@ -52,6 +53,14 @@ impl DocumentId {
                 Err(FieldError::new(field, detail))
             }
         }
+    }
+
+    /// The id of the document of a file: its path, or, if that cannot be an id, a hash of it.
+    #[must_use]
+    pub fn of_path(path: &[u8]) -> Self {
+        let text = std::str::from_utf8(path).ok();
+        let id = text.and_then(|text| Self::parse_new(text, "id").ok());
+        id.unwrap_or_else(|| Self(format!("file-{}", hex(&Sha256::digest(path)))))
     }
 
     /// The id as text.

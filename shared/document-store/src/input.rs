@@ -7,7 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::{error::Category, value::RawValue};
+use serde_json::{Value, error::Category, value::RawValue};
 
 use super::metadata::Metadata;
 
@@ -23,6 +23,12 @@ pub struct DocumentInput {
     pub content: Option<String>,
     /// Anything that searches may filter by; empty if absent.
     pub metadata: Option<Metadata>,
+    /// What sort of file the content is, and a file in base64: see [`Self::take_file`]. Lines of files may have these keys
+    /// for purposes of their own.
+    pub(super) content_type: Option<Value>,
+    pub(super) content_base64: Option<Value>,
+    /// Whether the content is that of such a file.
+    pub(super) is_base64: bool,
     /// Unknown keys. Files may have any.
     pub(super) unknown: Vec<String>,
 }
@@ -66,8 +72,7 @@ fn syntax(error: &serde_json::Error) -> String {
 impl DocumentInput {
     /// One error per unknown key.
     pub(super) fn unknown(&self, path: &str) -> impl Iterator<Item = FieldError> {
-        const KNOWN: &str =
-            "is not a field of a document; the fields are id, title, content and metadata";
+        const KNOWN: &str = "is not a field of a document; the fields are id, title, content, content_base64, content_type and metadata";
         self.unknown
             .iter()
             .map(move |key| FieldError::new(format!("{path}{key}"), KNOWN))
@@ -93,6 +98,7 @@ impl<'de> Visitor<'de> for Document {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DocumentInput, A::Error> {
         let (mut id, mut title, mut content) = (Twin::default(), Twin::default(), Twin::default());
         let mut metadata = Twin::default();
+        let (mut content_type, mut content_base64) = (Twin::default(), Twin::default());
         let mut unknown = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
@@ -102,6 +108,8 @@ impl<'de> Visitor<'de> for Document {
                 "content" => content.first("content", map.next_value()?)?,
                 "text" => content.second("text", map.next_value()?)?,
                 "metadata" => metadata.first("metadata", map.next_value()?)?,
+                "content_type" => content_type.first("content_type", map.next_value()?)?,
+                "content_base64" => content_base64.first("content_base64", map.next_value()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     unknown.push(key);
@@ -113,6 +121,9 @@ impl<'de> Visitor<'de> for Document {
             title: title.one("title", "")?,
             content: content.one("content", "text")?,
             metadata: metadata.one("metadata", "")?,
+            content_type: content_type.one("content_type", "")?,
+            content_base64: content_base64.one("content_base64", "")?,
+            is_base64: false,
             unknown,
         })
     }

@@ -10,6 +10,7 @@ mod delete;
 mod embed;
 mod etag;
 mod fields;
+mod file;
 mod hash;
 mod id;
 mod input;
@@ -39,6 +40,7 @@ pub use self::{
     embed::{BoxError, Embed},
     etag::{Etag, Expected},
     fields::{Count, Limit, MAX_METADATA_FIELDS, metadata_fields, nul},
+    file::FileInput,
     id::DocumentId,
     input::DocumentInput,
     keys::{MetadataKey, metadata_keys},

@@ -7,7 +7,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{fields::NUL_REFUSED, text::normalised};
 
@@ -33,6 +36,24 @@ impl Metadata {
     #[must_use]
     pub fn as_json(&self) -> &str {
         &self.json
+    }
+
+    /// The same with the members of `defaults` whose keys it does not have.
+    ///
+    /// # Errors
+    /// Describes why these cannot be stored.
+    pub(super) fn with_defaults(&self, defaults: &Map<String, Value>) -> Result<Self, String> {
+        let Members(mut members) = read(&self.json)?;
+        let defaults: Vec<(String, Box<RawValue>)> = defaults
+            .iter()
+            .map(|(key, value)| Ok((normalised(key).into_owned(), to_raw_value(value)?)))
+            .collect::<serde_json::Result<_>>()
+            .map_err(|error| error.to_string())?;
+        for (key, value) in &defaults {
+            members.entry(key.clone()).or_insert(value);
+        }
+        let json = serde_json::to_string(&members).map_err(|error| error.to_string())?;
+        read(&json)
     }
 
     /// The text under the key `language`: the document's language.

@@ -72,6 +72,16 @@ impl JsonSchema for DocumentInput {
             "type": ["string", "null"],
             "description": "The text to search: it contains a letter or a digit.",
         });
+        let content_type = json_schema!({
+            "type": ["string", "null"],
+            "description": "The format of `content` or `content_base64`: text/markdown, text/html, text/plain, \
+                application/pdf or application/vnd.openxmlformats-officedocument.wordprocessingml.document. The file's \
+                text becomes the content; title and metadata that the request lacks are the file's.",
+        });
+        let content_base64 = json_schema!({
+            "type": ["string", "null"], "contentEncoding": "base64",
+            "description": "A file instead of `content`. Without a `content_type` its first bytes tell PDF, DOCX and HTML.",
+        });
         json_schema!({
             "type": "object",
             "description": "A document, in this spelling or in BEIR's (`_id`, `text`). `null` counts as absent.",
@@ -82,11 +92,15 @@ impl JsonSchema for DocumentInput {
                     "description": "Embedded and searched with every passage.",
                 },
                 "content": content,
+                "content_type": content_type,
+                "content_base64": content_base64,
                 "metadata": metadata,
                 "_id": id,
                 "text": content,
             },
-            "anyOf": [{ "required": ["content"] }, { "required": ["text"] }],
+            "anyOf": [
+                { "required": ["content"] }, { "required": ["text"] }, { "required": ["content_base64"] },
+            ],
             "additionalProperties": false,
             "examples": [{
                 "id": "beach", "title": "Beach", "content": "The beach closes at 10 pm in summer.",

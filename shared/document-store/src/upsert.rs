@@ -222,15 +222,17 @@ pub(super) fn relabel_statement(
     visibility: &VisibilityParameters,
     relabelled: &[Relabelled],
 ) -> Statement {
-    let texts = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
+    let texts = |value: fn(&CheckedDocument) -> &str| -> Vec<&str> {
         relabelled
             .iter()
-            .map(|relabelled| value(&relabelled.document).to_owned())
+            .map(|relabelled| value(&relabelled.document))
             .collect()
     };
-    let hashes = |value: fn(&Relabelled) -> Vec<u8>| -> Vec<Vec<u8>> {
-        relabelled.iter().map(value).collect()
-    };
+    let hashes =
+        |value: fn(&Relabelled) -> &[u8]| -> Vec<&[u8]> { relabelled.iter().map(value).collect() };
+    let text_hashes = relabelled
+        .iter()
+        .map(|relabelled| relabelled.document.text_hash());
     Statement::idempotent_write(concat!(
         "SELECT ",
         schema::function!("relabel"),
@@ -240,9 +242,9 @@ pub(super) fn relabel_statement(
     .bind(visibility.filter.clone())
     .bind(texts(|document| document.id.as_str()))
     .bind(texts(|document| document.metadata.as_json()))
-    .bind(hashes(|relabelled| relabelled.document.hash.clone()))
-    .bind(hashes(|relabelled| relabelled.document.text_hash()))
-    .bind(hashes(|relabelled| relabelled.stored.clone()))
+    .bind(hashes(|relabelled| &relabelled.document.hash))
+    .bind(text_hashes.collect::<Vec<_>>())
+    .bind(hashes(|relabelled| &relabelled.stored))
 }
 
 fn upsert_statement(
@@ -250,18 +252,11 @@ fn upsert_statement(
     model: &str,
     documents: &[&Prepared],
 ) -> Statement {
-    let column = |value: fn(&CheckedDocument) -> &str| -> Vec<String> {
-        documents
-            .iter()
-            .map(|prepared| value(&prepared.document).to_owned())
-            .collect()
-    };
-    let hashes = |value: fn(&CheckedDocument) -> Vec<u8>| -> Vec<Vec<u8>> {
-        documents
-            .iter()
-            .map(|prepared| value(&prepared.document))
-            .collect()
-    };
+    let checked = || documents.iter().map(|prepared| &prepared.document);
+    let column =
+        |value: fn(&CheckedDocument) -> &str| -> Vec<&str> { checked().map(value).collect() };
+    let hashes: Vec<&[u8]> = checked().map(|document| document.hash.as_slice()).collect();
+    let text_hashes: Vec<Vec<u8>> = checked().map(CheckedDocument::text_hash).collect();
     let mut chunks = ChunkColumns::default();
     for (position, prepared) in (1..).zip(documents) {
         for (ordinal, chunk) in (0..).zip(&prepared.chunks) {
@@ -275,31 +270,31 @@ fn upsert_statement(
     ))
     .bind(visibility.tenant.clone())
     .bind(visibility.filter.clone())
-    .bind(model.to_owned())
+    .bind(model)
     .bind(column(|document| document.id.as_str()))
     .bind(column(|document| &document.title))
     .bind(column(|document| &document.content))
     .bind(column(|document| document.metadata.as_json()))
-    .bind(hashes(|document| document.hash.clone()))
-    .bind(hashes(CheckedDocument::text_hash));
+    .bind(hashes)
+    .bind(text_hashes);
     chunks.bind(statement)
 }
 
 /// The chunks of a batch, column by column, for `upsert`.
 #[derive(Default)]
-struct ChunkColumns {
+struct ChunkColumns<'a> {
     starts: Vec<i32>,
-    headings: Vec<String>,
-    contents: Vec<String>,
+    headings: Vec<&'a str>,
+    contents: Vec<&'a str>,
     embeddings: Vec<f32>,
     terms: TermColumns,
 }
 
-impl ChunkColumns {
-    fn push(&mut self, document: i32, ordinal: i32, chunk: &PreparedChunk) {
+impl<'a> ChunkColumns<'a> {
+    fn push(&mut self, document: i32, ordinal: i32, chunk: &'a PreparedChunk) {
         self.starts.push(chunk.start);
-        self.headings.push(chunk.heading.clone());
-        self.contents.push(chunk.content.clone());
+        self.headings.push(&chunk.heading);
+        self.contents.push(&chunk.content);
         self.embeddings.extend_from_slice(&chunk.embedding);
         self.terms.push(document, ordinal, &chunk.terms);
     }

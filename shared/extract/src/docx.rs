@@ -1,5 +1,7 @@
 //! DOCX files.
 
+mod parts;
+
 use serde_json::Map;
 use undoc::{
     docx::DocxParser,
@@ -7,6 +9,9 @@ use undoc::{
 };
 
 use crate::{Extracted, Reason, markdown::first_heading};
+
+/// The first bytes of an archive.
+pub(super) const ARCHIVE: &[u8] = b"PK\x03\x04";
 
 /// The first bytes of a compound file: a container of Office 97, and of encrypted files of later versions.
 const COMPOUND: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
@@ -16,7 +21,7 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, Reason> {
     if bytes.starts_with(&COMPOUND) {
         return Err(compound(&bytes));
     }
-    let document = DocxParser::from_bytes(bytes)
+    let document = DocxParser::from_bytes(parts::renamed(bytes))
         .and_then(|mut parser| parser.parse())
         .map_err(reason)?;
     let options = RenderOptions {

@@ -1,6 +1,8 @@
-//! The format of a file, by its extension or its content type.
+//! The format of a file, by its extension, its content type or its first bytes.
 
 use std::path::Path;
+
+use crate::docx;
 
 /// A format that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,38 @@ impl Format {
         find(|(.., types)| types.contains(&essence.as_str()))
     }
 
+    /// The format of a file by its first bytes, if these are of no other: PDF, DOCX and HTML. Of a DOCX file, the more of
+    /// it is passed the better, since it is an archive that need not begin with its text.
+    #[must_use]
+    pub fn of_content(bytes: &[u8]) -> Option<Self> {
+        // Readers of PDF find its mark anywhere in the first kilobyte.
+        let beginning = &bytes[..bytes.len().min(1024)];
+        if contains(beginning, b"%PDF-") {
+            return Some(Self::Pdf);
+        }
+        if bytes.starts_with(docx::ARCHIVE) && contains(bytes, b"word/") {
+            return Some(Self::Docx);
+        }
+        let text = String::from_utf8_lossy(beginning).to_ascii_lowercase();
+        let text = text.trim_start_matches('\u{feff}').trim_start();
+        let is_html = ["<!doctype html", "<html"]
+            .iter()
+            .any(|mark| text.starts_with(mark));
+        is_html.then_some(Self::Html)
+    }
+
+    /// The format of an object: by its first bytes, which tell a PDF file from whatever it is called, by the extension of
+    /// its name, or by its content type.
+    #[must_use]
+    pub fn of_object(name: &Path, content_type: Option<&str>, bytes: &[u8]) -> Option<Self> {
+        let content = Self::of_content(bytes);
+        content
+            .filter(|format| *format != Self::Html)
+            .or_else(|| Self::of_path(name))
+            .or_else(|| Self::of_content_type(content_type?))
+            .or(content)
+    }
+
     /// The format of a [name](Self::name).
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
@@ -74,11 +108,33 @@ impl Format {
         of.map_or("", |(_, name, ..)| name)
     }
 
+    /// Its name in messages.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Markdown => "Markdown",
+            Self::Html => "HTML",
+            Self::Text => "text",
+            Self::Pdf => "PDF",
+            Self::Docx => "DOCX",
+        }
+    }
+
+    /// Whether its files are text, which JSON can hold.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Markdown | Self::Html | Self::Text)
+    }
+
     /// Whether a file may crash its parser or exhaust its memory; text and Markdown are only searched for a few marks.
     #[must_use]
     pub fn needs_sandbox(self) -> bool {
         matches!(self, Self::Html | Self::Pdf | Self::Docx)
     }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 fn find(is: impl Fn(&(Format, &str, &[&str], &[&str])) -> bool) -> Option<Format> {
@@ -109,6 +165,47 @@ mod tests {
             Some(Format::Html)
         );
         assert_eq!(Format::of_content_type("image/png"), None);
+    }
+
+    #[test]
+    fn an_object_goes_by_its_first_bytes_its_name_or_its_content_type() {
+        let octets = Some("binary/octet-stream");
+        for (name, content_type, bytes, format) in [
+            ("a.txt", None, b"%PDF-1.7\n".as_slice(), Some(Format::Pdf)),
+            (
+                "a",
+                octets,
+                b"PK\x03\x04...word/main.xml",
+                Some(Format::Docx),
+            ),
+            ("a", octets, b"PK\x03\x04...xl/workbook.xml", None),
+            (
+                "a",
+                octets,
+                b"\xef\xbb\xbf\n<!DOCTYPE html>",
+                Some(Format::Html),
+            ),
+            (
+                "a.md",
+                Some("text/plain"),
+                b"<html>",
+                Some(Format::Markdown),
+            ),
+            (
+                "a",
+                Some("text/markdown; charset=utf-8"),
+                b"# A",
+                Some(Format::Markdown),
+            ),
+            ("a.jsonl", Some("application/jsonl"), b"{}", None),
+            ("README", None, b"Read me.", None),
+        ] {
+            assert_eq!(
+                Format::of_object(Path::new(name), content_type, bytes),
+                format,
+                "{name}"
+            );
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Files that people have, as documents: Markdown, HTML, text, PDF and DOCX.
 //!
 //! [`extract`] reads a file in this process. A [`Sandbox`] reads PDF, DOCX and HTML in a child process, so that a file that
-//! crashes its parser, or exceeds the limits of memory and time, is refused and the others are read.
+//! crashes its parser, or exceeds the limits of memory and time, is refused and the others are read. The child is the same
+//! program once more: the command, or the function, which begins with [`serve_child`].
 
+mod document;
 mod docx;
 mod format;
 mod front_matter;
@@ -16,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::{
+    document::Origin,
     format::Format,
-    sandbox::{Limits, Sandbox, serve},
+    sandbox::{Limits, SUBCOMMAND, Sandbox, serve, serve_child},
 };
 
 /// Bytes of the largest file.
@@ -29,6 +32,9 @@ pub const MAX_PAGES: usize = 5_000;
 /// Characters of the longest text: more than a document may have, because a response of 6 MB has to hold it.
 pub const MAX_CHARACTERS: usize = 6_000_000;
 
+/// Bytes of JSON of the longest `page_starts`, as metadata has at most 16 kB: passages of a longer file have no page.
+const MAX_STARTS: usize = 12 * 1024;
+
 /// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Extracted {
@@ -37,7 +43,7 @@ pub struct Extracted {
     /// Its text as Markdown, if the format has headings and tables.
     pub content: String,
     /// Front matter, `language`, `author` and so on; of a PDF file `page_starts`, the offsets in the content, in
-    /// characters, at which its pages begin.
+    /// characters, at which its pages begin, unless these are too many to be stored.
     pub metadata: Map<String, Value>,
 }
 
@@ -71,6 +77,9 @@ pub enum Reason {
     /// Reading it needs more memory than the limit, or ended the process.
     #[error("reading it failed: {0}")]
     Crashed(String),
+    /// The process that reads it could not be started, which is not the file's fault.
+    #[error("it was not read: no process can be started: {0}")]
+    NotStarted(String),
 }
 
 /// Reads a file in this process.
@@ -99,6 +108,10 @@ pub fn extract(bytes: Vec<u8>, format: Format) -> Result<Extracted, Reason> {
 
 /// What can be stored: without NUL characters, within the limit of length, and not empty.
 fn checked(mut extracted: Extracted) -> Result<Extracted, Reason> {
+    let starts = extracted.metadata.get("page_starts");
+    if starts.is_some_and(|starts| starts.to_string().len() > MAX_STARTS) {
+        extracted.metadata.remove("page_starts");
+    }
     extracted.content.retain(|character| character != '\0');
     extracted.title = title(&extracted.title);
     // Rules and the borders of tables are not text.

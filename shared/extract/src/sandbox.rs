@@ -1,10 +1,11 @@
 //! The child process that reads a file, under limits of memory and time.
 
 use std::{
+    env,
     ffi::OsString,
     io::{self, Read, Write},
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -34,6 +35,9 @@ pub struct Sandbox {
     pub limits: Limits,
 }
 
+/// The first argument of a program that reads one file for a [`Sandbox::of_this_program`]; the others are for [`serve`].
+pub const SUBCOMMAND: &str = "read-file";
+
 /// Bytes of the longest output: more than a text of the most characters has as JSON.
 const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
 
@@ -52,7 +56,34 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The limits in a Lambda function: at most a third of its memory, because the function itself holds the file and a
+    /// model, and so many seconds, at least one.
+    #[must_use]
+    pub fn of_this_function(seconds: u64) -> Self {
+        let most = Self::default().memory;
+        let megabytes = env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
+        let megabytes = megabytes.and_then(|megabytes| megabytes.parse::<u64>().ok());
+        Self {
+            memory: megabytes.map_or(most, |megabytes| most.min(megabytes * 1024 * 1024 / 3)),
+            seconds: seconds.max(1),
+        }
+    }
+}
+
 impl Sandbox {
+    /// Starts this program once more for each file, which must then [serve](serve_child).
+    ///
+    /// # Errors
+    /// When the system does not tell which file this program is.
+    pub fn of_this_program(limits: Limits) -> io::Result<Self> {
+        Ok(Self {
+            program: env::current_exe()?,
+            arguments: vec![OsString::from(SUBCOMMAND)],
+            limits,
+        })
+    }
+
     /// Reads a file, in a child process if its format [needs one](Format::needs_sandbox).
     ///
     /// # Errors
@@ -61,8 +92,7 @@ impl Sandbox {
         if !format.needs_sandbox() || bytes.len() > MAX_BYTES {
             return extract(bytes, format);
         }
-        let failed =
-            |error: io::Error| Reason::Crashed(format!("no process can be started: {error}"));
+        let failed = |error: io::Error| Reason::NotStarted(error.to_string());
         let mut child = self.command(format).spawn().map_err(failed)?;
         let output = self.converse(&mut child, bytes);
         let status = match output {
@@ -155,6 +185,25 @@ impl Sandbox {
             (None, None) => format!("it ended with {status}"),
         })
     }
+}
+
+/// If this process is the child of a [`Sandbox::of_this_program`], reads the file, and returns the status to end with.
+/// A program calls it before it starts a runtime, whose threads would need memory as well.
+#[must_use]
+pub fn serve_child() -> Option<ExitCode> {
+    let mut arguments = env::args().skip(1);
+    if arguments.next()? != SUBCOMMAND {
+        return None;
+    }
+    let arguments: Vec<String> = arguments.collect();
+    Some(match serve(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may be left who reads it.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    })
 }
 
 /// The child process of a [`Sandbox`]: reads a file from stdin under the limits, and writes its content, or why it cannot
@@ -268,10 +317,7 @@ mod tests {
         let reason = sandbox
             .extract(b"x".to_vec(), Format::Docx)
             .expect_err("no program");
-        assert!(
-            reason.to_string().contains("no process can be started"),
-            "{reason}"
-        );
+        assert!(matches!(reason, Reason::NotStarted(_)), "{reason}");
         let text = sandbox.extract(b"# Text".to_vec(), Format::Markdown);
         assert_eq!(text.expect("it needs no process").title, "Text");
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     expression::{Expression, Moment, Name, NameTest, Time},
     jsonpath::Roots,
+    ranges::FieldRange,
 };
 
 /// The parameters of a filter; a document must meet each present one. The SQL functions take them as JSON.
@@ -13,6 +14,12 @@ pub struct Compiled {
     /// A jsonpath predicate on the metadata; the index serves its equalities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
+    /// Ranges that an index may answer: `metadata` has the same conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<FieldRange>,
+    /// What `metadata` has beside the conditions of `ranges`, if there are such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<String>,
     /// A jsonpath predicate on an object of `metadata`, `id`, `title`, `source`, `created_at` and `updated_at`, the times in
     /// milliseconds since 1970: what cannot be said by the others.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +55,7 @@ impl Compiled {
 
     pub(crate) fn of(expression: &Expression) -> Self {
         let mut compiled = Self::default();
-        let (mut metadata, mut document) = (Vec::new(), Vec::new());
+        let (mut metadata, mut document, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         let conjuncts = match expression {
             Expression::All(parts) => parts.as_slice(),
             one => std::slice::from_ref(one),
@@ -61,13 +68,22 @@ impl Compiled {
                 Expression::Time(Time::Created, moment) => compiled.created_at.shorten(*moment),
                 Expression::Time(Time::Updated, moment) => compiled.updated_at.shorten(*moment),
                 part if part.names_own_fields() => document.push(part.clone()),
-                part => metadata.push(part.clone()),
+                part => {
+                    match FieldRange::of(part) {
+                        Some(range) => range.add_to(&mut compiled.ranges),
+                        None => rest.push(part.clone()),
+                    }
+                    metadata.push(part.clone());
+                }
             }
         }
         let predicate = |roots: Roots, parts: Vec<Expression>| {
             (!parts.is_empty()).then(|| roots.predicate(&Expression::All(parts)))
         };
         compiled.metadata = predicate(Roots::METADATA, metadata);
+        if !compiled.ranges.is_empty() {
+            compiled.rest = predicate(Roots::METADATA, rest);
+        }
         compiled.document = predicate(Roots::DOCUMENT, document);
         compiled
     }

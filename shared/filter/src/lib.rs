@@ -23,13 +23,17 @@ mod operands;
 mod own;
 mod parse;
 mod place;
+mod ranges;
 mod schema;
 #[cfg(test)]
 mod tests;
 
 use json::FieldError;
 
-pub use self::compile::{Compiled, Period};
+pub use self::{
+    compile::{Compiled, Period},
+    ranges::{FieldRange, RangeKind},
+};
 use self::{expression::Expression, jsonpath::Roots, keys::Keys, place::Place};
 
 /// Conditions on a document: its metadata, and its own fields `$id`, `$title`, `$source`, `$created_at` and `$updated_at`.
@@ -97,4 +101,27 @@ impl Filter {
 pub fn values_path(key: &str, field: &str) -> Result<String, FieldError> {
     let keys = Keys::default().joined(key, &Place::field(field))?;
     Ok(Roots::METADATA.path(&keys.0) + "[*]")
+}
+
+/// The key of metadata whose values a path of [`values_path`] selects, written as in a filter; `None` for any other path.
+#[must_use]
+pub fn key_of(path: &str) -> Option<String> {
+    let mut rest = path.strip_prefix('$')?.strip_suffix("[*]")?;
+    let mut keys = Vec::new();
+    while !rest.is_empty() {
+        let quoted = rest.strip_prefix('.')?;
+        let mut values = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
+        keys.push(values.next()?.ok()?);
+        rest = &quoted[values.byte_offset()..];
+    }
+    let written = keys.iter().map(|key| {
+        let escaped = key.replace('\\', "\\\\").replace('.', "\\.");
+        if escaped.starts_with('$') {
+            format!("\\{escaped}")
+        } else {
+            escaped
+        }
+    });
+    let written: Vec<String> = written.collect();
+    (!written.is_empty()).then(|| written.join("."))
 }

@@ -208,3 +208,72 @@ fn a_filter_that_asks_for_nothing_is_known() {
         );
     }
 }
+
+#[test]
+fn conditions_on_a_field_have_a_range_that_an_index_can_answer() {
+    let range = |path: &str, kind, low: Option<&str>, high: Option<&str>| FieldRange {
+        path: path.to_owned(),
+        kind,
+        low: low.map(str::to_owned),
+        high: high.map(str::to_owned),
+    };
+    let (number, text) = (RangeKind::Number, RangeKind::Text);
+    for (json, ranges, has_rest) in [
+        (
+            r#"{"year":{"$gte":2020,"$lt":2024}}"#,
+            vec![range(r#"$."year"[*]"#, number, Some("2020"), Some("2024"))],
+            false,
+        ),
+        // The stricter of two bounds, as numbers.
+        (
+            r#"{"$and":[{"a":{"$gt":9}},{"a":{"$gte":1e1}},{"a":{"$lt":"b"}},{"a":{"$lte":"ab"}}]}"#,
+            vec![
+                range(r#"$."a"[*]"#, number, Some("1e1"), None),
+                range(r#"$."a"[*]"#, text, None, Some("ab")),
+            ],
+            false,
+        ),
+        // A date may be written with another offset: its neighbours are looked at, too.
+        (
+            r#"{"a.b":{"$gte":"2024-03-05"},"tags":{"$in":["x","y"]}}"#,
+            vec![range(r#"$."a"."b"[*]"#, text, Some("2024-03-04"), None)],
+            true,
+        ),
+        (
+            r#"{"lang":"fr","$id":"x"}"#,
+            vec![range(r#"$."lang"[*]"#, text, Some("fr"), Some("fr"))],
+            false,
+        ),
+        // What need not hold says nothing of the documents that match.
+        (
+            r#"{"$or":[{"a":1},{"b":1}],"c":{"$not":{"$lt":5}},"d":{"$ne":5},"e":true,"f":null}"#,
+            vec![],
+            false,
+        ),
+    ] {
+        let compiled = compiled(json);
+        assert_eq!(compiled.ranges, ranges, "{json}");
+        assert_eq!(compiled.rest.is_some(), has_rest, "{json}");
+    }
+}
+
+#[test]
+fn a_path_is_read_back_as_the_key_that_it_is_of() {
+    for key in [
+        "year",
+        "author.born",
+        r"d\.e",
+        r"\$gt",
+        "\u{e9} \"\\'",
+        "[*]",
+        "",
+    ] {
+        let path = values_path(key, "FIELD").expect(key);
+        let read = key_of(&path).expect(key);
+        assert_eq!(values_path(&read, "FIELD"), Ok(path));
+        assert!(read == key || key.contains('\''), "{read} is {key}");
+    }
+    for other in ["", "$", "$[*]", "$.a[*]", "$.\"a\"", "$.\"a\"x[*]"] {
+        assert_eq!(key_of(other), None, "{other}");
+    }
+}

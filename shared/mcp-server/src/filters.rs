@@ -1,9 +1,9 @@
 //! The tool `list_filters`: what a search can be narrowed by.
 
 use document_store::{MetadataKey, metadata_keys};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::Error;
 
 use crate::DocumentServer;
@@ -27,7 +27,15 @@ struct Key {
     /// How many different values it has, among the documents that were looked at.
     values: i64,
     /// Its most frequent values.
+    #[schemars(schema_with = "examples")]
     examples: Vec<Value>,
+}
+
+/// Any values, by their types: some clients refuse a schema that is just `true`.
+fn examples(_: &mut SchemaGenerator) -> Schema {
+    let kinds = ["string", "number", "boolean", "null", "object", "array"];
+    let kinds = kinds.map(|kind| json!({ "type": kind }));
+    json_schema!({ "type": "array", "items": { "anyOf": kinds } })
 }
 
 /// Lists the keys.

@@ -1,5 +1,7 @@
 //! The tools: their descriptions, and what happens when one is called.
 
+use std::sync::Arc;
+
 use json::FieldError;
 use rmcp::{
     ErrorData,
@@ -8,6 +10,7 @@ use rmcp::{
 };
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use shared::{Error, problem::Problem};
 
 use crate::{DocumentServer, fetch, filters, search};
@@ -108,14 +111,38 @@ fn error_content(problem: &Problem) -> ContentBlock {
     ContentBlock::text(text)
 }
 
+/// A schema as clients read it that know one type of a value: what may be absent has the type that it has when it is there.
+fn portable(schema: &JsonObject) -> Arc<JsonObject> {
+    let mut schema = schema.clone();
+    schema.values_mut().for_each(without_null);
+    Arc::new(schema)
+}
+
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Array(types)) = members.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    members.insert("type".to_owned(), only);
+                }
+            }
+            members.values_mut().for_each(without_null);
+        }
+        Value::Array(members) => members.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
 fn tool<A: JsonSchema + 'static, O: JsonSchema + 'static>(
     name: &'static str,
     title: &'static str,
     description: &'static str,
 ) -> Tool {
-    let mut tool = Tool::new(name, description, schema_for_type::<A>());
+    let mut tool = Tool::new(name, description, portable(&schema_for_type::<A>()));
     tool.title = Some(title.to_owned());
-    tool.output_schema = Some(schema_for_output::<O>());
+    tool.output_schema = Some(portable(&schema_for_output::<O>()));
     let annotations = ToolAnnotations::with_title(title);
     tool.annotations = Some(
         annotations

@@ -33,7 +33,8 @@ pub enum Index {
 }
 
 /// The index's state in the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum IndexState {
     /// Searches use it.
     Valid,
@@ -59,16 +60,38 @@ pub async fn build_index(
     database: &Database,
     config: &IndexConfig,
 ) -> Result<Index, DatabaseError> {
+    if index_state(database).await? == IndexState::Valid {
+        return Ok(Index::Valid);
+    }
+    let operators = operators(database).await?;
+    let definition = format!("rappel.chunks USING hnsw (embedding {operators})");
+    let built = build(database, config, INDEX, &definition).await?;
+    if let Index::Missing { reason } = &built {
+        tracing::error!(
+            reason,
+            "cannot build the index: searches compare every chunk"
+        );
+    }
+    Ok(built)
+}
+
+/// Builds the index `name` on `definition` in the same way.
+pub(crate) async fn build(
+    database: &Database,
+    config: &IndexConfig,
+    name: &str,
+    definition: &str,
+) -> Result<Index, DatabaseError> {
     let mut frugal = false;
     loop {
-        let outcome = match index_state(database).await? {
+        let outcome = match state(database, name).await? {
             IndexState::Valid => return Ok(Index::Valid),
             IndexState::Building => {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
-            IndexState::Invalid => drop_index(database).await,
-            IndexState::Missing => create(database, config, frugal).await,
+            IndexState::Invalid => drop(database, name).await,
+            IndexState::Missing => create(database, config, name, definition, frugal).await,
         };
         match outcome {
             Ok(()) => {}
@@ -79,12 +102,9 @@ pub async fn build_index(
                 frugal = true;
             }
             Err(error) => {
-                let reason = chain(&error);
-                tracing::error!(
-                    reason,
-                    "cannot build the index: searches compare every chunk"
-                );
-                return Ok(Index::Missing { reason });
+                return Ok(Index::Missing {
+                    reason: chain(&error),
+                });
             }
         }
     }
@@ -95,7 +115,12 @@ pub async fn build_index(
 /// # Errors
 /// Any error of the database; [`DatabaseError::Forbidden`] if it belongs to another role.
 pub async fn drop_index(database: &Database) -> Result<(), DatabaseError> {
-    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS rappel.{INDEX}");
+    drop(database, INDEX).await
+}
+
+/// Drops the index `name`.
+pub(crate) async fn drop(database: &Database, name: &str) -> Result<(), DatabaseError> {
+    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS rappel.{name}");
     database.run_unlimited(&[], &drop).await
 }
 
@@ -125,6 +150,11 @@ pub async fn measure_recall(database: &Database, recall: f64) -> Result<(), Data
 /// # Errors
 /// Any error of the database.
 pub async fn index_state(database: &Database) -> Result<IndexState, DatabaseError> {
+    state(database, INDEX).await
+}
+
+/// The same of the index `name`.
+pub(crate) async fn state(database: &Database, name: &str) -> Result<IndexState, DatabaseError> {
     let statement = Statement::read(
         "SELECT i.indisvalid AND i.indisready,
                 EXISTS (
@@ -136,8 +166,9 @@ pub async fn index_state(database: &Database) -> Result<IndexState, DatabaseErro
          FROM pg_index AS i
          JOIN pg_class AS c ON c.oid = i.indexrelid
          JOIN pg_namespace AS n ON n.oid = c.relnamespace
-         WHERE n.nspname = 'rappel' AND c.relname = 'chunks_embedding_hnsw'",
-    );
+         WHERE n.nspname = 'rappel' AND c.relname = $1",
+    )
+    .bind(name.to_owned());
     let found: Option<(bool, bool)> = database.fetch_optional(statement).await?;
     Ok(match found {
         Some((true, _)) => IndexState::Valid,
@@ -150,12 +181,11 @@ pub async fn index_state(database: &Database) -> Result<IndexState, DatabaseErro
 async fn create(
     database: &Database,
     config: &IndexConfig,
+    name: &str,
+    definition: &str,
     frugal: bool,
 ) -> Result<(), DatabaseError> {
-    let operators = operators(database).await?;
-    let create = format!(
-        "CREATE INDEX CONCURRENTLY {INDEX} ON rappel.chunks USING hnsw (embedding {operators})"
-    );
+    let create = format!("CREATE INDEX CONCURRENTLY {name} ON {definition}");
     let memory = config
         .memory
         .as_ref()

@@ -16,8 +16,9 @@ const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 /// A skippable frame of zstd starts like this, after a byte 0x50 to 0x5f.
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
-/// Whether it starts as compressed data.
-pub(super) fn is_compressed(head: &[u8]) -> bool {
+/// Whether a file that starts with `head` is compressed.
+#[must_use]
+pub fn is_compressed(head: &[u8]) -> bool {
     head.starts_with(GZIP) || head.starts_with(XZ) || is_zstd(head)
 }
 

@@ -8,10 +8,14 @@ mod lines;
 mod peek;
 mod table;
 
-use std::io::{self, BufRead, Read};
+use std::{
+    io::{self, BufRead, Read},
+    path::Path,
+};
 
 use self::{array::Elements, table::Table};
 pub use self::{
+    compression::is_compressed,
     encoding::decoded as text,
     format::Format,
     lines::{LINE_LIMIT, Line, Lines, without_end},
@@ -53,9 +57,27 @@ pub fn open(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send
 /// Whether a file that starts with `head` already is the lines of JSON that [`open`] returns.
 #[must_use]
 pub fn is_lines(head: &[u8]) -> bool {
-    !compression::is_compressed(head)
+    !is_compressed(head)
         && !encoding::is_utf16(head)
         && Format::of(encoding::without_mark(head)) == Format::Lines
+}
+
+/// Extensions of files of several documents, and of their compressions.
+const EXTENSIONS: [&str; 5] = ["jsonl", "ndjson", "json", "csv", "tsv"];
+const COMPRESSED: [&str; 4] = ["gz", "zst", "xz", "zstd"];
+
+/// Whether a file is one of several documents by its extension, before which there may be one of a compression.
+#[must_use]
+pub fn is_named(path: &Path) -> bool {
+    let extension = |path: &Path| {
+        let extension = path.extension().unwrap_or_default();
+        extension.to_string_lossy().to_ascii_lowercase()
+    };
+    let mut last = extension(path);
+    if COMPRESSED.contains(&last.as_str()) {
+        last = extension(Path::new(path.file_stem().unwrap_or_default()));
+    }
+    EXTENSIONS.contains(&last.as_str())
 }
 
 /// Bytes needed to detect a file's format.

@@ -114,7 +114,7 @@ impl Search {
             "SELECT * FROM ",
             schema::function!("search"),
             "($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22, $23, $24::jsonb)",
+             $19, $20, $21, $22, $23, $24::jsonb, $25)",
         ))
         .bind(visibility.tenant())
         .bind(model.recipe().to_owned())
@@ -139,7 +139,8 @@ impl Search {
         .bind(self.facets.paths())
         .bind(with_content)
         .bind(self.fields.metadata())
-        .bind(self.wording.to_json());
+        .bind(self.wording.to_json())
+        .bind(self.beginning());
         let rows: Vec<Row> = database.fetch_all(statement).await?;
         let (mut hits, mut summary) = (Vec::with_capacity(rows.len()), Summary::default());
         for row in rows {
@@ -154,6 +155,13 @@ impl Search {
             }
         }
         Ok((hits, summary))
+    }
+
+    /// The question's last word, if it may be the beginning of one.
+    fn beginning(&self) -> Option<String> {
+        // An excluded word or a phrase at the end is whole.
+        let asked = |text| self.prefix.then(|| analysis::beginning(text)).flatten();
+        asked(&self.wording.text).filter(|word| asked(self.query.as_str()).as_ref() == Some(word))
     }
 
     /// Adds the ranges of the question's words.

@@ -4,6 +4,9 @@
 --   ids         ids, of which the document has one
 --   created_at, updated_at
 --               objects with `from` and `before`, in milliseconds since 1970
+--   ranges      of conditions in `metadata`, what an index on a field can answer: objects with the `path` of the field, the
+--               `type` of its values, `number` or `text`, and their bounds `low` and `high`
+--   rest        a jsonpath predicate of the other conditions in `metadata`, if there are ranges and others
 
 -- The strings of a JSON array.
 CREATE FUNCTION texts(list jsonb) RETURNS text[]
@@ -35,6 +38,90 @@ BEGIN ATOMIC
                ) @@ (filter ->> 'document')::jsonpath);
 END;
 
+-- Whether a value of the metadata may lie in a range of a filter, by the key that its index has (see the migration of field
+-- indexes). One expression, as above; what is constant is folded, so that one comparison remains.
+CREATE FUNCTION may_lie_in(metadata jsonb, range jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT CASE
+        WHEN range IS NULL THEN true
+        WHEN range ->> 'type' = 'number' THEN CASE
+            WHEN range ->> 'high' IS NULL THEN
+                rappel.number_at(metadata, (range ->> 'path')::jsonpath) >= rappel.number_key((range ->> 'low')::numeric)
+            WHEN range ->> 'low' IS NULL THEN
+                rappel.number_at(metadata, (range ->> 'path')::jsonpath) <= rappel.number_key((range ->> 'high')::numeric)
+                OR rappel.number_at(metadata, (range ->> 'path')::jsonpath) = 'NaN'::double precision
+            WHEN range ->> 'low' = range ->> 'high' THEN
+                rappel.number_at(metadata, (range ->> 'path')::jsonpath) = rappel.number_key((range ->> 'low')::numeric)
+                OR rappel.number_at(metadata, (range ->> 'path')::jsonpath) = 'NaN'::double precision
+            ELSE
+                rappel.number_at(metadata, (range ->> 'path')::jsonpath) >= rappel.number_key((range ->> 'low')::numeric)
+                AND rappel.number_at(metadata, (range ->> 'path')::jsonpath) <= rappel.number_key((range ->> 'high')::numeric)
+                OR rappel.number_at(metadata, (range ->> 'path')::jsonpath) = 'NaN'::double precision
+            END
+        ELSE CASE
+            WHEN range ->> 'low' IS NULL THEN
+                rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" <= rappel.text_key(range ->> 'high')
+            WHEN range ->> 'high' IS NULL THEN
+                rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" >= rappel.text_key(range ->> 'low')
+                OR rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" = ''
+            WHEN range ->> 'low' = range ->> 'high' THEN
+                rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" = rappel.text_key(range ->> 'low')
+                OR rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" = ''
+            ELSE
+                rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" >= rappel.text_key(range ->> 'low')
+                AND rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" <= rappel.text_key(range ->> 'high')
+                OR rappel.text_at(metadata, (range ->> 'path')::jsonpath) COLLATE "C" = ''
+            END
+        END;
+END;
+
+-- The same as `matches`, for statements that look for all documents that match: the ranges are conditions of their own, which
+-- indexes answer. Where each document is tested by itself, they would only be evaluated in vain.
+CREATE FUNCTION selected(d rappel.documents, filter jsonb) RETURNS boolean
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT matches(d, filter)
+       AND may_lie_in(d.metadata, filter #> '{ranges,0}')
+       AND may_lie_in(d.metadata, filter #> '{ranges,1}')
+       AND may_lie_in(d.metadata, filter #> '{ranges,2}');
+END;
+
+-- The name of the index on a field.
+CREATE FUNCTION field_index(path text, type text) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT format('documents_field_%s_%s', left(md5(path), 16), type);
+END;
+
+-- A filter with those of its ranges alone that have an index; `indexed` says whether all had one.
+CREATE FUNCTION with_indexes(filter jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    ranges jsonb;
+BEGIN
+    IF filter -> 'ranges' IS NULL THEN
+        RETURN filter;
+    END IF;
+    SELECT coalesce(jsonb_agg(r.range), '[]') INTO ranges
+    FROM jsonb_array_elements(filter -> 'ranges') AS r (range)
+    JOIN pg_index AS i ON i.indexrelid = to_regclass('rappel.' || field_index(r.range ->> 'path', r.range ->> 'type'))
+    WHERE i.indisvalid;
+    RETURN filter || jsonb_build_object(
+        'ranges', ranges,
+        'indexed', jsonb_array_length(ranges) BETWEEN jsonb_array_length(filter -> 'ranges') AND 3);
+END
+$$;
+
+-- The filter whose matches the planner estimates best: where each range has an index, and so statistics, they stand in for
+-- their conditions in `metadata`. Both together would be taken for independent of each other.
+CREATE FUNCTION to_estimate(filter jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT CASE WHEN filter -> 'indexed' = 'true'
+                THEN jsonb_strip_nulls(filter || jsonb_build_object('metadata', filter -> 'rest')) ELSE filter END;
+END;
+
 -- The number of documents that match: exact if `exact` is set or the table is small, otherwise the planner's estimate.
 -- Volatile, because only a volatile function may run EXPLAIN.
 CREATE FUNCTION count_matching(tenant text, filter jsonb, exact boolean, OUT documents bigint, OUT is_exact boolean)
@@ -47,13 +134,14 @@ DECLARE
     plan  json;
 BEGIN
     PERFORM require_tenant(tenant);
+    filter := with_indexes(filter);
     is_exact := exact OR pg_relation_size('rappel.documents') <= small OR count_chunks(tenant) <= few;
     IF is_exact THEN
-        EXECUTE 'SELECT count(*) FROM rappel.documents AS d WHERE d.tenant = $1 AND ($2 IS NULL OR matches(d, $2))'
+        EXECUTE 'SELECT count(*) FROM rappel.documents AS d WHERE d.tenant = $1 AND ($2 IS NULL OR selected(d, $2))'
         INTO documents USING tenant, filter;
     ELSE
-        EXECUTE format('EXPLAIN (FORMAT JSON) SELECT FROM rappel.documents AS d WHERE d.tenant = %L AND matches(d, %L)',
-                       tenant, coalesce(filter, '{}'))
+        EXECUTE format('EXPLAIN (FORMAT JSON) SELECT FROM rappel.documents AS d WHERE d.tenant = %L AND selected(d, %L)',
+                       tenant, coalesce(to_estimate(filter), '{}'))
         INTO plan;
         documents := (plan #>> '{0,Plan,Plan Rows}')::double precision;
     END IF;
@@ -115,10 +203,11 @@ DECLARE
     ids       text[];
 BEGIN
     PERFORM require_tenant(tenant);
+    filter := with_indexes(filter);
     EXECUTE format(
         'SELECT ARRAY(
              SELECT d.id FROM rappel.documents AS d
-             WHERE d.tenant = $1 AND ($2 IS NULL OR matches(d, $2)) AND ($4 IS NULL OR (%s) %s %s)
+             WHERE d.tenant = $1 AND ($2 IS NULL OR selected(d, $2)) AND ($4 IS NULL OR (%s) %s %s)
              ORDER BY %s
              LIMIT $5
          )',

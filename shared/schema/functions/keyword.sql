@@ -36,6 +36,75 @@ BEGIN ATOMIC
     FROM weighed AS w;
 END;
 
+-- The terms that a word with this beginning may have, at most `most`: the most frequent ones that begin so. If none does, the
+-- beginning may be longer than the stem of its word: then it is the longest term that it begins with.
+CREATE FUNCTION completions(tenant text, beginning text, most integer) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    terms text[] := ARRAY(
+        SELECT s.term
+        FROM rappel.term_statistics AS s
+        WHERE s.tenant = completions.tenant AND s.term >= beginning AND s.term < beginning || chr(1114111)
+        GROUP BY s.term
+        HAVING sum(s.chunks) > 0
+        ORDER BY sum(s.chunks) DESC, s.term
+        LIMIT most);
+BEGIN
+    IF terms = '{}' THEN
+        -- Endings have at most seven letters: -issement-.
+        terms := ARRAY(
+            SELECT b.term
+            FROM generate_series(greatest(4, length(beginning) - 7), length(beginning) - 1) AS l (letters)
+            CROSS JOIN LATERAL (SELECT left(beginning, l.letters) AS term) AS b
+            WHERE EXISTS (
+                SELECT FROM rappel.term_statistics AS s
+                WHERE s.tenant = completions.tenant AND s.term = b.term AND s.chunks > 0
+            )
+            ORDER BY l.letters DESC
+            LIMIT 1);
+    END IF;
+    RETURN terms;
+END
+$$;
+
+-- The same as `term_weights` for a question whose last word has only begun: its completions are forms of the last word, all as
+-- rare as the most frequent of them. By their own weights, the rarest completion would come first.
+CREATE FUNCTION begun_weights(
+    tenant text, question text[], words integer[], beginning text,
+    OUT terms text[], OUT weights double precision[], OUT most double precision
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+    forms CONSTANT text[] := completions(tenant, beginning, 12);
+    -- The last word is one of the question's, or a stop word, which has no terms.
+    last  CONSTANT integer := coalesce(
+        (SELECT max(q.word) FROM unnest(question, words) AS q (term, word)
+         WHERE starts_with(q.term, beginning) OR starts_with(beginning, q.term)),
+        (SELECT max(w) + 1 FROM unnest(words) AS w), 0);
+    lowest  double precision;
+    highest double precision;
+BEGIN
+    SELECT t.terms, t.weights, t.most INTO begun_weights.terms, begun_weights.weights, begun_weights.most
+    FROM term_weights(
+        tenant,
+        ARRAY(SELECT q.term FROM unnest(question, words) AS q (term, word) WHERE NOT q.term = ANY (forms)) || forms,
+        ARRAY(SELECT q.word FROM unnest(question, words) AS q (term, word) WHERE NOT q.term = ANY (forms))
+            || array_fill(last, ARRAY[cardinality(forms)])) AS t;
+    SELECT min(w.weight), max(w.weight) INTO lowest, highest
+    FROM unnest(begun_weights.terms, begun_weights.weights) AS w (term, weight) WHERE w.term = ANY (forms);
+    IF lowest IS NULL THEN
+        RETURN;
+    END IF;
+    begun_weights.most := begun_weights.most - highest + lowest;
+    SELECT array_agg(w.term ORDER BY w.weight DESC, w.term), array_agg(w.weight ORDER BY w.weight DESC, w.term)
+    INTO begun_weights.terms, begun_weights.weights
+    FROM (
+        SELECT u.term, CASE WHEN u.term = ANY (forms) THEN lowest ELSE u.weight END AS weight
+        FROM unnest(begun_weights.terms, begun_weights.weights) AS u (term, weight)
+    ) AS w;
+END
+$$;
+
 -- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a term:
 -- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
 -- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
@@ -139,7 +208,7 @@ BEGIN
         affordable := NULL;
     ELSIF few_match THEN
         source := 'rappel.documents AS d JOIN rappel.chunk_terms AS t ON t.tenant = d.tenant AND t.document_id = d.id
-                   WHERE d.tenant = $16 AND t.tenant = $16 AND matches(d, $6)';
+                   WHERE d.tenant = $16 AND t.tenant = $16 AND selected(d, $6)';
         affordable := NULL;
     ELSIF filter IS NOT NULL THEN
         source := source || ' AND (SELECT matches(d, $6) FROM rappel.documents AS d

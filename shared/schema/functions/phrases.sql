@@ -25,36 +25,60 @@ BEGIN ATOMIC
     ) AS p;
 END;
 
--- The chunks `c` of documents `d` of a tenant that have the wording and match the filter `$1`, if it is not null.
-CREATE FUNCTION wording_source(tenant text, wording jsonb) RETURNS text
+-- The chunks `c` of documents `d` of a tenant that have the wording and match the filter `$1`, if it is not null. If `most` is not
+-- null, only so many chunks with the terms of the phrases are looked at.
+CREATE FUNCTION wording_source(tenant text, wording jsonb, most integer DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-    SELECT format('rappel.chunk_terms AS t
-            JOIN rappel.documents AS d ON d.tenant = t.tenant AND d.id = t.document_id
-            JOIN rappel.chunks AS c ON c.tenant = t.tenant AND c.document_id = t.document_id AND c.ordinal = t.ordinal
-            WHERE t.tenant = %1$L AND d.tenant = %1$L AND c.tenant = %1$L AND ', tenant) || '($1 IS NULL OR matches(d, $1)) AND '
-        || CASE WHEN wording ->> 'query' IS NULL THEN ''
-                ELSE format('array_to_tsvector(t.terms) @@ %L::tsquery AND ', wording ->> 'query') END
+    SELECT format('(SELECT t.document_id, t.ordinal FROM rappel.chunk_terms AS t WHERE t.tenant = %1$L%2$s%3$s) AS t
+            JOIN rappel.documents AS d ON d.tenant = %1$L AND d.id = t.document_id
+            JOIN rappel.chunks AS c ON c.tenant = %1$L AND c.document_id = t.document_id AND c.ordinal = t.ordinal
+            WHERE ($1 IS NULL OR matches(d, $1)) AND ', tenant,
+            CASE WHEN wording ->> 'query' IS NULL THEN ''
+                 ELSE format(' AND array_to_tsvector(t.terms) @@ %L::tsquery', wording ->> 'query') END,
+            CASE WHEN most IS NULL THEN '' ELSE format(' LIMIT %s', most) END)
         || wording_condition(wording);
 END;
 
 -- The chunks that have the wording and match the filter, if at most `few` do. Else null, and so if neither phrases nor
 -- the filter leave only few: then most chunks have the wording, and a search finds enough of them on its way.
+--
+-- To look at a chunk takes some 10 microseconds, and the words of a phrase may be in hundreds of thousands. So at most `most` are
+-- looked at, unless the filter leaves few; `is_partial` says that there are others. A question without other words (`only`) has no other way to find
+-- its hits than this list, so it is then never null.
 CREATE FUNCTION chunks_with_wording(
-    tenant text, wording jsonb, filter jsonb, few integer, OUT ids text[], OUT ordinals integer[]
+    tenant text, wording jsonb, filter jsonb, few integer, "only" boolean DEFAULT false,
+    OUT ids text[], OUT ordinals integer[], OUT is_partial boolean
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    most integer := 20000;
 BEGIN
     PERFORM require_tenant(tenant);
+    is_partial := false;
     IF wording IS NULL OR (wording -> 'phrases' IS NULL AND (filter IS NULL OR many_match(tenant, filter, few))) THEN
         RETURN;
     END IF;
+    IF filter IS NOT NULL AND NOT many_match(tenant, filter, few) THEN
+        most := NULL;
+    END IF;
     EXECUTE format(
         'SELECT coalesce(array_agg(s.document_id), ''{}''), coalesce(array_agg(s.ordinal), ''{}'')
-         FROM (SELECT c.document_id, c.ordinal FROM %s LIMIT $2) AS s', wording_source(tenant, wording))
+         FROM (SELECT c.document_id, c.ordinal FROM %s LIMIT $2) AS s', wording_source(tenant, wording, most))
     INTO ids, ordinals
     USING filter, few + 1;
-    IF cardinality(ids) > few THEN
+    IF cardinality(ids) <= few AND most IS NOT NULL THEN
+        EXECUTE format(
+            'SELECT count(*) > $1 FROM (
+                 SELECT FROM rappel.chunk_terms AS t WHERE t.tenant = $2%s LIMIT $1 + 1
+             ) AS s',
+            CASE WHEN wording ->> 'query' IS NULL THEN ''
+                 ELSE format(' AND array_to_tsvector(t.terms) @@ %L::tsquery', wording ->> 'query') END)
+        INTO is_partial
+        USING most, tenant;
+    ELSIF cardinality(ids) > few AND "only" THEN
+        is_partial := true;
+    ELSIF cardinality(ids) > few THEN
         ids      := NULL;
         ordinals := NULL;
     END IF;

@@ -141,6 +141,7 @@ END;
 --   facet_keys       jsonpaths into the metadata whose values are counted in the last row, or null
 --   with_content     whether hits have their content
 --   metadata_keys    the members of the metadata that hits have, or null for all
+--   beginning        the question's last word, if it may go on: terms that begin so are its forms; or null
 --   wording          the phrases and exclusions that hits must obey (see phrases.sql), or null
 CREATE FUNCTION search(
     tenant          text,
@@ -166,12 +167,13 @@ CREATE FUNCTION search(
     facet_keys      text[] DEFAULT NULL,
     with_content    boolean DEFAULT true,
     metadata_keys   text[] DEFAULT NULL,
-    wording         jsonb DEFAULT NULL
+    wording         jsonb DEFAULT NULL,
+    beginning       text DEFAULT NULL
 ) RETURNS TABLE (
     document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
     distance double precision, keyword_score double precision, coverage double precision, score double precision,
     relevance double precision, explanation jsonb,
-    total bigint, is_exact boolean, facets jsonb, facet_documents bigint
+    total bigint, is_exact boolean, facets jsonb, facet_documents bigint, is_partial boolean
 )
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
@@ -196,7 +198,7 @@ DECLARE
                                                       ELSE semantic_weight END;
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
     asked      record; -- terms, weights, most: the question's words
-    listed     record; -- ids, ordinals: the chunks with the question's wording, if they are few
+    listed     record; -- ids, ordinals, is_partial: the chunks with the question's wording, if they are few
     average    double precision;
     expression text;
     depth      integer; -- the hits for which candidates are looked for
@@ -209,14 +211,20 @@ BEGIN
     PERFORM set_config('rappel.tenant', search.tenant, true);
     PERFORM require_model(model);
     PERFORM set_config('hnsw.ef_search', used::text, true);
+    filter := with_indexes(filter);
 
-    SELECT * INTO asked FROM term_weights(search.tenant, question, words);
+    IF beginning IS NULL THEN
+        SELECT * INTO asked FROM term_weights(search.tenant, question, words);
+    ELSE
+        SELECT * INTO asked FROM begun_weights(search.tenant, question, words, beginning);
+    END IF;
     average := (
         SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0)
         FROM rappel.term_statistics AS s WHERE s.tenant = search.tenant AND s.term = ''
     );
     expression := bm25_expression(asked.terms, asked.weights, k1);
-    SELECT * INTO listed FROM chunks_with_wording(search.tenant, wording, filter, 2000);
+    SELECT * INTO listed
+    FROM chunks_with_wording(search.tenant, wording, filter, 2000, mode = 'keyword' AND asked.terms IS NULL);
     SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::integer[] AS firsts, NULL::integer[] AS lasts,
            NULL::double precision[] AS distances, NULL::double precision[] AS keyword_scores,
            NULL::double precision[] AS coverages, NULL::double precision[] AS scores,
@@ -283,7 +291,7 @@ BEGIN
                explanation(search.tenant, t.document_id, t.ordinal, t.distance, t.coverage, weight, used,
                            asked.terms, asked.weights, average)
            END,
-           NULL::bigint, NULL::boolean, NULL::jsonb, NULL::bigint
+           NULL::bigint, NULL::boolean, NULL::jsonb, NULL::bigint, NULL::boolean
     FROM unnest(top.ids, top.ordinals, top.firsts, top.lasts, top.distances, top.keyword_scores, top.coverages,
                 top.scores, top.relevances)
          WITH ORDINALITY AS t (document_id, ordinal, first, last, distance, keyword_score, coverage, score, relevance,
@@ -293,11 +301,12 @@ BEGIN
     WHERE t.place > skip
     ORDER BY t.place;
 
-    IF counted <> 'none' OR facet_keys IS NOT NULL THEN
+    IF counted <> 'none' OR facet_keys IS NOT NULL OR listed.is_partial THEN
         RETURN QUERY
         SELECT NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::double precision,
                NULL::double precision, NULL::double precision, NULL::double precision, NULL::double precision, NULL::jsonb,
-               n.documents, n.is_exact, facets(search.tenant, f.ids, facet_keys, most), cardinality(f.ids)::bigint
+               n.documents, n.is_exact, facets(search.tenant, f.ids, facet_keys, most), cardinality(f.ids)::bigint,
+               listed.is_partial
         FROM (SELECT) AS one
         LEFT JOIN (
             SELECT c.* FROM count_matching(search.tenant, filter, counted = 'exact') AS c WHERE counted <> 'none'

@@ -48,7 +48,7 @@ BEGIN ATOMIC
         SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
         FROM rappel.documents AS d
         JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
-        WHERE d.tenant = nearest_exact.tenant AND c.tenant = nearest_exact.tenant AND matches(d, filter)
+        WHERE d.tenant = nearest_exact.tenant AND c.tenant = nearest_exact.tenant AND selected(d, filter)
         LIMIT most
     )
     SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
@@ -112,7 +112,7 @@ BEGIN
     EXECUTE format(
         'EXPLAIN (FORMAT JSON)
          SELECT FROM rappel.documents AS d JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
-         WHERE d.tenant = %1$L AND c.tenant = %1$L AND matches(d, %2$L)', tenant, filter) INTO plan;
+         WHERE d.tenant = %1$L AND c.tenant = %1$L AND selected(d, %2$L)', tenant, to_estimate(filter)) INTO plan;
     RETURN (plan #>> '{0,Plan,Plan Rows}')::double precision > 2 * few;
 END
 $$;
@@ -128,7 +128,7 @@ BEGIN
         FROM (
             SELECT FROM rappel.documents AS d
             JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
-            WHERE d.tenant = few_match.tenant AND c.tenant = few_match.tenant AND matches(d, filter)
+            WHERE d.tenant = few_match.tenant AND c.tenant = few_match.tenant AND selected(d, filter)
             LIMIT few + 1
         ) AS matching
     );

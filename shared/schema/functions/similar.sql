@@ -45,7 +45,8 @@ BEGIN
     IF middle IS NOT NULL THEN
         -- One more, because the document itself is likely to be the nearest.
         SELECT * INTO near
-        FROM semantic_candidates(similar_documents.tenant, middle, hits + 1, (hits + 1) * 3, 1, similar_documents.filter,
+        FROM semantic_candidates(similar_documents.tenant, middle, hits + 1, (hits + 1) * 3, 1,
+                                 with_indexes(similar_documents.filter),
                                  similar_documents.max_distance, few);
         RETURN QUERY
         SELECT n.id, n.ordinal, d.title, c.heading, c.content, chosen(hit_metadata(d.metadata, c.start), metadata_keys), n.distance

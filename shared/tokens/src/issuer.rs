@@ -7,7 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::key::Key;
+use crate::{elapsed::is_within, key::Key};
 
 /// The issuer's URL and its cached keys.
 #[derive(Debug)]
@@ -80,11 +80,14 @@ impl Issuer {
     pub(crate) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, IssuerError> {
         let mut kept = self.kept.lock().await;
         let found = kept.named(kid);
-        if !found.is_empty() && is_within(kept.fetched, LONGEST_KEPT) {
+        if !found.is_empty() && kept.is_fetched_within(LONGEST_KEPT) {
             return Ok(found);
         }
-        let usable = !found.is_empty() && is_within(kept.fetched, LONGEST_STALE);
-        if is_within(kept.tried, SHORTEST_KEPT) {
+        let usable = !found.is_empty() && kept.is_fetched_within(LONGEST_STALE);
+        if kept
+            .tried
+            .is_some_and(|time| is_within(time, SHORTEST_KEPT))
+        {
             return match &kept.failure {
                 Some(failure) if !usable => Err(failure.clone()),
                 _ => Ok(found),
@@ -147,13 +150,12 @@ impl Issuer {
 }
 
 impl Kept {
+    fn is_fetched_within(&self, limit: Duration) -> bool {
+        self.fetched.is_some_and(|time| is_within(time, limit))
+    }
+
     fn named(&self, kid: Option<&str>) -> Vec<Key> {
         let named = self.keys.iter().filter(|key| key.is_named(kid));
         named.cloned().collect()
     }
-}
-
-fn is_within(time: Option<SystemTime>, limit: Duration) -> bool {
-    time.and_then(|time| time.elapsed().ok())
-        .is_some_and(|age| age < limit)
 }

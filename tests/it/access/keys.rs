@@ -81,6 +81,22 @@ async fn a_key_of_a_tenant_or_with_a_filter_sees_its_own_documents() -> Outcome 
     assert_eq!(found(&app, &filtered).await?, [""; 0]);
     let keys = send(&app, &filtered, Method::GET, "/keys", json!(null)).await?;
     keys.problem(403, "forbidden")?;
+    // Documents of followed tables are not compared with a filter.
+    for (method, path) in [
+        (Method::GET, "/sources"),
+        (Method::GET, "/sources/users"),
+        (Method::PUT, "/sources/users"),
+        (Method::DELETE, "/sources/users"),
+        (Method::POST, "/sources/users/resync"),
+    ] {
+        let sources = send(&app, &filtered, method, path, json!({})).await?;
+        sources.problem(403, "forbidden")?;
+        assert!(
+            sources.text.contains("forced filter"),
+            "{path}: {}",
+            sources.text
+        );
+    }
 
     // The operator acts for a tenant; a tenant for no other.
     for (bearer, status) in [(&operator, 200), (&acme, 403)] {

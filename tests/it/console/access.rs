@@ -81,6 +81,10 @@ async fn every_page_reports_an_unavailable_database() -> Outcome {
     browser.inspect("database-away").await?;
     browser.go(&format!("{}/#/documents", app.url())).await?;
     browser.read(".problem button", "Try again").await?;
+    for page in ["sources", "keys"] {
+        browser.go(&format!("{}/#/{page}", app.url())).await?;
+        browser.read(".problem button", "Try again").await?;
+    }
     browser.go(&format!("{}/#/health", app.url())).await?;
     browser.read(".verdict.failed", "A search fails").await?;
     browser.inspect("health-failed").await?;

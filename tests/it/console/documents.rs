@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Result;
+use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 use tests::{App, Browser, Key, Pace};
@@ -57,6 +58,7 @@ async fn documents_are_made_edited_and_deleted_after_a_question() -> Outcome {
     browser.inspect_everywhere("edit").await?;
     browser.click("#panel .primary").await?;
     browser.read("#panel .content", "23 heures").await?;
+    edit_what_others_edit(&browser, &app).await?;
 
     // What the API refuses is said in its words.
     browser.click("#panel .edit").await?;
@@ -87,6 +89,64 @@ async fn documents_are_made_edited_and_deleted_after_a_question() -> Outcome {
         .until("return document.documentElement.lang === 'en'", vec![])
         .await?;
     browser.close().await
+}
+
+/// Two people change the document at once; nothing is lost without a question.
+async fn edit_what_others_edit(browser: &Browser, app: &App) -> Outcome {
+    let path = "/documents/plage/horaires";
+    browser.click("#panel .similar").await?;
+    browser.read("#panel", "pas d’autres documents").await?;
+
+    // A title is changed without the rest, whose numbers keep digits that no browser's number has.
+    let other = r#"{"title": "Plage", "content": "Elle ferme\r\nà 23 heures.", "metadata": {"places": 12345678901234567890.10}}"#;
+    let json = [("content-type", "application/json")];
+    let put = app.request(Method::PUT, path, &json, other.into());
+    put.await?.success(200)?;
+    browser.press(Key::Escape).await?;
+    browser.click("tbody button.title").await?;
+    browser
+        .read("#panel .chip", "12345678901234567890.10")
+        .await?;
+    browser.click("#panel .edit").await?;
+    browser
+        .fill("#panel .field:nth-of-type(1) input", "Plage du nord")
+        .await?;
+    browser.click("#panel .primary").await?;
+    browser.read("#panel h2", "Plage du nord").await?;
+    let stored = app.get(path, &[]).await?;
+    assert!(
+        stored.text.contains("12345678901234567890.10"),
+        "{}",
+        stored.text
+    );
+    assert_eq!(
+        stored.success(200)?["content"],
+        "Elle ferme\r\nà 23 heures."
+    );
+
+    browser.click("#panel .edit").await?;
+    browser
+        .fill("#panel .field:nth-of-type(1) input", "Plage du sud")
+        .await?;
+    let season = json!({ "metadata": { "saison": "été" } });
+    let body = season.to_string().into_bytes();
+    let changed = app.request(Method::PATCH, path, &json, body);
+    changed.await?.success(200)?;
+    browser.click("#panel .primary").await?;
+    browser
+        .read("#panel .stale", "modifié depuis que vous")
+        .await?;
+    browser.read("#panel .stale .content", "23 heures").await?;
+    browser.inspect_everywhere("conflict").await?;
+    browser.click("#panel .stale .row button").await?;
+    browser.read("#panel h2", "Modifier le document").await?;
+    browser.gone("#panel .stale").await?;
+    browser
+        .fill("#panel .field:nth-of-type(1) input", "Plage")
+        .await?;
+    browser.click("#panel .primary").await?;
+    browser.read("#panel .chip", "saison: été").await?;
+    browser.read("#panel h2", "Plage").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +213,22 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     browser.read("tbody td.id", "row-2").await?;
     browser.click("nav button:first-child").await?;
     browser.read("nav .summary", "Page 1").await?;
+
+    // In another order, and only some.
+    let sort = "const sort = document.querySelector('main select'); sort.value = '-id'; sort.dispatchEvent(new Event('change'));";
+    browser.run(sort, vec![]).await?;
+    browser.read("tbody tr:first-child td.id", "row-2").await?;
+    browser.click(".narrowing summary").await?;
+    browser.fill(".condition", "year=\"2024\"").await?;
+    browser.press(Key::Enter).await?;
+    browser
+        .until(
+            "return document.querySelectorAll('tbody tr').length === 1",
+            vec![],
+        )
+        .await?;
+    browser.read("tbody td.id", "row-1").await?;
+    browser.inspect("documents-narrowed").await?;
     browser.close().await
 }
 

@@ -35,7 +35,7 @@ async fn a_document_of_html_and_script_stays_text_on_every_page() -> Outcome {
     browser
         .read(".passage", "</p></article><h1>Stolen</h1> ${1+1} {{1+1}}")
         .await?;
-    browser.click("button.chip:nth-child(3)").await?;
+    browser.click(".hit button.chip:nth-child(3)").await?;
     browser.read(".chip.on", "kind <img src=x").await?;
     browser.click(".hit button.title").await?;
     browser.read("#panel mark", "<img src=x onerror").await?;

@@ -31,6 +31,7 @@ async fn a_database_that_is_well_passes_every_check() -> Outcome {
         ("model", "multilingual-e5-small centred "),
         ("model", "(384 dimensions)"),
         ("index", "too few chunks to measure"),
+        ("field-indexes", "none, and none is needed"),
         ("plan", "which is right for so few"),
         ("search", "it finds a document"),
         ("sizing", "20 sandboxes × 1 = 20 connections"),
@@ -86,7 +87,7 @@ async fn a_terminal_shows_a_line_for_each_check_with_its_remedy() -> Outcome {
         "                         → run `rappel migrate`",
         "warning  sizing          1000 sandboxes × 4 = 4000 connections, but only",
         "                         → reserve a concurrency of",
-        "\n2 with warnings, 17 ok\n",
+        "\n2 with warnings, 18 ok\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in {text}");
     }

@@ -17,6 +17,8 @@ const KEYS: [(&str, &str); 6] = [
     ("$gt", r"\$gt"),
     ("\u{e9} \"\\'", "\u{e9} \"\\'"),
 ];
+/// Keys of which ranges are indexed, one of them within another.
+pub(super) const FIELDS: [&str; 6] = ["a", "b", "b.a", r"d\.e", r"\$gt", "\u{e9} \"\\'"];
 const TEXTS: [&str; 14] = [
     "",
     "a",

@@ -14,23 +14,28 @@ const SHARED: [&str; 5] = ["audit", "functions", "keys", "migrations", "model"];
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.
-const PURE: [&str; 18] = [
+const PURE: [&str; 23] = [
     "bm25_expression",
     "chosen",
     "hit_metadata",
     "drop_source_function",
     "drop_source_triggers",
+    "field_index",
     "fusion",
     "key_of_row",
     "key_values",
     "make_source_function",
     "matches",
+    "may_lie_in",
     "reaching",
     "require_model",
     "require_tenant",
+    "selected",
     "source_partitions",
     "texts",
+    "to_estimate",
     "utc",
+    "with_indexes",
     "wording_condition",
     "wording_source",
 ];
@@ -38,7 +43,9 @@ const PURE: [&str; 18] = [
 /// A call of every other function, for the tenant `$t`; of those that are marked with `!` a tenant's own rows change the result.
 /// `$v` and `$e` are an embedding, `$r` is the recipe, `$w` and `$h` the terms and the hash of the document `plan`.
 const CALLS: &str = r#"
+    ! begun_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]), 'gehei')
     ! chunks_with_wording($t, '{"phrases": ["geheim"]}', NULL, 9)
+    ! completions($t, 'gehei', 5)
     centre(array_fill(0::real, ARRAY[384]), '{}')
     ! claim_changes('w', 10, 10)
     ! count_chunks($t)

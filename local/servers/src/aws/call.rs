@@ -37,11 +37,16 @@ pub(super) async fn json(endpoint: &str, target: &str, body: &Value) -> anyhow::
 }
 
 /// Writes an object, `bucket/key`, or creates a bucket.
-pub(super) async fn put(endpoint: &str, path: &str, content: Vec<u8>) -> anyhow::Result<()> {
+pub(super) async fn put(
+    endpoint: &str,
+    path: &str,
+    content: Vec<u8>,
+    content_type: &str,
+) -> anyhow::Result<()> {
     let request = Request::builder()
         .method(Method::PUT)
         .uri(format!("/{}", utf8_percent_encode(path, PATH)))
-        .header(header::CONTENT_TYPE, "application/octet-stream");
+        .header(header::CONTENT_TYPE, content_type);
     // Only in us-east-1 is a bucket created without naming its region; every region can read it.
     send(endpoint, "us-east-1/s3", request, content.into())
         .await

@@ -23,6 +23,9 @@ use crate::{guardian::Guardian, ports::free_port};
 /// moto's account id.
 const ACCOUNT: &str = "123456789012";
 
+/// The content type of objects whose writer names none.
+const OCTETS: &str = "application/octet-stream";
+
 /// How long the server may take to start: a second on an idle machine.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -166,7 +169,7 @@ impl Resources {
             self.create_queue(queue, overrides).await?;
         }
         for bucket in &template.buckets {
-            call::put(&self.endpoint, &self.bucket(bucket), Vec::new()).await?;
+            call::put(&self.endpoint, &self.bucket(bucket), Vec::new(), OCTETS).await?;
         }
         Ok(())
     }
@@ -186,8 +189,22 @@ impl Resources {
     /// # Errors
     /// When the server rejects the request.
     pub async fn put(&self, resource: &str, key: &str, content: Vec<u8>) -> anyhow::Result<String> {
+        self.put_as(resource, key, content, OCTETS).await
+    }
+
+    /// The same with a content type.
+    ///
+    /// # Errors
+    /// When the server rejects the request.
+    pub async fn put_as(
+        &self,
+        resource: &str,
+        key: &str,
+        content: Vec<u8>,
+        content_type: &str,
+    ) -> anyhow::Result<String> {
         let path = format!("{}/{key}", self.bucket(resource));
-        call::put(&self.endpoint, &path, content).await?;
+        call::put(&self.endpoint, &path, content, content_type).await?;
         Ok(format!("s3://{path}"))
     }
 

@@ -13,7 +13,7 @@ pub(crate) use self::{
     lines::{LineOutcome, SingleLine},
     parts::Part,
 };
-use super::{lines::Object, message::Message, source::Source};
+use super::{lines::Object, message::Message, source::ObjectSource};
 
 /// The outcome of a claim.
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl PartLocation {
     pub(crate) fn object(&self, bucket: &str) -> (Object, i64) {
         let Some(key) = &self.piece else {
             // Validated when the import was accepted.
-            let source = Source::parse(&self.source, Some(Path::new("/")))
-                .unwrap_or_else(|_| Source::File(self.source.clone().into()));
+            let source = ObjectSource::parse(&self.source, Some(Path::new("/")))
+                .unwrap_or_else(|_| ObjectSource::File(self.source.clone().into()));
             let object = Object {
                 source,
                 etag: Some(self.etag.clone()),
@@ -72,7 +72,7 @@ impl PartLocation {
             };
             return (object, 0);
         };
-        let source = Source::S3 {
+        let source = ObjectSource::S3 {
             bucket: bucket.to_owned(),
             key: key.clone(),
         };

@@ -93,6 +93,10 @@ pub struct Summary {
     /// The number of the candidates' documents.
     #[schemars(skip_serializing_if = "Option::is_none")]
     pub facet_documents: Option<i64>,
+    /// `true` if so many passages have the words of a phrase in quotes that not all of them were compared with it, so that hits may
+    /// be missing; absent otherwise.
+    #[schemars(rename = "partial", skip_serializing_if = "Option::is_none")]
+    pub is_partial: Option<bool>,
 }
 
 /// A value of a facet, as the SQL function `search` makes it.
@@ -160,6 +164,9 @@ impl Serialize for SearchResponse {
         if let Some(Json(facets)) = &self.summary.facets {
             map.serialize_entry("facets", &Facets(&self.facets, facets))?;
             map.serialize_entry("facet_documents", &self.summary.facet_documents)?;
+        }
+        if self.summary.is_partial == Some(true) {
+            map.serialize_entry("partial", &true)?;
         }
         map.serialize_entry("took_ms", &self.took_ms)?;
         map.end()

@@ -71,6 +71,8 @@ pub struct SearchRequest {
     pub metadata_fields: Option<Vec<String>>,
     /// Whether hits tell where `title` and `content` have the question's words.
     pub highlight: Option<bool>,
+    /// Whether the question's last word may be the beginning of one, for search-as-you-type. Not in mode `semantic`.
+    pub prefix: Option<bool>,
     /// Whether quotes and hyphens of the question are punctuation in every mode, as they are in prose.
     #[serde(skip)]
     pub literal: bool,
@@ -96,6 +98,7 @@ pub struct Search {
     pub(super) facets: Facets,
     pub(super) fields: Fields,
     pub(super) highlight: bool,
+    pub(super) prefix: bool,
 }
 
 /// A question that is not blank, of at most [`Query::MAX_CHARACTERS`] characters.
@@ -156,6 +159,10 @@ impl SearchRequest {
         if let (Some(limit), Some(offset)) = (limit, offset) {
             errors.extend(beyond_reranked(rerank, limit, offset));
         }
+        if self.prefix == Some(true) && mode == Some(Mode::Semantic) {
+            let detail = "needs words: the mode must be \"keyword\" or \"hybrid\"";
+            errors.push(FieldError::new("prefix", detail));
+        }
         errors.extend(self.max_distance.and_then(|distance| {
             let expected = "must be a cosine distance from 0 to 2";
             (!(0.0..=2.0).contains(&distance)).then(|| FieldError::new("max_distance", expected))
@@ -188,6 +195,7 @@ impl SearchRequest {
                 facets: facets?,
                 fields: fields?,
                 highlight: self.highlight.unwrap_or_default(),
+                prefix: self.prefix.unwrap_or_default(),
             })
         };
         match search() {

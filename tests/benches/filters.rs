@@ -1,0 +1,563 @@
+//! Searches with filters in a large database: milliseconds of SQL and recall, for filters that 0.1 to 90 % of the documents match.
+//!
+//! `xz -dc paragraphs.jsonl.xz | cargo bench -p tests --bench filters`: twenty minutes, and 3 GB. Each line of the standard
+//! input is a document with `title`, `text` and `metadata`. Environment variables:
+//!
+//! - `FILTERS_DATA`: a folder in which the database is kept. If it has one, the standard input is not read.
+//! - `FILTERS_ROWS`: the number of documents, 339,396 if absent.
+//! - `FILTERS_INDEXES`: metadata keys to index before, with commas between.
+//! - `FILTERS_SECTIONS`: what to measure, with commas between: `filters`, `phrases`, `prefixes`. All if absent.
+//!
+//! Words are those of the documents. Embeddings of so many take hours, so they are made of real ones: 4,000 evenly spread
+//! documents are embedded. Every other has the embedding of the one before it in the file, which is usually of the same article or
+//! chapter, plus half of another real one drawn at random, plus noise of length 0.1, normalised. So neighbours are as far from
+//! each other as passages on one subject (0.2), and the sum keeps within the part of the space that texts take up.
+//!
+//! Questions are nine words from the middle of other documents, embedded as questions.
+//!
+//! `n`, `r…` and `tags` are independent of the text. `place`, `p…` and `zones` depend on the embedding: the documents with a low
+//! `place` are those around one document. A filter on them is asked with questions `near` it and `far` from it.
+
+use std::{
+    env,
+    io::{self, BufRead as _, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use assets::{Cache, Model};
+use database::{AddressFamily, Database, DatabaseConfig, PoolerSetting, Statement};
+use document_store::{Compared, Passage, Prepared, Visibility, VisibilityParameters};
+use embedder::{Embedder, Kind, Manifest, ModelConfig, cosine};
+use filter::Filter;
+use migrations::{Index, IndexConfig};
+use retrieval::{SearchConfig, SearchRequest};
+use serde_json::{Value, json, value::RawValue};
+use servers::postgres::Postgres;
+use tests::Sql;
+
+/// As many passages as the other figures of docs/performance.md are of.
+const ROWS: usize = 339_396;
+/// Documents with an embedding of their own.
+const CENTRES: usize = 4_000;
+/// Documents stored in one statement.
+const BATCH: usize = 1_000;
+/// Questions drawn; each case asks `ASKED` of them.
+const QUESTIONS: usize = 600;
+const ASKED: usize = 30;
+/// Shares of the documents that a filter matches, in thousandths.
+const SHARES: [i64; 5] = [1, 10, 100, 500, 900];
+const NAME: &str = "filters";
+
+/// A question, and the document around which it was drawn.
+struct Question {
+    text: String,
+    embedding: Vec<f32>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let (install, model) = tokio::task::spawn_blocking(assets).await??;
+    let postgres = match env::var("FILTERS_DATA") {
+        Ok(folder) => Postgres::open(&install, Path::new(&folder)).await?,
+        Err(_) => Postgres::throwaway(&install).await?,
+    };
+    let manifest = Manifest::read(&model.folder)?;
+    let server = Database::new(&at(&postgres, "postgres"))?;
+    let exists = Statement::read("SELECT datname::text FROM pg_database WHERE datname = $1");
+    let exists: Option<(String,)> = server.fetch_optional(exists.bind(NAME)).await?;
+    if exists.is_none() {
+        server.create_database(NAME).await?;
+        let embedder = Embedder::load(&model)?;
+        fill(&postgres, &manifest, &embedder).await?;
+    }
+    server.close().await;
+    let database = Database::new(&at(&postgres, NAME))?;
+    migrations::migrate(&database, &manifest).await?;
+    let sections = env::var("FILTERS_SECTIONS").unwrap_or_default();
+    let wanted = |section: &str| sections.is_empty() || sections.split(',').any(|it| it == section);
+    let bench = Bench {
+        database,
+        manifest,
+        questions: Vec::new(),
+    };
+    let bench = bench.with_questions().await?;
+    for field in env::var("FILTERS_INDEXES").unwrap_or_default().split(',') {
+        if !field.is_empty() {
+            let path = filter::values_path(field, "FILTERS_INDEXES")?;
+            migrations::index_field(&bench.database, &path, &IndexConfig::default()).await?;
+        }
+    }
+    if wanted("filters") {
+        bench.filters().await?;
+    }
+    if wanted("phrases") {
+        bench.phrases().await?;
+    }
+    if wanted("prefixes") {
+        bench.prefixes().await?;
+    }
+    bench.database.close().await;
+    postgres.stop().await
+}
+
+/// The folder of Postgres, and the model.
+fn assets() -> Result<(PathBuf, ModelConfig)> {
+    let cache = Cache::from_env()?;
+    let model = ModelConfig {
+        folder: cache.model(Model::MultilingualE5Small, |_| Ok(()))?,
+        library: cache.onnxruntime()?,
+        threads: 2,
+    };
+    Ok((cache.postgres()?, model))
+}
+
+fn at(postgres: &Postgres, database: &str) -> DatabaseConfig {
+    DatabaseConfig {
+        url: postgres.url(database),
+        credentials: None,
+        pooler: PoolerSetting::Direct,
+        address_family: AddressFamily::Auto,
+        application_name: "rappel-bench".to_owned(),
+        connections: 1,
+        acquire_timeout: Duration::from_secs(30),
+        wake_timeout: Duration::ZERO,
+        statement_timeout: Duration::from_hours(1),
+        settings: document_store::ALL_TENANTS,
+    }
+}
+
+fn print(line: &str) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+fn note(line: &str) -> Result<()> {
+    Ok(writeln!(io::stderr(), "{line}")?)
+}
+
+/// A document of the standard input.
+struct Line {
+    title: String,
+    text: String,
+    metadata: Value,
+}
+
+impl Line {
+    fn read(line: &str) -> Result<Self> {
+        let mut line: Value = serde_json::from_str(line)?;
+        let mut text = |name: &str| match line[name].take() {
+            Value::String(text) => text,
+            _ => String::new(),
+        };
+        let (title, content) = (text("title"), text("text"));
+        Ok(Self {
+            title,
+            text: content,
+            metadata: line["metadata"].take(),
+        })
+    }
+}
+
+async fn fill(postgres: &Postgres, manifest: &Manifest, embedder: &Embedder) -> Result<()> {
+    let rows = env::var("FILTERS_ROWS").ok();
+    let rows = rows.map_or(Ok(ROWS), |rows| rows.parse())?;
+    let mut lines = Vec::with_capacity(rows);
+    for line in io::stdin().lock().lines() {
+        let line = Line::read(&line?)?;
+        // A document of signs alone is refused.
+        if line.text.contains(char::is_alphanumeric) {
+            lines.push(line);
+        }
+        if lines.len() == rows {
+            break;
+        }
+    }
+    ensure!(
+        lines.len() >= CENTRES,
+        "the standard input has too few lines"
+    );
+    let database = Database::new(&at(postgres, NAME))?;
+    migrations::migrate(&database, manifest).await?;
+    migrations::drop_index(&database).await?;
+
+    let spread = lines.len() / CENTRES;
+    let titled = |line: &Line| format!("{}\n{}", line.title, line.text);
+    let centres: Vec<String> = (0..CENTRES).map(|n| titled(&lines[n * spread])).collect();
+    let mut embeddings = Vec::with_capacity(CENTRES);
+    for (place, texts) in centres.chunks(100).enumerate() {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        embeddings.extend(embedder.embed(Kind::Passage, &texts)?);
+        note(&format!("{} of {CENTRES} embedded", (place + 1) * 100))?;
+    }
+    let places = places(&embeddings);
+
+    let sql = Sql::connect(&postgres.url(NAME)).await?;
+    sql.run(
+        "SET synchronous_commit = off;
+         CREATE TABLE public.questions (n integer, text text, embedding real[], place integer)",
+    )
+    .await?;
+    store_questions(&database, embedder, &lines, spread, &places).await?;
+    let mut random = fastrand::Rng::with_seed(1);
+    for (batch, part) in lines.chunks(BATCH).enumerate() {
+        let mut documents = Vec::with_capacity(part.len());
+        for (n, line) in (batch * BATCH..).zip(part) {
+            let centre = (n / spread).min(CENTRES - 1);
+            let embedding = if n % spread == 0 {
+                embeddings[centre].clone()
+            } else {
+                mixed(
+                    &embeddings[centre],
+                    &embeddings[random.usize(..CENTRES)],
+                    &mut random,
+                )
+            };
+            let id = format!("p{n}");
+            documents.push(prepared(&id, line, places[centre], embedding, &mut random)?);
+        }
+        let visibility = VisibilityParameters::default();
+        let compared = Compared::with_stored(&database, &visibility, documents).await?;
+        document_store::load(&database, manifest.recipe(), &compared).await?;
+        if batch % 20 == 0 {
+            note(&format!("{} stored", batch * BATCH))?;
+        }
+    }
+    let start = Instant::now();
+    let index = migrations::build_index(&database, &IndexConfig::default()).await?;
+    ensure!(index == Index::Valid, "cannot build the index: {index:?}");
+    note(&format!("index built in {:.0?}", start.elapsed()))?;
+    sql.run("VACUUM ANALYZE").await?;
+    migrations::measure_recall(&database, SearchConfig::default().recall).await?;
+    database.close().await;
+    Ok(())
+}
+
+/// The rank of each embedding by its similarity to the first, in thousandths.
+fn places(embeddings: &[Vec<f32>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..embeddings.len()).collect();
+    order.sort_by(|a, b| {
+        let similarity = |n: &usize| cosine(&embeddings[*n], &embeddings[0]);
+        similarity(b).total_cmp(&similarity(a))
+    });
+    let mut places = vec![0; embeddings.len()];
+    for (rank, centre) in order.into_iter().enumerate() {
+        places[centre] = rank * 1_000 / embeddings.len();
+    }
+    places
+}
+
+fn mixed(own: &[f32], other: &[f32], random: &mut fastrand::Rng) -> Vec<f32> {
+    // A sum of two uniform ones has a variance of 1/6.
+    let scale = 0.1 * (6.0 / own.len() as f32).sqrt();
+    let mixed: Vec<f32> = own
+        .iter()
+        .zip(other)
+        .map(|(own, other)| own + 0.5 * other + scale * (random.f32() + random.f32() - 1.0))
+        .collect();
+    let length = mixed.iter().map(|value| value * value).sum::<f32>().sqrt();
+    mixed.into_iter().map(|value| value / length).collect()
+}
+
+fn prepared(
+    id: &str,
+    line: &Line,
+    place: usize,
+    embedding: Vec<f32>,
+    random: &mut fastrand::Rng,
+) -> Result<Prepared> {
+    let n = random.i64(0..1_000);
+    let place = i64::try_from(place)?;
+    let mut metadata = line.metadata.clone();
+    let members = metadata.as_object_mut().context("metadata is an object")?;
+    members.insert("n".to_owned(), n.into());
+    members.insert("place".to_owned(), place.into());
+    let (mut tags, mut zones) = (Vec::new(), Vec::new());
+    for share in SHARES {
+        if n < share {
+            members.insert(format!("r{share}"), true.into());
+            tags.push(format!("t{share}{}", n % 2));
+        }
+        if place < share {
+            members.insert(format!("p{share}"), true.into());
+            zones.push(format!("z{share}{}", place % 2));
+        }
+    }
+    members.insert("tags".to_owned(), tags.into());
+    members.insert("zones".to_owned(), zones.into());
+    let line = json!({ "id": id, "title": line.title, "content": line.text, "metadata": metadata });
+    let mut document = Prepared::read(line.to_string().as_bytes()).map_err(anyhow::Error::msg)?;
+    let content = document.content().to_owned();
+    document.set_passages([Passage {
+        start: 0,
+        heading: String::new(),
+        content,
+    }]);
+    document.set_embeddings(&mut std::iter::once(embedding));
+    Ok(document)
+}
+
+async fn store_questions(
+    database: &Database,
+    embedder: &Embedder,
+    lines: &[Line],
+    spread: usize,
+    places: &[usize],
+) -> Result<()> {
+    for question in 0..QUESTIONS {
+        let n = question * (CENTRES / QUESTIONS) * spread + spread / 2;
+        let words: Vec<&str> = lines[n].text.split_whitespace().collect();
+        let start = words.len().saturating_sub(9) / 2;
+        let text = words[start..words.len().min(start + 9)].join(" ");
+        let embedding = embedder.embed_one(Kind::Query, &text)?;
+        let statement =
+            Statement::write("INSERT INTO public.questions VALUES ($1, $2, $3, $4) RETURNING n")
+                .bind(i32::try_from(question)?)
+                .bind(text)
+                .bind(embedding)
+                .bind(i32::try_from(places[n / spread])?);
+        database.fetch_all::<(i32,)>(statement).await?;
+    }
+    Ok(())
+}
+
+struct Bench {
+    database: Database,
+    manifest: Manifest,
+    /// In the order of their places.
+    questions: Vec<Question>,
+}
+
+/// A filter, and which questions are asked with it.
+struct Case {
+    kind: &'static str,
+    relation: &'static str,
+    filter: Value,
+}
+
+impl Bench {
+    async fn with_questions(mut self) -> Result<Self> {
+        let statement =
+            Statement::read("SELECT text, embedding FROM public.questions ORDER BY place, n");
+        let questions: Vec<(String, Vec<f32>)> = self.database.fetch_all(statement).await?;
+        let questions = questions.into_iter();
+        self.questions = questions
+            .map(|(text, embedding)| Question { text, embedding })
+            .collect();
+        Ok(self)
+    }
+
+    /// The questions of a relation to the documents with a low `place`.
+    fn asked(&self, relation: &str) -> Vec<&Question> {
+        let all = self.questions.len();
+        match relation {
+            "near" => self.questions.iter().take(ASKED).collect(),
+            "far" => self.questions[all - ASKED..].iter().collect(),
+            _ => self
+                .questions
+                .iter()
+                .step_by(all / ASKED)
+                .take(ASKED)
+                .collect(),
+        }
+    }
+
+    async fn filters(&self) -> Result<()> {
+        print("share  relation filter    mode      least p50 p95 ms  hits  recall@10")?;
+        for share in SHARES {
+            for relation in ["random", "near", "far"] {
+                for case in cases(share, relation) {
+                    self.case(share, &case).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn case(&self, share: i64, case: &Case) -> Result<()> {
+        let questions = self.asked(case.relation);
+        for mode in ["semantic", "hybrid"] {
+            let mut measured = Measured::default();
+            // Once before, so that all is in memory.
+            for warm in [true, false] {
+                for question in &questions {
+                    let (ids, time) = self.search(mode, question, Some(&case.filter)).await?;
+                    if warm {
+                        continue;
+                    }
+                    measured.times.push(time);
+                    measured.fewest = measured.fewest.min(ids.len());
+                    if mode == "semantic" {
+                        let exact = self.exact(question, &case.filter).await?;
+                        measured.wanted += exact.len();
+                        measured.found += ids.iter().filter(|id| exact.contains(id)).count();
+                    }
+                }
+            }
+            let Case { kind, relation, .. } = case;
+            let share = share as f64 / 10.0;
+            let measured = measured.line();
+            print(&format!(
+                "{share:4} %  {relation:8} {kind:8}  {mode:8} {measured}"
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// The ids found, and milliseconds.
+    async fn search(
+        &self,
+        mode: &str,
+        question: &Question,
+        filter: Option<&Value>,
+    ) -> Result<(Vec<String>, f64)> {
+        let filter = filter.map(|filter| RawValue::from_string(filter.to_string()));
+        let (mode, prefix) = match mode {
+            "prefix" => ("keyword", true),
+            mode => (mode, false),
+        };
+        let request = SearchRequest {
+            query: question.text.clone(),
+            limit: Some(10),
+            mode: Some(mode.to_owned()),
+            filter: filter.transpose()?,
+            count: Some("none".to_owned()),
+            prefix: Some(prefix),
+            ..SearchRequest::default()
+        };
+        let search = request.parse()?;
+        let (visibility, config) = (Visibility::default(), SearchConfig::default());
+        let embedding = question.embedding.clone();
+        let start = Instant::now();
+        let hits = search
+            .find(
+                &self.database,
+                &visibility,
+                &self.manifest,
+                embedding,
+                &config,
+            )
+            .await?;
+        let time = start.elapsed().as_secs_f64() * 1e3;
+        Ok((hits.into_iter().map(|hit| hit.document_id).collect(), time))
+    }
+
+    async fn exact(&self, question: &Question, filter: &Value) -> Result<Vec<String>> {
+        let statement = Statement::read(concat!(
+            "SELECT document_id FROM ",
+            schema::function!("nearest_exact"),
+            "('', $1::real[]::halfvec, 10, 1, $2::jsonb, NULL)"
+        ))
+        .bind(question.embedding.clone())
+        .bind(Filter::parse(&filter.to_string())?.compile().to_json());
+        let rows: Vec<(String,)> = self.database.fetch_all(statement).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    async fn phrases(&self) -> Result<()> {
+        let questions = [
+            "\"code du travail\"",
+            "\"de la\"",
+            "\"il y a\" bail",
+            "\"dans les conditions\" bail",
+            "\"conseil de prud'hommes\"",
+            "bail -commercial",
+            "de la",
+            "article code travail",
+        ];
+        self.questions(&questions, &["keyword", "hybrid"]).await
+    }
+
+    /// As they are typed.
+    async fn prefixes(&self) -> Result<()> {
+        let questions = [
+            "co",
+            "con",
+            "cont",
+            "contr",
+            "contrat",
+            "contrat de tr",
+            "contrat de trav",
+            "contrat de travail à durée dét",
+            "rupture du contrat de travail pour faute gr",
+            "licenciem",
+        ];
+        self.questions(&questions, &["prefix", "keyword"]).await
+    }
+
+    async fn questions(&self, questions: &[&str], modes: &[&str]) -> Result<()> {
+        print("question                        mode      least p50 p95 ms  hits")?;
+        let embedding = self.questions.first().context("a question")?;
+        for text in questions {
+            let question = Question {
+                text: (*text).to_owned(),
+                embedding: embedding.embedding.clone(),
+            };
+            for mode in modes {
+                let mut measured = Measured::default();
+                for _ in 0..5 {
+                    let (ids, time) = self.search(mode, &question, None).await?;
+                    measured.times.push(time);
+                    measured.fewest = measured.fewest.min(ids.len());
+                }
+                print(&format!("{text:30}  {mode:8} {}", measured.line()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The filters of a share: equality, range and list.
+fn cases(share: i64, relation: &'static str) -> Vec<Case> {
+    let (flag, number, list, tag) = match relation {
+        "random" => ("r", "n", "tags", "t"),
+        _ => ("p", "place", "zones", "z"),
+    };
+    let case = |kind, filter| Case {
+        kind,
+        relation,
+        filter,
+    };
+    vec![
+        case("equality", json!({ format!("{flag}{share}"): true })),
+        case("range", json!({ number: { "$gte": 0, "$lt": share } })),
+        case(
+            "list",
+            json!({ list: { "$in": [format!("{tag}{share}0"), format!("{tag}{share}1")] } }),
+        ),
+    ]
+}
+
+struct Measured {
+    times: Vec<f64>,
+    fewest: usize,
+    found: usize,
+    wanted: usize,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        Self {
+            times: Vec::new(),
+            fewest: usize::MAX,
+            found: 0,
+            wanted: 0,
+        }
+    }
+}
+
+impl Measured {
+    fn line(mut self) -> String {
+        self.times.sort_by(f64::total_cmp);
+        let at = |share: usize| self.times[self.times.len() * share / 100];
+        let recall = match self.wanted {
+            0 => String::new(),
+            wanted => format!("{:.3}", self.found as f64 / wanted as f64),
+        };
+        let (least, median, late) = (self.times[0], at(50), at(95));
+        format!(
+            "{least:8.1} {median:7.1} {late:7.1}  {:4}  {recall}",
+            self.fewest
+        )
+    }
+}
