@@ -11,6 +11,7 @@ mod eval;
 mod filter;
 mod follow;
 mod import;
+mod imports;
 mod index;
 mod keys;
 mod layer;
@@ -19,6 +20,7 @@ mod mcp;
 mod means;
 mod metrics;
 mod migrate;
+mod new;
 mod openapi;
 mod queue;
 mod relevance;
@@ -30,6 +32,7 @@ mod sources;
 mod stop;
 mod terminal;
 mod tune;
+mod uninstall;
 mod up;
 
 use std::{
@@ -56,10 +59,16 @@ struct Cli {
 enum Action {
     /// Serve the API on this machine, with sample documents.
     Up(up::Up),
+    /// Write the files of a project that deploys Rappel.
+    New(new::New),
     /// Migrate the database schema.
     Migrate(migrate::Migrate),
+    /// Remove everything that Rappel made in a database, after a question.
+    Uninstall(uninstall::Uninstall),
     /// Import documents: a file directly into the database, or an object through an API's queue.
     Import(import::Import),
+    /// Look after imports on the queue.
+    Imports(imports::Imports),
     /// Follow a table: its rows are documents from now on.
     Follow(follow::Follow),
     /// Look after the tables that are followed.
@@ -174,7 +183,9 @@ async fn run(action: Action) -> anyhow::Result<()> {
     match action {
         Action::Up(up) => up.run(&stop).await,
         Action::Import(import) => import.run(&stop).await,
+        Action::Imports(imports) => stop.or(imports.run()).await,
         Action::Migrate(migrate) => stop.or(migrate.run()).await,
+        Action::Uninstall(uninstall) => stop.or(uninstall.run()).await,
         Action::Follow(follow) => stop.or(follow.run()).await,
         Action::Sources(sources) => stop.or(sources.run()).await,
         Action::Index(index) => stop.or(index.run()).await,
@@ -182,6 +193,7 @@ async fn run(action: Action) -> anyhow::Result<()> {
         Action::Search(search) => stop.or(search.run()).await,
         Action::Chat(chat) => stop.or(chat.run(&stop)).await,
         Action::Check(check) => Box::pin(stop.or(check.run())).await,
+        Action::New(new) => new.run(),
         Action::Completions(completions) => completions.run(Cli::command()),
         Action::Openapi(_) => openapi::OpenApi::run(),
         Action::Man(_) => shell::Manual::run::<Cli>(),

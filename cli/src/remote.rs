@@ -60,7 +60,9 @@ pub(crate) struct ApiResponse {
 impl Key {
     /// A client that shows the key with each request.
     pub(crate) fn api(&self) -> anyhow::Result<Api> {
-        let bearer = self.key.as_ref().map(|key| {
+        // An empty variable, as of a secret that is not set, is none.
+        let key = self.key.as_ref().filter(|key| !key.is_empty());
+        let bearer = key.map(|key| {
             let value = HeaderValue::try_from(format!("Bearer {key}"));
             let mut value =
                 value.context("--key contains characters that are not allowed in a header")?;

@@ -78,12 +78,9 @@ impl Target {
     /// Fetches what is missing and starts the embedded Postgres, unless another one is given, which is not dialled
     /// yet. Does not touch the schema. `suffix` distinguishes databases of one server.
     pub(crate) async fn prepare(&self, suffix: &str) -> anyhow::Result<Setup> {
-        let is_reference = |url: &String| url.trim_start().starts_with("arn:");
-        ensure!(
-            !self.database_url.as_ref().is_some_and(is_reference),
-            "DATABASE_URL is the ARN of a secret or a parameter, which only the functions resolve: this command \
-             needs the URL itself"
-        );
+        if let Some(url) = &self.database_url {
+            require_url(url)?;
+        }
         let (model, manifest) = self.prepare_model().await?;
         let (postgres, url) = match &self.database_url {
             Some(url) => (None, url.clone()),
@@ -254,6 +251,21 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+/// The database at `url`, for a command without a model.
+pub(crate) fn external(url: String) -> anyhow::Result<DatabaseConfig> {
+    require_url(&url)?;
+    Ok(database_config(url))
+}
+
+fn require_url(url: &str) -> anyhow::Result<()> {
+    ensure!(
+        !url.trim_start().starts_with("arn:"),
+        "DATABASE_URL is the ARN of a secret or a parameter, which only the functions resolve: this command needs the \
+         URL itself"
+    );
+    Ok(())
 }
 
 /// Embedding threads: one per core.

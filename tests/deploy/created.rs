@@ -113,5 +113,15 @@ async fn a_stack_is_created_and_deleted_in_each_mode() -> Outcome {
         ("JwtAudience", "rappel"),
     ])
     .await?;
-    made(&[url, ("Authorization", "open"), ("Dashboard", "on")]).await
+    made(&[url, ("Authorization", "open"), ("Dashboard", "on")]).await?;
+    made(&[url, ("Authorization", "keys"), ("FollowTables", "on")]).await?;
+    made(&[
+        url,
+        ("Authorization", "jwt+keys"),
+        ("JwtIssuer", "https://login.example.org/"),
+        ("JwtAudience", "rappel"),
+        ("SubnetIds", "subnet-1"),
+        ("SecurityGroupIds", "sg-1"),
+    ])
+    .await
 }

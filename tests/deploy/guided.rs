@@ -33,19 +33,7 @@ impl Checkout {
 
     /// What was built is a file for each function: the questions are the same.
     async fn small() -> Result<Self> {
-        let lay = |workspace: &Path, build: &Path| {
-            fs::create_dir(build)?;
-            fs::copy(workspace.join("template.yaml"), build.join("template.yaml"))?;
-            let functions = fs::read_dir(workspace.join("functions"))?;
-            for code in functions.chain(fs::read_dir(workspace.join("layers"))?) {
-                let code = code?.path();
-                let folder = build.join(code.strip_prefix(workspace)?);
-                fs::create_dir_all(&folder)?;
-                fs::write(folder.join("bootstrap"), folder.display().to_string())?;
-            }
-            Ok(())
-        };
-        Self::with(lay).await
+        Self::with(lay_small).await
     }
 
     /// Runs `sam deploy` up to the question whether to deploy, which is answered with no.
@@ -65,6 +53,20 @@ impl Checkout {
             .current_dir(self.0.path());
         Tools::run(&mut python).await
     }
+}
+
+/// Lays a file for each function in place of what `sam build` makes.
+pub(crate) fn lay_small(workspace: &Path, build: &Path) -> Result<()> {
+    fs::create_dir_all(build)?;
+    fs::copy(workspace.join("template.yaml"), build.join("template.yaml"))?;
+    let functions = fs::read_dir(workspace.join("functions"))?;
+    for code in functions.chain(fs::read_dir(workspace.join("layers"))?) {
+        let code = code?.path();
+        let folder = build.join(code.strip_prefix(workspace)?);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("bootstrap"), folder.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// Deploys guided, with these answers, and once more without.
@@ -128,4 +130,14 @@ async fn a_newcomer_deploys_an_open_api_after_confirming_it() -> Outcome {
         ("has no authentication", "y"),
     ];
     deployed(Checkout::small().await?, "everybody", &answers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_deploys_with_keys() -> Outcome {
+    let answers = [
+        SECRET,
+        ("Authorization", "keys"),
+        ("has no authentication", "y"),
+    ];
+    deployed(Checkout::small().await?, "keys", &answers).await
 }

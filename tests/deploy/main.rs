@@ -2,12 +2,15 @@
 
 mod access;
 mod artifacts;
+mod callers;
 mod created;
 mod failures;
 mod guided;
 mod lambda;
 mod modes;
 mod parameters;
+mod project;
+mod rendered;
 mod rights;
 mod routes;
 mod template;

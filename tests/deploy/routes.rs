@@ -1,12 +1,22 @@
-//! API Gateway and the laptop's gateway serve the same routes.
+//! API Gateway and the laptop's gateway serve the same routes, and each function works with what its resource gives it.
 
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use reqwest::Method;
-use tests::{App, Pace, cloudformation::Template};
+use serde_json::json;
+use tests::cloudformation::Template;
 
-use crate::Outcome;
+use crate::{Outcome, rendered::Rendered};
+
+/// The default, with all that it may do.
+const PARAMETERS: [(&str, &str); 2] = [
+    (
+        "DatabaseUrlArn",
+        "arn:aws:ssm:eu-west-3:123456789012:parameter/rappel/database-url",
+    ),
+    ("FollowTables", "on"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome {
@@ -39,7 +49,9 @@ async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome
             .map(|path| format!("ANY {path}")),
     );
 
-    let (app, _queue) = App::with_imports(Pace::default()).await?;
+    let product = Rendered::start(&PARAMETERS, Vec::new()).await?;
+    let app = &product.app;
+    app.invoke("migrate", json!({})).await?;
     let served: BTreeSet<String> = app
         .routes()
         .iter()
@@ -68,5 +80,5 @@ async fn every_route_of_the_template_answers_and_no_other_is_served() -> Outcome
             answer.text
         );
     }
-    Ok(())
+    product.works().await
 }

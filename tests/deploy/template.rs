@@ -225,3 +225,37 @@ async fn every_function_has_alarms_and_log_retention() -> Outcome {
     assert!(alarms >= 4, "{alarms} alarms");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_have_the_billed_duration_and_those_of_the_api_a_name_that_aws_delivers_to() -> Outcome
+{
+    let stack = Template::expanded()
+        .await?
+        .stack(&[("LogLevel", "ERROR")])?;
+    let mut functions = 0;
+    for (id, resource) in &stack {
+        let logging = &resource["Properties"]["LoggingConfig"];
+        if logging.is_object() && id != "MigrateFailed" {
+            assert_eq!(
+                logging["SystemLogLevel"], "INFO",
+                "{id}: with the lines REPORT"
+            );
+            assert_eq!(logging["ApplicationLogLevel"], "ERROR", "{id}");
+            functions += 1;
+        }
+    }
+    assert!(functions >= 10, "{functions}");
+    // Other names need a resource policy, of which an account has few.
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
+    let name = stack["ApiLogs"]["Properties"]["LogGroupName"].as_str();
+    assert!(
+        name.is_some_and(|name| name.starts_with("/aws/vendedlogs/")),
+        "{name:?}"
+    );
+    let stage = &stack["ApiStage"]["Properties"];
+    assert_eq!(
+        stage["AccessLogSettings"]["DestinationArn"],
+        "${ApiLogs.Arn}"
+    );
+    Ok(())
+}

@@ -2,7 +2,11 @@
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tests::{App, Pace, eventually};
+use tests::{
+    App, Pace,
+    command::{Printed, rappel},
+    eventually,
+};
 use tokio::time::{Duration, sleep};
 
 use crate::{Outcome, imports::lines};
@@ -59,6 +63,79 @@ async fn a_poison_document_is_given_up_and_its_neighbours_are_stored() -> Outcom
     assert_eq!(letters[0]["import"], id, "{letters:?}");
     assert_eq!(letters[0]["position"], failure["offset"], "{letters:?}");
     assert!(is_told(&letters[0]["reason"]), "{letters:?}");
+    Ok(())
+}
+
+/// What a worker records that gives a part up.
+const GIVEN_UP: &str = "
+    DELETE FROM rappel.import_lines;
+    UPDATE rappel.import_parts SET failure = 'the object store did not respond', finished_at = now(),
+        position = first, lines = 0, stored = 0, unchanged = 0, refused = 0 WHERE part = 1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_stored_after_a_redrive() -> Outcome {
+    let pace = Pace {
+        lease: Duration::from_secs(12),
+        max_receives: 2,
+        ..Pace::default()
+    };
+    let (app, imports) = App::with_imports(pace).await?;
+    let sql = app.sql().await?;
+    let none = imports.redrive().await?;
+    assert_eq!(none.status, Some(0), "{none:?}");
+    assert!(none.stdout.starts_with("0 messages moved"), "{none:?}");
+
+    // A document.
+    sql.run(POISON).await?;
+    let source = imports.put("poison.jsonl", lines("poison", 20, 10)).await?;
+    let id = app.import(&source).await?;
+    let import = app.finished(&id).await?;
+    assert_eq!(import["documents"]["failed"], 1, "{import}");
+    sql.run("DROP TRIGGER refuse ON rappel.documents").await?;
+    // SQS moves the message when it would deliver it once more. What is not of Rappel stays.
+    imports.give_up(&json!("not of Rappel")).await?;
+    let moved = eventually("the letter is moved", async || {
+        let printed = imports.redrive().await?;
+        let moved = printed.stdout.starts_with("1 message moved to");
+        Ok(moved.then_some(printed))
+    });
+    let moved = moved.await?;
+    assert!(
+        moved.status == Some(0) || moved.stderr.contains("not of Rappel"),
+        "{moved:?}"
+    );
+    let all =
+        |unchanged: u64| json!({ "total": 20, "done": 20, "unchanged": unchanged, "failed": 0 });
+    let stored = "SELECT count(*) FROM rappel.documents WHERE id = 'poison-7'";
+    sql.counts(stored).await?;
+    let import = app.finished(&id).await?;
+    assert_eq!(import["documents"], all(0), "{import}");
+    assert_eq!(import["failures"], json!([]));
+
+    // A part, whose worker recorded that it gave up.
+    sql.run(GIVEN_UP).await?;
+    assert_eq!(app.import_state(&id).await?["state"], "failed");
+    imports
+        .give_up(&json!({ "import": id, "part": 1, "since": 1 }))
+        .await?;
+    let moved = imports.redrive().await?;
+    assert!(moved.stdout.starts_with("1 message moved to"), "{moved:?}");
+    let mended = "SELECT count(*) FROM rappel.import_parts WHERE part = 1 AND failure IS NULL";
+    sql.counts(mended).await?;
+    assert_eq!(app.finished(&id).await?["documents"], all(20));
+
+    // The same in the database alone, as on a laptop whose queue is lost.
+    sql.run(GIVEN_UP).await?;
+    let url = Some(app.database_url());
+    let reopened = Printed::by(&mut rappel(url, &["imports", "redrive"]).await?).await?;
+    assert_eq!(reopened.answer()?, "1 part and 0 documents reopened\n");
+    sql.run(
+        "UPDATE rappel.imports SET created_at = now() - interval '1 hour';
+         UPDATE rappel.import_parts SET finished_at = now() - interval '50 minutes',
+             leased_until = now() - interval '50 minutes' WHERE part = 0",
+    )
+    .await?;
+    assert_eq!(app.finished(&id).await?["documents"], all(20));
     Ok(())
 }
 

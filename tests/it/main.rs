@@ -67,6 +67,7 @@ mod sources_writers;
 mod telemetry;
 mod tenants;
 mod terminal;
+mod uninstall;
 mod upgrade;
 mod web;
 mod wording;

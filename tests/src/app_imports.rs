@@ -1,6 +1,6 @@
 //! The product with a queue and a bucket, for import tests.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -40,6 +40,27 @@ impl App {
     pub async fn with_own_server_and_imports(pace: Pace) -> Result<(Self, Imports)> {
         let imports = Imports::new(pace).await?;
         Ok((Self::importing(&imports, true, Vec::new()).await?, imports))
+    }
+
+    /// Starts the programs of a folder, named as the functions' binaries, in place of these, with a private queue and bucket
+    /// and an empty database without schema.
+    ///
+    /// # Errors
+    /// Names the part that did not start.
+    pub async fn with_programs(
+        programs: &Path,
+        variables: Vec<(String, String)>,
+    ) -> Result<(Self, Imports)> {
+        let imports = Imports::new(Pace::default()).await?;
+        let assets = Assets {
+            binaries: programs.to_owned(),
+            ..Assets::prepared().await?.clone()
+        };
+        let queue = Some((imports.resources(), imports.template()));
+        let reach = async |_: &str| Ok(((), [imports.environment(), variables].concat()));
+        let server = cluster::shared().await?;
+        let (app, ()) = Self::reached(&assets, server, 2, queue, reach).await?;
+        Ok((app, imports))
     }
 
     /// Posts an import and returns its id.

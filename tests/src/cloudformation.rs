@@ -83,6 +83,13 @@ impl Template {
         Ok(refusals)
     }
 
+    /// The types of all resources, whatever their conditions.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        let resources = self.0["Resources"].as_object();
+        let resources = resources.into_iter().flat_map(Map::values);
+        resources.filter_map(|resource| resource["Type"].as_str())
+    }
+
     /// The pattern that a parameter's value must match.
     #[must_use]
     pub fn pattern(&self, parameter: &str) -> Option<&str> {

@@ -13,11 +13,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use assets::Cache;
 use serde_json::Value;
-use servers::aws::{Overrides, Resources, Server};
+use servers::aws::{Overrides, Resources, Server, region};
 use tempfile::NamedTempFile;
 use tokio::{sync::Mutex, task::spawn_blocking};
 
-use crate::{Assets, eventually};
+use crate::{
+    Assets,
+    command::{Printed, rappel},
+    eventually,
+};
 
 /// Longer than any import of a story.
 pub(crate) const HANG: Duration = Duration::from_mins(4);
@@ -121,6 +125,28 @@ impl Imports {
     /// When the server rejects it.
     pub async fn send(&self, message: &Value) -> Result<()> {
         self.resources.send(QUEUE, &message.to_string()).await
+    }
+
+    /// Sends a message to the dead-letter queue, as if it had been delivered in vain.
+    ///
+    /// # Errors
+    /// When the server rejects it.
+    pub async fn give_up(&self, message: &Value) -> Result<()> {
+        let body = message.to_string();
+        self.resources.send(DEAD_LETTERS, &body).await
+    }
+
+    /// Runs `rappel imports redrive` on the dead-letter queue.
+    ///
+    /// # Errors
+    /// When the command cannot be started.
+    pub async fn redrive(&self) -> Result<Printed> {
+        let url = self.resources.queue_url(DEAD_LETTERS);
+        let mut parts = url.rsplit('/');
+        let (name, account) = parts.next().zip(parts.next()).context("a queue's URL")?;
+        let arn = format!("arn:aws:sqs:{}:{account}:{name}", region());
+        let mut command = rappel(None, &["imports", "redrive", "--dead-letters", &arn]).await?;
+        Printed::by(command.envs(self.environment())).await
     }
 
     /// The bodies in the dead-letter queue, once there is one.

@@ -21,6 +21,7 @@ mod events;
 pub mod files;
 pub mod iam;
 mod imports;
+pub mod issuer;
 pub mod keys;
 pub mod language_model;
 pub mod patience;

@@ -19,6 +19,7 @@ mod lines;
 mod message;
 mod part;
 mod plan;
+mod redrive;
 mod removal;
 mod single;
 mod source;
@@ -43,6 +44,7 @@ pub use self::{
     config::ImportConfig,
     error::ImportError,
     file_reader::{FileError, FileFormat, FileReader, ObjectFile, ObjectHead},
+    redrive::{Redriven, Reopened, redrive, reopen_failed},
     removal::{Removals, RemovalsError},
     status::{Documents, Failure, Import, ImportState, Parts, Progress},
     work::{Delivery, Verdict, work},

@@ -53,6 +53,14 @@ impl Message {
         }
     }
 
+    /// The same, resumed now.
+    pub(super) fn resumed(self) -> Self {
+        Self {
+            since: now(),
+            ..self
+        }
+    }
+
     /// Whether the import exceeds the maximum duration.
     pub(super) fn is_too_old(&self) -> bool {
         is_too_old(self.since)

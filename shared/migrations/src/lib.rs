@@ -11,6 +11,7 @@ mod index;
 pub mod requirements;
 mod roles;
 mod statistics;
+mod uninstall;
 
 use std::fmt;
 
@@ -28,6 +29,7 @@ pub use self::{
     index::{INDEX, Index, IndexState, build_index, drop_index, index_state, measure_recall},
     roles::{grant, role},
     statistics::tidy_statistics,
+    uninstall::{Installed, UninstallError, installed, uninstall},
 };
 
 /// The result of [`migrate`].

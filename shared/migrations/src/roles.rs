@@ -31,6 +31,11 @@ const APPENDED: &[&str] = &["audit"];
 /// Tables that functions only read.
 const READ: &[&str] = &["model", "migrations", "functions"];
 
+/// All tables of the schema.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    [WRITTEN, APPENDED, READ].into_iter().flatten().copied()
+}
+
 /// A login's role on the server, which behind a pooler may differ from the one in its URL.
 ///
 /// # Errors

@@ -4,13 +4,14 @@ use anyhow::Result;
 use reqwest::Method;
 use ring::signature::EcdsaKeyPair;
 use serde_json::{Value, json};
-use tests::{App, endpoint::Endpoint};
+use tests::{
+    App,
+    endpoint::Endpoint,
+    issuer::{claims_of, issuer_with, new_key, signed_with},
+};
 
 use super::{app, found, key, send, store};
-use crate::{
-    Outcome,
-    authorizer::{claims_of, issuer_with, new_key, signed_with},
-};
+use crate::Outcome;
 
 /// An issuer with one key, and the product that trusts it.
 struct Login {

@@ -28,7 +28,7 @@ pub(crate) struct LineOutcome {
 }
 
 impl Claim {
-    /// Claims the line of the message.
+    /// Claims the line of the message. As with a part, one that failed begins anew.
     pub(crate) async fn claim_line(
         &self,
         database: &Database,
@@ -36,10 +36,11 @@ impl Claim {
     ) -> Result<Claimed<SingleLine>, DatabaseError> {
         let take = Statement::write(
             "UPDATE rappel.import_lines AS l
-             SET leased_until = now() + $4 * interval '1 second', attempts = l.attempts + 1, receives = $5
+             SET leased_until = now() + $4 * interval '1 second', receives = $5, outcome = 'retrying', settled_at = NULL,
+                 attempts = CASE l.outcome WHEN 'failed' THEN 1 ELSE l.attempts + 1 END
              FROM rappel.import_parts AS p, rappel.imports AS i
-             WHERE l.import_id = $1 AND l.part = $2 AND l.position = $3 AND l.outcome = 'retrying'
-               AND l.leased_until < now()
+             WHERE l.import_id = $1 AND l.part = $2 AND l.position = $3
+               AND (l.outcome = 'retrying' AND l.leased_until < now() OR l.outcome = 'failed')
                AND p.import_id = l.import_id AND p.part = l.part AND i.id = l.import_id AND i.failure IS NULL
              RETURNING i.source, i.etag, i.bytes, i.tenant, i.visible::text AS visible, i.max_documents, i.key,
                        p.first, p.last, p.piece, l.length, l.attempts",

@@ -20,16 +20,19 @@ pub(crate) struct Part {
 }
 
 impl Claim {
-    /// Claims the part of the message.
+    /// Claims the part of the message. A part that failed begins anew: only its dead letter, moved back to the queue, still
+    /// refers to it.
     pub(crate) async fn claim_part(
         &self,
         database: &Database,
     ) -> Result<Claimed<Part>, DatabaseError> {
         let take = self.bind(Statement::write(
             "UPDATE rappel.import_parts AS p
-             SET worker = $3, leased_until = now() + $4 * interval '1 second', attempts = p.attempts + 1, receives = $5
+             SET worker = $3, leased_until = now() + $4 * interval '1 second', receives = $5,
+                 attempts = CASE WHEN p.failure IS NULL THEN p.attempts + 1 ELSE 1 END, failure = NULL, finished_at = NULL
              FROM rappel.imports AS i
-             WHERE p.import_id = $1 AND p.part = $2 AND p.finished_at IS NULL AND p.leased_until < now()
+             WHERE p.import_id = $1 AND p.part = $2
+               AND (p.finished_at IS NULL AND p.leased_until < now() OR p.failure IS NOT NULL)
                AND i.id = p.import_id AND i.failure IS NULL
              RETURNING i.source, i.etag, i.bytes, i.tenant, i.visible::text AS visible, i.max_documents, i.key,
                        p.first, p.last, p.piece, p.position, p.lines, p.stored,
