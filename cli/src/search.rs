@@ -17,6 +17,10 @@ use crate::{
 
 /// Ask a question.
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent option of the command"
+)]
 pub(crate) struct Search {
     /// The question.
     question: String,

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
-use document_store::Tenant;
 use followed_tables::SourceDefinition;
 use reqwest::Method;
 use serde_json::Value;

@@ -10,7 +10,7 @@ use tests::command::{Printed, rappel};
 use crate::Outcome;
 
 /// Every part of a report, in order.
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 21] = [
     "addresses",
     "dial",
     "tls",

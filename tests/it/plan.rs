@@ -152,9 +152,9 @@ async fn ranges_are_answered_by_an_index_that_is_added(
         planned.contains("Index Scan on documents_field_") && !planned.contains("Seq Scan"),
         "{planned}"
     );
-    // As its statistics say, some 60 documents are from 1003 to 1005.
+    // As its statistics say, some 60 documents are from 1003 to 1005, and it allows for some lists.
     let many = "SELECT many_match('', with_indexes($1::text::jsonb), $2)::text";
-    assert_eq!(sql.texts(many, &[&compiled, &40]).await?, ["false"]);
+    assert_eq!(sql.texts(many, &[&compiled, &60]).await?, ["false"]);
     assert_eq!(sql.texts(many, &[&compiled, &10]).await?, ["true"]);
     let search = json!({ "query": "la mer", "limit": 100, "filter": filter });
     assert_eq!(app.hits(search.clone()).await?.len(), 42);

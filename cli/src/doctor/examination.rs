@@ -43,7 +43,7 @@ pub(crate) struct Examination {
 }
 
 /// The checks of every report, in order. What cannot be checked is listed as skipped.
-pub(crate) const PARTS: [&str; 20] = [
+pub(crate) const PARTS: [&str; 21] = [
     "addresses",
     "dial",
     "tls",

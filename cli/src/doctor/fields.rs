@@ -31,9 +31,9 @@ pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
     }
     let (documents, reads) = reads(state).await?;
     if documents > FEW && reads >= READS {
-        let indexed = |field: &String| indexes.iter().any(|index| index.field == *field);
+        let has_index = |field: &String| indexes.iter().any(|index| index.field == *field);
         let mut fields = ranged(state).await?;
-        fields.retain(|field| !indexed(field));
+        fields.retain(|field| !has_index(field));
         if let Some(first) = fields.first() {
             return Ok(warning(
                 format!(

@@ -80,6 +80,10 @@ pub struct SearchRequest {
 
 /// A valid search.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent option of a request"
+)]
 pub struct Search {
     pub(super) query: Query,
     pub(super) wording: Wording,
