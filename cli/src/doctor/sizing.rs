@@ -46,7 +46,7 @@ pub(super) struct PoolerLimits {
 }
 
 /// The server's limits and current use. A limit of -1 means unlimited.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, database::FromRow)]
 pub(super) struct Capacity {
     max_connections: i32,
     reserved: i32,

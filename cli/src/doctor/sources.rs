@@ -19,7 +19,7 @@ pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
 }
 
 /// A followed table.
-#[derive(sqlx::FromRow)]
+#[derive(database::FromRow)]
 struct FollowedTable {
     table: String,
     role: String,

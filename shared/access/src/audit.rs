@@ -1,12 +1,12 @@
 //! The audit of administrative acts, as administrators read it.
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use document_store::{Limit, Tenant};
 use json::FieldError;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::{FromRow, types::Json};
+use sqlx::types::Json;
 
 /// A page of the audit.
 #[derive(Debug, Serialize, JsonSchema)]

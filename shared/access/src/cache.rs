@@ -6,11 +6,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use database::{Database, Statement};
+use database::{Database, FromRow, Statement};
 use document_store::{Limits, Tenant};
 use filter::Filter;
 use lru::LruCache;
-use sqlx::FromRow;
 use subtle::ConstantTimeEq as _;
 use tokens::is_within;
 

@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use database::Statement;
-use sqlx::FromRow;
+use database::{FromRow, Statement};
 use telemetry::Usage;
 
 /// Whom a request is counted for.

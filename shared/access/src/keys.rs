@@ -1,10 +1,9 @@
 //! API keys in the database.
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use document_store::{Limits, Tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
 
 use crate::{
     Scopes,

@@ -1,11 +1,10 @@
 //! What keys and tenants have used, by day.
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use document_store::{Limit, Tenant};
 use json::FieldError;
 use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::FromRow;
 
 /// A page of usage.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

@@ -1,10 +1,9 @@
 //! The progress of an import.
 
-use database::{Database, Statement};
+use database::{Database, FromRow, Statement};
 use document_store::Tenant;
 use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::FromRow;
 
 use super::ImportError;
 

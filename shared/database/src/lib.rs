@@ -29,7 +29,9 @@ mod transaction;
 use std::{pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
-use sqlx::{AssertSqlSafe, Connection, FromRow, postgres::PgRow};
+pub use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, Connection, postgres::PgRow};
+pub use sqlx_macros::FromRow;
 use tokio::time::timeout;
 
 use self::{backend::Backend, current::Current, pool::Lease, route::Connected, statement::Effect};

@@ -16,9 +16,9 @@
 
 use std::time::Duration;
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
-use super::{DatabaseError, backend::Backend};
+use super::{DatabaseError, FromRow, backend::Backend};
 
 /// The setting that carries the option. A name with a dot needs no declaration on the server.
 pub(super) const OPTION: &str = "rappel.connection";

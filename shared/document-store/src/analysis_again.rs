@@ -9,7 +9,7 @@ use super::{Metadata, prepared::chunk_terms, terms::TermColumns};
 const BATCH: i32 = 200;
 
 /// A document with its passages.
-#[derive(sqlx::FromRow)]
+#[derive(database::FromRow)]
 struct Row {
     tenant: String,
     id: String,

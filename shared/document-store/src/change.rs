@@ -185,7 +185,7 @@ struct Portion {
     last: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(database::FromRow)]
 struct Row {
     id: String,
     title: String,

@@ -40,7 +40,7 @@ pub(super) struct Relabelled {
 }
 
 /// A stored document, for the comparison.
-#[derive(sqlx::FromRow)]
+#[derive(database::FromRow)]
 struct Stored {
     id: String,
     content_hash: Vec<u8>,

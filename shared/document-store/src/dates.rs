@@ -1,7 +1,6 @@
 //! The dates of documents.
 
-use database::{Database, DatabaseError, Statement};
-use sqlx::FromRow;
+use database::{Database, DatabaseError, FromRow, Statement};
 
 use super::visibility::Visibility;
 

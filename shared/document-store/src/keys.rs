@@ -1,8 +1,8 @@
 //! The metadata keys of documents.
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use serde_json::Value;
-use sqlx::{FromRow, types::Json};
+use sqlx::types::Json;
 
 use super::visibility::Visibility;
 

@@ -1,11 +1,11 @@
 //! Reads and deletes documents.
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use filter::Filter;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::{FromRow, types::Json};
+use sqlx::types::Json;
 
 use super::{
     etag::{Etag, Expected},

@@ -1,12 +1,12 @@
 //! Documents like a stored one, by their stored embeddings.
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use filter::Filter;
 use json::FieldError;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
+use sqlx::{Row as _, postgres::PgRow, types::Json};
 
 use super::{
     fields::{Limit, MAX_METADATA_FIELDS, metadata_fields},

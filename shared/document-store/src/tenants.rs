@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use json::FieldError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
 
 use super::{fields::Limit, visibility::Tenant};
 

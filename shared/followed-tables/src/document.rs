@@ -6,7 +6,7 @@ use document_store::Prepared;
 use serde_json::{Value, json, value::RawValue};
 
 /// A row from `source_rows`.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, database::FromRow)]
 pub(crate) struct Row {
     /// Absent, as all but `failure`, if the table cannot be read.
     pub(crate) key: Option<String>,

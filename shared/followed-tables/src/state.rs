@@ -1,11 +1,11 @@
 //! The state of a source.
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use document_store::Tenant;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::{FromRow, types::Json};
+use sqlx::types::Json;
 
 use super::{SourceError, definition::SourceDefinition};
 

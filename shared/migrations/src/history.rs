@@ -7,7 +7,7 @@ use schema::{MIGRATIONS, Migration, version};
 /// The rows of `rappel.migrations`, in order.
 pub(super) struct History(Vec<Applied>);
 
-#[derive(sqlx::FromRow)]
+#[derive(database::FromRow)]
 struct Applied {
     version: i32,
     name: String,

@@ -8,7 +8,7 @@ use super::functions::set_path;
 pub const PGVECTOR: (u32, u32) = (0, 8);
 
 /// The properties of server and role that a migration depends on.
-#[derive(sqlx::FromRow)]
+#[derive(database::FromRow)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent answers of one look at the server"

@@ -1,9 +1,8 @@
 //! Removal of everything that Rappel made in a database: its schemas, and the triggers on followed tables. It makes no roles
 //! and no other objects; the extension `vector` stays, because others may use it.
 
-use database::{Database, DatabaseError, Statement, Transaction};
+use database::{Database, DatabaseError, FromRow, Statement, Transaction};
 use schema::{MIGRATIONS, version};
-use sqlx::FromRow;
 
 use super::{LOCK, history::History, roles::tables};
 

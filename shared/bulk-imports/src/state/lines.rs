@@ -1,7 +1,6 @@
 //! Rows of lines whose outcome is recorded individually.
 
-use database::{Database, DatabaseError, Statement};
-use sqlx::FromRow;
+use database::{Database, DatabaseError, FromRow, Statement};
 
 use super::{Claim, Claimed, PartLocation, not_claimed};
 

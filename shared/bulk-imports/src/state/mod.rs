@@ -5,9 +5,8 @@ mod parts;
 
 use std::{path::Path, time::Duration};
 
-use database::Statement;
+use database::{FromRow, Statement};
 use document_store::VisibilityParameters;
-use sqlx::FromRow;
 
 pub(crate) use self::{
     lines::{LineOutcome, SingleLine},

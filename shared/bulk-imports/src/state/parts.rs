@@ -1,7 +1,6 @@
 //! Rows of parts: claimed by a worker, advanced together with what it stores, finished.
 
-use database::{Database, DatabaseError, Statement, Transaction};
-use sqlx::FromRow;
+use database::{Database, DatabaseError, FromRow, Statement, Transaction};
 
 use super::{Claim, Claimed, LineOutcome, PartLocation, not_claimed};
 

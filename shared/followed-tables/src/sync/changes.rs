@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use database::{Database, DatabaseError, Statement, Transaction};
-use sqlx::FromRow;
+use database::{Database, DatabaseError, FromRow, Statement, Transaction};
 
 use super::worker::Worker;
 use crate::document::Row;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use std::ops;
 
+use database::FromRow;
 use document_store::Metadata;
 use schemars::{JsonSchema, Schema};
 use serde::{
@@ -11,7 +12,7 @@ use serde::{
     ser::{SerializeMap, SerializeSeq},
 };
 use serde_json::{Map, Value, value::RawValue};
-use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
+use sqlx::{Row as _, postgres::PgRow, types::Json};
 
 use super::{fields::Fields, highlights::Highlights};
 
