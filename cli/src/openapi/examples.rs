@@ -171,7 +171,7 @@ pub(super) fn created_key() -> Value {
 
 pub(super) fn key() -> Value {
     json!({
-        "id": "k3x7qm2a", "name": "website", "prefix": "rpl_4f9c2a", "scopes": ["search", "chat"], "tenant": "acme",
+        "id": "key_3fYq0ZkR1bTc", "name": "website", "prefix": "rpl_4f9c2a", "scopes": ["search", "chat"], "tenant": "acme",
         "filter": null, "requests_per_minute": 60, "max_documents": null, "created_at": "2026-11-28T10:00:00Z", "expires_at": "2027-02-26T10:00:00Z",
         "revoked_at": null, "last_used_at": null,
     })

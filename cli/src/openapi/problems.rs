@@ -237,7 +237,11 @@ pub(super) fn path_parameter(path: &str) -> (&'static str, usize, &'static str) 
         );
     }
     if path.starts_with("/keys") {
-        return ("The key's id, which is not its text.", 256, "k3x7qm2a");
+        return (
+            "The key's id, which is not its text.",
+            256,
+            "key_3fYq0ZkR1bTc",
+        );
     }
     if path.starts_with("/tenants") {
         let description = "The tenant's name: ASCII letters, digits and any of `._-:@`.";

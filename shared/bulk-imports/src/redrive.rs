@@ -8,7 +8,10 @@ use aws::{
 };
 use database::{Database, DatabaseError, Statement};
 
-use super::message::{Message, now};
+use super::{
+    message::{Message, now},
+    removal::RemovalMessage,
+};
 
 /// What became of dead letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,18 +51,26 @@ pub async fn redrive(dead: &Queue, queue: &Queue, redriven: &mut Redriven) -> Re
         }
         let (mut bodies, mut receipts) = (Vec::new(), Vec::new());
         for Received { body, receipt, .. } in new {
-            match serde_json::from_str::<Message>(&body) {
-                Ok(message) if message.since < begun => {
-                    bodies.push(message.resumed().json());
-                    receipts.push(receipt);
-                }
-                _ => redriven.left += 1,
+            if let Some(body) = resumed(&body, begun) {
+                bodies.push(body);
+                receipts.push(receipt);
+            } else {
+                redriven.left += 1;
             }
         }
         queue.send(&bodies, Duration::ZERO).await?;
         redriven.moved += bodies.len() as u64;
         dead.delete(&receipts).await?;
     }
+}
+
+/// A message of an import or of a removal whose time begins anew, if it is from before `begun`.
+fn resumed(body: &str, begun: u64) -> Option<String> {
+    if let Ok(message) = serde_json::from_str::<Message>(body) {
+        return (message.since < begun).then(|| message.resumed().json());
+    }
+    let removal = serde_json::from_str::<RemovalMessage>(body).ok()?;
+    (removal.since < begun).then(|| removal.resumed().json())
 }
 
 /// Reopens what was given up of imports of the last four days, in the database alone: for a queue that has lost the
@@ -95,4 +106,19 @@ pub async fn reopen_failed(database: &Database) -> Result<Reopened, DatabaseErro
         parts: parts.unsigned_abs(),
         documents: documents.unsigned_abs(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resumed;
+
+    #[test]
+    fn only_older_messages_of_rappel_are_resumed() {
+        let removal = r#"{"removal":"acme","since":5}"#;
+        let begun = resumed(removal, 6).expect("it is from before");
+        assert!(begun.contains(r#""removal":"acme""#), "{begun}");
+        assert!(!begun.contains(r#""since":5}"#), "{begun}");
+        assert_eq!(resumed(removal, 5), None, "it failed again meanwhile");
+        assert_eq!(resumed(r#"{"order":7}"#, 6), None, "it is another's");
+    }
 }

@@ -19,7 +19,7 @@ pub(super) struct RemovalMessage {
     /// The tenant.
     pub(super) removal: String,
     /// When the removal was requested, in seconds since 1970.
-    since: u64,
+    pub(super) since: u64,
 }
 
 /// Accepts removals of tenants.
@@ -82,6 +82,14 @@ impl RemovalMessage {
         Self {
             removal: tenant.to_owned(),
             since: message::now(),
+        }
+    }
+
+    /// The same, resumed now.
+    pub(super) fn resumed(self) -> Self {
+        Self {
+            since: message::now(),
+            ..self
         }
     }
 
