@@ -175,6 +175,9 @@ fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
     };
     let wait = problem["retry_after"].as_u64();
     let wait = wait.map_or_else(String::new, |seconds| format!("; retry in {seconds} s"));
+    if id.is_empty() {
+        return anyhow::anyhow!("{said}{wait}");
+    }
     anyhow::anyhow!("{said}{wait} (request {id})")
 }
 
