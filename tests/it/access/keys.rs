@@ -71,7 +71,7 @@ async fn a_key_of_a_tenant_or_with_a_filter_sees_its_own_documents() -> Outcome 
 
     let filtered = [
         "--scope",
-        "search,admin",
+        "search,write,admin",
         "--tenant",
         "acme",
         "--filter",
