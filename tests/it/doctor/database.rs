@@ -87,7 +87,7 @@ async fn a_terminal_shows_a_line_for_each_check_with_its_remedy() -> Outcome {
         "                         → run `rappel migrate`",
         "warning  sizing          1000 sandboxes × 4 = 4000 connections, but only",
         "                         → reserve a concurrency of",
-        "\n2 with warnings, 18 ok\n",
+        "\n2 with warnings, 19 ok\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in {text}");
     }
