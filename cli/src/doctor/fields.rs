@@ -70,7 +70,7 @@ async fn ranged(state: &SearchState) -> Result<Vec<String>, Error> {
     let statement = Statement::read(
         "WITH sample AS MATERIALIZED (
              SELECT d.metadata
-             FROM rappel.documents AS d TABLESAMPLE SYSTEM (1) LIMIT 1000
+             FROM rappel.documents AS d TABLESAMPLE SYSTEM (10) LIMIT 1000
          )
          SELECT '$.' || to_jsonb(m.key)::text || '[*]'
          FROM sample AS s CROSS JOIN LATERAL jsonb_each(s.metadata) AS m

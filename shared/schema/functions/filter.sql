@@ -94,13 +94,14 @@ BEGIN ATOMIC
     SELECT format('documents_field_%s_%s', left(md5(path), 16), type);
 END;
 
--- A filter with those of its ranges alone that have an index; `indexed` says whether all had one.
+-- A filter with those of its ranges alone that have an index; `indexed` says whether all had one. Applied again, it changes
+-- nothing.
 CREATE FUNCTION with_indexes(filter jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
     ranges jsonb;
 BEGIN
-    IF filter -> 'ranges' IS NULL THEN
+    IF filter -> 'ranges' IS NULL OR filter ? 'indexed' THEN
         RETURN filter;
     END IF;
     SELECT coalesce(jsonb_agg(r.range), '[]') INTO ranges

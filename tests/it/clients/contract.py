@@ -41,7 +41,7 @@ response_schema_conformance.enabled = true
 [checks.negative_data_rejection]
 # A condition is checked before the document that it is about is changed.
 enabled = true
-expected-statuses = ["400", "404", "405", "406", "412", "415", "422"]
+expected-statuses = ["400", "403", "404", "405", "406", "412", "415", "422"]
 
 [[operations]]
 # An empty parameter counts as absent, so lists and objects without a member are none that the schema forbids.
