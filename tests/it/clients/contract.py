@@ -39,7 +39,7 @@ content_type_conformance.enabled = true
 response_schema_conformance.enabled = true
 
 [checks.negative_data_rejection]
-# A condition is checked before the document that it is about is changed.
+# A condition and a permission are checked before the body.
 enabled = true
 expected-statuses = ["400", "403", "404", "405", "406", "412", "415", "422"]
 
@@ -55,10 +55,11 @@ checks.negative_data_rejection.enabled = false
 with tempfile.TemporaryDirectory() as folder:
     with open(os.path.join(folder, "schemathesis.toml"), "w") as file:
         file.write(SETTINGS)
+    # One worker: CPython 3.11 fails at parsing in several threads ("AST constructor recursion depth mismatch").
     run = subprocess.run(
         [os.path.join(sysconfig.get_path("scripts"), "st"), "run", description, "--url", url,
          "--phases", PHASES, "--max-examples", os.environ.get("RAPPEL_CONTRACT_REQUESTS", "1"),
-         "--generation-deterministic", "--workers", "2", "--continue-on-failure", "--no-color",
+         "--generation-deterministic", "--workers", "1", "--continue-on-failure", "--no-color",
          "--request-timeout", "30"],
         cwd=folder, stdin=subprocess.DEVNULL)
 sys.exit(run.returncode)
