@@ -51,7 +51,7 @@ impl Counts {
         }
     }
 
-    /// Takes what was told from what is to be told.
+    /// Subtracts what was reported from what is pending.
     pub(crate) fn settle(&mut self, counts: &Self, told: &Told) {
         self.pending.take(counts.pending);
         self.requests -= counts.requests;

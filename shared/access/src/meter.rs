@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Meter {
     accounts: Mutex<LruCache<(Account, u64), Counts>>,
-    /// Held while the database is told: what is on its way is not told twice.
+    /// Held while counts are sent to the database, so that none is sent twice.
     telling: tokio::sync::Mutex<()>,
 }
 

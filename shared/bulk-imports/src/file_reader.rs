@@ -54,7 +54,7 @@ pub struct FileReader {
     pub read: fn(ObjectFile) -> Result<Vec<u8>, FileError>,
 }
 
-/// Why there is no document of an object.
+/// Why an object could not be read as a document.
 #[derive(Debug)]
 pub enum FileError {
     /// The object's fault, for whoever imports it; it may quote the object.

@@ -28,7 +28,7 @@ pub struct Removals {
     queue: Queue,
 }
 
-/// Why there is no queue of removals.
+/// Why the queue of removals could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum RemovalsError {
     /// A setting is missing.
