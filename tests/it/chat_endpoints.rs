@@ -111,8 +111,18 @@ async fn an_endpoint_that_reports_overload_as_the_first_event_is_asked_again() -
     let refused = Reply::Stream(vec![Step::Data(
         r#"{"error":{"code":"insufficient_quota","message":"No credit"}}"#,
     )]);
+    // A whole document is complete only at its end.
+    let document = Reply::Raw(
+        "content-type: application/json",
+        br#"{"error":{"type":"overloaded_error","message":"Overloaded"}}"#.to_vec(),
+    );
     let (app, model) = app_with(
-        [busy(), busy(), Reply::text(&["À 22 heures [1]."]), refused],
+        [
+            busy(),
+            document,
+            Reply::text(&["À 22 heures [1]."]),
+            refused,
+        ],
         &[],
     )
     .await?;

@@ -95,7 +95,7 @@ impl LanguageModel {
             let mut attempts = Attempts::default();
             let opening = endpoint.open(&ask, &mut attempts, until);
             let mut response = timeout_at(until, opening).await.map_err(silent)??;
-            let mut events = Events::default();
+            let (mut events, mut closed) = (Events::default(), false);
             let mut answer = AnswerState::new(ask.whole || endpoint.thinks_first());
             loop {
                 while let Some(data) = events.next() {
@@ -109,7 +109,7 @@ impl LanguageModel {
                         Err(error) if answer.events == 0 => {
                             let opening = endpoint.open_again(error, &ask, &mut attempts, until);
                             response = timeout_at(until, opening).await.map_err(silent)??;
-                            events = Events::default();
+                            (events, closed) = (Events::default(), false);
                             continue;
                         }
                         delta => delta?,
@@ -123,6 +123,10 @@ impl LanguageModel {
                     yield delta;
                 }
                 if answer.ended {
+                    break;
+                }
+                if closed {
+                    answer.closed()?;
                     break;
                 }
                 match timeout_at(until, response.chunk()).await {
@@ -141,14 +145,7 @@ impl LanguageModel {
                     _ if answer.finished() => break,
                     Ok(Ok(None)) => {
                         events.end()?;
-                        while let Some(data) = events.next() {
-                            answer.ended |= is_end(&data);
-                            if !answer.ended {
-                                yield answer.take(&data)?;
-                            }
-                        }
-                        answer.closed()?;
-                        break;
+                        closed = true;
                     }
                     Ok(Err(error)) => Err(LanguageModelError::Cut(chain(&error.without_url())))?,
                     Err(_) => Err(LanguageModelError::Silent(limit))?,
