@@ -39,7 +39,8 @@ async fn chat(api: &str) -> Result<String> {
 impl Terminal {
     /// `rappel chat` at home in this folder; `more` follows it in the shell.
     async fn chat(api: &str, home: &Path, more: &str) -> Result<Self> {
-        Self::run(&format!("{} {more}", chat(api).await?), home)
+        // In place of the shell: Ctrl-C would end some shells beside it, whatever it does.
+        Self::run(&format!("exec {} {more}", chat(api).await?), home)
     }
 
     /// This command of a shell, at home in this folder.

@@ -3,9 +3,15 @@
 //! A statement without an answer may still be running: a retry would run it twice at a time, just when the server is
 //! slow.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::DatabaseError;
+
+/// How long a terminated process may take to end. It ends at its next check for interrupts, usually within
+/// milliseconds.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// A server process that serves only one connection of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +42,26 @@ impl Backend {
             .map_err(DatabaseError::running)
     }
 
-    /// Terminates the process and its statement, if it still exists.
+    /// Terminates the process and its statement, if it still exists, and waits until it has ended: the signal alone
+    /// ends nothing yet.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Lost`] if it still runs after [`ENDING`].
     pub(super) async fn end(&self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
-        let end = format!("SELECT pg_terminate_backend(pid) {}", self.found());
-        sqlx::raw_sql(AssertSqlSafe(end))
-            .execute(connection)
+        let end = format!(
+            "SELECT pg_terminate_backend(pid, {}) AS ended {}",
+            ENDING.as_millis(),
+            self.found()
+        );
+        let rows = sqlx::raw_sql(AssertSqlSafe(end))
+            .fetch_all(connection)
             .await
-            .map(drop)
-            .map_err(DatabaseError::running)
+            .map_err(DatabaseError::running)?;
+        let ended = rows.first().map(|row| row.try_get("ended"));
+        match ended.transpose().map_err(DatabaseError::running)? {
+            Some(false) => Err(DatabaseError::no_answer(ENDING)),
+            Some(true) | None => Ok(()),
+        }
     }
 
     fn found(&self) -> String {
