@@ -20,13 +20,13 @@ use super::{
 };
 
 /// What may be a document, and how much has been read.
-pub(super) struct Source {
+pub(super) struct OpenedInput {
     pub(super) items: Box<dyn Iterator<Item = io::Result<Item>> + Send>,
     pub(super) bar: ProgressBar,
     read: Option<Arc<AtomicU64>>,
 }
 
-impl Source {
+impl OpenedInput {
     /// Opens a file of any format; `-` is stdin.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let read = Arc::new(AtomicU64::new(0));
