@@ -7,8 +7,8 @@ mod files;
 mod found;
 mod gone;
 mod input;
+mod opened;
 mod place;
-mod source;
 mod tally;
 mod workers;
 
@@ -30,7 +30,7 @@ use serde_json::Value;
 use self::{
     gone::StoredPage,
     input::{Documents, FolderArgs, Input},
-    source::Source,
+    opened::OpenedInput,
     tally::Tally,
 };
 use crate::{
@@ -188,21 +188,21 @@ async fn import_until(
     stop: &Stop,
 ) -> anyhow::Result<Imported> {
     let start = Instant::now();
-    let (source, tally, present) = match input {
+    let (opened, tally, present) = match input {
         Input::Records(path) => {
             // A pipe may be slow to show its format.
-            let open = tokio::task::spawn_blocking(move || Source::open(&path));
-            let source = stop.or(async { open.await? }).await?;
-            (source, Arc::new(Tally::default()), None)
+            let open = tokio::task::spawn_blocking(move || OpenedInput::open(&path));
+            let opened = stop.or(async { open.await? }).await?;
+            (opened, Arc::new(Tally::default()), None)
         }
         Input::Documents(Documents {
             files,
             bar,
             tally,
             present,
-        }) => (Source::files(files, bar), tally, present),
+        }) => (OpenedInput::files(files, bar), tally, present),
     };
-    let bar = source.bar.clone();
+    let bar = opened.bar.clone();
     let embedders = stop.or(workers::embedders(setup)).await?;
     let database = Arc::new(Database::new(&setup.database)?);
     let gone = match &present {
@@ -218,7 +218,7 @@ async fn import_until(
         drop_index(setup).await?;
     }
     let load = async {
-        workers::load(&database, visibility, &embedders, source, strict, &tally).await?;
+        workers::load(&database, visibility, &embedders, opened, strict, &tally).await?;
         let deleted = gone::delete(&database, visibility, &gone).await?;
         tally.deleted.fetch_add(deleted, Ordering::Relaxed);
         anyhow::Ok(())

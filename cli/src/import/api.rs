@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    remote::{Api, Key, address},
+    remote::{Api, ApiResponse, Key, address},
     stop::Reported,
     terminal::{self, note},
 };
@@ -35,7 +35,7 @@ pub(super) async fn run(url: &str, key: &Key, source: &Path) -> anyhow::Result<(
     let request = api
         .request(Method::POST, &format!("{url}/imports"))
         .json(&body);
-    let import = match ask(&api, request).await {
+    let import = match ask(&api, request, &url).await {
         Ok(import) => import,
         Err(Unanswered { why, .. }) => return Err(why),
     };
@@ -68,7 +68,7 @@ async fn watch(api: &Api, url: &str) -> anyhow::Result<Value> {
     let bar = ProgressBar::new(0).with_style(style);
     let mut failed = 0;
     loop {
-        match ask(api, api.request(Method::GET, url)).await {
+        match ask(api, api.request(Method::GET, url), url).await {
             Ok(import) => {
                 failed = 0;
                 show(&bar, &import);
@@ -144,25 +144,11 @@ struct Unanswered {
     passing: bool,
 }
 
-async fn ask(api: &Api, request: RequestBuilder) -> Result<Value, Unanswered> {
-    let answer = async {
-        let response = api.send(request).await.context("the API does not answer")?;
-        let status = response.status();
-        let body = response.text().await.context("the answer broke off")?;
-        anyhow::Ok((status, body))
-    };
-    let (status, body) = answer
-        .await
-        .map_err(|why| Unanswered { why, passing: true })?;
-    let refused = |why| Unanswered {
-        why,
-        passing: status.is_server_error(),
-    };
-    let read = || -> anyhow::Result<Value> {
-        if !status.is_success() {
-            bail!("the API answered {status}: {body}");
-        }
-        serde_json::from_str(&body).context("the API did not answer with JSON")
-    };
-    read().map_err(refused)
+async fn ask(api: &Api, request: RequestBuilder, url: &str) -> Result<Value, Unanswered> {
+    let response = ApiResponse::of(api, request, url).await;
+    let response = response.map_err(|why| Unanswered { why, passing: true })?;
+    let passing = response.status.is_server_error();
+    response
+        .success()
+        .map_err(|why| Unanswered { why, passing })
 }

@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use super::{
     files::Item,
+    opened::OpenedInput,
     place::Place,
-    source::Source,
     tally::{Replaced, Tally},
 };
 use crate::setup::threads;
@@ -111,26 +111,26 @@ impl<'a> Batches<'a> {
     }
 
     /// Reads the file to its end, or until all workers stop.
-    pub(super) fn read(mut self, mut source: Source) -> anyhow::Result<()> {
-        while let Some(item) = source.items.next() {
+    pub(super) fn read(mut self, mut input: OpenedInput) -> anyhow::Result<()> {
+        while let Some(item) = input.items.next() {
             let Item { place, line } = match item {
                 Ok(item) => item,
                 Err(error) => {
-                    self.tally.broken(error.to_string(), &source.bar);
+                    self.tally.broken(error.to_string(), &input.bar);
                     break;
                 }
             };
             match line.and_then(|line| Prepared::read(&line)) {
                 Ok(document) => {
-                    if !self.add(document, place, &source) {
+                    if !self.add(document, place, &input) {
                         return Ok(());
                     }
                 }
                 Err(reason) if self.strict => bail!("{place}: {reason}"),
-                Err(reason) => self.tally.bad(place, reason, &source.bar),
+                Err(reason) => self.tally.bad(place, reason, &input.bar),
             }
             if self.batch.len() >= size(self.sent, threads()) {
-                source.show();
+                input.show();
                 if !self.send() {
                     return Ok(());
                 }
@@ -141,7 +141,7 @@ impl<'a> Batches<'a> {
     }
 
     /// Puts a document into the batch; false if all workers stopped.
-    fn add(&mut self, document: Prepared, place: Place, source: &Source) -> bool {
+    fn add(&mut self, document: Prepared, place: Place, input: &OpenedInput) -> bool {
         let id = self.stored.hasher.hash_one(document.id());
         let seen = Seen {
             place: place.clone(),
@@ -169,7 +169,7 @@ impl<'a> Batches<'a> {
                     place: earlier.place,
                     by: place,
                 };
-                self.tally.replaced(replaced, &source.bar);
+                self.tally.replaced(replaced, &input.bar);
                 self.batch.push(document);
             }
         }

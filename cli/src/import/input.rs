@@ -14,7 +14,7 @@ use extract::{Format, Limits, Sandbox};
 use indicatif::ProgressBar;
 use records::Lines;
 
-use super::{files::Files, found::Finds, gone::Present, place::Place, source, tally::Tally};
+use super::{files::Files, found::Finds, gone::Present, opened, place::Place, tally::Tally};
 
 /// Options for folders, and files that are a document each.
 #[derive(Args)]
@@ -80,7 +80,7 @@ impl Documents {
              extension; hidden files and what a .gitignore excludes are left out"
         );
         let sandbox = Sandbox::of_this_program(Limits::default())?;
-        let bar = source::file_bar(finds.files.len());
+        let bar = opened::file_bar(finds.files.len());
         let tally = Arc::new(Tally::default());
         let unreadable = mem::take(&mut finds.unreadable);
         for (place, reason) in unreadable.into_iter().chain(mem::take(&mut finds.links)) {

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     batches::{Batches, Numbered, Stored},
-    source::Source,
+    opened::OpenedInput,
     tally::Tally,
 };
 use crate::setup::{Setup, threads};
@@ -29,7 +29,7 @@ pub(super) async fn load(
     database: &Arc<Database>,
     visibility: &Visibility,
     embedders: &[Arc<Embedder>],
-    source: Source,
+    input: OpenedInput,
     strict: bool,
     tally: &Arc<Tally>,
 ) -> anyhow::Result<()> {
@@ -46,15 +46,14 @@ pub(super) async fn load(
             embedder: Arc::clone(embedder),
             tally: Arc::clone(tally),
             stored: Arc::clone(&stored),
-            bar: source.bar.clone(),
+            bar: input.bar.clone(),
         };
         tasks.spawn(worker.run(Arc::clone(&receiver)));
     }
     drop(receiver);
     let tally = Arc::clone(tally);
     // On a thread that an interrupted import abandons, because a pipe may block forever.
-    let reading =
-        spawn_blocking(move || Batches::new(strict, &tally, &stored, sender).read(source));
+    let reading = spawn_blocking(move || Batches::new(strict, &tally, &stored, sender).read(input));
     while let Some(outcome) = tasks.join_next().await {
         outcome??;
     }

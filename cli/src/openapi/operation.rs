@@ -23,14 +23,14 @@ pub(super) struct Operation {
     /// The type whose fields are the query's parameters, and the renamed ones.
     query: Option<(SchemaOf, &'static [(&'static str, &'static str)])>,
     headers: Vec<Value>,
-    answers: BTreeMap<u16, Answer>,
+    answers: BTreeMap<u16, Response>,
     errors: Errors,
     statuses: Vec<u16>,
     is_open: bool,
 }
 
 /// A response.
-struct Answer {
+struct Response {
     description: &'static str,
     content: Vec<(&'static str, SchemaOf)>,
     example: Option<Value>,
@@ -134,7 +134,7 @@ impl Operation {
         content: Vec<(&'static str, SchemaOf)>,
         example: Option<Value>,
     ) -> Self {
-        let answer = Answer {
+        let answer = Response {
             description,
             content,
             example,
@@ -234,7 +234,7 @@ impl Operation {
     }
 }
 
-impl Answer {
+impl Response {
     fn write(&self, generator: &mut SchemaGenerator) -> Value {
         let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/RequestId" } });
         if self.has_etag {

@@ -17,7 +17,7 @@ use crate::{
     fixed::without_sources,
     request::{Chat, Choice},
     retrieved::Retrieved,
-    sources::Source,
+    sources::ChatSource,
     state::ChatState,
 };
 
@@ -68,7 +68,7 @@ pub(crate) struct Whole {
     /// The question that was searched for.
     pub(crate) query: String,
     /// The passages, numbered as the answer cites them.
-    #[schemars(with = "Vec<Source>")]
+    #[schemars(with = "Vec<ChatSource>")]
     pub(crate) sources: Box<RawValue>,
     #[serde(flatten)]
     pub(crate) done: Done,

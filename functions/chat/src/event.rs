@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     answer::{Answer, AnswerEvent},
-    sources::Source,
+    sources::ChatSource,
 };
 
 /// A comment, which readers of events ignore. It stops proxies from closing a silent connection, and detects a lost
@@ -26,7 +26,7 @@ pub(crate) struct Sources {
     /// The question that was searched for.
     query: String,
     /// The passages, numbered as the answer cites them.
-    #[schemars(with = "Vec<Source>")]
+    #[schemars(with = "Vec<ChatSource>")]
     sources: Box<RawValue>,
 }
 

@@ -6,7 +6,7 @@ use language_model::{Message, Role};
 
 use crate::{
     fence::{Fence, harmless},
-    sources::Source,
+    sources::ChatSource,
 };
 
 /// The rules of an answer.
@@ -66,7 +66,7 @@ impl Prompt {
     }
 
     /// The conversation that ends with the sources and the question.
-    pub(crate) fn messages(&self, history: &[Message], sources: &[Source]) -> Vec<Message> {
+    pub(crate) fn messages(&self, history: &[Message], sources: &[ChatSource]) -> Vec<Message> {
         let fence = Fence::new();
         let mut parts: Vec<String> = sources.iter().map(|source| source.fenced(&fence)).collect();
         if parts.is_empty() {

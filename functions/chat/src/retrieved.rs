@@ -9,7 +9,7 @@ use crate::{
     condense::condensed,
     prompt::Prompt,
     request::Chat,
-    sources::{self, Source},
+    sources::{self, ChatSource},
     state::ChatState,
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct Retrieved {
     query: String,
     history: Vec<Message>,
     prompt: Prompt,
-    sources: Vec<Source>,
+    sources: Vec<ChatSource>,
     /// The number of sources in the prompt.
     read: usize,
     /// Neighbours on each side of the found chunks.

@@ -9,8 +9,7 @@ use crate::{cut::share, fence::Fence, request::Chat, state::ChatState};
 
 /// A passage with its citation number.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ChatSource")]
-pub(crate) struct Source {
+pub(crate) struct ChatSource {
     /// From 1, nearest first: `[1]` in the answer is this source.
     number: usize,
     /// Whether a long passage was cut.
@@ -33,7 +32,7 @@ pub(crate) async fn within(
     hits: Vec<Hit>,
     tokens: usize,
     chat: &Chat,
-) -> Result<Vec<Source>, Error> {
+) -> Result<Vec<ChatSource>, Error> {
     let mut sources = numbered(state, hits, chat).await?;
     let fence = Fence::new();
     let counts = state
@@ -70,13 +69,17 @@ fn longest(lengths: &[usize], total: usize) -> usize {
     usize::MAX
 }
 
-async fn numbered(state: &ChatState, hits: Vec<Hit>, chat: &Chat) -> Result<Vec<Source>, Error> {
+async fn numbered(
+    state: &ChatState,
+    hits: Vec<Hit>,
+    chat: &Chat,
+) -> Result<Vec<ChatSource>, Error> {
     let ids = hits.iter().map(|hit| hit.document_id.clone()).collect();
     let fields = &chat.source_fields;
     let dates = fields.dates(state, &chat.visibility, ids).await?;
     let source = |(number, hit): (usize, Hit)| {
         let dates = dates.iter().find(|dates| dates.id == hit.document_id);
-        Source {
+        ChatSource {
             number,
             cut: false,
             fields: fields.of(hit.metadata.get(), dates),
@@ -86,7 +89,7 @@ async fn numbered(state: &ChatState, hits: Vec<Hit>, chat: &Chat) -> Result<Vec<
     Ok((1..).zip(hits).map(source).collect())
 }
 
-impl Source {
+impl ChatSource {
     /// The source in the prompt.
     pub(crate) fn fenced(&self, fence: &Fence) -> String {
         let number = self.number.to_string();

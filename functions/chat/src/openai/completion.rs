@@ -19,7 +19,7 @@ use crate::{
     done::Done,
     event::{HEARTBEAT, written_by},
     request::CompletionRequest,
-    sources::Source,
+    sources::ChatSource,
     state::ChatState,
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct ChatCompletion {
     /// The question that was searched for.
     query: String,
     /// The passages, numbered as the answer cites them.
-    #[schemars(with = "Vec<Source>")]
+    #[schemars(with = "Vec<ChatSource>")]
     sources: Box<RawValue>,
     /// The tokens; absent if the model does not count them.
     #[serde(skip_serializing_if = "Option::is_none")]
