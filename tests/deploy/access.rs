@@ -56,9 +56,16 @@ fn principals(stack: &Stack) -> BTreeSet<String> {
 
 /// Whether a route, or an ARN of one, is the administrators'.
 fn administers(route: &str) -> bool {
-    ["/keys", "/tenants", "/usage", "/audit"]
-        .iter()
-        .any(|path| route.contains(path))
+    [
+        "/keys",
+        "/tenants",
+        "/usage",
+        "/audit",
+        "PUT /sources",
+        "PUT/sources",
+    ]
+    .iter()
+    .any(|path| route.contains(path))
 }
 
 #[tokio::test(flavor = "multi_thread")]
