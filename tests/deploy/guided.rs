@@ -141,3 +141,22 @@ async fn a_newcomer_deploys_with_keys() -> Outcome {
     ];
     deployed(Checkout::small().await?, "keys", &answers).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_deploys_with_tokens_keys_and_a_chat_behind_api_gateway() -> Outcome {
+    let answers = [
+        SECRET,
+        ("Authorization", "jwt+keys"),
+        ("JwtIssuer", "https://login.example.org/"),
+        ("JwtAudience", "rappel"),
+        ("ChatEndpoint", "rest"),
+        ("has no authentication", "y"),
+    ];
+    deployed(Checkout::small().await?, "both", &answers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_deploys_with_a_database_of_the_stack() -> Outcome {
+    let answers = [("Database ", "aurora")];
+    deployed(Checkout::small().await?, "aurora", &answers).await
+}
