@@ -22,12 +22,12 @@ use std::{
     env,
     io::{self, BufRead as _, Write as _},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use assets::{Cache, Model};
-use database::{AddressFamily, Database, DatabaseConfig, PoolerSetting, Statement};
+use database::{Database, Statement};
 use document_store::{Compared, Passage, Prepared, Visibility, VisibilityParameters};
 use embedder::{Embedder, Kind, Manifest, ModelConfig, cosine};
 use filter::Filter;
@@ -35,7 +35,7 @@ use migrations::{Index, IndexConfig};
 use retrieval::{SearchConfig, SearchRequest};
 use serde_json::{Value, json, value::RawValue};
 use servers::postgres::Postgres;
-use tests::Sql;
+use tests::{Sql, direct};
 
 /// As many passages as the other figures of docs/performance.md are of.
 const ROWS: usize = 339_396;
@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
         Err(_) => Postgres::throwaway(&install).await?,
     };
     let manifest = Manifest::read(&model.folder)?;
-    let server = Database::new(&at(&postgres, "postgres"))?;
+    let server = Database::new(&direct(postgres.url("postgres")))?;
     let exists = Statement::read("SELECT datname::text FROM pg_database WHERE datname = $1");
     let exists: Option<(String,)> = server.fetch_optional(exists.bind(NAME)).await?;
     if exists.is_none() {
@@ -73,7 +73,7 @@ async fn main() -> Result<()> {
         fill(&postgres, &manifest, &embedder).await?;
     }
     server.close().await;
-    let database = Database::new(&at(&postgres, NAME))?;
+    let database = Database::new(&direct(postgres.url(NAME)))?;
     migrations::migrate(&database, &manifest).await?;
     let sections = env::var("FILTERS_SECTIONS").unwrap_or_default();
     let wanted = |section: &str| sections.is_empty() || sections.split(',').any(|it| it == section);
@@ -111,21 +111,6 @@ fn assets() -> Result<(PathBuf, ModelConfig)> {
         threads: 2,
     };
     Ok((cache.postgres()?, model))
-}
-
-fn at(postgres: &Postgres, database: &str) -> DatabaseConfig {
-    DatabaseConfig {
-        url: postgres.url(database),
-        credentials: None,
-        pooler: PoolerSetting::Direct,
-        address_family: AddressFamily::Auto,
-        application_name: "rappel-bench".to_owned(),
-        connections: 1,
-        acquire_timeout: Duration::from_secs(30),
-        wake_timeout: Duration::ZERO,
-        statement_timeout: Duration::from_hours(1),
-        settings: document_store::ALL_TENANTS,
-    }
 }
 
 fn print(line: &str) -> Result<()> {
@@ -177,7 +162,7 @@ async fn fill(postgres: &Postgres, manifest: &Manifest, embedder: &Embedder) -> 
         lines.len() >= CENTRES,
         "the standard input has too few lines"
     );
-    let database = Database::new(&at(postgres, NAME))?;
+    let database = Database::new(&direct(postgres.url(NAME)))?;
     migrations::migrate(&database, manifest).await?;
     migrations::drop_index(&database).await?;
 
@@ -332,7 +317,7 @@ struct Bench {
 struct Case {
     kind: &'static str,
     relation: &'static str,
-    filter: Value,
+    filter: Option<Value>,
 }
 
 impl Bench {
@@ -364,6 +349,12 @@ impl Bench {
 
     async fn filters(&self) -> Result<()> {
         print("share  relation filter    mode      least p50 p95 ms  hits  recall@10")?;
+        let all = Case {
+            kind: "none",
+            relation: "random",
+            filter: None,
+        };
+        self.case(1_000, &all).await?;
         for share in SHARES {
             for relation in ["random", "near", "far"] {
                 for case in cases(share, relation) {
@@ -381,14 +372,14 @@ impl Bench {
             // Once before, so that all is in memory.
             for warm in [true, false] {
                 for question in &questions {
-                    let (ids, time) = self.search(mode, question, Some(&case.filter)).await?;
+                    let (ids, time) = self.search(mode, question, case.filter.as_ref()).await?;
                     if warm {
                         continue;
                     }
                     measured.times.push(time);
                     measured.fewest = measured.fewest.min(ids.len());
                     if mode == "semantic" {
-                        let exact = self.exact(question, &case.filter).await?;
+                        let exact = self.exact(question, case.filter.as_ref()).await?;
                         measured.wanted += exact.len();
                         measured.found += ids.iter().filter(|id| exact.contains(id)).count();
                     }
@@ -442,14 +433,23 @@ impl Bench {
         Ok((hits.into_iter().map(|hit| hit.document_id).collect(), time))
     }
 
-    async fn exact(&self, question: &Question, filter: &Value) -> Result<Vec<String>> {
-        let statement = Statement::read(concat!(
-            "SELECT document_id FROM ",
-            schema::function!("nearest_exact"),
-            "('', $1::real[]::halfvec, 10, 1, $2::jsonb, NULL)"
-        ))
-        .bind(question.embedding.clone())
-        .bind(Filter::parse(&filter.to_string())?.compile().to_json());
+    async fn exact(&self, question: &Question, filter: Option<&Value>) -> Result<Vec<String>> {
+        let embedding = question.embedding.clone();
+        let statement = match filter {
+            None => Statement::read(concat!(
+                "SELECT document_id FROM ",
+                schema::function!("nearest_of_tenant"),
+                "('', $1::real[]::halfvec, 10, 1)"
+            ))
+            .bind(embedding),
+            Some(filter) => Statement::read(concat!(
+                "SELECT document_id FROM ",
+                schema::function!("nearest_exact"),
+                "('', $1::real[]::halfvec, 10, 1, $2::jsonb, NULL)"
+            ))
+            .bind(embedding)
+            .bind(Filter::parse(&filter.to_string())?.compile().to_json()),
+        };
         let rows: Vec<(String,)> = self.database.fetch_all(statement).await?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
@@ -516,7 +516,7 @@ fn cases(share: i64, relation: &'static str) -> Vec<Case> {
     let case = |kind, filter| Case {
         kind,
         relation,
-        filter,
+        filter: Some(filter),
     };
     vec![
         case("equality", json!({ format!("{flag}{share}"): true })),

@@ -3,18 +3,15 @@
 //!
 //! `TENANTS_SCALE=0.1 cargo bench -p tests --bench tenants`: some minutes, and about 4 GB at scale 1.
 
-use std::{
-    env, fs,
-    time::{Duration, Instant},
-};
+use std::{env, fs, time::Instant};
 
 use anyhow::{Context as _, Result};
 use assets::Cache;
-use database::{AddressFamily, Database, DatabaseConfig, PoolerSetting, Statement};
+use database::{Database, Statement};
 use embedder::Manifest;
 use migrations::IndexConfig;
 use servers::postgres::Postgres;
-use tests::Sql;
+use tests::{Sql, direct};
 
 const MODEL: &str = "bench";
 const SEARCHES: usize = 200;
@@ -93,22 +90,10 @@ fn number(tenants: f64) -> usize {
 }
 
 async fn filled(postgres: &Postgres, scale: f64) -> Result<Database> {
-    let at = |database: &str| DatabaseConfig {
-        url: postgres.url(database),
-        credentials: None,
-        pooler: PoolerSetting::Direct,
-        address_family: AddressFamily::Auto,
-        application_name: "rappel-bench".to_owned(),
-        connections: 1,
-        acquire_timeout: Duration::from_secs(30),
-        wake_timeout: Duration::ZERO,
-        statement_timeout: Duration::from_hours(1),
-        settings: document_store::ALL_TENANTS,
-    };
-    Database::new(&at("postgres"))?
+    Database::new(&direct(postgres.url("postgres")))?
         .create_database("bench")
         .await?;
-    let database = Database::new(&at("bench"))?;
+    let database = Database::new(&direct(postgres.url("bench")))?;
     let folder = tempfile::tempdir()?;
     let json = format!(
         r#"{{"name": "{MODEL}", "dimensions": 384, "pooling": "mean", "query_prefix": "",
