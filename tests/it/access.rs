@@ -44,7 +44,7 @@ async fn created(app: &App, options: &[&str]) -> Result<Value> {
 }
 
 /// A new key with these options.
-async fn key(app: &App, options: &[&str]) -> Result<String> {
+pub(crate) async fn key(app: &App, options: &[&str]) -> Result<String> {
     let created = created(app, options).await?;
     Ok(created["key"].as_str().context("a key")?.to_owned())
 }
@@ -63,7 +63,7 @@ async fn found(app: &App, bearer: &str) -> Result<Vec<String>> {
 }
 
 /// Stores a document.
-async fn store(app: &App, bearer: &str, id: &str, metadata: Value) -> Outcome {
+pub(crate) async fn store(app: &App, bearer: &str, id: &str, metadata: Value) -> Outcome {
     let document = json!({ "id": id, "content": "La recette des crêpes.", "metadata": metadata });
     let body = json!({ "documents": [document] });
     send(app, bearer, Method::POST, "/documents", body)

@@ -5,6 +5,7 @@ mod chat;
 mod documents;
 mod hostile;
 mod sources;
+mod tenants;
 
 use anyhow::Context as _;
 use serde_json::json;

@@ -182,7 +182,7 @@ async fn ranges_are_answered_by_an_index_that_is_added(
     assert_eq!(index(&["list"]).await?.answer()?, "");
     let refused = index(&["remove", "year"]).await?;
     assert!(
-        !refused.success && refused.stderr.contains("no index on year"),
+        !refused.success && refused.stderr.contains("year has no index"),
         "{refused:?}"
     );
     let refused = index(&["add", "$id"]).await?;
@@ -299,6 +299,12 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
     let request = json!({ "query": "la mer", "limit": 1, "explain": true });
     let hits = app.hits(request).await?;
     assert_eq!(hits[0]["explanation"]["effort"], effort);
+    let health = app
+        .get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
+    assert_eq!(health["index_recall"]["effort"], effort, "{health}");
+    assert_eq!(health["index_recall"]["chunks"], DOCUMENTS, "{health}");
 
     // It is not measured again, until there is reason to.
     sql.run("UPDATE rappel.model SET effort = 777").await?;

@@ -12,9 +12,10 @@ import * as imports from './imports.js';
 import * as keys from './keys.js';
 import * as search from './search.js';
 import * as sources from './sources.js';
+import * as tenants from './tenants.js';
 
 /** Each page has `show(main, parameters)`, which may answer a function to call when it is left. */
-const PAGES = { search, chat, documents, imports, sources, keys, health };
+const PAGES = { search, chat, documents, imports, sources, keys, tenants, health };
 
 const main = document.getElementById('main');
 let leave = null;

@@ -2,7 +2,7 @@
 
 import { Problem, send } from './api.js';
 import { fill, h, say } from './dom.js';
-import { number, t } from './i18n.js';
+import { number, percent, t } from './i18n.js';
 import { problemBox } from './problem.js';
 
 export function show(main) {
@@ -29,7 +29,7 @@ export function show(main) {
   return () => asked.abort();
 }
 
-function told({ status, connection, checks }) {
+function told({ status, connection, checks, index_recall: measured }) {
   return [
     h('p', { class: `verdict ${status}` }, t(`health.${status}`)),
     connection && h('p', { class: 'summary' }, t('health.connection', { pooler: connection.pooler, detail: connection.detail })),
@@ -39,6 +39,9 @@ function told({ status, connection, checks }) {
         h('th', { scope: 'row', class: 'check' }, check.name),
         h('td', {}, h('span', { class: `state ${check.status}` }, t(`status.${check.status}`))),
         h('td', { class: 'number' }, check.status !== 'skipped' && t('ms', { ms: number(check.took_ms, 1) })),
-        h('td', {}, check.detail ?? (check.name === 'index' && check.status === 'ok' && t('health.recall') || '')))))),
+        h('td', {}, check.detail ?? (check.name === 'index' && measured && recall(measured) || '')))))),
   ];
 }
+
+/** What the last measurement of the index found; fewer chunks than an index is worth were not measured. */
+const recall = ({ recall, effort, chunks }) => t('health.recall', { recall: percent(recall, 1), effort, n: chunks });

@@ -32,7 +32,8 @@ const locale = () => navigator.languages.find((tag) => tag.startsWith(language))
 export const number = (value, digits = 0) =>
   new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 
-export const percent = (value) => new Intl.NumberFormat(locale(), { style: 'percent' }).format(value);
+export const percent = (value, digits = 0) =>
+  new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(value);
 
 export const when = (time) =>
   new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));

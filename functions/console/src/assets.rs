@@ -45,6 +45,7 @@ pub(crate) const ASSETS: &[Asset] = assets![
     "session.js",
     "sources.js",
     "style.css",
+    "tenants.js",
     "upload.js",
     "words/en.js",
     "words/fr.js",

@@ -19,8 +19,22 @@ pub struct Health {
     /// How statements reach the database, if a deep check reached it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
+    /// What the last measurement of the index found, in a deep check; absent if there were too few chunks to measure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index_recall: Option<IndexRecall>,
     /// The checks.
     pub checks: Vec<HealthCheck>,
+}
+
+/// A measurement of the index.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct IndexRecall {
+    /// The share of the ten nearest passages that the index found, 0 to 1.
+    pub recall: f64,
+    /// `hnsw.ef_search` in that measurement, which searches use.
+    pub effort: i32,
+    /// How many chunks there were.
+    pub chunks: i64,
 }
 
 /// The pooler between the function and the database, if any.
@@ -68,8 +82,17 @@ pub async fn check(state: &SearchState, deep: bool) -> Health {
         log(check);
     }
     let standing = state.database.standing().filter(|_| deep);
+    let measured = checks
+        .iter()
+        .any(|check| check.name == "index" && check.status == Status::Ok);
+    let index_recall = if measured {
+        parts::index_recall(state).await.ok().flatten()
+    } else {
+        None
+    };
     Health {
         status: worst(&checks),
+        index_recall,
         connection: standing.map(|Standing { pooler, proof }| Connection {
             pooler: pooler.word(),
             proof: proof.word(),

@@ -68,9 +68,12 @@ async fn every_page_reports_an_unavailable_database() -> Outcome {
     let Some(browser) = Browser::open("en-GB").await? else {
         return Ok(());
     };
-    let nobody = "postgres://rappel@127.0.0.1:9/rappel".to_owned();
-    let (app, ()) =
-        App::through(async |_| Ok(((), vec![("DATABASE_URL".to_owned(), nobody)]))).await?;
+    let variables = [
+        ("DATABASE_URL", "postgres://rappel@127.0.0.1:9/rappel"),
+        ("AUTHORIZATION", "open"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (app, ()) = App::through(async |_| Ok(((), variables.to_vec()))).await?;
     browser
         .go(&format!("{}/#/search?q=late+book", app.url()))
         .await?;
@@ -81,7 +84,7 @@ async fn every_page_reports_an_unavailable_database() -> Outcome {
     browser.inspect("database-away").await?;
     browser.go(&format!("{}/#/documents", app.url())).await?;
     browser.read(".problem button", "Try again").await?;
-    for page in ["sources", "keys"] {
+    for page in ["sources", "keys", "tenants"] {
         browser.go(&format!("{}/#/{page}", app.url())).await?;
         browser.read(".problem button", "Try again").await?;
     }

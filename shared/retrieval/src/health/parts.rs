@@ -11,7 +11,10 @@ use migrations::{
 use shared::Error;
 use telemetry::chain;
 
-use super::finding::{Check, Finding, MODEL_REMEDY, failed, ok, warning};
+use super::{
+    IndexRecall,
+    finding::{Check, Finding, MODEL_REMEDY, failed, ok, warning},
+};
 use crate::{SearchConfig, SearchRequest, SearchState};
 
 /// The parts behind the database, in order.
@@ -126,25 +129,35 @@ async fn index(state: &SearchState) -> Result<Finding, Error> {
     })
 }
 
-/// The effort of searches, and its measured recall.
-async fn effort(state: &SearchState) -> Result<String, Error> {
+/// The last measurement of the index, if there were enough chunks.
+///
+/// # Errors
+/// [`Error::Database`].
+pub(super) async fn index_recall(state: &SearchState) -> Result<Option<IndexRecall>, Error> {
     let statement = Statement::read(
         "SELECT effort, recall, recall_chunks FROM rappel.model WHERE effort IS NOT NULL",
     );
     let measured: Option<(i32, f64, i64)> = state.database.fetch_optional(statement).await?;
-    let measured = measured.map(|(effort, recall, chunks)| {
-        let percent = recall * 100.0;
-        (
-            effort,
-            format!("effort {effort} found {percent:.1} % of the nearest among {chunks} chunks"),
-        )
+    Ok(measured.map(|(effort, recall, chunks)| IndexRecall {
+        recall,
+        effort,
+        chunks,
+    }))
+}
+
+/// The effort of searches, and its measured recall.
+async fn effort(state: &SearchState) -> Result<String, Error> {
+    let measured = index_recall(state).await?.map(|measured| {
+        let percent = measured.recall * 100.0;
+        let IndexRecall { effort, chunks, .. } = measured;
+        format!("effort {effort} found {percent:.1} % of the nearest among {chunks} chunks")
     });
     Ok(match (state.config.effort, measured) {
-        (Some(set), Some((_, found))) => {
+        (Some(set), Some(found)) => {
             format!("SEARCH_EFFORT is {set}; {found} when it was measured")
         }
         (Some(set), None) => format!("SEARCH_EFFORT is {set}; its recall was not measured"),
-        (None, Some((_, found))) => found,
+        (None, Some(found)) => found,
         (None, None) => format!(
             "effort {}; there are too few chunks to measure it",
             SearchConfig::EFFORT

@@ -1,0 +1,60 @@
+//! Tenants in the console.
+
+use serde_json::json;
+use tests::{App, Browser, Key, Pace};
+
+use crate::{
+    Outcome,
+    access::{key, store},
+};
+
+/// A script that reads the first limit of the tenant that is open.
+const LIMIT: &str = "return document.querySelector('details[open] input').value";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_limits_a_tenant_and_removes_it() -> Outcome {
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let variables = [("AUTHORIZATION", "keys"), ("CONSOLE_AUTHORIZATION", "keys")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (app, _queue) = App::with_imports_and(Pace::default(), variables.to_vec()).await?;
+    let operator = key(&app, &["--scope", "search,write,admin"]).await?;
+    for tenant in ["acme", "other"] {
+        let options = ["--scope", "search,write,admin", "--tenant", tenant];
+        store(&app, &key(&app, &options).await?, "plan", json!({})).await?;
+    }
+
+    browser.go(&format!("{}/#/tenants", app.url())).await?;
+    browser.fill("#key", &operator).await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".tenant-card h2", "acme").await?;
+    browser.read(".tenant-card .summary", "1 document").await?;
+    browser.click(".tenant-card summary").await?;
+    browser.read(".tenant-card .chunks dd", "1").await?;
+    browser.fill(".tenant-card input", "120").await?;
+    browser.click(".tenant-card .primary").await?;
+    browser.read(".tenant-card .stack", "are saved").await?;
+    browser.inspect_everywhere("tenants").await?;
+    browser.run("location.reload()", vec![]).await?;
+    browser.click(".tenant-card summary").await?;
+    browser.read(".tenant-card .chunks dd", "1").await?;
+    assert_eq!(browser.run(LIMIT, vec![]).await?, json!("120"));
+
+    // One that has no documents yet can be limited too; a name that none can have is named.
+    browser.fill("main form input[type=text]", "a b").await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".problem", "id").await?;
+    browser.fill("main form input[type=text]", "new").await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".tenant-card:last-of-type h2", "new").await?;
+
+    browser.click(".tenant-card .danger").await?;
+    browser.read("dialog.ask", "Remove “acme”?").await?;
+    browser.click("dialog.ask button[value=yes]").await?;
+    browser.read(".tenant-card > .row", "removed").await?;
+    browser
+        .read(".tenant-card > .summary", "0 documents")
+        .await?;
+    browser.close().await
+}
