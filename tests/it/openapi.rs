@@ -5,12 +5,16 @@ use std::{collections::BTreeSet, fs};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use tests::{
-    App, Assets, Clients, Pace,
+    App, Assets, Clients, Imports, Pace,
     command::{Printed, rappel},
+    issuer::{claims_of, issuer_with, new_key, signed_with},
     language_model::{LanguageModel, Reply},
 };
 
-use crate::Outcome;
+use crate::{
+    Outcome,
+    access::{key, store},
+};
 
 async fn described() -> Result<Value> {
     let mut command = rappel(None, &["openapi"]).await?;
@@ -94,30 +98,76 @@ async fn clients_that_generators_write_search() -> Outcome {
     Ok(())
 }
 
-/// Requests that are made of the description: its examples, and each field at its limits and beyond. With
-/// `RAPPEL_CONTRACT_REQUESTS=500` also as many random ones of each operation.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_keeps_to_its_description() -> Outcome {
-    let model =
-        LanguageModel::replying(vec![Reply::text(&["À 22 heures", " [1]."]); 20_000]).await?;
-    let (app, _queue) = App::with_imports_and(Pace::default(), model.environment()).await?;
-    app.ingest(vec![
-        json!({ "id": "beach", "title": "Beach", "content": "The beach closes at 10 pm in summer." }),
+    let contract = Contract::with(&[]).await?;
+    let beach = json!({ "id": "beach", "title": "Beach", "content": "The beach closes at 10 pm in summer." });
+    contract.app.ingest(vec![beach]).await?;
+    contract.holds(None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_keeps_to_its_description_with_keys_and_tokens() -> Outcome {
+    let signing = new_key()?;
+    let issuer = issuer_with(&signing).await?;
+    let url = issuer.url();
+    let contract = Contract::with(&[
+        ("AUTHORIZATION", "jwt+keys"),
+        ("JWT_ISSUER", &url),
+        ("JWT_AUDIENCE", "rappel"),
+        ("JWT_TENANT_CLAIM", "org"),
     ])
     .await?;
-    let sql = app.sql().await?;
-    sql.run("CREATE TABLE articles (id int PRIMARY KEY, title text, body text, author text, published bool)")
-        .await?;
-    let file = Assets::prepared()
-        .await?
-        .workspace
-        .join("docs/openapi.json");
-    let file = file.display().to_string();
-    let variables = [("DESCRIPTION", file.as_str())];
-    let printed = Clients::installed()
-        .await?
-        .python(include_str!("clients/contract.py"), &app.url(), &variables)
-        .await?;
-    println!("{printed}");
-    Ok(())
+    let key = key(&contract.app, &["--scope", "search,chat,write,admin"]).await?;
+    store(&contract.app, &key, "beach", json!({})).await?;
+    contract.holds(Some(&key)).await?;
+    let scope = "rappel/read rappel/chat rappel/write rappel/admin";
+    let claims = json!({ "org": "initech", "scope": scope, "exp": i64::from(i32::MAX) });
+    let token = signed_with(&signing, &claims_of(&issuer, &claims)?)?;
+    store(&contract.app, &token, "beach", json!({})).await?;
+    contract.holds(Some(&token)).await
+}
+
+/// The product with all that its description mentions.
+struct Contract {
+    app: App,
+    _queue: Imports,
+    _model: LanguageModel,
+}
+
+impl Contract {
+    async fn with(settings: &[(&str, &str)]) -> Result<Self> {
+        let replies = vec![Reply::text(&["À 22 heures", " [1]."]); 20_000];
+        let model = LanguageModel::replying(replies).await?;
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables = model.environment().into_iter().chain(settings).collect();
+        let (app, queue) = App::with_imports_and(Pace::default(), variables).await?;
+        let sql = app.sql().await?;
+        sql.run("CREATE TABLE articles (id int PRIMARY KEY, title text, body text, author text, published bool)")
+            .await?;
+        Ok(Self {
+            app,
+            _queue: queue,
+            _model: model,
+        })
+    }
+
+    /// Sends requests that are made of the description: its examples, and each field at its limits and beyond. With
+    /// `RAPPEL_CONTRACT_REQUESTS=500` also as many random ones of each operation.
+    async fn holds(&self, token: Option<&str>) -> Outcome {
+        let file = Assets::prepared()
+            .await?
+            .workspace
+            .join("docs/openapi.json");
+        let file = file.display().to_string();
+        let mut variables = vec![("DESCRIPTION", file.as_str())];
+        variables.extend(token.map(|token| ("TOKEN", token)));
+        let clients = Clients::installed().await?;
+        let script = include_str!("clients/contract.py");
+        let printed = clients.python(script, &self.app.url(), &variables).await?;
+        println!("{printed}");
+        Ok(())
+    }
 }

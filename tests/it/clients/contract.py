@@ -9,8 +9,8 @@ import tempfile
 
 import jsonschema_rs
 
-url, description = sys.argv[1], os.environ["DESCRIPTION"]
-document = json.load(open(description))
+url, token = sys.argv[1], os.environ.get("TOKEN")
+document = json.load(open(os.environ["DESCRIPTION"]))
 
 
 def examples():
@@ -52,14 +52,29 @@ checks.negative_data_rejection.enabled = false
 include-method = "DELETE"
 checks.negative_data_rejection.enabled = false
 """
+authorization = []
+if token:
+    # Requests without the token, and with a wrong one, are refused on every route that is not public.
+    document["security"] = [{"bearer": []}]
+    SETTINGS = SETTINGS.replace("[checks]", "[checks]\nignored_auth.enabled = true", 1) + """
+[[operations]]
+# Only a deep check needs a token.
+include-path = "/health"
+checks.ignored_auth.enabled = false
+"""
+    authorization = ["--header", f"Authorization: Bearer {token}"]
+
 with tempfile.TemporaryDirectory() as folder:
     with open(os.path.join(folder, "schemathesis.toml"), "w") as file:
         file.write(SETTINGS)
+    description = os.path.join(folder, "openapi.json")
+    with open(description, "w") as file:
+        json.dump(document, file)
     # One worker: CPython 3.11 fails at parsing in several threads ("AST constructor recursion depth mismatch").
     run = subprocess.run(
         [os.path.join(sysconfig.get_path("scripts"), "st"), "run", description, "--url", url,
          "--phases", PHASES, "--max-examples", os.environ.get("RAPPEL_CONTRACT_REQUESTS", "1"),
          "--generation-deterministic", "--workers", "1", "--continue-on-failure", "--no-color",
-         "--request-timeout", "30"],
+         "--request-timeout", "30", *authorization],
         cwd=folder, stdin=subprocess.DEVNULL)
 sys.exit(run.returncode)
