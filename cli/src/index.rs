@@ -84,7 +84,7 @@ impl Action {
                 let found = unindex_field(database, &path).await?;
                 ensure!(
                     found,
-                    "there is no index on {field}; `rappel index list` lists all"
+                    "{field} has no index; `rappel index list` lists the indexes"
                 );
                 note(&format!("the index on {field} is dropped"));
             }

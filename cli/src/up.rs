@@ -256,10 +256,10 @@ async fn print_search(client: &reqwest::Client, url: &str) -> anyhow::Result<()>
     writeln!(out, "\n{QUESTION}")?;
     for (rank, hit) in (1..).zip(response["hits"].as_array().into_iter().flatten()) {
         let text = |field: &str| hit[field].as_str().unwrap_or_default();
-        let distance = hit["distance"].as_f64().unwrap_or_default();
+        let relevance = 100.0 * hit["relevance"].as_f64().unwrap_or_default();
         writeln!(
             out,
-            "{rank}. {}  ({}, distance {distance:.3})",
+            "{rank}. {}  ({}, relevance {relevance:.0} %)",
             text("title"),
             text("document_id")
         )?;
