@@ -1,6 +1,6 @@
 //! Followed tables: keeps documents equal to the rows of tables of the same database.
 //!
-//! Triggers note the keys of the rows that change, in the transaction that changes them (`shared/schema/functions/sources.sql`).
+//! Triggers note the keys of the rows that change, in the transaction that changes them (`shared/schema/functions/source_follow.sql`).
 //! A worker leases keys, reads their current rows, embeds, and in one transaction stores the documents, clears the keys
 //! and releases the leases. Even if a worker dies, a key goes only when its document equals the row that was read, and
 //! the row has not changed since.

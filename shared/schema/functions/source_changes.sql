@@ -1,0 +1,320 @@
+-- What the workers of followed tables do. They read the tables with the privileges of the caller.
+
+-- Detects what no recorded key shows: truncations, changes that were not recorded, missing triggers, changed partitions.
+CREATE FUNCTION watch_sources() RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+DECLARE
+    it      rappel.sources;
+    event   record;
+    healthy boolean;
+    now_has text;
+    number  bigint := 0;
+BEGIN
+    FOR it IN SELECT * FROM rappel.sources AS s ORDER BY s.id FOR UPDATE SKIP LOCKED LOOP
+        number := number + 1;
+        CONTINUE WHEN it.phase = 'removal';
+        WITH taken AS (
+            DELETE FROM rappel.source_events AS e WHERE e.source_id = it.id RETURNING e.id, e.why
+        )
+        SELECT count(*) AS total, count(*) FILTER (WHERE t.why <> 'truncate') AS skipped,
+               (array_agg(t.why ORDER BY t.id DESC) FILTER (WHERE t.why <> 'truncate'))[1] AS why
+        INTO event FROM taken AS t;
+        healthy := it.relation = to_regclass(format('%I.%I', it.schema_name, it.table_name)) AND 4 = (
+            SELECT count(*) FROM pg_trigger AS t
+            WHERE t.tgrelid = it.relation AND t.tgenabled <> 'D' AND t.tgname LIKE format('rappel\_%s\_%%', it.id)
+        );
+        now_has := source_partitions(it.relation);
+        IF healthy IS NOT TRUE THEN
+            UPDATE rappel.sources AS s
+            SET failed_at = 'infinity', failure = CASE
+                WHEN to_regclass(format('%I.%I', it.schema_name, it.table_name)) IS NULL
+                    THEN format('the table %I.%I no longer exists', it.schema_name, it.table_name)
+                ELSE 'the triggers of the table are missing or disabled, for example because it was created anew: follow it again'
+            END
+            WHERE s.id = it.id AND s.failed_at IS DISTINCT FROM 'infinity';
+        END IF;
+        IF event.total > 0 OR now_has IS DISTINCT FROM it.partitions OR (healthy AND it.failed_at = 'infinity') THEN
+            UPDATE rappel.sources AS s
+            SET phase = 'rows', position = NULL, walked = 0, walk_began_at = now(), partitions = now_has,
+                skipped = s.skipped + event.skipped,
+                skipped_at = CASE WHEN event.skipped > 0 THEN now() ELSE s.skipped_at END,
+                skipped_why = coalesce(event.why, s.skipped_why),
+                failure = CASE WHEN healthy AND s.failed_at = 'infinity' THEN NULL ELSE s.failure END,
+                failed_at = CASE WHEN healthy AND s.failed_at = 'infinity' THEN NULL ELSE s.failed_at END
+            WHERE s.id = it.id;
+        END IF;
+    END LOOP;
+    RETURN number;
+END
+$$;
+
+-- Leases changes to a worker, the oldest first and those of the walk last. A key that failed is delayed, unless its row has
+-- changed since. `attempts` includes this attempt.
+CREATE FUNCTION claim_changes(worker_name text, lease double precision, most integer)
+RETURNS TABLE (source_id integer, tenant text, source_name text, key text, version text, attempts integer, had_failed boolean)
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH due AS MATERIALIZED (
+        SELECT c.source_id, c.key, c.version
+        FROM rappel.source_changes AS c
+        JOIN rappel.sources AS s ON s.id = c.source_id
+        LEFT JOIN rappel.source_attempts AS a ON a.source_id = c.source_id AND a.key = c.key
+        WHERE s.phase IS DISTINCT FROM 'removal'
+          AND (s.failure IS NULL OR s.failed_at < now() - interval '30 seconds')
+          AND (a.key IS NULL OR a.until < now() OR (a.worker IS NULL AND a.version <> c.version))
+        ORDER BY c.changed_at
+        LIMIT most
+        FOR UPDATE OF c SKIP LOCKED
+    ), leased AS (
+        INSERT INTO rappel.source_attempts AS a (source_id, key, version, worker, until, attempts)
+        SELECT d.source_id, d.key, d.version, worker_name, now() + lease * interval '1 second', 1
+        FROM due AS d
+        ORDER BY d.source_id, d.key
+        ON CONFLICT (source_id, key) DO UPDATE
+            SET version = excluded.version, worker = excluded.worker, until = excluded.until,
+                attempts = CASE WHEN a.version = excluded.version THEN a.attempts + 1 ELSE 1 END
+            WHERE a.until < now() OR (a.worker IS NULL AND a.version <> excluded.version)
+        RETURNING a.source_id, a.key, a.version, a.attempts, a.reason
+    )
+    SELECT l.source_id, s.tenant, s.name, l.key, l.version::text, l.attempts, l.reason IS NOT NULL
+    FROM leased AS l JOIN rappel.sources AS s ON s.id = l.source_id
+    ORDER BY l.source_id, l.key
+$$;
+
+-- SQL for the values of the key columns in the key `k`, to compare columns with.
+CREATE FUNCTION key_values(types text[], k text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+    SELECT string_agg(CASE t.name
+        WHEN 'timestamp with time zone' THEN format('((%s::jsonb ->> %s)::timestamp AT TIME ZONE ''UTC'')', k, t.place - 1)
+        ELSE format('(%s::jsonb ->> %s)::%s', k, t.place - 1, t.name)
+    END, ', ' ORDER BY t.place)
+    FROM unnest(types) WITH ORDINALITY AS t (name, place)
+$$;
+
+-- SQL for the key of a row, as triggers write it, but without the limit of its length.
+CREATE FUNCTION key_of_row(columns text[], types text[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+    SELECT 'jsonb_build_array(' || string_agg(CASE c.type
+        WHEN 'timestamp with time zone' THEN format('%I AT TIME ZONE ''UTC''', c.name)
+        ELSE format('%I', c.name)
+    END, ', ' ORDER BY c.place) || ')::text'
+    FROM unnest(columns, types) WITH ORDINALITY AS c (name, type, place)
+$$;
+
+-- Reads the current rows of `keys` that satisfy `where`, or returns one row with the reason why the table cannot be read.
+-- The expressions of a source are evaluated only here, in a read-only transaction.
+CREATE FUNCTION source_rows(source integer, keys text[])
+RETURNS TABLE (key text, title text, content text, metadata text, failure text)
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO, YMD' SET "IntervalStyle" = 'postgres' AS $$
+DECLARE
+    it    rappel.sources;
+    query text;
+BEGIN
+    SELECT * INTO it FROM rappel.sources AS s WHERE s.id = source;
+    -- The expressions see only the columns of the table.
+    query := format(
+        'SELECT %s, (%s)::text, (%s)::text, (%s)::text, NULL::text FROM %I.%I WHERE (%s) IN (SELECT %s FROM unnest($1) AS k) AND (%s)',
+        key_of_row(it.key_columns, it.key_types), it.title_sql, it.content_sql, it.metadata_sql, it.schema_name, it.table_name,
+        (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
+         FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place)),
+        key_values(it.key_types, 'k'), it.where_sql);
+    PERFORM set_config('search_path', format('pg_catalog, %I, public, pg_temp', it.schema_name), true);
+    RETURN QUERY EXECUTE query USING keys;
+EXCEPTION
+    -- An error of the followed table must not be reported as one of Rappel's own schema.
+    WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name
+         OR insufficient_privilege OR syntax_error OR datatype_mismatch OR read_only_sql_transaction THEN
+        RETURN QUERY SELECT NULL::text, NULL::text, NULL::text, NULL::text, SQLERRM;
+END
+$$;
+
+-- Continues a walk: records the keys of the next rows, or documents, of one source, or deletes the next documents of a source
+-- that was removed. Returns how many; null if no walk is in progress. What it records counts as newer than any change.
+CREATE FUNCTION walk_sources(most integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO, YMD' AS $$
+DECLARE
+    it       rappel.sources;
+    source   integer;
+    query    text;
+    keys     text[];
+    missing  text[];
+    ended    boolean;
+BEGIN
+    SELECT * INTO it FROM rappel.sources AS s
+    WHERE s.phase IS NOT NULL AND (s.failure IS NULL OR s.failed_at < now() - interval '30 seconds')
+    ORDER BY s.walk_began_at LIMIT 1 FOR UPDATE SKIP LOCKED;
+    IF it.id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF it.phase = 'removal' THEN
+        keys := ARRAY(SELECT d.document_id FROM rappel.source_documents AS d WHERE d.source_id = it.id ORDER BY d.key LIMIT most);
+        WITH locked AS (
+            SELECT d.id FROM rappel.documents AS d WHERE d.tenant = it.tenant AND d.id = ANY (keys) ORDER BY d.id FOR UPDATE
+        )
+        DELETE FROM rappel.documents AS d USING locked AS l WHERE d.tenant = it.tenant AND d.id = l.id;
+        IF cardinality(keys) < most THEN
+            DELETE FROM rappel.source_changes AS c WHERE c.source_id = it.id;
+            DELETE FROM rappel.sources AS s WHERE s.id = it.id;
+        END IF;
+        RETURN cardinality(keys);
+    END IF;
+
+    IF it.phase = 'rows' THEN
+        IF it.position IS NULL THEN
+            -- Keys that are too long to look up: the walk records them again if their rows still exist.
+            WITH gone AS (
+                SELECT c.key FROM rappel.source_changes AS c
+                WHERE c.source_id = it.id AND c.key LIKE '#%' FOR UPDATE SKIP LOCKED
+            ), forgotten AS (
+                DELETE FROM rappel.source_attempts AS a USING gone AS g WHERE a.source_id = it.id AND a.key = g.key
+            )
+            DELETE FROM rappel.source_changes AS c USING gone AS g WHERE c.source_id = it.id AND c.key = g.key;
+        END IF;
+        query := format('SELECT ARRAY(SELECT %s FROM %I.%I %s ORDER BY %s LIMIT $2)',
+            key_of_row(it.key_columns, it.key_types), it.schema_name, it.table_name,
+            CASE WHEN it.position IS NOT NULL THEN format('WHERE (%s) > (%s)',
+                (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
+                 FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place)),
+                key_values(it.key_types, '$1')) END,
+            (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
+             FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place)));
+        BEGIN
+            EXECUTE query INTO keys USING it.position, most;
+        EXCEPTION WHEN undefined_table OR undefined_column OR invalid_schema_name OR insufficient_privilege THEN
+            UPDATE rappel.sources AS s SET failure = SQLERRM, failed_at = now() WHERE s.id = it.id;
+            RETURN 0;
+        END;
+        missing := keys;
+    ELSE
+        keys := ARRAY(SELECT d.key FROM rappel.source_documents AS d
+                      WHERE d.source_id = it.id AND (it.position IS NULL OR d.key > it.position)
+                      ORDER BY d.key LIMIT most);
+        query := format('SELECT ARRAY(SELECT %s FROM %I.%I WHERE (%s) IN (SELECT %s FROM unnest($1) AS k))',
+            key_of_row(it.key_columns, it.key_types), it.schema_name, it.table_name,
+            (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
+             FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place)),
+            key_values(it.key_types, 'k'));
+        BEGIN
+            EXECUTE query INTO missing USING keys;
+        EXCEPTION
+            WHEN undefined_table OR undefined_column OR invalid_schema_name OR insufficient_privilege THEN
+                UPDATE rappel.sources AS s SET failure = SQLERRM, failed_at = now() WHERE s.id = it.id;
+                RETURN 0;
+            -- Keys of another definition, which match no row of this one.
+            WHEN data_exception THEN
+                missing := '{}';
+        END;
+        missing := ARRAY(SELECT k FROM unnest(keys) AS k EXCEPT SELECT m FROM unnest(missing) AS m);
+    END IF;
+    INSERT INTO rappel.source_changes AS c (source_id, key, version, changed_at)
+    SELECT it.id,
+           CASE WHEN octet_length(k) > 1024 THEN '#' || encode(sha256(convert_to(k, 'UTF8')), 'hex') ELSE k END,
+           pg_current_xact_id(), 'infinity'
+    FROM unnest(missing) AS k
+    ON CONFLICT (source_id, key) DO NOTHING;
+    ended := cardinality(keys) < most;
+    UPDATE rappel.sources AS s
+    SET phase = CASE WHEN NOT ended THEN s.phase WHEN s.phase = 'rows' THEN 'documents' END,
+        position = CASE WHEN NOT ended THEN keys[cardinality(keys)] END,
+        walked = s.walked + CASE WHEN s.phase = 'rows' THEN cardinality(keys) ELSE 0 END,
+        filled_at = CASE WHEN ended AND s.phase = 'documents' THEN coalesce(s.filled_at, now()) ELSE s.filled_at END
+    WHERE s.id = it.id;
+    RETURN cardinality(keys);
+END
+$$;
+
+-- Locks the leases of a worker on keys of a source until the end of the transaction, and returns whether the worker holds them
+-- all, and so may store. Waits only for a lease that another transaction is taking over.
+CREATE FUNCTION hold_changes(worker_name text, source integer, keys text[]) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH held AS (
+        SELECT a.key FROM rappel.source_attempts AS a
+        WHERE a.source_id = source AND a.key = ANY (keys) AND a.worker = worker_name
+        ORDER BY a.key FOR UPDATE
+    )
+    SELECT count(*) = cardinality(keys) FROM held
+$$;
+
+-- Records that the documents of `keys` match their rows: deletes the changes, unless there are newer ones, and the leases.
+-- `documents` has an id for each key, or null where the row has no document.
+CREATE FUNCTION settle_changes(worker_name text, source integer, keys text[], versions text[], documents text[])
+RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH stored AS (
+        INSERT INTO rappel.source_documents AS d (source_id, tenant, key, document_id)
+        SELECT source, s.tenant, u.key, u.document
+        FROM rappel.sources AS s, unnest(keys, documents) AS u (key, document)
+        WHERE s.id = source AND u.document IS NOT NULL
+        ORDER BY u.key COLLATE "C"
+        ON CONFLICT (source_id, key) DO UPDATE SET document_id = excluded.document_id WHERE d.document_id <> excluded.document_id
+    ), released AS (
+        DELETE FROM rappel.source_attempts AS a
+        WHERE a.source_id = source AND a.key = ANY (keys) AND a.worker = worker_name
+    ), clear AS MATERIALIZED (
+        -- A change that another transaction is updating will be newer anyway: do not wait for it.
+        SELECT c.key FROM rappel.source_changes AS c
+        JOIN unnest(keys, versions) AS u (key, version) ON c.key = u.key AND c.version = u.version::xid8
+        WHERE c.source_id = source
+        FOR UPDATE OF c SKIP LOCKED
+    ), cleared AS (
+        DELETE FROM rappel.source_changes AS c USING clear AS l WHERE c.source_id = source AND c.key = l.key RETURNING c.key
+    )
+    SELECT count(*) FROM cleared
+$$;
+
+-- Records why a row cannot be stored. It is retried after a minute, then after twice as long each time, at most six hours, or
+-- when it has changed.
+CREATE FUNCTION fail_change(worker_name text, source integer, failed_key text, why text) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH failed AS (
+        UPDATE rappel.source_attempts AS a
+        SET worker = NULL, reason = why,
+            until = now() + least(interval '1 minute' * power(2, least(a.attempts, 20) - 1), interval '6 hours')
+        WHERE a.source_id = source AND a.key = failed_key AND a.worker = worker_name
+        RETURNING a.key
+    )
+    SELECT count(*) FROM failed
+$$;
+
+-- Releases a worker's leases on work that it has not begun, except the one on `spared_key`. Records `why` `failed_source` cannot be
+-- read, if given.
+CREATE FUNCTION release_changes(
+    worker_name text, spared_source integer, spared_key text, failed_source integer, why text
+) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH failed AS (
+        UPDATE rappel.sources AS s SET failure = why, failed_at = now()
+        WHERE s.id = failed_source AND s.failed_at IS DISTINCT FROM 'infinity'
+    ), kept AS (
+        UPDATE rappel.source_attempts AS a
+        SET worker = NULL, until = now(), attempts = a.attempts - 1
+        WHERE a.worker = worker_name AND (a.source_id, a.key) IS DISTINCT FROM (spared_source, spared_key) AND (a.reason IS NOT NULL OR a.attempts > 1)
+    ), released AS (
+        DELETE FROM rappel.source_attempts AS a
+        WHERE a.worker = worker_name AND (a.source_id, a.key) IS DISTINCT FROM (spared_source, spared_key) AND a.reason IS NULL AND a.attempts <= 1
+        RETURNING a.key
+    )
+    SELECT count(*) FROM released
+$$;
+
+-- Extends the leases of a worker that is still working.
+CREATE FUNCTION renew_changes(worker_name text, lease double precision) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH renewed AS (
+        UPDATE rappel.source_attempts AS a SET until = now() + lease * interval '1 second'
+        WHERE a.worker = worker_name
+        RETURNING a.key
+    )
+    SELECT count(*) FROM renewed
+$$;
+
+-- The table was read: clears the failure.
+CREATE FUNCTION source_was_read(source integer) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    WITH mended AS (
+        UPDATE rappel.sources AS s SET failure = NULL, failed_at = NULL
+        WHERE s.id = source AND s.failure IS NOT NULL AND s.failed_at <> 'infinity'
+        RETURNING s.id
+    )
+    SELECT count(*) FROM mended
+$$;
