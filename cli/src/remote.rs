@@ -1,6 +1,6 @@
 //! An API that is served already, on this machine or on AWS.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use aws::{AwsError, Request as Signable, Service};
 use bytes::Bytes;
 use clap::Args;
@@ -205,6 +205,8 @@ impl ApiResponse {
     /// What the API says of a refusal, and what to do about one for want of a key.
     pub(crate) fn success(self) -> anyhow::Result<Value> {
         if self.status.is_success() {
+            let is_json = !self.body.is_null() || ["", "null"].contains(&self.text.trim());
+            ensure!(is_json, "the API answered {}, not with JSON", self.status);
             return Ok(self.body);
         }
         let text = |field: &str| self.body[field].as_str();

@@ -37,9 +37,9 @@ async fn chat(api: &str) -> Result<String> {
 }
 
 impl Terminal {
-    /// `rappel chat` at home in this folder; `more` follows it in the shell.
+    /// `rappel chat` at home in this folder; `more` is a redirection.
     async fn chat(api: &str, home: &Path, more: &str) -> Result<Self> {
-        // In place of the shell: Ctrl-C would end some shells beside it, whatever it does.
+        // `exec` replaces the shell, which Ctrl-C could end together with the command.
         Self::run(&format!("exec {} {more}", chat(api).await?), home)
     }
 

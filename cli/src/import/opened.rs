@@ -19,7 +19,7 @@ use super::{
     place::Place,
 };
 
-/// What may be a document, and how much has been read.
+/// An opened input: what may be a document, and how much has been read.
 pub(super) struct OpenedInput {
     pub(super) items: Box<dyn Iterator<Item = io::Result<Item>> + Send>,
     pub(super) bar: ProgressBar,

@@ -23,13 +23,13 @@ pub(super) struct Operation {
     /// The type whose fields are the query's parameters, and the renamed ones.
     query: Option<(SchemaOf, &'static [(&'static str, &'static str)])>,
     headers: Vec<Value>,
-    answers: BTreeMap<u16, Response>,
+    responses: BTreeMap<u16, Response>,
     errors: Errors,
     statuses: Vec<u16>,
     is_open: bool,
 }
 
-/// A response.
+/// What an operation sends with one status.
 struct Response {
     description: &'static str,
     content: Vec<(&'static str, SchemaOf)>,
@@ -73,7 +73,7 @@ impl Operation {
             body: None,
             query: None,
             headers: Vec::new(),
-            answers: BTreeMap::new(),
+            responses: BTreeMap::new(),
             errors: Errors::Problems,
             statuses,
             is_open: false,
@@ -134,20 +134,20 @@ impl Operation {
         content: Vec<(&'static str, SchemaOf)>,
         example: Option<Value>,
     ) -> Self {
-        let answer = Response {
+        let response = Response {
             description,
             content,
             example,
             has_etag: false,
         };
-        self.answers.insert(status, answer);
+        self.responses.insert(status, response);
         self
     }
 
-    /// The successful answers have an `ETag`.
+    /// The successful responses have an `ETag`.
     pub(super) fn tagged(mut self) -> Self {
-        for answer in self.answers.values_mut() {
-            answer.has_etag = true;
+        for response in self.responses.values_mut() {
+            response.has_etag = true;
         }
         self
     }
@@ -179,7 +179,7 @@ impl Operation {
         }
         parameters.extend(self.headers.iter().cloned());
         let mut responses: BTreeMap<String, Value> = self
-            .answers
+            .responses
             .iter()
             .map(|(status, answer)| (status.to_string(), answer.write(&mut generators.answers)))
             .collect();

@@ -49,8 +49,11 @@ export async function exchange(method, path, options = {}) {
   return { body: text ? parseAnswer(text) : null, tag: response.headers.get('etag') ?? '' };
 }
 
-/** The answer to a request, whatever its status. Asks for a key where one is wanted, and sends the request again. */
-export async function send(method, address, { body, signal, tag } = {}) {
+/**
+ * The answer to a request, whatever its status. Asks for a key where one is wanted, and sends the request again; without
+ * `asks` not for one that may do more.
+ */
+export async function send(method, address, { body, signal, tag, asks = true } = {}) {
   for (;;) {
     const used = key();
     const headers = {};
@@ -59,7 +62,7 @@ export async function send(method, address, { body, signal, tag } = {}) {
     if (tag) headers['if-match'] = tag;
     const sent = fetch(address, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
     const response = await reading(sent, signal);
-    if (response.status !== 401 && response.status !== 403) return response;
+    if (response.status !== 401 && (response.status !== 403 || !asks)) return response;
     if (!(await ask(used, response.status))) throw await Problem.of(response);
   }
 }

@@ -43,5 +43,5 @@ function told({ status, connection, checks, index_recall: measured }) {
   ];
 }
 
-/** What the last measurement of the index found; fewer chunks than an index is worth were not measured. */
+/** What the last measurement of the index found. With too few passages nothing is measured. */
 const recall = ({ recall, effort, chunks }) => t('health.recall', { recall: percent(recall, 1), effort, n: chunks });

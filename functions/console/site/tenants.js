@@ -5,13 +5,13 @@ import { confirmed, fill, h, labelled, say } from './dom.js';
 import { number, t, when } from './i18n.js';
 import { problemBox } from './problem.js';
 
-/** How often tenants are listed while one is being removed. */
-const PERIOD = 1000;
+/** How often a tenant that is being removed is looked at; each look counts its documents. */
+const PERIOD = 2000;
 /** The limits and their greatest values. */
 const LIMITS = { requests_per_minute: 1_000_000, max_documents: 1_000_000_000 };
 
 const path = (id) => `/tenants/${encodeURIComponent(id)}`;
-const isBeingRemoved = ({ removal_requested_at: requested, removal_finished_at: finished }) => requested && !finished;
+const isBeingRemoved = (removal) => Boolean(removal?.requested_at && !removal.finished_at);
 
 export function show(main) {
   const stop = new AbortController();
@@ -20,44 +20,52 @@ export function show(main) {
   const list = h('div', { class: 'imports' });
   const box = h('div', {});
   const more = h('button', { type: 'button', onclick: () => look(next) }, t('tenants.more'));
+  // Whoever may not list the tenants sees their own.
+  const ask = (method, address, options) => call(method, address, { signal, asks: false, ...options });
   let next = null;
-  let timer;
+  let operates = true;
 
-  const look = async (cursor = null) => {
-    clearTimeout(timer);
+  const look = async (cursor) => {
     const query = cursor ? `?${new URLSearchParams({ cursor })}` : '';
     try {
-      const { tenants, next_cursor: after } = await call('GET', `/tenants${query}`, { signal });
-      fill(box, !tenants.length && !cards.size && h('p', { class: 'empty' }, t('tenants.empty')));
-      tenants.forEach(update);
-      // What was listed by "more" stays: only the first page is looked at again.
-      if (cursor || cards.size === tenants.length) next = after;
+      const page = await ask('GET', `/tenants${query}`);
+      next = page.next_cursor;
+      fill(box, !page.tenants.length && !cards.size && h('p', { class: 'empty' }, t('tenants.empty')));
+      const added = page.tenants.map(({ id, documents, removal_requested_at, removal_finished_at }) =>
+        card(id).update({ documents, removal: { requested_at: removal_requested_at, finished_at: removal_finished_at } }));
+      if (cursor) added[0]?.focus();
       more.hidden = !next;
-      if (tenants.some(isBeingRemoved)) timer = setTimeout(look, PERIOD);
     } catch (error) {
-      if (!signal.aborted) fill(box, problemBox(error, () => look(cursor)));
+      if (signal.aborted) return;
+      operates = error.status !== 403;
+      fill(box, operates ? problemBox(error, () => look(cursor)) : h('p', { class: 'notice' }, t('tenants.own')));
     }
   };
-  const update = (tenant) => {
-    if (!cards.has(tenant.id)) {
-      cards.set(tenant.id, tenantCard(tenant.id, look, signal));
-      list.append(cards.get(tenant.id).element);
+  const card = (id) => {
+    if (!cards.has(id)) {
+      cards.set(id, tenantCard(id, ask, operates));
+      list.append(cards.get(id).element);
     }
-    cards.get(tenant.id).update(tenant);
+    return cards.get(id);
   };
   const open = async (event) => {
     event.preventDefault();
     const id = name.value.trim();
+    if (!id) return;
     fill(box);
     try {
       // The tenant of a name that has no documents yet can be limited too.
-      const { documents } = await call('GET', path(id), { signal });
-      if (!cards.has(id)) update({ id, documents });
-      cards.get(id).open();
+      const tenant = await ask('GET', path(id));
+      card(id).update(tenant);
+      card(id).open();
       name.value = '';
     } catch (error) {
       if (!signal.aborted) fill(box, problemBox(error));
     }
+  };
+  const follow = () => {
+    // Nobody sees a page in the background.
+    if (!document.hidden) for (const each of cards.values()) each.follow();
   };
   const name = h('input', { type: 'text', required: true, autocomplete: 'off', spellcheck: 'false' });
   const form = h('form', { class: 'with-button', onsubmit: open },
@@ -65,80 +73,86 @@ export function show(main) {
   main.append(h('h1', {}, t('page.tenants')), h('p', {}, t('tenants.what')), form, box, list, more);
   more.hidden = true;
   look();
+  const timer = setInterval(follow, PERIOD);
   return () => {
-    clearTimeout(timer);
+    clearInterval(timer);
     stop.abort();
   };
 }
 
-/** A card of a tenant, whose fields stay while its figures change. */
-function tenantCard(id, look, signal) {
-  const state = h('span', {});
+/** A card of a tenant, whose fields stay while its figures change. `ask` sends a request until the page is left. */
+function tenantCard(id, ask, operates) {
+  const state = h('span', { role: 'status' });
   const documents = h('p', { class: 'summary' });
   const facts = h('dl', { class: 'facts' });
   const box = h('div', {});
   const fields = Object.fromEntries(Object.entries(LIMITS).map(([name, max]) =>
     [name, h('input', { type: 'number', min: 1, max, step: 1, placeholder: t('tenants.unlimited') })]));
+  // A save replaces both limits, so they have to be known first.
+  const limits = h('fieldset', { class: 'stack', 'aria-label': t('tenants.limits.of', { name: id }), disabled: true },
+    h('div', { class: 'fields' }, Object.entries(fields).map(([name, field]) => labelled(t(`tenants.${name}`), field))),
+    operates && h('div', { class: 'row end' },
+      h('button', { type: 'button', class: 'danger', 'aria-label': t('tenants.remove.name', { name: id }), onclick: () => remove() }, t('tenants.remove')),
+      h('button', { class: 'primary', 'aria-label': t('tenants.save.name', { name: id }) }, t('save'))));
+  let removal = null;
+  let isFollowed = false;
 
-  const read = async () => {
+  /** Sends a request, and shows the tenant that it answers; whether it was answered. */
+  const exchange = async (method, options) => {
     try {
-      told(await call('GET', path(id), { signal }));
+      update(await ask(method, path(id), options));
+      fill(box);
+      return true;
     } catch (error) {
-      if (!signal.aborted) fill(box, problemBox(error, read));
+      if (error.name !== 'AbortError') fill(box, problemBox(error, method === 'GET' ? read : null));
+      return false;
     }
   };
-  const told = ({ limits, ...tenant }) => {
-    fill(facts, ['documents', 'chunks', 'bytes'].map((name) =>
-      h('div', { class: name }, h('dt', {}, t(`tenants.${name}`)), h('dd', {}, number(tenant[name])))));
-    for (const [name, field] of Object.entries(fields)) field.value = limits[name] ?? '';
-  };
+  const read = () => exchange('GET');
   const save = async (event) => {
     event.preventDefault();
-    fill(box);
     const given = Object.entries(fields).filter(([, field]) => field.value !== '');
     const body = Object.fromEntries(given.map(([name, field]) => [name, Number(field.value)]));
-    try {
-      told(await call('PUT', path(id), { body, signal }));
-      say(t('tenants.saved', { name: id }));
-      fill(box, h('p', { class: 'summary' }, t('tenants.saved', { name: id })));
-    } catch (error) {
-      if (!signal.aborted) fill(box, problemBox(error));
-    }
+    if (!(await exchange('PUT', { body }))) return;
+    say(t('tenants.saved', { name: id }));
+    fill(box, h('p', { class: 'summary' }, t('tenants.saved', { name: id })));
   };
   const remove = async () => {
-    if (!(await confirmed(t('tenants.sure', { name: id }), t('tenants.remove'), t('cancel')))) return;
-    fill(box);
-    try {
-      await call('DELETE', path(id), { signal });
-      say(t('tenants.removing'));
-      await look();
-    } catch (error) {
-      if (!signal.aborted) fill(box, problemBox(error));
-    }
+    if (await confirmed(t('tenants.sure', { name: id }), t('tenants.remove'), t('cancel'))) await exchange('DELETE');
   };
   const details = h('details', { class: 'options', ontoggle: () => { if (details.open) read(); } },
-    h('summary', {}, t('tenants.limits')),
-    h('div', { class: 'stack' }, facts,
-      h('form', { class: 'stack', onsubmit: save },
-        h('div', { class: 'fields' }, Object.entries(fields).map(([name, field]) => labelled(t(`tenants.${name}`), field))),
-        h('div', { class: 'row end' },
-          h('button', { type: 'button', class: 'danger', 'aria-label': t('tenants.remove.name', { name: id }), onclick: remove }, t('tenants.remove')),
-          h('button', { class: 'primary' }, t('save')))),
-      box));
+    h('summary', { 'aria-label': t('tenants.limits.of', { name: id }) }, t('tenants.limits')),
+    h('div', { class: 'stack' }, facts, h('form', { onsubmit: save }, limits), box));
+  /** Shows what a list or an answer says of the tenant; only an answer has chunks, bytes and limits. */
   const update = (tenant) => {
+    removal = tenant.removal;
     fill(documents, t('tenants.count', { n: tenant.documents }));
-    const finished = tenant.removal_finished_at;
-    state.className = isBeingRemoved(tenant) ? 'state removing' : 'summary';
-    fill(state, isBeingRemoved(tenant) ? t('tenants.removing') : finished && t('tenants.removed', { time: when(finished) }));
+    state.className = isBeingRemoved(removal) ? 'state removing' : 'summary';
+    fill(state, isBeingRemoved(removal) ? t('tenants.removing') : removal?.finished_at && t('tenants.removed', { time: when(removal.finished_at) }));
+    if (tenant.limits) {
+      fill(facts, ['documents', 'chunks', 'bytes'].map((name) =>
+        h('div', { class: name }, h('dt', {}, t(`tenants.${name}`)), h('dd', {}, number(tenant[name])))));
+      // What is being typed stays.
+      if (!limits.contains(document.activeElement)) for (const [name, field] of Object.entries(fields)) field.value = tenant.limits[name] ?? '';
+      limits.disabled = !operates;
+    }
+    return title;
   };
+  const follow = async () => {
+    if (isFollowed || !isBeingRemoved(removal)) return;
+    isFollowed = true;
+    await read();
+    isFollowed = false;
+  };
+  const title = h('h2', { tabindex: -1 }, id || t('tenants.none'));
   const element = h('article', { class: 'card tenant-card' },
-    h('div', { class: 'row between' }, h('h2', {}, id || t('tenants.none')), state), documents,
+    h('div', { class: 'row between' }, title, state), documents,
     // What has no tenant has no limits of one, and is not removed as a whole.
     id !== '' && details);
   const open = () => {
     details.open = true;
-    element.scrollIntoView();
-    details.querySelector('summary').focus();
+    title.scrollIntoView();
+    title.focus();
   };
-  return { element, update, open };
+  return { element, update, follow, open };
 }

@@ -9,9 +9,9 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::DatabaseError;
 
-/// How long a terminated process may take to end. It ends at its next check for interrupts, usually within
-/// milliseconds.
-const ENDING: Duration = Duration::from_secs(1);
+/// How long a terminated process may take to end. It ends at its next check for interrupts, usually within milliseconds;
+/// Postgres looks whether it has every 100 ms.
+pub(super) const ENDING: Duration = Duration::from_secs(1);
 
 /// A server process that serves only one connection of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,25 +43,31 @@ impl Backend {
     }
 
     /// Terminates the process and its statement, if it still exists, and waits until it has ended: the signal alone
-    /// ends nothing yet.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Lost`] if it still runs after [`ENDING`].
-    pub(super) async fn end(&self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
+    /// ends nothing yet. Returns whether it has within `patience`.
+    pub(super) async fn end(
+        &self,
+        connection: &mut PgConnection,
+        patience: Duration,
+    ) -> Result<bool, DatabaseError> {
         let end = format!(
             "SELECT pg_terminate_backend(pid, {}) AS ended {}",
-            ENDING.as_millis(),
+            patience.as_millis().max(1),
             self.found()
         );
         let rows = sqlx::raw_sql(AssertSqlSafe(end))
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(DatabaseError::running)?;
         let ended = rows.first().map(|row| row.try_get("ended"));
-        match ended.transpose().map_err(DatabaseError::running)? {
-            Some(false) => Err(DatabaseError::no_answer(ENDING)),
-            Some(true) | None => Ok(()),
+        if ended.transpose().map_err(DatabaseError::running)? != Some(false) {
+            return Ok(true);
         }
+        // It may have ended by itself before the signal.
+        let left = sqlx::raw_sql(AssertSqlSafe(format!("SELECT {}", self.found())))
+            .fetch_all(connection)
+            .await
+            .map_err(DatabaseError::running)?;
+        Ok(left.is_empty())
     }
 
     fn found(&self) -> String {

@@ -267,8 +267,10 @@ impl Database {
                 }
                 tracing::info!(%cause, "the connection was lost; retrying on a new one");
                 repeated = true;
-                if let Some(backend) = used {
-                    self.end(&backend).await?;
+                if let Some(backend) = used
+                    && !self.end(&backend).await?
+                {
+                    return Err(error);
                 }
             }
             // The server refused to execute it.
@@ -288,13 +290,17 @@ impl Database {
         Ok((outcome?, repeated))
     }
 
-    async fn end(&self, backend: &Backend) -> Result<(), DatabaseError> {
+    /// Ends a server process; whether nothing of it runs any more, as far as can be told.
+    async fn end(&self, backend: &Backend) -> Result<bool, DatabaseError> {
         let (mut lease, limit) = self.lease().await?;
-        let ended = deadline::answered(limit, backend.end(lease.connection())).await;
+        // The wait must not meet the statement timeout.
+        let patience = backend::ENDING.min(limit / 2);
+        let ended = deadline::answered(limit, backend.end(lease.connection(), patience)).await;
         // A role without the right to terminate it leaves it to the server's statement timeout.
         match lease.settle(ended) {
             Err(error) if error.ends_connection() => Err(error),
-            _ => Ok(()),
+            Err(_) => Ok(true),
+            Ok(ended) => Ok(ended),
         }
     }
 

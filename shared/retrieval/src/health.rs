@@ -19,7 +19,8 @@ pub struct Health {
     /// How statements reach the database, if a deep check reached it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
-    /// What the last measurement of the index found, in a deep check; absent if there were too few chunks to measure.
+    /// What the last measurement of the index found, in a deep check; absent if the index is not valid, or was not
+    /// measured because there are too few chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_recall: Option<IndexRecall>,
     /// The checks.
@@ -31,7 +32,7 @@ pub struct Health {
 pub struct IndexRecall {
     /// The share of the ten nearest passages that the index found, 0 to 1.
     pub recall: f64,
-    /// `hnsw.ef_search` in that measurement, which searches use.
+    /// `hnsw.ef_search` in that measurement; that of searches for which no other is set.
     pub effort: i32,
     /// How many chunks there were.
     pub chunks: i64,

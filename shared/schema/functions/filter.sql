@@ -104,8 +104,8 @@ BEGIN
     IF filter -> 'ranges' IS NULL OR filter ? 'indexed' THEN
         RETURN filter;
     END IF;
-    SELECT coalesce(jsonb_agg(r.range), '[]') INTO ranges
-    FROM jsonb_array_elements(filter -> 'ranges') AS r (range)
+    SELECT coalesce(jsonb_agg(r.range ORDER BY r.place), '[]') INTO ranges
+    FROM jsonb_array_elements(filter -> 'ranges') WITH ORDINALITY AS r (range, place)
     JOIN pg_index AS i ON i.indexrelid = to_regclass('rappel.' || field_index(r.range ->> 'path', r.range ->> 'type'))
     WHERE i.indisvalid;
     RETURN filter || jsonb_build_object(

@@ -1,4 +1,4 @@
--- What the workers of followed tables do. They read the tables with the privileges of the caller.
+-- What the workers of followed tables do. These functions read the tables with the privileges of the caller.
 
 -- Detects what no recorded key shows: truncations, changes that were not recorded, missing triggers, changed partitions.
 CREATE FUNCTION watch_sources() RETURNS bigint

@@ -1,4 +1,4 @@
--- Following a table and stopping it: triggers, which record keys, and what outlives a build's functions.
+-- Starts and stops following a table: triggers, which record keys, and what outlives a build's functions.
 
 -- Creates the trigger function of a source. It is in the schema of the tables, which outlives a build's functions, and it runs
 -- as the owner of that schema, so that writers of the followed table need no privileges there. It takes only quoted names from

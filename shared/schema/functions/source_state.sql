@@ -1,4 +1,4 @@
--- The state of followed tables.
+-- The state of followed tables, which are read with the privileges of the caller.
 
 -- The state of the source of a tenant with this name, or of all; null is for all tenants.
 CREATE FUNCTION source_state(tenant text, wanted text)
