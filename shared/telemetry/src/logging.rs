@@ -15,7 +15,7 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 /// The crates that functions share.
-const SHARED: [&str; 22] = [
+const SHARED: [&str; 23] = [
     "access",
     "analysis",
     "aws",
@@ -24,6 +24,7 @@ const SHARED: [&str; 22] = [
     "document_store",
     "embedder",
     "extract",
+    "features",
     "filter",
     "followed_tables",
     "http_client",
