@@ -71,6 +71,8 @@ def main():
             found = differences()
     for (name, version), features in sorted(found.items()):
         print(f"{name} {version}: the functions want different features of {', '.join(features)}")
+    if found:
+        print("python3 .ci/features.py --write gives all functions the same")
     return bool(found)
 
 

@@ -290,7 +290,7 @@ impl Database {
         Ok((outcome?, repeated))
     }
 
-    /// Ends a server process; whether nothing of it runs any more, as far as can be told.
+    /// Terminates a server process. Returns `false` if it is still running.
     async fn end(&self, backend: &Backend) -> Result<bool, DatabaseError> {
         let (mut lease, limit) = self.lease().await?;
         // The wait must not meet the statement timeout.
