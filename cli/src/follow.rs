@@ -16,7 +16,7 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Follow a table: its rows are documents from now on.
+/// Follow a table: keep documents equal to its rows.
 #[derive(Args)]
 pub(crate) struct Follow {
     /// The name of the source: the ids of its documents begin with it.
@@ -24,7 +24,7 @@ pub(crate) struct Follow {
     /// The table, such as `public.articles`.
     #[arg(long)]
     table: String,
-    /// The columns that tell rows apart, with commas between; without it, the primary key.
+    /// The columns that identify a row, separated by commas [default: the primary key].
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     id: Option<Vec<String>>,
     /// The title: a column, or an expression of SQL.
@@ -39,7 +39,7 @@ pub(crate) struct Follow {
     /// Which rows have a document: a condition of SQL on the columns of a row.
     #[arg(long, value_name = "CONDITION")]
     r#where: Option<String>,
-    /// Wait until all rows that are there have been looked at.
+    /// Wait until all existing rows have been processed.
     #[arg(long)]
     wait: bool,
     /// Print the source as JSON.

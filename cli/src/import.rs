@@ -61,7 +61,7 @@ pub(crate) struct Import {
     key: Key,
     #[command(flatten)]
     folder: FolderArgs,
-    /// Stop at the first bad line instead of reporting it.
+    /// Stop at the first invalid line instead of reporting it; not with an API.
     #[arg(long)]
     strict: bool,
     /// Print the outcome as JSON.

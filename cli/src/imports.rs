@@ -15,7 +15,7 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Look after imports on the queue.
+/// Manage imports on the queue.
 #[derive(Args)]
 pub(crate) struct Imports {
     #[command(subcommand)]
@@ -24,7 +24,7 @@ pub(crate) struct Imports {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Retry what was given up, after its cause is removed: move dead letters back to the queue.
+    /// Retry failed imports after their cause is removed: move dead letters back to the queue.
     Redrive(Redrive),
 }
 

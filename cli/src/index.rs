@@ -13,7 +13,7 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Index fields of the metadata that filters ask for ranges of.
+/// Manage indexes on metadata fields, for range filters.
 #[derive(Args)]
 pub(crate) struct Indexes {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ pub(crate) struct Indexes {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Index a field, while documents are searched and stored. An interrupted build is begun again.
+    /// Index a field while documents are searched and stored. An interrupted build starts again.
     Add(Change),
     /// List the indexes on fields.
     List(List),
@@ -32,7 +32,7 @@ enum Action {
 
 #[derive(Args)]
 struct Change {
-    /// The key of the metadata, as in a filter: year, author.born.
+    /// The metadata key, as in a filter: year, author.born.
     field: String,
     #[command(flatten)]
     schema: SchemaArgs,

@@ -18,7 +18,7 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Make, list and revoke API keys.
+/// Create, list and revoke API keys.
 #[derive(Args)]
 pub(crate) struct Keys {
     #[command(subcommand)]
@@ -27,7 +27,7 @@ pub(crate) struct Keys {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a key, and print it this once.
+    /// Create a key and print it once.
     Create(Create),
     /// List the keys.
     List(List),
@@ -43,13 +43,13 @@ struct Create {
     /// What it may do: search, chat, write, admin; with commas between.
     #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
     scope: Vec<String>,
-    /// When it expires, from now: 90d, 12h or 30m; never without this.
+    /// When it expires, from now: 90d, 12h or 30m [default: never].
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     expires: Option<i64>,
     /// The documents that it may see and change: a filter as JSON.
     #[arg(long, value_name = "JSON")]
     filter: Option<String>,
-    /// The requests that it may send a minute; as many as its tenant without this.
+    /// Maximum requests a minute [default: the limit of its tenant].
     #[arg(long, value_name = "NUMBER")]
     requests_per_minute: Option<i64>,
     /// The documents that its tenant may have when it stores one.

@@ -63,25 +63,25 @@ enum Action {
     New(new::New),
     /// Migrate the database schema.
     Migrate(migrate::Migrate),
-    /// Remove everything that Rappel made in a database, after a question.
+    /// Remove everything that Rappel created in a database, after confirmation.
     Uninstall(uninstall::Uninstall),
     /// Import documents: a file directly into the database, or an object through an API's queue.
     Import(import::Import),
-    /// Look after imports on the queue.
+    /// Manage imports on the queue.
     Imports(imports::Imports),
-    /// Follow a table: its rows are documents from now on.
+    /// Follow a table: keep documents equal to its rows.
     Follow(follow::Follow),
-    /// Look after the tables that are followed.
+    /// Manage followed tables.
     Sources(sources::Sources),
-    /// Index fields of the metadata that filters ask for ranges of.
+    /// Manage indexes on metadata fields, for range filters.
     Index(index::Indexes),
-    /// Make, list and revoke API keys.
+    /// Create, list and revoke API keys.
     Keys(keys::Keys),
     /// Ask a question.
     Search(search::Search),
     /// Chat with the documents.
     Chat(chat::Chat),
-    /// Try an API after a deploy: one document in, found, chatted about, and removed.
+    /// Test a deployed API: store a document, find it, chat about it, remove it.
     Check(check::Check),
     /// Serve the documents to a program that speaks the Model Context Protocol.
     Mcp(mcp::Mcp),
@@ -107,7 +107,7 @@ enum Action {
     Layer(layer::Layer),
     /// Print the description of the HTTP API.
     Openapi(openapi::OpenApi),
-    /// Print what a shell completes `rappel` with.
+    /// Print a shell completion script.
     Completions(shell::Completions),
     /// Print the manual page.
     Man(shell::Manual),
@@ -137,26 +137,33 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line. With an option that names a database, `RAPPEL_API` does not count: who gives both means the option.
+/// The command line. An empty variable counts as not set. With an option that names a database, neither does `RAPPEL_API`
+/// count: who gives both means the option.
 fn command() -> clap::Command {
     let names_database = env::args_os().any(|argument| {
         let argument = argument.to_string_lossy();
         let (name, _) = argument.split_once('=').unwrap_or((&argument, ""));
         ["--database-url", "--data"].contains(&name)
     });
-    if names_database {
-        without_api_variable(Cli::command())
-    } else {
-        Cli::command()
-    }
+    without_variables(Cli::command(), &|argument| {
+        let value = argument.get_env().and_then(env::var_os);
+        value.is_some_and(|value| value.is_empty()) || names_database && argument.get_id() == "api"
+    })
 }
 
-fn without_api_variable(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|argument| match argument.get_id().as_str() {
-        "api" => argument.env(None::<&str>),
-        _ => argument,
+/// The command line whose `ignored` arguments are not read from the environment.
+fn without_variables(
+    command: clap::Command,
+    ignored: &dyn Fn(&clap::Arg) -> bool,
+) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        if ignored(&argument) {
+            argument.env(None::<&str>)
+        } else {
+            argument
+        }
     });
-    command.mut_subcommands(without_api_variable)
+    command.mut_subcommands(|command| without_variables(command, ignored))
 }
 
 /// Time limit for work on other threads, such as an inference, to end.
@@ -282,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_database_that_is_named_counts_for_more_than_the_variable_of_an_api() {
-        let command = without_api_variable(Cli::command());
+        let command = without_variables(Cli::command(), &|argument| argument.get_id() == "api");
         let mut variables = BTreeMap::new();
         note_variables(&command, &mut variables);
         let api = &variables["api"];

@@ -14,7 +14,7 @@ use serde_json::Value;
 /// What opens an API.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Key {
-    /// A token that the API asks for, sent as `Authorization: Bearer`. Without one, requests to an API on AWS are signed with
+    /// An API key or token, sent as `Authorization: Bearer`. Without one, requests to an API on AWS are signed with
     /// the credentials of `AWS_ACCESS_KEY_ID` and its like, if these are set.
     #[arg(
         long,
@@ -31,8 +31,7 @@ pub(crate) struct Key {
 /// Whose documents a command is about.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Acting {
-    /// The tenant whose documents it is about; the one of the key without this. An API takes it from a caller with admin of all
-    /// tenants.
+    /// Act for this tenant [default: the tenant of the key]. An API accepts it from callers with `admin` for all tenants.
     #[arg(long, env = "RAPPEL_TENANT", value_name = "NAME", value_parser = tenant)]
     tenant: Option<Tenant>,
 }

@@ -8,7 +8,7 @@ use clap_mangen::Man;
 
 use crate::terminal;
 
-/// Print what a shell completes `rappel` with: `rappel completions bash > /etc/bash_completion.d/rappel`.
+/// Print a shell completion script: `rappel completions bash > /etc/bash_completion.d/rappel`.
 #[derive(Args)]
 pub(crate) struct Completions {
     /// The shell.

@@ -14,7 +14,7 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Look after the tables that are followed.
+/// Manage followed tables.
 #[derive(Args)]
 pub(crate) struct Sources {
     #[command(subcommand)]
@@ -27,9 +27,9 @@ enum Action {
     List(All),
     /// Show a source, with the rows that failed and why.
     Show(One),
-    /// End to follow a table, and delete its documents.
+    /// Stop following a table, and delete its documents.
     Remove(Removal),
-    /// Compare all rows and documents of a source anew, and try again what failed.
+    /// Compare all rows and documents of a source again, and retry what failed.
     Resync(One),
 }
 
@@ -61,7 +61,7 @@ struct Removal {
 /// The database, or the API in front of it.
 #[derive(Args)]
 pub(crate) struct Way {
-    /// An API that is asked, such as `http://127.0.0.1:8000`, instead of the database.
+    /// The API to ask, such as `http://127.0.0.1:8000`, instead of the database.
     #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
     #[command(flatten)]

@@ -12,14 +12,14 @@ use crate::{
     terminal::{self, Out, note},
 };
 
-/// Remove everything that Rappel made in a database, after a question: its schemas with all documents, and its triggers on
+/// Remove everything that Rappel created in a database, after confirmation: its schemas with all documents, and its triggers on
 /// followed tables. Your tables, roles and the extension `vector` stay.
 #[derive(Args)]
 pub(crate) struct Uninstall {
     /// The database, with the login that migrated it. The embedded database of `rappel up` is a folder, which you delete.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: String,
-    /// Do not ask.
+    /// Skip the confirmation.
     #[arg(long)]
     yes: bool,
 }

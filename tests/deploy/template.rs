@@ -74,6 +74,8 @@ async fn a_changed_database_setting_migrates_again_and_exposes_no_secret() -> Ou
         ("MigrationDatabaseUrlArn", &owner),
         ("SecretsKeyArn", key),
         ("DatabasePooler", "direct"),
+        ("SearchRecall", "0.9"),
+        ("IndexBuildMemory", "2GB"),
         ("SubnetIds", "subnet-1,subnet-2"),
         ("SecurityGroupIds", "sg-1"),
         ("Revision", "2"),

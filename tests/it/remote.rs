@@ -54,6 +54,17 @@ async fn a_search_asks_the_api_that_is_named() -> Outcome {
     let mut command = rappel(None, &arguments).await?;
     let found = Printed::by(command.env("RAPPEL_API", "http://127.0.0.1:9")).await?;
     assert_eq!(found.json()?["hits"][0]["document_id"], "plage");
+
+    // An empty variable, such as one of an .env file that was not filled in, names none.
+    let mut command = rappel(Some(app.database_url()), &["search", "plage", "--json"]).await?;
+    let empty = [
+        "RAPPEL_API",
+        "RAPPEL_TENANT",
+        "DATABASE_POOLER",
+        "RAPPEL_DATA",
+    ];
+    let found = Printed::by(command.envs(empty.map(|name| (name, "")))).await?;
+    assert_eq!(found.json()?["hits"][0]["document_id"], "plage");
     Ok(())
 }
 

@@ -7,6 +7,9 @@ use retrieval::{
 };
 use serde::Serialize;
 
+/// How the template limits the sandboxes of nine functions, the import worker, `sync` (two) and `migrate`.
+const RESERVE: &str = "in the template, ReservedConcurrency = (that - ImportConcurrency - 3) / 9";
+
 /// The connections that the functions may open at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demand {
@@ -166,8 +169,7 @@ impl Sizing {
                 format!("{sum}, but pgpool-II serves {clients} clients at a time"),
                 format!(
                     "raise num_init_children (times max_pool, it must fit the server's max_connections), or \
-                     reserve a concurrency of {fitting_sandboxes} for all functions together \
-                     (ReservedConcurrentExecutions)"
+                     limit all functions together to {fitting_sandboxes} sandboxes: {RESERVE}"
                 ),
             );
         }
@@ -186,8 +188,8 @@ impl Sizing {
         warning(
             found,
             format!(
-                "reserve a concurrency of {fitting_sandboxes} for all functions together \
-                 (ReservedConcurrentExecutions), or go through a transaction-mode pooler"
+                "limit all functions together to {fitting_sandboxes} sandboxes ({RESERVE}), or go through a \
+                 transaction-mode pooler"
             ),
         )
     }

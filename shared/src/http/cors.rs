@@ -12,7 +12,7 @@ use lambda_http::{
 const ORIGINS: &str = "CORS_ORIGINS";
 
 /// The headers that template.yaml allows on the other routes, and the header of an API key.
-const HEADERS: &str = "authorization,content-type,if-match,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
+const HEADERS: &str = "authorization,content-type,if-match,rappel-tenant,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
 
 /// The origin of a request through a REST API, if `CORS_ORIGINS` allows it.
 #[derive(Debug)]
@@ -88,5 +88,27 @@ mod tests {
         // A function URL adds the headers itself, and browsers refuse duplicates.
         let url = RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default());
         assert_eq!(allowed(known, page, url), None);
+    }
+
+    #[test]
+    fn a_page_may_send_the_same_headers_to_every_endpoint() {
+        let template = include_str!("../../../template.yaml");
+        let (_, list) = template
+            .split_once("AllowHeaders: &headers")
+            .expect("a list of headers");
+        let named: Vec<&str> = list
+            .lines()
+            .skip(1)
+            .map(str::trim)
+            .take_while(|line| line.starts_with(['-', '#']))
+            .filter_map(|line| line.strip_prefix("- "))
+            // No route of the Model Context Protocol is behind a REST API.
+            .filter(|name| !name.starts_with("mcp-"))
+            .collect();
+        let here: Vec<&str> = HEADERS
+            .split(',')
+            .filter(|name| *name != "x-api-key")
+            .collect();
+        assert_eq!(here, named);
     }
 }
