@@ -8,6 +8,7 @@ use super::{
     language::Languages,
     normal::without_accents,
     numbers::{has_digit, is_number, number},
+    quantities::hour,
     scanner::Scanner,
     token::Role,
 };
@@ -48,6 +49,7 @@ impl Scanner<'_> {
                 return Some(end + 1);
             }
             self.push_key(Role::Form, key(whole));
+            self.push_date_within(whole);
         } else {
             self.joined(at, end);
         }
@@ -71,7 +73,7 @@ impl Scanner<'_> {
     fn joined(&mut self, at: usize, end: usize) {
         let last = self.word(end);
         if end - at > 4
-            || CLITICS.contains(&last)
+            || is_attached(self.word(end - 1), last)
             || (at + 1..end).any(|part| self.word(part) == "t")
         {
             return;
@@ -102,11 +104,21 @@ impl Scanner<'_> {
             _ => word,
         };
         let parts = parts(word);
-        if let [part] = parts[..]
-            && part.len() == word.len()
-        {
-            self.push_code(Role::Counted, number(word));
-            self.push_compact_date(word);
+        match parts[..] {
+            [part] if part.len() == word.len() => {
+                self.push_code(Role::Counted, number(word));
+                self.push_compact_date(word);
+                return;
+            }
+            [hours, "h", minutes]
+                if hours.len() < 3 && minutes.len() == 2 && word.len() == hours.len() + 3 =>
+            {
+                self.push_code(Role::Counted, hour(hours, minutes));
+                return;
+            }
+            _ => {}
+        }
+        if self.glued_dimensions(word) {
             return;
         }
         let is_long = |part: &&str| part.contains('.') || part.chars().nth(2).is_some();
@@ -120,7 +132,26 @@ impl Scanner<'_> {
             },
             key(word),
         );
+        self.push_date_within(word);
+        if let ([digits, letters], false) = (&parts[..], are_telling)
+            && is_number(digits)
+            && digits.len() + letters.len() == word.len()
+        {
+            // `20a` is also found by the number and the unit.
+            self.push_code(Role::Indexed, (*digits).to_owned());
+            self.push_text(Role::Indexed, letters);
+        }
+        if let ["v", version] = parts[..] {
+            self.push_code(Role::Indexed, version.to_owned());
+        }
         if are_telling {
+            let names = parts
+                .windows(2)
+                .filter(|pair| pair[0] == "v" && is_number(pair[1]));
+            let versions: Vec<String> = names.map(|pair| format!("v{}", pair[1])).collect();
+            for version in versions {
+                self.push_code(Role::Form, version);
+            }
             // Short letters and digits of a code are too common; after a name, they are its version.
             let is_apart = word.contains(['_', '-', '.']);
             let is_named = parts
@@ -270,6 +301,17 @@ impl Scanner<'_> {
 
     pub(super) fn are_numbers(&self, first: usize, last: usize) -> bool {
         (first..=last).all(|at| is_number(self.word(at)))
+    }
+}
+
+/// Whether a pronoun is attached to a verb, not a part of a compound such as `add-on`, `read-me` or `rendez-vous`.
+/// French verbs in the third person end in `t` or `d`.
+fn is_attached(verb: &str, pronoun: &str) -> bool {
+    match pronoun {
+        "on" => verb.ends_with('t') || (verb.ends_with('d') && verb != "add"),
+        "me" => verb != "read",
+        "vous" => verb != "rendez",
+        _ => CLITICS.contains(&pronoun),
     }
 }
 

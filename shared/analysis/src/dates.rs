@@ -61,6 +61,32 @@ pub(super) fn compact(digits: &str) -> Option<Date> {
     (1900..=2099).contains(&date.year).then_some(date)
 }
 
+/// The first date in ISO 8601 within a name, with hyphens, underscores or dots in it.
+fn within(name: &str) -> Option<Date> {
+    const LENGTH: usize = "2024-01-31".len();
+    let is_digit = |at: usize| name.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    let starts = (0..name.len()).filter(|&at| at == 0 || !is_digit(at - 1));
+    let mut dates = starts.filter_map(|at| {
+        let date = name.get(at..at + LENGTH).filter(|date| date.is_ascii())?;
+        let sign = date[4..]
+            .chars()
+            .next()
+            .filter(|sign| "-_.".contains(*sign))?;
+        let parts: Vec<&str> = date.split(sign).collect();
+        match parts[..] {
+            [year, month, day]
+                if is_number(year)
+                    && [year.len(), month.len(), day.len()] == [4, 2, 2]
+                    && !is_digit(at + LENGTH) =>
+            {
+                Date::new(year, two(month)?, two(day)?)
+            }
+            _ => None,
+        }
+    });
+    dates.find(|date| (1900..=2099).contains(&date.year))
+}
+
 impl<'t> Scanner<'t> {
     /// `31/01/2024`, `31.01.24`, `2024-01-31`.
     pub(super) fn date(&mut self, at: usize) -> Option<usize> {
@@ -89,6 +115,10 @@ impl<'t> Scanner<'t> {
         if let (4, Some(month), Some(day)) = (one.len(), two(two_), two(three)) {
             let date = Date::new(one, month, day)?;
             self.push_date(date);
+            if end == at {
+                // Or a version.
+                self.push_code(Role::Form, first.to_owned());
+            }
             return Some(end + 1);
         }
         // `1.2.24` is likely a version.
@@ -121,6 +151,15 @@ impl<'t> Scanner<'t> {
         self.push_code(Role::Counted, date.to_string());
         self.push_code(Role::Form, date.month_of_year());
         self.push_code(Role::Form, date.year.to_string());
+    }
+
+    /// The date in a name, if any: `2024-01-31_rapport`, `cr_2024_01_31.pdf`, `2024-01-31t10`.
+    pub(super) fn push_date_within(&mut self, name: &str) {
+        if let Some(date) = within(name) {
+            self.push_code(Role::Form, date.to_string());
+            self.push_code(Role::Form, date.month_of_year());
+            self.push_code(Role::Indexed, date.year.to_string());
+        }
     }
 
     /// `31 janvier 2024`, `January 31st, 2024`, `31. Januar 2024`, `31 de enero de 2024`; `janvier 2024`.

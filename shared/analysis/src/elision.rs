@@ -13,10 +13,11 @@ const ELISIONS: [&str; 41] = [
 /// English contractions and endings, as written after the apostrophe.
 const CONTRACTIONS: [&str; 6] = ["d", "ll", "m", "re", "s", "ve"];
 
-/// The elided word and the word after it.
+/// The elided word and the word after it. `bell's` and `un's` are English.
 pub(super) fn elided(word: &str) -> Option<(&str, &str)> {
     let (elided, rest) = word.split_once('\'')?;
-    (ELISIONS.contains(&elided) && !rest.is_empty()).then_some((elided, rest))
+    let is_elided = ELISIONS.contains(&elided) && !rest.is_empty() && !CONTRACTIONS.contains(&rest);
+    is_elided.then_some((elided, rest))
 }
 
 /// The word without English endings and without apostrophes: others belong to it, as in `aujourd'hui` and

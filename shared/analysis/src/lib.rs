@@ -9,6 +9,7 @@ mod articles;
 mod beginning;
 mod codes;
 mod dates;
+mod dimensions;
 mod elision;
 mod guess;
 mod highlight;
@@ -43,7 +44,7 @@ use self::{
 
 /// The version of this analysis. Terms are stored, and passages of another version must be analysed again, so it
 /// changes whenever the terms of any text do.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Maximum characters of a term: a longer one, such as an address or encoded data, ends in a hash of the whole.
 pub const MAX_TERM_CHARACTERS: usize = 64;
@@ -168,7 +169,7 @@ fn half(word: &[Placed]) -> Option<(&str, usize)> {
                 word,
                 ..
             },
-        ] if text.len() > 2 => Some((text, *word)),
+        ] if text.len() > 1 => Some((text, *word)),
         _ => None,
     }
 }

@@ -14,8 +14,11 @@ pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
             words.push((start, word));
             continue;
         }
-        let hyphenated =
-            text[..start].ends_with('-') || text[start + word.len()..].starts_with('-');
+        // `-12,50` is one number, `8,8-1,9` is a list.
+        let before = text[..start].strip_suffix('-');
+        let after = text[start + word.len()..].strip_prefix('-');
+        let hyphenated = before.is_some_and(|before| before.ends_with(char::is_alphanumeric))
+            || after.is_some_and(|after| after.starts_with(char::is_alphanumeric));
         if hyphenated || (commas > 1 && !is_grouped(word) && grouped_decimal(word).is_none()) {
             let mut at = start;
             for part in word.split(',') {

@@ -1,6 +1,7 @@
 //! Amounts, and numbers with units.
 
 use super::{
+    language::Languages,
     normal::without_accents,
     numbers::{is_number, number},
     scanner::Scanner,
@@ -8,7 +9,7 @@ use super::{
 };
 
 /// Units written after a number; each line's first one is the search form. Full names map to the same abbreviation.
-const UNITS: [&str; 40] = [
+const UNITS: [&str; 48] = [
     "ko kb kio kib kilooctet kilooctets kilobyte kilobytes",
     "mo mb mio mib megaoctet megaoctets megabyte megabytes",
     "go gb gio gib gigaoctet gigaoctets gigabyte gigabytes",
@@ -49,6 +50,20 @@ const UNITS: [&str; 40] = [
     "nm",
     "mbps mbit",
     "gbps gbit",
+    "a amp amps ampere amperes amperios",
+    "ug µg μg mcg microgramme microgrammes microgram micrograms",
+    "t tonne tonnes",
+    "ft foot feet",
+    "oz ounce ounces",
+    "lb lbs",
+    "am",
+    "pm",
+];
+
+/// Names of currencies, beside a number as their signs are.
+const CURRENCIES: [&str; 18] = [
+    "eur", "euro", "euros", "usd", "dollar", "dollars", "gbp", "pound", "pounds", "sterling",
+    "chf", "franc", "francs", "franken", "cad", "jpy", "yen", "yuan",
 ];
 
 impl Scanner<'_> {
@@ -59,42 +74,72 @@ impl Scanner<'_> {
         {
             let amount = Amount::of(number);
             self.push_amount(&amount, true);
-            self.push_code(Role::Form, format!("{}{unit}", amount.value));
+            self.push_code(Role::Form, with_unit(&amount.value, unit));
             return Some(at + 1);
         }
         let (end, amount) = self.amount(at)?;
         if self.end_of_hyphenated(end) > end {
             return None;
         }
-        let unit = self.next_after(end, |gap| gap == " ");
         let is_minutes = |word: &&str| word.len() == 2 && is_number(word);
-        if let Some(unit) = unit
-            .filter(|&unit| unit != "to" || self.words[end + 1].upper)
-            .and_then(unit_of)
-        {
+        if let Some(unit) = self.unit_after(end) {
             let minutes = self
                 .next_after(end + 1, |gap| gap == " ")
                 .filter(is_minutes);
             if let (Some(minutes), "h") = (minutes, unit) {
-                self.push_code(Role::Counted, format!("{}h{minutes}", amount.value));
+                self.push_code(Role::Counted, hour(&amount.value, minutes));
                 return Some(end + 3);
             }
             self.push_amount(&amount, true);
-            self.push_code(Role::Form, format!("{}{unit}", amount.value));
+            self.push_code(Role::Form, with_unit(&amount.value, unit));
             self.push_text(Role::Indexed, self.word(end + 1));
             return Some(end + 2);
         }
         let minutes = self.next_after(end, |gap| gap == ":").filter(is_minutes);
         if let Some(minutes) = minutes.filter(|_| amount.value.len() < 3) {
-            self.push_spaced(end + 1, format!("{}h{minutes}", amount.value));
+            self.push_spaced(end + 1, hour(&amount.value, minutes));
         }
-        let is_money = self.before(at).ends_with(['$', '€', '£', '¥']);
-        let is_money = is_money
-            || self.text[self.words[end].end..]
-                .trim_start()
-                .starts_with(['$', '€', '£', '¥']);
-        self.push_amount(&amount, is_money);
+        self.push_amount(&amount, self.is_money(at, end));
+        self.push_with_short(&amount, end);
         Some(end + 1)
+    }
+
+    /// The unit after a number. `to` and `a` are common words as well, if not in capitals.
+    fn unit_after(&self, end: usize) -> Option<&'static str> {
+        let unit = self.next_after(end, |gap| gap == " ")?;
+        if matches!(unit, "to" | "a") && !self.words[end + 1].cased {
+            return None;
+        }
+        unit_of(unit)
+    }
+
+    /// One or two letters after a number may be a unit that is also written without the blank: `5 mA`, `40 kN`. From three
+    /// letters on, the parts of `120mmHg` are terms of their own.
+    fn push_with_short(&mut self, amount: &Amount, end: usize) {
+        let Some(word) = self
+            .next_after(end, |gap| gap == " ")
+            .filter(|&word| word != "x")
+        else {
+            return;
+        };
+        let is_short = word.chars().count() < 3 && word.chars().all(char::is_alphabetic);
+        if is_short && (self.words[end + 1].cased || !Languages::has_stop_word(word)) {
+            let glued = format!("{}{}", amount.value, without_accents(word));
+            self.push_code(Role::Form, glued);
+        }
+    }
+
+    /// Whether a currency stands before or after a number.
+    fn is_money(&self, first: usize, last: usize) -> bool {
+        const SIGNS: [char; 4] = ['$', '€', '£', '¥'];
+        let after = self.text[self.words[last].end..].trim_start();
+        let is_named = |word: &str| CURRENCIES.contains(&word);
+        self.before(first).ends_with(SIGNS)
+            || after.starts_with(SIGNS)
+            || self
+                .next_after(last, |gap| gap == " ")
+                .is_some_and(is_named)
+            || (first > 0 && self.gap(first - 1) == " " && is_named(self.word(first - 1)))
     }
 
     /// A number and its last word: blanks may separate thousands.
@@ -165,6 +210,23 @@ impl Amount {
         let value = number(word);
         let is_money = word.contains([',', '\'']) && value.contains('.');
         Self { value, is_money }
+    }
+}
+
+/// An hour and minutes in one spelling: `9h30`, and `9h` for `09:00`.
+pub(super) fn hour(hours: &str, minutes: &str) -> String {
+    let hours = match hours.trim_start_matches('0') {
+        "" => "0",
+        hours => hours,
+    };
+    let minutes = if minutes == "00" { "" } else { minutes };
+    format!("{hours}h{minutes}")
+}
+
+fn with_unit(value: &str, unit: &str) -> String {
+    match unit {
+        "h" => hour(value, ""),
+        unit => format!("{value}{unit}"),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Word {
     pub(super) upper: bool,
     /// At least two, all capitals.
     pub(super) capitals: bool,
+    /// At least one letter is a capital.
+    pub(super) cased: bool,
 }
 
 impl Text {
@@ -51,6 +53,7 @@ impl Text {
                 end: this.lower.len(),
                 upper: capitals > 0,
                 capitals: capitals > 1,
+                cased: word.contains(char::is_uppercase),
             });
         }
         this.lower.push_str(&cased[read..]);
@@ -73,9 +76,9 @@ impl Text {
                 |word: &&Word| Languages::has_stop_word(&self.lower[word.start..word.end]);
             let is_in_capitals = capitals().count() * 3 > line.len() * 2;
             if is_in_capitals && capitals().filter(is_stop_word).count() > 1 {
-                self.words[first..=last]
-                    .iter_mut()
-                    .for_each(|word| (word.upper, word.capitals) = (false, false));
+                self.words[first..=last].iter_mut().for_each(|word| {
+                    (word.upper, word.capitals, word.cased) = (false, false, false);
+                });
             }
             first = last + 1;
         }

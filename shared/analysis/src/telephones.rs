@@ -13,13 +13,14 @@ const CODES_OF_TWO: [&str; 43] = [
 ];
 
 /// Digits in groups, like telephone numbers.
+#[derive(Clone)]
 struct Groups<'t> {
     parts: Vec<&'t str>,
     digits: String,
     /// The number of the last word.
     end: usize,
-    /// Whether a plus, or the zeros for it, precede the country code.
-    is_international: bool,
+    /// Whether a plus precedes the country code.
+    has_plus: bool,
     /// Whether brackets enclose the area code.
     has_area: bool,
 }
@@ -37,17 +38,28 @@ impl<'t> Scanner<'t> {
         {
             return None;
         }
-        let number = self.groups(at)?;
-        let end = number.end;
-        if number.is_certain() {
+        let (whole, mut certain) = self.groups(at)?;
+        if let Some(number) = certain.pop() {
+            let end = number.end;
             let national = number.national();
             self.push_code(Role::Form, shared(&national).to_owned());
             if national != number.digits {
                 self.push_code(Role::Indexed, number.digits);
             }
             self.push_code(Role::Counted, national);
+            // A shorter one may be the number, and the rest another: `+44 20 7946 0018 24/7`.
+            for shorter in certain.iter().filter(|shorter| shorter.is_complete()) {
+                let national = shorter.national();
+                self.push_code(Role::Indexed, shared(&national).to_owned());
+                self.push_code(Role::Indexed, national);
+            }
+            if whole.end > end && whole.is_likely() {
+                // Or the beginning of an account number.
+                self.push_spaced(whole.end, whole.digits);
+            }
             return Some(end + 1);
         }
+        let number = whole;
         if number.is_likely() {
             // Its groups are searched as well: it may be a series of numbers.
             if number.digits.len() < 13 {
@@ -63,64 +75,87 @@ impl<'t> Scanner<'t> {
         None
     }
 
-    /// The groups of digits from a word on; `None` if too many for one number.
-    fn groups(&self, at: usize) -> Option<Groups<'t>> {
+    /// The groups of digits from a word on, and those of its beginnings that are certain to be numbers, shortest first.
+    /// `None` if there are too few digits, or too many and none is certain.
+    fn groups(&self, at: usize) -> Option<(Groups<'t>, Vec<Groups<'t>>)> {
         let before = self.before(at);
-        let mut groups = Vec::new();
-        let mut digits = String::new();
-        let mut end = at;
-        let mut has_area =
-            before.ends_with('(') && self.text[self.words[at].end..].starts_with(')');
+        let mut number = Groups {
+            parts: Vec::new(),
+            digits: String::new(),
+            end: at,
+            has_plus: before.ends_with('+') || before.ends_with("+("),
+            has_area: before.ends_with('(') && self.text[self.words[at].end..].starts_with(')'),
+        };
+        let mut certain: Vec<Groups<'t>> = Vec::new();
         loop {
-            for group in self.word(end).split('.') {
+            for group in self.word(number.end).split('.') {
                 if !is_number(group) {
                     return None;
                 }
-                groups.push(group);
-                digits.push_str(group);
+                number.parts.push(group);
+                number.digits.push_str(group);
             }
-            let pairs = digits.len() == 10
-                && digits.starts_with('0')
-                && groups.iter().all(|group| group.len() == 2);
-            let is_gap = |gap: &str| {
-                matches!(
-                    gap,
-                    " " | "-" | "." | "/" | ")" | ") " | " (" | "(" | ")-" | "-(" | " - "
-                )
-            };
-            if pairs || !self.next_after(end, is_gap).is_some_and(is_digits) {
+            if number.is_certain() {
+                certain.push(number.clone());
+            }
+            let next = self.next_after(number.end, is_gap);
+            if number.is_closed() || !next.is_some_and(is_digits) {
                 break;
             }
-            has_area |= self.gap(end).contains('(');
-            end += 1;
+            let gap = self.gap(number.end);
+            let is_another =
+                matches!(gap, "/" | " - ") && next.is_some_and(|next| next.starts_with('0'));
+            if is_another && number.is_complete() && number.is_certain() {
+                break;
+            }
+            number.has_area |= gap.contains('(');
+            number.end += 1;
         }
-        if !(SHARED..=19).contains(&digits.len()) {
-            return None;
-        }
-        Some(Groups {
-            is_international: before.ends_with('+')
-                || before.ends_with("+(")
-                || (digits.starts_with("00") && digits.len() > 10),
-            has_area,
-            parts: groups,
-            digits,
-            end,
-        })
+        // A row of a table may begin like a number.
+        let is_row = |it: &Groups<'_>| {
+            let are_blanks = !self.slice(at, it.end).contains(['-', '.', '/', '(', ')']);
+            it.parts[0].len() < 2 || (it.is_american() && are_blanks)
+        };
+        certain.retain(|it| it.end == number.end || !is_row(it));
+        let length = number.digits.len();
+        let fits = length >= SHARED && (length < 20 || !certain.is_empty());
+        fits.then_some((number, certain))
     }
 }
 
 impl Groups<'_> {
+    /// Whether a plus, or the zeros for it, precede the country code.
+    fn is_international(&self) -> bool {
+        self.has_plus || (self.digits.starts_with("00") && self.digits.len() > 10)
+    }
+
+    /// Whether what follows is another number: pairs of French ones, or a whole number in one group.
+    fn is_closed(&self) -> bool {
+        let are_pairs = self.digits.len() == 10
+            && self.digits.starts_with('0')
+            && self.parts.iter().all(|group| group.len() == 2);
+        are_pairs || (self.parts.len() == 1 && self.is_complete() && self.is_certain())
+    }
+
+    /// Whether it has as many digits as whole numbers have.
+    fn is_complete(&self) -> bool {
+        let least = if self.is_international() { 11 } else { 9 };
+        self.digits.len() >= least
+    }
+
     /// Whether only telephone numbers look so.
     fn is_certain(&self) -> bool {
         let length = self.digits.len();
-        let lengths: Vec<usize> = self.parts.iter().map(|group| group.len()).collect();
-        let is_american =
-            matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]) && !self.digits.starts_with('0');
         let is_national = self.digits.starts_with('0') && (9..=12).contains(&length);
-        (self.is_international && (8..=17).contains(&length))
+        (self.is_international() && (8..=17).contains(&length))
             || (self.has_area && (8..=12).contains(&length))
-            || is_american
+            || self.is_american()
             || is_national
+    }
+
+    fn is_american(&self) -> bool {
+        let lengths: Vec<usize> = self.parts.iter().map(|group| group.len()).collect();
+        matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]) && !self.digits.starts_with('0')
     }
 
     /// Whether it may be a telephone number, rather than another grouped number.
@@ -143,7 +178,7 @@ impl Groups<'_> {
     /// The digits dialled within the country, without the zero before the area code.
     fn national(&self) -> String {
         let digits = self.digits.as_str();
-        let digits = if self.is_international {
+        let digits = if self.is_international() {
             without_country(digits.trim_start_matches('0'))
         } else if digits.len() == 11 && digits.starts_with(['1', '7', '8']) {
             // North America and Russia dial a digit before the area code.
@@ -167,6 +202,14 @@ fn without_country(digits: &str) -> &str {
 /// The last digits of a number.
 fn shared(digits: &str) -> &str {
     &digits[digits.len().saturating_sub(SHARED)..]
+}
+
+/// What may be between the groups of a number.
+fn is_gap(gap: &str) -> bool {
+    matches!(
+        gap,
+        " " | "-" | "." | "/" | ")" | ") " | " (" | "(" | ")-" | "-(" | " - "
+    )
 }
 
 /// Digits, possibly with dots between them.

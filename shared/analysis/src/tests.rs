@@ -1,5 +1,7 @@
 use super::*;
 
+mod identifiers;
+
 fn query(text: &str) -> Vec<String> {
     query_terms(text)
         .into_iter()
@@ -117,6 +119,10 @@ fn what_an_english_user_expects_to_find() {
         ),
         ("car insurance", "The insurance of the car"),
         ("vitamin B12", "Vitamin B12"),
+        ("Bell palsy", "Bell’s palsy is a weakness of the face."),
+        ("Bell's palsy symptoms", "The symptoms of Bell's palsy"),
+        ("Dell", "Dell's warranty"),
+        ("UN", "The UN's budget"),
     ]);
 }
 
@@ -147,177 +153,6 @@ fn what_others_expect_to_find() {
         ("โรงเรียน", "รถไฟออกแล้ว"),
         ("ordinanze", "coordinare"),
     ]);
-}
-
-#[test]
-fn an_identifier_is_found_however_it_is_written() {
-    assert_same(
-        &["v2.14.3", "2.14.3", "V2.14.3"],
-        &["v2.14.0", "2.4.13", "v12.14.3", "2.14.30"],
-    );
-    assert_same(&["Nimbus7.2", "nimbus 7.2"], &["Nimbus7.1", "Nimbus2.7"]);
-    assert_same(
-        &["QT-5310-K", "QT5310K", "qt5310k", "QT 5310 K", "qt-5310-k"],
-        &["QT-5310-L", "QT-5130-K", "TQ-5310-K"],
-    );
-    assert_same(&["16 Go", "16Go", "16 Gb", "16GB"], &["8 Go", "160 Go"]);
-    assert_same(&["3,5 m", "3.5m", "3,5 mètres", "3,50 m"], &["35 m", "3 m"]);
-    assert_same(
-        &[
-            "8 431,70 €",
-            "8431,70",
-            "8,431.70",
-            "8.431,70 €",
-            "8'431.70",
-            "8431,7 €",
-        ],
-        &["8 431,07 €", "431,70 €", "84 317,00 €"],
-    );
-    assert_same(
-        &["12 000", "12000", "12.000", "12,000", "12\u{a0}000"],
-        &["12", "1 200"],
-    );
-    assert_same(
-        &[
-            "07/03/1998",
-            "7 mars 1998",
-            "1998-03-07",
-            "07.03.1998",
-            "March 7, 1998",
-            "7. März 1998",
-            "19980307",
-        ],
-        &["08/03/1998", "7 mai 1998"],
-    );
-    assert_same(
-        &[
-            "20230115_plan_de_masse.pdf",
-            "20230115_Plan_de_Masse",
-            "20230115-plan-de-masse.pdf",
-        ],
-        &["20230115_plan_de_coupe.pdf"],
-    );
-    assert_same(
-        &["GB29 NWBK 6016 1331 9268 19", "GB29NWBK60161331926819"],
-        &["GB29 NWBK 6016 1331 9268 18"],
-    );
-    assert_same(
-        &["978-2-07-036822-8", "9782070368228"],
-        &["978-2-07-036822-9"],
-    );
-    assert_same(&["SW1A 1AA", "sw1a1aa"], &["SW1A 2AA"]);
-    assert_same(&["R&D", "R & D"], &["R", "D"]);
-    assert_same(
-        &["anne.roy@mairie.example", "Anne.Roy@mairie.example"],
-        &["anne.ray@mairie.example"],
-    );
-    assert_same(
-        &[
-            "https://www.mairie.example/cartes/",
-            "http://mairie.example/cartes",
-        ],
-        &["https://mairie.example/plans"],
-    );
-    assert_same(&["C++"], &["C", "C#"]);
-    assert_same(&["C#", "c#"], &["C", "C++", "F#"]);
-    assert_same(&[".NET", ".net"], &["net"]);
-    assert_same(&["Node.js", "nodejs", "node.js"], &["Node"]);
-    assert_same(&["14h30", "14 h 30", "14:30"], &["14h45"]);
-}
-
-#[test]
-fn parts_of_an_identifier_find_it() {
-    assert_finds(&[
-        ("plan de masse", "20230115_plan_de_masse.pdf"),
-        ("20230115", "20230115_plan_de_masse.pdf"),
-        ("5310", "QT-5310-K"),
-        ("QT-5310", "QT-5310-K"),
-        ("mairie.example", "Écrire à anne.roy@mairie.example, merci"),
-        ("anne roy", "Écrire à anne.roy@mairie.example, merci"),
-        ("nimbus", "Le Nimbus7.2 du service"),
-        ("novembre 1998", "le 02/11/1998 et novembre"),
-        ("1998", "le 02/11/1998"),
-        ("64 Go", "Mémoire (Go) : 64"),
-        ("Java17", "Java 17"),
-        ("Java 8", "Java8"),
-    ]);
-}
-
-#[test]
-fn a_telephone_number_is_found_however_it_is_written() {
-    assert_same(
-        &[
-            "04 93 27 81 50",
-            "04.93.27.81.50",
-            "04-93-27-81-50",
-            "0493278150",
-            "+33 4 93 27 81 50",
-            "+33493278150",
-            "0033 4 93 27 81 50",
-            "+33 (0)4 93 27 81 50",
-        ],
-        &["04 93 27 81 51", "04 93 72 81 50", "05 93 27 81 50"],
-    );
-    assert_same(
-        &[
-            "(555) 010-4477",
-            "555-010-4477",
-            "+1 555 010 4477",
-            "1-555-010-4477",
-            "555.010.4477",
-        ],
-        &["(556) 010-4477"],
-    );
-    assert_same(
-        &[
-            "030 9018 2040",
-            "030/90182040",
-            "+49 30 90182040",
-            "0049 30 9018 2040",
-        ],
-        &["040 9018 2040"],
-    );
-    assert_same(
-        &["020 7946 0018", "+44 20 7946 0018", "(020) 7946 0018"],
-        &["020 7946 0081"],
-    );
-    assert_same(
-        &["91 234 56 78", "912345678", "+34 912 345 678"],
-        &["91 234 56 87"],
-    );
-    assert_same(&["06 4567 8901", "+39 06 45678901"], &["06 4567 8902"]);
-    assert_same(
-        &["0470 12 34 56", "+32 470 12 34 56", "0470/12.34.56"],
-        &["0470 12 34 65"],
-    );
-    assert_same(
-        &["+351 21 345 6789", "213 456 789", "21 345 67 89"],
-        &["213 456 798"],
-    );
-    assert_same(
-        &["8 (495) 123-45-67", "+7 495 123-45-67"],
-        &["8 (495) 123-45-76"],
-    );
-}
-
-#[test]
-fn spelling_with_hyphen_without_or_as_two_words_is_the_same() {
-    assert_same(&["e-mail", "email", "E-Mail"], &["mail"]);
-    assert_finds(&[
-        ("weekend", "La garde du week-end"),
-        ("week-end", "La garde du weekend"),
-        ("multi-sport", "le stage multisports"),
-        ("multisports", "le stage multi-sport"),
-        ("habitation", "la taxe d'habi-\ntation"),
-        ("co-working", "the coworking space"),
-    ]);
-    assert!(query("week end").contains(&"weekend".to_owned()));
-    // An attached pronoun is a separate word.
-    assert!(
-        !query("Peut-on partir ?")
-            .iter()
-            .any(|term| term.contains("peuton"))
-    );
 }
 
 #[test]
@@ -488,10 +323,11 @@ fn the_version_names_these_terms() {
         "The WHO advises v6.2.8 of ZX-4471-B at +33 1 99 00 12 34 for 1 234,56 €.",
         "Das Gemüse kostet 16 Euro; el plazo es de 3 días; la città è nell'elenco.",
         "明日の天気 กุญแจ المكتبة библиотеки rapport_final.pdf week-end C++",
+        "Bell's palsy: 20 A, 60 x 40 cm at 9:00, plan_v2_2024-01-31.pdf, 0199001234 7/7, -12,50 EUR.",
     ];
     let terms = texts.map(|text| passage_of(text).join(" ")).join("\n");
     let hash = terms.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    assert_eq!((VERSION, hash), (2, 130_487_298_341_152_517), "{terms}");
+    assert_eq!((VERSION, hash), (3, 1_279_176_891_564_015_065), "{terms}");
 }

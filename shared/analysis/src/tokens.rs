@@ -16,6 +16,8 @@ pub(super) fn tokens(text: &str) -> Vec<Placed> {
         }
         at = scanner.step(at, |scanner| {
             scanner.spaced_code(at);
+            scanner.version(at);
+            scanner.spaced_dimensions(at);
             scanner
                 .unspaced(at)
                 .or_else(|| scanner.address(at))
