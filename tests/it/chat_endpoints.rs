@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use tests::{
     App,
-    language_model::{LanguageModel, Reply, Step},
+    language_model::{LanguageModel, ModelRequest, Reply, Step},
 };
 
 use crate::{
@@ -55,6 +55,8 @@ async fn an_answer_survives_deviations_from_the_protocol() -> Outcome {
         ("parts", EVENTS, format!("{}{STOP}", piece(&json!([{ "type": "text", "text": "À 22 " }, { "type": "text", "text": "heures [1]." }]))).into()),
         ("a byte order mark", EVENTS, format!("\u{feff}{first}{second}{STOP}").into()),
         ("one document", "content-type: application/json", serde_json::to_string_pretty(&whole)?.into()),
+        ("the document after the stream", EVENTS, format!("{first}{second}data: {whole}\n\n").into()),
+        ("a reason with each piece", EVENTS, format!("{first}{second}").replace("\"index\":0", "\"index\":0,\"finish_reason\":\"STOP\"").trim_end().into()),
         ("one document in a stream", EVENTS, format!("data: {whole}\n\n").into()),
         ("lines of JSON", "content-type: application/x-ndjson", format!("{first}{second}{STOP}").replace("data: ", "").replace("\n\n", "\n").into()),
         ("compressed", "content-type: text/event-stream\r\ncontent-encoding: gzip", gzip.finish()?),
@@ -102,6 +104,27 @@ async fn a_comment_restarts_the_timeout() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_finish_reason_with_each_piece_does_not_end_the_answer() -> Outcome {
+    let pieces = [
+        r#"{"choices":[{"delta":{"reasoning_content":"Hm"},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"delta":{"content":"À 22 "},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"delta":{"content":"heures."},"finish_reason":"stop"}]}"#,
+    ];
+    // The pauses are longer than the wait for the token count.
+    let paused = pieces.into_iter().flat_map(|piece| {
+        let pause = std::iter::repeat_n(Step::Comment, 4);
+        pause.chain([Step::Data(piece)])
+    });
+    let steps = paused.chain([Step::Finish("length")]).collect();
+    let (app, _model) = app_with([Reply::Stream(steps)], &[("LLM_TIMEOUT_MS", "1000")]).await?;
+    ingest(&app).await?;
+    let (text, _, done) = answer(&app).await?;
+    assert_eq!(text, "À 22 heures.");
+    assert_eq!(done["finish_reason"], "length", "the last one counts");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_reports_overload_as_the_first_event_is_asked_again() -> Outcome {
     let busy = || {
         Reply::Stream(vec![Step::Data(
@@ -145,6 +168,7 @@ async fn an_empty_answer_is_an_error_with_its_reason() -> Outcome {
             Reply::Stream(vec![Step::Finish("content_filter")]),
             "filtered",
         ),
+        (Reply::Stream(vec![Step::Finish("SAFETY")]), "filtered"),
         (Reply::Stream(vec![Step::Finish("length")]), "exhausted"),
         (Reply::text(&["<think>Hm, and so on"]), "empty"),
         (
@@ -163,7 +187,7 @@ async fn an_empty_answer_is_an_error_with_its_reason() -> Outcome {
     let refusal = nothing(Step::Data(
         r#"{"choices":[{"delta":{"refusal":"I cannot."}}]}"#,
     ));
-    let cut = Reply::Stream(vec![Step::Text("À 22"), Step::Finish("length")]);
+    let cut = Reply::Stream(vec![Step::Text("À 22"), Step::Finish("MAX_TOKENS")]);
     let replies = replies
         .iter()
         .cloned()
@@ -230,6 +254,17 @@ async fn a_rejected_request_names_the_setting_to_change() -> Outcome {
         ),
         (
             error(404, "model_not_found"),
+            502,
+            "language-model-model",
+            "LLM_MODEL",
+            None,
+        ),
+        (
+            Reply::Status(
+                400,
+                None,
+                json!({ "error": { "message": "plage/x is not a valid model ID", "code": 400 } }),
+            ),
             502,
             "language-model-model",
             "LLM_MODEL",
@@ -376,7 +411,9 @@ async fn a_prompt_that_is_too_long_is_retried_with_fewer_sources() -> Outcome {
             json!({ "error": { "code": "context_length_exceeded" } }),
         )
     };
+    let form = json!({ "error": { "message": "stream_options: Extra inputs are not permitted" } });
     let replies = [
+        Reply::Status(400, None, form),
         too_long(),
         Reply::text(&["Oui [1]."]),
         too_long(),
@@ -395,9 +432,14 @@ async fn a_prompt_that_is_too_long_is_retried_with_fewer_sources() -> Outcome {
         }
     }
     let asked = model.asked();
-    assert_eq!(asked.len(), 4);
+    assert_eq!(asked.len(), 5);
     let sources = |at: usize| asked[at].body.to_string().matches("</source-").count();
-    assert_eq!((sources(0), sources(1)), (3, 1));
+    assert_eq!((sources(1), sources(2)), (3, 1));
+    let is_plain = |asked: &ModelRequest| asked.body.get("stream_options").is_none();
+    assert!(
+        asked[1..].iter().all(is_plain),
+        "the refused form is not tried again"
+    );
     Ok(())
 }
 

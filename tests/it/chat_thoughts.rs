@@ -18,10 +18,18 @@ async fn reasoning_is_kept_out_of_the_answer_and_sent_on_request() -> Outcome {
         Step::Text("À 22 heures [1]."),
         Step::Finish("stop"),
     ]);
-    let (app, _model) =
-        app_with([within(), beside.clone(), within(), beside, within()], &[]).await?;
+    let bracketed = Reply::text(&["[THI", "NK]La source [1] ?[/THINK]À 22 heures [", "1]."]);
+    let replies = [
+        within(),
+        beside.clone(),
+        bracketed,
+        within(),
+        beside,
+        within(),
+    ];
+    let (app, _model) = app_with(replies, &[]).await?;
     ingest(&app).await?;
-    for _ in 0..2 {
+    for _ in 0..3 {
         let (text, _, done) = answer(&app).await?;
         assert_eq!(text, "À 22 heures [1].");
         assert_eq!(done["citations"][0]["start"], 12, "{done}");
@@ -59,7 +67,7 @@ async fn thoughts_that_the_template_opened_are_recognised_by_their_end() -> Outc
     let replies = [
         thinking(),
         thinking(),
-        thinking(),
+        Reply::text(&["La source [1] ?</thi", "nk>À 22 heures [1]."]),
         Reply::text(&["À 22 heures [1]."]),
     ];
     let (app, _model) = app_with(replies, &[]).await?;

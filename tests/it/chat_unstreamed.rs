@@ -10,7 +10,7 @@ use tests::{
 
 use crate::{
     Outcome,
-    chat::{app_with, ingest},
+    chat::{answered, app_with, ingest},
 };
 
 fn question() -> Value {
@@ -66,4 +66,39 @@ async fn an_endless_answer_is_cut_and_fills_no_memory() -> Outcome {
     assert!(length > 1 << 20, "{length} bytes");
     assert!(grown < 32 << 20, "{grown} bytes more for {length}");
     model.reader_left().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_refuses_to_stream_is_asked_for_whole_answers() -> Outcome {
+    let refusal = json!({ "error": {
+        "message": "Your organization must be verified to stream this model.",
+        "type": "invalid_request_error", "param": "stream", "code": "unsupported_value" } });
+    let whole = |said: &str| {
+        let choice = json!({ "message": { "content": said }, "finish_reason": "stop" });
+        let answer = json!({ "choices": [choice] }).to_string();
+        Reply::Raw("content-type: application/json", answer.into_bytes())
+    };
+    let told = ["À 22 heures [1].", "En été [1]."];
+    let replies = [
+        Reply::Status(400, None, refusal),
+        whole(told[0]),
+        whole(told[1]),
+    ];
+    let (app, model) = app_with(replies, &[]).await?;
+    ingest(&app).await?;
+    for said in told {
+        let mut asked = question();
+        asked["stream"] = json!(true);
+        let (text, end, _) = answered(&app, &asked).await?;
+        assert_eq!((text.as_str(), end.as_str()), (said, "done"));
+    }
+    let asked = model.asked();
+    let streams: Vec<Value> = asked
+        .iter()
+        .map(|asked| asked.body["stream"].clone())
+        .collect();
+    assert_eq!(streams, [true, false, false]);
+    // Of an answer that is no stream it would be refused.
+    assert!(asked[1].body.get("stream_options").is_none());
+    Ok(())
 }

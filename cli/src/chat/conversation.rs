@@ -156,8 +156,8 @@ pub(super) fn show(text: &str) -> io::Result<()> {
 /// What an answer with this finish reason lacks.
 fn shortcoming(reason: &Value) -> Option<String> {
     let lack = match reason.as_str().unwrap_or("stop") {
-        "stop" | "no_sources" | "end_turn" | "eos" => return None,
-        "length" | "max_tokens" => {
+        "stop" | "no_sources" => return None,
+        "length" => {
             "the answer was cut off at the model's limit of tokens (LLM_PARAMETERS, max_tokens)"
         }
         "content_filter" => "the answer was cut off by a content filter",

@@ -99,14 +99,17 @@ fn keep_last(mut history: Vec<Message>, counts: &[usize], limit: usize) -> (Vec<
     };
     let mut total: usize = counts[last..].iter().sum();
     if total > limit {
-        // The question is usually short, and gives the topic of the answer.
-        let question = counts[last].min(limit / 4);
+        // The question is usually short, and gives the topic of the answer. A long one gets a quarter, or more if the
+        // answer leaves it.
+        let answers = total - counts[last];
+        let question = counts[last].min((limit / 4).max(limit.saturating_sub(answers)));
+        let rest = limit - question;
         shorten(&mut history[last], counts[last], question);
         for (turn, count) in history.iter_mut().zip(counts).skip(last + 1) {
-            shorten(turn, *count, limit.saturating_sub(question));
+            shorten(turn, *count, rest);
         }
         history.drain(..last);
-        return (history, limit);
+        return (history, question + answers.min(rest));
     }
     // Earlier exchanges, each whole: a question and its answer.
     let mut from = last;
@@ -173,6 +176,16 @@ mod tests {
         assert_eq!(lengths(&[10, 10, 20, 5_000], 100), [20, 72]);
         let both = lengths(&[400, 5_000], 100);
         assert!(both[0] <= 25 && both[1] <= 75 && both[0] > 10, "{both:?}");
+    }
+
+    #[test]
+    fn a_long_question_gets_what_its_answer_leaves() {
+        assert_eq!(lengths(&[10, 10, 5_000, 20], 100), [72, 20]);
+        assert_eq!(lengths(&[5_000], 100), [90]);
+        for history in [&[5_000, 20][..], &[20, 5_000], &[5_000, 5_000], &[5_000]] {
+            let (history, counts) = turns(history);
+            assert_eq!(keep_last(history, &counts, 100).1, 100);
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ import { problemBox } from './problem.js';
 /** The conversation, kept while other pages are shown; Rappel keeps none. An answer has `text`, `sources` and `done`. */
 let turns = [];
 const options = { limit: 6, conditions: [] };
+/** The finish reasons with words of their own; an endpoint may have others. */
+const REASONS = ['length', 'content_filter', 'refusal', 'no_sources'];
 /** The question that is being answered, if one is. */
 let running = null;
 /** What shows that there is more of the answer; nothing while another page is shown. */
@@ -132,7 +134,7 @@ function turnBox(turn) {
         : answerText(turn.text, turn.done?.citations ?? [], (number) => source(number) && (() => openSource(source(number))))),
     turn.stopped && h('p', { class: 'notice' }, t('chat.stopped')),
     turn.problem && problemBox(turn.problem),
-    turn.done && turn.done.finish_reason !== 'stop' && h('p', { class: 'notice' }, t(`chat.${turn.done.finish_reason}`)),
+    turn.done && turn.done.finish_reason !== 'stop' && h('p', { class: 'notice' }, shortcoming(turn.done.finish_reason)),
     turn.sources.length > 0 && h('div', { class: 'sources' },
       h('h3', {}, t('chat.sources')),
       h('ol', {}, turn.sources.map((source) => h('li', { value: source.number, class: cited.size > 0 && !cited.has(source.number) && 'uncited' },
@@ -140,3 +142,6 @@ function turnBox(turn) {
           h('span', { class: 'n' }, source.number), ' ', source.title || source.document_id))))),
     turn.done?.took_ms && h('p', { class: 'summary' }, t('chat.took', { seconds: number(turn.done.took_ms.total / 1000, 1) })));
 }
+
+/** What an answer lacks that ended for this reason. */
+const shortcoming = (reason) => (REASONS.includes(reason) ? t(`chat.${reason}`) : t('chat.ended', { reason }));

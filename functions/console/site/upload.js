@@ -91,7 +91,7 @@ function* batches(documents) {
   if (batch.length) yield batch;
 }
 
-/** Stores a batch. One that is refused is stored without the documents that it is refused for. */
+/** Stores a batch. One that is refused is stored without the documents that it is refused for, a too large one in halves. */
 async function send(batch, mine) {
   while (batch.length) {
     try {
@@ -103,7 +103,13 @@ async function send(batch, mine) {
       draw();
       return;
     } catch (error) {
-      const wrong = reasons(error);
+      if (error.status === 413 && batch.length > 1) {
+        const half = Math.ceil(batch.length / 2);
+        await send(batch.slice(0, half), mine);
+        batch = batch.slice(half);
+        continue;
+      }
+      const wrong = error.status === 413 ? new Map([[0, t('upload.large')]]) : reasons(error);
       if (!wrong.size) throw error;
       for (const [place, why] of wrong) mine.refused.push({ place: batch[place]?.place, why });
       batch = batch.filter((_, place) => !wrong.has(place));

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{LanguageModelError, refusal::EndpointError};
+use super::{LanguageModelError, finish, refusal::EndpointError};
 
 /// A piece of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct Delta {
     pub text: String,
     /// The model's thoughts, which are not part of the answer; possibly empty.
     pub reasoning: String,
-    /// Why the answer ends here: `stop`, `length`, `content_filter`, `refusal`...
+    /// Why the answer ends here: `stop`, `length`, `content_filter`, `refusal`, or another word of the endpoint. Some
+    /// endpoints send one with each piece.
     pub finish_reason: Option<String>,
     /// The tokens of the whole exchange, if the endpoint counts them.
     pub usage: Option<Usage>,
@@ -41,7 +42,7 @@ pub(super) struct Chunk {
     pub(super) refusal: bool,
     /// Whether the model calls a tool.
     pub(super) tool_call: bool,
-    /// Whether it is a whole answer although a stream was requested.
+    /// Whether it is a whole answer, in place of a stream or after one.
     pub(super) whole: bool,
 }
 
@@ -82,9 +83,7 @@ impl Chunk {
             delta: Delta {
                 text: answer(said, &choice["text"]) + &refused,
                 reasoning: reasoning(said),
-                // Some endpoints send an empty reason with each piece.
-                finish_reason: Some(text(&choice["finish_reason"]))
-                    .filter(|reason| !reason.is_empty()),
+                finish_reason: choice["finish_reason"].as_str().and_then(finish::reason),
                 usage,
             },
             refusal: !refused.is_empty(),

@@ -192,6 +192,10 @@ mod tests {
                 "https://a.openai.azure.com/openai/deployments/b/chat/completions?api-version=2024-10-21",
             ),
             (
+                "https://a.cognitiveservices.azure.com/openai/deployments/b",
+                "https://a.cognitiveservices.azure.com/openai/deployments/b/chat/completions?api-version=2024-10-21",
+            ),
+            (
                 "https://a.openai.azure.com/openai/deployments/b/?api-version=2025-01-01-preview",
                 "https://a.openai.azure.com/openai/deployments/b/chat/completions?api-version=2025-01-01-preview",
             ),
@@ -204,6 +208,19 @@ mod tests {
     fn an_address_identifies_the_endpoint() {
         assert_eq!(Preset::of("http://localhost:11434/v1"), Preset::Ollama);
         assert_eq!(Preset::of("https://api.mistral.ai/v1"), Preset::Mistral);
-        assert_eq!(Preset::of("https://llm.example.org/v1"), Preset::Other);
+        for host in [
+            "a.openai.azure.com",
+            "a.openai.azure.us",
+            "a.cognitiveservices.azure.com",
+            "a.services.ai.azure.com",
+        ] {
+            let preset = Preset::of(&format!("https://{host}/openai/v1"));
+            assert_eq!(preset.key_header(), Some("api-key"), "{host}");
+        }
+        // Serverless deployments take a bearer token.
+        for host in ["a.eastus2.models.ai.azure.com", "llm.example.org"] {
+            let preset = Preset::of(&format!("https://{host}/v1"));
+            assert_eq!(preset, Preset::Other, "{host}");
+        }
     }
 }

@@ -18,6 +18,8 @@ use crate::Preset;
 pub(super) struct Dialect {
     /// Whether it knows `system`; if not, the rules start the user's first turn.
     pub(super) system_role: bool,
+    /// Whether it streams.
+    pub(super) streams: bool,
     /// Whether it accepts a request for the token count.
     pub(super) stream_options: bool,
     /// Whether the answer's limit is `max_completion_tokens` instead of `max_tokens`.
@@ -33,6 +35,7 @@ impl Dialect {
     pub(super) fn of(preset: Preset) -> Self {
         Self {
             system_role: true,
+            streams: true,
             stream_options: preset.stream_options(),
             completion_tokens: preset.completion_tokens(),
             temperature: true,
@@ -58,13 +61,18 @@ impl Dialect {
     pub(super) fn after(self, said: &EndpointError, body: &Value) -> Option<Self> {
         let class = said.refusal.class;
         let status = said.refusal.status.unwrap_or_default();
-        let about_request = matches!(class, Class::Parameter | Class::Other);
-        if !about_request || !matches!(status, 400 | 422 | 500) {
+        if !class.is_about_form() || !matches!(status, 400 | 422 | 500) {
             return None;
         }
         let sent = |field: &str| body.get(field).is_some();
+        let asks_for_stream = self.streams && body["stream"].as_bool() == Some(true);
         let mut other = self;
-        if self.stream_options && sent("stream_options") && said.mentions(&["stream_options"]) {
+        if asks_for_stream && said.mentions(&NO_STREAM) {
+            other.streams = false;
+        } else if self.stream_options
+            && sent("stream_options")
+            && said.mentions(&["stream_options"])
+        {
             other.stream_options = false;
         } else if sent(self.limit()) && said.mentions(&["max_tokens", "max_completion_tokens"]) {
             other.completion_tokens = !self.completion_tokens;
@@ -79,6 +87,16 @@ impl Dialect {
         (other != self).then_some(other)
     }
 }
+
+/// Errors of models that do not stream, or not for everybody: `OpenAI` wants to know the organization of the key.
+const NO_STREAM: [&str; 6] = [
+    "verified to stream",
+    "does not support streaming",
+    "doesn't support streaming",
+    "streaming is not supported",
+    "streaming not supported",
+    "'stream' does not support",
+];
 
 /// Errors of templates without a role `system`, or that count it among the turns.
 const STRICT_TEMPLATE: [&str; 7] = [
@@ -99,7 +117,8 @@ mod tests {
 
     fn after(dialect: Dialect, message: &str) -> Option<Dialect> {
         let error = json!({ "error": { "message": message } });
-        let body = json!({ "stream_options": {}, "max_tokens": 1, "temperature": 1 });
+        let body =
+            json!({ "stream": true, "stream_options": {}, "max_tokens": 1, "temperature": 1 });
         dialect.after(&EndpointError::new(Some(400), &error, None), &body)
     }
 
@@ -125,6 +144,14 @@ mod tests {
                 without(|it| it.temperature = false),
             ),
             (
+                "Your organization must be verified to stream this model. Please go to: x",
+                without(|it| it.streams = false),
+            ),
+            (
+                "This model does not support streaming",
+                without(|it| it.streams = false),
+            ),
+            (
                 "System role not supported",
                 without(|it| it.system_role = false),
             ),
@@ -143,6 +170,20 @@ mod tests {
         ] {
             assert_eq!(after(usual, message), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn streaming_is_given_up_only_where_it_was_asked_for() {
+        let error = json!({ "error": { "message": "Your organization must be verified to stream this model.", "param": "stream", "code": "unsupported_value" } });
+        let error = EndpointError::new(Some(400), &error, None);
+        let usual = Dialect::of(Preset::OpenAi);
+        let whole = Dialect {
+            streams: false,
+            ..usual
+        };
+        assert_eq!(usual.after(&error, &json!({ "stream": true })), Some(whole));
+        assert_eq!(usual.after(&error, &json!({ "stream": false })), None);
+        assert_eq!(whole.after(&error, &json!({ "stream": false })), None);
     }
 
     #[test]

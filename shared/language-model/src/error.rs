@@ -123,6 +123,13 @@ impl LanguageModelError {
     }
 }
 
+impl Class {
+    /// Whether another form of the request may help.
+    pub(super) fn is_about_form(self) -> bool {
+        matches!(self, Self::Parameter | Self::Other)
+    }
+}
+
 impl Unreachable {
     pub(super) fn by(error: reqwest::Error) -> Self {
         Self {

@@ -3,12 +3,16 @@
 //! There are no background tasks, and the queue holds one piece of the endpoint's body: it is read when the caller
 //! polls the stream, and dropping the stream closes the connection, which ends the generation.
 
+mod answer;
+mod attempts;
 mod chunk;
 mod config;
 mod dialect;
 mod error;
 mod events;
+mod finish;
 mod message;
+mod place;
 mod preset;
 mod refusal;
 mod request;
@@ -22,9 +26,10 @@ use telemetry::chain;
 use tokio::time::{Instant, timeout_at};
 
 use self::{
-    chunk::Chunk,
+    answer::AnswerState,
+    attempts::Attempts,
     events::{Events, is_end},
-    request::{Attempts, Endpoint},
+    request::Endpoint,
     thoughts::Thoughts,
 };
 pub use self::{
@@ -103,7 +108,7 @@ impl LanguageModel {
                         answer.ended = true;
                         break;
                     }
-                    let finished = answer.finished();
+                    let ending = answer.ending();
                     let delta = match answer.take(&data) {
                         // Some gateways report with status 200 that they are busy.
                         Err(error) if answer.events == 0 => {
@@ -114,12 +119,14 @@ impl LanguageModel {
                         }
                         delta => delta?,
                     };
-                    if answer.thoughts.unopened() {
+                    if answer.began_with_thoughts() {
                         endpoint.remember_leading_thoughts();
                     }
-                    if answer.finished() && !finished {
-                        until = Instant::now() + LAST_WORDS.min(limit);
-                    }
+                    until = match (ending, answer.ending()) {
+                        (false, true) => Instant::now() + LAST_WORDS.min(limit),
+                        (true, false) => Instant::now() + limit,
+                        _ => until,
+                    };
                     yield delta;
                 }
                 if answer.ended {
@@ -132,7 +139,7 @@ impl LanguageModel {
                 match timeout_at(until, response.chunk()).await {
                     // Any data, even a comment, is a sign of life.
                     Ok(Ok(Some(bytes))) => {
-                        if !answer.finished() {
+                        if !answer.ending() {
                             until = Instant::now() + limit;
                         }
                         let pushed = events.push(&bytes);
@@ -141,12 +148,16 @@ impl LanguageModel {
                         }
                         pushed?;
                     }
-                    // After the finish reason only the token count is missing.
-                    _ if answer.finished() => break,
                     Ok(Ok(None)) => {
-                        events.end()?;
+                        let end = events.end();
+                        if end.is_err() && answer.finished() {
+                            break;
+                        }
+                        end?;
                         closed = true;
                     }
+                    // After the finish reason nothing that is missing fails the answer.
+                    _ if answer.finished() => break,
                     Ok(Err(error)) => Err(LanguageModelError::Cut(chain(&error.without_url())))?,
                     Err(_) => Err(LanguageModelError::Silent(limit))?,
                 }
@@ -195,100 +206,5 @@ impl LanguageModel {
 /// The text without the model's thoughts, in any notation.
 #[must_use]
 pub fn without_thoughts(text: &str) -> String {
-    let (answer, _) = Thoughts::apart(text);
-    // With templates that open the thoughts, the model writes only their end.
-    match answer.rsplit_once("</think>") {
-        Some((_, answer)) => answer.trim_start().to_owned(),
-        None => answer,
-    }
-}
-
-/// The state of an answer.
-#[derive(Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an independent fact from the events"
-)]
-struct AnswerState {
-    thoughts: Thoughts,
-    /// Events so far.
-    events: usize,
-    /// Whether any text arrived.
-    said: bool,
-    refusal: bool,
-    tool_call: bool,
-    finish_reason: Option<String>,
-    /// Whether the endpoint signalled the end.
-    ended: bool,
-}
-
-impl AnswerState {
-    /// Of an answer that may begin with thoughts without a tag.
-    fn new(leading: bool) -> Self {
-        Self {
-            thoughts: Thoughts::leading(leading),
-            ..Self::default()
-        }
-    }
-
-    /// Reads an event. After the finish reason no event can fail an answer.
-    fn take(&mut self, data: &str) -> Result<Delta, LanguageModelError> {
-        let chunk = match Chunk::parse(data) {
-            Err(_) if self.finished() => Chunk::default(),
-            chunk => chunk?,
-        };
-        self.events += 1;
-        self.refusal |= chunk.refusal;
-        self.tool_call |= chunk.tool_call;
-        let mut delta = chunk.delta;
-        let (text, thought) = self.thoughts.pass(&delta.text);
-        delta.text = text;
-        delta.reasoning.push_str(&thought);
-        self.said |= !delta.text.trim().is_empty();
-        if chunk.whole {
-            delta.finish_reason = delta.finish_reason.or_else(|| Some("stop".to_owned()));
-        }
-        if self.refusal && delta.finish_reason.is_some() {
-            delta.finish_reason = Some("refusal".to_owned());
-        }
-        self.finish_reason = delta.finish_reason.clone().or(self.finish_reason.take());
-        Ok(delta)
-    }
-
-    fn finished(&self) -> bool {
-        self.finish_reason.is_some()
-    }
-
-    /// The connection was closed, which may look like an end in the middle of an answer.
-    fn closed(&self) -> Result<(), LanguageModelError> {
-        if self.finished() || self.ended {
-            Ok(())
-        } else if self.events == 0 {
-            let detail = "it ended without any event".to_owned();
-            Err(LanguageModelError::Unreadable(detail))
-        } else {
-            let detail = "it ended without a finish_reason".to_owned();
-            Err(LanguageModelError::Cut(detail))
-        }
-    }
-
-    /// The held-back text at the end of the answer, which must not be empty.
-    fn rest(&mut self) -> Result<Delta, LanguageModelError> {
-        let text = self.thoughts.rest();
-        if self.said || !text.trim().is_empty() {
-            return Ok(Delta {
-                text,
-                ..Delta::default()
-            });
-        }
-        Err(LanguageModelError::Empty(
-            match self.finish_reason.as_deref() {
-                _ if self.tool_call => Empty::ToolCall,
-                Some("tool_calls" | "function_call") => Empty::ToolCall,
-                Some("content_filter" | "refusal" | "safety" | "SAFETY") => Empty::Filtered,
-                Some("length" | "max_tokens" | "MAX_TOKENS") => Empty::Exhausted,
-                _ => Empty::Silent,
-            },
-        ))
-    }
+    Thoughts::apart(text).0
 }

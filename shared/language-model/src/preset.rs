@@ -38,8 +38,10 @@ impl Preset {
     pub(super) fn of(base_url: &str) -> Self {
         let known = [
             ("//api.openai.com", Self::OpenAi),
-            (".openai.azure.com", Self::Azure),
-            (".services.ai.azure.com", Self::Azure),
+            // Foundry's hosts take the same key in the same header, in every cloud: azure.com, azure.us and azure.cn.
+            (".openai.azure.", Self::Azure),
+            (".services.ai.azure.", Self::Azure),
+            (".cognitiveservices.azure.", Self::Azure),
             ("//api.mistral.ai", Self::Mistral),
             ("//generativelanguage.googleapis.com", Self::Gemini),
             // Ollama's default port.

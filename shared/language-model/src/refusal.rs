@@ -40,8 +40,9 @@ impl EndpointError {
 }
 
 /// Codes of accounts without credit: a retry is useless, although some come with 429.
-const NO_MONEY: [&str; 8] = [
+const NO_MONEY: [&str; 9] = [
     "insufficient_quota",
+    "budget_exceeded",
     "insufficient_balance",
     "insufficient_credits",
     "billing_hard_limit_reached",
@@ -50,10 +51,12 @@ const NO_MONEY: [&str; 8] = [
     "exceeded_current_quota_error",
     "arrearage",
 ];
-const NO_SUCH_MODEL: [&str; 4] = [
+const NO_SUCH_MODEL: [&str; 6] = [
     "model_not_found",
     "invalid_model",
+    "unknown_model",
     "model_not_supported",
+    "model_decommissioned",
     "deploymentnotfound",
 ];
 const TOO_LONG: [&str; 14] = [
@@ -93,13 +96,30 @@ const FILTERED: [&str; 4] = [
     "responsibleaipolicyviolation",
 ];
 /// Messages for accounts without credit, without a code.
-const NO_MONEY_SENTENCES: [&str; 3] = [
+const NO_MONEY_SENTENCES: [&str; 5] = [
     "credit balance",
     "insufficient balance",
     "not enough credits",
+    "budget has been exceeded",
+    "exceededbudget",
+];
+/// Messages for a wrong model without a code. Another form of the request would not help.
+const NO_SUCH_MODEL_SENTENCES: [&str; 6] = [
+    // LiteLLM
+    "invalid model name",
+    // DeepSeek
+    "model not exist",
+    // OpenRouter
+    "not a valid model",
+    "unknown model",
+    // Bedrock
+    "model identifier is invalid",
+    "has been decommissioned",
 ];
 /// Messages for a wrong key from endpoints that answer 400.
-const WRONG_KEY: [&str; 4] = [
+const WRONG_KEY: [&str; 5] = [
+    // xAI
+    "incorrect api key",
     "invalid_api_key",
     "api_key_invalid",
     "api key not valid",
@@ -120,12 +140,13 @@ fn class(status: Option<u16>, codes: &[Option<String>], words: &str) -> Class {
         _ if has_code(&NO_MONEY) => Class::Quota,
         _ if has_code(&NO_SUCH_MODEL) => Class::Model,
         429 | 502 | 503 | 504 | 529 => Class::Busy,
-        400 | 403 if said(&NO_MONEY_SENTENCES) => Class::Quota,
+        400 | 401 | 403 if said(&NO_MONEY_SENTENCES) => Class::Quota,
         401 | 403 => Class::Key,
         _ if request && said(&FILTERED) => Class::Filter,
         404 if said(&["model", "deployment"]) => Class::Model,
         404 | 405 => Class::Address,
         _ if request && said(&WRONG_KEY) => Class::Key,
+        _ if request && said(&NO_SUCH_MODEL_SENTENCES) => Class::Model,
         _ if request && said(&TOO_LONG) => Class::Context,
         413 => Class::Context,
         _ if request && said(&NO_SUCH_PARAMETER) => Class::Parameter,
@@ -203,6 +224,41 @@ mod tests {
                 400,
                 json!({ "message": "Invalid model: x", "type": "invalid_model" }),
                 Class::Model,
+            ),
+            (
+                400,
+                json!({ "error": { "message": { "error": "/chat/completions: Invalid model name passed in model=x. Call `/v1/models` to view available models for your key." }, "type": "None", "param": "None", "code": "400" } }),
+                Class::Model,
+            ),
+            (
+                400,
+                json!({ "error": { "message": "Model Not Exist", "type": "invalid_request_error", "param": null, "code": "invalid_request_error" } }),
+                Class::Model,
+            ),
+            (
+                400,
+                json!({ "error": { "message": "x/y is not a valid model ID", "code": 400 }, "user_id": "u" }),
+                Class::Model,
+            ),
+            (
+                400,
+                json!({ "error": { "message": "Budget has been exceeded! Current cost: 2, Max budget: 1", "type": "budget_exceeded", "param": null, "code": "400" } }),
+                Class::Quota,
+            ),
+            (
+                429,
+                json!({ "error": { "message": "No.", "type": "budget_exceeded", "code": "429" } }),
+                Class::Quota,
+            ),
+            (
+                401,
+                message("ExceededBudget: User=u over budget. Spend=2, Budget=1"),
+                Class::Quota,
+            ),
+            (
+                400,
+                json!({ "code": "Client specified an invalid argument", "error": "Incorrect API key provided: sk***gA. You can obtain an API key from https://console.x.ai." }),
+                Class::Key,
             ),
             (404, json!({ "detail": "Not Found" }), Class::Address),
             (405, json!(null), Class::Address),

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use super::{
     LanguageModelError,
+    attempts::{Again, Attempts, Failure, telling},
     dialect::Dialect,
-    error::{Class, Obstacle, Refusal, Unreachable},
+    error::{Obstacle, Unreachable},
     message::Message,
     refusal::EndpointError,
 };
@@ -37,17 +38,6 @@ pub struct Ask {
     pub whole: bool,
 }
 
-/// The failed attempts of a request, over all of which it is retried.
-pub(super) struct Attempts {
-    failed: u32,
-    /// The longest pause before the next one.
-    longest: Duration,
-}
-
-/// Retries of a failed attempt.
-const RETRIES: u32 = 3;
-/// The longest pause before the first retry; each further one may be twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Timeout for connecting to the endpoint.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Maximum bytes read of an error's body.
@@ -66,66 +56,6 @@ pub(super) struct Endpoint {
     parameters: Map<String, Value>,
     /// The endpoint's dialect, as far as known.
     dialect: Mutex<Dialect>,
-}
-
-/// A failed attempt.
-struct Failure {
-    error: LanguageModelError,
-    again: Again,
-    /// The endpoint's error, if any.
-    said: Option<EndpointError>,
-}
-
-/// Whether to retry: after this pause, if given.
-enum Again {
-    No,
-    Soon,
-    After(Duration),
-}
-
-impl Again {
-    fn after(refusal: &Refusal) -> Self {
-        let failing = refusal.status.is_some_and(|status| status >= 500);
-        match refusal.class {
-            Class::Busy => refusal.retry_after.map_or(Self::Soon, Self::After),
-            Class::Other if failing => refusal.retry_after.map_or(Self::Soon, Self::After),
-            _ => Self::No,
-        }
-    }
-}
-
-impl Default for Attempts {
-    fn default() -> Self {
-        Self {
-            failed: 0,
-            longest: FIRST_PAUSE,
-        }
-    }
-}
-
-impl Attempts {
-    /// Waits before the next attempt.
-    ///
-    /// # Errors
-    /// The error of the last attempt, if there must be no other or it would begin after `until`.
-    async fn pause(&mut self, failure: Failure, until: Instant) -> Result<(), LanguageModelError> {
-        // Sandboxes refused together must not retry together.
-        let backoff = self.longest.mul_f64(fastrand::f64().midpoint(1.0));
-        let pause = match failure.again {
-            Again::No => None,
-            Again::Soon => Some(backoff),
-            Again::After(pause) => Some(pause.max(backoff)),
-        };
-        self.failed += 1;
-        let in_time = |pause: &Duration| self.failed <= RETRIES && Instant::now() + *pause < until;
-        let Some(pause) = pause.filter(in_time) else {
-            return Err(failure.error);
-        };
-        tracing::warn!(cause = %failure.error, ?pause, "retrying the request to the language model");
-        tokio::time::sleep(pause).await;
-        self.longest *= 2;
-        Ok(())
-    }
 }
 
 impl Endpoint {
@@ -158,36 +88,36 @@ impl Endpoint {
         until: Instant,
     ) -> Result<Response, LanguageModelError> {
         let mut dialect = self.dialect();
-        // The error if no form is accepted: the first refusal is about the intended form.
+        let mut tried = vec![dialect];
         let mut refused = None;
         loop {
             let body = self.body(ask, dialect);
             let failure = match self.attempt(&body).await {
                 Ok(response) => {
-                    self.remember(|known| {
-                        *known = Dialect {
-                            thinks_first: known.thinks_first,
-                            ..dialect
-                        };
-                    });
+                    self.accepts(dialect);
                     return Ok(response);
                 }
                 Err(failure) => failure,
             };
-            let other = failure
-                .said
-                .as_ref()
-                .and_then(|said| dialect.after(said, &body));
+            let said = failure.said.as_ref();
+            let other = said
+                .and_then(|said| dialect.after(said, &body))
+                .filter(|other| !tried.contains(other));
             if let Some(other) = other {
                 tracing::warn!(cause = %failure.error, ?other, "retrying the language model with another form of request");
                 dialect = other;
+                tried.push(other);
                 refused.get_or_insert(failure.error);
                 continue;
+            }
+            let class = failure.error.class();
+            if class.is_some_and(|class| !class.is_about_form()) {
+                self.accepts(dialect);
             }
             attempts
                 .pause(failure, until)
                 .await
-                .map_err(|error| refused.take().unwrap_or(error))?;
+                .map_err(|error| telling(refused.take(), error))?;
         }
     }
 
@@ -226,6 +156,16 @@ impl Endpoint {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Remembers the form of request that the endpoint accepts.
+    fn accepts(&self, dialect: Dialect) {
+        self.remember(|known| {
+            *known = Dialect {
+                thinks_first: known.thinks_first,
+                ..dialect
+            };
+        });
+    }
+
     fn remember(&self, change: impl FnOnce(&mut Dialect)) {
         change(&mut self.dialect.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -238,7 +178,7 @@ impl Endpoint {
             "messages": dialect.messages(&ask.messages),
             "stream": true,
         });
-        if dialect.stream_options {
+        if dialect.streams && dialect.stream_options {
             body["stream_options"] = json!({ "include_usage": true });
         }
         for (name, value) in &self.parameters {
@@ -249,6 +189,10 @@ impl Endpoint {
                 body[name] = value;
             }
         };
+        if !dialect.streams {
+            put("stream", json!(false));
+            put("stream_options", Value::Null);
+        }
         if let Some(model) = &ask.model {
             put("model", json!(model));
         }
@@ -330,16 +274,6 @@ impl std::fmt::Debug for Endpoint {
         f.debug_struct("Endpoint")
             .field("model", &self.model)
             .finish_non_exhaustive()
-    }
-}
-
-impl From<LanguageModelError> for Failure {
-    fn from(error: LanguageModelError) -> Self {
-        Self {
-            error,
-            again: Again::No,
-            said: None,
-        }
     }
 }
 

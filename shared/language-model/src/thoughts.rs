@@ -1,10 +1,13 @@
-//! Thoughts in a model's text, between `<think>` and `</think>`.
+//! Thoughts in a model's text, between tags such as `<think>` and `</think>`.
+
+use super::place::Place;
 
 /// Separates thoughts from the answer in a stream.
 ///
-/// A tag opens thoughts only where models put it: at the start of the text, or of a line outside a code block.
-/// Elsewhere it is part of the answer. Some templates open the thoughts themselves: then the text has only their end.
-#[derive(Debug)]
+/// A tag opens thoughts only where models put it: at the start of the text, or of a line outside code. Elsewhere it is
+/// part of the answer. Some templates open the thoughts themselves: then the text has only their end. It may stand
+/// within a line, unless the text has named a tag that opens thoughts: then it is about tags.
+#[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an independent fact about the text so far"
@@ -12,7 +15,7 @@
 pub(super) struct Thoughts {
     /// Text that may become a tag.
     held: String,
-    /// The name of the open tag.
+    /// The end of the open thoughts.
     open: Option<&'static str>,
     /// Text that is thoughts if their end follows, else the answer.
     undecided: Option<String>,
@@ -20,36 +23,42 @@ pub(super) struct Thoughts {
     seen: bool,
     /// Whether thoughts ended that no tag had opened.
     unopened: bool,
-    /// Whether a tag may open here: only blanks since the start of the line.
-    at_start: bool,
     /// Whether to skip blanks: those between thoughts and the answer.
     blanks: bool,
-    /// Backquotes at the start of the line, and whether they opened a code block.
-    quotes: usize,
-    code: bool,
+    /// Where the answer so far ends.
+    place: Place,
+    /// The answer since the last character that begins a tag, as far as it may be one.
+    tail: String,
+    /// Whether the answer has named a tag that opens thoughts.
+    named: bool,
 }
 
-const TAGS: [&str; 3] = ["think", "thinking", "thought"];
-/// The end of thoughts that a template opened.
-const LEADING_END: &str = "</think>";
+/// What held text is.
+enum Held {
+    /// A tag that opens thoughts, which this one ends.
+    Opens(&'static str),
+    /// The end of thoughts that a template opened.
+    Ends,
+    /// The beginning of either.
+    Unclear,
+    /// Neither.
+    Text,
+}
+
+/// The tags of thoughts, and whether there are templates that write the first one.
+const TAGS: [(&str, &str, bool); 4] = [
+    ("<think>", "</think>", true),
+    ("<thinking>", "</thinking>", false),
+    ("<thought>", "</thought>", false),
+    // Magistral
+    ("[THINK]", "[/THINK]", true),
+];
+/// The first characters of tags.
+const FIRST: [char; 2] = ['<', '['];
+/// Bytes of the longest tag that opens thoughts.
+const LONGEST: usize = "<thinking>".len();
 /// Maximum bytes of undecided text; a longer one is the answer.
 const UNDECIDED: usize = 1 << 20;
-
-impl Default for Thoughts {
-    fn default() -> Self {
-        Self {
-            held: String::new(),
-            open: None,
-            undecided: None,
-            seen: false,
-            unopened: false,
-            at_start: true,
-            blanks: false,
-            quotes: 0,
-            code: false,
-        }
-    }
-}
 
 impl Thoughts {
     /// If `leading`, holds the text back until it is clear whether it begins with thoughts that a template opened.
@@ -68,7 +77,7 @@ impl Thoughts {
     /// The answer and the thoughts in a whole text.
     #[must_use]
     pub(super) fn apart(text: &str) -> (String, String) {
-        let mut thoughts = Self::default();
+        let mut thoughts = Self::leading(true);
         let (mut answer, thought) = thoughts.pass(text);
         answer.push_str(&thoughts.rest());
         (answer, thought)
@@ -79,7 +88,7 @@ impl Thoughts {
         let (mut answer, mut thought) = (String::new(), String::new());
         for c in piece.chars() {
             match self.open {
-                Some(name) => self.think(name, c, &mut thought),
+                Some(end) => self.think(end, c, &mut thought),
                 None => self.speak(c, &mut answer, &mut thought),
             }
         }
@@ -111,18 +120,18 @@ impl Thoughts {
         }
     }
 
-    fn think(&mut self, name: &'static str, c: char, thought: &mut String) {
+    fn think(&mut self, end: &'static str, c: char, thought: &mut String) {
         self.held.push(c);
-        let end = format!("</{name}>");
         if self.held == end {
             self.held.clear();
             self.open = None;
-            (self.at_start, self.blanks) = (true, true);
+            self.blanks = true;
+            self.place.new_line();
         } else if !end.starts_with(&self.held) {
             // The character may start another tag.
             self.held.pop();
             thought.push_str(&std::mem::take(&mut self.held));
-            if c == '<' {
+            if end.starts_with(c) {
                 self.held.push(c);
             } else {
                 thought.push(c);
@@ -131,50 +140,98 @@ impl Thoughts {
     }
 
     fn speak(&mut self, c: char, answer: &mut String, thought: &mut String) {
-        if self.blanks && c.is_whitespace() {
-            return;
-        }
-        if self.held.is_empty() && !(c == '<' && self.at_start && !self.code) {
-            self.shown(c, answer);
+        if self.held.is_empty() {
+            self.begin(c, answer);
             return;
         }
         self.held.push(c);
-        let opened = TAGS
-            .into_iter()
-            .find(|name| self.held == format!("<{name}>"));
-        if opened.is_some() {
-            self.held.clear();
-            (self.open, self.seen) = (opened, true);
-            *answer = self.decided(std::mem::take(answer));
-        } else if !self.seen && self.held == LEADING_END {
-            self.held.clear();
-            (self.at_start, self.blanks) = (true, true);
-            (self.seen, self.unopened) = (true, true);
-            if self.undecided.is_some() {
-                thought.push_str(&self.decided(std::mem::take(answer)));
+        match self.judged() {
+            Held::Opens(end) => {
+                self.held.clear();
+                (self.open, self.seen) = (Some(end), true);
+                *answer = self.decided(std::mem::take(answer));
             }
-        } else if !self.may_be_tag() {
-            for c in std::mem::take(&mut self.held).chars() {
-                self.shown(c, answer);
+            Held::Ends => self.end(answer, thought),
+            Held::Unclear => {}
+            Held::Text => {
+                // The character may start another tag.
+                self.held.pop();
+                for c in std::mem::take(&mut self.held).chars() {
+                    self.show(c, answer);
+                }
+                self.begin(c, answer);
             }
         }
     }
 
-    fn may_be_tag(&self) -> bool {
-        let opens = |name: &&str| format!("<{name}>").starts_with(&self.held);
-        TAGS.iter().any(opens) || !self.seen && LEADING_END.starts_with(&self.held)
+    /// Holds a character back that may start a tag here, and shows any other.
+    fn begin(&mut self, c: char, answer: &mut String) {
+        let possible = self.place.at_start() || self.may_end();
+        if FIRST.contains(&c) && possible && !self.place.is_code() {
+            self.held.push(c);
+        } else if !(self.blanks && c.is_whitespace()) {
+            self.show(c, answer);
+        }
     }
 
-    fn shown(&mut self, c: char, answer: &mut String) {
+    fn judged(&self) -> Held {
+        let held = self.held.as_str();
+        let at_start = self.place.at_start();
+        let may_end = self.may_end();
+        let mut judged = Held::Text;
+        for (start, end, by_template) in TAGS {
+            if at_start && held == start {
+                return Held::Opens(end);
+            }
+            if by_template && may_end && self.is_end(end) {
+                return Held::Ends;
+            }
+            let opens = at_start && start.starts_with(held);
+            if opens || by_template && may_end && end.starts_with(held) {
+                judged = Held::Unclear;
+            }
+        }
+        judged
+    }
+
+    /// Whether thoughts that a template opened may end here.
+    fn may_end(&self) -> bool {
+        !self.seen && (self.place.at_start() || !self.named)
+    }
+
+    /// Whether the held text is this tag. Where the text before it has been sent already, a tag within a line must also
+    /// end the line: a sentence about tags goes on.
+    fn is_end(&self, end: &str) -> bool {
+        if self.place.at_start() || self.undecided.is_some() {
+            self.held == end
+        } else {
+            self.held.strip_suffix(['\r', '\n']) == Some(end)
+        }
+    }
+
+    /// Ends thoughts that a template opened.
+    fn end(&mut self, answer: &mut String, thought: &mut String) {
+        let ends_line = std::mem::take(&mut self.held).ends_with(['\r', '\n']);
+        if self.undecided.is_some() {
+            thought.push_str(&self.decided(std::mem::take(answer)));
+        } else if ends_line {
+            self.show('\n', answer);
+        }
+        (self.seen, self.unopened, self.blanks) = (true, true, true);
+        self.place.new_line();
+    }
+
+    fn show(&mut self, c: char, answer: &mut String) {
         self.blanks = false;
         answer.push(c);
-        if c == '\n' {
-            (self.at_start, self.quotes) = (true, 0);
-        } else if c == '`' && self.at_start {
-            self.quotes += 1;
-            self.code ^= self.quotes == 3;
-        } else {
-            self.at_start &= c.is_whitespace();
+        self.place.pass(c);
+        if FIRST.contains(&c) {
+            self.tail.clear();
+        }
+        if self.tail.len() < LONGEST {
+            self.tail.push(c);
+            let is_named = TAGS.into_iter().any(|(start, ..)| self.tail == start);
+            self.named |= is_named;
         }
     }
 }
@@ -184,11 +241,10 @@ mod tests {
     use super::*;
 
     /// The answer and the thoughts, wherever the text is split.
-    fn apart(text: &str) -> (String, String) {
-        let whole = Thoughts::apart(text);
+    fn split(text: &str, leading: bool) -> (String, String) {
         let characters: Vec<char> = text.chars().collect();
-        for size in 1..characters.len() {
-            let mut thoughts = Thoughts::default();
+        let mut outcomes = (1..=characters.len()).map(|size| {
+            let mut thoughts = Thoughts::leading(leading);
             let (mut answer, mut thought) = (String::new(), String::new());
             for piece in characters.chunks(size) {
                 let (said, thinks) = thoughts.pass(&piece.iter().collect::<String>());
@@ -196,11 +252,20 @@ mod tests {
                 thought += &thinks;
             }
             answer += &thoughts.rest();
-            assert_eq!(
-                (answer, thought),
-                whole,
-                "{text:?} depends on how it is cut"
-            );
+            (answer, thought)
+        });
+        let first = outcomes.next().expect("there is one way to cut a text");
+        for other in outcomes {
+            assert_eq!(other, first, "{text:?} depends on how it is cut");
+        }
+        first
+    }
+
+    /// The same whether the text is sent at once or held back.
+    fn apart(text: &str) -> (String, String) {
+        let whole = Thoughts::apart(text);
+        for leading in [false, true] {
+            assert_eq!(split(text, leading), whole, "{text:?}, {leading}");
         }
         whole
     }
@@ -220,6 +285,12 @@ mod tests {
                 "again",
             ),
             ("<think>Hm, and no end", "", "Hm, and no end"),
+            (
+                "[THINK]Hm [2], [/THI[/THINK]\n[1] Oui [2].",
+                "[1] Oui [2].",
+                "Hm [2], [/THI",
+            ),
+            ("Oui\n[THINK]Hm</think>", "Oui\n", "Hm</think>"),
         ] {
             assert_eq!(
                 apart(text),
@@ -230,27 +301,50 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_that_a_template_opened_end_at_the_start_of_a_line() {
-        let text = "Hm [2].\n</think>\n\nOui [1].";
-        for size in 1..=text.len() {
-            let mut whole = Thoughts::leading(true);
-            let (mut answer, mut thought) = (String::new(), String::new());
-            for piece in text.as_bytes().chunks(size) {
-                let (said, thinks) = whole.pass(std::str::from_utf8(piece).expect("it is ASCII"));
-                answer += &said;
-                thought += &thinks;
-            }
-            answer += &whole.rest();
-            assert_eq!(
-                (answer.as_str(), thought.as_str()),
-                ("Oui [1].", "Hm [2].\n")
-            );
+    fn thoughts_that_a_template_opened_end_with_their_tag() {
+        for (text, thoughts, streamed) in [
+            (
+                "Hm [2].\n</think>\n\nOui [1].",
+                "Hm [2].\n",
+                "Hm [2].\nOui [1].",
+            ),
+            (
+                "Hm [2].</think>\n\nOui [1].",
+                "Hm [2].",
+                "Hm [2].\nOui [1].",
+            ),
+            (
+                "Hm, a [</think>\r\nOui [1].",
+                "Hm, a [",
+                "Hm, a [\nOui [1].",
+            ),
+            ("Hm [2].[/THINK]\nOui [1].", "Hm [2].", "Hm [2].\nOui [1]."),
+        ] {
+            let whole = split(text, true);
+            assert_eq!(whole, ("Oui [1].".to_owned(), thoughts.to_owned()));
+            assert_eq!(whole, Thoughts::apart(text));
+            // In a stream the text before has been sent already; the end is remembered for the next answer.
+            assert_eq!(split(text, false), (streamed.to_owned(), String::new()));
+            let mut stream = Thoughts::default();
+            stream.pass(text);
+            assert!(stream.unopened(), "{text:?}");
         }
-        // In a stream the text before has been sent already; the end is remembered for the next answer.
-        let mut stream = Thoughts::default();
-        let (answer, _) = stream.pass(text);
-        assert_eq!(answer, "Hm [2].\nOui [1].");
-        assert!(stream.unopened());
+        let within_a_line = "Hm.</think>Oui [1].";
+        assert_eq!(split(within_a_line, true).0, "Oui [1].");
+        assert_eq!(split(within_a_line, false).0, within_a_line);
+    }
+
+    #[test]
+    fn a_citation_is_not_held_back() {
+        for leading in [false, true] {
+            let mut thoughts = Thoughts::leading(leading);
+            thoughts.pass("[");
+            assert_eq!(thoughts.held, "[");
+            thoughts.pass("1");
+            assert_eq!(thoughts.held, "");
+            thoughts.pass("] Oui [2");
+            assert_eq!(thoughts.held, "");
+        }
     }
 
     #[test]
@@ -258,13 +352,14 @@ mod tests {
         for text in [
             "Oui [1].",
             "The tag <think> opens thoughts, </think> ends them.",
+            "The tag `<think>` opens thoughts, </think>\nends them.",
+            "A template opens them, and `</think>` ends them.",
+            "`</think>` ends them.",
             "```\n</think>\n```\nOui",
+            "```\na </think>\n```\nOui",
             "Oui\n</thi",
         ] {
-            let mut whole = Thoughts::leading(true);
-            let (before, thought) = whole.pass(text);
-            assert_eq!(before + &whole.rest(), text);
-            assert_eq!(thought, "");
+            assert_eq!(apart(text), (text.to_owned(), String::new()), "{text:?}");
         }
     }
 
@@ -276,7 +371,10 @@ mod tests {
             "<thin",
             "<b>bold</b>",
             "a <",
+            "a [",
             "<think",
+            "[THINK",
+            "The tag [THINK] opens thoughts, [/THINK]\nends them.",
         ] {
             assert_eq!(apart(text), (text.to_owned(), String::new()), "{text:?}");
         }

@@ -166,6 +166,7 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
         .collect::<Vec<_>>()
         .concat();
     let files = [
+        file("huge.txt", "é".repeat(4 << 20).as_bytes())?,
         file("many.jsonl", format!("\u{feff}{lines}{{\"content\": 7}}\nno JSON\n{{\"id\": \"a?b\", \"content\": \"x\"}}\n").as_bytes())?,
         file("table.csv", "id;title;content;year\r\nrow-1;\"One; \"\"quoted\"\"\";\"two\r\nlines\";2024\r\n\r\nrow-2;;text;\r\n".as_bytes())?,
         file("notes.md", b"Some words.\n\n# The title\n\nMore words.")?,
@@ -176,9 +177,10 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     browser.see("#files + *, label[for=files]").await?;
     browser.choose("#files", &files).await?;
     browser
-        .read(".job", "33 stored, 0 of them unchanged; 5 refused")
+        .read(".job", "33 stored, 0 of them unchanged; 6 refused")
         .await?;
     for refused in [
+        "huge.txt:1 is larger than 6 MB",
         "many.jsonl:31",
         "many.jsonl:32",
         "many.jsonl:33",

@@ -1,7 +1,10 @@
 //! Documents with HTML and script, which the console must not execute.
 
 use serde_json::{Value, json};
-use tests::{Browser, Key, language_model::Reply};
+use tests::{
+    Browser, Key,
+    language_model::{Reply, Step},
+};
 
 use super::SEARCH;
 use crate::{Outcome, chat::app_with};
@@ -25,7 +28,8 @@ async fn a_document_of_html_and_script_stays_text_on_every_page() -> Outcome {
     };
     let says =
         "Noon [1] <img src=x onerror=\"window.owned = 1\"> **<script>window.owned = 1</script>**";
-    let (app, _model) = app_with([Reply::text(&[says])], &[]).await?;
+    let ends = Reply::Stream(vec![Step::Text(says), Step::Finish("<b>abort</b>")]);
+    let (app, _model) = app_with([ends], &[]).await?;
     app.ingest(vec![hostile()]).await?;
     browser.go(&app.url()).await?;
     browser.fill(SEARCH, "canteen").await?;
@@ -57,6 +61,9 @@ async fn a_document_of_html_and_script_stays_text_on_every_page() -> Outcome {
     browser.press(Key::Enter).await?;
     browser
         .read(".answer strong", "<script>window.owned = 1</script>")
+        .await?;
+    browser
+        .read(".notice", "ended early (<b>abort</b>)")
         .await?;
     browser.read(".source", "<img").await?;
     browser.click(".cite").await?;

@@ -294,7 +294,7 @@ fn parsed(json: &RawValue) -> Result<Value, Error> {
 /// `OpenAI`'s finish reason.
 fn finish_reason(done: &Done) -> &'static str {
     match done.finish_reason.as_str() {
-        "length" | "max_tokens" => "length",
+        "length" => "length",
         "content_filter" | "refusal" => "content_filter",
         _ => "stop",
     }

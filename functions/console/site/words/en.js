@@ -126,6 +126,7 @@ export default {
   'upload.said': '{stored} documents stored, {refused} refused',
   'upload.stopped': 'Stopped. What was sent before is stored.',
   'upload.refused': '{n} refused',
+  'upload.large': 'is larger than 6 MB, the limit of a request',
   'file.kind': 'is of another kind',
   'file.large': 'is larger than 50 MB: import it from a bucket',
   'file.encoding': 'is not UTF-8',
@@ -272,6 +273,7 @@ export default {
   'chat.content_filter': 'The model’s provider filtered the answer.',
   'chat.refusal': 'The model refused to answer.',
   'chat.no_sources': 'No passage is relevant, so the model was not asked.',
+  'chat.ended': 'The answer ended early ({reason}).',
   'chat.took': '{seconds} s',
   'chat.iam': 'This chat takes signed requests only, which a browser cannot send. Deploy with ChatEndpoint=rest and Authorization=jwt to chat here, or use rappel chat in a terminal.',
 

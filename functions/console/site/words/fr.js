@@ -126,6 +126,7 @@ export default {
   'upload.said': '{stored} documents enregistrés, {refused} refusés',
   'upload.stopped': 'Arrêté. Ce qui était déjà envoyé est enregistré.',
   'upload.refused': '{n} refusés',
+  'upload.large': 'dépasse 6 Mo, la limite d’une requête',
   'file.kind': 'est d’une autre sorte',
   'file.large': 'dépasse 50 Mo : importez-le depuis un bucket',
   'file.encoding': 'n’est pas en UTF-8',
@@ -272,6 +273,7 @@ export default {
   'chat.content_filter': 'Le fournisseur du modèle a filtré la réponse.',
   'chat.refusal': 'Le modèle a refusé de répondre.',
   'chat.no_sources': 'Aucun passage n’est pertinent : le modèle n’a pas été interrogé.',
+  'chat.ended': 'La réponse s’est arrêtée avant la fin ({reason}).',
   'chat.took': '{seconds} s',
   'chat.iam': 'Ce chat n’accepte que des requêtes signées, qu’un navigateur ne peut pas envoyer. Déployez avec ChatEndpoint=rest et Authorization=jwt pour converser ici, ou utilisez rappel chat dans un terminal.',
 
