@@ -1,5 +1,7 @@
 //! `rappel import FILE`: formats, outcomes, and interruptions.
 
+mod tables;
+
 use std::{
     fs,
     io::Write as _,

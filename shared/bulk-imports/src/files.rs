@@ -91,8 +91,10 @@ fn begins_with_a_document(first: &[u8]) -> bool {
     let text = records::open(Cursor::new(first.to_vec())).ok();
     let line = text.and_then(|text| Lines::new(text).next()?.ok()?.text);
     line.is_some_and(|line| {
-        let is_cut =
-            first.len() >= records::HEAD && line.starts_with(b"{") && !line.ends_with(b"}");
+        // The first line or row of a long one goes beyond what was read.
+        let is_cut = first.len() >= records::HEAD
+            && (line.starts_with(b"{") && !line.ends_with(b"}")
+                || line == b"\"a quotation mark is not closed\"");
         is_cut || Prepared::read(&line).is_ok()
     })
 }
@@ -104,10 +106,12 @@ mod tests {
     #[test]
     fn a_text_with_a_document_on_each_line_is_not_one_document() {
         let long = format!("{{\"id\": 1, \"content\": \"{}", "x".repeat(records::HEAD));
+        let quoted = format!("id,content\n1,\"{}", "x".repeat(records::HEAD));
         for (text, begins) in [
             ("{\"content\": \"A line.\"}\n", true),
             ("id,content\n1,A row.\n", true),
             (&long[..records::HEAD], true),
+            (&quoted[..records::HEAD], true),
             ("{\"a\": 1}\n", false),
             ("Read me.\n{\"content\": \"An example.\"}\n", false),
             ("Content, and other things\n", false),

@@ -38,6 +38,12 @@ pub struct DocumentInput {
 /// # Errors
 /// Describes the error.
 pub(super) fn read_line(line: &[u8]) -> Result<DocumentInput, String> {
+    // `records` hands on in such a string what is wrong with a row of a table.
+    if let Ok(reason) = serde_json::from_slice::<String>(line)
+        && (reason.starts_with("a row ") || reason == "a quotation mark is not closed")
+    {
+        return Err(reason);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     let document =
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| describe(&error))?;

@@ -66,14 +66,39 @@ impl Format {
             ),
             None | Some(b'{') => Self::Lines,
             Some(b'[') if is_array(&text[1..]) => Self::Array,
-            // Other lines are reported by number.
-            _ if lines(text).any(|line| line.starts_with(b"{")) => Self::Lines,
-            _ => table::delimiter(first_line).map_or_else(
-                |what| Self::Unknown(what.unwrap_or_else(|| other(text).to_owned())),
-                |delimiter| Self::Table { delimiter },
-            ),
+            _ => match Self::table(text) {
+                Ok(table) => table,
+                // Other lines are reported by number.
+                Err(_) if lines(text).any(|line| line.starts_with(b"{")) => Self::Lines,
+                Err(what) => Self::Unknown(what.unwrap_or_else(|| other(text).to_owned())),
+            },
         }
     }
+
+    /// The table of a text whose header names the columns of documents. A field between quotation marks may have lines that
+    /// look like JSON, but a row does not: it has each quotation mark of a field twice.
+    ///
+    /// # Errors
+    /// As [`table::delimiter`].
+    fn table(text: &[u8]) -> Result<Self, Option<String>> {
+        let mut filled = lines(text).filter(|line| !line.is_empty());
+        let first = filled.next().unwrap_or_default();
+        let (header, delimiters) = match table::named_delimiters(first) {
+            Some(named) => (filled.next().unwrap_or_default(), named),
+            None => (first, table::DELIMITERS.to_vec()),
+        };
+        let delimiter = table::delimiter(header, &delimiters)?;
+        if filled.next().is_some_and(is_object) {
+            return Err(None);
+        }
+        Ok(Self::Table { delimiter })
+    }
+}
+
+/// Whether a line starts as a JSON object with a field does.
+fn is_object(line: &[u8]) -> bool {
+    let rest = line.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    rest.is_some_and(|rest| rest.starts_with(b"\""))
 }
 
 /// Whether a bracket starts a JSON array, rather than a note: a JSON value or the array's end follows.

@@ -3,19 +3,18 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, Read},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
 };
 
-use csv::{ByteRecord, Reader, ReaderBuilder, Trim};
+use csv::{ByteRecord, Reader, ReaderBuilder};
 use serde_json::Value;
 
 use crate::LINE_LIMIT;
 
 /// Possible field separators.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// The beginning of a first line that names the field separator.
+const NAMING: &[u8] = b"sep=";
 
 /// A byte that separates no fields of a text.
 const UNIT_SEPARATOR: u8 = 0x1f;
@@ -23,19 +22,36 @@ const UNIT_SEPARATOR: u8 = 0x1f;
 /// The fields of a document, in both spellings.
 const FIELDS: [&str; 5] = ["id", "_id", "title", "content", "text"];
 
-/// The delimiter of a table whose header is `line`.
+/// The possible delimiters below a first line such as `sep=;`, which Excel writes and which is not the header.
+pub(super) fn named_delimiters(line: &[u8]) -> Option<Vec<u8>> {
+    let bare = line
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""));
+    match bare.unwrap_or(line).split_at_checked(NAMING.len())? {
+        (begin, _) if !begin.eq_ignore_ascii_case(NAMING) => None,
+        // A tab is lost with the blanks at the end of the line.
+        (_, []) => Some(DELIMITERS.to_vec()),
+        (_, [delimiter]) if delimiter.is_ascii_punctuation() && *delimiter != b'"' => {
+            Some(vec![*delimiter])
+        }
+        _ => None,
+    }
+}
+
+/// The one of `delimiters` that separates the fields of a table whose header is `line`.
 ///
 /// # Errors
 /// A description if the columns are not those of documents; `None` if it is not a table at all.
-pub(super) fn delimiter(line: &[u8]) -> Result<u8, Option<String>> {
+pub(super) fn delimiter(line: &[u8], delimiters: &[u8]) -> Result<u8, Option<String>> {
     let columns = |delimiter: u8| -> Vec<String> {
-        let mut header = builder(delimiter).has_headers(false).from_reader(line);
+        let mut header = builder(delimiter).from_reader(line);
         let record = header.records().next().and_then(Result::ok);
         record.map_or_else(Vec::new, |record| record.iter().map(column).collect())
     };
     let is_content = |name: &String| name == "content" || name == "text";
-    let (delimiter, columns) = DELIMITERS
-        .into_iter()
+    let (delimiter, columns) = delimiters
+        .iter()
+        .copied()
         // The last of equals wins.
         .rev()
         .map(|delimiter| (delimiter, columns(delimiter)))
@@ -66,7 +82,6 @@ pub(super) struct Table {
     rows: Reader<Bounded>,
     columns: Vec<String>,
     record: ByteRecord,
-    read: Arc<AtomicUsize>,
     /// Number of line breaks written.
     written: u64,
     out: Vec<u8>,
@@ -75,34 +90,39 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(source: Box<dyn BufRead + Send>, delimiter: u8) -> io::Result<Self> {
-        let read = Arc::new(AtomicUsize::new(0));
-        let source = Bounded {
-            source,
-            read: Arc::clone(&read),
-        };
-        let mut rows = builder(delimiter).from_reader(source);
-        let columns = rows.byte_headers()?.iter();
-        let columns = columns.map(|name| column(&String::from_utf8_lossy(name)));
-        Ok(Self {
-            columns: columns.collect(),
-            rows,
+        let mut table = Self {
+            rows: builder(delimiter).from_reader(Bounded::new(source)),
+            columns: Vec::new(),
             record: ByteRecord::new(),
-            read,
             written: 0,
             out: Vec::new(),
             taken: 0,
-        })
+        };
+        table.next_row()?;
+        let row = table.record.as_slice();
+        if row.len() <= NAMING.len() + 1 && named_delimiters(row).is_some() {
+            table.next_row()?;
+        }
+        if table.is_unclosed() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a quotation mark in the header of the table is not closed",
+            ));
+        }
+        let columns = table.record.iter();
+        let columns = columns.map(|name| column(&String::from_utf8_lossy(name)));
+        table.columns = columns.collect();
+        Ok(table)
     }
 
     /// Writes the next row's line; false at the end.
     fn fill(&mut self) -> io::Result<bool> {
         self.out.clear();
         self.taken = 0;
-        self.read.store(0, Ordering::Relaxed);
-        if !self.rows.read_byte_record(&mut self.record)? {
+        if !self.next_row()? {
             return Ok(false);
         }
-        let line = self.record.position().map_or(1, csv::Position::line);
+        let line = self.line();
         while self.written + 1 < line {
             self.line_break();
         }
@@ -112,8 +132,41 @@ impl Table {
         Ok(true)
     }
 
+    /// Reads the next row; false at the end. Those of empty fields, which spreadsheets export below a table, are skipped.
+    fn next_row(&mut self) -> io::Result<bool> {
+        loop {
+            self.rows.get_mut().row = 0;
+            if !self.rows.read_byte_record(&mut self.record)? {
+                return Ok(false);
+            }
+            if !self.record.as_slice().is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Whether the row has a quotation mark that is not closed: only such a row goes beyond the line break that `Bounded`
+    /// adds.
+    fn is_unclosed(&self) -> bool {
+        self.rows.get_ref().end == End::Reached
+    }
+
+    /// The line on which the row begins. Its reader is at the row's end, behind the line breaks in it.
+    fn line(&self) -> u64 {
+        let end = self.rows.position();
+        let breaks = self.record.as_slice().iter();
+        let breaks: u64 = breaks.map(|byte| u64::from(*byte == b'\n')).sum();
+        // Of CRLF the reader has read only the first.
+        let is_behind_break = self.rows.get_ref().byte_before(end.byte()) == Some(b'\n');
+        let last = u64::from(is_behind_break && !self.is_unclosed());
+        end.line().saturating_sub(breaks + last)
+    }
+
     /// The row as a document, or as a text with the error: a text is never a document.
     fn json(&self) -> Result<Value, String> {
+        if self.is_unclosed() {
+            return Err("a quotation mark is not closed".to_owned());
+        }
         if self.record.len() != self.columns.len() {
             return Err(format!(
                 "a row of {} fields under a header of {}",
@@ -165,22 +218,69 @@ impl Read for Table {
 }
 
 /// A table's source with a limit on the size of rows: an unclosed quotation mark would turn everything after it into
-/// one field.
+/// one field. It ends with a line break, which ends the last row unless that has such a quotation mark.
 struct Bounded {
     source: Box<dyn BufRead + Send>,
+    end: End,
     /// Bytes since the last row.
-    read: Arc<AtomicUsize>,
+    row: usize,
+    /// All bytes so far, and the last ones of them.
+    total: u64,
+    last: Vec<u8>,
+}
+
+/// The end of a table's source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Ahead,
+    /// It was found, and the line break was added.
+    Marked,
+    Reached,
+}
+
+impl Bounded {
+    fn new(source: Box<dyn BufRead + Send>) -> Self {
+        Self {
+            source,
+            end: End::Ahead,
+            row: 0,
+            total: 0,
+            last: Vec::new(),
+        }
+    }
+
+    /// The byte before a position among the last bytes.
+    fn byte_before(&self, position: u64) -> Option<u8> {
+        let behind = usize::try_from(self.total.checked_sub(position)?).ok()?;
+        self.last.iter().rev().nth(behind).copied()
+    }
 }
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(buffer)?;
-        if self.read.fetch_add(count, Ordering::Relaxed) > 2 * LINE_LIMIT {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.row > 2 * LINE_LIMIT {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("a row is longer than {LINE_LIMIT} bytes: a quotation mark may be missing"),
             ));
         }
+        if self.end != End::Ahead {
+            self.end = End::Reached;
+            return Ok(0);
+        }
+        let mut count = self.source.read(buffer)?;
+        if count == 0 {
+            self.end = End::Marked;
+            buffer[0] = b'\n';
+            count = 1;
+        }
+        self.row += count;
+        self.total += count as u64;
+        self.last.clear();
+        self.last.extend_from_slice(&buffer[..count]);
         Ok(count)
     }
 }
@@ -190,7 +290,7 @@ fn builder(delimiter: u8) -> ReaderBuilder {
     builder
         .delimiter(delimiter)
         .flexible(true)
-        .trim(Trim::Headers);
+        .has_headers(false);
     builder
 }
 

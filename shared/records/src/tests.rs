@@ -213,6 +213,76 @@ fn a_row_that_does_not_fit_its_header_is_not_a_document() {
     );
 }
 
+/// The document of a row as [`lines`] has it.
+fn row(line: u64, id: &str, content: &str) -> (u64, String) {
+    (line, format!(r#"{{"content":"{content}","id":"{id}"}}"#))
+}
+
+#[test]
+fn a_table_whose_fields_have_lines_of_json_is_a_table() {
+    let table = "id,content\n1,\"Exemple :\n  {\n    \"\"a\"\": 1\n  }\n\"\n2,Un bief.\n";
+    let expected = [
+        row(2, "1", r#"Exemple :\n  {\n    \"a\": 1\n  }\n"#),
+        row(7, "2", "Un bief."),
+    ];
+    assert_eq!(lines(table.as_bytes()), expected);
+    assert!(!is_lines(table.as_bytes()));
+    // A line of JSON is no row, whatever the line before it says.
+    let exported = b"exported: id, text\n{\"id\":1}\n{\"id\":2}\n";
+    let expected = ["exported: id, text", "{\"id\":1}", "{\"id\":2}"];
+    assert_eq!(texts(exported), expected);
+}
+
+#[test]
+fn a_quotation_mark_that_is_not_closed_is_an_invalid_row() {
+    for end in ["\n", "\r\n"] {
+        for rest in ["", "3,\n4,\"\"quatre\"\"\n", "3,trois"] {
+            let table = format!("id,content\n1,un\n2,\"deux\n{rest}").replace('\n', end);
+            let unclosed = (3, "\"a quotation mark is not closed\"".to_owned());
+            assert_eq!(lines(table.as_bytes()), [row(2, "1", "un"), unclosed]);
+        }
+        // One that is closed at the end of the file is no error, nor is one within a field.
+        let table = format!("id,content{end}1,\"un\"{end}2,6\" de long{end}3,\"\"\"trois\"\"\"");
+        let expected = [
+            row(2, "1", "un"),
+            row(3, "2", r#"6\" de long"#),
+            row(4, "3", r#"\"trois\""#),
+        ];
+        assert_eq!(lines(table.as_bytes()), expected);
+    }
+    let header = open(Cursor::new(b"id,\"content\n1,un\n"));
+    assert!(matches!(header, Err(OpenError::Io(_))));
+}
+
+#[test]
+fn rows_have_the_numbers_of_their_lines_with_any_line_break_and_empty_rows_are_skipped() {
+    let table = "id;content\n1;\"un\nbief\"\n;\n\n;;;\n2;deux\n\"\";\n;";
+    for end in ["\n", "\r\n"] {
+        let content = format!("un{}bief", end.escape_debug());
+        assert_eq!(
+            lines(table.replace('\n', end).as_bytes()),
+            [row(2, "1", &content), row(7, "2", "deux")]
+        );
+    }
+}
+
+#[test]
+fn a_first_line_may_name_the_delimiter() {
+    for (table, content) in [
+        ("sep=;\nid;content\n1;un, deux\n", "un, deux"),
+        ("SEP=|\r\nid|content\r\n1|un; deux", "un; deux"),
+        ("\"sep=,\"\nid,content\n1,un\n", "un"),
+        ("sep=\t\nid\tcontent\n1\tun\n", "un"),
+        ("sep=^\nid^content\n1^un, deux\n", "un, deux"),
+    ] {
+        assert_eq!(lines(table.as_bytes()), [row(3, "1", content)], "{table}");
+        assert!(!is_lines(table.as_bytes()), "{table}");
+    }
+    assert_eq!(texts(b"sep=;\ncontent\n\"un\"\n"), [r#"{"content":"un"}"#]);
+    let other = refused(b"sep=,\nid;content\n1;un\n");
+    assert!(other.contains("plain text"), "{other}");
+}
+
 #[test]
 fn any_other_file_is_refused_with_its_likely_format() {
     for (file, told) in [
