@@ -1,5 +1,7 @@
 //! Followed tables: documents match their rows.
 
+mod columns;
+
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tests::{App, Sql, documents_equal};

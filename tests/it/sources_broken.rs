@@ -165,3 +165,107 @@ async fn a_change_that_cannot_be_recorded_fails_no_writer_and_is_made_up() -> Ou
     assert_eq!(source["skipped"]["sqlstate"], "23514", "{source}");
     documents_equal(&sql, "articles", DOCUMENTS).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_column_of_another_type_stops_its_own_source_until_it_is_followed_again() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    sql.run("CREATE TABLE notes (id int PRIMARY KEY, note text); INSERT INTO notes VALUES (1, 'a note'), (2, 'a second note')")
+        .await?;
+    let definition_of_notes = json!({ "table": "notes", "content": "note" });
+    app.follow("articles", definition()).await?;
+    app.follow("notes", definition_of_notes.clone()).await?;
+    app.synced("articles").await?;
+    app.synced("notes").await?;
+
+    sql.run(
+        "ALTER TABLE notes ALTER id TYPE bigint; INSERT INTO notes VALUES (3000000000, 'a note with a long number');
+         UPDATE notes SET note = 'changed' WHERE id = 1; UPDATE articles SET body = 'goes on' WHERE id = 1",
+    )
+    .await?;
+    app.post("/sources/articles/resync", json!({}))
+        .await?
+        .success(202)?;
+    app.synced("articles").await?;
+    documents_equal(&sql, "articles", DOCUMENTS).await?;
+    let source = app.source("notes").await?;
+    assert_eq!(
+        source["failure"], "the type of the key column id changed: follow it again",
+        "{source}"
+    );
+
+    app.follow("notes", definition_of_notes).await?;
+    let notes = "SELECT 'notes/' || id, '', note, '{}'::jsonb FROM notes";
+    for change in ["SELECT", "UPDATE notes SET note = note || '!'"] {
+        sql.run(change).await?;
+        let source = app.synced("notes").await?;
+        assert_eq!(source["state"], "following", "{source}");
+        documents_equal(&sql, "notes", notes)
+            .await
+            .context(change)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_gets_another_way_to_be_changed_is_to_be_followed_again() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(
+        "CREATE TABLE feed (id int, at date, body text, PRIMARY KEY (id, at)); CREATE TABLE base (body text);
+         INSERT INTO feed VALUES (1, '2026-01-01', 'the first'), (2, '2026-01-02', 'the second')",
+    )
+    .await?;
+    let definition = json!({ "table": "feed", "content": "body" });
+    app.follow("feed", definition.clone()).await?;
+    app.synced("feed").await?;
+    for (change, undo, reason) in [
+        (
+            "ALTER TABLE feed INHERIT base",
+            "ALTER TABLE feed NO INHERIT base",
+            "became a partition, or inherits from another table",
+        ),
+        (
+            "CREATE TABLE heir () INHERITS (feed)",
+            "DROP TABLE heir",
+            "other tables inherit from the table now",
+        ),
+        // As `CREATE SUBSCRIPTION` does, which needs a second server.
+        (
+            "INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) VALUES (1, 'feed'::regclass, 'r')",
+            "DELETE FROM pg_subscription_rel",
+            "became the target of a subscription",
+        ),
+    ] {
+        sql.run(change).await?;
+        app.invoke("sync", json!({})).await?;
+        let source = app.source("feed").await?;
+        let failure = source["failure"].as_str().unwrap_or_default();
+        assert!(failure.contains(reason), "{change}: {source}");
+        sql.run(undo).await?;
+        let source = app.synced("feed").await?;
+        assert_eq!(source["state"], "following", "{undo}: {source}");
+    }
+
+    sql.run(
+        "CREATE TABLE feeds (id int, at date, body text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+         ALTER TABLE feeds ATTACH PARTITION feed FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+         UPDATE feeds SET body = 'through the parent' WHERE id = 1",
+    )
+    .await?;
+    app.invoke("sync", json!({})).await?;
+    let source = app.source("feed").await?;
+    let failure = source["failure"].as_str().unwrap_or_default();
+    assert!(failure.contains("follow it again"), "{source}");
+    app.follow("feed", definition).await?;
+    let expected = "SELECT 'feed/' || id || '/' || at, '', body, '{}'::jsonb FROM feed";
+    for change in ["SELECT", "UPDATE feeds SET body = body || '!'"] {
+        sql.run(change).await?;
+        app.synced("feed").await?;
+        documents_equal(&sql, "feed", expected)
+            .await
+            .context(change)?;
+    }
+    Ok(())
+}

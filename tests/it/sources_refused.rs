@@ -1,5 +1,7 @@
 //! Tables that cannot be followed, and the privileges to follow one.
 
+mod rights;
+
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use servers::pooler::{PgBouncer, Settings};
@@ -55,6 +57,11 @@ fn wrong() -> Vec<(Value, &'static str, &'static str)> {
             "id",
             "neither partial",
         ),
+        (
+            json!({ "table": "computed", "id": ["v"] }),
+            "id",
+            "must be a primary key",
+        ),
         (json!({ "id": ["nobody"] }), "id", "no column nobody"),
         (
             json!({ "content": "nobody" }),
@@ -105,6 +112,7 @@ async fn an_error_of_postgres_is_reported_for_the_field_of_the_source() -> Outco
         "CREATE TABLE bare (id int, body text);
          CREATE TABLE keyed (a int, b float8 NOT NULL UNIQUE, c int UNIQUE, d int NOT NULL, body text, PRIMARY KEY (a));
          CREATE UNIQUE INDEX ON keyed (d) WHERE d > 0;
+         CREATE TABLE computed (id int PRIMARY KEY, v int GENERATED ALWAYS AS (id + 1) VIRTUAL, body text);
          CREATE VIEW seen AS SELECT * FROM articles;
          CREATE UNLOGGED TABLE quick (id int PRIMARY KEY, body text);
          CREATE TABLE parent (id int PRIMARY KEY, body text); CREATE TABLE child () INHERITS (parent)",

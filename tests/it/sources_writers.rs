@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{App, Sql, documents_equal, kill};
 use tokio::time::{Duration, sleep};
 
@@ -20,6 +20,11 @@ const TABLE: &str = "
     INSERT INTO posts SELECT i, 'post ' || i FROM generate_series(1, 60) AS i;
 ";
 const DOCUMENTS: &str = "SELECT 'posts/' || id, '', body, jsonb_build_object('kind', kind) FROM posts WHERE kind <> 'draft'";
+
+/// How it is followed.
+fn definition() -> Value {
+    json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" })
+}
 
 /// Keys that are in use.
 const KEYS: u64 = 90;
@@ -128,8 +133,7 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
     app.invoke("migrate", json!({})).await?;
     let sql = app.user_sql().await?;
     sql.run(TABLE).await?;
-    let definition = json!({ "table": "posts", "content": "body", "metadata": ["kind"], "where": "kind <> 'draft'" });
-    app.follow("posts", definition).await?;
+    app.follow("posts", definition()).await?;
 
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
@@ -169,5 +173,41 @@ async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_r
         source["skipped"].is_null(),
         "every change was noted: {source}"
     );
+    documents_equal(&sql, "posts", DOCUMENTS).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_meets_an_open_transaction_keeps_nobody_waiting() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(TABLE).await?;
+    app.follow("posts", definition()).await?;
+    app.synced("posts").await?;
+    let open = app.user_sql().await?;
+    open.run("BEGIN; UPDATE posts SET body = 'not committed' WHERE id = 40")
+        .await?;
+    app.post("/sources/posts/resync", json!({}))
+        .await?
+        .success(202)?;
+    sql.run("CREATE TABLE notes (id int PRIMARY KEY, note text NOT NULL); INSERT INTO notes VALUES (1, 'a note')")
+        .await?;
+    app.follow("notes", json!({ "table": "notes", "content": "note" }))
+        .await?;
+
+    // The walk comes as far as the row in use, other walks are made, and other rows are written.
+    app.invoke("sync", json!({})).await?;
+    let source = app.source("posts").await?;
+    assert_eq!(source["state"], "walking", "{source}");
+    assert_eq!(source["walk"]["rows"], 39, "{source}");
+    assert_eq!(source["pending"], 0, "{source}");
+    app.synced("notes").await?;
+    let notes = "SELECT 'notes/' || id, '', note, '{}'::jsonb FROM notes";
+    documents_equal(&sql, "notes", notes).await?;
+    sql.run("UPDATE posts SET body = body || ', and committed' WHERE id <> 40")
+        .await?;
+
+    open.run("COMMIT").await?;
+    let source = app.synced("posts").await?;
+    assert_eq!(source["failed"], 0, "{source}");
     documents_equal(&sql, "posts", DOCUMENTS).await
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use document_store::Prepared;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{json, value::RawValue};
 
 /// A row from `source_rows`.
 #[derive(Debug, database::FromRow)]
@@ -20,15 +20,17 @@ pub(crate) struct Row {
 /// does not carry, and the slash and the tilde, are `~` and two hexadecimal digits; an empty value is `~`. `None` if the key is
 /// not one.
 pub(crate) fn document_id(source: &str, key: &str) -> Option<String> {
-    let Ok(Value::Array(values)) = serde_json::from_str(key) else {
-        return None;
-    };
+    // A number stays as it is written: as a float it would lose digits, and several keys would share an id.
+    let values: Vec<Box<RawValue>> = serde_json::from_str(key).ok()?;
     let mut id = source.to_owned();
     for value in values {
         id.push('/');
-        match value {
-            Value::String(text) => push_escaped(&mut id, &text),
-            other => id.push_str(&other.to_string()),
+        let json = value.get();
+        if json.starts_with('"') {
+            let text: String = serde_json::from_str(json).ok()?;
+            push_escaped(&mut id, &text);
+        } else {
+            id.push_str(json);
         }
     }
     Some(id)
@@ -105,6 +107,17 @@ mod tests {
             (r#"[".."]"#, "s/~2E~2E"),
             (r#"["a.b?c#d%41"]"#, "s/a.b~3Fc~23d~2541"),
             (r#"["été\n"]"#, "s/été~0A"),
+            (r#"["a\u0022\u00e9"]"#, "s/a\"é"),
+            (r"[5.00, -0.10]", "s/5.00/-0.10"),
+            (r"[5.0, true]", "s/5.0/true"),
+            (
+                r"[123456789012345678901234567890]",
+                "s/123456789012345678901234567890",
+            ),
+            (
+                r"[123456789012345678901234567891]",
+                "s/123456789012345678901234567891",
+            ),
         ];
         for (key, expected) in keys {
             let id = document_id("s", key).expect(key);

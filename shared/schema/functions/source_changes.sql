@@ -1,53 +1,5 @@
 -- What the workers of followed tables do. These functions read the tables with the privileges of the caller.
 
--- Detects what no recorded key shows: truncations, changes that were not recorded, missing triggers, changed partitions.
-CREATE FUNCTION watch_sources() RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
-DECLARE
-    it      rappel.sources;
-    event   record;
-    healthy boolean;
-    now_has text;
-    number  bigint := 0;
-BEGIN
-    FOR it IN SELECT * FROM rappel.sources AS s ORDER BY s.id FOR UPDATE SKIP LOCKED LOOP
-        number := number + 1;
-        CONTINUE WHEN it.phase = 'removal';
-        WITH taken AS (
-            DELETE FROM rappel.source_events AS e WHERE e.source_id = it.id RETURNING e.id, e.why
-        )
-        SELECT count(*) AS total, count(*) FILTER (WHERE t.why <> 'truncate') AS skipped,
-               (array_agg(t.why ORDER BY t.id DESC) FILTER (WHERE t.why <> 'truncate'))[1] AS why
-        INTO event FROM taken AS t;
-        healthy := it.relation = to_regclass(format('%I.%I', it.schema_name, it.table_name)) AND 4 = (
-            SELECT count(*) FROM pg_trigger AS t
-            WHERE t.tgrelid = it.relation AND t.tgenabled <> 'D' AND t.tgname LIKE format('rappel\_%s\_%%', it.id)
-        );
-        now_has := source_partitions(it.relation);
-        IF healthy IS NOT TRUE THEN
-            UPDATE rappel.sources AS s
-            SET failed_at = 'infinity', failure = CASE
-                WHEN to_regclass(format('%I.%I', it.schema_name, it.table_name)) IS NULL
-                    THEN format('the table %I.%I no longer exists', it.schema_name, it.table_name)
-                ELSE 'the triggers of the table are missing or disabled, for example because it was created anew: follow it again'
-            END
-            WHERE s.id = it.id AND s.failed_at IS DISTINCT FROM 'infinity';
-        END IF;
-        IF event.total > 0 OR now_has IS DISTINCT FROM it.partitions OR (healthy AND it.failed_at = 'infinity') THEN
-            UPDATE rappel.sources AS s
-            SET phase = 'rows', position = NULL, walked = 0, walk_began_at = now(), partitions = now_has,
-                skipped = s.skipped + event.skipped,
-                skipped_at = CASE WHEN event.skipped > 0 THEN now() ELSE s.skipped_at END,
-                skipped_why = coalesce(event.why, s.skipped_why),
-                failure = CASE WHEN healthy AND s.failed_at = 'infinity' THEN NULL ELSE s.failure END,
-                failed_at = CASE WHEN healthy AND s.failed_at = 'infinity' THEN NULL ELSE s.failed_at END
-            WHERE s.id = it.id;
-        END IF;
-    END LOOP;
-    RETURN number;
-END
-$$;
-
 -- Leases changes to a worker, the oldest first and those of the walk last. A key that failed is delayed, unless its row has
 -- changed since. `attempts` includes this attempt.
 CREATE FUNCTION claim_changes(worker_name text, lease double precision, most integer)
@@ -85,6 +37,8 @@ CREATE FUNCTION key_values(types text[], k text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
     SELECT string_agg(CASE t.name
         WHEN 'timestamp with time zone' THEN format('((%s::jsonb ->> %s)::timestamp AT TIME ZONE ''UTC'')', k, t.place - 1)
+        -- Earlier builds stored this name, which means one character.
+        WHEN 'character' THEN format('(%s::jsonb ->> %s)::bpchar', k, t.place - 1)
         ELSE format('(%s::jsonb ->> %s)::%s', k, t.place - 1, t.name)
     END, ', ' ORDER BY t.place)
     FROM unnest(types) WITH ORDINALITY AS t (name, place)
@@ -93,8 +47,10 @@ $$;
 -- SQL for the key of a row, as triggers write it, but without the limit of its length.
 CREATE FUNCTION key_of_row(columns text[], types text[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
-    SELECT 'jsonb_build_array(' || string_agg(CASE c.type
-        WHEN 'timestamp with time zone' THEN format('%I AT TIME ZONE ''UTC''', c.name)
+    SELECT 'jsonb_build_array(' || string_agg(CASE
+        WHEN c.type = 'timestamp with time zone' THEN format('%I AT TIME ZONE ''UTC''', c.name)
+        -- Without the blanks that fill the column.
+        WHEN c.type IN ('character', 'bpchar') THEN format('%I::text', c.name)
         ELSE format('%I', c.name)
     END, ', ' ORDER BY c.place) || ')::text'
     FROM unnest(columns, types) WITH ORDINALITY AS c (name, type, place)
@@ -129,22 +85,24 @@ END
 $$;
 
 -- Continues a walk: records the keys of the next rows, or documents, of one source, or deletes the next documents of a source
--- that was removed. Returns how many; null if no walk is in progress. What it records counts as newer than any change.
-CREATE FUNCTION walk_sources(most integer) RETURNS bigint
+-- that was removed. Returns the source and how many; null if it waits for an open transaction, so that the caller passes it
+-- over by `waiting` for a while; no row if no other walk is in progress. What it records counts as newer than any change.
+CREATE FUNCTION walk_sources(most integer, waiting integer[] DEFAULT '{}') RETURNS TABLE (source integer, noted bigint)
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO, YMD' AS $$
 DECLARE
     it       rappel.sources;
-    source   integer;
-    query    text;
+    key_list text;
     keys     text[];
     missing  text[];
     ended    boolean;
+    problem  text;
+    patience text := current_setting('lock_timeout');
 BEGIN
     SELECT * INTO it FROM rappel.sources AS s
-    WHERE s.phase IS NOT NULL AND (s.failure IS NULL OR s.failed_at < now() - interval '30 seconds')
+    WHERE s.phase IS NOT NULL AND s.id <> ALL (waiting) AND (s.failure IS NULL OR s.failed_at < now() - interval '30 seconds')
     ORDER BY s.walk_began_at LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF it.id IS NULL THEN
-        RETURN NULL;
+        RETURN;
     END IF;
     IF it.phase = 'removal' THEN
         keys := ARRAY(SELECT d.document_id FROM rappel.source_documents AS d WHERE d.source_id = it.id ORDER BY d.key LIMIT most);
@@ -156,70 +114,92 @@ BEGIN
             DELETE FROM rappel.source_changes AS c WHERE c.source_id = it.id;
             DELETE FROM rappel.sources AS s WHERE s.id = it.id;
         END IF;
-        RETURN cardinality(keys);
+        RETURN QUERY SELECT it.id, cardinality(keys)::bigint;
+        RETURN;
     END IF;
 
-    IF it.phase = 'rows' THEN
-        IF it.position IS NULL THEN
-            -- Keys that are too long to look up: the walk records them again if their rows still exist.
-            WITH gone AS (
-                SELECT c.key FROM rappel.source_changes AS c
-                WHERE c.source_id = it.id AND c.key LIKE '#%' FOR UPDATE SKIP LOCKED
-            ), forgotten AS (
-                DELETE FROM rappel.source_attempts AS a USING gone AS g WHERE a.source_id = it.id AND a.key = g.key
-            )
-            DELETE FROM rappel.source_changes AS c USING gone AS g WHERE c.source_id = it.id AND c.key = g.key;
-        END IF;
-        query := format('SELECT ARRAY(SELECT %s FROM %I.%I %s ORDER BY %s LIMIT $2)',
-            key_of_row(it.key_columns, it.key_types), it.schema_name, it.table_name,
-            CASE WHEN it.position IS NOT NULL THEN format('WHERE (%s) > (%s)',
-                (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
-                 FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place)),
-                key_values(it.key_types, '$1')) END,
-            (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
-             FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place)));
-        BEGIN
-            EXECUTE query INTO keys USING it.position, most;
-        EXCEPTION WHEN undefined_table OR undefined_column OR invalid_schema_name OR insufficient_privilege THEN
-            UPDATE rappel.sources AS s SET failure = SQLERRM, failed_at = now() WHERE s.id = it.id;
-            RETURN 0;
-        END;
-        missing := keys;
-    ELSE
+    key_list := (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
+                 FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place));
+    IF it.phase = 'documents' THEN
         keys := ARRAY(SELECT d.key FROM rappel.source_documents AS d
                       WHERE d.source_id = it.id AND (it.position IS NULL OR d.key > it.position)
                       ORDER BY d.key LIMIT most);
-        query := format('SELECT ARRAY(SELECT %s FROM %I.%I WHERE (%s) IN (SELECT %s FROM unnest($1) AS k))',
-            key_of_row(it.key_columns, it.key_types), it.schema_name, it.table_name,
-            (SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place)
-             FROM unnest(it.key_columns) WITH ORDINALITY AS c (name, place)),
-            key_values(it.key_types, 'k'));
-        BEGIN
-            EXECUTE query INTO missing USING keys;
-        EXCEPTION
-            WHEN undefined_table OR undefined_column OR invalid_schema_name OR insufficient_privilege THEN
-                UPDATE rappel.sources AS s SET failure = SQLERRM, failed_at = now() WHERE s.id = it.id;
-                RETURN 0;
-            -- Keys of another definition, which match no row of this one.
-            WHEN data_exception THEN
-                missing := '{}';
-        END;
-        missing := ARRAY(SELECT k FROM unnest(keys) AS k EXCEPT SELECT m FROM unnest(missing) AS m);
+    ELSIF it.position IS NULL THEN
+        -- Keys that are too long to look up: the walk records them again if their rows still exist.
+        WITH gone AS (
+            SELECT c.key FROM rappel.source_changes AS c
+            WHERE c.source_id = it.id AND c.key LIKE '#%' FOR UPDATE SKIP LOCKED
+        ), forgotten AS (
+            DELETE FROM rappel.source_attempts AS a USING gone AS g WHERE a.source_id = it.id AND a.key = g.key
+        )
+        DELETE FROM rappel.source_changes AS c USING gone AS g WHERE c.source_id = it.id AND c.key = g.key;
     END IF;
-    INSERT INTO rappel.source_changes AS c (source_id, key, version, changed_at)
-    SELECT it.id,
-           CASE WHEN octet_length(k) > 1024 THEN '#' || encode(sha256(convert_to(k, 'UTF8')), 'hex') ELSE k END,
-           pg_current_xact_id(), 'infinity'
-    FROM unnest(missing) AS k
-    ON CONFLICT (source_id, key) DO NOTHING;
+    -- What is wrong with one table does not end the walks of others.
+    BEGIN
+        IF it.phase = 'rows' THEN
+            EXECUTE format('SELECT ARRAY(SELECT %s FROM %I.%I %s ORDER BY %s LIMIT $2)',
+                key_of_row(it.key_columns, it.key_types), it.schema_name, it.table_name,
+                CASE WHEN it.position IS NOT NULL THEN format('WHERE (%s) > (%s)', key_list, key_values(it.key_types, '$1')) END,
+                key_list)
+            INTO keys USING it.position, most;
+            missing := keys;
+        ELSE
+            EXECUTE format('SELECT ARRAY(SELECT %s FROM %I.%I WHERE (%s) IN (SELECT %s FROM unnest($1) AS k))',
+                key_of_row(it.key_columns, it.key_types), it.schema_name, it.table_name, key_list, key_values(it.key_types, 'k'))
+            INTO missing USING keys;
+            missing := ARRAY(SELECT k FROM unnest(keys) AS k EXCEPT SELECT m FROM unnest(missing) AS m);
+        END IF;
+    EXCEPTION
+        WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name
+             OR insufficient_privilege OR datatype_mismatch THEN
+            problem := SQLERRM;
+        WHEN data_exception THEN
+            IF it.phase = 'documents' THEN
+                -- Keys of another definition, which match no row of this one.
+                missing := keys;
+            ELSE
+                -- The database's message would quote a value.
+                problem := format('the values of the key have another type than before (SQLSTATE %s): follow it again', SQLSTATE);
+            END IF;
+    END;
+    IF problem IS NOT NULL THEN
+        UPDATE rappel.sources AS s SET failure = problem, failed_at = now() WHERE s.id = it.id;
+        RETURN QUERY SELECT it.id, 0::bigint;
+        RETURN;
+    END IF;
+
     ended := cardinality(keys) < most;
+    -- This waits for transactions that have recorded one of the keys, while writers wait for the others. So it soon gives up,
+    -- and records fewer: those before the key in use, with which the next walk begins.
+    LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '100ms', true);
+            INSERT INTO rappel.source_changes AS c (source_id, key, version, changed_at)
+            SELECT it.id,
+                   CASE WHEN octet_length(k) > 1024 THEN '#' || encode(sha256(convert_to(k, 'UTF8')), 'hex') ELSE k END,
+                   pg_current_xact_id(), 'infinity'
+            FROM unnest(missing) AS k
+            ON CONFLICT (source_id, key) DO NOTHING;
+            PERFORM set_config('lock_timeout', patience, true);
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF cardinality(keys) < 2 THEN
+                RETURN QUERY SELECT it.id, NULL::bigint;
+                RETURN;
+            END IF;
+            ended := false;
+            keys := keys[1 : cardinality(keys) / 2];
+            missing := ARRAY(SELECT m FROM unnest(missing) AS m WHERE m = ANY (keys));
+        END;
+    END LOOP;
     UPDATE rappel.sources AS s
     SET phase = CASE WHEN NOT ended THEN s.phase WHEN s.phase = 'rows' THEN 'documents' END,
         position = CASE WHEN NOT ended THEN keys[cardinality(keys)] END,
         walked = s.walked + CASE WHEN s.phase = 'rows' THEN cardinality(keys) ELSE 0 END,
-        filled_at = CASE WHEN ended AND s.phase = 'documents' THEN coalesce(s.filled_at, now()) ELSE s.filled_at END
+        filled_at = CASE WHEN ended AND s.phase = 'documents' THEN coalesce(s.filled_at, now()) ELSE s.filled_at END,
+        failure = NULL, failed_at = NULL
     WHERE s.id = it.id;
-    RETURN cardinality(keys);
+    RETURN QUERY SELECT it.id, cardinality(keys)::bigint;
 END
 $$;
 
@@ -240,7 +220,13 @@ $$;
 CREATE FUNCTION settle_changes(worker_name text, source integer, keys text[], versions text[], documents text[])
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
-    WITH stored AS (
+    WITH replaced AS (
+        -- Earlier builds wrote the ids of some keys in another way.
+        DELETE FROM rappel.documents AS d
+        USING rappel.source_documents AS r, unnest(keys, documents) AS u (key, document)
+        WHERE r.source_id = source AND r.key = u.key AND r.document_id IS DISTINCT FROM u.document
+          AND d.tenant = r.tenant AND d.id = r.document_id
+    ), stored AS (
         INSERT INTO rappel.source_documents AS d (source_id, tenant, key, document_id)
         SELECT source, s.tenant, u.key, u.document
         FROM rappel.sources AS s, unnest(keys, documents) AS u (key, document)

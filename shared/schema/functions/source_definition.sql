@@ -94,7 +94,8 @@ BEGIN
                           OR (b.base = 1700 AND a.atttypmod = -1)
                           OR EXISTS (SELECT FROM pg_collation AS c
                                      WHERE c.oid = a.attcollation AND NOT c.collisdeterministic)),
-           array_agg(format_type(b.base, NULL) ORDER BY k.place)
+           -- Without a length, which a cast would cut to; but numbers are written with the digits of their type.
+           array_agg(format_type(b.base, CASE b.base WHEN 1700 THEN a.atttypmod ELSE -1 END) ORDER BY k.place)
     INTO wrong, types
     FROM unnest(keys) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
@@ -112,8 +113,9 @@ BEGIN
                     JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[p]
                     ORDER BY a.attname COLLATE "C")
               = ARRAY(SELECT k FROM unnest(keys) AS k ORDER BY k COLLATE "C")
+          -- A virtual column is null in the rows of a trigger.
           AND NOT EXISTS (SELECT FROM pg_attribute AS a
-                          WHERE a.attrelid = relation AND a.attname = ANY (keys) AND NOT a.attnotnull)
+                          WHERE a.attrelid = relation AND a.attname = ANY (keys) AND (NOT a.attnotnull OR a.attgenerated = 'v'))
     ) THEN
         RETURN jsonb_build_object('errors', jsonb_build_array(jsonb_build_object('field', 'id', 'detail', format(
             '%s must be a primary key, or NOT NULL with a unique index of just these columns that is neither partial nor deferrable',

@@ -11,14 +11,16 @@ DECLARE
     values_of text;
     is_text   boolean;
     key       text;
+    image     text;
     pair      text;
     noted     text;
 BEGIN
     SELECT * INTO STRICT it FROM rappel.sources AS s WHERE s.id = source;
     SELECT string_agg(format('pg_typeof(r.%I) = %s::oid::regtype', a.attname, a.atttypid), ' AND ' ORDER BY k.place),
-           string_agg(CASE it.key_types[k.place]
-               -- The text form must not depend on the session.
-               WHEN 'timestamp with time zone' THEN format('r.%I AT TIME ZONE ''UTC''', a.attname)
+           string_agg(CASE
+               -- The text form must not depend on the session, nor on the length of the column.
+               WHEN it.key_types[k.place] = 'timestamp with time zone' THEN format('r.%I AT TIME ZONE ''UTC''', a.attname)
+               WHEN it.key_types[k.place] IN ('character', 'bpchar') THEN format('r.%I::text', a.attname)
                ELSE format('r.%I', a.attname)
            END, ', ' ORDER BY k.place)
     INTO STRICT typed, values_of
@@ -33,16 +35,28 @@ BEGIN
                             THEN ''#'' || encode(sha256(convert_to(%1$s, ''UTF8'')), ''hex'') ELSE %1$s END', key);
     END IF;
     key := format('(CASE WHEN %s THEN %s END) COLLATE "C" AS key', typed, key);
-    pair := format('%s, %s AS image', key, coalesce((
-        SELECT 'ROW(' || string_agg(format('r.%I', w.name), ', ') || ')'
-        FROM jsonb_array_elements_text(it.definition -> 'watched') AS w (name)), 'ROW(0)'));
+    -- A virtual column is null in the rows of a trigger: the columns from which it is computed are compared instead.
+    SELECT 'ROW(' || string_agg(DISTINCT format('r.%I', coalesce(i.name, w.name)), ', ') || ')' INTO image
+    FROM jsonb_array_elements_text(it.definition -> 'watched') AS w (name)
+    LEFT JOIN LATERAL (
+        SELECT a.attname::text AS name
+        FROM pg_attribute AS v
+        JOIN pg_attrdef AS e ON e.adrelid = v.attrelid AND e.adnum = v.attnum
+        JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = v.attrelid AND d.refobjsubid <> v.attnum
+        JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attnum > 0
+        WHERE v.attrelid = it.relation AND v.attname = w.name AND v.attgenerated = 'v'
+    ) AS i ON true;
+    pair := format('%s, %s AS image', key, coalesce(image, 'ROW(0)'));
     noted := 'ON CONFLICT (source_id, key) DO UPDATE
                   SET version = excluded.version, changed_at = least(c.changed_at, excluded.changed_at)
                   WHERE c.version <> excluded.version';
     -- A full join is never a nested loop, so a plan made for one row also serves a million.
     EXECUTE format($sql$
         CREATE OR REPLACE FUNCTION rappel.%1$I() RETURNS trigger
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+        -- Restores switch it off, and then a statement on tables with policies fails. `watch_sources` looks for this setting.
+        SET row_security = on AS $body$
         BEGIN
             IF TG_OP = 'TRUNCATE' THEN
                 INSERT INTO rappel.source_events (source_id, why) VALUES (%2$s, 'truncate');

@@ -23,6 +23,14 @@ pub(super) struct Change {
     pub(super) had_failed: bool,
 }
 
+/// A page of a walk.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub(super) struct Walked {
+    pub(super) source: i32,
+    /// How many keys were noted, or documents deleted; absent if an open transaction has the next key.
+    pub(super) noted: Option<i64>,
+}
+
 /// The outbox of one worker.
 pub(super) struct Changes<'a> {
     database: &'a Database,
@@ -80,9 +88,20 @@ impl<'a> Changes<'a> {
         self.database.fetch_all(statement).await
     }
 
-    /// Walks on by a page; `None` if no walk is running.
-    pub(super) async fn walk(&self, page: i32) -> Result<Option<i64>, DatabaseError> {
-        number!(self, "walk_sources", "($1)", page).await
+    /// Walks on by a page of a source that is not one of `waiting`; `None` if no other walk is running.
+    pub(super) async fn walk(
+        &self,
+        page: i32,
+        waiting: &[i32],
+    ) -> Result<Option<Walked>, DatabaseError> {
+        let statement = Statement::write(concat!(
+            "SELECT * FROM ",
+            schema::function!("walk_sources"),
+            "($1, $2)"
+        ))
+        .bind(page)
+        .bind(waiting.to_vec());
+        self.database.fetch_optional(statement).await
     }
 
     /// Reads the rows of changes of one source, or why its table cannot be read.

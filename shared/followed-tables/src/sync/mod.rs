@@ -10,7 +10,7 @@ use database::DatabaseError;
 
 use self::{
     batch::{Batch, Stored},
-    changes::{Change, Changes},
+    changes::{Change, Changes, Walked},
 };
 use super::{Source, sources};
 
@@ -50,6 +50,7 @@ pub async fn work(worker: &Worker<'_>, deadline: Instant) -> Result<Synced, Data
         changes: Changes::of(worker),
         synced: Synced::default(),
         watched: None,
+        waiting: Vec::new(),
         longest: Duration::ZERO,
     };
     if !run.changes.are_others_enough().await? {
@@ -67,6 +68,8 @@ struct Run<'a> {
     synced: Synced,
     /// When it last looked for work without keys.
     watched: Option<Instant>,
+    /// Sources whose walk waits for an open transaction: asked at every turn, it would keep writers waiting.
+    waiting: Vec<i32>,
     /// The longest batch so far.
     longest: Duration,
 }
@@ -81,14 +84,20 @@ impl Run<'_> {
             }
             if self.watched.is_none_or(|watched| watched.elapsed() > WATCH) {
                 self.watched = Some(begun);
+                self.waiting.clear();
                 if self.changes.watch().await? == 0 {
                     return Ok(());
                 }
             }
             let leased = self.changes.claim(BATCH).await?;
             if leased.is_empty() {
-                if self.changes.walk(PAGE).await?.is_none() {
-                    return Ok(());
+                match self.changes.walk(PAGE, &self.waiting).await? {
+                    None => return Ok(()),
+                    Some(Walked {
+                        source,
+                        noted: None,
+                    }) => self.waiting.push(source),
+                    Some(_) => {}
                 }
                 continue;
             }
