@@ -1,6 +1,7 @@
 //! Filters: what they match, in searches and listings, and which are refused.
 
 mod naive;
+mod normal_form;
 mod random;
 
 use std::collections::BTreeSet;

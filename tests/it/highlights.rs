@@ -67,6 +67,75 @@ async fn hits_say_where_they_have_the_words_of_the_question() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_word_was_the_beginning_of_is_marked() -> Outcome {
+    let app = App::start().await?;
+    let text = |id: &str, content: &str| json!({ "id": id, "title": "Contrat de travail", "content": content, "metadata": { "language": "fr" } });
+    app.ingest(vec![
+        text(
+            "fin",
+            "Le contrat de travail prend fin par le licenciement.",
+        ),
+        // Words that begin as the beginning does, but that it does not go on to.
+        text("conte", "Un conte se lit à la lice, à l'ombre d'une trace."),
+    ])
+    .await?;
+    for (query, title, content) in [
+        (
+            "contrat de trav",
+            &["Contrat", "travail"][..],
+            &["contrat", "travail"][..],
+        ),
+        ("trav", &["travail"], &["travail"]),
+        // Longer than the stem.
+        ("licencieme", &[], &["licenciement"]),
+        // Whole.
+        ("trav ", &[], &[]),
+    ] {
+        for mode in ["keyword", "hybrid"] {
+            let request = json!({ "query": query, "mode": mode, "prefix": true, "highlight": true, "count": "none" });
+            let hits = app.hits(request).await?;
+            let fin = hits.iter().find(|hit| hit["document_id"] == "fin");
+            let found = fin.map(|hit| (marked(hit, "title"), marked(hit, "content")));
+            let (in_title, in_content) = found.unwrap_or_default();
+            assert_eq!(in_title, title, "{mode}, {query}");
+            assert_eq!(in_content, content, "{mode}, {query}");
+            let conte = hits.iter().find(|hit| hit["document_id"] == "conte");
+            let none: [&str; 0] = [];
+            let found = conte.map(|hit| marked(hit, "content")).unwrap_or_default();
+            assert_eq!(found, none, "{mode}, {query}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_marked_in_the_language_of_the_document_whatever_a_hit_has_of_it() -> Outcome {
+    let app = App::start().await?;
+    let metadata = json!({ "language": "en", "kind": "spice" });
+    // A subjunctive in Spanish, which so short a text may be.
+    app.ingest(vec![
+        json!({ "id": "salt", "content": "Sea salt", "metadata": metadata }),
+    ])
+    .await?;
+    for (mut request, kept) in [
+        (json!({}), metadata.clone()),
+        (json!({ "fields": ["content"] }), Value::Null),
+        (
+            json!({ "metadata_fields": ["kind"] }),
+            json!({ "kind": "spice" }),
+        ),
+    ] {
+        request["query"] = json!("what is the price of sea salt");
+        request["highlight"] = json!(true);
+        let hits = app.hits(request.clone()).await?;
+        assert_eq!(marked(&hits[0], "content"), ["Sea", "salt"], "{request}");
+        assert_eq!(hits[0]["metadata"], kept, "{request}");
+        assert_eq!(hits[0].get("language"), None, "{request}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_get_and_the_command_line_ask_for_them_too() -> Outcome {
     let app = App::start().await?;
     app.ingest(clauses()).await?;

@@ -49,6 +49,7 @@ mod modes;
 mod openai;
 mod openapi;
 mod pages;
+mod passages;
 mod plan;
 mod quality;
 mod recipe;

@@ -133,6 +133,8 @@ impl App {
         let mut environment = vec![
             ("DATABASE_URL".into(), database_url.clone()),
             ("FOLLOW_TABLES".into(), "on".into()),
+            // Many stories share two cores.
+            ("DATABASE_ACQUIRE_TIMEOUT_MS".into(), "10000".into()),
             ("MODEL_DIR".into(), assets.model.display().to_string()),
             (
                 "ORT_DYLIB_PATH".into(),

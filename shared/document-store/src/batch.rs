@@ -10,7 +10,7 @@ use super::{
     id::DocumentId,
     input::DocumentInput,
     metadata::Metadata,
-    text::{ANSWER_LIMIT, answered, blank},
+    text::{ANSWER_LIMIT, answered, blank, normalised},
 };
 
 /// Valid documents with ids.
@@ -23,6 +23,7 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 pub(super) struct CheckedDocument {
     pub(super) id: DocumentId,
+    /// In Unicode's normal form C, as the texts of filters are.
     pub(super) title: String,
     pub(super) content: String,
     pub(super) metadata: Metadata,
@@ -124,7 +125,8 @@ impl CheckedDocument {
         } else {
             "content"
         });
-        let title = input.title.unwrap_or_default();
+        let sent = input.title.unwrap_or_default();
+        let title = normalised(&sent).into_owned();
         let metadata = input.metadata.unwrap_or_default();
         let mut errors = Vec::new();
         errors.extend(long(&title, &field("title")));
@@ -142,8 +144,14 @@ impl CheckedDocument {
             return Err(errors);
         };
         errors.extend(nul(&content, &content_field).or_else(|| blank(&content, &content_field)));
-        let hash = hash::document(&title, &content, &metadata);
-        let id = id.unwrap_or_else(|| DocumentId::parse(&hash::hex(&hash), &field("id")));
+        let hashed = |title: &str| hash::document(title, &content, &metadata);
+        let hash = hashed(&title);
+        let id = id.unwrap_or_else(|| {
+            // Earlier versions stored the title as it was sent, and made the id of that.
+            let as_sent = (sent != title).then(|| hashed(&sent));
+            let id = hash::hex(as_sent.as_ref().unwrap_or(&hash));
+            DocumentId::parse(&id, &field("id"))
+        });
         let id = id.map_err(|error| errors.push(error)).ok();
         errors.extend(unanswerable(&title, &content, &metadata, &content_field));
         match id {
@@ -203,4 +211,34 @@ fn contradictions(documents: &[CheckedDocument]) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(title: &str) -> CheckedDocument {
+        let input = DocumentInput {
+            title: Some(title.to_owned()),
+            content: Some("Le texte.".to_owned()),
+            ..DocumentInput::default()
+        };
+        CheckedDocument::parse(input, "").expect(title)
+    }
+
+    #[test]
+    fn a_title_has_one_form_and_an_id_of_a_hash_stays() {
+        let hash = |title: &str| hash::document(title, "Le texte.", &Metadata::default());
+        let (composed, decomposed) = ("\u{e9}t\u{e9}", "e\u{301}te\u{301}");
+        let (one, other) = (checked(composed), checked(decomposed));
+        assert_eq!(one.title, composed);
+        assert_eq!(other.title, composed);
+        assert_eq!(one.hash, hash(composed), "as before titles had a form");
+        assert_eq!(other.hash, one.hash);
+        assert_eq!(one.id.as_str(), hash::hex(&hash(composed)));
+        assert_eq!(other.id.as_str(), hash::hex(&hash(decomposed)));
+        let longest = "e\u{301}".repeat(Batch::MAX_TITLE_CHARACTERS);
+        let stored = checked(&longest).title.chars().count();
+        assert_eq!(stored, Batch::MAX_TITLE_CHARACTERS);
+    }
 }

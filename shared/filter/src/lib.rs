@@ -34,7 +34,12 @@ pub use self::{
     compile::{Compiled, Period},
     ranges::{FieldRange, RangeKind},
 };
-use self::{expression::Expression, jsonpath::Roots, keys::Keys, place::Place};
+use self::{
+    expression::Expression,
+    jsonpath::Roots,
+    keys::Keys,
+    place::{Place, check_text, normalised},
+};
 
 /// Conditions on a document: its metadata, and its own fields `$id`, `$title`, `$source`, `$created_at` and `$updated_at`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,13 +98,15 @@ impl Filter {
     }
 }
 
-/// The jsonpath of the values under a key of metadata, written as in a filter; of a list each of its elements. `field` is what
-/// holds the key in the request.
+/// The jsonpath of the values under a key of metadata, written as in a filter; of a list each of its elements. The key is in
+/// Unicode's normal form C there, as in stored metadata. `field` is what holds it in the request.
 ///
 /// # Errors
 /// When it is not a valid key.
 pub fn values_path(key: &str, field: &str) -> Result<String, FieldError> {
-    let keys = Keys::default().joined(key, &Place::field(field))?;
+    let place = Place::field(field);
+    check_text(key, &place)?;
+    let keys = Keys::default().joined(&normalised(key.to_owned()), &place)?;
     Ok(Roots::METADATA.path(&keys.0) + "[*]")
 }
 

@@ -127,7 +127,7 @@ fn parsed<'a, T: Deserialize<'a>>(json: &'a str, place: &Place<'_>) -> Result<T,
     serde_json::from_str(json).map_err(|error| place.error(format!("is not JSON: {error}")))
 }
 
-fn check_text(text: &str, place: &Place<'_>) -> Result<(), FieldError> {
+pub(crate) fn check_text(text: &str, place: &Place<'_>) -> Result<(), FieldError> {
     if text.contains('\0') {
         return Err(place.error("contains a NUL character (U+0000), which Postgres cannot store"));
     }
@@ -146,7 +146,8 @@ fn check_number(number: &str, place: &Place<'_>) -> Result<(), FieldError> {
     }
 }
 
-fn normalised(text: String) -> String {
+/// The text in Unicode's normal form C.
+pub(crate) fn normalised(text: String) -> String {
     if is_nfc(&text) {
         text
     } else {

@@ -273,6 +273,15 @@ fn a_path_is_read_back_as_the_key_that_it_is_of() {
         assert_eq!(values_path(&read, "FIELD"), Ok(path));
         assert!(read == key || key.contains('\''), "{read} is {key}");
     }
+    assert_eq!(
+        values_path("e\u{301}", "FIELD"),
+        values_path("\u{e9}", "FIELD"),
+        "as metadata are stored"
+    );
+    assert_eq!(
+        values_path("a\0", "FIELD").expect_err("a NUL").field,
+        "FIELD"
+    );
     for other in ["", "$", "$[*]", "$.a[*]", "$.\"a\"", "$.\"a\"x[*]"] {
         assert_eq!(key_of(other), None, "{other}");
     }

@@ -61,7 +61,8 @@ impl Search {
         let found = start.elapsed();
         let mut hits = self.reranked(reranker, hits).await?;
         if self.highlight {
-            self.mark(&mut hits);
+            let completions = summary.completions.as_deref().unwrap_or_default();
+            self.mark(&mut hits, completions);
         }
         let total = start.elapsed();
         let took_ms = Took {
@@ -109,7 +110,8 @@ impl Search {
         let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(&self.wording.text)
             .into_iter()
             .unzip();
-        let with_content = self.rerank || self.fields.has("content");
+        // The language of a title is guessed with the content.
+        let with_content = self.rerank || self.highlight || self.fields.has("content");
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("search"),
@@ -164,14 +166,15 @@ impl Search {
         asked(&self.wording.text).filter(|word| asked(self.query.as_str()).as_ref() == Some(word))
     }
 
-    /// Adds the ranges of the question's words.
-    fn mark(&self, hits: &mut [Hit]) {
-        let terms = analysis::query_terms(&self.wording.text);
-        let asked = terms.into_iter().map(|(term, _)| term).collect();
+    /// Adds the ranges of the question's words, and of the terms that complete its last one.
+    fn mark(&self, hits: &mut [Hit], completions: &[String]) {
+        let terms = analysis::query_terms(&self.wording.text).into_iter();
+        let terms = terms.map(|(term, _)| term);
+        let asked = terms.chain(completions.iter().cloned()).collect();
         for hit in hits {
             let texts = (hit.title.as_str(), hit.content.as_str());
-            let metadata = hit.metadata.get();
-            hit.highlights = Some(Highlights::of(texts, metadata, &self.fields, &asked));
+            let language = hit.language.as_deref();
+            hit.highlights = Some(Highlights::of(texts, language, &self.fields, &asked));
         }
     }
 

@@ -17,6 +17,8 @@ END;
 
 -- Whether a document matches. One expression without a subquery, so that the planner inlines it: with a constant
 -- filter, absent conditions are folded away, and the others are estimated and use indexes like any condition.
+-- Texts of a filter are in Unicode's normal form C. So are titles, but not those that earlier versions stored; Postgres
+-- knows the form in databases of UTF-8 alone.
 CREATE FUNCTION matches(d rappel.documents, filter jsonb) RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -32,7 +34,9 @@ BEGIN ATOMIC
             OR d.updated_at < to_timestamp((filter #>> '{updated_at,before}')::double precision / 1000))
        AND (filter -> 'document' IS NULL
             OR jsonb_build_object(
-                   'metadata', d.metadata, 'id', d.id, 'title', d.title,
+                   'metadata', d.metadata, 'id', d.id,
+                   'title', CASE WHEN strpos(filter ->> 'document', '$."title"') > 0 AND getdatabaseencoding() = 'UTF8'
+                                 THEN normalize(d.title, NFC) ELSE d.title END,
                    'created_at', floor(extract(epoch FROM d.created_at) * 1000),
                    'updated_at', floor(extract(epoch FROM d.updated_at) * 1000)
                ) @@ (filter ->> 'document')::jsonpath);

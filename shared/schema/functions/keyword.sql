@@ -68,14 +68,13 @@ END
 $$;
 
 -- The same as `term_weights` for a question whose last word has only begun: its completions are forms of the last word, all as
--- rare as the most frequent of them. By their own weights, the rarest completion would come first.
+-- rare as the most frequent of them. By their own weights, the rarest completion would come first. `forms` are the completions.
 CREATE FUNCTION begun_weights(
     tenant text, question text[], words integer[], beginning text,
-    OUT terms text[], OUT weights double precision[], OUT most double precision
+    OUT terms text[], OUT weights double precision[], OUT most double precision, OUT forms text[]
 )
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
-    forms CONSTANT text[] := completions(tenant, beginning, 12);
     -- The last word is one of the question's, or a stop word, which has no terms.
     last  CONSTANT integer := coalesce(
         (SELECT max(q.word) FROM unnest(question, words) AS q (term, word)
@@ -84,6 +83,7 @@ DECLARE
     lowest  double precision;
     highest double precision;
 BEGIN
+    forms := completions(tenant, beginning, 12);
     SELECT t.terms, t.weights, t.most INTO begun_weights.terms, begun_weights.weights, begun_weights.most
     FROM term_weights(
         tenant,

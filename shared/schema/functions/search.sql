@@ -9,7 +9,8 @@
 -- the most that the question's words can give. Neither depends on the other candidates, so a score means the same
 -- whatever else is found, and a stray common word counts for no more than it is worth. Relevance is a logistic function of
 -- the same two: `$13` has its intercept and their coefficients. Hits that an earlier pool gave (`$18` to `$20`) are left out. `$21` is the tenant.
-CREATE FUNCTION fusion(expression text) RETURNS text
+-- With several `passages` of a document, `possible` is how many hits the candidates would make if none were left out; without, null.
+CREATE FUNCTION fusion(expression text, passages integer) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
     SELECT format(
@@ -73,9 +74,12 @@ BEGIN ATOMIC
          SELECT array_agg(t.document_id) AS ids, array_agg(t.ordinal) AS ordinals,
                 array_agg(t.first) AS firsts, array_agg(t.last) AS lasts, array_agg(t.distance) AS distances,
                 array_agg(t.keyword_score) AS keyword_scores, array_agg(t.coverage) AS coverages,
-                array_agg(t.score) AS scores, array_agg(t.relevance) AS relevances
+                array_agg(t.score) AS scores, array_agg(t.relevance) AS relevances, %s AS possible
          FROM top AS t',
-        expression);
+        expression,
+        CASE WHEN passages = 1 THEN 'NULL::bigint' ELSE
+            '(SELECT count_hits(array_agg(s.document_id), array_agg(s.ordinal), array_agg(-s.score), $16) FROM scored AS s)'
+        END);
 END;
 
 -- How a hit's score came about.
@@ -119,7 +123,7 @@ BEGIN ATOMIC
 END;
 
 -- Answers at most `hits` passages, best first, from the one after `skip` on; and a last row without a document, if it has
--- anything to tell.
+-- anything to tell. `language` is what the document's metadata say of it, whether or not `metadata_keys` has it.
 --   tenant           whose documents are searched
 --   model            the recipe of the caller's embeddings and terms
 --   mode             semantic: by distance; keyword: by BM25 of the terms in `question`; hybrid: by both
@@ -141,7 +145,8 @@ END;
 --   facet_keys       jsonpaths into the metadata whose values are counted in the last row, or null
 --   with_content     whether hits have their content
 --   metadata_keys    the members of the metadata that hits have, or null for all
---   beginning        the question's last word, if it may go on: terms that begin so are its forms; or null
+--   beginning        the question's last word, if it may go on: terms that begin so are its forms, which the last row tells as
+--                    `completions`; or null
 --   wording          the phrases and exclusions that hits must obey (see phrases.sql), or null
 CREATE FUNCTION search(
     tenant          text,
@@ -173,7 +178,8 @@ CREATE FUNCTION search(
     document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
     distance double precision, keyword_score double precision, coverage double precision, score double precision,
     relevance double precision, explanation jsonb,
-    total bigint, is_exact boolean, facets jsonb, facet_documents bigint, is_partial boolean
+    total bigint, is_exact boolean, facets jsonb, facet_documents bigint, is_partial boolean,
+    language text, completions text[]
 )
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
@@ -197,14 +203,14 @@ DECLARE
     weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
                                                       ELSE semantic_weight END;
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
-    asked      record; -- terms, weights, most: the question's words
+    asked      record; -- terms, weights, most: the question's words; forms: those of a last word that has only begun
     listed     record; -- ids, ordinals, is_partial: the chunks with the question's wording, if they are few
     average    double precision;
     expression text;
     depth      integer; -- the hits for which candidates are looked for
-    near       record; -- ids, ordinals, distances, few_match: what the semantic search found
+    near       record; -- ids, ordinals, distances, few_match, is_all: what the semantic search found
     worded     record; -- ids, ordinals, scores: what the keyword search found
-    found      record; -- ids, ordinals, firsts, lasts and measures: what they make together
+    found      record; -- ids, ordinals, firsts, lasts and measures: what they make together; possible
     top        record; -- the same of the hits
     shown      integer; -- how many those are
 BEGIN
@@ -214,7 +220,7 @@ BEGIN
     filter := with_indexes(filter);
 
     IF beginning IS NULL THEN
-        SELECT * INTO asked FROM term_weights(search.tenant, question, words);
+        SELECT w.*, NULL::text[] AS forms INTO asked FROM term_weights(search.tenant, question, words) AS w;
     ELSE
         SELECT * INTO asked FROM begun_weights(search.tenant, question, words, beginning);
     END IF;
@@ -235,7 +241,8 @@ BEGIN
     FOREACH depth IN ARRAY ARRAY[hits, 110, 1100] LOOP
         IF mode = 'keyword' THEN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
-                   listed.ids IS NULL AND filter IS NOT NULL AND few_match(search.tenant, filter, few) AS few_match
+                   listed.ids IS NULL AND filter IS NOT NULL AND few_match(search.tenant, filter, few) AS few_match,
+                   false AS is_all
             INTO near;
         ELSE
             -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
@@ -250,8 +257,9 @@ BEGIN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS scores INTO worded;
         ELSE
             SELECT * INTO worded FROM keyword_candidates(
-                search.tenant, asked.terms, asked.weights, expression, k1, b, average, greatest(100, depth), passages, query, filter,
-                max_distance, near.few_match,
+                search.tenant, asked.terms, asked.weights, expression, k1, b, average,
+                -- At most `passages` are of one document, so these are of as many documents as hits are looked for.
+                greatest(100, depth * passages), passages, query, filter, max_distance, near.few_match,
                 -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
                 -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
                 -- word hardly counts where the embeddings decide among them.
@@ -259,7 +267,7 @@ BEGIN
                                          ELSE 36000 / (cardinality(asked.terms) + 6) END),
                 wording, listed.ids, listed.ordinals);
         END IF;
-        EXECUTE fusion(expression)
+        EXECUTE fusion(expression, passages)
         INTO found
         USING near.ids, near.ordinals, near.distances, worded.ids, worded.ordinals, worded.scores,
               query, k1, b, average, asked.most * (k1 + 1), weight, coefficients, max_distance, min_relevance, passages,
@@ -274,8 +282,11 @@ BEGIN
         top.scores         := top.scores || found.scores;
         top.relevances     := top.relevances || found.relevances;
         shown              := coalesce(cardinality(top.ids), 0);
-        -- A first page that is not full is the last one.
-        EXIT WHEN skip = 0 OR shown >= skip + hits OR shown < hits;
+        -- A first page that is not full is the last one: what it lacks is too far or not relevant, or not there. Unless the
+        -- fusion has chosen neighbours, which are one hit, where each search counted passages that are none: then more
+        -- candidates fill it.
+        EXIT WHEN shown >= skip + hits
+            OR shown < hits AND (passages = 1 OR mode = 'keyword' OR near.is_all OR found.possible >= hits);
     END LOOP;
 
     RETURN QUERY
@@ -291,7 +302,8 @@ BEGIN
                explanation(search.tenant, t.document_id, t.ordinal, t.distance, t.coverage, weight, used,
                            asked.terms, asked.weights, average)
            END,
-           NULL::bigint, NULL::boolean, NULL::jsonb, NULL::bigint, NULL::boolean
+           NULL::bigint, NULL::boolean, NULL::jsonb, NULL::bigint, NULL::boolean,
+           d.metadata ->> 'language', NULL::text[]
     FROM unnest(top.ids, top.ordinals, top.firsts, top.lasts, top.distances, top.keyword_scores, top.coverages,
                 top.scores, top.relevances)
          WITH ORDINALITY AS t (document_id, ordinal, first, last, distance, keyword_score, coverage, score, relevance,
@@ -301,12 +313,12 @@ BEGIN
     WHERE t.place > skip
     ORDER BY t.place;
 
-    IF counted <> 'none' OR facet_keys IS NOT NULL OR listed.is_partial THEN
+    IF counted <> 'none' OR facet_keys IS NOT NULL OR listed.is_partial OR asked.forms <> '{}' THEN
         RETURN QUERY
         SELECT NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::double precision,
                NULL::double precision, NULL::double precision, NULL::double precision, NULL::double precision, NULL::jsonb,
                n.documents, n.is_exact, facets(search.tenant, f.ids, facet_keys, most), cardinality(f.ids)::bigint,
-               listed.is_partial
+               listed.is_partial, NULL::text, asked.forms
         FROM (SELECT) AS one
         LEFT JOIN (
             SELECT c.* FROM count_matching(search.tenant, filter, counted = 'exact') AS c WHERE counted <> 'none'

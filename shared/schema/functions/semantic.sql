@@ -135,37 +135,58 @@ BEGIN
 END
 $$;
 
--- The nearest chunks, at first `candidates` of them, until they make `wanted` hits: at most `passages` of a document
--- count. Where the tenant has at most `few` chunks, or at most as many match the filter, all of them are compared;
--- `few_match` says whether few match a filter.
+-- How many hits chunks make: the `passages` nearest of each document count, and neighbours among these are one hit, as in
+-- `fusion`.
+CREATE FUNCTION count_hits(ids text[], ordinals integer[], distances double precision[], passages integer) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT count(*) FILTER (WHERE r.before IS DISTINCT FROM r.ordinal - 1)
+    FROM (
+        SELECT b.ordinal, lag(b.ordinal) OVER (PARTITION BY b.id ORDER BY b.ordinal) AS before
+        FROM (
+            SELECT n.id, n.ordinal, row_number() OVER (PARTITION BY n.id ORDER BY n.distance, n.ordinal) AS place
+            FROM unnest(ids, ordinals, distances) AS n (id, ordinal, distance)
+        ) AS b
+        WHERE b.place <= passages
+    ) AS r;
+END;
+
+-- The nearest chunks, at first `candidates` of them, until they make `wanted` hits. Where the tenant has at most `few`
+-- chunks, or at most as many match the filter, all of them are compared; `few_match` says whether few match a filter, and
+-- `is_all` whether every document that matches, and is near enough, has as many chunks among them as can be hits.
 --   wording                  what the question demands of hits (see phrases.sql), or null
 --   listed, listed_ordinals  all chunks that match filter and wording, if they are known
 CREATE FUNCTION semantic_candidates(
     tenant text, query halfvec, wanted integer, candidates integer, passages integer, filter jsonb,
     max_distance double precision, few integer, wording jsonb DEFAULT NULL, listed text[] DEFAULT NULL,
     listed_ordinals integer[] DEFAULT NULL,
-    OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean
+    OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean, OUT is_all boolean
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    at_first  CONSTANT integer := candidates;
-    small     CONSTANT boolean := count_chunks(tenant) <= few;
-    exact     boolean := small AND (filter IS NULL OR wording IS NOT NULL);
+    -- The chunks of an exact search. It gives at most `passages` of a document: so many are of `wanted` documents, which
+    -- make a hit each, even if all chunks of a document are neighbours.
+    enough CONSTANT integer := greatest(candidates, wanted * passages);
+    small  CONSTANT boolean := count_chunks(tenant) <= few;
+    exact  boolean := small AND (filter IS NULL OR wording IS NOT NULL);
 BEGIN
     PERFORM require_tenant(tenant);
+    is_all := false;
     few_match := listed IS NOT NULL;
     IF few_match THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_listed(tenant, query, greatest(wanted, candidates), passages, listed, listed_ordinals) AS n;
+        FROM nearest_listed(tenant, query, enough, passages, listed, listed_ordinals) AS n;
+        is_all := coalesce(cardinality(ids), 0) < enough;
         RETURN;
     END IF;
     IF filter IS NOT NULL AND wording IS NULL AND (small OR NOT many_match(tenant, filter, few)) THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
                coalesce(max(n.matching), 0) <= few
         INTO ids, ordinals, distances, few_match
-        FROM nearest_exact(tenant, query, greatest(wanted, candidates), passages, filter, few + 1) AS n;
+        FROM nearest_exact(tenant, query, enough, passages, filter, few + 1) AS n;
         IF few_match THEN
+            is_all := coalesce(cardinality(ids), 0) < enough;
             RETURN;
         END IF;
     END IF;
@@ -183,12 +204,14 @@ BEGIN
             INTO ids, ordinals, distances
             FROM nearest_filtered(tenant, query, candidates, filter) AS n;
         END IF;
-        EXIT WHEN wanted <= (
-            SELECT sum(least(passages, d.chunks))
-            FROM (SELECT count(*) AS chunks FROM unnest(ids) AS n (id) GROUP BY n.id) AS d
-        );
+        -- Without neighbours to merge, each document is a hit.
+        EXIT WHEN wanted <= CASE
+            WHEN passages = 1 THEN (SELECT count(*) FROM (SELECT n.id FROM unnest(ids) AS n (id) GROUP BY n.id) AS d)
+            ELSE count_hits(ids, ordinals, distances, passages)
+        END;
         -- The rest is farther than the caller wants.
-        EXIT WHEN max_distance <= (SELECT max(d) FROM unnest(distances) AS d);
+        is_all := coalesce(max_distance <= (SELECT max(d) FROM unnest(distances) AS d), false);
+        EXIT WHEN is_all;
         -- Fewer chunks than asked for: the index has no more to give within its scan limit, and
         -- only reading every match tells whether there are more.
         exact := coalesce(cardinality(ids), 0) < candidates;
@@ -198,15 +221,18 @@ BEGIN
     IF exact AND wording IS NOT NULL THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_with_wording(tenant, query, greatest(wanted, at_first), passages, filter, wording, true) AS n;
+        FROM nearest_with_wording(tenant, query, enough, passages, filter, wording, true) AS n;
     ELSIF exact AND filter IS NULL THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_of_tenant(tenant, query, greatest(wanted, at_first), passages) AS n;
+        FROM nearest_of_tenant(tenant, query, enough, passages) AS n;
     ELSIF exact THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_exact(tenant, query, greatest(wanted, at_first), passages, filter, NULL) AS n;
+        FROM nearest_exact(tenant, query, enough, passages, filter, NULL) AS n;
+    END IF;
+    IF exact THEN
+        is_all := coalesce(cardinality(ids), 0) < enough;
     END IF;
 END
 $$;

@@ -7,7 +7,8 @@ use super::naive::Document;
 
 /// When the first document was stored.
 const EPOCH: i64 = 1_704_067_200_000; // 2024-01-01T00:00:00Z
-const TITLES: [&str; 4] = ["", "A", "B", "2024-01-01"];
+/// The last one is not in the normal form that texts of filters have.
+const TITLES: [&str; 5] = ["", "A", "B", "2024-01-01", "e\u{301}"];
 /// Keys as metadata has them, and as a filter writes them.
 const KEYS: [(&str, &str); 6] = [
     ("a", "a"),

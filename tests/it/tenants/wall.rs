@@ -22,9 +22,10 @@ const SHARED: [&str; 7] = [
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.
-const PURE: [&str; 23] = [
+const PURE: [&str; 24] = [
     "bm25_expression",
     "chosen",
+    "count_hits",
     "hit_metadata",
     "drop_source_function",
     "drop_source_triggers",

@@ -51,6 +51,9 @@ pub struct Hit {
     /// The document's metadata, as Postgres wrote it, unparsed.
     #[schemars(with = "Metadata")]
     pub metadata: Json<Box<RawValue>>,
+    /// The language that all of the metadata say, to find the question's words: `metadata` may lack it.
+    #[schemars(skip)]
+    pub(super) language: Option<String>,
     /// Cosine distance of passage and question, 0 (same direction) to 2 (opposite).
     pub distance: f64,
     /// BM25 of the passage and its document's title for the question, 0 without a common word.
@@ -98,6 +101,9 @@ pub struct Summary {
     /// be missing; absent otherwise.
     #[schemars(rename = "partial", skip_serializing_if = "Option::is_none")]
     pub is_partial: Option<bool>,
+    /// The terms that the question's last word was taken for the beginning of, if it was for that of any.
+    #[schemars(skip)]
+    pub(super) completions: Option<Vec<String>>,
 }
 
 /// A value of a facet, as the SQL function `search` makes it.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use analysis::Guess;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::fields::Fields;
 
@@ -29,15 +28,14 @@ pub struct Range {
 }
 
 impl Highlights {
-    /// The ranges of these terms in the fields of a hit that are sent, by its title and content.
+    /// The ranges of these terms in the fields of a hit that are sent, by its title and content and the language that its
+    /// document says.
     pub(super) fn of(
         (title, content): (&str, &str),
-        metadata: &str,
+        language: Option<&str>,
         fields: &Fields,
         asked: &BTreeSet<String>,
     ) -> Self {
-        let metadata: Map<String, Value> = serde_json::from_str(metadata).unwrap_or_default();
-        let language = metadata.get("language").and_then(Value::as_str);
         let guess = Guess::of_document(language, title, content);
         let ranges = |name: &str, text: &str| -> Vec<Range> {
             if !fields.has(name) {
