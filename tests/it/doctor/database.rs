@@ -86,7 +86,7 @@ async fn a_terminal_shows_a_line_for_each_check_with_its_remedy() -> Outcome {
         "warning  index           chunks_embedding_hnsw is missing: searches read every chunk\n",
         "                         → run `rappel migrate`",
         "warning  sizing          1000 sandboxes × 4 = 4000 connections, but only",
-        "                         → reserve a concurrency of",
+        "                         → limit all functions together to",
         "\n2 with warnings, 19 ok\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in {text}");
