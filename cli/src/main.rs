@@ -5,6 +5,7 @@ mod bench;
 mod browser;
 mod chat;
 mod check;
+mod credentials;
 mod deployment;
 mod doctor;
 mod eval;

@@ -1,7 +1,7 @@
 //! An API that is served already, on this machine or on AWS.
 
 use anyhow::{Context as _, bail, ensure};
-use aws::{AwsError, Request as Signable, Service};
+use aws::{Request as Signable, Service};
 use bytes::Bytes;
 use clap::Args;
 use document_store::{Tenant, Visibility};
@@ -11,11 +11,13 @@ use reqwest::{
 };
 use serde_json::Value;
 
+use crate::credentials::AwsCredentials;
+
 /// What opens an API.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Key {
-    /// An API key or token, sent as `Authorization: Bearer`. Without one, requests to an API on AWS are signed with
-    /// the credentials of `AWS_ACCESS_KEY_ID` and its like, if these are set.
+    /// An API key or token, sent as `Authorization: Bearer`. Without one, requests to an API on AWS are signed with the
+    /// credentials of `AWS_ACCESS_KEY_ID` and its like, or with those of the command `aws`: of a profile, a role or SSO.
     #[arg(
         long,
         visible_alias = "token",
@@ -43,6 +45,7 @@ pub(crate) struct Api {
     bearer: Option<HeaderValue>,
     /// The tenant that it acts for.
     tenant: Option<HeaderValue>,
+    credentials: AwsCredentials,
 }
 
 /// What an API answered.
@@ -74,6 +77,7 @@ impl Key {
             client: http_client::builder().build()?,
             bearer: bearer.transpose()?,
             tenant: tenant.transpose()?,
+            credentials: AwsCredentials::default(),
         })
     }
 
@@ -113,7 +117,7 @@ impl Api {
         let mut request = request.build()?;
         let signature = match &self.bearer {
             Some(bearer) => vec![(AUTHORIZATION, bearer.clone())],
-            None => signature(&request)?,
+            None => self.signature(&request).await?,
         };
         request.headers_mut().extend(signature);
         if let Some(tenant) = &self.tenant {
@@ -123,32 +127,34 @@ impl Api {
         }
         Ok(self.client.execute(request).await?)
     }
-}
 
-/// The headers by which API Gateway or Lambda knows who asks; none elsewhere, or without credentials.
-fn signature(request: &reqwest::Request) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
-    let Some(service) = service(request.url()) else {
-        return Ok(Vec::new());
-    };
-    let body = request.body().and_then(|body| body.as_bytes());
-    let signable = Signable {
-        method: request.method().clone(),
-        url: request.url().to_string(),
-        headers: Vec::new(),
-        body: Bytes::copy_from_slice(body.unwrap_or_default()),
-    };
-    let headers = match service.signature(&signable) {
-        Ok(headers) => headers,
-        // The API may be open; if it is not, it says so.
-        Err(AwsError::Credentials(_)) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let headers = headers.into_iter().map(|(name, value)| {
-        let mut value = HeaderValue::try_from(value)?;
-        value.set_sensitive(true);
-        Ok((HeaderName::try_from(name)?, value))
-    });
-    headers.collect()
+    /// The headers by which API Gateway or Lambda knows who asks; none elsewhere, or without credentials: the API may be
+    /// open, and if it is not, it says so.
+    async fn signature(
+        &self,
+        request: &reqwest::Request,
+    ) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
+        let Some(service) = service(request.url()) else {
+            return Ok(Vec::new());
+        };
+        let Some(credentials) = self.credentials.current().await else {
+            return Ok(Vec::new());
+        };
+        let body = request.body().and_then(|body| body.as_bytes());
+        let signable = Signable {
+            method: request.method().clone(),
+            url: request.url().to_string(),
+            headers: Vec::new(),
+            body: Bytes::copy_from_slice(body.unwrap_or_default()),
+        };
+        let headers = service.signature(&signable, &credentials)?;
+        let headers = headers.into_iter().map(|(name, value)| {
+            let mut value = HeaderValue::try_from(value)?;
+            value.set_sensitive(true);
+            Ok((HeaderName::try_from(name)?, value))
+        });
+        headers.collect()
+    }
 }
 
 /// The service that an address of AWS belongs to: an API of API Gateway, or the URL of a function.
@@ -217,7 +223,7 @@ impl ApiResponse {
         };
         let hint = match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                "; give a token with --key, or AWS credentials in the environment"
+                "; give a key or token with --key, or AWS credentials in the environment or a profile"
             }
             _ => "",
         };

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_credential_types::Credentials;
+pub use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
         PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
@@ -138,7 +138,7 @@ impl Service {
         for (name, value) in &request.headers {
             sent = sent.header(*name, value);
         }
-        for (name, value) in self.signature(request)? {
+        for (name, value) in self.signature(request, &credentials()?)? {
             sent = sent.header(name, value);
         }
         sent.body(request.body.clone())
@@ -201,15 +201,20 @@ impl Service {
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(lifetime);
-        let (_, parameters) = self.instructions(&request, settings)?.into_parts();
+        let instructions = self.instructions(&request, &credentials()?, settings)?;
+        let (_, parameters) = instructions.into_parts();
         Ok(parameters)
     }
 
     /// The headers that authenticate the request.
     ///
     /// # Errors
-    /// [`AwsError::Credentials`] or [`AwsError::Signing`].
-    pub fn signature(&self, request: &Request) -> Result<Vec<(String, String)>, AwsError> {
+    /// [`AwsError::Signing`].
+    pub fn signature(
+        &self,
+        request: &Request,
+        credentials: &Credentials,
+    ) -> Result<Vec<(String, String)>, AwsError> {
         let mut settings = SigningSettings::default();
         if self.name == "s3" {
             // S3 signs the path as sent, and requires the body's hash in a header:
@@ -218,7 +223,7 @@ impl Service {
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
-        let instructions = self.instructions(request, settings)?;
+        let instructions = self.instructions(request, credentials, settings)?;
         let headers = instructions.headers();
         Ok(headers
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -228,18 +233,11 @@ impl Service {
     fn instructions(
         &self,
         request: &Request,
+        credentials: &Credentials,
         settings: SigningSettings,
     ) -> Result<SigningInstructions, AwsError> {
         let unsigned = |cause: &dyn std::fmt::Display| AwsError::Signing(cause.to_string());
-        let session = env::var("AWS_SESSION_TOKEN").ok();
-        let identity = Credentials::new(
-            credential("AWS_ACCESS_KEY_ID")?,
-            credential("AWS_SECRET_ACCESS_KEY")?,
-            session.filter(|token| !token.is_empty()),
-            None,
-            "environment",
-        )
-        .into();
+        let identity = credentials.clone().into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
@@ -280,6 +278,20 @@ pub async fn json(response: Response) -> Result<Value, AwsError> {
     })
 }
 
-fn credential(variable: &'static str) -> Result<String, AwsError> {
-    env::var(variable).map_err(|_| AwsError::Credentials(variable))
+/// The credentials in the environment, where Lambda puts those of a function's role.
+///
+/// # Errors
+/// [`AwsError::Credentials`].
+pub fn credentials() -> Result<Credentials, AwsError> {
+    let set = |variable| {
+        let value = env::var(variable).ok().filter(|value| !value.is_empty());
+        value.ok_or(AwsError::Credentials(variable))
+    };
+    Ok(Credentials::new(
+        set("AWS_ACCESS_KEY_ID")?,
+        set("AWS_SECRET_ACCESS_KEY")?,
+        set("AWS_SESSION_TOKEN").ok(),
+        None,
+        "environment",
+    ))
 }
