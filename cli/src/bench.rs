@@ -30,7 +30,7 @@ pub(crate) struct Bench {
     /// Search the documents that are in the database.
     #[arg(long, conflicts_with = "corpus")]
     loaded: bool,
-    /// A few minutes instead of an hour.
+    /// A few minutes instead of half an hour.
     #[arg(long)]
     quick: bool,
     /// The sections to measure.
