@@ -19,7 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Credentials of the environment, or else those that the command `aws` finds: of a profile, a role, or a session of SSO.
 #[derive(Clone, Default)]
-pub(crate) struct AwsCredentials(Arc<Mutex<Option<(Instant, Option<Credentials>)>>>);
+pub(crate) struct AwsCredentials(Arc<Mutex<Option<Found>>>);
+
+/// What the command found.
+struct Found {
+    since: Instant,
+    credentials: Option<Credentials>,
+}
 
 impl AwsCredentials {
     /// The credentials, if there are any.
@@ -28,13 +34,16 @@ impl AwsCredentials {
             return Some(credentials);
         }
         let mut found = self.0.lock().await;
-        if let Some((since, credentials)) = &*found
-            && since.elapsed() < KEPT
+        if let Some(found) = &*found
+            && found.since.elapsed() < KEPT
         {
-            return credentials.clone();
+            return found.credentials.clone();
         }
         let credentials = exported("aws".as_ref()).await;
-        *found = Some((Instant::now(), credentials.clone()));
+        *found = Some(Found {
+            since: Instant::now(),
+            credentials: credentials.clone(),
+        });
         credentials
     }
 }

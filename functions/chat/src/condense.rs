@@ -51,6 +51,12 @@ pub(crate) async fn condensed(
 fn standing_alone(text: &str) -> String {
     const QUOTES: [char; 8] = ['"', '“', '”', '«', '»', '\'', '`', '*'];
     let text = without_thoughts(text);
+    // A question that stands alone has none of these tags: what is before the last one was not told from the answer.
+    let text = ["</think>", "[/THINK]"]
+        .iter()
+        .fold(text.as_str(), |text, tag| {
+            text.rsplit_once(tag).map_or(text, |(_, rest)| rest)
+        });
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut line = lines.next().unwrap_or_default();
     // "Question:", "Rewritten question:", "Question reformulée :"
@@ -88,6 +94,14 @@ mod tests {
             ),
             (
                 "Hm.</think>Quand ferme la plage ?",
+                "Quand ferme la plage ?",
+            ),
+            (
+                "He means <think> tags.</think>Quand ferme la plage ?",
+                "Quand ferme la plage ?",
+            ),
+            (
+                "<think>a</think>b</think>\nQuand ferme la plage ?",
                 "Quand ferme la plage ?",
             ),
             (

@@ -22,7 +22,7 @@ pub(super) struct AnswerState {
     /// Whether a stream brought text, and whether it brought thoughts beside the text.
     wrote: bool,
     thought: bool,
-    /// Whether text came without a finish reason.
+    /// Whether text came without a finish reason, or a whole answer.
     began: bool,
     refusal: bool,
     tool_call: bool,
@@ -55,12 +55,13 @@ impl AnswerState {
         if chunk.whole {
             self.take_whole(&mut delta);
         } else {
-            self.wrote |= !delta.text.is_empty();
+            self.wrote |= !delta.text.trim().is_empty();
             self.thought |= !delta.reasoning.is_empty();
         }
         let empty = delta.text.is_empty() && delta.reasoning.is_empty();
         self.repeats |= self.finished() && !empty;
-        self.began |= !delta.text.trim().is_empty() && delta.finish_reason.is_none();
+        self.began |=
+            !delta.text.trim().is_empty() && (chunk.whole || delta.finish_reason.is_none());
         let (text, thought) = self.thoughts.pass(&delta.text);
         delta.text = text;
         delta.reasoning.push_str(&thought);

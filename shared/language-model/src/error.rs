@@ -128,6 +128,11 @@ impl Class {
     pub(super) fn is_about_form(self) -> bool {
         matches!(self, Self::Parameter | Self::Other)
     }
+
+    /// Whether the endpoint has read the request before it refused, and so accepts its form.
+    pub(super) fn has_read_request(self) -> bool {
+        matches!(self, Self::Context | Self::Filter | Self::Model)
+    }
 }
 
 impl Unreachable {

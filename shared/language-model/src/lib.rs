@@ -125,6 +125,10 @@ impl LanguageModel {
                     until = match (ending, answer.ending()) {
                         (false, true) => Instant::now() + LAST_WORDS.min(limit),
                         (true, false) => Instant::now() + limit,
+                        // Pieces that each have a finish reason.
+                        (false, false) if delta.text.len() + delta.reasoning.len() > 0 => {
+                            Instant::now() + limit
+                        }
                         _ => until,
                     };
                     yield delta;
@@ -137,9 +141,9 @@ impl LanguageModel {
                     break;
                 }
                 match timeout_at(until, response.chunk()).await {
-                    // Any data, even a comment, is a sign of life.
+                    // Any data, even a comment, is a sign of life, until there is a finish reason.
                     Ok(Ok(Some(bytes))) => {
-                        if !answer.ending() {
+                        if !answer.finished() {
                             until = Instant::now() + limit;
                         }
                         let pushed = events.push(&bytes);

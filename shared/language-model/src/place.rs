@@ -46,7 +46,11 @@ impl Place {
         self.quoted = quote;
         if quote && self.at_start {
             self.quotes += 1;
-            self.block ^= self.quotes == 3;
+            if self.quotes == 3 {
+                // A fence, and no code within the line.
+                self.block = !self.block;
+                self.rows = 0;
+            }
         } else {
             self.at_start &= c.is_whitespace();
         }
@@ -76,6 +80,7 @@ mod tests {
             ("a stray ` quote\n", false, true),
             ("```rust\nb\n", true, true),
             ("```\nb\n```\n", false, true),
+            ("```\nb\n```", false, true),
             ("`b", true, false),
         ] {
             let mut place = Place::default();

@@ -21,7 +21,7 @@ use super::{
     message::Message,
     refusal::EndpointError,
 };
-use crate::LanguageModelConfig;
+use crate::{Class, LanguageModelConfig};
 
 /// A request to a model, where it differs from the settings.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +111,7 @@ impl Endpoint {
                 continue;
             }
             let class = failure.error.class();
-            if class.is_some_and(|class| !class.is_about_form()) {
+            if class.is_some_and(Class::has_read_request) {
                 self.accepts(dialect);
             }
             attempts

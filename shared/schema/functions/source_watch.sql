@@ -80,9 +80,14 @@ BEGIN
             END;
         END IF;
         -- Of some tables earlier builds missed changes, or wrote keys and ids in another way.
-        outdated := outdated AND (it.key_types && ARRAY['character', 'bpchar', 'numeric'] OR EXISTS (
+        outdated := outdated AND (it.key_types && ARRAY['character', 'bpchar'] OR EXISTS (
             SELECT FROM pg_attribute AS a
-            WHERE a.attrelid = it.relation AND a.attgenerated = 'v' AND (it.definition -> 'watched') ? a.attname::text
+            WHERE a.attrelid = it.relation AND (
+                a.attgenerated = 'v' AND (it.definition -> 'watched') ? a.attname::text
+                -- A numeric key with decimals, or more digits than JSON's numbers keep: precision and scale are in the modifier.
+                OR a.attname = ANY (it.key_columns) AND a.atttypid = 'numeric'::regtype
+                   AND (((a.atttypmod - 4) & 65535) > 0 OR ((a.atttypmod - 4) >> 16) > 18)
+            )
         ));
 
         IF seen.fault IS NOT NULL THEN
