@@ -53,6 +53,7 @@ impl Scanner<'_> {
         } else {
             self.joined(at, end);
         }
+        let has_digits = has_digit(whole);
         for part in at..=end {
             if self.word(part).chars().nth(1).is_some() {
                 let from = self.tokens.len();
@@ -61,7 +62,7 @@ impl Scanner<'_> {
                 for token in &mut self.tokens[from..] {
                     token.range = range.clone();
                 }
-            } else if has_digit(whole) {
+            } else if has_digits {
                 // Single letters or digits are everywhere: questions use only separate ones.
                 self.push_text(Role::Indexed, self.word(part));
             }
@@ -282,18 +283,21 @@ impl Scanner<'_> {
     /// hyphen.
     pub(super) fn end_of_hyphenated(&self, at: usize) -> usize {
         let mut end = at;
+        let (mut numbers, mut digits) = (is_number(self.word(at)), has_digit(self.word(at)));
         while end + 1 < self.words.len() {
-            let are_numbers = || self.are_numbers(at, end + 1);
-            let are_words = || !has_digit(self.slice(at, end + 1)) && !self.words[end + 1].capitals;
+            let next = self.word(end + 1);
+            let are_numbers = numbers && is_number(next);
+            let has_digits = digits || has_digit(next);
             let is_joined = match self.gap(end) {
                 "-" => true,
-                "/" => are_numbers(),
-                "-\n" => are_words(),
+                "/" => are_numbers,
+                "-\n" => !has_digits && !self.words[end + 1].capitals,
                 _ => false,
             };
             if !is_joined {
                 break;
             }
+            (numbers, digits) = (are_numbers, has_digits);
             end += 1;
         }
         end

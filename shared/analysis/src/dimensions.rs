@@ -32,7 +32,7 @@ impl Scanner<'_> {
 
     /// The number after a sign of multiplication or the letter for it.
     fn after_times(&self, at: usize) -> Option<usize> {
-        let sign = self.next_after(at, |gap| matches!(gap.trim(), "×" | "*"));
+        let sign = self.next_after(at, |gap| matches!(gap, "×" | " × " | "*" | " * "));
         if sign.is_some_and(is_length) {
             return Some(at + 1);
         }
@@ -54,7 +54,9 @@ impl Scanner<'_> {
         };
         let letters = last.find(char::is_alphabetic).unwrap_or(last.len());
         let (last, unit) = last.split_at(letters);
-        if !before.iter().all(|length| is_length(length))
+        // `0x1a` is a number in hexadecimal digits.
+        if before[0] == "0"
+            || !before.iter().all(|length| is_length(length))
             || !is_length(last)
             || !(unit.is_empty() || unit_of(unit).is_some())
         {

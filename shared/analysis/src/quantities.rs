@@ -71,8 +71,15 @@ impl Scanner<'_> {
     pub(super) fn quantity(&mut self, at: usize) -> Option<usize> {
         if let Some((number, unit)) = glued(self.word(at))
             && let Some(unit) = unit_of(unit)
+            && self.end_of_hyphenated(at) == at
         {
             let amount = Amount::of(number);
+            if matches!(unit, "a" | "t") {
+                // Or the number of a house or a paragraph: `34a` is not 34.
+                self.push_code(Role::Counted, with_unit(&amount.value, unit));
+                self.push_code(Role::Indexed, amount.value);
+                return Some(at + 1);
+            }
             self.push_amount(&amount, true);
             self.push_code(Role::Form, with_unit(&amount.value, unit));
             return Some(at + 1);

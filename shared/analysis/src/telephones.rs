@@ -2,6 +2,9 @@
 
 use super::{numbers::is_number, scanner::Scanner, token::Role};
 
+/// The most digits of a number, or of several that are taken for one.
+const LONGEST: usize = 19;
+
 /// The last digits, shared by all notations of a number: no country's numbers have fewer.
 const SHARED: usize = 7;
 
@@ -42,6 +45,12 @@ impl<'t> Scanner<'t> {
         if let Some(number) = certain.pop() {
             let end = number.end;
             let national = number.national();
+            if whole.end > end && number.parts.len() > 1 {
+                // Or a row of a table: `06000 1200 350 12`.
+                for part in &number.parts {
+                    self.push_code(Role::Indexed, (*part).to_owned());
+                }
+            }
             self.push_code(Role::Form, shared(&national).to_owned());
             if national != number.digits {
                 self.push_code(Role::Indexed, number.digits);
@@ -53,7 +62,7 @@ impl<'t> Scanner<'t> {
                 self.push_code(Role::Indexed, shared(&national).to_owned());
                 self.push_code(Role::Indexed, national);
             }
-            if whole.end > end && whole.is_likely() {
+            if whole.end > end && whole.digits.len() <= LONGEST && whole.is_likely() {
                 // Or the beginning of an account number.
                 self.push_spaced(whole.end, whole.digits);
             }
@@ -95,6 +104,9 @@ impl<'t> Scanner<'t> {
                 number.parts.push(group);
                 number.digits.push_str(group);
             }
+            if number.digits.len() > LONGEST {
+                break;
+            }
             if number.is_certain() {
                 certain.push(number.clone());
             }
@@ -118,7 +130,7 @@ impl<'t> Scanner<'t> {
         };
         certain.retain(|it| it.end == number.end || !is_row(it));
         let length = number.digits.len();
-        let fits = length >= SHARED && (length < 20 || !certain.is_empty());
+        let fits = length >= SHARED && (length <= LONGEST || !certain.is_empty());
         fits.then_some((number, certain))
     }
 }
@@ -154,8 +166,11 @@ impl Groups<'_> {
     }
 
     fn is_american(&self) -> bool {
+        if !(3..=4).contains(&self.parts.len()) || self.digits.starts_with('0') {
+            return false;
+        }
         let lengths: Vec<usize> = self.parts.iter().map(|group| group.len()).collect();
-        matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4]) && !self.digits.starts_with('0')
+        matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4])
     }
 
     /// Whether it may be a telephone number, rather than another grouped number.

@@ -315,6 +315,18 @@ fn any_text_has_terms_that_are_neither_empty_nor_too_long() {
     }
 }
 
+/// Each word of a long row must not read the rest of it again: that took hours for 100 kB.
+#[test]
+fn long_rows_of_numbers_are_read_in_linear_time() {
+    for number in [
+        "1 ", "0.1 ", "01 ", "555 ", "1/", "1-", "2024-", "v1_", "12x", "12 x ", "a-", "a-\n",
+        "A ", "l'", "a.",
+    ] {
+        let row = number.repeat(160_000 / number.len());
+        std::hint::black_box(passage_of(&row));
+    }
+}
+
 /// A change of these terms changes all stored ones: raise [`VERSION`] with it.
 #[test]
 fn the_version_names_these_terms() {

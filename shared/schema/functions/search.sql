@@ -66,7 +66,7 @@ BEGIN ATOMIC
              SELECT m.* FROM merged AS m
              WHERE NOT EXISTS (
                  SELECT FROM unnest($18, $19, $20) AS s (document_id, first, last)
-                 WHERE s.document_id = m.document_id AND ($16 = 1 OR m.ordinal BETWEEN s.first AND s.last)
+                 WHERE s.document_id = m.document_id AND ($16 = 1 OR m.first <= s.last AND m.last >= s.first)
              )
              ORDER BY m.score DESC, m.keyword_score DESC, m.distance, m.document_id, m.ordinal
              LIMIT $17

@@ -85,6 +85,9 @@ fn numbers_find_each_other_with_any_unit_and_currency() {
         &["20 To", "2,5 To"],
     );
     assert_same(&["20A", "20 A", "20 ampères"], &["16 A", "200 A"]);
+    assert_same(&["§ 34a", "34a"], &["§ 34", "34 b"]);
+    assert_same(&["12A-4471-B", "12A4471B", "12a4471b"], &["12B-4471-A"]);
+    assert_same(&["0x1a"], &["0x1", "0x1b"]);
     assert_same(&["10ft", "10 ft", "10 feet"], &["100 ft"]);
     assert_same(&["40µg", "40 µg", "40 mcg"], &["4 µg"]);
     assert_same(&["5 mA", "5mA"], &["50 mA"]);
@@ -234,6 +237,11 @@ fn a_telephone_number_is_found_beside_other_numbers() {
     ] {
         assert_finds(&[("020 7946 0018", text), ("+44 20 7946 0018", text)]);
     }
+    // A row of a table may begin like a number.
+    assert_finds(&[
+        ("1250", "01 1250 3400 780 15 20"),
+        ("06000", "06000 1200 350 12 40"),
+    ]);
     assert_finds(&[
         ("020 7946 0019", "Call 020 7946 0018 - 020 7946 0019"),
         ("06 12 34 56 78", "au 0199001234 - 0612345678"),
