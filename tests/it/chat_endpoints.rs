@@ -112,11 +112,11 @@ async fn a_finish_reason_with_each_piece_does_not_end_the_answer() -> Outcome {
     ];
     // The pauses are longer than the wait for the token count.
     let paused = pieces.into_iter().flat_map(|piece| {
-        let pause = std::iter::repeat_n(Step::Comment, 4);
+        let pause = std::iter::repeat_n(Step::Comment, 8);
         pause.chain([Step::Data(piece)])
     });
     let steps = paused.chain([Step::Finish("length")]).collect();
-    let (app, _model) = app_with([Reply::Stream(steps)], &[("LLM_TIMEOUT_MS", "1000")]).await?;
+    let (app, _model) = app_with([Reply::Stream(steps)], &[]).await?;
     ingest(&app).await?;
     let (text, _, done) = answer(&app).await?;
     assert_eq!(text, "À 22 heures.");

@@ -195,7 +195,7 @@ fn write_settings(server: &Url, port: u16, settings: &Settings, more: &str) -> R
     let mut text = format!(
         "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {path}/users\npool_mode = {mode}\n\
-         default_pool_size = {servers}\nmax_client_conn = {clients}\n{more}",
+         default_pool_size = {servers}\nmax_client_conn = {clients}\nserver_login_retry = 1\n{more}",
         server.host_str().context("the server's URL has no host")?,
         server.port().unwrap_or(5432),
     );
