@@ -126,6 +126,8 @@ impl<'a> Run<'a> {
         let environment = [
             ("DATABASE_URL", self.scratch.config.url.clone()),
             ("DATABASE_POOLER", "direct".to_owned()),
+            // A slow connection is a slow sample, not the end of a run.
+            ("DATABASE_ACQUIRE_TIMEOUT_MS", "10000".to_owned()),
             ("MODEL_DIR", model.folder.display().to_string()),
             ("ORT_DYLIB_PATH", model.library.display().to_string()),
             ("ORT_DISABLE_TELEMETRY", "1".to_owned()),
