@@ -62,7 +62,7 @@ pub(crate) struct ApiResponse {
 impl Key {
     /// A client that shows the key with each request.
     pub(crate) fn api(&self) -> anyhow::Result<Api> {
-        // An empty variable, as of a secret that is not set, is none.
+        // An empty option, such as one with the value of a secret that is not set, is none.
         let key = self.key.as_ref().filter(|key| !key.is_empty());
         let bearer = key.map(|key| {
             let value = HeaderValue::try_from(format!("Bearer {key}"));

@@ -98,7 +98,7 @@ async fn a_model_that_refuses_to_stream_is_asked_for_whole_answers() -> Outcome 
         .map(|asked| asked.body["stream"].clone())
         .collect();
     assert_eq!(streams, [true, false, false]);
-    // Of an answer that is no stream it would be refused.
+    // `stream_options` is an error unless `stream` is true.
     assert!(asked[1].body.get("stream_options").is_none());
     Ok(())
 }

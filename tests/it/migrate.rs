@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tests::{
     App, Sql,
     command::{Printed, rappel},
+    logins::{self, login},
 };
 
 use crate::Outcome;
@@ -120,12 +121,6 @@ async fn refused(url: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let printed = Printed::by(&mut rappel(Some(url), arguments).await?).await?;
     anyhow::ensure!(!printed.success, "{printed:?}");
     Ok(printed.stderr)
-}
-
-/// `url` with another login.
-fn login(url: &str, role: &str) -> anyhow::Result<String> {
-    let (_, host) = url.split_once('@').context("the URL has a login")?;
-    Ok(format!("postgres://{role}:secret@{host}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,17 +300,7 @@ async fn commands_that_read_leave_the_schema_and_say_what_to_run() -> Outcome {
 async fn another_login_migrates_and_the_functions_role_gets_what_it_needs_and_no_more() -> Outcome {
     let role = format!("served_{}", std::process::id());
     let reader = format!("reader_{}", std::process::id());
-    let two_logins = async |url: &str| {
-        let roles = format!(
-            "CREATE ROLE {role} LOGIN PASSWORD 'secret'; CREATE ROLE {reader} LOGIN PASSWORD 'secret'"
-        );
-        Sql::connect(url).await?.run(&roles).await?;
-        let environment = vec![
-            ("DATABASE_URL".to_owned(), login(url, &role)?),
-            ("MIGRATION_DATABASE_URL".to_owned(), url.to_owned()),
-        ];
-        Ok(((), environment))
-    };
+    let two_logins = async |url: &str| Ok(((), logins::served(url, &[&role, &reader]).await?));
     let (app, ()) = App::through(two_logins).await?;
     app.invoke("migrate", json!({})).await?;
     app.ingest_samples(&["recette-crepes", "jardin-tomates"])

@@ -2,9 +2,8 @@
 
 mod columns;
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
-use tests::{App, Sql, documents_equal};
+use tests::{App, Sql, documents_equal, stay_equal};
 
 use crate::Outcome;
 
@@ -58,7 +57,7 @@ async fn whatever_changes_a_table_changes_its_documents() -> Outcome {
     assert_eq!(source["definition"]["id"], json!(["id"]));
     documents_equal(&sql, "articles", DOCUMENTS).await?;
 
-    for change in [
+    let changes = [
         "INSERT INTO articles (id, title, body) VALUES (9, 'New', 'a new one'), (10, 'Newer', 'another new one')",
         "UPDATE articles SET title = 'Changed' WHERE id = 1",
         "UPDATE articles SET body = body || '!' WHERE id < 5",
@@ -85,15 +84,8 @@ async fn whatever_changes_a_table_changes_its_documents() -> Outcome {
          SET session_replication_role = origin",
         "TRUNCATE articles",
         "INSERT INTO articles (id, title, body) VALUES (50, 'After', 'after the truncation')",
-    ] {
-        sql.run(change).await?;
-        let source = app.synced("articles").await?;
-        assert_eq!(source["failed"], 0, "{change}: {source}");
-        documents_equal(&sql, "articles", DOCUMENTS)
-            .await
-            .context(change)?;
-    }
-    Ok(())
+    ];
+    stay_equal(&app, &sql, ("articles", DOCUMENTS), &changes).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,7 +221,7 @@ async fn partitions_are_followed_whichever_way_they_change() -> Outcome {
         .await?;
     let expected = "SELECT 'events/' || id || '/' || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS'), '', body,
         '{}'::jsonb FROM events";
-    for change in [
+    let changes = [
         "SELECT",
         "INSERT INTO events_1 VALUES (4, '2021-07-01', 'into a partition')",
         "SET TimeZone = 'Asia/Tokyo'; UPDATE events SET body = 'from Tokyo' WHERE id = 2; RESET TimeZone",
@@ -242,12 +234,8 @@ async fn partitions_are_followed_whichever_way_they_change() -> Outcome {
         "TRUNCATE events_3",
         "ALTER TABLE events DETACH PARTITION events_2",
         "TRUNCATE events",
-    ] {
-        sql.run(change).await?;
-        app.synced("events").await?;
-        documents_equal(&sql, "events", expected).await.context(change)?;
-    }
-    Ok(())
+    ];
+    stay_equal(&app, &sql, ("events", expected), &changes).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use tests::{App, documents_equal};
+use tests::{App, documents_equal, stay_equal};
 
 use crate::{
     Outcome,
@@ -197,15 +197,8 @@ async fn a_key_column_of_another_type_stops_its_own_source_until_it_is_followed_
 
     app.follow("notes", definition_of_notes).await?;
     let notes = "SELECT 'notes/' || id, '', note, '{}'::jsonb FROM notes";
-    for change in ["SELECT", "UPDATE notes SET note = note || '!'"] {
-        sql.run(change).await?;
-        let source = app.synced("notes").await?;
-        assert_eq!(source["state"], "following", "{source}");
-        documents_equal(&sql, "notes", notes)
-            .await
-            .context(change)?;
-    }
-    Ok(())
+    let changes = ["SELECT", "UPDATE notes SET note = note || '!'"];
+    stay_equal(&app, &sql, ("notes", notes), &changes).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,12 +253,6 @@ async fn a_table_that_gets_another_way_to_be_changed_is_to_be_followed_again() -
     assert!(failure.contains("follow it again"), "{source}");
     app.follow("feed", definition).await?;
     let expected = "SELECT 'feed/' || id || '/' || at, '', body, '{}'::jsonb FROM feed";
-    for change in ["SELECT", "UPDATE feeds SET body = body || '!'"] {
-        sql.run(change).await?;
-        app.synced("feed").await?;
-        documents_equal(&sql, "feed", expected)
-            .await
-            .context(change)?;
-    }
-    Ok(())
+    let changes = ["SELECT", "UPDATE feeds SET body = body || '!'"];
+    stay_equal(&app, &sql, ("feed", expected), &changes).await
 }

@@ -5,7 +5,10 @@ mod rights;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use servers::pooler::{PgBouncer, Settings};
-use tests::{App, Sql, documents_equal};
+use tests::{
+    App, Sql, documents_equal,
+    logins::{self, login},
+};
 
 use crate::{
     Outcome,
@@ -176,12 +179,6 @@ async fn what_an_expression_calls_changes_nothing() -> Outcome {
     Ok(())
 }
 
-/// The URL of the same database for another role.
-fn login(url: &str, role: &str) -> anyhow::Result<String> {
-    let (_, host) = url.split_once('@').context("the URL has a login")?;
-    Ok(format!("postgres://{role}:secret@{host}"))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() -> Outcome {
     let id = std::process::id();
@@ -191,14 +188,7 @@ async fn a_table_of_another_role_is_followed_with_the_rights_that_are_named() ->
         format!("writer_{id}"),
     );
     let logins = async |url: &str| {
-        let roles = [&served, &owner, &writer]
-            .map(|role| format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'"))
-            .join(";");
-        Sql::connect(url).await?.run(&roles).await?;
-        let environment = vec![
-            ("DATABASE_URL".to_owned(), login(url, &served)?),
-            ("MIGRATION_DATABASE_URL".to_owned(), url.to_owned()),
-        ];
+        let environment = logins::served(url, &[&served, &owner, &writer]).await?;
         Ok(((), environment))
     };
     let (app, ()) = App::through(logins).await?;

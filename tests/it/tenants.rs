@@ -14,7 +14,10 @@ use document_store::{Batch, Outcome as Stored, Passage, Prepared, Tenant, Visibi
 use embedder::Manifest;
 use retrieval::{SearchConfig, SearchRequest};
 use serde_json::{Value, json};
-use tests::{App, Assets, Sql};
+use tests::{
+    App, Assets,
+    logins::{self, login},
+};
 
 use crate::Outcome;
 
@@ -36,19 +39,7 @@ impl Deployment {
         let served = format!("{name}_served_{}", std::process::id());
         let owner = format!("{name}_owner_{}", std::process::id());
         let two_logins = async |url: &str| {
-            let sql = Sql::connect(url).await?;
-            let database = sql.texts("SELECT current_database()::text", &[]).await?;
-            sql.run(&format!(
-                "CREATE EXTENSION vector;
-                 CREATE ROLE {served} LOGIN PASSWORD 'secret'; CREATE ROLE {owner} LOGIN PASSWORD 'secret';
-                 GRANT CREATE ON DATABASE {} TO {owner}",
-                database.concat()
-            ))
-            .await?;
-            let environment = vec![
-                ("DATABASE_URL".to_owned(), login(url, &served)?),
-                ("MIGRATION_DATABASE_URL".to_owned(), login(url, &owner)?),
-            ];
+            let environment = logins::served_and_owned(url, &served, &owner).await?;
             Ok(((), environment))
         };
         let (app, ()) = App::through(two_logins).await?;
@@ -118,12 +109,6 @@ impl Deployment {
         );
         self.app.sql().await?.run(&end).await
     }
-}
-
-/// `url` with another login.
-fn login(url: &str, role: &str) -> anyhow::Result<String> {
-    let (_, host) = url.split_once('@').context("the URL has a login")?;
-    Ok(format!("postgres://{role}:secret@{host}"))
 }
 
 fn tenant(name: &str) -> Visibility {

@@ -1,6 +1,6 @@
 //! Tables that the product follows, and the run of its worker.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{App, Sql, eventually};
@@ -50,6 +50,29 @@ impl App {
         })
         .await
     }
+}
+
+/// Makes changes one after the other, and fails unless the documents of the source `name` are the rows of `query` after each,
+/// as by [`documents_equal`], and no row has failed.
+///
+/// # Errors
+/// Names the change.
+pub async fn stay_equal(
+    app: &App,
+    sql: &Sql,
+    (name, query): (&str, &str),
+    changes: &[&str],
+) -> Result<()> {
+    for change in changes {
+        sql.run(change).await?;
+        let source = app.synced(name).await?;
+        ensure!(source["failed"] == 0, "{change}: {source}");
+        ensure!(source["state"] == "following", "{change}: {source}");
+        documents_equal(sql, name, query)
+            .await
+            .with_context(|| (*change).to_owned())?;
+    }
+    Ok(())
 }
 
 /// Fails unless the documents of the source `name` are just the rows of `query`, whose columns are id, title, content and

@@ -1,6 +1,6 @@
 //! Rewrites a follow-up question as a standalone one for the search.
 
-use language_model::{Ask, LanguageModelError, Usage, without_thoughts};
+use language_model::{Ask, LanguageModelError, Usage, without_any_thoughts};
 use retrieval::Query;
 use shared::Error;
 use tokio::time::timeout;
@@ -50,13 +50,7 @@ pub(crate) async fn condensed(
 /// The question without the usual additions of models: thoughts, quotation marks, a label, more lines.
 fn standing_alone(text: &str) -> String {
     const QUOTES: [char; 8] = ['"', '“', '”', '«', '»', '\'', '`', '*'];
-    let text = without_thoughts(text);
-    // A question that stands alone has none of these tags: what is before the last one was not told from the answer.
-    let text = ["</think>", "[/THINK]"]
-        .iter()
-        .fold(text.as_str(), |text, tag| {
-            text.rsplit_once(tag).map_or(text, |(_, rest)| rest)
-        });
+    let text = without_any_thoughts(text);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut line = lines.next().unwrap_or_default();
     // "Question:", "Rewritten question:", "Question reformulée :"

@@ -94,7 +94,7 @@ fn begins_with_a_document(first: &[u8]) -> bool {
         // The first line or row of a long one goes beyond what was read.
         let is_cut = first.len() >= records::HEAD
             && (line.starts_with(b"{") && !line.ends_with(b"}")
-                || line == b"\"a quotation mark is not closed\"");
+                || serde_json::from_slice::<&str>(&line).is_ok_and(|it| it == records::UNCLOSED));
         is_cut || Prepared::read(&line).is_ok()
     })
 }

@@ -212,3 +212,10 @@ impl LanguageModel {
 pub fn without_thoughts(text: &str) -> String {
     Thoughts::apart(text).0
 }
+
+/// The same of a short answer that has no reason to name the tags of thoughts: all before the last one is thoughts.
+#[must_use]
+pub fn without_any_thoughts(text: &str) -> String {
+    let text = without_thoughts(text);
+    thoughts::after_last_end(&text).to_owned()
+}

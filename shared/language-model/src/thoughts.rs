@@ -60,6 +60,14 @@ const LONGEST: usize = "<thinking>".len();
 /// Maximum bytes of undecided text; a longer one is the answer.
 const UNDECIDED: usize = 1 << 20;
 
+/// What comes after the last tag with which thoughts that a template opened may end.
+pub(super) fn after_last_end(text: &str) -> &str {
+    let ends = TAGS.iter().filter(|(.., by_template)| *by_template);
+    ends.fold(text, |text, (_, end, _)| {
+        text.rsplit_once(end).map_or(text, |(_, rest)| rest)
+    })
+}
+
 impl Thoughts {
     /// If `leading`, holds the text back until it is clear whether it begins with thoughts that a template opened.
     pub(super) fn leading(leading: bool) -> Self {

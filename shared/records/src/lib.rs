@@ -19,6 +19,7 @@ pub use self::{
     encoding::decoded as text,
     format::Format,
     lines::{LINE_LIMIT, Line, Lines, without_end},
+    table::UNCLOSED,
 };
 
 /// Why a file has no readable documents.

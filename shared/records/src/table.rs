@@ -16,6 +16,9 @@ pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// The beginning of a first line that names the field separator.
 const NAMING: &[u8] = b"sep=";
 
+/// What is wrong with a row that has a quotation mark without its partner. Its line is this text as a JSON string.
+pub const UNCLOSED: &str = "a quotation mark is not closed";
+
 /// A byte that separates no fields of a text.
 const UNIT_SEPARATOR: u8 = 0x1f;
 
@@ -165,7 +168,7 @@ impl Table {
     /// The row as a document, or as a text with the error: a text is never a document.
     fn json(&self) -> Result<Value, String> {
         if self.is_unclosed() {
-            return Err("a quotation mark is not closed".to_owned());
+            return Err(UNCLOSED.to_owned());
         }
         if self.record.len() != self.columns.len() {
             return Err(format!(

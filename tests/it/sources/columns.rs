@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use tests::{App, documents_equal};
+use tests::{App, documents_equal, stay_equal};
 
 use super::pending;
 use crate::Outcome;
@@ -32,20 +32,14 @@ async fn a_virtual_column_changes_with_what_it_is_computed_from() -> Outcome {
 
     sql.run("UPDATE items SET stock = 7").await?;
     assert_eq!(pending(&sql).await?, 0, "no followed column has changed");
-    for change in [
+    let changes = [
         "UPDATE items SET name = 'Renamed' WHERE id = 1",
         "UPDATE items SET price = 20 WHERE id IN (2, 3)",
         "UPDATE items SET price = 5 WHERE id = 2",
         "UPDATE items SET id = 9 WHERE id = 4",
         "DELETE FROM items WHERE id = 2",
-    ] {
-        sql.run(change).await?;
-        app.synced("items").await?;
-        documents_equal(&sql, "items", expected)
-            .await
-            .context(change)?;
-    }
-    Ok(())
+    ];
+    stay_equal(&app, &sql, ("items", expected), &changes).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,20 +57,14 @@ async fn keys_of_a_fixed_length_are_compared_without_their_padding() -> Outcome 
         .await?;
     let expected =
         "SELECT 'codes/' || code::text || '/' || part::text, '', body, '{}'::jsonb FROM codes";
-    for change in [
+    let changes = [
         "SELECT",
         "UPDATE codes SET body = 'changed' WHERE code = 'ab'",
         "UPDATE codes SET code = 'abc' WHERE code = 'abcdef'",
         "INSERT INTO codes VALUES ('abcde', 'y', 'the fourth code')",
         "DELETE FROM codes WHERE code = 'a'",
-    ] {
-        sql.run(change).await?;
-        let source = app.synced("codes").await?;
-        assert_eq!(source["failed"], 0, "{change}: {source}");
-        documents_equal(&sql, "codes", expected)
-            .await
-            .context(change)?;
-    }
+    ];
+    stay_equal(&app, &sql, ("codes", expected), &changes).await?;
 
     // As an earlier build left it: the type's name means one character, and the trigger function misses changes.
     let source = sql

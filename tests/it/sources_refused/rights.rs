@@ -1,9 +1,8 @@
 //! Privileges that a source loses, and sessions in which the trigger function runs as a login with few of them.
 
 use serde_json::{Value, json};
-use tests::{App, Sql, documents_equal};
+use tests::{App, documents_equal, logins};
 
-use super::login;
 use crate::{
     Outcome,
     sources::{ARTICLES, DOCUMENTS, definition},
@@ -12,15 +11,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_must_not_be_used_any_more_stops_its_own_source_alone() -> Outcome {
     let served = format!("shut_out_{}", std::process::id());
-    let logins = async |url: &str| {
-        let role = format!("CREATE ROLE {served} LOGIN PASSWORD 'secret'");
-        Sql::connect(url).await?.run(&role).await?;
-        let environment = vec![
-            ("DATABASE_URL".to_owned(), login(url, &served)?),
-            ("MIGRATION_DATABASE_URL".to_owned(), url.to_owned()),
-        ];
-        Ok(((), environment))
-    };
+    let logins = async |url: &str| Ok(((), logins::served(url, &[&served]).await?));
     let (app, ()) = App::through(logins).await?;
     app.invoke("migrate", json!({})).await?;
     let sql = app.user_sql().await?;
@@ -63,19 +54,7 @@ async fn a_session_that_switches_row_security_off_as_restores_do_is_followed() -
     // The tables' owner is no superuser, so that the policies of Rappel's tables bind it.
     let (served, owner) = (format!("restored_{id}"), format!("restorer_{id}"));
     let logins = async |url: &str| {
-        let sql = Sql::connect(url).await?;
-        let database = sql.texts("SELECT current_database()::text", &[]).await?;
-        sql.run(&format!(
-            "CREATE EXTENSION vector;
-             CREATE ROLE {served} LOGIN PASSWORD 'secret'; CREATE ROLE {owner} LOGIN PASSWORD 'secret';
-             GRANT CREATE ON DATABASE {} TO {owner}",
-            database.concat()
-        ))
-        .await?;
-        let environment = vec![
-            ("DATABASE_URL".to_owned(), login(url, &served)?),
-            ("MIGRATION_DATABASE_URL".to_owned(), login(url, &owner)?),
-        ];
+        let environment = logins::served_and_owned(url, &served, &owner).await?;
         Ok(((), environment))
     };
     let (app, ()) = App::through(logins).await?;
