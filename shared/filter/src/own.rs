@@ -17,6 +17,10 @@ const FIELDS: &str = "$and, $or, $not and the document's own $id, $title, $sourc
 const OPERATORS: &str =
     "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $and, $or and $not for it";
 
+/// The error for an object without operators.
+const EMPTY: &str =
+    "is an empty object; write a value, or an operator with one, such as {\"$in\": [\"a\", \"b\"]}";
+
 type Parsed = Result<Expression, FieldError>;
 
 /// A field of a document beside its metadata.
@@ -55,6 +59,10 @@ impl Field {
             return self.equals(json, place);
         };
         check_depth(depth, place)?;
+        // Without operators, it would match every document.
+        if members.is_empty() {
+            return Err(place.error(EMPTY));
+        }
         let conditions = members.iter().map(|(operator, value)| {
             self.operator(operator, value.get(), &place.key(operator), depth)
         });

@@ -64,6 +64,12 @@ fn a_fault_is_named_by_its_place_with_what_is_allowed() {
         (r#"{"a.$b":1}"#, "filter.a.$b", "begins with $"),
         (r#"{"$id":1.5}"#, "filter.$id", "not a string"),
         (r#"{"$id":{"b":1}}"#, "filter.$id.b", "operators are $eq"),
+        (r#"{"$id":{}}"#, "filter.$id", "an empty object"),
+        (
+            r#"{"$created_at":{"$not":{}}}"#,
+            "filter.$created_at.$not",
+            "an empty object",
+        ),
         (
             r#"{"$title":{"$contains":"a"}}"#,
             "filter.$title.$contains",
