@@ -286,6 +286,29 @@ async fn documents_that_match_a_filter_are_deleted_after_confirmation() -> Outco
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_documents_than_a_transaction_deletes_are_deleted_between_others() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    sql.run(
+        "INSERT INTO rappel.documents (tenant, id, title, content, metadata, content_hash)
+         SELECT '', 'n-' || lpad(n::text, 4, '0'), '', 'Some text.', jsonb_build_object('n', n, 'odd', n % 2), '\\x00'
+         FROM generate_series(1, 2400) AS n",
+    )
+    .await?;
+    let filter = url_encoded(r#"{"odd": 1, "n": {"$gt": 100}}"#);
+    let deleted = app
+        .delete(&format!("/documents?filter={filter}&confirm=true"))
+        .await?
+        .success(200)?;
+    assert_eq!(deleted, json!({ "matching": 1_150, "deleted": 1_150 }));
+    let left = "SELECT count(*) FROM rappel.documents";
+    assert_eq!(sql.number(left, &[]).await?, 1_250);
+    let noted = "SELECT sum((detail ->> 'documents')::bigint)::bigint FROM rappel.audit";
+    assert_eq!(sql.number(noted, &[]).await?, 1_150);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metadata_of_documents_that_match_a_filter_is_patched() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;

@@ -11,6 +11,7 @@ use super::{
     etag::{Etag, Expected},
     id::DocumentId,
     metadata::Metadata,
+    retry::Retry,
     visibility::Visibility,
 };
 
@@ -148,22 +149,28 @@ pub async fn delete_matching(
     actor: &str,
 ) -> Result<i64, DatabaseError> {
     const AT_ONCE: i32 = 500;
-    let mut deleted = 0;
+    let (mut deleted, mut after, mut retry) = (0, None::<String>, Retry::default());
     loop {
         let statement = Statement::write(concat!(
-            "SELECT ",
+            "SELECT deleted, last_id FROM ",
             schema::function!("delete_matching"),
-            "($1, $2::jsonb, $3, $4)"
+            "($1, $2::jsonb, $3, $4, $5)"
         ))
         .bind(visibility.tenant())
         .bind(visibility.within(Some(filter)))
+        .bind(after.clone())
         .bind(AT_ONCE)
         .bind(actor.to_owned());
-        let row: Option<(i64,)> = database.fetch_optional(statement).await?;
-        let count = row.map_or(0, |(count,)| count);
+        let row: Option<(i64, Option<String>)> = match database.fetch_optional(statement).await {
+            Ok(row) => row,
+            Err(error) if retry.again(&error).await => continue,
+            Err(error) => return Err(error),
+        };
+        let (count, last) = row.unwrap_or_default();
         deleted += count;
         if count < i64::from(AT_ONCE) {
             return Ok(deleted);
         }
+        (after, retry) = (last, Retry::default());
     }
 }

@@ -292,22 +292,27 @@ BEGIN
 END
 $$;
 
--- Deletes at most `wanted` documents that match, notes in the audit that `actor` did, and returns how many. Their chunks are deleted in one statement first,
--- because the foreign key would delete them document by document.
-CREATE FUNCTION delete_matching(tenant text, filter jsonb, wanted integer, actor text) RETURNS bigint
+-- Deletes at most `wanted` documents that match, in the order of their ids, from the one after `after_id` on, and notes in the
+-- audit that `actor` did. Returns how many, and the last one's id, after which the next call begins: from the first id on it would
+-- read again what did not match. Their chunks are deleted in one statement first, because the foreign key would delete them
+-- document by document.
+CREATE FUNCTION delete_matching(
+    tenant text, filter jsonb, after_id text, wanted integer, actor text, OUT deleted bigint, OUT last_id text
+)
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    ids CONSTANT text[] := ARRAY(SELECT d.id FROM lock_matching(delete_matching.tenant, filter, NULL, wanted) AS d);
+    ids CONSTANT text[] := ARRAY(SELECT d.id FROM lock_matching(delete_matching.tenant, filter, after_id, wanted) AS d);
 BEGIN
     PERFORM set_config('rappel.tenant', delete_matching.tenant, true);
     DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = delete_matching.tenant AND t.document_id = ANY (ids);
     DELETE FROM rappel.chunks AS c WHERE c.tenant = delete_matching.tenant AND c.document_id = ANY (ids);
     DELETE FROM rappel.documents AS d WHERE d.tenant = delete_matching.tenant AND d.id = ANY (ids);
+    deleted := cardinality(ids);
+    last_id := ids[cardinality(ids)];
     INSERT INTO rappel.audit (actor, tenant, act, subject, detail)
     SELECT delete_matching.actor, delete_matching.tenant, 'documents.delete', 'documents that match a filter',
            jsonb_build_object('documents', cardinality(ids))
     WHERE cardinality(ids) > 0;
-    RETURN cardinality(ids);
 END
 $$;

@@ -66,7 +66,7 @@ const CALLS: &str = r#"
     ! count_source_rows(7)
     ! delete_document($t, NULL, 'plan', NULL)
     ! delete_documents($t, '{plan}')
-    ! delete_matching($t, NULL, 10, 'story')
+    ! delete_matching($t, NULL, NULL, 10, 'story')
     ! document_dates($t, NULL, '{plan}')
     ! document_hash($t, NULL, 'plan', true)
     ! explanation($t, 'plan', 0, 0.5, 0.5, 0.5, 40, $w, array_fill(1::float8, ARRAY[cardinality($w)]), 1)
