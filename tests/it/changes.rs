@@ -366,6 +366,29 @@ async fn metadata_of_documents_that_match_a_filter_is_patched() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn long_documents_are_patched_a_few_at_a_time() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    sql.run(
+        "INSERT INTO rappel.documents (tenant, id, title, content, metadata, content_hash)
+         SELECT '', 'book-' || n, '', repeat('Some text. ', CASE n WHEN 3 THEN 450000 ELSE 200000 END), '{\"long\": true}', '\\x00'
+         FROM generate_series(1, 6) AS n",
+    )
+    .await?;
+    let body = json!({ "filter": { "long": true }, "metadata": { "shelf": 4 } });
+    let changed = send(&app, Method::PATCH, "/documents", None, body).await?;
+    assert_eq!(
+        changed.success(200)?,
+        json!({ "matching": 6, "updated": 6 })
+    );
+    let shelved = "SELECT count(*) FROM rappel.documents WHERE metadata ->> 'shelf' = '4'";
+    assert_eq!(sql.number(shelved, &[]).await?, 6);
+    let transactions = "SELECT count(DISTINCT xmin::text) FROM rappel.documents";
+    assert!(sql.number(transactions, &[]).await? > 1);
+    Ok(())
+}
+
 fn url_encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

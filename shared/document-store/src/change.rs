@@ -201,24 +201,24 @@ async fn patch_some(
     patch: &MetadataPatch,
     after: Option<String>,
 ) -> Result<Portion, ChangeError> {
-    /// Few, because the hashes need their contents.
     const AT_ONCE: i32 = 50;
+    /// The bytes of their contents, which the hashes need; a longer one comes alone.
+    const MOST: i64 = 4 * 1024 * 1024;
     let mut transaction = database.begin().await?;
     let statement = Statement::read(concat!(
         "SELECT d.id, d.title, d.content, d.metadata::text AS metadata, d.content_hash FROM ",
         schema::function!("lock_matching"),
-        "($1, $2::jsonb, $3, $4) AS d"
+        "($1, $2::jsonb, $3, $4, $5) AS d"
     ))
     .bind(visibility.tenant())
     .bind(visibility.within(Some(filter)))
     .bind(after)
-    .bind(AT_ONCE);
+    .bind(AT_ONCE)
+    .bind(MOST);
     let rows: Vec<Row> = transaction.fetch_all(statement).await?;
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    let last = rows
-        .last()
-        .filter(|_| count == i64::from(AT_ONCE))
-        .map(|row| row.id.clone());
+    // Fewer than asked for may be followed by others.
+    let last = rows.last().map(|row| row.id.clone());
     let mut relabelled = Vec::new();
     for row in rows {
         relabelled.extend(row.patched(patch)?);

@@ -265,19 +265,36 @@ BEGIN
 END
 $$;
 
--- Locks at most `wanted` documents that match, in the order of their ids, from the one after `after_id` on.
-CREATE FUNCTION lock_matching(tenant text, filter jsonb, after_id text, wanted integer) RETURNS SETOF rappel.documents
+-- Locks at most `wanted` documents that match, in the order of their ids, from the one after `after_id` on. If `most` is not null,
+-- only so many that their contents have at most so many bytes together, but at least one, if there is one: for callers that read
+-- the contents. Length is told without reading a content.
+CREATE FUNCTION lock_matching(tenant text, filter jsonb, after_id text, wanted integer, most bigint DEFAULT NULL)
+RETURNS SETOF rappel.documents
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
     last   text := after_id;
+    page   text[];
     ids    text[];
     locked integer := 0;
     found  integer;
 BEGIN
     PERFORM set_config('rappel.tenant', lock_matching.tenant, true);
     LOOP
-        ids := page_of_ids(lock_matching.tenant, filter, 'id', false, NULL, last, wanted - locked);
+        page := page_of_ids(lock_matching.tenant, filter, 'id', false, NULL, last, wanted - locked);
+        ids := page;
+        IF most IS NOT NULL THEN
+            ids := ARRAY(
+                SELECT s.id
+                FROM (
+                    SELECT p.id, p.place, coalesce(sum(octet_length(d.content)) OVER (ORDER BY p.place), 0) AS bytes
+                    FROM unnest(page) WITH ORDINALITY AS p (id, place)
+                    LEFT JOIN rappel.documents AS d ON d.tenant = lock_matching.tenant AND d.id = p.id
+                ) AS s
+                WHERE s.place = 1 OR s.bytes <= most
+                ORDER BY s.place
+            );
+        END IF;
         -- One that another transaction has changed meanwhile may match no more.
         RETURN QUERY
         SELECT d.* FROM rappel.documents AS d
@@ -285,7 +302,9 @@ BEGIN
         ORDER BY d.id
         FOR UPDATE;
         GET DIAGNOSTICS found = ROW_COUNT;
-        EXIT WHEN cardinality(ids) < wanted - locked OR locked + found = wanted;
+        EXIT WHEN locked + found = wanted
+               OR most IS NOT NULL AND found > 0
+               OR cardinality(page) < wanted - locked AND cardinality(ids) = cardinality(page);
         locked := locked + found;
         last := ids[cardinality(ids)];
     END LOOP;
