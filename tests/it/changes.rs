@@ -303,7 +303,7 @@ async fn more_documents_than_a_transaction_deletes_are_deleted_between_others() 
     assert_eq!(deleted, json!({ "matching": 1_150, "deleted": 1_150 }));
     let left = "SELECT count(*) FROM rappel.documents";
     assert_eq!(sql.number(left, &[]).await?, 1_250);
-    let noted = "SELECT sum((detail ->> 'documents')::bigint)::bigint FROM rappel.audit";
+    let noted = "SELECT sum((detail ->> 'documents')::bigint)::bigint FROM rappel.audit WHERE act = 'documents.delete'";
     assert_eq!(sql.number(noted, &[]).await?, 1_150);
     Ok(())
 }

@@ -48,7 +48,10 @@ pub(crate) async fn patch(
     let PatchMatchingRequest { filter, metadata } = http::json(request)?;
     let filter = some_of_all(filter.as_deref())?;
     let patch = MetadataPatch::parse(&metadata)?;
-    http::ok(&document_store::patch_matching(database, visibility, &filter, &patch).await?)
+    let changed = document_store::patch_matching(database, visibility, &filter, &patch).await?;
+    let updated = u64::try_from(changed.updated).unwrap_or_default();
+    telemetry::used(|usage| usage.documents += updated);
+    http::ok(&changed)
 }
 
 /// A non-empty filter, so that a mistake cannot affect every document.
