@@ -12,7 +12,7 @@ use access::Mode;
 use anyhow::bail;
 use clap::Args;
 use gateway::Logs;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::{
     conversation::{Conversation, show},
@@ -20,7 +20,7 @@ use self::{
 };
 use crate::{
     api,
-    filter::filter,
+    filter::{Fields, fields},
     remote::{Key, address},
     setup::Target,
     stop::Stop,
@@ -122,22 +122,17 @@ impl Chat {
         Ok(Talk { failed: false })
     }
 
-    fn options(&self) -> anyhow::Result<Value> {
-        let mut options = json!({});
-        if let Some(filter) = filter(&self.filter)? {
-            options["filter"] = serde_json::from_str(filter.get())?;
-        }
-        for (name, value) in [
+    fn options(&self) -> anyhow::Result<Fields> {
+        let others = [
             ("limit", self.limit.map(Value::from)),
             ("min_relevance", self.min_relevance.map(Value::from)),
             ("max_distance", self.max_distance.map(Value::from)),
             ("mode", self.mode.clone().map(Value::from)),
-        ] {
-            if let Some(value) = value {
-                options[name] = value;
-            }
-        }
-        Ok(options)
+        ];
+        let others = others
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        fields(&self.filter, others)
     }
 }
 

@@ -1,7 +1,16 @@
 //! Filters as people write them.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
+
+/// The fields of a request's body, a filter among them as it is written: in a [`Value`], long numbers would be rounded, and of two
+/// equal keys one would be lost.
+pub(crate) type Fields = BTreeMap<&'static str, Box<RawValue>>;
 
 /// Signs of comparison, a longer one before its beginning, and their operators.
 const SIGNS: [(&str, &str); 6] = [
@@ -12,6 +21,19 @@ const SIGNS: [(&str, &str); 6] = [
     ("<", "$lt"),
     ("=", "$eq"),
 ];
+
+/// The fields of a request with these conditions.
+pub(crate) fn fields(
+    conditions: &[String],
+    others: impl IntoIterator<Item = (&'static str, Value)>,
+) -> anyhow::Result<Fields> {
+    let mut fields = Fields::new();
+    for (name, value) in others {
+        fields.insert(name, to_raw_value(&value)?);
+    }
+    fields.extend(filter(conditions)?.map(|filter| ("filter", filter)));
+    Ok(fields)
+}
 
 /// Reads conditions that all have to hold: each a filter in JSON, or `key=value`, `key!=value`, `key>=value` and so on. A
 /// value that is a number, `true`, `false`, `null` or a text in quotation marks is meant as in JSON, any other as a text.
@@ -90,6 +112,15 @@ mod tests {
                 .expect("it is there");
             assert_eq!(filter.get(), json);
         }
+        let body = fields(
+            &[r#"{"n": 1e2, "n": 0.12345678901234567890}"#.to_owned()],
+            [("limit", json!(3))],
+        );
+        let body = body.and_then(|body| Ok(serde_json::to_string(&body)?));
+        assert_eq!(
+            body.expect("a body"),
+            r#"{"filter":{"n": 1e2, "n": 0.12345678901234567890},"limit":3}"#
+        );
         for wrong in ["year", "=7", "{\"a\":", ""] {
             assert!(filter(&[wrong.to_owned()]).is_err(), "{wrong}");
         }

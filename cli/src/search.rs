@@ -8,7 +8,7 @@ use retrieval::SearchRequest;
 use serde_json::{Value, json};
 
 use crate::{
-    filter::filter,
+    filter::{fields, filter},
     marks,
     remote::{ApiResponse, Key, address},
     setup::Target,
@@ -117,24 +117,24 @@ impl Search {
 
     /// Asks an API.
     async fn ask(&self, url: &str) -> anyhow::Result<()> {
-        let mut request = json!({
-            "query": self.question,
-            "limit": self.limit,
-            "max_distance": self.max_distance,
-            "min_relevance": self.min_relevance,
-            "filter": filter(&self.filter)?,
-            "mode": self.mode,
-            "semantic_weight": self.semantic_weight,
-            "passages": self.passages,
-            "expand": self.expand,
-            "explain": self.explain,
-            "rerank": self.rerank,
-            "offset": self.offset,
-            "prefix": self.prefix,
-        });
+        let mut others = vec![
+            ("query", json!(self.question)),
+            ("limit", json!(self.limit)),
+            ("max_distance", json!(self.max_distance)),
+            ("min_relevance", json!(self.min_relevance)),
+            ("mode", json!(self.mode)),
+            ("semantic_weight", json!(self.semantic_weight)),
+            ("passages", json!(self.passages)),
+            ("expand", json!(self.expand)),
+            ("explain", json!(self.explain)),
+            ("rerank", json!(self.rerank)),
+            ("offset", json!(self.offset)),
+            ("prefix", json!(self.prefix)),
+        ];
         if self.marks() {
-            request["highlight"] = true.into();
+            others.push(("highlight", json!(true)));
         }
+        let request = fields(&self.filter, others)?;
         let api = self.key.api()?;
         let posted = api.request(Method::POST, &format!("{url}/search"));
         let response = ApiResponse::of(&api, posted.json(&request), url).await?;

@@ -6,9 +6,10 @@ use anyhow::{Context as _, bail};
 use eventsource_stream::Eventsource as _;
 use futures_util::StreamExt as _;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 
 use crate::{
+    filter::Fields,
     remote::Api,
     search::excerpt,
     terminal::{self, Style},
@@ -19,7 +20,7 @@ pub(super) struct Conversation {
     api: Api,
     url: String,
     /// The fields of each request besides its messages.
-    options: Value,
+    options: Fields,
     messages: Vec<Value>,
     /// The sources of the last answer.
     sources: Value,
@@ -28,7 +29,7 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(api: Api, url: String, options: Value) -> Self {
+    pub(super) fn new(api: Api, url: String, options: Fields) -> Self {
         Self {
             api,
             url,
@@ -45,7 +46,8 @@ impl Conversation {
         self.open = Some((question.to_owned(), String::new()));
         let asked = json!({ "role": "user", "content": question });
         let mut request = self.options.clone();
-        request["messages"] = self.messages.iter().chain([&asked]).cloned().collect();
+        let messages: Vec<&Value> = self.messages.iter().chain([&asked]).collect();
+        request.insert("messages", to_raw_value(&messages)?);
         let posted = self.api.request(Method::POST, &self.url);
         let response = self.api.send(posted.json(&request)).await;
         let response = response.with_context(|| format!("no server responds at {}", self.url))?;
