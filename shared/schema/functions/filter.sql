@@ -91,11 +91,11 @@ BEGIN ATOMIC
        AND may_lie_in(d.metadata, filter #> '{ranges,2}');
 END;
 
--- The name of the index on a field.
+-- The name of the index on a field. No MD5: a server whose OpenSSL is in FIPS mode refuses it.
 CREATE FUNCTION field_index(path text, type text) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT format('documents_field_%s_%s', left(md5(path), 16), type);
+    SELECT format('documents_field_%s_%s', left(encode(sha256(convert_to(path, 'UTF8')), 'hex'), 16), type);
 END;
 
 -- A filter with those of its ranges alone that have an index; `indexed` says whether all had one. Applied again, it changes
