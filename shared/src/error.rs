@@ -78,8 +78,10 @@ pub enum Error {
     /// No document has this id.
     #[error("no document has the id {0:?}")]
     NoDocument(String),
-    /// The document with this id is not the one that `If-Match` names.
-    #[error("the document {0:?} does not match if-match; read it again")]
+    /// The document with this id is not in a state that `If-Match` or `If-None-Match` allows.
+    #[error(
+        "the document {0:?} is not in the state that if-match or if-none-match expects; read it again"
+    )]
     Unexpected(String),
     /// No import has this id.
     #[error("no import has the id {0:?}")]

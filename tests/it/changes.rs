@@ -191,6 +191,50 @@ async fn a_document_changed_by_another_client_is_not_overwritten() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_created_once_and_sent_again_only_if_it_has_changed() -> Outcome {
+    let app = App::start_with(4).await?;
+    let headers = [("content-type", "application/json"), ("if-none-match", "*")];
+    let create = |text: &str| {
+        let body = json!({ "content": text }).to_string().into_bytes();
+        app.request(Method::PUT, "/documents/a", &headers, body)
+    };
+    let (a, b, c, d) = tokio::try_join!(create("A."), create("B."), create("C."), create("D."))?;
+    let mut tag = String::new();
+    for answer in [a, b, c, d] {
+        if answer.status == 201 {
+            assert_eq!(tag, "", "it was created twice");
+            tag = etag(&answer);
+        } else {
+            answer.problem(412, "precondition-failed")?;
+        }
+    }
+
+    let read = async |tag: &str| {
+        let headers = [("if-none-match", tag)];
+        app.request(Method::GET, "/documents/a", &headers, Vec::new())
+            .await
+    };
+    for known in [
+        tag.as_str(),
+        &format!("W/{tag}"),
+        &format!("\"00\", {tag}"),
+        "*",
+    ] {
+        let answer = read(known).await?;
+        assert_eq!(
+            (answer.status, answer.text.as_str(), etag(&answer)),
+            (304, "", tag.clone()),
+            "{known}"
+        );
+    }
+    app.put("/documents/a", json!({ "content": "Another." }))
+        .await?
+        .success(200)?;
+    assert_eq!(read(&tag).await?.success(200)?["content"], "Another.");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn concurrent_patches_are_all_kept() -> Outcome {
     let app = App::start_with(4).await?;
     app.put("/documents/a", json!({ "content": "Some text." }))

@@ -117,6 +117,15 @@ impl Operation {
         self.fails(&[412])
     }
 
+    /// The header `If-None-Match`.
+    pub(super) fn unless(mut self, description: &'static str) -> Self {
+        self.headers.push(json!({
+            "name": "If-None-Match", "in": "header", "required": false,
+            "description": description, "schema": { "type": "string" },
+        }));
+        self
+    }
+
     pub(super) fn answers(
         self,
         status: u16,

@@ -63,7 +63,7 @@ pub(super) const STATUSES: [(u16, &str, &[&str]); 17] = [
     ),
     (
         412,
-        "The document is not the one that `If-Match` names.",
+        "The document is not in the state that `If-Match` or `If-None-Match` expects.",
         &["precondition-failed"],
     ),
     (413, "The body is larger than 6 MB.", &["body-too-large"]),

@@ -47,6 +47,9 @@ async fn handle(state: DatabaseState, request: Request) -> Result<Response, Erro
         return similar(&state, visibility, &request, other).await;
     }
     let document = document.ok_or_else(missing)?;
+    if !document.is_expected(&http::if_none_match(&request)) {
+        return Ok(http::not_modified(&document.etag()));
+    }
     Ok(http::tagged(http::ok(&document)?, &document.etag()))
 }
 

@@ -49,7 +49,7 @@ async fn put(state: &IngestState, request: &Request) -> Result<Response, Error> 
     let document = files::extracted_one(http::json(request)?, request).await?;
     let batch = Batch::parse_one(&id, document)?;
     let visibility = &http::caller(request)?.visibility;
-    let outcome = only(store(state, visibility, batch, &http::if_match(request)).await?)?;
+    let outcome = only(store(state, visibility, batch, &http::expected(request)).await?)?;
     let answer = if outcome.status == Status::Created {
         http::created(&outcome)
     } else {
@@ -64,7 +64,7 @@ async fn patch(state: &IngestState, request: &Request) -> Result<Response, Error
     let recipe = state.embedder.manifest().recipe();
     let embed = |documents| state.embedder.embed_documents(documents);
     let visibility = &http::caller(request)?.visibility;
-    let expected = http::if_match(request);
+    let expected = http::expected(request);
     let outcomes = document_store::patch(
         &state.database,
         visibility,

@@ -16,7 +16,7 @@ use super::{
     prepared::Prepared,
     read::get,
     retry::Retry,
-    upsert::{Outcome, outcomes, relabel_statement, upsert},
+    upsert::{Outcome, Status, outcomes, relabel_statement, upsert},
     visibility::{Visibility, VisibilityParameters},
 };
 
@@ -308,6 +308,11 @@ impl Compared {
             .write_within(&mut transaction, recipe)
             .await?
             .ok_or_else(unexpected)?;
+        // One that another writer has stored meanwhile was not there to be locked.
+        let is_new = |outcome: &Outcome| outcome.status == Status::Created;
+        if *expected == Expected::Absent && !written.iter().all(is_new) {
+            return Err(unexpected());
+        }
         transaction.commit().await?;
         Ok(written)
     }

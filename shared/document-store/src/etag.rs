@@ -1,4 +1,4 @@
-//! Entity tags of documents, and the conditions of `If-Match` (RFC 9110).
+//! Entity tags of documents, and the conditions of `If-Match` and `If-None-Match` (RFC 9110).
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::hash::hex;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Etag(String);
 
-/// The states in which a document may be changed, from `If-Match`.
+/// The states in which a document may be changed or is sent, from `If-Match` and `If-None-Match`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
     /// Any state, stored or not.
@@ -16,8 +16,12 @@ pub enum Expected {
     Anything,
     /// Any stored state.
     Stored,
+    /// None: it is not stored.
+    Absent,
     /// One of these, by their hashes.
     OneOf(Vec<Vec<u8>>),
+    /// Any but these, stored or not.
+    NoneOf(Vec<Vec<u8>>),
 }
 
 impl Etag {
@@ -36,19 +40,27 @@ impl fmt::Display for Etag {
 impl Expected {
     /// Reads the header `If-Match`. Tags that are not a document's, such as weak ones, match nothing.
     #[must_use]
-    pub fn parse(header: Option<&str>) -> Self {
+    pub fn matching(header: Option<&str>) -> Self {
         let Some(header) = header else {
             return Self::Anything;
         };
         if header.trim() == "*" {
             return Self::Stored;
         }
-        Self::OneOf(
-            header
-                .split(',')
-                .filter_map(|tag| hash_of(tag.trim()))
-                .collect(),
-        )
+        Self::OneOf(tags(header).filter_map(hash_of).collect())
+    }
+
+    /// Reads the header `If-None-Match`, in which a weak tag is as good as a strong one.
+    #[must_use]
+    pub fn not_matching(header: Option<&str>) -> Self {
+        let Some(header) = header else {
+            return Self::Anything;
+        };
+        if header.trim() == "*" {
+            return Self::Absent;
+        }
+        let hashes = tags(header).filter_map(|tag| hash_of(tag.strip_prefix("W/").unwrap_or(tag)));
+        Self::NoneOf(hashes.collect())
     }
 
     /// Whether a document with this hash, or a missing one, may be changed.
@@ -56,19 +68,30 @@ impl Expected {
         match self {
             Self::Anything => true,
             Self::Stored => stored.is_some(),
+            Self::Absent => stored.is_none(),
             Self::OneOf(hashes) => {
                 stored.is_some_and(|stored| hashes.iter().any(|hash| hash == stored))
+            }
+            Self::NoneOf(hashes) => {
+                stored.is_none_or(|stored| hashes.iter().all(|hash| hash != stored))
             }
         }
     }
 
-    /// The allowed hashes, unless all are.
+    /// The hashes of which a document to delete has one; `None` for any.
     pub(super) fn hashes(&self) -> Option<Vec<Vec<u8>>> {
         match self {
             Self::Anything | Self::Stored => None,
             Self::OneOf(hashes) => Some(hashes.clone()),
+            // Not from the header of a deletion.
+            Self::Absent | Self::NoneOf(_) => Some(Vec::new()),
         }
     }
+}
+
+/// The tags of a header.
+fn tags(header: &str) -> impl Iterator<Item = &str> {
+    header.split(',').map(str::trim)
 }
 
 fn hash_of(tag: &str) -> Option<Vec<u8>> {
@@ -101,10 +124,30 @@ mod tests {
             (Some("\"0\u{e9}\""), false, false, false),
             (Some(""), false, false, false),
         ] {
-            let expected = Expected::parse(header);
+            let expected = Expected::matching(header);
             assert_eq!(expected.allows(Some(&hash)), allows, "{header:?}");
             assert_eq!(expected.allows(Some(&other)), allows_other, "{header:?}");
             assert_eq!(expected.allows(None), allows_none, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_of_a_state_that_is_known_already() {
+        for (header, is_news) in [
+            (None, true),
+            (Some("*"), false),
+            (Some("\"01\", \"00a7ff\""), false),
+            (Some("W/\"00a7ff\""), false),
+            (Some("\"01\""), true),
+            (Some("00a7ff"), true),
+        ] {
+            let expected = Expected::not_matching(header);
+            assert_eq!(
+                expected.allows(Some(&[0, 0xa7, 0xff])),
+                is_news,
+                "{header:?}"
+            );
+            assert!(expected.allows(None), "{header:?}");
         }
     }
 }

@@ -67,6 +67,12 @@ impl Document {
     pub fn etag(&self) -> Etag {
         Etag::of(&self.content_hash)
     }
+
+    /// Whether this state is one of those that are `expected`.
+    #[must_use]
+    pub fn is_expected(&self, expected: &Expected) -> bool {
+        expected.allows(Some(&self.content_hash))
+    }
 }
 
 /// Reads one document, if it is stored and visible: one round trip.

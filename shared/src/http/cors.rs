@@ -12,7 +12,7 @@ use lambda_http::{
 const ORIGINS: &str = "CORS_ORIGINS";
 
 /// The headers that template.yaml allows on the other routes, and the header of an API key.
-const HEADERS: &str = "authorization,content-type,if-match,rappel-tenant,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
+const HEADERS: &str = "authorization,content-type,if-match,if-none-match,rappel-tenant,traceparent,x-amz-content-sha256,x-amz-date,x-amz-security-token,x-api-key";
 
 /// The origin of a request through a REST API, if `CORS_ORIGINS` allows it.
 #[derive(Debug)]

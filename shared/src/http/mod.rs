@@ -25,8 +25,8 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
     authorize::caller,
-    request::{Parameters, if_match, json, path_parameter},
-    response::{created, empty, ok, report, respond, tagged},
+    request::{Parameters, expected, if_match, if_none_match, json, path_parameter},
+    response::{created, empty, not_modified, ok, report, respond, tagged},
     stream::{StreamedBody, StreamedResponse, events, whole},
 };
 use crate::{Error, State, time_left};

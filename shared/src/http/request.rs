@@ -6,7 +6,7 @@ use document_store::Expected;
 use json::{self, FieldError};
 use lambda_http::{
     Request, RequestExt as _,
-    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH},
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH},
 };
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -105,17 +105,34 @@ pub fn path_parameter(request: &Request, name: &str) -> Result<String, Error> {
         .ok_or_else(|| Error::Internal(format!("the route has no path parameter {name}")))
 }
 
-/// The expected stored state, from the header `If-Match`.
+/// The stored state in which a document may be deleted, from the header `If-Match`.
 #[must_use]
 pub fn if_match(request: &Request) -> Expected {
-    // Repeated headers form one list.
-    let values: Vec<Cow<'_, str>> = request
-        .headers()
-        .get_all(IF_MATCH)
-        .iter()
+    Expected::matching(listed(request, &IF_MATCH).as_deref())
+}
+
+/// The states of a document that the caller does not have yet, from the header `If-None-Match`.
+#[must_use]
+pub fn if_none_match(request: &Request) -> Expected {
+    Expected::not_matching(listed(request, &IF_NONE_MATCH).as_deref())
+}
+
+/// The stored state in which a document may be written, from the header `If-Match` or else `If-None-Match`.
+#[must_use]
+pub fn expected(request: &Request) -> Expected {
+    match if_match(request) {
+        Expected::Anything => if_none_match(request),
+        expected => expected,
+    }
+}
+
+/// The values of a header that is a list: repeated ones form one.
+fn listed(request: &Request, name: &HeaderName) -> Option<String> {
+    let values = request.headers().get_all(name).iter();
+    let values: Vec<Cow<'_, str>> = values
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
         .collect();
-    Expected::parse((!values.is_empty()).then(|| values.join(",")).as_deref())
+    (!values.is_empty()).then(|| values.join(","))
 }
 
 /// The parameters of the query string, taken out one by one; the rest is unknown.

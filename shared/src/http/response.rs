@@ -49,6 +49,14 @@ pub fn empty() -> Response {
     response
 }
 
+/// 304: the caller has this state of the document.
+#[must_use]
+pub fn not_modified(etag: &Etag) -> Response {
+    let mut response = empty();
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    tagged(response, etag)
+}
+
 /// Any status with a JSON body.
 ///
 /// # Errors

@@ -84,7 +84,8 @@ pub(super) fn document() -> Vec<Operation> {
                 examples::outcome(),
             )
             .tagged()
-            .conditional(),
+            .conditional()
+            .unless("`*` to create the document only: 412 if it is stored already."),
         operation(
             "PATCH",
             "changeDocument",
@@ -102,7 +103,9 @@ pub(super) fn document() -> Vec<Operation> {
                 schema::<Document>,
                 examples::document(),
             )
+            .answers_in(304, "It is in this state still.", Vec::new(), None)
             .tagged()
+            .unless("An ETag of the document that the caller has.")
             .fails(&[422]),
         Operation::new(
             "documents",
