@@ -301,8 +301,45 @@ async fn a_trailing_slash_finds_its_route() -> Outcome {
     let mut event: Value = serde_json::from_str(include_str!("../events/documents-get.json"))?;
     event["pathParameters"]["id"] = json!("");
     event["rawPath"] = json!("/documents/");
-    let response = app.invoke("documents", event).await?;
+    let response = app.invoke("documents", event.clone()).await?;
     assert_eq!(response["statusCode"], 200, "{response}");
+    // Whoever deletes means a certain one.
+    for (function, route, parameter) in [
+        ("documents", "DELETE /documents/{id+}", "id"),
+        ("sources", "DELETE /sources/{name}", "name"),
+        ("sources", "POST /sources/{name}/resync", "name"),
+        ("keys", "DELETE /keys/{id}", "id"),
+        ("keys", "DELETE /tenants/{id}", "id"),
+    ] {
+        let method = route.split(' ').next().unwrap_or_default();
+        event["requestContext"]["http"]["method"] = json!(method);
+        event["requestContext"]["routeKey"] = json!(route);
+        event["pathParameters"] = json!({ parameter: "" });
+        let response = app.invoke(function, event.clone()).await?;
+        assert_eq!(response["statusCode"], 422, "{route}: {response}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_is_refused_wherever_it_may_stand_in_a_url() -> Outcome {
+    let app = serving().await?;
+    let mut event: Value = serde_json::from_str(include_str!("../events/documents-get.json"))?;
+    for (function, route, parameter) in [
+        ("documents", "GET /documents/{id+}", "id"),
+        ("imports", "GET /imports/{id}", "id"),
+        ("sources", "GET /sources/{name}", "name"),
+        ("keys", "DELETE /keys/{id}", "id"),
+    ] {
+        let method = route.split(' ').next().unwrap_or_default();
+        event["requestContext"]["http"]["method"] = json!(method);
+        event["requestContext"]["routeKey"] = json!(route);
+        event["pathParameters"] = json!({ parameter: "a\0" });
+        let response = app.invoke(function, event.clone()).await?;
+        assert_eq!(response["statusCode"], 422, "{route}: {response}");
+    }
+    let usage = app.get("/usage", &[("cursor", "2026-01-01/a\0/b")]).await?;
+    assert_eq!(usage.refused()?, ["cursor"]);
     Ok(())
 }
 

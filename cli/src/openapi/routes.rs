@@ -77,7 +77,8 @@ fn imports() -> Vec<Operation> {
             "getImport",
             "The progress of an import",
         )
-        .answers(200, "Its state.", schema::<Import>, examples::import()),
+        .answers(200, "Its state.", schema::<Import>, examples::import())
+        .fails(&[422]),
     ]
 }
 

@@ -4,7 +4,7 @@
 mod many;
 
 use document_store::{Deletion, DocumentId, PageQuery, PageRequest, SimilarRequest, Visibility};
-use lambda_http::{RequestExt as _, http::Method};
+use lambda_http::http::Method;
 use shared::{
     DatabaseState, Error, State as _,
     http::{self, Parameters, Request, Response},
@@ -18,18 +18,14 @@ async fn main() -> Result<(), lambda_http::Error> {
 async fn handle(state: DatabaseState, request: Request) -> Result<Response, Error> {
     let caller = http::caller(&request)?;
     let visibility = &caller.visibility;
-    // An HTTP API turns `/documents/` into an empty id.
-    let id = request
-        .path_parameters_ref()
-        .and_then(|all| all.first("id"));
-    if id.is_none_or(str::is_empty) {
+    let Some(id) = http::optional_path_parameter(&request, "id")? else {
         return match *request.method() {
             Method::DELETE => many::delete(state.database(), caller, &request).await,
             Method::PATCH => many::patch(state.database(), visibility, &request).await,
             _ => http::ok(&page(&request)?.read(state.database(), visibility).await?),
         };
-    }
-    let id = DocumentId::parse(&http::path_parameter(&request, "id")?, "id")?;
+    };
+    let id = DocumentId::parse(&id, "id")?;
     let missing = || Error::NoDocument(id.as_str().to_owned());
     if request.method() == Method::DELETE {
         let expected = http::if_match(&request);

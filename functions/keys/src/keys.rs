@@ -7,7 +7,7 @@ use shared::{
     http::{self, Request, Response},
 };
 
-use crate::{KeysState, id, sees_all};
+use crate::{KeysState, sees_all};
 
 pub(crate) async fn answer(
     state: &KeysState,
@@ -21,7 +21,7 @@ pub(crate) async fn answer(
         return http::created(&access::create(database, &new, &caller.name).await?);
     }
     let tenant = (!sees_all(caller)).then_some(&caller.visibility.tenant);
-    let Some(id) = id(request) else {
+    let Some(id) = http::optional_path_parameter(request, "id")? else {
         let keys = access::list(database, tenant).await?;
         return http::ok(&Keys { keys });
     };

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use access::Caller;
 use bulk_imports::Removals;
 use database::Database;
-use lambda_http::RequestExt as _;
 use shared::{
     DatabaseState, Error, State,
     http::{self, Request, Response},
@@ -61,13 +60,6 @@ async fn handle(state: KeysState, request: Request) -> Result<Response, Error> {
         "/tenants" | "/tenants/{id}" => tenants::answer(&state, caller, &request).await,
         _ => keys::answer(&state, caller, &request).await,
     }
-}
-
-/// The id in the path. An HTTP API turns `/keys/` into an empty one.
-fn id(request: &Request) -> Option<String> {
-    let parameters = request.path_parameters_ref();
-    let id = parameters.and_then(|all| all.first("id"));
-    id.filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 /// Whether a caller sees what there is of all tenants.

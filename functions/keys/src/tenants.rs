@@ -8,14 +8,14 @@ use shared::{
     http::{self, Parameters, Request, Response},
 };
 
-use crate::{KeysState, id};
+use crate::KeysState;
 
 pub(crate) async fn answer(
     state: &KeysState,
     caller: &Caller,
     request: &Request,
 ) -> Result<Response, Error> {
-    let Some(id) = id(request) else {
+    let Some(id) = http::optional_path_parameter(request, "id")? else {
         require(caller.operates)?;
         return list(state, request).await;
     };

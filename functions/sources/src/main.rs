@@ -4,10 +4,7 @@
 use access::{Caller, Scope};
 use database::Database;
 use followed_tables::{Removed, SourceDefinition, SourceError, Sources};
-use lambda_http::{
-    RequestExt as _,
-    http::{Method, StatusCode},
-};
+use lambda_http::http::{Method, StatusCode};
 use settings::optional;
 use shared::{
     DatabaseState, Error, State,
@@ -53,15 +50,10 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
         return Err(Error::Forbidden(detail.to_owned()));
     }
     let tenant = &caller.visibility.tenant;
-    // An HTTP API turns `/sources/` into an empty name.
-    let name = request
-        .path_parameters_ref()
-        .and_then(|all| all.first("name"));
-    if name.is_none_or(str::is_empty) {
+    let Some(name) = http::optional_path_parameter(&request, "name")? else {
         let sources = followed_tables::sources(database, Some(tenant)).await?;
         return http::ok(&Sources { sources });
-    }
-    let name = http::path_parameter(&request, "name")?;
+    };
     match *request.method() {
         Method::PUT => {
             may_follow(caller)?;

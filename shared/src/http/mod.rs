@@ -25,7 +25,10 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
     authorize::caller,
-    request::{Parameters, expected, if_match, if_none_match, json, path_parameter},
+    request::{
+        Parameters, expected, if_match, if_none_match, json, optional_path_parameter,
+        path_parameter,
+    },
     response::{created, empty, not_modified, ok, report, respond, tagged},
     stream::{StreamedBody, StreamedResponse, events, whole},
 };

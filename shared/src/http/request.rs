@@ -2,11 +2,14 @@
 
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
-use document_store::Expected;
+use document_store::{Expected, nul};
 use json::{self, FieldError};
 use lambda_http::{
     Request, RequestExt as _,
-    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH},
+    http::{
+        Method,
+        header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH},
+    },
 };
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -96,13 +99,34 @@ fn is_text(encoded: &str) -> bool {
 /// A parameter of the path, decoded by the gateway.
 ///
 /// # Errors
-/// When the route has no such parameter: a mistake in the template.
+/// When it has a NUL, which nothing stored has; or when the route has no such parameter: a mistake in the template.
 pub fn path_parameter(request: &Request, name: &str) -> Result<String, Error> {
-    request
+    let value = request
         .path_parameters_ref()
         .and_then(|parameters| parameters.first(name))
-        .map(str::to_owned)
-        .ok_or_else(|| Error::Internal(format!("the route has no path parameter {name}")))
+        .ok_or_else(|| Error::Internal(format!("the route has no path parameter {name}")))?;
+    match nul(value, name) {
+        Some(error) => Err(error.into()),
+        None => Ok(value.to_owned()),
+    }
+}
+
+/// The same of a function that also has the route without it: `None` there. An HTTP API turns `/keys/` into an empty parameter of
+/// `/keys/{id}`, which counts as absent for a reader alone: whoever changes something meant a certain one.
+///
+/// # Errors
+/// When it has a NUL, or is empty.
+pub fn optional_path_parameter(request: &Request, name: &str) -> Result<Option<String>, Error> {
+    let parameters = request.path_parameters_ref();
+    if parameters.is_none_or(|parameters| parameters.first(name).is_none()) {
+        return Ok(None);
+    }
+    let value = path_parameter(request, name)?;
+    match (value.is_empty(), request.method()) {
+        (false, _) => Ok(Some(value)),
+        (true, &Method::GET) => Ok(None),
+        (true, _) => Err(FieldError::new(name, "is empty").into()),
+    }
 }
 
 /// The stored state in which a document may be deleted, from the header `If-Match`.
@@ -170,7 +194,12 @@ impl Parameters {
             self.errors
                 .push(FieldError::new(name, "is given more than once"));
         }
-        values.pop().filter(|value| !value.is_empty())
+        let value = values.pop().filter(|value| !value.is_empty())?;
+        if let Some(error) = nul(&value, name) {
+            self.errors.push(error);
+            return None;
+        }
+        Some(value)
     }
 
     /// Takes a whole number, which may be written as `10.0`.

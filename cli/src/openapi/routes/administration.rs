@@ -12,8 +12,9 @@ use super::super::{
 };
 
 pub(super) fn sources() -> Vec<Operation> {
-    let one =
-        |method, id, summary| Operation::new("sources", method, "/sources/{name}", id, summary);
+    let one = |method, id, summary| {
+        Operation::new("sources", method, "/sources/{name}", id, summary).fails(&[422])
+    };
     vec![
         Operation::new(
             "sources",
@@ -68,7 +69,8 @@ pub(super) fn sources() -> Vec<Operation> {
             "resyncSource",
             "Compare all rows and documents anew",
         )
-        .answers(202, "It has begun.", schema::<Source>, examples::source()),
+        .answers(202, "It has begun.", schema::<Source>, examples::source())
+        .fails(&[422]),
     ]
 }
 
@@ -96,7 +98,8 @@ pub(super) fn keys() -> Vec<Operation> {
             "revokeKey",
             "Revoke an API key",
         )
-        .answers_in(204, "It is revoked.", Vec::new(), None),
+        .answers_in(204, "It is revoked.", Vec::new(), None)
+        .fails(&[422]),
     ]
 }
 
