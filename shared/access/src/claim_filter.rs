@@ -1,13 +1,30 @@
 //! A forced filter with the values of a token's claims.
 
+use std::fmt;
+
 use filter::Filter;
 use json::FieldError;
-use serde_json::{Value, json};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
 use tokens::Claims;
 
 /// A filter in which each text `$claims.NAME` stands for a claim.
 #[derive(Clone, Debug)]
-pub(crate) struct ClaimFilter(Value);
+pub(crate) struct ClaimFilter(Part);
+
+/// A part of its JSON. What is no claim stays as it is written, so that numbers keep their digits, and the filter language refuses
+/// a key that is there twice.
+#[derive(Clone, Debug)]
+enum Part {
+    /// The name of a claim.
+    Claim(String),
+    Written(String),
+    List(Vec<Part>),
+    Object(Vec<(String, Part)>),
+}
 
 const CLAIM: &str = "$claims.";
 
@@ -17,61 +34,108 @@ const NOTHING: &str = r#"{"$id": {"$in": []}}"#;
 impl ClaimFilter {
     /// Reads one, and tries it with claims that are texts.
     pub(crate) fn parse(json: &str) -> Result<Self, FieldError> {
-        // The filter language's own errors name the place.
-        let template: Value = match serde_json::from_str(json) {
-            Ok(template) => template,
-            Err(_) => {
-                return Err(Filter::parse(json)
-                    .err()
-                    .unwrap_or_else(|| FieldError::new("filter", "is not JSON")));
-            }
+        // A value has a limited depth.
+        let parsed =
+            serde_json::from_str::<Value>(json).and_then(|_| serde_json::from_str::<Part>(json));
+        let Ok(template) = parsed else {
+            // The filter language's own errors name the place.
+            return Err(Filter::parse(json)
+                .err()
+                .unwrap_or_else(|| FieldError::new("filter", "is not JSON")));
         };
-        let template = Self(template);
-        let example = json!("example");
-        let tried = filled(&template.0, &|_| Some(&example), false);
-        Filter::parse(&tried.unwrap_or_default().to_string())?;
-        Ok(template)
+        let example = Value::from("example");
+        let tried = template.filled(&|_| Some(&example), false);
+        Filter::parse(&tried.unwrap_or_default())?;
+        Ok(Self(template))
     }
 
     /// The filter of a token. A claim that is missing, or neither a scalar nor a list of scalars, makes it match nothing.
     pub(crate) fn of(&self, claims: &Claims) -> Result<Filter, FieldError> {
-        match filled(&self.0, &|name| claims.get(name), false) {
-            Some(filter) => Filter::parse(&filter.to_string()),
-            None => Filter::parse(NOTHING),
+        let filter = self.0.filled(&|name| claims.get(name), false);
+        Filter::parse(filter.as_deref().unwrap_or(NOTHING))
+    }
+}
+
+impl Part {
+    /// The JSON with its claims; `None` if one is missing. As an operand of a list operator, a single claim is a list of one:
+    /// issuers write it without brackets.
+    fn filled<'c>(
+        &self,
+        claim: &dyn Fn(&str) -> Option<&'c Value>,
+        listed: bool,
+    ) -> Option<String> {
+        match self {
+            Self::Claim(name) => {
+                let found = claim(name).filter(|found| is_plain(found))?;
+                Some(if listed && !found.is_array() {
+                    format!("[{found}]")
+                } else {
+                    found.to_string()
+                })
+            }
+            Self::Written(json) => Some(json.clone()),
+            Self::List(items) => {
+                let items = items.iter().map(|item| item.filled(claim, false));
+                let items: Vec<String> = items.collect::<Option<_>>()?;
+                Some(format!("[{}]", items.join(",")))
+            }
+            Self::Object(members) => {
+                let members = members.iter().map(|(key, part)| {
+                    let listed = matches!(key.as_str(), "$in" | "$nin");
+                    let key = Value::from(key.as_str());
+                    Some(format!("{key}:{}", part.filled(claim, listed)?))
+                });
+                let members: Vec<String> = members.collect::<Option<_>>()?;
+                Some(format!("{{{}}}", members.join(",")))
+            }
         }
     }
 }
 
-/// The value with its claims; `None` if one is missing. As an operand of a list operator, a single claim is a list of one:
-/// issuers write it without brackets.
-fn filled<'c>(
-    value: &Value,
-    claim: &dyn Fn(&str) -> Option<&'c Value>,
-    listed: bool,
-) -> Option<Value> {
-    match value {
-        Value::String(text) => {
-            let Some(name) = text.strip_prefix(CLAIM) else {
-                return Some(value.clone());
-            };
-            let found = claim(name).filter(|found| is_plain(found))?;
-            Some(match found {
-                one if listed && !one.is_array() => json!([one]),
-                found => found.clone(),
-            })
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let json = raw.get();
+        let part = match json.as_bytes().first() {
+            Some(b'{') => serde_json::from_str(json).map(|Members(members)| Self::Object(members)),
+            Some(b'[') => serde_json::from_str(json).map(Self::List),
+            Some(b'"') => serde_json::from_str::<String>(json).map(|text| {
+                let claim = text.strip_prefix(CLAIM);
+                claim.map_or_else(
+                    || Self::Written(json.to_owned()),
+                    |name| Self::Claim(name.to_owned()),
+                )
+            }),
+            _ => Ok(Self::Written(json.to_owned())),
+        };
+        part.map_err(D::Error::custom)
+    }
+}
+
+/// The members of an object in their order.
+struct Members(Vec<(String, Part)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
         }
-        Value::Array(items) => {
-            let items = items.iter().map(|item| filled(item, claim, false));
-            items.collect::<Option<_>>().map(Value::Array)
-        }
-        Value::Object(members) => {
-            let members = members.iter().map(|(key, value)| {
-                let listed = matches!(key.as_str(), "$in" | "$nin");
-                Some((key.clone(), filled(value, claim, listed)?))
-            });
-            members.collect::<Option<_>>().map(Value::Object)
-        }
-        other => Some(other.clone()),
+
+        deserializer.deserialize_map(Keys)
     }
 }
 
@@ -87,6 +151,7 @@ fn is_plain(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    use serde_json::json;
 
     use super::*;
 
@@ -118,6 +183,11 @@ mod tests {
                 &claims
             ),
             filter(r#"{"$or": [{"team": 7}, {"public": true}]}"#)
+        );
+        let long = r#"{"n": 12345678901234567890123, "$id": "$claims.groups"}"#;
+        assert_eq!(
+            of(long, &json!({ "groups": "a" })),
+            filter(r#"{"n": 12345678901234567890123, "$id": "a"}"#)
         );
         assert_eq!(
             of(GROUPS, &json!({ "groups": "a" })),
@@ -152,6 +222,7 @@ mod tests {
             r#"{"a": {"$unknown": "$claims.a"}}"#,
             "{",
             r#""$claims.a""#,
+            r#"{"team": "$claims.a", "team": {"$exists": true}}"#,
         ] {
             ClaimFilter::parse(template).expect_err(template);
         }

@@ -5,7 +5,7 @@ use filter::Filter;
 use json::FieldError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{NewKey, Scope};
 
@@ -33,7 +33,7 @@ pub struct KeyRequest {
     /// The filter of the documents that it may see; all of its tenant if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Filter>")]
-    pub filter: Option<Value>,
+    pub filter: Option<Box<RawValue>>,
     /// The requests that it may send a minute; no limit if absent.
     #[serde(
         default,
@@ -95,7 +95,7 @@ impl KeyRequest {
             let detail = format!("must be from 1 to {} seconds", Self::MAX_SECONDS);
             errors.push(FieldError::new("expires_in", detail));
         }
-        let filter = self.filter.map(|filter| filter.to_string());
+        let filter = self.filter.map(|filter| filter.get().to_owned());
         let checked = filter.as_deref().map(Filter::parse).transpose();
         kept(checked, &mut errors);
         let limits = Limits {
@@ -123,7 +123,7 @@ fn kept<T>(outcome: Result<T, FieldError>, errors: &mut Vec<FieldError>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -151,6 +151,20 @@ mod tests {
                 "max_documents",
             ]
         );
+    }
+
+    #[test]
+    fn a_filter_stays_as_it_is_written() {
+        let request = |filter: &str| {
+            let body = format!(r#"{{"name": "web", "scopes": ["search"], "filter": {filter}}}"#);
+            let request: KeyRequest = serde_json::from_str(&body).expect("a request");
+            request.parse(&Tenant::default(), true)
+        };
+        let filter = r#"{"n": 12345678901234567890123}"#;
+        let key = request(filter).expect("a key");
+        assert_eq!(key.filter.as_deref(), Some(filter));
+        let errors = request(r#"{"team": "a", "team": {}}"#).expect_err("a key twice");
+        assert_eq!(errors[0].field, "filter");
     }
 
     #[test]
