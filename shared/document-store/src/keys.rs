@@ -9,7 +9,7 @@ use super::visibility::Visibility;
 /// A key that filters may name.
 #[derive(Clone, Debug, FromRow)]
 pub struct MetadataKey {
-    /// The key.
+    /// The key, as a filter has it.
     pub key: String,
     /// How many different values it has.
     pub values: i64,
@@ -33,5 +33,9 @@ pub async fn metadata_keys(
     ))
     .bind(visibility.tenant())
     .bind(visibility.filter());
-    database.fetch_all(statement).await
+    let mut keys: Vec<MetadataKey> = database.fetch_all(statement).await?;
+    for found in &mut keys {
+        found.key = filter::written_key(&found.key);
+    }
+    Ok(keys)
 }

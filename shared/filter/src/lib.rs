@@ -121,14 +121,17 @@ pub fn key_of(path: &str) -> Option<String> {
         keys.push(values.next()?.ok()?);
         rest = &quoted[values.byte_offset()..];
     }
-    let written = keys.iter().map(|key| {
-        let escaped = key.replace('\\', "\\\\").replace('.', "\\.");
-        if escaped.starts_with('$') {
-            format!("\\{escaped}")
-        } else {
-            escaped
-        }
-    });
-    let written: Vec<String> = written.collect();
+    let written: Vec<String> = keys.iter().map(|key| written_key(key)).collect();
     (!written.is_empty()).then(|| written.join("."))
+}
+
+/// A key of metadata as a filter has it: a dot would lead into an object, and a dollar sign begins an operator.
+#[must_use]
+pub fn written_key(key: &str) -> String {
+    let escaped = key.replace('\\', "\\\\").replace('.', "\\.");
+    if escaped.starts_with('$') {
+        format!("\\{escaped}")
+    } else {
+        escaped
+    }
 }

@@ -288,6 +288,10 @@ fn a_path_is_read_back_as_the_key_that_it_is_of() {
         values_path("a\0", "FIELD").expect_err("a NUL").field,
         "FIELD"
     );
+    for key in ["year", "price.eur", "$id", r"a\.b", r"\$"] {
+        let path = format!("$.{}[*]", serde_json::Value::from(key));
+        assert_eq!(values_path(&written_key(key), "FIELD"), Ok(path), "{key}");
+    }
     for other in ["", "$", "$[*]", "$.a[*]", "$.\"a\"", "$.\"a\"x[*]"] {
         assert_eq!(key_of(other), None, "{other}");
     }
