@@ -13,10 +13,13 @@ use serde_json::{
 pub(crate) type Fields = BTreeMap<&'static str, Box<RawValue>>;
 
 /// Signs of comparison, a longer one before its beginning, and their operators.
-const SIGNS: [(&str, &str); 6] = [
+const SIGNS: [(&str, &str); 8] = [
     (">=", "$gte"),
     ("<=", "$lte"),
     ("!=", "$ne"),
+    // As programmers and databases write them.
+    ("==", "$eq"),
+    ("<>", "$ne"),
     (">", "$gt"),
     ("<", "$lt"),
     ("=", "$eq"),
@@ -91,6 +94,8 @@ mod tests {
             (&["year<=2022.50"], r#"{"year":{"$lte":2022.50}}"#),
             (&["lang = fr"], r#"{"lang":{"$eq":"fr"}}"#),
             (&["lang!=fr"], r#"{"lang":{"$ne":"fr"}}"#),
+            (&["lang == fr"], r#"{"lang":{"$eq":"fr"}}"#),
+            (&["lang<>fr"], r#"{"lang":{"$ne":"fr"}}"#),
             (&["code=\"7\""], r#"{"code":{"$eq":"7"}}"#),
             (&["open=true"], r#"{"open":{"$eq":true}}"#),
             (&["a.b<x=y"], r#"{"a.b":{"$lt":"x=y"}}"#),

@@ -7,14 +7,18 @@ import { isObject, isPlain, parse, same, words } from './json.js';
 /** Signs of comparison and their operators; equality needs none. */
 const SIGNS = { '>=': '$gte', '<=': '$lte', '!=': '$ne', '>': '$gt', '<': '$lt' };
 
+/** The same signs as programmers and databases write them. */
+const ALIASES = { '==': '=', '<>': '!=' };
+
 /** Longer conditions are cut. */
 const SHORT = 60;
 
 /** The condition that a text is, such as `year>=2022` or a filter in JSON; null if it is none. */
 export function conditionOf(text) {
   if (text.trim().startsWith('{')) return objectOf(text);
-  const [, key, sign, value] = text.match(/^(.*?)(>=|<=|!=|>|<|=)(.*)$/s) ?? [];
+  const [, key, written, value] = text.match(/^(.*?)(>=|<=|!=|==|<>|>|<|=)(.*)$/s) ?? [];
   if (!key?.trim()) return null;
+  const sign = ALIASES[written] ?? written;
   const operand = valueOf(value.trim());
   return { [key.trim()]: sign === '=' ? operand : { [SIGNS[sign]]: operand } };
 }
