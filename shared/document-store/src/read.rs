@@ -98,24 +98,31 @@ pub async fn get(
 /// Deletes one visible document with its chunks, if it is as `expected`: one round trip.
 ///
 /// # Errors
-/// When the database fails. A deletion is not repeated after a lost connection: the second try would report
-/// "no such document" for a document that the first one deleted.
+/// When the database fails. A deletion is repeated after a conflict, and not after a lost connection: the second try would
+/// report "no such document" for a document that the first one deleted.
 pub async fn delete(
     database: &Database,
     visibility: &Visibility,
     id: &DocumentId,
     expected: &Expected,
 ) -> Result<Deletion, DatabaseError> {
-    let statement = Statement::write(concat!(
-        "SELECT ",
-        schema::function!("delete_document"),
-        "($1, $2::jsonb, $3, $4)"
-    ))
-    .bind(visibility.tenant())
-    .bind(visibility.filter())
-    .bind(id.as_str().to_owned())
-    .bind(expected.hashes());
-    let row: Option<(String,)> = database.fetch_optional(statement).await?;
+    let mut retry = Retry::default();
+    let row: Option<(String,)> = loop {
+        let statement = Statement::write(concat!(
+            "SELECT ",
+            schema::function!("delete_document"),
+            "($1, $2::jsonb, $3, $4)"
+        ))
+        .bind(visibility.tenant())
+        .bind(visibility.filter())
+        .bind(id.as_str().to_owned())
+        .bind(expected.hashes());
+        match database.fetch_optional(statement).await {
+            Ok(row) => break row,
+            Err(error) if retry.again(&error).await => {}
+            Err(error) => return Err(error),
+        }
+    };
     Ok(match row.as_ref().map(|(outcome,)| outcome.as_str()) {
         Some("deleted") => Deletion::Deleted,
         Some("refused") => Deletion::Refused,
