@@ -33,7 +33,9 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
         });
     }
     let visibility = http::caller(&request)?.visibility.clone();
-    let server = DocumentServer::new(state, visibility).invoked(http::deadline(&request));
+    let server = DocumentServer::new(state, visibility)
+        .invoked(http::deadline(&request))
+        .reading(request.body().as_ref());
     // API Gateway authorizes requests; on a laptop, the local gateway checks host and origin.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)

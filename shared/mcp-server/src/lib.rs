@@ -22,6 +22,7 @@ use rmcp::{
     },
     service::RequestContext,
 };
+use serde_json::value::RawValue;
 use shared::{Error, http, problem::Problem};
 use telemetry::Record;
 
@@ -32,6 +33,8 @@ pub struct DocumentServer {
     /// The documents that the client may see.
     visibility: Visibility,
     invocation: Option<Invocation>,
+    /// The filter of the one message that it is for, as it is written.
+    filter: Option<Box<RawValue>>,
 }
 
 /// The invocation of a function that a request belongs to: the SDK answers it on a task of its own.
@@ -55,6 +58,7 @@ impl DocumentServer {
             state,
             visibility,
             invocation: None,
+            filter: None,
         }
     }
 
@@ -64,6 +68,15 @@ impl DocumentServer {
         let record = Record::current();
         Self {
             invocation: Some(Invocation { record, deadline }),
+            ..self
+        }
+    }
+
+    /// The same for one message, whose filter is taken as it is written.
+    #[must_use]
+    pub fn reading(self, message: &[u8]) -> Self {
+        Self {
+            filter: search::filter_of(message),
             ..self
         }
     }

@@ -5,7 +5,7 @@ use document_store::address;
 use retrieval::{Hit, SearchRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use shared::Error;
 
 use crate::{DocumentServer, resources::uri};
@@ -66,11 +66,34 @@ pub(super) async fn run(server: &DocumentServer, mut arguments: Arguments) -> Re
         return Err(json::FieldError::new("limit", detail).into());
     }
     let written = serde_json::to_vec(&arguments).map_err(|error| Error::internal(&error))?;
-    let search = json::from_slice::<SearchRequest>(&written)?.parse()?;
+    let mut request = json::from_slice::<SearchRequest>(&written)?;
+    if request.filter.is_some() && server.filter.is_some() {
+        request.filter.clone_from(&server.filter);
+    }
+    let search = request.parse()?;
     let found = server.state.run(search, &server.visibility).await?;
     Ok(Found {
         results: found.hits.into_iter().map(FoundDocument::from).collect(),
     })
+}
+
+/// The filter in a message that calls the tool, as it is written: among the SDK's values, long numbers are rounded, and of two
+/// equal keys one is lost.
+pub(super) fn filter_of(message: &[u8]) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Message {
+        params: Parameters,
+    }
+    #[derive(Deserialize)]
+    struct Parameters {
+        arguments: Filtered,
+    }
+    #[derive(Deserialize)]
+    struct Filtered {
+        filter: Box<RawValue>,
+    }
+    let message: Message = serde_json::from_slice(message).ok()?;
+    Some(message.params.arguments.filter)
 }
 
 impl From<Hit> for FoundDocument {
@@ -85,6 +108,27 @@ impl From<Hit> for FoundDocument {
             id: hit.document_id,
             text: hit.content,
             relevance: hit.relevance,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_of_a_message_keeps_its_digits() {
+        let message = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search", "_meta": {},
+            "arguments": {"query": "beach", "filter": {"n": 12345678901234567890123}}}}"#;
+        let filter = filter_of(message.as_bytes()).expect("a filter");
+        assert_eq!(filter.get(), r#"{"n": 12345678901234567890123}"#);
+        for other in [
+            "",
+            "[]",
+            r#"{"params": {}}"#,
+            r#"{"params": {"arguments": {"query": "beach"}}}"#,
+        ] {
+            assert!(filter_of(other.as_bytes()).is_none(), "{other}");
         }
     }
 }
