@@ -30,9 +30,11 @@ pub(super) async fn examine(state: &SearchState) -> Result<Finding, Error> {
     // pgvector's settings take effect once its library is loaded; its schema is in the path now.
     let load = Statement::read("SELECT vector_dims('[1]'::vector)");
     transaction.fetch_all::<(i32,)>(load).await?;
-    let effort = state.config.effort.unwrap_or(SearchConfig::EFFORT);
-    let effort =
-        Statement::read("SELECT set_config('hnsw.ef_search', $1, true)").bind(effort.to_string());
+    let effort = Statement::read(
+        "SELECT set_config('hnsw.ef_search', coalesce($1, (SELECT m.effort FROM rappel.model AS m), $2)::text, true)",
+    )
+    .bind(state.config.effort)
+    .bind(SearchConfig::EFFORT);
     transaction.fetch_all::<(String,)>(effort).await?;
 
     let explain =
