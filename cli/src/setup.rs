@@ -240,7 +240,7 @@ impl Setup {
         let database = self.schema_database()?;
         let index = migrations::build_index(&database, &config).await?;
         if index == Index::Valid {
-            migrations::measure_recall(&database, SearchConfig::from_env()?.recall).await?;
+            migrations::measure_recall(&database, SearchConfig::from_env()?.recall, false).await?;
         }
         database.close().await;
         if let Index::Missing { reason } = index {

@@ -213,7 +213,7 @@ async fn fill(postgres: &Postgres, manifest: &Manifest, embedder: &Embedder) -> 
     ensure!(index == Index::Valid, "cannot build the index: {index:?}");
     note(&format!("index built in {:.0?}", start.elapsed()))?;
     sql.run("VACUUM ANALYZE").await?;
-    migrations::measure_recall(&database, SearchConfig::default().recall).await?;
+    migrations::measure_recall(&database, SearchConfig::default().recall, false).await?;
     database.close().await;
     Ok(())
 }

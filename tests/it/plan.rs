@@ -281,7 +281,8 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;
     // Nothing is near anything among random embeddings, so even the greatest effort may not find enough.
-    let measured = "SELECT effort || ' ' || (recall BETWEEN 0.1 AND 1 AND (recall >= recall_wanted OR effort = 1000))
+    let measured =
+        "SELECT effort || ' ' || (recall BETWEEN 0.1 AND 1 AND effort BETWEEN 40 AND 1000)
             || ' ' || recall_chunks
         FROM rappel.model WHERE effort IS NOT NULL";
     assert!(
@@ -314,5 +315,27 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
         .await?;
     app.invoke("migrate", json!({})).await?;
     assert!(!sql.texts(measured, &[]).await?.concat().starts_with("777 "));
+
+    // The command measures whenever it is asked to.
+    sql.run("UPDATE rappel.model SET effort = 777").await?;
+    let tune = ["tune", "--recall", "--json"];
+    let printed = Printed::by(&mut rappel(Some(app.database_url()), &tune).await?).await?;
+    let told = printed.json()?;
+    let stored = sql.texts(measured, &[]).await?.concat();
+    assert_eq!(
+        format!("{} true {}", told["effort"], told["chunks"]),
+        stored,
+        "{told}"
+    );
+
+    // What no effort reaches does not cost the greatest one.
+    let unreachable = concat!(
+        "SELECT ",
+        schema::function!("measure_recall"),
+        "(1.5, 10, true)"
+    );
+    sql.run(unreachable).await?;
+    let reached = "SELECT (recall <= 1 AND effort <= 1000)::text FROM rappel.model";
+    assert_eq!(sql.texts(reached, &[]).await?, ["true"]);
     Ok(())
 }

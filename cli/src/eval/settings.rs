@@ -9,9 +9,10 @@ use serde::Serialize;
 /// A [`SearchConfig`] as command line options, and printable.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Settings {
-    /// Candidates of the vector index (`ef_search`), 1 to 1000: more of them miss fewer neighbours.
-    #[arg(long, default_value_t = SearchConfig::EFFORT, value_parser = clap::value_parser!(i32).range(1..=1_000))]
-    pub(crate) effort: i32,
+    /// Candidates of the vector index (`ef_search`), 1 to 1000: more of them miss fewer neighbours. By default what was
+    /// measured for the index.
+    #[arg(long, env = "SEARCH_EFFORT", value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    pub(crate) effort: Option<i32>,
     /// The weight of semantic similarity in a hybrid score, 0 to 1; the rest is that of keywords.
     #[arg(long, value_name = "SHARE", default_value_t = SearchConfig::default().semantic_weight, value_parser = share)]
     pub(crate) semantic_weight: f64,
@@ -27,7 +28,7 @@ impl Settings {
     /// The settings of a search.
     pub(crate) fn config(&self) -> SearchConfig {
         SearchConfig {
-            effort: Some(self.effort),
+            effort: self.effort,
             semantic_weight: self.semantic_weight,
             k1: self.k1,
             b: self.b,
@@ -35,19 +36,12 @@ impl Settings {
         }
     }
 
-    /// Whether both give the same ranking, apart from the effort.
-    pub(crate) fn ranks_as(&self, other: &Self) -> bool {
-        let effort = self.effort;
-        *self == Self { effort, ..*other }
-    }
-
-    /// The environment variables of these settings.
-    pub(crate) fn environment(&self) -> [(&'static str, String); 4] {
+    /// The environment variables of these settings, without the effort, which is measured for each index.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 3] {
         [
             ("SEARCH_SEMANTIC_WEIGHT", self.semantic_weight.to_string()),
             ("SEARCH_BM25_K1", self.k1.to_string()),
             ("SEARCH_BM25_B", self.b.to_string()),
-            ("SEARCH_EFFORT", self.effort.to_string()),
         ]
     }
 }
@@ -62,7 +56,7 @@ impl Default for Settings {
             ..
         } = SearchConfig::default();
         Self {
-            effort: SearchConfig::EFFORT,
+            effort: None,
             semantic_weight,
             k1,
             b,
@@ -74,9 +68,13 @@ impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "semantic weight {:.2}, k1 {:.2}, b {:.2}, effort {}",
-            self.semantic_weight, self.k1, self.b, self.effort
-        )
+            "semantic weight {:.2}, k1 {:.2}, b {:.2}, ",
+            self.semantic_weight, self.k1, self.b
+        )?;
+        match self.effort {
+            Some(effort) => write!(f, "effort {effort}"),
+            None => f.write_str("the index's own effort"),
+        }
     }
 }
 

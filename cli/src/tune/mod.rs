@@ -1,12 +1,12 @@
 //! `rappel tune`: chooses search settings on a judged set, and reports their quality on other questions.
 
 mod climb;
-mod effort;
+mod recall;
 mod report;
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Args;
 use indicatif::ProgressBar;
 use retrieval::Mode;
@@ -29,11 +29,23 @@ use crate::{
 /// Find the search settings that suit a judged set.
 ///
 /// They are chosen on the first half of the questions and reported on the second, or chosen on all and reported on
-/// another set.
+/// another set. With --recall, measure the index instead.
 #[derive(Args)]
 pub(crate) struct Tune {
-    #[command(flatten)]
-    files: Files,
+    /// Measure the vector index again, and store the effort that finds the share SEARCH_RECALL (0.95) of the nearest
+    /// passages. Searches use it unless SEARCH_EFFORT is set.
+    #[arg(long, conflicts_with_all = ["corpus", "queries", "qrels", "report_corpus"])]
+    recall: bool,
+    /// Passages: JSON lines with _id, title, text, compressed or not. They are imported into a separate database. If
+    /// absent, the documents that are loaded already are searched, and nothing is changed.
+    #[arg(long, value_name = "FILE")]
+    corpus: Option<PathBuf>,
+    /// Questions: JSON lines with _id (or id) and text (or question).
+    #[arg(long, value_name = "FILE", required_unless_present = "recall")]
+    queries: Option<PathBuf>,
+    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line.
+    #[arg(long, value_name = "FILE", required_unless_present = "recall")]
+    qrels: Option<PathBuf>,
     /// Passages of another set to report on.
     #[arg(long, value_name = "FILE", requires_all = ["report_queries", "report_qrels"])]
     report_corpus: Option<PathBuf>,
@@ -58,11 +70,14 @@ const MODE: Mode = Mode::Hybrid;
 
 impl Tune {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let Some(files) = self.files() else {
+            return recall::measure(&self.target, self.json).await;
+        };
         let report_files = self.report_files();
-        let questions = self.files.questions(self.questions)?;
+        let questions = files.questions(self.questions)?;
         let ((choosing, reporting), (choosing_part, reporting_part)) = match &report_files {
-            Some(files) => (
-                (questions, files.questions(self.questions)?),
+            Some(others) => (
+                (questions, others.questions(self.questions)?),
                 ("all", "all"),
             ),
             None => (Half::both(questions), ("first half", "second half")),
@@ -71,29 +86,37 @@ impl Tune {
             !reporting.is_empty(),
             "at least two questions are needed: some to choose on and some to report on"
         );
-        let mut set = JudgedSet::prepare(&self.target, &self.files).await?;
+        let mut set = JudgedSet::prepare(&self.target, &files).await?;
         let choosing = set.embed(choosing).await?;
-        let chosen_on = describe(&self.files, &set, &choosing, choosing_part);
-        let (ranking, tried) = choose_ranking(&set, &choosing).await?;
-        let efforts = effort::measure(&set, &choosing).await?;
-        let effort = effort::least_sufficient(&efforts).context("the greatest effort suffices")?;
-        let tuned = Settings { effort, ..ranking };
-        if let Some(files) = &report_files {
+        let chosen_on = describe(&files, &set, &choosing, choosing_part);
+        let (tuned, tried) = choose_ranking(&set, &choosing).await?;
+        if let Some(others) = &report_files {
             set.close().await?;
-            set = JudgedSet::prepare(&self.target, files).await?;
+            set = JudgedSet::prepare(&self.target, others).await?;
         }
         let reporting = set.embed(reporting).await?;
-        let files = report_files.as_ref().unwrap_or(&self.files);
+        let reported = report_files.as_ref().unwrap_or(&files);
         let report = Tuning::new(
             set.model().to_owned(),
-            (chosen_on, describe(files, &set, &reporting, reporting_part)),
+            (
+                chosen_on,
+                describe(reported, &set, &reporting, reporting_part),
+            ),
             tried,
-            efforts,
             configuration(&set, &reporting, Settings::default()).await?,
             configuration(&set, &reporting, tuned).await?,
         );
         set.close().await?;
         self.print(&report)
+    }
+
+    /// The judged set; `None` if the index is to be measured instead.
+    fn files(&self) -> Option<Files> {
+        Some(Files {
+            corpus: self.corpus.clone(),
+            queries: self.queries.clone()?,
+            qrels: self.qrels.clone()?,
+        })
     }
 
     fn report_files(&self) -> Option<Files> {

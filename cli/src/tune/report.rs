@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{climb::Tried, effort::Found};
+use super::climb::Tried;
 use crate::eval::{
     measures::{Measures, write_comparison, write_head, write_row},
     report::write_method,
@@ -21,7 +21,6 @@ pub(crate) struct Tuning {
     pub(crate) model: String,
     pub(crate) chosen_on: QuestionSample,
     pub(crate) tried: Vec<Tried>,
-    pub(crate) efforts: Vec<Found>,
     pub(crate) reported_on: QuestionSample,
     pub(crate) default: Configuration,
     pub(crate) tuned: Configuration,
@@ -57,7 +56,6 @@ impl Tuning {
         model: String,
         (chosen_on, reported_on): (QuestionSample, QuestionSample),
         tried: Vec<Tried>,
-        efforts: Vec<Found>,
         default: Configuration,
         tuned: Configuration,
     ) -> Self {
@@ -71,7 +69,6 @@ impl Tuning {
             model,
             chosen_on,
             tried,
-            efforts,
             reported_on,
             default,
             tuned,
@@ -86,7 +83,6 @@ impl Tuning {
         writeln!(out, "{}, mode hybrid", self.model)?;
         self.chosen_on.write(out, "chosen on")?;
         self.write_tried(out)?;
-        self.write_efforts(out)?;
         writeln!(out)?;
         self.reported_on.write(out, "reported on")?;
         writeln!(out, "default   {}", self.default.settings)?;
@@ -114,7 +110,7 @@ impl Tuning {
                 b,
                 ..
             } = settings;
-            let mark = if self.tuned.settings.ranks_as(settings) {
+            let mark = if self.tuned.settings == *settings {
                 "  best"
             } else {
                 ""
@@ -125,30 +121,6 @@ impl Tuning {
             )?;
         }
         Ok(())
-    }
-
-    fn write_efforts(&self, out: &mut impl Write) -> io::Result<()> {
-        let greatest = self.efforts.last().map_or(0, |effort| effort.effort);
-        writeln!(
-            out,
-            "\neffort  recall@10 of effort {greatest}, mode semantic  database ms p50      p99"
-        )?;
-        for effort in &self.efforts {
-            let mark = if effort.effort == self.tuned.settings.effort {
-                "  lowest that suffices"
-            } else {
-                ""
-            };
-            writeln!(
-                out,
-                "{:>6} {:>39.3} {:>16.1} {:>8.1}{mark}",
-                effort.effort, effort.recall_at_10, effort.database_ms.p50, effort.database_ms.p99
-            )?;
-        }
-        writeln!(
-            out,
-            "A larger corpus needs more effort: measure again when this one has grown."
-        )
     }
 
     fn write_verdict(&self, out: &mut impl Write) -> io::Result<()> {
@@ -222,7 +194,6 @@ mod tests {
                 settings: tuned,
                 ndcg_at_10: 0.5,
             }],
-            Vec::new(),
             configuration(Settings::default(), &[0.5; 20]),
             configuration(tuned, &[0.5 + gain; 20]),
         );

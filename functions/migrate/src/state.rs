@@ -74,7 +74,7 @@ impl MigrateState {
     pub(crate) async fn build_index(&self) -> Result<Index, DatabaseError> {
         let index = Box::pin(migrations::build_index(&self.database, &self.index)).await?;
         if index == Index::Valid {
-            migrations::measure_recall(&self.database, self.recall).await?;
+            migrations::measure_recall(&self.database, self.recall, false).await?;
         }
         Ok(index)
     }

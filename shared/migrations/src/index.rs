@@ -124,15 +124,23 @@ pub(crate) async fn drop(database: &Database, name: &str) -> Result<(), Database
     database.run_unlimited(&[], &drop).await
 }
 
-/// Measures the index once, and stores the effort that finds `recall`, 0.5 to 1, of the nearest passages: the default
-/// for searches without an effort. For 340,000 passages it takes half a minute.
+/// Measures the index once, or `again`, and stores the effort that finds `recall`, 0.5 to 1, of the nearest passages: the
+/// default for searches without an effort. For 340,000 passages it takes half a minute.
 ///
 /// # Errors
 /// Any error of the database.
-pub async fn measure_recall(database: &Database, recall: f64) -> Result<(), DatabaseError> {
+pub async fn measure_recall(
+    database: &Database,
+    recall: f64,
+    again: bool,
+) -> Result<(), DatabaseError> {
     let measure = format!(
-        concat!("SELECT ", schema::function!("measure_recall"), "({}, {})"),
-        recall, QUESTIONS
+        concat!(
+            "SELECT ",
+            schema::function!("measure_recall"),
+            "({}, {}, {})"
+        ),
+        recall, QUESTIONS, again
     );
     let mut transaction = database.begin().await?;
     transaction

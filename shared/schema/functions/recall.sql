@@ -2,9 +2,10 @@
 
 -- Measures the index with questions made from stored passages, and stores the lowest effort whose recall@10 is at least
 -- `wanted`. A question is a passage plus noise; its cosine with the passage is 1/2, as that of a question with its answer,
--- so its neighbours are about as many and as far. Does nothing if the last measurement was for the same recall and
--- between half and twice as many chunks, or if there are too few chunks to need it.
-CREATE FUNCTION measure_recall(wanted double precision, questions integer) RETURNS void
+-- so its neighbours are about as many and as far. If no effort finds as much, stores the lowest that finds hardly less than
+-- the greatest: a search with the greatest would be slow for nothing. Does nothing if there are too few chunks to need it, or,
+-- unless `again`, if the last measurement was for the same recall and between half and twice as many chunks.
+CREATE FUNCTION measure_recall(wanted double precision, questions integer, again boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path FROM CURRENT
 SET jit = off
@@ -16,6 +17,7 @@ SET hnsw.ef_search = 200
 AS $$
 DECLARE
     few      CONSTANT bigint := 5000;
+    hardly   CONSTANT double precision := 0.01;
     efforts  CONSTANT integer[] := '{40, 60, 80, 100, 150, 200, 300, 400, 600, 800, 1000}';
     width    CONSTANT integer := (SELECT m.dimensions FROM rappel.model AS m);
     -- Scales each of `width` numbers with a variance of 1/4, so that the length of the noise is sqrt(3).
@@ -27,10 +29,13 @@ DECLARE
     passage  vector;
     question vector;
     found    double precision;
+    recalls  double precision[] := '{}'; -- of each effort so far
     used     integer;
+    chosen   integer;
 BEGIN
     SELECT m.recall_wanted, m.recall_chunks INTO last FROM rappel.model AS m;
-    IF chunks < few OR (last.recall_wanted = wanted AND chunks BETWEEN last.recall_chunks / 2 AND last.recall_chunks * 2)
+    IF chunks < few OR NOT again
+        AND last.recall_wanted = wanted AND chunks BETWEEN last.recall_chunks / 2 AND last.recall_chunks * 2
     THEN
         RETURN;
     END IF;
@@ -57,9 +62,13 @@ BEGIN
             );
         END LOOP;
         found := found / (10 * cardinality(asked));
+        recalls := recalls || found;
         EXIT WHEN found >= wanted;
     END LOOP;
+    SELECT min(r.place) INTO chosen
+    FROM unnest(recalls) WITH ORDINALITY AS r (recall, place)
+    WHERE r.recall >= CASE WHEN found >= wanted THEN wanted ELSE (SELECT max(b) FROM unnest(recalls) AS b) - hardly END;
     UPDATE rappel.model AS m
-    SET effort = used, recall_wanted = wanted, recall = found, recall_chunks = chunks;
+    SET effort = efforts[chosen], recall_wanted = wanted, recall = recalls[chosen], recall_chunks = chunks;
 END
 $$;
