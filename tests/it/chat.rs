@@ -293,6 +293,18 @@ async fn small_talk_and_other_subjects_do_not_call_the_model() -> Outcome {
             .is_some_and(|said| said.starts_with("Je réponds"));
         assert_eq!(asks_back, greeted, "{question}: {body}");
     }
+    // Neither a lower threshold nor a conversation makes a question of it.
+    let thanks = json!({
+        "messages": [
+            { "role": "user", "content": "Quand ferme la plage ?" },
+            { "role": "assistant", "content": "À 22 heures [1]." },
+            { "role": "user", "content": "Merci Paul !" },
+        ],
+        "min_relevance": 0, "stream": false,
+    });
+    let body = app.post("/chat", thanks).await?.success(200)?;
+    assert_eq!(body["sources"], json!([]), "{body}");
+    assert_eq!(body["query"], "Merci Paul !", "{body}");
     assert!(model.asked().is_empty(), "{:?}", model.asked());
     let request = json!({ "question": "Quand ferme la plage ?", "stream": false });
     let body = app.post("/chat", request).await?.success(200)?;

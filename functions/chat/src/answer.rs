@@ -147,7 +147,7 @@ impl Answer {
             let (query, sources) = found.for_reader()?;
             yield AnswerEvent::Sources(query, sources);
             if !found.asks_model() {
-                let text = without_sources(found.question()).to_owned();
+                let text = without_sources(found.question(), found.earlier()).to_owned();
                 yield AnswerEvent::Delta(text);
                 count(found.usage);
                 yield AnswerEvent::Done(Done::new("no_sources".to_owned(), found.usage, &citations, clock));

@@ -1,61 +1,28 @@
 //! Fixed answers without the language model, in the question's language.
 
+use std::iter;
+
 use analysis::Language;
 
-/// The answer if no document has one; in English if the question's language is unknown or unsupported.
-pub(crate) fn without_sources(question: &str) -> &'static str {
-    if let Some(language) = small_talk(question) {
-        return welcome(language);
+use crate::small_talk::{self, is_small_talk};
+
+/// The answer if no document has one, in the language of the question, or else of the user's `earlier` messages, the last
+/// first; in English if that of none is known.
+pub(crate) fn without_sources<'t>(
+    question: &'t str,
+    earlier: impl Iterator<Item = &'t str>,
+) -> &'static str {
+    if is_small_talk(question) {
+        welcome(small_talk::language(question).unwrap_or_else(|| first_known(earlier)))
+    } else {
+        nothing_found(first_known(iter::once(question).chain(earlier)))
     }
-    nothing_found(Language::of_question(question).unwrap_or(Language::English))
 }
 
-/// The words of greetings, thanks and farewells, which alone mean nothing else.
-const SMALL_TALK: [(Language, &str); 7] = [
-    (
-        Language::French,
-        "bonjour bonsoir salut coucou merci beaucoup bien mille à tous toutes ça ca va comment vas tu allez vous au revoir \
-         bonne journée soirée nuit bientôt",
-    ),
-    (
-        Language::English,
-        "hello hi hey good morning afternoon evening night there everyone thanks thank you very much so a lot how are \
-         bye goodbye",
-    ),
-    (
-        Language::German,
-        "hallo guten tag morgen abend gute nacht moin servus danke vielen dank schön sehr wie geht es dir ihnen tschüss \
-         auf wiedersehen",
-    ),
-    (
-        Language::Spanish,
-        "hola buenos días buenas tardes noches gracias muchas mil qué tal cómo estás está adiós hasta luego",
-    ),
-    (
-        Language::Italian,
-        "ciao buongiorno buonasera salve grazie mille molte come stai sta va arrivederci buona giornata serata",
-    ),
-    (
-        Language::Portuguese,
-        "olá oi bom dia boa tarde noite obrigado obrigada muito tudo bem como vai está tchau adeus até logo",
-    ),
-    (
-        Language::Dutch,
-        "hoi hallo goedemorgen goedemiddag goedenavond dag dank je u wel bedankt hartelijk hoe gaat het met tot ziens",
-    ),
-];
-
-/// The language of a text that is only small talk.
-fn small_talk(text: &str) -> Option<Language> {
-    let text = text.to_lowercase();
-    let words = || {
-        let words = text.split(|c: char| !c.is_alphanumeric());
-        words.filter(|word| !word.is_empty())
-    };
-    words().next()?;
-    let said_with = |known: &str| words().all(|word| known.split(' ').any(|known| known == word));
-    let spoken = SMALL_TALK.iter().find(|(_, known)| said_with(known))?;
-    Some(spoken.0)
+fn first_known<'t>(mut messages: impl Iterator<Item = &'t str>) -> Language {
+    messages
+        .find_map(Language::of_question)
+        .unwrap_or(Language::English)
 }
 
 fn welcome(language: Language) -> &'static str {
@@ -104,7 +71,7 @@ mod tests {
             ("Wanneer sluit het zwembad?", "Ik heb"),
             ("openingstijden van de bibliotheek", "Ik heb"),
         ] {
-            let said = without_sources(question);
+            let said = without_sources(question, iter::empty());
             assert!(said.starts_with(beginning), "{question}: {said}");
         }
     }
@@ -121,12 +88,21 @@ mod tests {
             ("Olá, tudo bem?", "Respondo a"),
             ("Dank je wel", "Ik beantwoord"),
         ] {
-            let said = without_sources(text);
+            let said = without_sources(text, iter::empty());
             assert!(said.starts_with(beginning), "{text}: {said}");
         }
         for question in ["Bonjour, quand ferme la piscine ?", "hi-fi stereo"] {
-            let said = without_sources(question);
+            let said = without_sources(question, iter::empty());
             assert!(!said.ends_with('?'), "{question}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_language_is_answered_in_that_of_the_conversation() {
+        let earlier = ["12", "Quand ferme la piscine ?", "When does it open?"];
+        for (text, beginning) in [("2024 ?", "Je n’ai"), ("ok", "Je réponds")] {
+            let said = without_sources(text, earlier.into_iter());
+            assert!(said.starts_with(beginning), "{text}: {said}");
         }
     }
 
@@ -142,7 +118,7 @@ mod tests {
             "متى يغلق المسبح؟",
         ] {
             assert!(
-                without_sources(question).starts_with("I found"),
+                without_sources(question, iter::empty()).starts_with("I found"),
                 "{question}"
             );
         }

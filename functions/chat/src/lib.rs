@@ -18,6 +18,7 @@ mod openai;
 mod prompt;
 mod request;
 mod retrieved;
+mod small_talk;
 mod sources;
 mod state;
 

@@ -16,6 +16,7 @@ use crate::{
     config::{CallerParameter, ChatConfig},
     conversation::{Conversation, Turn},
     fields::SourceFields,
+    small_talk::is_no_question,
 };
 
 pub(crate) use self::completion::CompletionRequest;
@@ -280,7 +281,7 @@ impl Chat {
             .history
             .iter()
             .any(|message| !message.content.trim().is_empty());
-        config.condense && (follows || long)
+        config.condense && (follows || long) && !is_no_question(&self.question)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds the sources of a question, and makes the model's request.
 
-use language_model::{Message, Usage};
+use language_model::{Message, Role, Usage};
 use serde_json::value::{RawValue, to_raw_value};
 use shared::Error;
 
@@ -9,6 +9,7 @@ use crate::{
     condense::condensed,
     prompt::Prompt,
     request::Chat,
+    small_talk::is_no_question,
     sources::{self, ChatSource},
     state::ChatState,
 };
@@ -42,10 +43,14 @@ impl Retrieved {
         let prompt = Prompt::new(&chat.instructions, wishes, chat.named_question.clone());
         let budget = budget::trim(state, &mut chat, &prompt).await?;
         let (rewritten, usage) = condensed(state, &mut chat).await?;
-        let search = chat.search.clone();
-        let found = state.search.run(search, &chat.visibility).await?;
-        let asked = !found.hits.is_empty() || !chat.require_sources;
-        let sources = sources::within(state, found.hits, budget, &chat).await?;
+        let hits = if is_no_question(&chat.question) {
+            Vec::new()
+        } else {
+            let search = chat.search.clone();
+            state.search.run(search, &chat.visibility).await?.hits
+        };
+        let asked = !hits.is_empty() || !chat.require_sources;
+        let sources = sources::within(state, hits, budget, &chat).await?;
         Ok(Self {
             question: chat.question,
             query: rewritten.unwrap_or(chat.named_question),
@@ -66,6 +71,13 @@ impl Retrieved {
 
     pub(crate) fn question(&self) -> &str {
         &self.question
+    }
+
+    /// The user's messages before the question, the last first.
+    pub(crate) fn earlier(&self) -> impl Iterator<Item = &str> {
+        let turns = self.history.iter().rev();
+        let turns = turns.filter(|turn| turn.role == Role::User);
+        turns.map(|turn| turn.content.as_str())
     }
 
     /// The number of sources to cite.

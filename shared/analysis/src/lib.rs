@@ -29,7 +29,7 @@ mod votes;
 
 use std::collections::BTreeMap;
 
-use normal::without_accents;
+use normal::{lower_case, normal, without_accents};
 use stems::stem;
 
 pub use beginning::beginning;
@@ -93,6 +93,12 @@ pub fn passage(title: &str, content: &str, document: Guess) -> Terms {
         frequencies: frequencies.into_iter().collect(),
         length,
     }
+}
+
+/// A word in lower case without accents, in one spelling for several of Unicode.
+#[must_use]
+pub fn bare(word: &str) -> String {
+    without_accents(&lower_case(&normal(word)))
 }
 
 /// The distinct terms of a question in byte order, each with its word's number in the question: terms with one number
