@@ -314,6 +314,32 @@ async fn small_talk_and_other_subjects_do_not_call_the_model() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_manual_that_is_the_whole_corpus_gives_more_than_three_sources() -> Outcome {
+    let (app, _model) = app_with(vec![Reply::text(&["À 22 heures [1]."]); 2], &[]).await?;
+    // Each section fills a passage, and no two about beaches are neighbours.
+    let section = |number: u32| {
+        let beach = format!("La plage numéro {number} ferme à 22 heures en été. ").repeat(28);
+        let lease = format!("Le bail numéro {number} est conclu pour neuf ans. ").repeat(28);
+        format!("## Plage {number}\n\n{beach}\n\n## Bail {number}\n\n{lease}\n\n")
+    };
+    let manual: String = (1..=5).map(section).collect();
+    app.ingest(vec![
+        json!({ "id": "manuel", "title": "Manuel", "content": manual }),
+    ])
+    .await?;
+    let ask = async |request: Value| {
+        let body = app.post("/chat", request).await?.success(200)?;
+        anyhow::Ok(body["sources"].as_array().map_or(0, Vec::len))
+    };
+    let question = "À quelle heure ferme la plage ?";
+    let sources = ask(json!({ "question": question, "stream": false })).await?;
+    assert!((4..=6).contains(&sources), "{sources}");
+    let limited = json!({ "question": question, "stream": false, "passages": 2 });
+    assert!(ask(limited).await? <= 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_nothing_is_found_the_model_is_not_asked_to_invent_an_answer() -> Outcome {
     let (app, model) = app_with([Reply::text(&["The documents say nothing."])], &[]).await?;
     ingest(&app).await?;

@@ -50,7 +50,7 @@ pub(crate) struct ChatRequest {
     /// As in a search.
     #[schemars(range(min = 0, max = 1))]
     semantic_weight: Option<f64>,
-    /// As in a search, but 3 if absent.
+    /// As in a search; if absent 3, or as many as there are if no other document has any.
     #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = Search::MAX_PASSAGES))]
     passages: Option<i64>,
@@ -100,6 +100,9 @@ pub(crate) struct Chat {
     pub(crate) instructions: Vec<String>,
     /// The search for the question's sources.
     pub(crate) search: Search,
+    /// The number of sources that one document may fill if no other has any: it may be all there is. `None` if the caller
+    /// limits the passages of a document.
+    pub(crate) fills: Option<usize>,
     /// Neighbours on each side of a found chunk.
     pub(crate) expand: usize,
     pub(crate) source_fields: SourceFields,
@@ -165,6 +168,10 @@ impl ChatRequest {
                 wishes,
                 instructions,
                 search,
+                fills: match self.passages {
+                    Some(_) => None,
+                    None => usize::try_from(self.limit.unwrap_or(Chat::SOURCES)).ok(),
+                },
                 expand: self
                     .expand
                     .and_then(|expand| usize::try_from(expand).ok())
@@ -264,7 +271,7 @@ impl ChatRequest {
 impl Chat {
     /// The default number of sources.
     pub(crate) const SOURCES: i64 = 6;
-    /// The default number of sources of one document: a manual may be the whole corpus.
+    /// The default number of sources of one document, if others have some too.
     pub(crate) const PASSAGES: i64 = 3;
     /// The most sources: a model overlooks some of more.
     pub(crate) const MAX_SOURCES: i64 = 20;

@@ -1,6 +1,7 @@
 //! Finds the sources of a question, and makes the model's request.
 
 use language_model::{Message, Role, Usage};
+use retrieval::Hit;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::Error;
 
@@ -43,12 +44,7 @@ impl Retrieved {
         let prompt = Prompt::new(&chat.instructions, wishes, chat.named_question.clone());
         let budget = budget::trim(state, &mut chat, &prompt).await?;
         let (rewritten, usage) = condensed(state, &mut chat).await?;
-        let hits = if is_no_question(&chat.question) {
-            Vec::new()
-        } else {
-            let search = chat.search.clone();
-            state.search.run(search, &chat.visibility).await?.hits
-        };
+        let hits = found(state, &chat).await?;
         let asked = !hits.is_empty() || !chat.require_sources;
         let sources = sources::within(state, hits, budget, &chat).await?;
         Ok(Self {
@@ -110,4 +106,22 @@ impl Retrieved {
         let before = self.history.len().saturating_sub(2);
         self.history.drain(..before);
     }
+}
+
+/// The passages to answer from. A manual may be the whole corpus: if only one document has any, it fills all places.
+async fn found(state: &ChatState, chat: &Chat) -> Result<Vec<Hit>, Error> {
+    if is_no_question(&chat.question) {
+        return Ok(Vec::new());
+    }
+    let (search, visibility) = (chat.search.clone(), &chat.visibility);
+    let hits = state.search.run(search, visibility).await?.hits;
+    let is_one = |hits: &[Hit]| match hits {
+        [first, rest @ ..] => rest.iter().all(|hit| hit.document_id == first.document_id),
+        [] => false,
+    };
+    if chat.fills.is_none_or(|places| hits.len() >= places) || !is_one(&hits) {
+        return Ok(hits);
+    }
+    let search = chat.search.clone().of_any_document();
+    Ok(state.search.run(search, visibility).await?.hits)
 }

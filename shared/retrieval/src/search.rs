@@ -34,6 +34,15 @@ impl Search {
         self.query = query;
     }
 
+    /// Allows as many hits of one document as there may be.
+    #[must_use]
+    pub fn of_any_document(self) -> Self {
+        Self {
+            passages: self.limit.get().min(Self::MAX_PASSAGES),
+            ..self
+        }
+    }
+
     /// Embeds the question and finds its visible documents: one round trip to the database. Reranks them on request.
     ///
     /// # Errors
