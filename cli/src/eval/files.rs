@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Number;
 
 use crate::terminal::note;
 
@@ -23,7 +24,7 @@ pub(crate) struct Files {
     /// Questions: JSON lines with _id (or id) and text (or question).
     #[arg(long, value_name = "FILE")]
     pub(crate) queries: PathBuf,
-    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line.
+    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line; or TREC's four columns.
     #[arg(long, value_name = "FILE")]
     pub(crate) qrels: PathBuf,
 }
@@ -51,7 +52,7 @@ type Judgements = HashMap<String, HashMap<String, u32>>;
 /// A line of a file of questions.
 #[derive(Deserialize)]
 struct QuestionRecord {
-    #[serde(alias = "_id")]
+    #[serde(alias = "_id", deserialize_with = "id")]
     id: String,
     #[serde(alias = "question")]
     text: String,
@@ -142,17 +143,17 @@ impl Half {
 fn parse<T>(path: &Path, parser: fn(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parser(&text).with_context(|| path.display().to_string())
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    parser(text).with_context(|| path.display().to_string())
 }
 
 fn judgements(text: &str) -> anyhow::Result<Judgements> {
     let mut judgements = Judgements::new();
     for (number, line) in filled_lines(text) {
-        let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
-        let [query, document, score] = fields[..] else {
-            let found = fields.len();
-            bail!("line {number}: {found} fields separated by tabs, not three");
-        };
+        let (query, document, score) = judgement(line).map_err(|found| {
+            anyhow!("line {number}: {found} fields separated by tabs, not three")
+        })?;
         let score = match score.parse::<i64>() {
             Ok(score) => score,
             // The header line.
@@ -170,6 +171,33 @@ fn judgements(text: &str) -> anyhow::Result<Judgements> {
         }
     }
     Ok(judgements)
+}
+
+/// The question, the document and the score of a line; the number of its fields if it has others. TREC's files have a
+/// number between the first two that means nothing, and blanks between all.
+fn judgement(line: &str) -> Result<(&str, &str, &str), usize> {
+    let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match (fields.as_slice(), words.as_slice()) {
+        (&[query, document, score], _) | (_, &[query, _, document, score]) => {
+            Ok((query, document, score))
+        }
+        _ => Err(fields.len()),
+    }
+}
+
+/// An id, which may be a number.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Text(String),
+        Number(Number),
+    }
+    Ok(match Id::deserialize(deserializer)? {
+        Id::Text(text) => text,
+        Id::Number(number) => number.to_string(),
+    })
 }
 
 fn records(text: &str) -> anyhow::Result<Vec<QuestionRecord>> {
@@ -199,6 +227,22 @@ mod tests {
         assert_eq!(bare, headed.expect("a file with a header"));
         assert_eq!(bare["q1"]["d2"], 2);
         assert_eq!(bare["q2"].len(), 1);
+    }
+
+    #[test]
+    fn judgements_of_trec_are_read() {
+        let judged = judgements("q1 0 d1 2\nq1\t0\td2\t0\nq 2\td 1\t1\n").expect("a good file");
+        assert_eq!(judged["q1"].len(), 1);
+        assert_eq!((judged["q1"]["d1"], judged["q 2"]["d 1"]), (2, 1));
+    }
+
+    #[test]
+    fn numeric_ids_and_a_byte_order_mark_are_read() {
+        let folder = std::env::temp_dir().join(format!("rappel-files-{}", std::process::id()));
+        fs::write(&folder, "\u{feff}{\"_id\": 7, \"text\": \"Why?\"}\n").expect("a file");
+        let read = parse(&folder, records);
+        fs::remove_file(&folder).expect("it is there");
+        assert_eq!(read.expect("a good file")[0].id, "7");
     }
 
     #[test]

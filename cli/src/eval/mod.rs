@@ -86,6 +86,7 @@ impl Eval {
             .map(|path| Baseline::read(path, &self.modes, &questions))
             .transpose()?;
         let mut set = JudgedSet::prepare(&self.target, &self.files).await?;
+        set.require_judged(&questions).await?;
         if self.rerank {
             set = set.reranking()?;
         }

@@ -1,6 +1,6 @@
 //! A corpus in a database, and the questions asked of it.
 
-use std::{path::Path, time::Instant};
+use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use anyhow::{Context as _, ensure};
 use database::Statement;
@@ -63,7 +63,8 @@ impl JudgedSet {
         };
         let state = setup.state()?;
         state.warm().await.map_err(anyhow::Error::from_boxed)?;
-        let count = Statement::read("SELECT count(*) FROM rappel.documents");
+        // Those that the questions are asked of: documents of tenants are not searched.
+        let count = Statement::read("SELECT count(*) FROM rappel.documents WHERE tenant = ''");
         let count: Option<(i64,)> = state.database.fetch_optional(count).await?;
         Ok(Self {
             documents: count.map_or(0, |(count,)| count),
@@ -93,6 +94,35 @@ impl JudgedSet {
             rerank: true,
             ..self
         })
+    }
+
+    /// Warns of judged documents that are not searched, and fails if none is: each question would be lost.
+    pub(crate) async fn require_judged(&self, questions: &[Question]) -> anyhow::Result<()> {
+        let judged: BTreeSet<&str> = questions
+            .iter()
+            .flat_map(|question| question.judged.keys().map(String::as_str))
+            .collect();
+        let judged: Vec<String> = judged.into_iter().map(str::to_owned).collect();
+        let all = judged.len();
+        let missing = Statement::read(
+            "SELECT count(*), min(j.id) FROM unnest($1::text[]) AS j (id)
+             WHERE NOT EXISTS (SELECT FROM rappel.documents AS d WHERE d.tenant = '' AND d.id = j.id)",
+        )
+        .bind(judged);
+        let missing: Option<(i64, Option<String>)> =
+            self.state.database.fetch_optional(missing).await?;
+        let (missing, example) = missing.unwrap_or_default();
+        let example = example.unwrap_or_default();
+        ensure!(
+            missing == 0 || usize::try_from(missing).is_ok_and(|missing| missing < all),
+            "none of the {all} judged documents, such as {example:?}, is among the documents searched: have they other ids?"
+        );
+        if missing > 0 {
+            note(&format!(
+                "warning: {missing} of {all} judged documents, such as {example:?}, are not among the documents searched"
+            ));
+        }
+        Ok(())
     }
 
     /// The name of the embedding model.

@@ -43,7 +43,7 @@ pub(crate) struct Tune {
     /// Questions: JSON lines with _id (or id) and text (or question).
     #[arg(long, value_name = "FILE", required_unless_present = "recall")]
     queries: Option<PathBuf>,
-    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line.
+    /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line; or TREC's four columns.
     #[arg(long, value_name = "FILE", required_unless_present = "recall")]
     qrels: Option<PathBuf>,
     /// Passages of another set to report on.
@@ -87,6 +87,7 @@ impl Tune {
             "at least two questions are needed: some to choose on and some to report on"
         );
         let mut set = JudgedSet::prepare(&self.target, &files).await?;
+        set.require_judged(&choosing).await?;
         let choosing = set.embed(choosing).await?;
         let chosen_on = describe(&files, &set, &choosing, choosing_part);
         let (tuned, tried) = choose_ranking(&set, &choosing).await?;
@@ -94,6 +95,7 @@ impl Tune {
             set.close().await?;
             set = JudgedSet::prepare(&self.target, others).await?;
         }
+        set.require_judged(&reporting).await?;
         let reporting = set.embed(reporting).await?;
         let reported = report_files.as_ref().unwrap_or(&files);
         let report = Tuning::new(
