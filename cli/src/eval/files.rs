@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use analysis::Language;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -21,7 +22,7 @@ pub(crate) struct Files {
     /// absent, the documents that are loaded already are searched, and nothing is changed.
     #[arg(long, value_name = "FILE")]
     pub(crate) corpus: Option<PathBuf>,
-    /// Questions: JSON lines with _id (or id) and text (or question).
+    /// Questions: JSON lines with _id (or id) and text (or question), and language if it is not to be guessed.
     #[arg(long, value_name = "FILE")]
     pub(crate) queries: PathBuf,
     /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line; or TREC's four columns.
@@ -34,6 +35,8 @@ pub(crate) struct Files {
 pub(crate) struct Question {
     pub(crate) id: String,
     pub(crate) text: String,
+    /// The code of its language, as the file names it or as it is guessed.
+    pub(crate) language: String,
     /// The relevant documents with their grades, from 1.
     pub(crate) judged: HashMap<String, u32>,
 }
@@ -56,6 +59,9 @@ struct QuestionRecord {
     id: String,
     #[serde(alias = "question")]
     text: String,
+    /// A tag such as `fr` or `fr-CA`.
+    #[serde(default)]
+    language: Option<String>,
 }
 
 impl Files {
@@ -65,11 +71,7 @@ impl Files {
         let mut questions = Vec::new();
         for record in parse(&self.queries, records)? {
             if let Some(judged) = judgements.remove(&record.id) {
-                questions.push(Question {
-                    id: record.id,
-                    text: record.text,
-                    judged,
-                });
+                questions.push(record.judged(judged));
             }
         }
         let (queries, qrels) = (self.queries.display(), self.qrels.display());
@@ -100,11 +102,7 @@ impl Files {
 
 /// The unanswerable questions in a file.
 pub(crate) fn unanswerable(path: &Path) -> anyhow::Result<Vec<Question>> {
-    let question = |record: QuestionRecord| Question {
-        id: record.id,
-        text: record.text,
-        judged: HashMap::new(),
-    };
+    let question = |record: QuestionRecord| record.judged(HashMap::new());
     let questions: Vec<Question> = parse(path, records)?.into_iter().map(question).collect();
     ensure!(
         !questions.is_empty(),
@@ -112,6 +110,22 @@ pub(crate) fn unanswerable(path: &Path) -> anyhow::Result<Vec<Question>> {
         path.display()
     );
     Ok(questions)
+}
+
+impl QuestionRecord {
+    fn judged(self, judged: HashMap<String, u32>) -> Question {
+        let named = self.language.as_deref().and_then(|tag| {
+            let code = tag.trim().split(['-', '_']).next()?;
+            (!code.is_empty()).then(|| code.to_lowercase())
+        });
+        let guessed = || Language::of_question(&self.text).map_or("other", Language::code);
+        Question {
+            language: named.unwrap_or_else(|| guessed().to_owned()),
+            id: self.id,
+            text: self.text,
+            judged,
+        }
+    }
 }
 
 impl Half {
@@ -272,6 +286,17 @@ mod tests {
             .map(|record| (record.id.as_str(), record.text.as_str()))
             .collect();
         assert_eq!(read, [("q1", "Why?"), ("q2", "How?")]);
+    }
+
+    #[test]
+    fn a_question_has_the_language_that_its_file_names() {
+        let text = "{\"id\":\"q1\",\"text\":\"Quand ferme la piscine ?\"}\n\
+                    {\"id\":\"q2\",\"text\":\"Quand ?\",\"language\":\"ZH-tw\"}\n";
+        let records = records(text).expect("a good file").into_iter();
+        let languages: Vec<String> = records
+            .map(|record| record.judged(HashMap::new()).language)
+            .collect();
+        assert_eq!(languages, ["fr", "zh"]);
     }
 
     #[test]

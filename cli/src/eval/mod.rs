@@ -1,6 +1,7 @@
 //! `rappel eval`: search quality on a judged set, by mode.
 
 pub(crate) mod files;
+pub(crate) mod languages;
 pub(crate) mod lost;
 pub(crate) mod measures;
 pub(crate) mod report;
@@ -121,6 +122,7 @@ impl Eval {
             half: self.half,
             settings: self.settings,
             reranked: self.rerank,
+            languages: languages::by_language(&asked, &modes),
             modes,
             separation,
             lost,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     files::{Half, Question},
+    languages::{self, InLanguage},
     lost::{self, Lost},
     measures::{ByQuestion, Measures, write_comparison, write_head, write_row},
     separation::Separation,
@@ -36,6 +37,8 @@ pub(crate) struct EvalReport {
     pub(crate) reranked: bool,
     /// By mode name.
     pub(crate) modes: BTreeMap<String, Measures>,
+    /// By the code of the questions' language.
+    pub(crate) languages: BTreeMap<String, InLanguage>,
     /// By mode name: how well relevance separates answerable questions from others; empty without unanswerable ones.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) separation: BTreeMap<String, Separation>,
@@ -149,6 +152,7 @@ impl EvalReport {
         for (name, measures) in explained_order(&self.modes) {
             write_row(out, name, measures)?;
         }
+        languages::write(out, &self.languages)?;
         for (name, separation) in explained_order(&self.separation) {
             separation.write(out, name)?;
         }
@@ -225,6 +229,7 @@ mod tests {
             settings: Settings::default(),
             reranked: false,
             modes: modes.collect(),
+            languages: BTreeMap::new(),
             separation: BTreeMap::new(),
             lost: BTreeMap::new(),
             against_best_single: None,

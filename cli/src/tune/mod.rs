@@ -40,7 +40,7 @@ pub(crate) struct Tune {
     /// absent, the documents that are loaded already are searched, and nothing is changed.
     #[arg(long, value_name = "FILE")]
     corpus: Option<PathBuf>,
-    /// Questions: JSON lines with _id (or id) and text (or question).
+    /// Questions: JSON lines with _id (or id) and text (or question), and language if it is not to be guessed.
     #[arg(long, value_name = "FILE", required_unless_present = "recall")]
     queries: Option<PathBuf>,
     /// Judgements: query-id, corpus-id, score, separated by tabs, with or without header line; or TREC's four columns.

@@ -75,6 +75,20 @@ impl Language {
         }
     }
 
+    /// Its two letters of ISO 639-1.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::French => "fr",
+            Self::German => "de",
+            Self::Spanish => "es",
+            Self::Italian => "it",
+            Self::Portuguese => "pt",
+            Self::Dutch => "nl",
+        }
+    }
+
     /// `fr`, `fr-CA`, `fra`, `French`, `français`, `EN_us`...
     pub(super) fn named(name: &str) -> Option<Self> {
         let name = name.trim().to_lowercase();
