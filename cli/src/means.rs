@@ -29,7 +29,7 @@ pub(crate) struct Means {
     /// A group and a file of questions: JSON lines with text.
     #[arg(long, value_name = "GROUP=FILE", required = true)]
     questions: Vec<GroupFile>,
-    /// Number of texts embedded per file, spread over it.
+    /// The most texts embedded per file: every n-th, so that of a file with few more it is about half.
     #[arg(long, value_name = "N", default_value = "2000")]
     most: NonZeroUsize,
     /// The file to write: means.bin of a model's folder.

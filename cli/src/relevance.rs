@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     eval::{
-        files::{Files, Question},
+        files::{Files, spread},
         separation::{Calibration, KEPT, Threshold, auc},
         set::JudgedSet,
     },
@@ -101,6 +101,7 @@ impl FitRelevance {
             "sets of at least two groups are needed: the documents of one must not answer the questions of another"
         );
         balance(&mut fitting);
+        balance(&mut reporting);
         let relevance = fit(&fitting, self.coverage);
         let report = FitReport::of(relevance, &reporting);
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
@@ -114,9 +115,7 @@ impl FitRelevance {
         own: bool,
     ) -> anyhow::Result<Vec<Example>> {
         let questions = source.files()?.questions(None)?;
-        let step = questions.len().div_ceil(self.questions.get()).max(1);
-        let questions: Vec<Question> = questions.into_iter().step_by(step).collect();
-        let asked = set.embed(questions).await?;
+        let asked = set.embed(spread(questions, self.questions)).await?;
         let answers = set
             .answers(&asked, Mode::Hybrid, &SearchConfig::default())
             .await?;
@@ -177,9 +176,9 @@ impl FitReport {
                 .map(value)
                 .collect()
         };
-        let hits: Vec<(f64, bool)> = examples
+        let hits: Vec<(f64, bool, f64)> = examples
             .iter()
-            .map(|example| (value(example), example.right))
+            .map(|example| (value(example), example.right, example.weight))
             .collect();
         Self {
             relevance,
@@ -284,5 +283,27 @@ mod tests {
         assert!(
             (examples[0].weight - 1.0).abs() < 1e-12 && (examples[1].weight - 0.5).abs() < 1e-12
         );
+    }
+
+    #[test]
+    fn the_report_weighs_questions_as_the_fit_does() {
+        let example = |right: bool| Example {
+            similarity: 0.5,
+            coverage: 0.5,
+            right,
+            answerable: right,
+            weight: 1.0,
+        };
+        // Nine of ten are unanswerable, but count as half.
+        let mut examples = vec![example(false); 9];
+        examples.push(example(true));
+        balance(&mut examples);
+        let even = Relevance {
+            intercept: 0.0,
+            similarity: 0.0,
+            coverage: 0.0,
+        };
+        let error = FitReport::of(even, &examples).calibration.expected_error;
+        assert!(error < 1e-12, "{error}");
     }
 }

@@ -100,6 +100,15 @@ impl Files {
     }
 }
 
+/// At most `most` of all, spread evenly over them.
+pub(crate) fn spread<T>(all: Vec<T>, most: NonZeroUsize) -> Vec<T> {
+    let (count, most) = (all.len(), most.get());
+    // One where the share that is taken reaches the next whole number.
+    let is_taken = |place: usize| count <= most || place * most % count < most;
+    let places = (0..).zip(all).filter(|(place, _)| is_taken(*place));
+    places.map(|(_, one)| one).collect()
+}
+
 /// The unanswerable questions in a file.
 pub(crate) fn unanswerable(path: &Path) -> anyhow::Result<Vec<Question>> {
     let question = |record: QuestionRecord| record.judged(HashMap::new());
@@ -305,6 +314,20 @@ mod tests {
             .map(|records| records.len())
             .expect_err("a question without a text");
         assert!(error.to_string().starts_with("line 2: "), "{error}");
+    }
+
+    #[test]
+    fn as_many_as_wanted_are_spread_over_all() {
+        let taken = |count: usize, most| {
+            spread(
+                (0..count).collect(),
+                NonZeroUsize::new(most).expect("above 0"),
+            )
+        };
+        assert_eq!(taken(10, 4), [0, 3, 5, 8]);
+        assert_eq!(taken(3, 4), [0, 1, 2]);
+        assert_eq!(taken(2_000, 1_999).len(), 1_999);
+        assert_eq!(taken(401, 400).len(), 400);
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(crate) struct Threshold {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Calibration {
     pub(crate) bins: Vec<Bin>,
-    /// The mean difference of relevance and the share of right hits, over bins weighted by hits (Naeini, Cooper and
-    /// Hauskrecht, 2015).
+    /// The mean difference of relevance and the share of right hits, over bins by the weight of their hits (Naeini, Cooper
+    /// and Hauskrecht, 2015).
     pub(crate) expected_error: f64,
 }
 
@@ -73,12 +73,13 @@ impl Separation {
             Some((
                 *answer.relevance.first()?,
                 asked.question.judged.contains_key(best),
+                1.0,
             ))
         });
         let wrong = unanswerable
             .iter()
-            .filter_map(|answer| Some((*answer.relevance.first()?, false)));
-        let hits: Vec<(f64, bool)> = right.chain(wrong).collect();
+            .filter_map(|answer| Some((*answer.relevance.first()?, false, 1.0)));
+        let hits: Vec<(f64, bool, f64)> = right.chain(wrong).collect();
         Some(Self {
             answerable: kept.len(),
             unanswerable: stopped.len(),
@@ -140,36 +141,36 @@ impl Threshold {
 }
 
 impl Calibration {
-    /// The calibration of hits, given as relevance and whether it is right.
-    pub(crate) fn of(hits: &[(f64, bool)]) -> Self {
-        let mut bins = vec![(0_usize, 0.0, 0_usize); BINS];
-        for (relevance, right) in hits {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a relevance is 0 to 1"
-            )]
-            let place = ((relevance * BINS as f64) as usize).min(BINS - 1);
-            let (count, sum, rights) = &mut bins[place];
-            *count += 1;
-            *sum += relevance;
-            *rights += usize::from(*right);
+    /// The calibration of hits, given as relevance, whether it is right, and weight.
+    pub(crate) fn of(hits: &[(f64, bool, f64)]) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a relevance is 0 to 1"
+        )]
+        let place = |relevance: f64| ((relevance * BINS as f64) as usize).min(BINS - 1);
+        let total: f64 = hits.iter().map(|hit| hit.2).sum();
+        let (mut bins, mut expected_error) = (Vec::with_capacity(BINS), 0.0);
+        for bin in 0..BINS {
+            let inside: Vec<&(f64, bool, f64)> =
+                hits.iter().filter(|hit| place(hit.0) == bin).collect();
+            let weight: f64 = inside.iter().map(|hit| hit.2).sum();
+            // The sums of a bin without hits are 0.
+            let mean = |sum: f64| if weight > 0.0 { sum / weight } else { 0.0 };
+            let relevance = mean(inside.iter().map(|hit| hit.0 * hit.2).sum());
+            let right = mean(inside.iter().filter(|hit| hit.1).map(|hit| hit.2).sum());
+            if weight > 0.0 {
+                expected_error += weight / total * (relevance - right).abs();
+            }
+            bins.push(Bin {
+                hits: inside.len(),
+                relevance,
+                right,
+            });
         }
-        let share = |part: f64, count: usize| part / count.max(1) as f64;
-        let bins: Vec<Bin> = bins
-            .into_iter()
-            .map(|(hits, sum, right)| Bin {
-                hits,
-                relevance: share(sum, hits),
-                right: share(right as f64, hits),
-            })
-            .collect();
-        let errors = bins
-            .iter()
-            .map(|bin| bin.hits as f64 * (bin.relevance - bin.right).abs());
         Self {
-            expected_error: share(errors.sum(), hits.len()),
             bins,
+            expected_error,
         }
     }
 }
@@ -220,10 +221,10 @@ mod tests {
 
     #[test]
     fn hits_that_are_right_as_often_as_predicted_are_calibrated() {
-        let mut hits = vec![(0.75, true); 3];
-        hits.push((0.75, false));
+        let mut hits = vec![(0.75, true, 1.0); 3];
+        hits.push((0.75, false, 1.0));
         assert!(is(Calibration::of(&hits).expected_error, 0.0));
-        let boastful = [(1.0, false), (1.0, true)];
+        let boastful = [(1.0, false, 1.0), (1.0, true, 1.0)];
         assert!(is(Calibration::of(&boastful).expected_error, 0.5));
     }
 }
