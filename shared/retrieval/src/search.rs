@@ -205,6 +205,7 @@ impl Search {
             .map(|hit| titled(&hit.title, &hit.heading, &hit.content));
         let question = self.wording.text.clone();
         let (scores, relevance) = reranker.rerank(question, passages.collect()).await?;
+        let relevance = relevance.filter(|_| self.query.has_words());
         for (hit, score) in hits.iter_mut().zip(scores) {
             hit.rerank_score = Some(score);
             if let Some(relevance) = relevance {

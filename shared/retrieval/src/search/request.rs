@@ -255,11 +255,16 @@ impl Query {
     /// The relevance function for this question: nothing answers a text without a letter or a digit, however near it
     /// is.
     pub(super) fn relevance(&self, model: &Manifest) -> Relevance {
-        if self.0.contains(char::is_alphanumeric) {
+        if self.has_words() {
             model.relevance
         } else {
             Relevance::NONE
         }
+    }
+
+    /// Whether it has a letter or a digit.
+    pub(super) fn has_words(&self) -> bool {
+        self.0.contains(char::is_alphanumeric)
     }
 
     /// The question's text.
