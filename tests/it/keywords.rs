@@ -52,6 +52,26 @@ fn bm25(texts: &HashMap<&str, &str>, id: &str, question: &str) -> f64 {
     question.split(' ').map(score).sum()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_counts_once_whatever_the_number_of_its_stems() -> Outcome {
+    let app = App::start().await?;
+    // Too short to tell their language, so that each word has the stems of several, in the question as well.
+    let short = |id: &str, content: &str| json!({ "id": id, "title": "", "content": content });
+    app.ingest(vec![
+        short("conges", "congés"),
+        short("payes", "salaires payés"),
+    ])
+    .await?;
+    let request = json!({ "query": "congés payés", "mode": "keyword" });
+    let hits = app.hits(request).await?;
+    assert_eq!(hits.len(), 2, "{hits:#?}");
+    for hit in &hits {
+        let coverage = hit["coverage"].as_f64();
+        assert!(coverage.is_some_and(|share| share < 0.5), "{hit}");
+    }
+    Ok(())
+}
+
 async fn assert_scores(app: &App, texts: &HashMap<&str, &str>, question: &str) -> Outcome {
     let request = json!({ "query": question, "mode": "keyword", "limit": 100 });
     let hits = app.hits(request).await?;

@@ -101,48 +101,54 @@ pub fn bare(word: &str) -> String {
     without_accents(&lower_case(&normal(word)))
 }
 
-/// The distinct terms of a question in byte order, each with its word's number in the question: terms with one number
-/// are forms of one word, and a passage needs one of them.
+/// The distinct terms of a question in byte order. With each a thousand times its word's number in the question, of whose
+/// terms a passage needs one, plus the number of its piece of that word: terms with one number are stems of one piece.
 ///
 /// A question of only stop words and punctuation has none.
 #[must_use]
 pub fn query_terms(text: &str) -> Vec<(String, i32)> {
     let mut terms: BTreeMap<String, i32> = BTreeMap::new();
     for (word, forms) in (0..).zip(query_words(text)) {
-        for form in forms {
-            terms.entry(form).or_insert(word);
+        for (form, piece) in forms {
+            terms.entry(form).or_insert(word * PIECES + piece);
         }
     }
     terms.into_iter().collect()
 }
 
-/// The words of a question in order, each with its terms.
-fn query_words(text: &str) -> Vec<Vec<String>> {
+/// More than the pieces of a word.
+const PIECES: i32 = 1_000;
+
+/// The words of a question in order, each with its terms and the pieces that these stand for.
+fn query_words(text: &str) -> Vec<Vec<(String, i32)>> {
     let tokens = tokens(text);
     let guess = Guess::from_tokens(&tokens, text);
     let joins = words(&tokens).count() <= FEW_WORDS;
-    let mut asked = Vec::new();
+    let mut asked: Vec<Vec<(String, i32)>> = Vec::new();
     // The previous word, if it may be the first half of a longer one.
     let mut before: Option<(usize, &str)> = None;
     for word in words(&tokens) {
         let mut forms = Vec::new();
-        for placed in word.iter().filter(|placed| placed.role != Role::Indexed) {
-            terms(&placed.token, guess, &mut forms);
+        let pieces = word.iter().filter(|placed| placed.role != Role::Indexed);
+        for (piece, placed) in (0..).zip(pieces) {
+            let mut stems = Vec::new();
+            terms(&placed.token, guess, &mut stems);
+            // A question of 2,000 characters has shorter words, but for one without a blank.
+            let piece = PIECES.min(piece + 2) - 2;
+            forms.extend(stems.into_iter().map(|stem| (stem, piece)));
         }
         let this = half(word).filter(|_| joins && !forms.is_empty());
         if let (Some((place, first)), Some((second, number))) = (before, this)
             && let Some(previous) = asked.last_mut()
             && place + 1 == number
         {
-            let text = format!("{first}{second}");
-            terms(
-                &Token::Word {
-                    text,
-                    acronym: false,
-                },
-                guess,
-                previous,
-            );
+            let joined = Token::Word {
+                text: format!("{first}{second}"),
+                acronym: false,
+            };
+            let mut stems = Vec::new();
+            terms(&joined, guess, &mut stems);
+            previous.extend(stems.into_iter().map(|stem| (stem, PIECES - 1)));
         }
         before = this.map(|(text, number)| (number, text));
         if !forms.is_empty() {
@@ -151,7 +157,7 @@ fn query_words(text: &str) -> Vec<Vec<String>> {
     }
     for forms in &mut asked {
         forms.sort_unstable();
-        forms.dedup();
+        forms.dedup_by(|one, other| one.0 == other.0);
     }
     asked
 }

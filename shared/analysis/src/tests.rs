@@ -23,7 +23,7 @@ fn found(question: &str, text: &str) -> (usize, usize) {
     let (words, terms) = (query_words(question), passage_of(text));
     let having = words
         .iter()
-        .filter(|forms| forms.iter().any(|form| terms.contains(form)));
+        .filter(|forms| forms.iter().any(|(form, _)| terms.contains(form)));
     (having.count(), words.len())
 }
 

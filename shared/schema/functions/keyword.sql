@@ -1,12 +1,13 @@
 -- The keyword half of a search: the choice of chunks to score, and their scores by BM25.
 
 -- The question's terms that any chunk of the tenant has, the rarest first, with their weights in BM25:
--- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have. `words` numbers the words that the terms
--- stand for: terms with one number are alternatives. `most` is the weight of all words, known or not: each counts as
--- much as the best known of its terms, and if no chunk has it, as one that n = 0 chunks have.
+-- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have. `words` has for each term a thousand times the
+-- number of the word that it stands for, plus that of the piece of this word: terms with one number are stems of one
+-- piece, and alternatives. `most` is the weight of all words, known or not: each counts as much as the best known of its
+-- terms, and if no chunk has it, as one that n = 0 chunks have.
 CREATE FUNCTION term_weights(
     tenant text, question text[], words integer[],
-    OUT terms text[], OUT weights double precision[], OUT most double precision
+    OUT terms text[], OUT weights double precision[], OUT pieces integer[], OUT most double precision
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -25,12 +26,13 @@ BEGIN ATOMIC
     )
     SELECT array_agg(w.term ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            array_agg(w.weight ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
+           array_agg(w.word ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            (
                SELECT sum(v.weight)
                FROM (
                    SELECT coalesce(max(w.weight) FILTER (WHERE w.chunks > 0), max(w.weight)) AS weight
                    FROM weighed AS w
-                   GROUP BY w.word
+                   GROUP BY w.word / 1000
                ) AS v
            )
     FROM weighed AS w;
@@ -71,7 +73,7 @@ $$;
 -- rare as the most frequent of them. By their own weights, the rarest completion would come first. `forms` are the completions.
 CREATE FUNCTION begun_weights(
     tenant text, question text[], words integer[], beginning text,
-    OUT terms text[], OUT weights double precision[], OUT most double precision, OUT forms text[]
+    OUT terms text[], OUT weights double precision[], OUT pieces integer[], OUT most double precision, OUT forms text[]
 )
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
@@ -79,12 +81,13 @@ DECLARE
     last  CONSTANT integer := coalesce(
         (SELECT max(q.word) FROM unnest(question, words) AS q (term, word)
          WHERE starts_with(q.term, beginning) OR starts_with(beginning, q.term)),
-        (SELECT max(w) + 1 FROM unnest(words) AS w), 0);
+        (SELECT (max(w) / 1000 + 1) * 1000 FROM unnest(words) AS w), 0);
     lowest  double precision;
     highest double precision;
 BEGIN
     forms := completions(tenant, beginning, 12);
-    SELECT t.terms, t.weights, t.most INTO begun_weights.terms, begun_weights.weights, begun_weights.most
+    SELECT t.terms, t.weights, t.pieces, t.most
+    INTO begun_weights.terms, begun_weights.weights, begun_weights.pieces, begun_weights.most
     FROM term_weights(
         tenant,
         ARRAY(SELECT q.term FROM unnest(question, words) AS q (term, word) WHERE NOT q.term = ANY (forms)) || forms,
@@ -96,11 +99,12 @@ BEGIN
         RETURN;
     END IF;
     begun_weights.most := begun_weights.most - highest + lowest;
-    SELECT array_agg(w.term ORDER BY w.weight DESC, w.term), array_agg(w.weight ORDER BY w.weight DESC, w.term)
-    INTO begun_weights.terms, begun_weights.weights
+    SELECT array_agg(w.term ORDER BY w.weight DESC, w.term), array_agg(w.weight ORDER BY w.weight DESC, w.term),
+           array_agg(w.piece ORDER BY w.weight DESC, w.term)
+    INTO begun_weights.terms, begun_weights.weights, begun_weights.pieces
     FROM (
-        SELECT u.term, CASE WHEN u.term = ANY (forms) THEN lowest ELSE u.weight END AS weight
-        FROM unnest(begun_weights.terms, begun_weights.weights) AS u (term, weight)
+        SELECT u.term, CASE WHEN u.term = ANY (forms) THEN lowest ELSE u.weight END AS weight, u.piece
+        FROM unnest(begun_weights.terms, begun_weights.weights, begun_weights.pieces) AS u (term, weight, piece)
     ) AS w;
 END
 $$;
@@ -108,17 +112,25 @@ $$;
 -- BM25 as an expression over a chunk's `terms`, their frequencies `f`, and `saturation`, one summand a term:
 -- weight * (k1 + 1) * f / (f + saturation), where saturation = k1 * (1 - b + b * length / average), and 0
 -- where the chunk lacks the term. It is written so that the chunk's terms are read once for each.
--- Forms of one word add up: a code that stands as the question writes it has more of them than one that shares its parts.
+-- Pieces of one word add up: a code that stands as the question writes it has more of them than one that shares its parts.
+-- Of the stems of one piece only the best counts: a passage that has a word in several has it once.
 -- The terms are written out because a loop over them in a subquery takes twice as long a chunk.
 CREATE FUNCTION bm25_expression(
-    terms text[], weights double precision[], k1 double precision
+    terms text[], weights double precision[], pieces integer[], k1 double precision
 ) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT coalesce(string_agg(format(
-        'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
-        q.weight * (k1 + 1), q.term), ' + ' ORDER BY q.weight DESC), '0::float8')
-    FROM unnest(terms, weights) AS q (term, weight);
+    SELECT coalesce(string_agg(
+        CASE WHEN p.stems = 1 THEN p.score ELSE 'greatest(' || p.score || ')' END,
+        ' + ' ORDER BY p.weight DESC, p.piece), '0::float8')
+    FROM (
+        SELECT q.piece, count(*) AS stems, max(q.weight) AS weight,
+               string_agg(format(
+                   'coalesce(%s * (1 - saturation / (f[array_position(terms, %L)] + saturation)), 0)',
+                   q.weight * (k1 + 1), q.term), ', ' ORDER BY q.weight DESC, q.term) AS score
+        FROM unnest(terms, weights, pieces) AS q (term, weight, piece)
+        GROUP BY q.piece
+    ) AS p;
 END;
 
 -- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and

@@ -128,7 +128,8 @@ END;
 --   model            the recipe of the caller's embeddings and terms
 --   mode             semantic: by distance; keyword: by BM25 of the terms in `question`; hybrid: by both
 --   embedding        the question's embedding
---   question, words  the question's terms, and for each the number of the word that it stands for
+--   question, words  the question's terms, and for each the number of the word, and of its piece, that it stands for (see
+--                    `term_weights`)
 --   filter           what every hit's document must match (see filter.sql), or null
 --   max_distance     the greatest cosine distance of a hit (0 to 2), or null, in every mode
 --   effort           hnsw.ef_search: how many candidates the index keeps (1 to 1,000); null for what was measured to
@@ -203,7 +204,7 @@ DECLARE
     weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
                                                       ELSE semantic_weight END;
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
-    asked      record; -- terms, weights, most: the question's words; forms: those of a last word that has only begun
+    asked      record; -- terms, weights, pieces, most: the question's words; forms: those of a last word that has only begun
     listed     record; -- ids, ordinals, is_partial: the chunks with the question's wording, if they are few
     average    double precision;
     expression text;
@@ -228,7 +229,7 @@ BEGIN
         SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0)
         FROM rappel.term_statistics AS s WHERE s.tenant = search.tenant AND s.term = ''
     );
-    expression := bm25_expression(asked.terms, asked.weights, k1);
+    expression := bm25_expression(asked.terms, asked.weights, asked.pieces, k1);
     SELECT * INTO listed
     FROM chunks_with_wording(search.tenant, wording, filter, 2000, mode = 'keyword' AND asked.terms IS NULL);
     SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::integer[] AS firsts, NULL::integer[] AS lasts,
