@@ -4,7 +4,10 @@ use std::{fmt, io, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-use super::driver_error::{DriverError, describe};
+use super::{
+    driver_error::{DriverError, describe},
+    messages::{Said, advice, said},
+};
 
 /// Why a database call failed.
 #[derive(Debug, thiserror::Error)]
@@ -187,10 +190,14 @@ impl DatabaseError {
             sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Cause::Tls,
             _ => Cause::Network,
         };
-        Self::Unavailable {
-            cause,
-            detail: describe(error),
-        }
+        let message = error
+            .as_database_error()
+            .map(sqlx::error::DatabaseError::message);
+        let detail = match message.and_then(advice) {
+            Some(advice) => format!("{}; {advice}", describe(error)),
+            None => describe(error),
+        };
+        Self::Unavailable { cause, detail }
     }
 
     /// An error of a statement on an open connection.
@@ -204,7 +211,8 @@ impl DatabaseError {
         };
         let message = database.message().to_owned();
         let code = database.code().unwrap_or_default().into_owned();
-        if ends_session(database) || says_no_server(&message) {
+        let has_no_server = matches!(said(&code, &message), Some(Said::NoServer | Said::Full));
+        if ends_session(database) || has_no_server {
             return Self::Lost(error.into());
         }
         match code.as_str() {
@@ -274,54 +282,31 @@ fn ends_session(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
-/// Whether a pooler reports that it has no server, under any code and severity: `PgBouncer`, pgpool-II, `PgCat`,
-/// Odyssey.
-fn says_no_server(message: &str) -> bool {
-    [
-        "server login has been failing",
-        "server conn crashed",
-        "server_login_retry",
-        "all backend nodes are down",
-        "unable to read data from DB node",
-        "failed to read kind from backend",
-        "AllServersDown",
-        "all servers down",
-        "could not get connection from the pool",
-        "failed to get remote server",
-        "no server connection",
-    ]
-    .iter()
-    .any(|words| message.contains(words))
+/// The cause of an error at connect.
+fn refusal(code: &str, message: &str) -> Cause {
+    match said(code, message) {
+        Some(Said::Tls) => Cause::Tls,
+        Some(Said::Login) => Cause::Authentication,
+        Some(Said::Database) => Cause::UnknownDatabase,
+        Some(Said::Full) => Cause::TooManyClients,
+        Some(Said::NoServer) => Cause::NotReady,
+        None => refusal_by_code(code),
+    }
 }
 
-/// The cause of an error at connect. Poolers have few codes of their own (`PgBouncer` 08P01, Supavisor XX000) and put
-/// the cause in the message.
-fn refusal(code: &str, message: &str) -> Cause {
-    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
-    // From PgBouncer, Postgres with only `hostssl` lines, Azure and Neon.
-    let tls = [
-        "SSL required",
-        "no encryption",
-        "SSL connection is required",
-        "connection is insecure",
-    ];
+fn refusal_by_code(code: &str) -> Cause {
     match code {
-        _ if says(&tls) => Cause::Tls,
-        _ if says_no_server(message) => Cause::NotReady,
         // invalid_authorization_specification and invalid_password, insufficient_privilege.
         "28000" | "28P01" | "42501" => Cause::Authentication,
         // invalid_catalog_name.
         "3D000" => Cause::UnknownDatabase,
+        // A connection that a pooler or a proxy could not make.
+        "08000" | "08001" | "08006" => Cause::NotReady,
         // insufficient_resources: too_many_connections, or no memory for one.
         _ if code.starts_with("53") => Cause::TooManyClients,
         // operator_intervention: admin_shutdown, crash_shutdown, cannot_connect_now; system_error, which poolers send
         // without a server.
         _ if code.starts_with("57") || code.starts_with("58") => Cause::NotReady,
-        "08P01" if says(&["no such database"]) => Cause::UnknownDatabase,
-        "08P01" if says(&["no such user", "authentication failed"]) => Cause::Authentication,
-        "08P01" if says(&["max_client_conn", "query_wait_timeout"]) => Cause::TooManyClients,
-        "XX000" if says(&["Tenant or user not found"]) => Cause::Authentication,
-        "XX000" if says(&["max clients", "Max client"]) => Cause::TooManyClients,
         _ => Cause::Server,
     }
 }

@@ -15,6 +15,7 @@ mod encoding;
 mod failure;
 mod forwarder;
 mod login;
+mod messages;
 mod options;
 mod pool;
 mod pooler;

@@ -266,7 +266,8 @@ impl Route {
         DatabaseError::Unavailable {
             cause: Cause::Timeout,
             detail: format!(
-                "{}:{} did not finish the connection within {} ms (DATABASE_ACQUIRE_TIMEOUT_MS)",
+                "{}:{} did not finish the connection within {} ms (DATABASE_ACQUIRE_TIMEOUT_MS); if it accepts \
+                 connections, a pooler is full, or delays its refusal of a wrong login as Supabase's does",
                 self.options.get_host(),
                 self.options.get_port(),
                 self.acquire_timeout.as_millis()

@@ -14,7 +14,7 @@ use tokio::{
 use super::{Outcome, cause, echo, failure, problem_word, server_port, settings};
 
 /// Severity, SQLSTATE and words, as they end a connection that was idle or in use.
-const ENDINGS: [(&str, &str, &str); 10] = [
+const ENDINGS: [(&str, &str, &str); 12] = [
     // Postgres.
     (
         "FATAL",
@@ -53,6 +53,13 @@ const ENDINGS: [(&str, &str, &str); 10] = [
     ("FATAL", "58000", "pooler is shut down now"),
     // PgBouncer.
     ("FATAL", "08P01", "server conn crashed?"),
+    ("FATAL", "08P01", "query_wait_timeout"),
+    // Supavisor.
+    (
+        "ERROR",
+        "XX000",
+        "Unable to check out process from the pool due to timeout",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +129,7 @@ async fn refusing(severity: &str, code: &str, message: &str) -> anyhow::Result<u
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_without_a_server_is_not_ready() -> Outcome {
+async fn the_message_of_a_pooler_tells_the_cause() -> Outcome {
     for (severity, code, message, expected) in [
         (
             "FATAL",
@@ -150,6 +157,42 @@ async fn a_pooler_without_a_server_is_not_ready() -> Outcome {
             Cause::TooManyClients,
         ),
         ("FATAL", "53200", "out of memory", Cause::TooManyClients),
+        (
+            "FATAL",
+            "08P01",
+            "pgbouncer cannot connect to server",
+            Cause::NotReady,
+        ),
+        (
+            "FATAL",
+            "08P01",
+            "no more connections allowed (max_user_client_connections)",
+            Cause::TooManyClients,
+        ),
+        (
+            "FATAL",
+            "XX000",
+            "(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15",
+            Cause::TooManyClients,
+        ),
+        (
+            "FATAL",
+            "XX000",
+            "(ENOTFOUND) tenant/user postgres.abc not found",
+            Cause::Authentication,
+        ),
+        (
+            "FATAL",
+            "08000",
+            "Timed-out waiting to acquire database connection.",
+            Cause::TooManyClients,
+        ),
+        (
+            "ERROR",
+            "XX000",
+            "Couldn't connect to compute node",
+            Cause::NotReady,
+        ),
     ] {
         let port = refusing(severity, code, message).await?;
         let mut config = settings(&format!(

@@ -148,7 +148,8 @@ fn unavailable(cause: Cause) -> &'static str {
         }
         Cause::Refused => "start the server, or correct the host and port in DATABASE_URL",
         Cause::Timeout => {
-            "open the server's firewall or security group for this network, or correct the address"
+            "open the server's firewall or security group for this network, or correct the address; behind a pooler, \
+             check its login and its number of clients"
         }
         Cause::Network => "check the network between here and the server",
         Cause::Tls => "correct sslmode and sslrootcert in DATABASE_URL",
