@@ -268,3 +268,34 @@ async fn another_roles_build_is_waited_for() -> Outcome {
     assert_eq!(sql.number(oid, &[]).await?, before, "it was not dropped");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_time_that_the_database_sets_end_no_build() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    let writer = app.sql().await?;
+    let database = sql.texts("SELECT current_database()::text", &[]).await?;
+    sql.run("DROP INDEX rappel.chunks_embedding_hnsw").await?;
+    for limit in ["lock_timeout", "statement_timeout"] {
+        let set = format!("ALTER DATABASE {} SET {limit} = '20ms'", database.concat());
+        sql.run(&set).await?;
+    }
+    // The build waits for everybody who may still write without it.
+    writer
+        .run("BEGIN; LOCK TABLE rappel.chunks IN ROW EXCLUSIVE MODE")
+        .await?;
+    let waited = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX CONCURRENTLY%'";
+        while sql.number(waiting, &[]).await? == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        writer.run("COMMIT").await
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waited);
+    let (report, waited) = tokio::join!(app.invoke("migrate", json!({})), waited);
+    waited.context("the build does not wait")??;
+    assert_eq!(report?["index"], json!({ "state": "valid" }));
+    Ok(())
+}

@@ -48,6 +48,12 @@ pub use self::{
     transaction::Transaction,
 };
 
+/// Lifts the limits of time of a session, whoever set them: this program, or `ALTER ROLE … SET`.
+const LIFT_LIMITS: &str = "
+    SELECT set_config(s.name, '0', false) FROM pg_settings AS s
+    WHERE s.name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+";
+
 /// A Postgres behind a pool that is built without I/O and heals itself.
 #[derive(Debug)]
 pub struct Database {
@@ -134,7 +140,7 @@ impl Database {
     }
 
     /// Runs one statement that Postgres refuses inside a transaction and that may take hours, such as
-    /// `CREATE INDEX CONCURRENTLY`, on a separate connection without a timeout. A transaction-mode pooler drops
+    /// `CREATE INDEX CONCURRENTLY`, on a separate connection without limits of time. A transaction-mode pooler drops
     /// `settings`; there the role's own limits hold.
     pub async fn run_unlimited(&self, settings: &[&str], sql: &str) -> Result<(), DatabaseError> {
         let Connected {
@@ -144,11 +150,7 @@ impl Database {
         } = self.current.connect().await?;
         // Startup options that arrived do not come from a pooler, and limit this connection too.
         if standing.pooler != Pooler::Transaction || standing.proof == Proof::StartupOptions {
-            for setting in settings
-                .iter()
-                .copied()
-                .chain(["SET statement_timeout = 0"])
-            {
+            for setting in settings.iter().copied().chain([LIFT_LIMITS]) {
                 sqlx::raw_sql(AssertSqlSafe(setting.to_owned()))
                     .execute(&mut connection)
                     .await

@@ -10,6 +10,18 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::{DatabaseError, Statement, backend::Backend, deadline, pool::Lease};
 
+/// The limit of a statement's answer once limits are lifted.
+const UNLIMITED: Duration = Duration::from_hours(24 * 365);
+
+/// Lifts every limit of time, whoever set it: this program, or `ALTER ROLE … SET`. The server looks for the client
+/// meanwhile, where it can: work that nobody can commit any more must not keep its locks.
+const LIFT_LIMITS: &str = "
+    SELECT set_config(s.name, CASE s.name WHEN 'client_connection_check_interval' THEN '2s' ELSE '0' END, true)
+    FROM pg_settings AS s
+    WHERE s.name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+       OR s.name = 'client_connection_check_interval' AND version() LIKE '%linux%'
+";
+
 /// The time limit of a rollback; after it the connection is dropped.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -62,8 +74,14 @@ impl Transaction {
         self.judge(outcome)
     }
 
-    /// Runs a script of several statements without arguments, limited only by the server: a script can lift
-    /// `statement_timeout` for the rest of the transaction.
+    /// Lifts the limits of time for the rest of the transaction, for work that may take hours.
+    pub async fn lift_limits(&mut self) -> Result<(), DatabaseError> {
+        self.run_script(LIFT_LIMITS).await?;
+        self.statement_timeout = UNLIMITED;
+        Ok(())
+    }
+
+    /// Runs a script of several statements without arguments, limited only by the server.
     pub async fn run_script(&mut self, sql: &str) -> Result<(), DatabaseError> {
         let outcome = script(self.lease()?, sql).await;
         self.judge(outcome)

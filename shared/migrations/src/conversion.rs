@@ -124,10 +124,9 @@ async fn announce(database: &Database, old: &str) -> Result<bool, DatabaseError>
 /// A transaction that excludes other conversions of this database.
 async fn locked(database: &Database) -> Result<Transaction, DatabaseError> {
     let mut transaction = database.begin().await?;
+    transaction.lift_limits().await?;
     // Waiting for a table also blocks all later requests, so this must not wait long for a transaction left open.
-    let script = format!(
-        "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '5s'"
-    );
+    let script = format!("SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '5s'");
     transaction.run_script(&script).await?;
     Ok(transaction)
 }

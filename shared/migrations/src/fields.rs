@@ -115,9 +115,7 @@ async fn kinds(database: &Database, path: &str) -> Result<Vec<RangeKind>, Databa
     )
     .bind(path.to_owned());
     let mut transaction = database.begin().await?;
-    transaction
-        .run_script("SET LOCAL statement_timeout = 0")
-        .await?;
+    transaction.lift_limits().await?;
     let found: Vec<(Option<bool>, Option<bool>)> = transaction.fetch_all(statement).await?;
     transaction.commit().await?;
     let has = found.first().map_or([false; 2], |(number, text)| {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use database::{Database, DatabaseError, Statement};
+use database::{Database, DatabaseError, Pooler, Statement};
 use serde::Serialize;
 use telemetry::chain;
 
@@ -102,9 +102,11 @@ pub(crate) async fn build(
                 frugal = true;
             }
             Err(error) => {
-                return Ok(Index::Missing {
-                    reason: chain(&error),
-                });
+                let mut reason = chain(&error);
+                if is_limited(database, &error) {
+                    reason.push_str(LIMITED);
+                }
+                return Ok(Index::Missing { reason });
             }
         }
     }
@@ -143,9 +145,7 @@ pub async fn measure_recall(
         recall, QUESTIONS, again
     );
     let mut transaction = database.begin().await?;
-    transaction
-        .run_script("SET LOCAL statement_timeout = 0")
-        .await?;
+    transaction.lift_limits().await?;
     transaction.run_script(&measure).await?;
     transaction.commit().await
 }
@@ -217,6 +217,17 @@ async fn operators(database: &Database) -> Result<String, DatabaseError> {
     found
         .map(|(operators,)| operators)
         .ok_or_else(|| DatabaseError::NotMigrated("pgvector is not installed".to_owned()))
+}
+
+/// What to do about a limit of time that could not be lifted.
+const LIMITED: &str = ": the role's statement_timeout or lock_timeout, which cannot be lifted through a pooler in \
+     transaction mode: build the index over a direct connection, or one in session mode (MIGRATION_DATABASE_URL)";
+
+/// Whether a limit of the role ended a build that a pooler keeps from lifting it.
+fn is_limited(database: &Database, error: &DatabaseError) -> bool {
+    let is_timeout = matches!(error, DatabaseError::StatementTimeout)
+        || code(error).is_some_and(|code| code == "55P03");
+    is_timeout && database.pooler() == Some(Pooler::Transaction)
 }
 
 /// Insufficient resources (`disk_full`, `out_of_memory`), or a killed server process.

@@ -124,7 +124,8 @@ pub async fn migrate(
 /// so that it also works through a pooler.
 async fn apply(database: &Database, manifest: &Manifest) -> Result<MigrationReport, DatabaseError> {
     let mut transaction = database.begin().await?;
-    let lock = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    transaction.lift_limits().await?;
+    let lock = format!("SELECT pg_advisory_xact_lock({LOCK})");
     transaction.run_script(&lock).await?;
     let mut history = History::read(&mut transaction).await?;
     let pending = history.pending()?;

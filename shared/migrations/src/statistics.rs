@@ -9,9 +9,7 @@ use database::{Database, DatabaseError};
 /// Any error of the database.
 pub async fn tidy_statistics(database: &Database) -> Result<(), DatabaseError> {
     let mut transaction = database.begin().await?;
-    transaction
-        .run_script("SET LOCAL statement_timeout = 0")
-        .await?;
+    transaction.lift_limits().await?;
     transaction.run_script(TIDY).await?;
     transaction.commit().await
 }

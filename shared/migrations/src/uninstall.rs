@@ -72,10 +72,9 @@ pub async fn installed(database: &Database) -> Result<Option<Installed>, Uninsta
 /// Those of [`installed`]. Nothing is then removed.
 pub async fn uninstall(database: &Database) -> Result<Option<Installed>, UninstallError> {
     let mut transaction = database.begin().await?;
+    transaction.lift_limits().await?;
     // Behind a transaction left open this gives up before the writers of followed tables do.
-    let begin = format!(
-        "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '5s'"
-    );
+    let begin = format!("SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '5s'");
     transaction.run_script(&begin).await?;
     let Some(found) = look(&mut transaction).await? else {
         return Ok(None);
