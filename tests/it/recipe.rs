@@ -143,6 +143,34 @@ async fn words_of_an_older_analysis_are_found_again_after_the_migration() -> Out
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conversion_that_fails_gives_the_database_back() -> Outcome {
+    let app = App::start().await?;
+    app.ingest_samples(&SAMPLES).await?;
+    let sql = app.sql().await?;
+    let (words, name) = (terms(&sql).await?, recipe(&sql).await?);
+    let (before, _) = name
+        .rsplit_once(' ')
+        .context("a recipe ends with its analysis")?;
+    let old = format!("{before} 0");
+    sql.run(&format!(
+        "UPDATE rappel.model SET name = '{old}';
+         ALTER TABLE rappel.chunk_terms ADD CONSTRAINT never CHECK (false) NOT VALID"
+    ))
+    .await?;
+    let failed = app.invoke("migrate", json!({})).await;
+    assert!(failed.is_err(), "{failed:?}");
+    // The build of that recipe works on.
+    assert_eq!(recipe(&sql).await?, old);
+    assert_eq!(terms(&sql).await?, words);
+    sql.run("ALTER TABLE rappel.chunk_terms DROP CONSTRAINT never")
+        .await?;
+    let report = app.invoke("migrate", json!({})).await?;
+    assert_eq!(report["converted_from"], old);
+    assert_eq!(recipe(&sql).await?, name);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_converted_is_refused_with_what_to_do() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;

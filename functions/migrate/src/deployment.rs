@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
 use shared::http;
 
-use crate::{state::MigrateState, trial};
+use crate::{
+    state::{MigrateState, WITHDRAWAL},
+    trial,
+};
 
 /// A request of `CloudFormation`, with the time left to answer. It waits for the answer, and changes the other
 /// functions only after a success.
@@ -67,6 +70,9 @@ struct CloudFormationResponse<'a> {
 
 /// Constant: with another id, `CloudFormation` would ask to delete the old resource.
 const SCHEMA: &str = "schema";
+
+/// Why a migration that took too long failed.
+pub(crate) const TIMED_OUT: &str = "The migration exceeded the function's timeout";
 
 /// Time reserved to report that the time limit was reached.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(10);
@@ -131,20 +137,16 @@ impl Deployment {
     async fn migrate(&self, state: Option<&MigrateState>) -> Result<(), String> {
         let state = state.ok_or("A setting is missing or invalid")?;
         trial::model().await?;
-        let time = self.time_left.saturating_sub(TIME_TO_ANSWER);
-        let work = state.migrate_when_awake();
+        let time = self.time_left.saturating_sub(TIME_TO_ANSWER + WITHDRAWAL);
         let begun = Instant::now();
-        match tokio::time::timeout(time, work).await {
-            Ok(Ok(report)) => {
+        match state.within(time, state.migrate_when_awake()).await {
+            Some(Ok(report)) => {
                 tracing::info!(applied = ?report.applied, version = report.version, "migrated");
                 build_index(state, time.saturating_sub(begun.elapsed())).await;
                 Ok(())
             }
-            Ok(Err(error)) => Err(http::report(&shared::Error::from(error)).title.to_owned()),
-            Err(_) => {
-                tracing::error!(seconds = time.as_secs(), "migration timed out");
-                Err("The migration exceeded the function's timeout".to_owned())
-            }
+            Some(Err(error)) => Err(http::report(&shared::Error::from(error)).title.to_owned()),
+            None => Err(TIMED_OUT.to_owned()),
         }
     }
 }

@@ -10,7 +10,10 @@ use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use serde_json::{Value, to_value};
 use telemetry::{self, Telemetry};
 
-use crate::{deployment::Deployment, state::MigrateState};
+use crate::{
+    deployment::{Deployment, TIMED_OUT},
+    state::{MigrateState, WITHDRAWAL},
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Error> {
@@ -45,7 +48,9 @@ async fn handle(
         return deployment.answer(state.ok()).await;
     }
     let state = state.map_err(ToString::to_string)?;
-    let mut report = to_value(state.migrate().await?)?;
+    let time = shared::time_left(&event.context).saturating_sub(2 * WITHDRAWAL);
+    let migrated = state.within(time, state.migrate()).await;
+    let mut report = to_value(migrated.ok_or(TIMED_OUT)??)?;
     report["index"] = to_value(state.build_index().await?)?;
     Ok(report)
 }

@@ -10,7 +10,7 @@ use embedder::{Manifest, ModelConfig};
 use lambda_runtime::{Error, tracing};
 use migrations::{self, Index, IndexConfig, MigrationReport};
 use retrieval::SearchConfig;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// The database to migrate, and the model that its schema is for.
 pub(crate) struct MigrateState {
@@ -33,6 +33,12 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Pause between retries.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// The same after waiting in vain for a table's lock: meanwhile requests waited behind the migration.
+const LOCK_PAUSE: Duration = Duration::from_secs(10);
+
+/// The time to take back a conversion that was interrupted.
+pub(crate) const WITHDRAWAL: Duration = Duration::from_secs(12);
 
 impl MigrateState {
     /// Reads the settings and the model's manifest.
@@ -87,7 +93,8 @@ impl MigrateState {
             match self.migrate().await {
                 Err(error) if began.elapsed() < self.patience(&error) => {
                     tracing::warn!(cause = %error, "the database is not ready; retrying");
-                    sleep(PAUSE).await;
+                    let is_locked = matches!(error, DatabaseError::Overloaded(_));
+                    sleep(if is_locked { LOCK_PAUSE } else { PAUSE }).await;
                 }
                 outcome => return outcome,
             }
@@ -105,9 +112,31 @@ impl MigrateState {
                 Cause::Authentication | Cause::Server => self.patience.min(LOGIN_PATIENCE),
                 _ => self.patience,
             },
-            DatabaseError::Lost(_) | DatabaseError::Busy => self.patience,
+            // Overloaded: a transaction that holds a table's lock ends, or a deadlock was lost.
+            DatabaseError::Lost(_) | DatabaseError::Busy | DatabaseError::Overloaded(_) => {
+                self.patience
+            }
             _ => Duration::ZERO,
         }
+    }
+
+    /// The outcome of `work`, or `None` if it takes longer than `time`. A conversion is then taken back: otherwise the
+    /// version that CloudFormation returns to would be refused by the database.
+    pub(crate) async fn within<T>(
+        &self,
+        time: Duration,
+        work: impl Future<Output = Result<T, DatabaseError>>,
+    ) -> Option<Result<T, DatabaseError>> {
+        if let Ok(outcome) = timeout(time, work).await {
+            return Some(outcome);
+        }
+        tracing::error!(seconds = time.as_secs(), "migration timed out");
+        match timeout(WITHDRAWAL, migrations::withdraw_conversion(&self.database)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(cause)) => tracing::error!(%cause, "a conversion may not be withdrawn"),
+            Err(_) => tracing::error!("a conversion may not be withdrawn: no answer"),
+        }
+        None
     }
 
     /// Closes its connections.

@@ -24,8 +24,8 @@ struct Plan {
 /// Converts a database of an older recipe; one without, or with this build's, stays unchanged. Returns the name of the
 /// old recipe.
 ///
-/// Until it is done, searches and writes are refused, and no change is visible. The next call restarts an interrupted
-/// conversion.
+/// Until it is done, searches and writes are refused, and no change is visible. One that fails is withdrawn; the next call
+/// restarts one that was killed.
 ///
 /// # Errors
 /// [`DatabaseError::ModelMismatch`] if this build's recipe cannot be computed from the stored data, or any error of the
@@ -43,16 +43,62 @@ pub(super) async fn convert(
         to = manifest.recipe(),
         "the database is being converted; searches and writes wait"
     );
-    if !announce(database, &old).await? {
-        return Ok(None);
+    loop {
+        if !announce(database, &old).await? {
+            return Ok(None);
+        }
+        match work(database, manifest, &old, plan).await {
+            Ok(true) => return Ok(Some(old)),
+            // Another process failed and withdrew what both had announced.
+            Ok(false) => {}
+            Err(error) => {
+                if let Err(cause) = withdraw_conversion(database).await {
+                    tracing::error!(
+                        %cause,
+                        "the conversion is not withdrawn: searches and writes are refused until a migration succeeds"
+                    );
+                }
+                return Err(error);
+            }
+        }
     }
+}
+
+/// Gives the database back to the build of its old recipe, if a conversion was interrupted: none of its changes is
+/// visible, but the name that refuses everybody is. The index may be missing. Returns whether there was one.
+///
+/// # Errors
+/// Any error of the database, [`DatabaseError::Overloaded`] if another process converts it now.
+pub async fn withdraw_conversion(database: &Database) -> Result<bool, DatabaseError> {
+    let mut transaction = database.begin().await?;
+    // The server notices within two seconds that an interrupted conversion has nobody to commit it.
+    let script = format!("SET LOCAL lock_timeout = '8s'; SELECT pg_advisory_xact_lock({LOCK})");
+    transaction.run_script(&script).await?;
+    let stored = name(&mut transaction).await?;
+    let old = stored.strip_suffix(CONVERTING);
+    if let Some(old) = old {
+        rename(&mut transaction, old).await?;
+        tracing::info!(recipe = old, "the conversion is withdrawn");
+    }
+    transaction.commit().await?;
+    Ok(old.is_some())
+}
+
+/// Converts a database that was announced. Returns `false` if the announcement was withdrawn.
+async fn work(
+    database: &Database,
+    manifest: &Manifest,
+    old: &str,
+    plan: Plan,
+) -> Result<bool, DatabaseError> {
     if plan.centre {
         // Each new row version would be added to the graph; a rebuild takes a thirtieth of that.
         drop_index(database).await?;
     }
     let mut transaction = locked(database).await?;
+    let name = name(&mut transaction).await?;
     // Unless another process has done it all.
-    if name(&mut transaction).await?.ends_with(CONVERTING) {
+    if name.ends_with(CONVERTING) {
         if plan.analyse {
             document_store::analyse_again(&mut transaction).await?;
         }
@@ -62,7 +108,7 @@ pub(super) async fn convert(
         rename(&mut transaction, manifest.recipe()).await?;
     }
     transaction.commit().await?;
-    Ok(Some(old))
+    Ok(name != old)
 }
 
 impl Plan {

@@ -25,6 +25,7 @@ pub use schema::FUNCTIONS;
 use self::history::History;
 pub use self::{
     config::{IndexConfig, Memory},
+    conversion::withdraw_conversion,
     fields::{FieldIndex, field_indexes, index_field, unindex_field},
     index::{INDEX, Index, IndexState, build_index, drop_index, index_state, measure_recall},
     roles::{grant, role},
