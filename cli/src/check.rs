@@ -1,15 +1,20 @@
 //! `rappel check --api URL`: one document through all routes of an API, as a user would send it, and out again.
 
-use std::{io::Write as _, time::Instant};
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{
     remote::{Api, ApiResponse, Key, address},
-    terminal::{self, Out, Style},
+    stop::Stop,
+    terminal::{self, Out, Style, note},
 };
 
 /// Try an API after a deploy: one document in, found, chatted about, and removed.
@@ -31,13 +36,18 @@ struct Probe {
     url: String,
     id: String,
     out: Out,
+    /// Unless the API refused the document, or was not asked yet.
+    may_be_stored: bool,
 }
+
+/// How long storing or removing the document may take: longer than a gateway waits for a function.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const CONTENT: &str = "The lighthouse keeper of Rappel winds the clock every evening at nine.";
 const QUESTION: &str = "When does the lighthouse keeper wind the clock?";
 
 impl Check {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let url = address(&self.api);
         let chat = match &self.chat_url {
             Some(chat) => address(chat),
@@ -47,16 +57,30 @@ impl Check {
             api: self.key.api()?,
             id: format!("rappel-check-{:016x}", fastrand::u64(..)),
             out: terminal::out(),
+            may_be_stored: false,
             url,
         };
-        let stored = probe.store().await;
+        // A signal does not end this request: the document would be stored after its removal.
+        let stored = timeout(PATIENCE, probe.store()).await;
+        let stored = stored.unwrap_or_else(|_| Err(anyhow!("storing a document: no answer")));
         let checked = match stored {
-            Ok(()) => probe.ask(&chat).await,
+            Ok(()) => stop.or(probe.ask(&chat)).await,
             Err(error) => Err(error),
         };
+        if !probe.may_be_stored {
+            return checked;
+        }
         // Whatever happened; it may have been stored without an answer.
-        let removed = probe.remove().await;
-        checked.and(removed)
+        let removed = timeout(PATIENCE, probe.remove()).await;
+        let removed = removed.unwrap_or_else(|_| Err(anyhow!("no answer")));
+        let left = format!("removing the document {}, which may be left", probe.id);
+        match (checked, removed.context(left)) {
+            (Err(error), Err(left)) => {
+                note(&format!("warning: {left:#}"));
+                Err(error)
+            }
+            (checked, removed) => checked.and(removed),
+        }
     }
 }
 
@@ -65,8 +89,10 @@ impl Probe {
         let document = json!({ "title": "Check", "content": CONTENT, "metadata": { "rappel_check": self.id } });
         let begun = Instant::now();
         let url = format!("{}/documents/{}", self.url, self.id);
-        let stored = self.send(Method::PUT, &url, &document).await;
-        let stored = stored?.success().context("storing a document")?;
+        self.may_be_stored = true;
+        let stored = self.send(Method::PUT, &url, &document).await?;
+        self.may_be_stored = !stored.status.is_client_error();
+        let stored = stored.success().context("storing a document")?;
         self.report("stored", begun, &format!("{} passage", stored["chunks"]))
     }
 
@@ -117,8 +143,7 @@ impl Probe {
         if removed.status == StatusCode::NOT_FOUND {
             return Ok(());
         }
-        let left = || format!("removing the document {}, which is left", self.id);
-        removed.success().with_context(left)?;
+        removed.success()?;
         self.report("removed", begun, "")
     }
 

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::{
     deployment::Deployment,
     sources::{Way, summary},
-    stop::Reported,
+    stop::{Reported, Stop, is_interrupted},
     terminal::{self, note},
 };
 
@@ -53,10 +53,17 @@ pub(crate) struct Follow {
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Follow {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let definition = self.definition()?;
-        let deployment = self.way.open().await?;
-        let followed = self.follow(&deployment, &definition).await;
+        let deployment = stop.or(self.way.open()).await?;
+        let followed = stop.or(self.follow(&deployment, &definition)).await;
+        if is_interrupted(&followed) {
+            note(&format!(
+                "the table may be followed already: `rappel sources show {0}` tells how far it is, \
+                 `rappel sources remove {0}` ends it",
+                self.name
+            ));
+        }
         deployment.close().await?;
         followed
     }

@@ -34,6 +34,7 @@ use self::{
     tally::Tally,
 };
 use crate::{
+    migrate,
     remote::Key,
     setup::{SchemaArgs, Setup, Target},
     stop::{Interrupted, Reported, Stop},
@@ -90,7 +91,7 @@ impl Import {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
             return match Input::of(&self.sources, &self.folder)? {
-                Input::Records(source) => stop.or(api::run(api, &self.key, &source)).await,
+                Input::Records(source) => api::run(api, &self.key, &source, stop).await,
                 Input::Documents(documents) => self.post(api, documents, stop).await,
             };
         }
@@ -102,7 +103,7 @@ impl Import {
         // A missing file is reported before a database is started.
         let input = Input::of(&self.sources, &self.folder)?;
         let mut setup = stop.or(self.target.prepare("")).await?;
-        stop.or(setup.migrate(&self.schema)).await?;
+        migrate::until(&mut setup, &self.schema, stop).await?;
         let imported = import_until(&setup, input, &self.key.visibility(), self.strict, stop).await;
         let stopped = setup.stop().await;
         let imported = imported?;
@@ -121,10 +122,12 @@ impl Import {
             tally,
             loading: start.elapsed(),
             indexing: Duration::ZERO,
-            interrupted: None,
+            interrupted: interruption(&posted),
         };
         self.tell(&imported)?;
-        posted?;
+        if imported.interrupted.is_none() {
+            posted?;
+        }
         imported.ended()
     }
 
@@ -137,10 +140,14 @@ impl Import {
             writeln!(out, "{imported}")?;
         }
         if imported.interrupted.is_some() {
-            note(
-                "interrupted: what is stored stays, and the index is built; the same command goes on, and finds that \
-                 unchanged",
-            );
+            let index = if self.api.is_some() {
+                ""
+            } else {
+                ", and the index is built"
+            };
+            note(&format!(
+                "interrupted: what is stored stays{index}; the same command goes on, and finds that unchanged"
+            ));
         }
         Ok(())
     }
@@ -226,10 +233,7 @@ async fn import_until(
     let loaded = stop.or(load).await;
     bar.finish_and_clear();
     let loading = start.elapsed();
-    let interrupted = loaded
-        .as_ref()
-        .err()
-        .and_then(|error| error.downcast_ref::<Interrupted>().copied());
+    let interrupted = interruption(&loaded);
     if interrupted.is_some() {
         note(
             "interrupted: building the index of what is stored; once more, and it stays unbuilt until `rappel migrate`",
@@ -247,6 +251,11 @@ async fn import_until(
         indexing: indexing?,
         interrupted,
     })
+}
+
+/// The signal that ended the work.
+fn interruption(outcome: &anyhow::Result<()>) -> Option<Interrupted> {
+    outcome.as_ref().err()?.downcast_ref().copied()
 }
 
 async fn stored_chunks(database: &Database) -> anyhow::Result<i64> {

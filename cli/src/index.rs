@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::{
     setup::{SchemaArgs, Setup, Target},
+    stop::{Stop, is_interrupted},
     terminal::{self, note},
 };
 
@@ -50,17 +51,22 @@ struct List {
 }
 
 impl Indexes {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let (Action::Add(Change { target, .. })
         | Action::List(List { target, .. })
         | Action::Remove(Change { target, .. })) = &self.action;
-        let mut setup = target.prepare("").await?;
-        setup.require_schema().await?;
+        let mut setup = stop.or(target.prepare("")).await?;
+        stop.or(setup.require_schema()).await?;
         if let Action::Add(change) | Action::Remove(change) = &self.action {
             setup.set_schema(&change.schema);
         }
         let database = setup.schema_database()?;
-        let ran = self.action.run(&setup, &database).await;
+        let ran = stop.or(self.action.run(&setup, &database)).await;
+        if is_interrupted(&ran) && !matches!(self.action, Action::List(_)) {
+            note(
+                "the server may go on with what it began: `rappel index list` tells; the same command again finishes it",
+            );
+        }
         database.close().await;
         setup.stop().await?;
         ran

@@ -206,12 +206,16 @@ impl Setup {
 
     /// The database with the login that may change schema and index.
     pub(crate) fn schema_database(&self) -> anyhow::Result<Database> {
+        Ok(Database::new(&self.schema_config())?)
+    }
+
+    /// Its settings.
+    pub(crate) fn schema_config(&self) -> DatabaseConfig {
         let url = self.schema.migration_database_url.as_ref();
-        let config = DatabaseConfig {
+        DatabaseConfig {
             url: url.unwrap_or(&self.database.url).clone(),
             ..self.database.clone()
-        };
-        Ok(Database::new(&config)?)
+        }
     }
 
     /// Sets how to change the schema.

@@ -124,6 +124,13 @@ impl Interrupted {
     }
 }
 
+/// Whether a signal ended the work.
+pub(crate) fn is_interrupted<T>(outcome: &anyhow::Result<T>) -> bool {
+    outcome
+        .as_ref()
+        .is_err_and(|error| error.is::<Interrupted>())
+}
+
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("interrupted")

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use servers::aws::Server;
 
 use crate::{
-    api, browser, doctor, keys,
+    api, browser, doctor, keys, migrate,
     queue::QueueConfig,
     search::excerpt,
     setup::{SchemaArgs, Setup, Target},
@@ -71,11 +71,8 @@ impl Up {
         let start = Instant::now();
         let place = QueueConfig::choose(self.import_root.as_deref())?;
         let mut setup = stop.or(self.target.prepare("")).await?;
-        stop.or(async {
-            setup.migrate(&self.schema).await?;
-            setup.build_index().await
-        })
-        .await?;
+        migrate::until(&mut setup, &self.schema, stop).await?;
+        stop.or(setup.build_index()).await?;
         let served = self.serve(place, &setup, start, stop).await;
         setup.stop().await?;
         served

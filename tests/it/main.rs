@@ -42,6 +42,7 @@ mod index;
 mod ingest;
 mod ingest_files;
 mod ingest_refused;
+mod interrupts;
 mod keywords;
 mod mcp;
 mod migrate;

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::{
     remote::{Api, ApiResponse, Key, address},
-    stop::Reported,
+    stop::{Reported, Stop, is_interrupted},
     terminal::{self, note},
 };
 
@@ -28,20 +28,26 @@ const FAILED_LOOKS: u32 = 60;
 const SHOWN: usize = 20;
 
 /// Posts the import and watches it; a failed import is an error.
-pub(super) async fn run(url: &str, key: &Key, source: &Path) -> anyhow::Result<()> {
+pub(super) async fn run(url: &str, key: &Key, source: &Path, stop: &Stop) -> anyhow::Result<()> {
     let url = address(url);
     let api = key.api()?;
     let body = json!({ "source": source_address(source)? });
     let request = api
         .request(Method::POST, &format!("{url}/imports"))
         .json(&body);
+    // A signal does not end this request: the import would go on under an id that nobody knows.
     let import = match ask(&api, request, &url).await {
         Ok(import) => import,
         Err(Unanswered { why, .. }) => return Err(why),
     };
     let id = import["id"].as_str().context("the import has no id")?;
     note(&format!("import {id}"));
-    let import = watch(&api, &format!("{url}/imports/{id}")).await?;
+    let address = format!("{url}/imports/{id}");
+    let watched = stop.or(watch(&api, &address)).await;
+    if is_interrupted(&watched) {
+        note(&format!("the import goes on: look at {address}"));
+    }
+    let import = watched?;
     report(&import)?;
     ensure!(import["state"] != "failed", "the import failed");
     match import["documents"]["failed"].as_u64() {
