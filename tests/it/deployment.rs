@@ -280,6 +280,22 @@ async fn an_invalid_setting_fails_a_deploy_at_once_but_not_a_deletion() -> Outco
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_time_that_no_server_takes_is_named() -> Outcome {
+    let limit = (
+        "DATABASE_STATEMENT_TIMEOUT_MS".to_owned(),
+        "2147483648".to_owned(),
+    );
+    let (app, ()) = App::through(async |_| Ok(((), vec![limit]))).await?;
+    let said = refused(&app).await?;
+    assert!(
+        said.starts_with("A setting is missing or invalid"),
+        "{said}"
+    );
+    assert!(app.logged()?.contains("DATABASE_STATEMENT_TIMEOUT_MS"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_does_not_arrive_is_sent_again() -> Outcome {
     let app = App::unmigrated().await?;
     let replies = [503, 200].map(|status| Reply::Status(status, None, json!({})));

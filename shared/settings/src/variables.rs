@@ -70,16 +70,19 @@ pub fn optional_number<N: FromStr>(
     })
 }
 
+/// The most milliseconds that Postgres takes for a limit of time, 24 days.
+const MOST_MILLISECONDS: u64 = 2_147_483_647;
+
 /// A duration in milliseconds, or the default.
 ///
 /// # Errors
-/// When the value is not a positive integer.
+/// When the value is not a positive integer that a server takes for a limit.
 pub fn milliseconds(variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
     number(
         variable,
         default,
-        "must be a whole number of milliseconds above 0",
-        |n| *n > 0,
+        "must be a whole number of milliseconds, 1 to 2147483647",
+        |n| (1..=MOST_MILLISECONDS).contains(n),
     )
     .map(Duration::from_millis)
 }
