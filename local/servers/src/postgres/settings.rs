@@ -26,7 +26,6 @@ pub(super) const INITDB: [&str; 7] = [
 const ALWAYS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "max_connections=200",
     // This build has no JIT compiler.
     "jit=off",
     // As in hosted databases.
@@ -34,6 +33,11 @@ const ALWAYS: &[&str] = &[
     "wal_level=minimal",
     "max_wal_senders=0",
 ];
+
+/// Minimum and maximum of `max_connections`, and how many there are for each core: `rappel up` starts two sandboxes of each
+/// of twelve functions with a database for each core, and an import beside it has two connections for each.
+const CONNECTIONS: (usize, usize) = (200, 2_000);
+const CONNECTIONS_OF_CORE: usize = 30;
 
 /// For persistent data: commits are durable.
 const KEPT: &[&str] = &[
@@ -74,7 +78,10 @@ pub(super) fn arguments(purpose: &Purpose, port: u16) -> Vec<String> {
     };
     let index = buffers.max(least_for_index);
     let cores = thread::available_parallelism().map_or(2, usize::from);
+    let (least, most) = CONNECTIONS;
+    let connections = (CONNECTIONS_OF_CORE * cores).clamp(least, most);
     let own = [
+        format!("max_connections={connections}"),
         format!("port={port}"),
         format!("shared_buffers={buffers}MB"),
         format!("maintenance_work_mem={index}MB"),
