@@ -57,6 +57,8 @@ pub(crate) struct ApiResponse {
     /// The body as it was sent.
     pub(crate) text: String,
     request_id: String,
+    /// Whether it was asked with a key or token.
+    with_key: bool,
 }
 
 impl Key {
@@ -126,6 +128,11 @@ impl Api {
                 .insert("rappel-tenant", tenant.clone());
         }
         Ok(self.client.execute(request).await?)
+    }
+
+    /// What a refusal says, and what to do about one for want of a key.
+    pub(crate) fn refusal(&self, status: StatusCode, text: &str) -> String {
+        refusal(status, text, self.bearer.is_some())
     }
 
     /// The headers by which API Gateway or Lambda knows who asks; none elsewhere, or without credentials: the API may be
@@ -201,6 +208,7 @@ impl ApiResponse {
             body: serde_json::from_str(&text).unwrap_or_default(),
             text,
             request_id,
+            with_key: api.bearer.is_some(),
         })
     }
 
@@ -211,27 +219,51 @@ impl ApiResponse {
     pub(crate) fn success(self) -> anyhow::Result<Value> {
         if self.status.is_success() {
             let is_json = !self.body.is_null() || ["", "null"].contains(&self.text.trim());
-            ensure!(is_json, "the API answered {}, not with JSON", self.status);
+            ensure!(
+                is_json,
+                "the API answered {}, not with JSON: is it the address of Rappel's API?",
+                self.status
+            );
             return Ok(self.body);
         }
-        let text = |field: &str| self.body[field].as_str();
-        // A gateway's own refusals have but a message.
-        let said = match (text("title"), text("detail").or(text("message"))) {
-            (Some(title), Some(detail)) => format!("{title}: {detail}"),
-            (None, Some(message)) => format!("the API answered {}: {message}", self.status),
-            _ => format!("the API answered {}", self.status),
-        };
-        let hint = match self.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                "; give a key or token with --key, or AWS credentials in the environment or a profile"
-            }
-            _ => "",
-        };
+        let said = refusal(self.status, &self.text, self.with_key);
         if self.request_id.is_empty() {
-            bail!("{said}{hint}");
+            bail!("{said}");
         }
-        bail!("{said}{hint} (request {})", self.request_id)
+        bail!("{said} (request {})", self.request_id)
     }
+}
+
+/// How much of an answer that is no JSON is shown, in characters: a page of a proxy begins with its title.
+const SHOWN: usize = 200;
+
+/// What a refusal says, and what to do about one for want of a key.
+fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let part = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
+    // A gateway's own refusals have but a message, one of a function's URL in upper case; OpenAI's have an error.
+    let message = part("/message").or(part("/Message"));
+    let message = message.or(part("/error/message")).or(part("/detail"));
+    let said = match (part("/title"), part("/detail"), message) {
+        (Some(title), Some(detail), _) => format!("{title}: {detail}"),
+        (_, _, Some(message)) => format!("the API answered {status}: {message}"),
+        _ if body.is_null() && !text.trim().is_empty() => {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let shown: String = words.join(" ").chars().take(SHOWN).collect();
+            format!("the API answered {status}, not with JSON: {shown}")
+        }
+        _ => format!("the API answered {status}"),
+    };
+    let hint = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if with_key => {
+            "; the key or token of --key does not open this"
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            "; give a key or token with --key, or AWS credentials that may do this, in the environment or a profile"
+        }
+        _ => "",
+    };
+    format!("{said}{hint}")
 }
 
 #[cfg(test)]
@@ -265,5 +297,46 @@ mod tests {
                 .map(|service| (service.name, service.region.as_str()));
             assert_eq!(found, expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_who_refuses() {
+        let forbidden = StatusCode::FORBIDDEN;
+        for (status, text, with_key, said) in [
+            (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                r#"{"title": "The request is not valid", "detail": "limit: 1 to 100"}"#,
+                false,
+                "The request is not valid: limit: 1 to 100",
+            ),
+            (
+                StatusCode::NOT_FOUND,
+                r#"{"message": "Not Found"}"#,
+                false,
+                "the API answered 404 Not Found: Not Found",
+            ),
+            (
+                StatusCode::BAD_GATEWAY,
+                "<html>\n <title>Bad gateway</title>",
+                false,
+                "the API answered 502 Bad Gateway, not with JSON: <html> <title>Bad gateway</title>",
+            ),
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "",
+                false,
+                "the API answered 500 Internal Server Error",
+            ),
+            (
+                forbidden,
+                r#"{"Message": "Forbidden"}"#,
+                true,
+                "the API answered 403 Forbidden: Forbidden; the key or token of --key does not open this",
+            ),
+        ] {
+            assert_eq!(refusal(status, text, with_key), said);
+        }
+        let unsigned = refusal(forbidden, r#"{"message": "Forbidden"}"#, false);
+        assert!(unsigned.contains("AWS credentials"), "{unsigned}");
     }
 }

@@ -200,13 +200,15 @@ impl Poster<'_> {
         let response = self.patiently(post).await?;
         let status = response.status();
         let text = response.text().await.context("the answer broke off")?;
+        let said = || self.api.refusal(status, &text);
         if is_passing(status) {
             self.in_vain += 1;
             ensure!(
                 self.in_vain < IN_VAIN,
-                "the API answered {status} to {IN_VAIN} requests in a row: {text}"
+                "the API refused {IN_VAIN} requests in a row: {}",
+                said()
             );
-            return Ok(Some(format!("the API answered {status}: {text}")));
+            return Ok(Some(said()));
         }
         self.in_vain = 0;
         if [
@@ -215,9 +217,9 @@ impl Poster<'_> {
         ]
         .contains(&status)
         {
-            return Ok(Some(format!("the API refused it: {text}")));
+            return Ok(Some(said()));
         }
-        ensure!(status.is_success(), "the API answered {status}: {text}");
+        ensure!(status.is_success(), "{}", said());
         let answer: Value =
             serde_json::from_str(&text).context("the API did not answer with JSON")?;
         let outcomes = answer["documents"]
@@ -271,7 +273,8 @@ impl Poster<'_> {
                 .await?;
             let status = response.status();
             if !status.is_success() && status != StatusCode::NOT_FOUND {
-                bail!("the API answered {status} to the deletion of {id}");
+                let said = self.api.refusal(status, &response.text().await?);
+                bail!("the deletion of {id}: {said}");
             }
             self.tally
                 .deleted
@@ -294,7 +297,15 @@ impl Poster<'_> {
         let response = self
             .patiently(|| self.api.request(Method::GET, url.as_str()))
             .await?;
-        let page: Value = response.error_for_status()?.json().await?;
+        let status = response.status();
+        let text = response.text().await.context("the answer broke off")?;
+        ensure!(
+            status.is_success(),
+            "listing the documents of {folder}: {}",
+            self.api.refusal(status, &text)
+        );
+        let page: Value =
+            serde_json::from_str(&text).context("the API did not answer with JSON")?;
         let documents = page["documents"].as_array().into_iter().flatten();
         let stored = documents.filter_map(|document| {
             let (id, path) = (&document["id"], &document["metadata"]["path"]);
