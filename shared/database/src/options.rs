@@ -8,9 +8,9 @@ use sqlx::{
 };
 
 use super::{
-    DatabaseError, Pooler, encoding,
+    DatabaseError, Pooler,
     login::{self, Credentials, Login},
-    roots,
+    mistakes, roots,
 };
 use crate::DatabaseConfig;
 
@@ -26,13 +26,13 @@ pub(super) fn of(
              `password`, set DATABASE_CREDENTIALS to its ARN",
         ));
     }
-    if encoding::is_cut(&login.url) {
-        return Err(wrong(encoding::REMEDY));
+    if let Some(mistake) = mistakes::of(&login.url) {
+        return Err(wrong(mistake));
     }
     let mut options: PgConnectOptions = login
         .url
         .parse()
-        .map_err(|error: sqlx::Error| wrong(&format!("{error}; {}", encoding::REMEDY)))?;
+        .map_err(|error: sqlx::Error| wrong(&format!("{error}; {}", mistakes::ENCODING)))?;
     if let Some(Credentials { username, password }) = login.credentials()? {
         options = options.username(&username).password(&password);
     }
