@@ -36,6 +36,9 @@ pub(crate) struct Chat {
     /// long as the conversation lasts.
     #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
+    /// Where the chat is, if neither the API serves /chat nor its console names it: the output `ChatUrl` of a stack.
+    #[arg(long, value_name = "URL")]
+    chat_url: Option<String>,
     #[command(flatten)]
     key: Key,
     /// Sources wanted, 1 to 20.
@@ -69,7 +72,8 @@ const COMMANDS: &str = "/sources lists the sources of the last answer, /new star
 
 impl Chat {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
-        if let Some(api) = &self.api {
+        // The chat alone is an API as well.
+        if let Some(api) = self.api.as_ref().or(self.chat_url.as_ref()) {
             return self.talk(&address(api), stop).await.map(drop);
         }
         let setup = self.target.prepare("").await?;
@@ -102,8 +106,9 @@ impl Chat {
     }
 
     async fn talk(&self, api: &str, stop: &Stop) -> anyhow::Result<Talk> {
-        let url = format!("{}/chat", api.trim_end_matches('/'));
-        let mut conversation = Conversation::new(self.key.api()?, url, self.options()?);
+        let (key, chat) = (self.key.api()?, self.chat_url.as_deref().map(address));
+        let base = api.trim_end_matches('/');
+        let mut conversation = Conversation::new(key, chat, base, self.options()?);
         if let Some(question) = &self.question {
             return answered(&mut conversation, question).await;
         }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
+    chat_url,
     remote::{Api, ApiResponse, Key, address},
     stop::Stop,
     terminal::{self, Out, Style, note},
@@ -23,7 +24,7 @@ pub(crate) struct Check {
     /// The API, such as the output `ApiUrl` of a stack.
     #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: String,
-    /// Where /chat is, if it is not below the API: the output `ChatUrl` of a stack.
+    /// Where the chat is, if neither the API serves /chat nor its console names it: the output `ChatUrl` of a stack.
     #[arg(long, value_name = "URL")]
     chat_url: Option<String>,
     #[command(flatten)]
@@ -49,10 +50,7 @@ const QUESTION: &str = "When does the lighthouse keeper wind the clock?";
 impl Check {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let url = address(&self.api);
-        let chat = match &self.chat_url {
-            Some(chat) => address(chat),
-            None => format!("{url}/chat"),
-        };
+        let chat = self.chat_url.as_deref().map(address);
         let mut probe = Probe {
             api: self.key.api()?,
             id: format!("rappel-check-{:016x}", fastrand::u64(..)),
@@ -64,7 +62,7 @@ impl Check {
         let stored = timeout(PATIENCE, probe.store()).await;
         let stored = stored.unwrap_or_else(|_| Err(anyhow!("storing a document: no answer")));
         let checked = match stored {
-            Ok(()) => stop.or(probe.ask(&chat)).await,
+            Ok(()) => stop.or(Box::pin(probe.ask(chat.as_deref()))).await,
             Err(error) => Err(error),
         };
         if !probe.may_be_stored {
@@ -96,7 +94,7 @@ impl Probe {
         self.report("stored", begun, &format!("{} passage", stored["chunks"]))
     }
 
-    async fn ask(&mut self, chat: &str) -> anyhow::Result<()> {
+    async fn ask(&mut self, chat: Option<&str>) -> anyhow::Result<()> {
         let filter = json!({ "rappel_check": self.id });
         let begun = Instant::now();
         let search = json!({ "query": QUESTION, "limit": 1, "filter": filter });
@@ -116,16 +114,20 @@ impl Probe {
 
         let begun = Instant::now();
         let asked = json!({ "question": QUESTION, "stream": false, "filter": filter });
-        let answer = self.send(Method::POST, chat, &asked).await?;
+        let below = format!("{}/chat", self.url);
+        let url = chat.unwrap_or(&below);
+        let mut answer = self.send(Method::POST, url, &asked).await?;
+        if answer.status == StatusCode::NOT_FOUND && chat.is_none() {
+            let found = chat_url::elsewhere(&self.api, &self.url).await;
+            let Some(elsewhere) = found else {
+                return self.report("not chatted", begun, chat_url::UNKNOWN);
+            };
+            answer = self.send(Method::POST, &elsewhere, &asked).await?;
+        }
         match answer.status {
             StatusCode::NOT_IMPLEMENTED => {
                 self.report("not chatted", begun, "no language model is configured")
             }
-            StatusCode::NOT_FOUND if !chat.contains("lambda-url") => self.report(
-                "not chatted",
-                begun,
-                "the API does not serve /chat: give --chat-url",
-            ),
             _ => {
                 let answer = answer.success().context("chatting about it")?;
                 let sources = answer["sources"].as_array().map_or(0, Vec::len);

@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod browser;
 mod chat;
+mod chat_url;
 mod check;
 mod credentials;
 mod deployment;

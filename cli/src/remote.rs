@@ -1,6 +1,6 @@
 //! An API that is served already, on this machine or on AWS.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use aws::{Request as Signable, Service};
 use bytes::Bytes;
 use clap::Args;
@@ -198,6 +198,14 @@ impl ApiResponse {
     pub(crate) async fn of(api: &Api, request: RequestBuilder, url: &str) -> anyhow::Result<Self> {
         let response = api.send(request).await;
         let response = response.with_context(|| format!("no server responds at {url}"))?;
+        Self::read(api, response).await
+    }
+
+    /// Reads an answer to its end.
+    ///
+    /// # Errors
+    /// When it breaks off.
+    pub(crate) async fn read(api: &Api, response: Response) -> anyhow::Result<Self> {
         let status = response.status();
         let id = response.headers().get("x-request-id");
         let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
@@ -215,7 +223,7 @@ impl ApiResponse {
     /// The body of a success.
     ///
     /// # Errors
-    /// What the API says of a refusal, and what to do about one for want of a key.
+    /// As [`Self::refusal`].
     pub(crate) fn success(self) -> anyhow::Result<Value> {
         if self.status.is_success() {
             let is_json = !self.body.is_null() || ["", "null"].contains(&self.text.trim());
@@ -226,11 +234,16 @@ impl ApiResponse {
             );
             return Ok(self.body);
         }
+        Err(self.refusal())
+    }
+
+    /// What the API says of a refusal, and what to do about one for want of a key.
+    pub(crate) fn refusal(&self) -> anyhow::Error {
         let said = refusal(self.status, &self.text, self.with_key);
         if self.request_id.is_empty() {
-            bail!("{said}");
+            return anyhow!("{said}");
         }
-        bail!("{said} (request {})", self.request_id)
+        anyhow!("{said} (request {})", self.request_id)
     }
 }
 
@@ -254,6 +267,8 @@ fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
         }
         _ => format!("the API answered {status}"),
     };
+    let wait = body["retry_after"].as_u64();
+    let wait = wait.map_or_else(String::new, |seconds| format!("; retry in {seconds} s"));
     let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if with_key => {
             "; the key or token of --key does not open this"
@@ -263,7 +278,7 @@ fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
         }
         _ => "",
     };
-    format!("{said}{hint}")
+    format!("{said}{wait}{hint}")
 }
 
 #[cfg(test)]

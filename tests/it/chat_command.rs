@@ -3,10 +3,11 @@
 use std::process::Stdio;
 
 use anyhow::Context;
+use serde_json::json;
 use tests::{
     Assets,
     command::{Printed, rappel},
-    language_model::{Reply, Step},
+    language_model::{LanguageModel, Reply, Step},
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -122,5 +123,53 @@ async fn the_exit_status_reports_an_incomplete_answer() -> Outcome {
         asked.contains("La plage en \u{fffd}t\u{fffd} ?\\n"),
         "{asked}"
     );
+    Ok(())
+}
+
+/// What API Gateway answers on a route that it does not know.
+fn no_route() -> Reply {
+    Reply::Status(404, None, json!({ "message": "Not Found" }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chat_of_a_deployment_is_found_where_its_console_says() -> Outcome {
+    let (app, _model) = app_with([Reply::text(&["À 22 heures [1]."])], &[]).await?;
+    ingest(&app).await?;
+    let page = format!("<html data-chat=\"{}/chat\">", app.url());
+    let replies = [
+        no_route(),
+        Reply::Raw("content-type: text/html", page.into_bytes()),
+        no_route(),
+        no_route(),
+    ];
+    // It serves the other routes of a deployment, and no chat.
+    let api = LanguageModel::replying(replies).await?;
+    let asked = ["chat", "Quand ferme la plage ?", "--api", &api.url()];
+    let answered = Printed::by(&mut rappel(None, &asked).await?).await?;
+    assert!(answered.answer()?.starts_with("À 22 heures [1].\n"));
+    // Without a console it says what to give.
+    let failed = Printed::by(&mut rappel(None, &asked).await?).await?;
+    assert!(!failed.success, "{failed:?}");
+    assert!(failed.stderr.contains("--chat-url"), "{failed:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chat_of_a_deployment_can_be_named() -> Outcome {
+    let (app, _model) = app_with([Reply::text(&["À 22 heures [1]."])], &[]).await?;
+    ingest(&app).await?;
+    let chat = format!("{}/chat", app.url());
+    let asked = ["chat", "La plage ?", "--chat-url", &chat];
+    let mut command = rappel(None, &asked).await?;
+    let answered = Printed::by(command.env("RAPPEL_API", "http://127.0.0.1:9")).await?;
+    assert!(answered.answer()?.starts_with("À 22 heures [1].\n"));
+    // A function URL says why it refuses with another key than API Gateway.
+    let refusal = Reply::Status(403, None, json!({ "Message": "Forbidden by policy" }));
+    let api = LanguageModel::replying([refusal]).await?;
+    let asked = ["chat", "La plage ?", "--chat-url", &api.url()];
+    let failed = Printed::by(&mut rappel(None, &asked).await?).await?;
+    for part in ["403", "Forbidden by policy", "--key"] {
+        assert!(failed.stderr.contains(part), "{part}: {failed:?}");
+    }
     Ok(())
 }

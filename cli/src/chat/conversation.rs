@@ -5,12 +5,13 @@ use std::io::{self, Write as _};
 use anyhow::{Context as _, bail};
 use eventsource_stream::Eventsource as _;
 use futures_util::StreamExt as _;
-use reqwest::Method;
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json, value::to_raw_value};
 
 use crate::{
+    chat_url::{self, elsewhere},
     filter::Fields,
-    remote::Api,
+    remote::{Api, ApiResponse},
     search::excerpt,
     terminal::{self, Style},
 };
@@ -18,7 +19,10 @@ use crate::{
 /// Questions and answers so far.
 pub(super) struct Conversation {
     api: Api,
+    /// The chat's.
     url: String,
+    /// The API's, if the chat may be elsewhere.
+    base: Option<String>,
     /// The fields of each request besides its messages.
     options: Fields,
     messages: Vec<Value>,
@@ -29,10 +33,12 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(api: Api, url: String, options: Fields) -> Self {
+    /// With the chat at an address, or else with that of the API at `base`.
+    pub(super) fn new(api: Api, chat: Option<String>, base: &str, options: Fields) -> Self {
         Self {
             api,
-            url,
+            base: chat.is_none().then(|| base.to_owned()),
+            url: chat.unwrap_or_else(|| format!("{base}/chat")),
             options,
             messages: Vec::new(),
             sources: Value::Null,
@@ -48,19 +54,15 @@ impl Conversation {
         let mut request = self.options.clone();
         let messages: Vec<&Value> = self.messages.iter().chain([&asked]).collect();
         request.insert("messages", to_raw_value(&messages)?);
-        let posted = self.api.request(Method::POST, &self.url);
-        let response = self.api.send(posted.json(&request)).await;
-        let response = response.with_context(|| format!("no server responds at {}", self.url))?;
+        let response = self.post(&request).await?;
+        if !response.status().is_success() {
+            return Err(ApiResponse::read(&self.api, response).await?.refusal());
+        }
         let id = response.headers().get("x-request-id").cloned();
         let id = id
             .as_ref()
             .and_then(|id| id.to_str().ok())
             .unwrap_or_default();
-        if !response.status().is_success() {
-            let status = response.status();
-            let problem: Value = response.json().await.unwrap_or_default();
-            return Err(failure(&problem, &format!("the API answered {status}"), id));
-        }
         let mut events = response.bytes_stream().eventsource();
         while let Some(event) = events.next().await {
             let event = event.context("the answer broke off")?;
@@ -90,12 +92,32 @@ impl Conversation {
                     {
                         show("\n")?;
                     }
-                    return Err(failure(&data, "the answer failed", id));
+                    return Err(failure(&data, id));
                 }
                 _ => {}
             }
         }
         bail!("the answer broke off")
+    }
+
+    /// Posts a request to the chat, which may have to be found first.
+    async fn post(&mut self, request: &Fields) -> anyhow::Result<Response> {
+        let response = self.post_to(&self.url, request).await?;
+        if response.status() != StatusCode::NOT_FOUND {
+            return Ok(response);
+        }
+        let Some(base) = self.base.take() else {
+            return Ok(response);
+        };
+        let found = Box::pin(elsewhere(&self.api, &base)).await;
+        self.url = found.context(chat_url::UNKNOWN)?;
+        self.post_to(&self.url, request).await
+    }
+
+    async fn post_to(&self, url: &str, request: &Fields) -> anyhow::Result<Response> {
+        let posted = self.api.request(Method::POST, url).json(request);
+        let response = self.api.send(posted).await;
+        response.with_context(|| format!("no server responds at {url}"))
     }
 
     /// Remembers the question and its answer so far, which is complete or cut.
@@ -169,11 +191,11 @@ fn shortcoming(reason: &Value) -> Option<String> {
     Some(lack.to_owned())
 }
 
-/// The message of a problem document, with the request id for the log.
-fn failure(problem: &Value, otherwise: &str, id: &str) -> anyhow::Error {
+/// The message of an event with a problem document, with the request id for the log.
+fn failure(problem: &Value, id: &str) -> anyhow::Error {
     let said = match (problem["title"].as_str(), problem["detail"].as_str()) {
         (Some(title), Some(detail)) => format!("{title}: {detail}"),
-        _ => otherwise.to_owned(),
+        _ => "the answer failed".to_owned(),
     };
     let wait = problem["retry_after"].as_u64();
     let wait = wait.map_or_else(String::new, |seconds| format!("; retry in {seconds} s"));
