@@ -1,16 +1,20 @@
 //! An API that is served already, on this machine or on AWS.
 
+mod place;
+
 use anyhow::{Context as _, anyhow, ensure};
-use aws::{Request as Signable, Service};
+use aws::Request as Signable;
 use bytes::Bytes;
 use clap::Args;
 use document_store::{Tenant, Visibility};
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    Client, Method, RequestBuilder, Response, StatusCode,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 use serde_json::Value;
 
+pub(crate) use self::place::address;
+use self::place::service;
 use crate::credentials::AwsCredentials;
 
 /// What opens an API.
@@ -164,32 +168,6 @@ impl Api {
     }
 }
 
-/// The service that an address of AWS belongs to: an API of API Gateway, or the URL of a function.
-fn service(url: &Url) -> Option<Service> {
-    let mut labels = url.host_str()?.split('.').skip(1);
-    let (name, region, domain) = (labels.next()?, labels.next()?, labels.next()?);
-    let name = match (name, domain) {
-        ("execute-api", "amazonaws") => "execute-api",
-        ("lambda-url", "on") => "lambda",
-        _ => return None,
-    };
-    Some(Service {
-        name,
-        endpoint_variable: "AWS_ENDPOINT_URL",
-        region: region.to_owned(),
-    })
-}
-
-/// The address of an API without a trailing slash; `127.0.0.1:8000` stands for `http://127.0.0.1:8000`.
-pub(crate) fn address(api: &str) -> String {
-    let api = api.trim_end_matches('/');
-    if api.contains("://") {
-        api.to_owned()
-    } else {
-        format!("http://{api}")
-    }
-}
-
 impl ApiResponse {
     /// Sends a request to `url`.
     ///
@@ -284,35 +262,6 @@ fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_of_aws_names_its_service_and_region() {
-        for (url, expected) in [
-            (
-                "https://a1.execute-api.eu-west-3.amazonaws.com/search",
-                Some(("execute-api", "eu-west-3")),
-            ),
-            (
-                "https://a1.execute-api.cn-north-1.amazonaws.com.cn/live",
-                Some(("execute-api", "cn-north-1")),
-            ),
-            (
-                "https://a1.lambda-url.eu-west-3.on.aws/chat",
-                Some(("lambda", "eu-west-3")),
-            ),
-            ("https://execute-api.example.org/search", None),
-            ("https://a1.execute-api.eu-west-3.example.org", None),
-            ("http://127.0.0.1:8000/search", None),
-            ("http://localhost", None),
-        ] {
-            let url: Url = url.parse().expect("it is a URL");
-            let service = service(&url);
-            let found = service
-                .as_ref()
-                .map(|service| (service.name, service.region.as_str()));
-            assert_eq!(found, expected, "{url}");
-        }
-    }
 
     #[test]
     fn a_refusal_is_told_in_the_words_of_who_refuses() {
