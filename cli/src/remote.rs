@@ -30,6 +30,9 @@ pub(crate) struct Key {
         value_name = "TOKEN"
     )]
     key: Option<String>,
+    /// The region of an API with a domain of its own, whose requests are signed: its address does not name the region.
+    #[arg(long, env = "RAPPEL_SIGN_REGION", value_name = "REGION")]
+    sign_region: Option<String>,
     #[command(flatten)]
     acting: Acting,
 }
@@ -50,6 +53,8 @@ pub(crate) struct Api {
     /// The tenant that it acts for.
     tenant: Option<HeaderValue>,
     credentials: AwsCredentials,
+    /// The region of an API with a domain of its own.
+    sign_region: Option<String>,
 }
 
 /// What an API answered.
@@ -84,6 +89,7 @@ impl Key {
             bearer: bearer.transpose()?,
             tenant: tenant.transpose()?,
             credentials: AwsCredentials::default(),
+            sign_region: self.sign_region.clone(),
         })
     }
 
@@ -145,7 +151,7 @@ impl Api {
         &self,
         request: &reqwest::Request,
     ) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
-        let Some(service) = service(request.url()) else {
+        let Some(service) = service(request.url(), self.sign_region.as_deref()) else {
             return Ok(Vec::new());
         };
         let Some(credentials) = self.credentials.current().await else {

@@ -117,7 +117,7 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_a_request_to_aws_is_signed() -> Outcome {
     // It acts as a proxy, so every address leads here.
-    let replies = [(); 2].map(|()| Reply::Status(200, None, json!({ "hits": [], "took_ms": {} })));
+    let replies = [(); 3].map(|()| Reply::Status(200, None, json!({ "hits": [], "took_ms": {} })));
     let proxy = LanguageModel::replying(replies).await?;
     let api = "http://a1b2.execute-api.eu-west-3.amazonaws.com";
     for credentials in [true, false] {
@@ -134,9 +134,24 @@ async fn without_a_key_a_request_to_aws_is_signed() -> Outcome {
         }
         Printed::by(&mut command).await?.answer()?;
     }
-    let [signed, unsigned] = &proxy.asked()[..] else {
-        anyhow::bail!("two requests: {:?}", proxy.asked());
+    // A domain of its own does not say where it is.
+    let arguments = ["search", "plage", "--api", "http://api.example.org"];
+    let mut command = rappel(None, &arguments).await?;
+    command
+        .env("http_proxy", proxy.url())
+        .env_remove("no_proxy")
+        .env("RAPPEL_SIGN_REGION", "eu-west-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    Printed::by(&mut command).await?.answer()?;
+    let [signed, unsigned, own] = &proxy.asked()[..] else {
+        anyhow::bail!("three requests: {:?}", proxy.asked());
     };
+    let authorization = own.authorization.as_deref().context("a signature")?;
+    assert!(
+        authorization.contains("/eu-west-1/execute-api/aws4_request"),
+        "{authorization}"
+    );
     let authorization = signed.authorization.as_deref().context("a signature")?;
     let scope = authorization.contains("/eu-west-3/execute-api/aws4_request");
     assert!(

@@ -17,20 +17,28 @@ pub(crate) fn address(api: &str) -> String {
     format!("{scheme}://{api}")
 }
 
-/// The service that an address of AWS belongs to: an API of API Gateway, or the URL of a function.
-pub(super) fn service(url: &Url) -> Option<Service> {
-    let mut labels = url.host_str()?.split('.').skip(1);
-    let (name, region, domain) = (labels.next()?, labels.next()?, labels.next()?);
-    let name = match (name, domain) {
-        ("execute-api", "amazonaws") => "execute-api",
-        ("lambda-url", "on") => "lambda",
-        _ => return None,
-    };
+/// The service whose requests to this address are signed: an API of API Gateway, or the URL of a function. A domain of one's own
+/// is an API's, in this region.
+pub(super) fn service(url: &Url, own_domain: Option<&str>) -> Option<Service> {
+    let host = url.host_str()?;
+    let own = || Some(("execute-api", own_domain.filter(|_| !is_near(host))?));
+    let (name, region) = of_aws(host).or_else(own)?;
     Some(Service {
         name,
         endpoint_variable: "AWS_ENDPOINT_URL",
         region: region.to_owned(),
     })
+}
+
+/// The service and the region that a host of AWS names.
+fn of_aws(host: &str) -> Option<(&'static str, &str)> {
+    let mut labels = host.split('.').skip(1);
+    let (name, region, domain) = (labels.next()?, labels.next()?, labels.next()?);
+    match (name, domain) {
+        ("execute-api", "amazonaws" | "vpce") => Some(("execute-api", region)),
+        ("lambda-url", "on") => Some(("lambda", region)),
+        _ => None,
+    }
 }
 
 /// Whether a host is an IP address or a name of this machine or network, for which nobody has a certificate.
@@ -83,11 +91,25 @@ mod tests {
             ("http://localhost", None),
         ] {
             let url: Url = url.parse().expect("it is a URL");
-            let service = service(&url);
+            let service = service(&url, None);
             let found = service
                 .as_ref()
                 .map(|service| (service.name, service.region.as_str()));
             assert_eq!(found, expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_domain_of_its_own_is_signed_for_the_region_that_is_named() {
+        let signed = |url: &str| {
+            let url: Url = url.parse().expect("it is a URL");
+            let service = service(&url, Some("eu-west-1"))?;
+            Some((service.name, service.region))
+        };
+        let own = Some(("execute-api", "eu-west-1".to_owned()));
+        assert_eq!(signed("https://api.example.org/search"), own);
+        let function = Some(("lambda", "eu-west-3".to_owned()));
+        assert_eq!(signed("https://a1.lambda-url.eu-west-3.on.aws/"), function);
+        assert_eq!(signed("http://127.0.0.1:8000/search"), None);
     }
 }
