@@ -285,3 +285,24 @@ async fn there_is_no_stream_and_no_session() -> Outcome {
     assert_eq!((answer.status, answer.text.as_str()), (202, ""));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_message_is_refused_with_an_error_of_the_protocol() -> Outcome {
+    let app = App::start().await?;
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+    ];
+    for (body, id, code) in [
+        ("{\"jsonrpc\": ", json!(null), -32700),
+        ("{\"id\": 7, \"method\": \"ping\"}", json!(7), -32600),
+        ("[]", json!(null), -32600),
+    ] {
+        let body = body.as_bytes().to_vec();
+        let answer = app.request(Method::POST, "/mcp", &headers, body).await?;
+        let said: Value = serde_json::from_str(&answer.text)?;
+        assert_eq!(answer.status, 400, "{said}");
+        assert_eq!((&said["id"], &said["error"]["code"]), (&id, &json!(code)));
+    }
+    Ok(())
+}

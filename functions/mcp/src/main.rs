@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Collected, Full};
 use lambda_http::{
     Body,
-    http::{HeaderValue, Method, header::CONTENT_TYPE},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE},
 };
-use mcp_server::DocumentServer;
+use mcp_server::{DocumentServer, unreadable};
 use retrieval::SearchState;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
@@ -31,6 +31,11 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
             method,
             allowed: "POST",
         });
+    }
+    if is_json(request.headers())
+        && let Some(failure) = unreadable(request.body().as_ref())
+    {
+        return http::respond(StatusCode::BAD_REQUEST, &failure);
     }
     let visibility = http::caller(&request)?.visibility.clone();
     let server = DocumentServer::new(state, visibility)
@@ -64,4 +69,12 @@ async fn handle(state: SearchState, request: Request) -> Result<Response, Error>
         head.headers.entry(CONTENT_TYPE).or_insert(text);
     }
     Ok(Response::from_parts(head, Body::Text(body)))
+}
+
+/// Whether the body is said to be JSON; the SDK refuses all others.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }

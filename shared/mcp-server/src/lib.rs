@@ -7,6 +7,7 @@ mod filters;
 mod resources;
 mod search;
 mod tools;
+mod unreadable;
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
@@ -25,6 +26,8 @@ use rmcp::{
 use serde_json::value::RawValue;
 use shared::{Error, http, problem::Problem};
 use telemetry::Record;
+
+pub use self::unreadable::unreadable;
 
 /// The server of a client's requests.
 #[derive(Clone)]
