@@ -1,12 +1,14 @@
 //! `rappel mcp`: the documents for a program on this machine, from a database or from an API.
 
 mod bridge;
+mod input;
 
 use std::sync::Arc;
 
 use clap::Args;
 use mcp_server::DocumentServer;
 use rmcp::ServiceExt as _;
+use tokio::io::stdout;
 
 use self::bridge::Bridge;
 use crate::{
@@ -30,8 +32,7 @@ impl Mcp {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         if let Some(api) = &self.api {
             let bridge = Bridge::new(self.key.api()?, &address(api));
-            let (input, output) = rmcp::transport::stdio();
-            return bridge.run(input, output).await;
+            return bridge.run(input::lines(), stdout()).await;
         }
         let setup = self.target.prepare("").await?;
         setup.require_schema().await?;
@@ -39,7 +40,7 @@ impl Mcp {
         let database = Arc::clone(&state.database);
         // The program says that it is done by closing stdin.
         let serving = async {
-            let transport = rmcp::transport::stdio();
+            let transport = (input::lines(), stdout());
             let running = DocumentServer::new(state, self.key.visibility())
                 .serve(transport)
                 .await?;

@@ -130,6 +130,17 @@ async fn the_sdk_of_python_uses_both_revisions_over_http() -> Outcome {
     use_it(&format!("{}/mcp", app.url()), &[]).await
 }
 
+/// The lines of a session that asks for the tools last.
+fn unended_session() -> String {
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "story", "version": "1" },
+    });
+    let initialize = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+    let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
+    format!("{initialize}\n{initialized}\n{list}")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_on_this_machine_uses_both_revisions_over_stdin() -> Outcome {
     let app = town().await?;
@@ -138,6 +149,14 @@ async fn a_program_on_this_machine_uses_both_revisions_over_stdin() -> Outcome {
     // What the program loads is the same that the functions load.
     let telemetry = ("ORT_DISABLE_TELEMETRY", "1");
     use_it(program, &[("DATABASE_URL", app.database_url()), telemetry]).await?;
+
+    // A program may close its side without ending its last line.
+    let mut command = rappel(Some(app.database_url()), &["mcp"]).await?;
+    let printed = Printed::told(&mut command, &unended_session()).await?;
+    let last = printed.answer()?.lines().last().context("an answer")?;
+    let last: Value = serde_json::from_str(last)?;
+    assert_eq!(last["id"], 2, "{last}");
+    assert_eq!(last["result"]["tools"][0]["name"], "search", "{last}");
 
     // In front of an API it needs no database and no model.
     let keys = Keys::before(&app.url()).await?;
