@@ -1,5 +1,6 @@
 //! `rappel import`: a resumable import of files and folders, directly into the database or through an API.
 
+mod apart;
 mod api;
 mod batches;
 mod documents;
@@ -28,6 +29,7 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use self::{
+    apart::apart,
     gone::StoredPage,
     input::{Documents, FolderArgs, Input},
     opened::OpenedInput,
@@ -198,8 +200,7 @@ async fn import_until(
     let (opened, tally, present) = match input {
         Input::Records(path) => {
             // A pipe may be slow to show its format.
-            let open = tokio::task::spawn_blocking(move || OpenedInput::open(&path));
-            let opened = stop.or(async { open.await? }).await?;
+            let opened = stop.or(apart(move || OpenedInput::open(&path))).await?;
             (opened, Arc::new(Tally::default()), None)
         }
         Input::Documents(Documents {

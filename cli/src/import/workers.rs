@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    apart::apart,
     batches::{Batches, Numbered, Stored},
     opened::OpenedInput,
     tally::Tally,
@@ -52,12 +53,11 @@ pub(super) async fn load(
     }
     drop(receiver);
     let tally = Arc::clone(tally);
-    // On a thread that an interrupted import abandons, because a pipe may block forever.
-    let reading = spawn_blocking(move || Batches::new(strict, &tally, &stored, sender).read(input));
+    let reading = apart(move || Batches::new(strict, &tally, &stored, sender).read(input));
     while let Some(outcome) = tasks.join_next().await {
         outcome??;
     }
-    reading.await?
+    reading.await
 }
 
 /// An embedder for each core.
