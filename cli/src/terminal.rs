@@ -128,9 +128,11 @@ fn wants_colours() -> bool {
     set("NO_COLOR").is_none() && set("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Whether a terminal interprets a character as a command: C0 except line breaks and tabs, DEL, and C1.
+/// Whether a terminal interprets a character as a command: C0 except line breaks and tabs, DEL, C1, and what reverses the text
+/// after it, so that an id or an address reads as another one (<https://trojansource.codes>).
 fn is_command(c: char) -> bool {
-    c.is_control() && !"\n\t".contains(c)
+    let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}');
+    reorders || c.is_control() && !"\n\t".contains(c)
 }
 
 /// Replaces control characters by replacement characters, and `\r\n` by `\n`.
@@ -169,7 +171,11 @@ mod tests {
         for part in ["a", "b", "[2J", "c", "31m"] {
             assert!(shown.contains(part), "{shown:?}");
         }
-        for text in ["", "été\n\tà Noël", "日本語 ﷺ 👩‍🚒"] {
+        assert_eq!(
+            harmless("fdp\u{202e}exe.\u{2066}"),
+            "fdp\u{fffd}exe.\u{fffd}"
+        );
+        for text in ["", "été\n\tà Noël", "日本語 ﷺ 👩‍🚒", "שלום\u{200f}!"] {
             assert_eq!(harmless(text), text);
         }
         assert_eq!(harmless("one\r\ntwo"), "one\ntwo");
@@ -177,7 +183,7 @@ mod tests {
 
     #[test]
     fn escaped_json_is_the_same_value() {
-        let value = serde_json::json!({ "text": "a\x1b[31m\u{9b}\x7f\n" });
+        let value = serde_json::json!({ "text": "a\x1b[31m\u{9b}\x7f\u{202e}\n" });
         let json = serde_json::to_string_pretty(&value).expect("it is JSON");
         let shown = escaped(&json);
         assert!(!shown.contains(is_command), "{shown:?}");
