@@ -158,6 +158,7 @@ async fn unknown_parameters_are_ignored_and_unsupported_ones_are_refused() -> Ou
     assert_eq!(answer["choices"][0]["message"]["content"], SAID);
     for (field, value) in [
         ("n", json!(2)),
+        ("stop", json!(["a", "b", "c", "d", "e"])),
         ("logprobs", json!(true)),
         ("modalities", json!(["text", "audio"])),
         ("response_format", json!({ "type": "json_object" })),
@@ -177,6 +178,32 @@ async fn unknown_parameters_are_ignored_and_unsupported_ones_are_refused() -> Ou
         1,
         "nothing that is refused costs anything"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_ends_before_a_sequence_that_the_caller_names() -> Outcome {
+    let said = || Reply::text(&["À 22 heures [1].\nObser", "vation: non [2]."]);
+    let (app, model) = town(vec![said(), said()], &[]).await?;
+    let stop = json!(["\nObservation:", "###"]);
+    let whole = app
+        .post("/v1/chat/completions", asked(json!({ "stop": stop })))
+        .await?
+        .success(200)?;
+    assert_eq!(whole["choices"][0]["message"]["content"], SAID);
+    assert_eq!(whole["choices"][0]["finish_reason"], "stop");
+    let request = asked(json!({ "stop": stop, "stream": true }));
+    let streamed = app.post("/v1/chat/completions", request).await?.text;
+    assert!(
+        streamed.contains("\"finish_reason\":\"stop\""),
+        "{streamed}"
+    );
+    assert!(streamed.ends_with("data: [DONE]\n\n"), "{streamed}");
+    assert!(!streamed.contains("Obser"), "{streamed}");
+    // Many reasoning models refuse the field.
+    for asked in model.asked() {
+        assert_eq!(asked.body["stop"], Value::Null);
+    }
     Ok(())
 }
 

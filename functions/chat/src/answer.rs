@@ -19,6 +19,7 @@ use crate::{
     retrieved::Retrieved,
     sources::ChatSource,
     state::ChatState,
+    stops::Stops,
 };
 
 /// An answer before its text.
@@ -154,6 +155,7 @@ impl Answer {
                 return;
             }
             let (mut finish_reason, mut spent, mut length, mut tried) = (None, None, 0, false);
+            let mut stops = Stops::new(choice.stop);
             'attempts: loop {
                 let ask = Ask {
                     messages: found.messages(),
@@ -177,21 +179,31 @@ impl Answer {
                     if reasoning && !delta.reasoning.is_empty() {
                         yield AnswerEvent::Reasoning(delta.reasoning);
                     }
-                    if !delta.text.is_empty() {
+                    length += delta.text.len();
+                    let text = stops.pass(&delta.text);
+                    if !text.is_empty() {
                         clock.spoken();
-                        citations.pass(&delta.text);
-                        length += delta.text.len();
-                        yield AnswerEvent::Delta(delta.text);
+                        citations.pass(&text);
+                        yield AnswerEvent::Delta(text);
                     }
                     finish_reason = delta.finish_reason.or(finish_reason);
                     // Some endpoints count in every piece; the last count is the total.
                     spent = delta.usage.or(spent);
+                    if stops.reached() {
+                        finish_reason = Some("stop".to_owned());
+                        break;
+                    }
                     if longest.is_some_and(|longest| length > longest) {
                         finish_reason = Some("length".to_owned());
                         break;
                     }
                 }
                 break;
+            }
+            let rest = stops.rest();
+            if !rest.is_empty() {
+                citations.pass(&rest);
+                yield AnswerEvent::Delta(rest);
             }
             let reason = finish_reason.unwrap_or_else(|| "stop".to_owned());
             let usage = sum(found.usage, spent);

@@ -21,6 +21,7 @@ mod retrieved;
 mod small_talk;
 mod sources;
 mod state;
+mod stops;
 
 pub use self::description::Body;
 

@@ -81,6 +81,9 @@ pub(crate) struct ChatRequest {
     #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = u32::MAX))]
     max_tokens: Option<i64>,
+    /// Sequences at which the answer ends, of another API's requests.
+    #[serde(skip)]
+    stop: Vec<String>,
 }
 
 /// A valid chat.
@@ -118,6 +121,8 @@ pub(crate) struct Choice {
     pub(crate) model: Option<String>,
     pub(crate) temperature: Option<f64>,
     pub(crate) max_tokens: Option<u32>,
+    /// Sequences at which the answer ends.
+    pub(crate) stop: Vec<String>,
 }
 
 impl ChatRequest {
@@ -264,6 +269,7 @@ impl ChatRequest {
             model: self.model.take(),
             temperature: self.temperature,
             max_tokens,
+            stop: std::mem::take(&mut self.stop),
         }
     }
 }

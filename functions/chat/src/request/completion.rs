@@ -12,6 +12,7 @@ use crate::{
     config::{CallerParameter, ChatConfig},
     conversation::Turn,
     fields::SourceFields,
+    stops,
 };
 
 /// A request to `POST /v1/chat/completions`. The many other fields that clients send are ignored, because they do not
@@ -33,6 +34,9 @@ pub(crate) struct CompletionRequest {
     max_tokens: Option<i64>,
     #[serde(default, deserialize_with = "json::whole")]
     max_completion_tokens: Option<i64>,
+    /// Sequences before which the answer ends.
+    #[schemars(schema_with = "stops::schema")]
+    stop: Option<Value>,
     /// The number of answers: 1.
     #[serde(default, deserialize_with = "json::whole")]
     #[schemars(range(min = 1, max = 1))]
@@ -105,6 +109,9 @@ impl CompletionRequest {
         if self.messages.is_none() {
             errors.push(FieldError::new("messages", "is missing"));
         }
+        let stop = stops::read(self.stop.as_ref())
+            .map_err(|error| errors.push(error))
+            .unwrap_or_default();
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -129,6 +136,7 @@ impl CompletionRequest {
                 .temperature
                 .filter(|_| config.allows(CallerParameter::Temperature)),
             max_tokens: max_tokens.filter(|_| config.allows(CallerParameter::MaxTokens)),
+            stop,
             ..ChatRequest::default()
         })
     }
