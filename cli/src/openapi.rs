@@ -4,6 +4,7 @@
 mod bodies;
 mod document;
 mod examples;
+mod headers;
 mod operation;
 mod problems;
 mod routes;

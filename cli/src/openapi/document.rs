@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use shared::problem::Problem;
 
 use super::{
+    headers,
     operation::{Generators, schema},
     problems,
     routes::operations,
@@ -53,16 +54,7 @@ pub(super) fn document() -> Value {
         "components": {
             "schemas": schemas(generators),
             "responses": responses,
-            "headers": {
-                "RequestId": {
-                    "description": "The id of the request, which the log has too.",
-                    "schema": { "type": "string" },
-                },
-                "ETag": {
-                    "description": "Changes with title, content and metadata.",
-                    "schema": { "type": "string" },
-                },
-            },
+            "headers": headers::components(),
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer" },
                 "sigv4": {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::problems::{self, Errors};
+use super::{
+    headers,
+    problems::{self, Errors},
+};
 
 /// Makes the schema of a type, and the components that it refers to.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -34,7 +37,7 @@ struct Response {
     description: &'static str,
     content: Vec<(&'static str, SchemaOf)>,
     example: Option<Value>,
-    has_etag: bool,
+    headers: Vec<&'static str>,
 }
 
 /// The generators of the schemas of what callers send and of what they get.
@@ -147,7 +150,7 @@ impl Operation {
             description,
             content,
             example,
-            has_etag: false,
+            headers: Vec::new(),
         };
         self.responses.insert(status, response);
         self
@@ -156,9 +159,25 @@ impl Operation {
     /// The successful responses have an `ETag`.
     pub(super) fn tagged(mut self) -> Self {
         for response in self.responses.values_mut() {
-            response.has_etag = true;
+            response.headers.push("ETag");
         }
         self
+    }
+
+    /// A browser may keep a copy, and ask whether it is current.
+    pub(super) fn cached(self) -> Self {
+        let mut cached = self
+            .answers_in(304, "The copy is current.", Vec::new(), None)
+            .tagged();
+        for response in cached.responses.values_mut() {
+            response.headers.push("Cache-Control");
+        }
+        cached.headers.push(json!({
+            "name": "If-None-Match", "in": "header", "required": false,
+            "description": "The ETag of a copy; if it is current, the answer is 304.",
+            "schema": { "type": "string" },
+        }));
+        cached
     }
 
     /// More statuses of errors.
@@ -190,7 +209,10 @@ impl Operation {
         let mut responses: BTreeMap<String, Value> = self
             .responses
             .iter()
-            .map(|(status, answer)| (status.to_string(), answer.write(&mut generators.answers)))
+            .map(|(status, answer)| {
+                let written = answer.write(self.is_open, &mut generators.answers);
+                (status.to_string(), written)
+            })
             .collect();
         let common: &[u16] = if self.is_open {
             &problems::OF_GATEWAY
@@ -244,11 +266,14 @@ impl Operation {
 }
 
 impl Response {
-    fn write(&self, generator: &mut SchemaGenerator) -> Value {
-        let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/RequestId" } });
-        if self.has_etag {
-            headers["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
+    /// Requests to an open operation are not counted.
+    fn write(&self, is_open: bool, generator: &mut SchemaGenerator) -> Value {
+        let mut names = vec!["X-Request-Id"];
+        if !is_open {
+            names.extend(["RateLimit", "RateLimit-Policy"]);
         }
+        names.extend(&self.headers);
+        let headers = headers::references(&names);
         let mut answer = json!({ "description": self.description, "headers": headers });
         for (media_type, schema) in &self.content {
             let mut content = json!({ "schema": schema(generator) });

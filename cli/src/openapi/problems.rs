@@ -4,6 +4,8 @@ use document_store::{DocumentId, Tenant};
 use followed_tables::SourceDefinition;
 use serde_json::{Map, Value, json};
 
+use super::headers;
+
 /// The shape of an operation's errors.
 #[derive(Clone, Copy)]
 pub(super) enum Errors {
@@ -196,29 +198,13 @@ pub(super) fn responses(problem: &Value, open_ai: &Value) -> Map<String, Value> 
         let mut texts = problems.clone();
         texts["text/plain"] = json!({ "schema": { "type": "string" } });
         for (prefix, content) in [("Problem", problems), ("OpenAi", open_ais), ("Text", texts)] {
-            let mut response = json!({ "description": description, "content": content });
-            if let Some((name, header)) = header(status) {
-                response["headers"] = json!({ name: header });
-            }
+            let headers = headers::of_error(status);
+            let response =
+                json!({ "description": description, "headers": headers, "content": content });
             responses.insert(format!("{prefix}{status}"), response);
         }
     }
     responses
-}
-
-/// The header that says more of a status.
-fn header(status: u16) -> Option<(&'static str, Value)> {
-    match status {
-        405 => Some((
-            "Allow",
-            json!({ "description": "The methods of the route.", "schema": { "type": "string" } }),
-        )),
-        429 | 503 => Some((
-            "Retry-After",
-            json!({ "description": "Seconds to wait before a retry.", "schema": { "type": "integer" } }),
-        )),
-        _ => None,
-    }
 }
 
 /// The description, the most characters, and an example of the parameter of a path.

@@ -104,6 +104,7 @@ fn service() -> Vec<Operation> {
             .fails(&[405]),
         operation("GET", "/", "getConsole", "The console, a web page")
             .answers_in(200, "The page.", vec![("text/html", bodies::text)], None)
+            .cached()
             .open(),
         operation("GET", "/console/{file}", "getConsoleFile", "A file of the console")
             .answers_in(
@@ -116,9 +117,11 @@ fn service() -> Vec<Operation> {
                 ],
                 None,
             )
+            .cached()
             .open(),
         operation("GET", "/openapi.json", "getDescription", "This description")
             .answers_in(200, "OpenAPI 3.1.", vec![(JSON, bodies::description)], None)
+            .cached()
             .open(),
     ]
 }
