@@ -206,6 +206,9 @@ impl Operation {
             parameters.extend(query_parameters(schema, renamed, &mut generators.requests));
         }
         parameters.extend(self.headers.iter().cloned());
+        if !self.is_open {
+            parameters.push(problems::tenant());
+        }
         let mut responses: BTreeMap<String, Value> = self
             .responses
             .iter()

@@ -207,6 +207,16 @@ pub(super) fn responses(problem: &Value, open_ai: &Value) -> Map<String, Value> 
     responses
 }
 
+/// The header with the tenant that a caller acts for.
+pub(super) fn tenant() -> Value {
+    json!({
+        "name": "Rappel-Tenant", "in": "header", "required": false,
+        "description": "The tenant to act for: ASCII letters, digits and any of `._-:@`. Only a caller with `admin` for all \
+                        tenants may name another one than its own.",
+        "schema": { "type": "string", "maxLength": Tenant::MAX_BYTES },
+    })
+}
+
 /// The description, the most characters, and an example of the parameter of a path.
 pub(super) fn path_parameter(path: &str) -> (&'static str, usize, &'static str) {
     if path.starts_with("/documents") {
