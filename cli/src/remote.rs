@@ -140,11 +140,6 @@ impl Api {
         Ok(self.client.execute(request).await?)
     }
 
-    /// What a refusal says, and what to do about one for want of a key.
-    pub(crate) fn refusal(&self, status: StatusCode, text: &str) -> String {
-        refusal(status, text, self.bearer.is_some())
-    }
-
     /// The headers by which API Gateway or Lambda knows who asks; none elsewhere, or without credentials: the API may be
     /// open, and if it is not, it says so.
     async fn signature(

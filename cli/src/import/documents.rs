@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, mem, slice, sync::atomic::Ordering, time::Duration};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use document_store::Prepared;
 use indicatif::ProgressBar;
 use reqwest::{
@@ -10,7 +10,7 @@ use reqwest::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     place::Place,
     tally::{Replaced, Tally},
 };
-use crate::remote::{Api, Key, address};
+use crate::remote::{Api, ApiResponse, Key, address};
 
 /// Documents, and bytes of their JSON, of a request: API Gateway waits 30 s for an answer, and a function embeds a few tens
 /// of passages a second. A longer document is posted alone.
@@ -197,31 +197,26 @@ impl Poster<'_> {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.clone())
         };
-        let response = self.patiently(post).await?;
-        let status = response.status();
-        let text = response.text().await.context("the answer broke off")?;
-        let said = || self.api.refusal(status, &text);
-        if is_passing(status) {
+        let answer = ApiResponse::read(&self.api, self.patiently(post).await?).await?;
+        if is_passing(answer.status) {
             self.in_vain += 1;
+            let refusal = answer.refusal();
             ensure!(
                 self.in_vain < IN_VAIN,
-                "the API refused {IN_VAIN} requests in a row: {}",
-                said()
+                "{IN_VAIN} requests in a row were in vain: {refusal}"
             );
-            return Ok(Some(said()));
+            return Ok(Some(refusal.to_string()));
         }
         self.in_vain = 0;
         if [
             StatusCode::UNPROCESSABLE_ENTITY,
             StatusCode::PAYLOAD_TOO_LARGE,
         ]
-        .contains(&status)
+        .contains(&answer.status)
         {
-            return Ok(Some(said()));
+            return Ok(Some(answer.refusal().to_string()));
         }
-        ensure!(status.is_success(), "{}", said());
-        let answer: Value =
-            serde_json::from_str(&text).context("the API did not answer with JSON")?;
+        let answer = answer.success()?;
         let outcomes = answer["documents"]
             .as_array()
             .context("the API's answer does not list what it stored")?;
@@ -271,14 +266,14 @@ impl Poster<'_> {
             let response = self
                 .patiently(|| self.api.request(Method::DELETE, url.as_str()))
                 .await?;
-            let status = response.status();
-            if !status.is_success() && status != StatusCode::NOT_FOUND {
-                let said = self.api.refusal(status, &response.text().await?);
-                bail!("the deletion of {id}: {said}");
+            let answer = ApiResponse::read(&self.api, response).await?;
+            let is_deleted = answer.status.is_success();
+            if !is_deleted && answer.status != StatusCode::NOT_FOUND {
+                return Err(answer.refusal().context(format!("deleting {id}")));
             }
             self.tally
                 .deleted
-                .fetch_add(u64::from(status.is_success()), Ordering::Relaxed);
+                .fetch_add(u64::from(is_deleted), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -297,15 +292,7 @@ impl Poster<'_> {
         let response = self
             .patiently(|| self.api.request(Method::GET, url.as_str()))
             .await?;
-        let status = response.status();
-        let text = response.text().await.context("the answer broke off")?;
-        ensure!(
-            status.is_success(),
-            "listing the documents of {folder}: {}",
-            self.api.refusal(status, &text)
-        );
-        let page: Value =
-            serde_json::from_str(&text).context("the API did not answer with JSON")?;
+        let page = ApiResponse::read(&self.api, response).await?.success()?;
         let documents = page["documents"].as_array().into_iter().flatten();
         let stored = documents.filter_map(|document| {
             let (id, path) = (&document["id"], &document["metadata"]["path"]);
@@ -318,11 +305,13 @@ impl Poster<'_> {
     }
 }
 
-/// Whether the same request may succeed later.
+/// Whether the same request may succeed later, or each of its documents alone.
 fn is_passing(status: StatusCode) -> bool {
     [
-        StatusCode::SERVICE_UNAVAILABLE,
         StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
     ]
     .contains(&status)
 }
