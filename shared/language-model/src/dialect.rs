@@ -99,11 +99,12 @@ const NO_STREAM: [&str; 6] = [
 ];
 
 /// Errors of templates without a role `system`, or that count it among the turns.
-const STRICT_TEMPLATE: [&str; 7] = [
+const STRICT_TEMPLATE: [&str; 8] = [
     "system role",
     "role system",
     "role 'system'",
     "system message",
+    "does not support 'system'",
     "must alternate",
     "only user and assistant roles",
     "developer instruction is not enabled",
@@ -153,6 +154,10 @@ mod tests {
             ),
             (
                 "System role not supported",
+                without(|it| it.system_role = false),
+            ),
+            (
+                "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
                 without(|it| it.system_role = false),
             ),
             (
