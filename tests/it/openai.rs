@@ -182,6 +182,21 @@ async fn unknown_parameters_are_ignored_and_unsupported_ones_are_refused() -> Ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_endpoint_gave_up_is_not_said_to_be_whole() -> Outcome {
+    let ends = |reason| Reply::Stream(vec![Step::Text("À 22"), Step::Finish(reason)]);
+    let replies = vec![ends("insufficient_system_resource"), ends("eos_token")];
+    let (app, _model) = town(replies, &[]).await?;
+    for expected in ["length", "stop"] {
+        let answer = app
+            .post("/v1/chat/completions", asked(json!({})))
+            .await?
+            .success(200)?;
+        assert_eq!(answer["choices"][0]["finish_reason"], expected);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_ends_before_a_sequence_that_the_caller_names() -> Outcome {
     let said = || Reply::text(&["À 22 heures [1].\nObser", "vation: non [2]."]);
     let (app, model) = town(vec![said(), said()], &[]).await?;

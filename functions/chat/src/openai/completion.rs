@@ -291,10 +291,11 @@ fn parsed(json: &RawValue) -> Result<Value, Error> {
     serde_json::from_str(json.get()).map_err(|error| Error::internal(&error))
 }
 
-/// `OpenAI`'s finish reason.
+/// `OpenAI`'s finish reason. Of an answer that an endpoint gave up, `length` says that it is not whole: DeepSeek, Mistral and
+/// vLLM have words of their own for that.
 fn finish_reason(done: &Done) -> &'static str {
     match done.finish_reason.as_str() {
-        "length" => "length",
+        "length" | "insufficient_system_resource" | "error" | "abort" => "length",
         "content_filter" | "refusal" => "content_filter",
         _ => "stop",
     }
