@@ -184,3 +184,33 @@ async fn chunks_cover_a_long_text_in_order() -> Outcome {
     assert_eq!(embedder.chunks("Titre", " Court.\n")?, [short]);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_a_table_fit_the_model_however_long_they_are() -> Outcome {
+    let embedder = load().await?;
+    let row = |words: usize| format!("| 7 | {} |\n", "La vanne fuit. ".repeat(words));
+    let blanks = format!("| 7 | Vanne {} |\n", " ".repeat(900));
+    for (name, rows) in [
+        ("a row longer than a passage", row(600)),
+        ("two of them", row(600).repeat(2)),
+        ("a row of more characters than a passage", row(300)),
+        ("rows that align their columns", blanks.repeat(20)),
+    ] {
+        let short = row(1).repeat(12);
+        let table = format!("| Numéro | Constat |\n|---|---|\n{short}{rows}{short}");
+        let chunks = embedder.chunks("Registre", &table)?;
+        for chunk in &chunks {
+            let text = format!("{}\n{}", chunk.heading, chunk.content);
+            let tokens = embedder.count_tokens(&text)?;
+            assert!(tokens < embedder.manifest().max_tokens, "{name}: {tokens}");
+            let characters = chunk.content.chars().count();
+            assert!(characters <= 4_000, "{name}: {characters}");
+        }
+        let last = chunks.last().expect("it has passages");
+        assert!(
+            last.content.ends_with("La vanne fuit.  |"),
+            "{name}: {last:?}"
+        );
+    }
+    Ok(())
+}

@@ -147,12 +147,14 @@ impl Splitter<'_> {
     fn rows(&self, table: &str) -> Pieces {
         let capacity = self.capacity.min(TABLE_TOKENS);
         let mut pieces = Vec::new();
-        let (mut start, mut end, mut used) = (0, 0, 0);
+        let (mut start, mut end, mut used) = (0, 0, 0_usize);
         for row in table.split_inclusive('\n').chain([""]) {
             let tokens = self.sizer.size(row);
-            if row.is_empty() || (used > 0 && used + tokens > capacity) {
+            // The size of a row of too many characters is the largest number.
+            if row.is_empty() || (used > 0 && used.saturating_add(tokens) > capacity) {
                 let piece = table[start..end].trim_end();
-                if used > self.capacity {
+                // Rows of few tokens may have many characters: those that align their columns.
+                if self.sizer.size(piece) > self.capacity {
                     let parts = self.prose(piece)?.into_iter();
                     pieces.extend(parts.map(|(at, part)| (start + at, part)));
                 } else if !piece.is_empty() {
@@ -161,7 +163,7 @@ impl Splitter<'_> {
                 (start, used) = (end, 0);
             }
             end += row.len();
-            used += tokens;
+            used = used.saturating_add(tokens);
         }
         Ok(pieces)
     }

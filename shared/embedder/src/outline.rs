@@ -87,7 +87,8 @@ impl Outline {
         parts.into_iter().map(part).collect()
     }
 
-    /// The headings above a byte, then, within a table, its columns: as many of the innermost ones as `fit`.
+    /// The headings above a byte, then, within a table, its columns: as many of the innermost ones as `fit`, and if the columns
+    /// do not, only the headings.
     pub(super) fn heading(&self, at: usize, fit: impl Fn(&str) -> bool) -> String {
         let mut above: Vec<&Heading> = Vec::new();
         for heading in self.headings.iter().take_while(|heading| heading.at <= at) {
@@ -101,13 +102,18 @@ impl Outline {
             .tables
             .iter()
             .find(|table| table.range.start < at && at < table.range.end);
-        let columns = table.map(|table| table.columns.as_str());
-        (0..=above.len())
-            .map(|left_out| {
+        let columns = table.map_or("", |table| table.columns.as_str());
+        // The columns of a wide table may not fit even alone.
+        let lines = [columns, ""];
+        let levels = lines
+            .iter()
+            .flat_map(|columns| (0..=above.len()).map(move |left_out| (*columns, left_out)));
+        levels
+            .map(|(columns, left_out)| {
                 let texts = above[left_out..].iter().map(|heading| &*heading.text);
                 let path = texts.collect::<Vec<_>>().join(BETWEEN);
-                let lines = [path.as_str(), columns.unwrap_or_default()];
-                let lines = lines.into_iter().filter(|line| !line.is_empty());
+                let lines = [path.as_str(), columns].into_iter();
+                let lines = lines.filter(|line| !line.is_empty());
                 lines.collect::<Vec<_>>().join("\n")
             })
             .find(|heading| fit(heading))
@@ -237,6 +243,18 @@ mod tests {
         assert_eq!(text[parts[2].range.clone()].trim(), "après");
         assert_eq!(heading_at(&text, "| pièce 7 "), "Stock\n| Nom | Prix |");
         assert_eq!(heading_at(&text, "après"), "Stock");
+    }
+
+    #[test]
+    fn a_row_under_columns_that_do_not_fit_keeps_its_headings() {
+        let text = format!(
+            "# Stock\n\n| Nom | {} |\n|---|---|\n{}",
+            "Prix ".repeat(50),
+            "| pièce | 1 |\n".repeat(20)
+        );
+        let at = text.rfind("| pièce").expect("it is there");
+        let heading = Outline::of(&text).heading(at, |heading| heading.len() <= 20);
+        assert_eq!(heading, "Stock");
     }
 
     #[test]
