@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     os::unix::ffi::OsStrExt as _,
     path::{Component, Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use document_store::DocumentId;
+use document_store::{DocumentId, normalised};
 use extract::Format;
 use ignore::{WalkBuilder, overrides::OverrideBuilder};
 
@@ -164,12 +165,13 @@ impl Finds {
     }
 
     fn add(&mut self, path: &Path, kind: Kind, folder: &Arc<str>, below: &Path) {
+        let below = text(below);
         self.files.push(Found {
             path: path.to_owned(),
             kind,
             folder: Arc::clone(folder),
-            below: below.to_string_lossy().into_owned(),
-            id: id(folder, below),
+            id: id(folder, &below),
+            below,
         });
     }
 }
@@ -182,9 +184,23 @@ impl Found {
 }
 
 /// The id of a file's document: the folder's name and the path, or, if that cannot be an id, its hash.
-pub(super) fn id(folder: &str, below: &Path) -> String {
-    let path = [folder.as_bytes(), b"/", below.as_os_str().as_bytes()].concat();
-    DocumentId::of_path(&path).as_str().to_owned()
+pub(super) fn id(folder: &str, below: &str) -> String {
+    DocumentId::of_path(&format!("{folder}/{below}"))
+        .as_str()
+        .to_owned()
+}
+
+/// A path as metadata has it: in Unicode's normal form C, and bytes that are not UTF-8 as `\xE9`. The id follows from it.
+fn text(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    normalised(&text).into_owned()
 }
 
 /// The kind of a file by its extension, before which there may be one of a compression.
@@ -229,7 +245,7 @@ fn divided(source: &Path) -> (PathBuf, String) {
 fn named(folder: &Path) -> Arc<str> {
     folder
         .file_name()
-        .map_or_else(|| "root".into(), |name| name.to_string_lossy().into())
+        .map_or_else(|| "root".into(), |name| text(Path::new(name)).into())
 }
 
 /// Bytes of a file.
@@ -243,13 +259,23 @@ mod tests {
 
     #[test]
     fn an_id_is_the_path_or_a_hash_where_that_cannot_be_one() {
-        assert_eq!(id("docs", Path::new("a/été.md")), "docs/a/été.md");
-        assert_eq!(id("docs", Path::new("e\u{301}.md")), "docs/é.md");
+        assert_eq!(id("docs", "a/été.md"), "docs/a/été.md");
+        assert_eq!(id("docs", "e\u{301}.md"), "docs/é.md");
         let long = "x".repeat(300);
         for below in ["C#.md", "what?.md", "50%25.md", long.as_str()] {
-            let id = id("docs", Path::new(below));
+            let id = id("docs", below);
             assert!(id.starts_with("file-") && id.len() == 69, "{id}");
         }
+    }
+
+    #[test]
+    fn a_path_in_any_encoding_has_a_text_from_which_its_id_follows() {
+        use std::ffi::OsStr;
+
+        let path = |bytes: &'static [u8]| text(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(path(b"a/caf\xe9.md"), r"a/caf\xE9.md");
+        assert_eq!(path("cafe\u{301}.md".as_bytes()), "café.md");
+        assert_ne!(path(b"\xe9.md"), path(b"\xe8.md"));
     }
 
     #[test]

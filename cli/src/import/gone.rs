@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    path::Path,
     sync::Arc,
 };
 
@@ -60,7 +59,7 @@ impl Present {
         };
         let own = stored
             .into_iter()
-            .filter(|(stored, path)| *stored == id(folder, Path::new(path)));
+            .filter(|(stored, path)| *stored == id(folder, path));
         let (kept, gone): (BTreeSet<String>, BTreeSet<String>) =
             own.map(|(id, _)| id).partition(|id| present.contains(id));
         ensure!(

@@ -54,7 +54,7 @@ pub(super) async fn piece(
     }
     let file = ObjectFile {
         format: format.name,
-        id: DocumentId::of_path(key.as_os_str().as_encoded_bytes())
+        id: DocumentId::of_path(&key.to_string_lossy())
             .as_str()
             .to_owned(),
         key,

@@ -57,10 +57,11 @@ impl DocumentId {
 
     /// The id of the document of a file: its path, or, if that cannot be an id, a hash of it.
     #[must_use]
-    pub fn of_path(path: &[u8]) -> Self {
-        let text = std::str::from_utf8(path).ok();
-        let id = text.and_then(|text| Self::parse_new(text, "id").ok());
-        id.unwrap_or_else(|| Self(format!("file-{}", hex(&Sha256::digest(path)))))
+    pub fn of_path(path: &str) -> Self {
+        // Also before the hash: macOS and Linux write the same name in different forms.
+        let path = normalised(path);
+        Self::parse_new(&path, "id")
+            .unwrap_or_else(|_| Self(format!("file-{}", hex(&Sha256::digest(path.as_bytes())))))
     }
 
     /// The id as text.
@@ -122,6 +123,18 @@ mod tests {
             "/a",
         ] {
             assert!(DocumentId::parse_new(id, "id").is_ok(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_one_id_in_either_form_of_its_name() {
+        for (path, other, is_hash) in [
+            ("a/caf\u{e9}.md", "a/cafe\u{301}.md", false),
+            ("a/caf\u{e9}?.md", "a/cafe\u{301}?.md", true),
+        ] {
+            let id = DocumentId::of_path(path);
+            assert_eq!(id, DocumentId::of_path(other), "{path}");
+            assert_eq!(id.as_str().starts_with("file-"), is_hash, "{path}");
         }
     }
 

@@ -57,7 +57,7 @@ pub use self::{
         begin_removal, continue_removal, continue_removals, limit_tenant, list_tenants,
         tenant_state,
     },
-    text::{ANSWER_LIMIT, collapsed},
+    text::{ANSWER_LIMIT, collapsed, normalised},
     upsert::{Outcome, Status, load, upsert},
     visibility::{ALL_TENANTS, Tenant, Visibility, VisibilityParameters},
 };

@@ -64,7 +64,8 @@ pub fn collapsed(text: &str) -> Cow<'_, str> {
 }
 
 /// A text in Unicode's normal form C.
-pub(super) fn normalised(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn normalised(text: &str) -> Cow<'_, str> {
     if is_nfc(text) {
         Cow::Borrowed(text)
     } else {
