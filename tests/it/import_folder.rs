@@ -216,6 +216,22 @@ async fn again_only_what_changed_is_stored_and_what_is_gone_is_deleted() -> Outc
         .problem(404, "not-found")?;
     document(&app, "elsewhere").await?;
 
+    // A link to a drive that is no longer mounted, which is told with the status.
+    let drive = folder.path().join("drive");
+    fs::create_dir(&drive)?;
+    fs::write(drive.join("far.md"), "# Far\n\nOn a drive.\n")?;
+    std::os::unix::fs::symlink(&drive, root.join("drive"))?;
+    let (printed, _) = import(database, &[&path]).await?;
+    assert_eq!(printed.status, Some(0), "{printed:?}");
+    fs::rename(&drive, folder.path().join("unmounted"))?;
+    let (printed, said) = import(database, &[&path, "--delete"]).await?;
+    assert_eq!(
+        (printed.status, &said["deleted"]),
+        (Some(3), &json!(0)),
+        "{printed:?}"
+    );
+    document(&app, "manuals/drive/far.md").await?;
+
     // An empty mount point: a folder of the same name with none of the files.
     let other = folder.path().join("other/manuals");
     fs::create_dir_all(&other)?;

@@ -35,6 +35,15 @@ pub(super) enum Kind {
     Records,
 }
 
+/// A symbolic link that leads nowhere, back, or to a folder that cannot be opened. What is behind it was not seen.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) folder: Arc<str>,
+    /// Its path below the folder.
+    pub(super) below: String,
+    pub(super) reason: String,
+}
+
 /// Everything that was found.
 #[derive(Debug, Default)]
 pub(super) struct Finds {
@@ -43,8 +52,7 @@ pub(super) struct Finds {
     pub(super) folders: BTreeSet<Arc<str>>,
     /// Folders that cannot be listed, and why.
     pub(super) unreadable: Vec<(String, String)>,
-    /// Symbolic links that lead nowhere or back, and why.
-    pub(super) links: Vec<(String, String)>,
+    pub(super) links: Vec<Link>,
     /// Files of other formats, by extension.
     pub(super) skipped: BTreeMap<String, u64>,
 }
@@ -139,11 +147,15 @@ impl Finds {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    let at = match link(&error) {
-                        Some(_) => &mut self.links,
-                        None => &mut self.unreadable,
-                    };
-                    at.push((name.to_string(), error.to_string()));
+                    let reason = error.to_string();
+                    match link(&error) {
+                        Some(path) => self.links.push(Link {
+                            folder: Arc::clone(name),
+                            below: text(path.strip_prefix(root).unwrap_or(path)),
+                            reason,
+                        }),
+                        None => self.unreadable.push((name.to_string(), reason)),
+                    }
                     continue;
                 }
             };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -15,6 +16,8 @@ use super::found::{Finds, id};
 /// The folders whose documents may be deleted, and the ids of the files that they have.
 pub(super) struct Present {
     folders: BTreeMap<Arc<str>, HashSet<String>>,
+    /// Folders, and paths below them, of links behind which files were not seen: the drive may not be mounted.
+    unseen: Vec<(Arc<str>, String)>,
     /// Whether all documents of a folder may be deleted.
     all: bool,
 }
@@ -48,18 +51,27 @@ impl Present {
                 ids.insert(file.id.clone());
             }
         }
-        Ok(Self { folders, all })
+        let unseen = finds
+            .links
+            .iter()
+            .map(|link| (Arc::clone(&link.folder), link.below.clone()))
+            .collect();
+        Ok(Self {
+            folders,
+            unseen,
+            all,
+        })
     }
 
     /// Of the `stored` ids of a folder, each with the `path` in its metadata, those whose files are gone. A document
-    /// belongs to the folder only if its id follows from that path.
+    /// belongs to the folder only if its id follows from that path. One behind a link that cannot be followed stays.
     fn gone(&self, folder: &str, stored: Vec<(String, String)>) -> anyhow::Result<Vec<String>> {
         let Some(present) = self.folders.get(folder) else {
             return Ok(Vec::new());
         };
         let own = stored
             .into_iter()
-            .filter(|(stored, path)| *stored == id(folder, path));
+            .filter(|(stored, path)| *stored == id(folder, path) && self.is_seen(folder, path));
         let (kept, gone): (BTreeSet<String>, BTreeSet<String>) =
             own.map(|(id, _)| id).partition(|id| present.contains(id));
         ensure!(
@@ -69,6 +81,13 @@ impl Present {
             gone.len()
         );
         Ok(gone.into_iter().collect())
+    }
+
+    fn is_seen(&self, folder: &str, path: &str) -> bool {
+        !self
+            .unseen
+            .iter()
+            .any(|(name, link)| &**name == folder && Path::new(path).starts_with(link))
     }
 
     /// The ids of the documents of files that are gone. `page` reads a page of the documents of a folder, from a cursor on.
@@ -150,6 +169,10 @@ mod tests {
         let ids = ids.iter().map(|&id| id.to_owned()).collect();
         Present {
             folders: [("docs".into(), ids)].into(),
+            unseen: vec![
+                ("docs".into(), "nas".to_owned()),
+                ("other".into(), "b.md".to_owned()),
+            ],
             all,
         }
     }
@@ -166,9 +189,12 @@ mod tests {
             ("docs/b.md", "b.md"),
             ("another", "c.md"),
             ("docs/d.md", "elsewhere.md"),
+            ("docs/nas/e.md", "nas/e.md"),
+            ("docs/nas", "nas"),
+            ("docs/nas.md", "nas.md"),
         ]);
         let gone = present(&["docs/a.md"], false).gone("docs", stored);
-        assert_eq!(gone.expect("one is there"), ["docs/b.md"]);
+        assert_eq!(gone.expect("one is there"), ["docs/b.md", "docs/nas.md"]);
     }
 
     #[test]

@@ -82,9 +82,11 @@ impl Documents {
         let sandbox = Sandbox::of_this_program(Limits::default())?;
         let bar = opened::file_bar(finds.files.len());
         let tally = Arc::new(Tally::default());
-        let unreadable = mem::take(&mut finds.unreadable);
-        for (place, reason) in unreadable.into_iter().chain(mem::take(&mut finds.links)) {
-            tally.bad(Place::file(place.into()), reason, &bar);
+        for (folder, reason) in mem::take(&mut finds.unreadable) {
+            tally.bad(Place::file(folder.into()), reason, &bar);
+        }
+        for link in mem::take(&mut finds.links) {
+            tally.bad(Place::file(link.folder), link.reason, &bar);
         }
         tally.skipped(mem::take(&mut finds.skipped));
         Ok(Self {
