@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use aws::s3::S3;
-use records::{LINE_LIMIT, without_end};
+use records::{LINE_LIMIT, bare};
 
 use super::source::{ObjectSource, ReadError};
 
@@ -38,7 +38,7 @@ pub(super) struct Lines<'a> {
 pub(super) struct Line {
     /// Its byte range in the object, line break included.
     pub(super) range: Range<u64>,
-    /// Its text without the line break; `None` if longer than [`LINE_LIMIT`].
+    /// Its text without the line break and a byte order mark; `None` if longer than [`LINE_LIMIT`].
     pub(super) text: Option<Vec<u8>>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Lines<'a> {
     }
 
     fn line(&self, start: u64, mut text: Vec<u8>) -> Line {
-        without_end(&mut text);
+        bare(&mut text);
         Line {
             range: start..self.start,
             text: (text.len() <= LINE_LIMIT).then_some(text),
@@ -194,6 +194,13 @@ mod tests {
             cuts.push(text.len() as u64);
             assert_eq!(read(text, &cuts).await, whole, "cut every {stride} bytes");
         }
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_no_part_of_a_line_and_of_its_place() {
+        let text = "\u{feff}one\n\u{feff}two\n".as_bytes();
+        let lines = read(text, &[0, text.len() as u64]).await;
+        assert_eq!(lines, [(0, Some(3)), (7, Some(3))]);
     }
 
     #[tokio::test]

@@ -134,8 +134,6 @@ fn content(line: &Line) -> Content {
     let Some(text) = &line.text else {
         return Content::Refused(format!("is longer than {LINE_LIMIT} bytes"));
     };
-    // A byte order mark.
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     if text.trim_ascii().is_empty() {
         return Content::Refused(String::new());
     }

@@ -2,6 +2,7 @@
 
 use database::DatabaseError;
 use document_store::{Compared, Prepared, Retry};
+use records::bare;
 
 use super::{
     Worker,
@@ -23,7 +24,9 @@ pub(super) async fn work(
     let range = start..start + u64::from(line.length.unsigned_abs());
     let etag = object.etag.as_deref();
     let text = object.source.read(&worker.imports.s3, &range, etag).await?;
-    let document = Prepared::read(text.strip_suffix(b"\n").unwrap_or(&text))
+    let mut text = text.to_vec();
+    bare(&mut text);
+    let document = Prepared::read(&text)
         .map_err(|cause| WorkError::failed("its line is not a valid document", cause))?;
     let failure = match prepare(worker, &line.place.visibility(), vec![document], None).await? {
         Ok(compared) => {

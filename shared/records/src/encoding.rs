@@ -7,7 +7,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use super::peek::{buffered, peek};
 
-const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+pub(super) const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 const UTF16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 
 /// The text without the byte order mark that Windows writes; UTF-16 is decoded, and other non-UTF-8 text stays as it

@@ -18,7 +18,7 @@ pub use self::{
     compression::is_compressed,
     encoding::decoded as text,
     format::Format,
-    lines::{LINE_LIMIT, Line, Lines, without_end},
+    lines::{LINE_LIMIT, Line, Lines, bare},
     table::UNCLOSED,
 };
 

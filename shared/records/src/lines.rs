@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read as _};
 
+use super::encoding::UTF8_MARK;
+
 /// Maximum bytes of a line: the limit of one request to the API.
 pub const LINE_LIMIT: usize = 6 * 1024 * 1024;
 
@@ -16,7 +18,7 @@ pub struct Lines {
 pub struct Line {
     /// From 1, including blank ones.
     pub number: u64,
-    /// Without its end; `None` if longer than [`LINE_LIMIT`].
+    /// Without its end and a byte order mark; `None` if longer than [`LINE_LIMIT`].
     pub text: Option<Vec<u8>>,
 }
 
@@ -45,7 +47,7 @@ impl Lines {
             if bytes.len() as u64 == most && !bytes.ends_with(b"\n") {
                 self.text.skip_until(b'\n')?;
             }
-            without_end(&mut bytes);
+            bare(&mut bytes);
             if bytes.trim_ascii().is_empty() {
                 continue;
             }
@@ -65,12 +67,15 @@ impl Iterator for Lines {
     }
 }
 
-/// Removes the end of a line.
-pub fn without_end(line: &mut Vec<u8>) {
+/// Removes the end of a line, and a byte order mark before it: each file has one of several that were joined.
+pub fn bare(line: &mut Vec<u8>) {
     if line.ends_with(b"\n") {
         line.pop();
     }
     if line.ends_with(b"\r") {
         line.pop();
+    }
+    if line.starts_with(UTF8_MARK) {
+        line.drain(..UTF8_MARK.len());
     }
 }

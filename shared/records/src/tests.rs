@@ -302,6 +302,10 @@ fn any_other_file_is_refused_with_its_likely_format() {
     ] {
         assert!(refused(file).contains(told), "{told}: {}", refused(file));
     }
+    // Files with byte order marks that were joined.
+    let joined = format!("\u{feff}{}\r\n\u{feff}\n\u{feff}{}\n", TWO[0], TWO[1]);
+    let expected = [(1, TWO[0].to_owned()), (3, TWO[1].to_owned())];
+    assert_eq!(lines(joined.as_bytes()), expected);
     // An invalid line does not affect others.
     assert_eq!(
         texts(b"# exported\n{\"id\":1}\n"),
