@@ -120,7 +120,7 @@ fn records(sources: &[PathBuf]) -> Option<&Path> {
 
 /// Whether a text file has a document on each line, such as the rows of a spreadsheet: its first line is one.
 fn begins_with_a_document(path: &Path) -> bool {
-    let text = File::open(path).and_then(|file| records::open(file).map_err(io::Error::other));
+    let text = File::open(path).and_then(|file| records::open_text(file).map_err(io::Error::other));
     let first = text
         .ok()
         .and_then(|text| Lines::new(text).next()?.ok()?.text);

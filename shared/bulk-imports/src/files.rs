@@ -88,7 +88,7 @@ fn not_read(cause: String) -> WorkError {
 
 /// Whether a text has a document on each line, such as the rows of a spreadsheet: its first line is one, or a part of one.
 fn begins_with_a_document(first: &[u8]) -> bool {
-    let text = records::open(Cursor::new(first.to_vec())).ok();
+    let text = records::open_text(Cursor::new(first.to_vec())).ok();
     let line = text.and_then(|text| Lines::new(text).next()?.ok()?.text);
     line.is_some_and(|line| {
         // The first line or row of a long one goes beyond what was read.
@@ -115,6 +115,7 @@ mod tests {
             ("{\"a\": 1}\n", false),
             ("Read me.\n{\"content\": \"An example.\"}\n", false),
             ("Content, and other things\n", false),
+            ("Content\n\nOf a page.\n", false),
         ] {
             assert_eq!(begins_with_a_document(text.as_bytes()), begins, "{text}");
         }

@@ -69,7 +69,7 @@ pub enum Reason {
     #[error("it cannot be read: {0}")]
     Broken(String),
     /// It is text in an unknown encoding.
-    #[error("it is neither UTF-8 nor UTF-16: convert it, for example with iconv")]
+    #[error("it is not in UTF-8, UTF-16 or Windows-1252: convert it, for example with iconv")]
     Encoding,
     /// It took too long.
     #[error("it was not read within {0} s")]

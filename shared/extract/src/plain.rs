@@ -16,7 +16,7 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, Reason> {
     })
 }
 
-/// A text in UTF-8 or UTF-16, with or without a byte order mark, with line breaks of any system.
+/// A text in UTF-8 or UTF-16, with or without a byte order mark, or in Windows-1252, with line breaks of any system.
 pub(super) fn text(bytes: Vec<u8>) -> Result<String, Reason> {
     let broken = |error: std::io::Error| Reason::Broken(error.to_string());
     let mut decoded = Vec::new();
@@ -24,7 +24,8 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, Reason> {
         .map_err(broken)?
         .read_to_end(&mut decoded)
         .map_err(broken)?;
-    let text = String::from_utf8(decoded).map_err(|_| Reason::Encoding)?;
+    let text = String::from_utf8(decoded)
+        .or_else(|error| records::western(error.as_bytes()).ok_or(Reason::Encoding))?;
     if text.contains('\0') {
         return Err(Reason::Broken("it is not text".to_owned()));
     }
@@ -74,13 +75,16 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_in_utf_8_and_utf_16() {
+    fn text_is_read_in_utf_8_utf_16_and_windows_1252() {
         let utf16: Vec<u8> = [0xff, 0xfe]
             .into_iter()
             .chain("été\r\n".encode_utf16().flat_map(u16::to_le_bytes))
             .collect();
         assert_eq!(text(utf16), Ok("été\n".to_owned()));
         assert_eq!(text(b"\xef\xbb\xbfa\rb".into()), Ok("a\nb".to_owned()));
+        let western = text(b"L'\xe9t\xe9 \x96 c\x92est tout.".into());
+        assert_eq!(western, Ok("L'été – c’est tout.".to_owned()));
+        // Too little to tell.
         assert_eq!(text(b"\xe9t\xe9".into()), Err(Reason::Encoding));
         assert!(matches!(text(b"abc\0\0def".into()), Err(Reason::Broken(_))));
     }

@@ -7,19 +7,24 @@ mod format;
 mod lines;
 mod peek;
 mod table;
+mod western;
 
 use std::{
     io::{self, BufRead, Read},
     path::Path,
 };
 
-use self::{array::Elements, table::Table};
+use self::{
+    array::Elements,
+    table::{ONE_COLUMN, Table},
+};
 pub use self::{
     compression::is_compressed,
     encoding::decoded as text,
     format::Format,
     lines::{LINE_LIMIT, Line, Lines, bare},
     table::UNCLOSED,
+    western::western,
 };
 
 /// Why a file has no readable documents.
@@ -28,7 +33,7 @@ pub enum OpenError {
     /// It has another format.
     #[error(
         "it looks like {0}: documents are read from lines of JSON, a JSON array, or CSV whose header names a \
-         column content, in UTF-8 or UTF-16, compressed with gzip, zstd or xz or not"
+         column content, in UTF-8 or UTF-16, or CSV in Windows-1252, compressed with gzip, zstd or xz or not"
     )]
     Unknown(String),
     /// Reading or decompressing failed.
@@ -42,10 +47,55 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError::Unknown`] names what the file looks like.
 pub fn open(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send>, OpenError> {
+    let (format, text) = formatted(source)?;
+    documents(format, text)
+}
+
+/// The same for a file that may be a text instead: then a table of one column is none, because a text may begin with the word
+/// "Content".
+///
+/// # Errors
+/// As [`open`].
+pub fn open_text(source: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send>, OpenError> {
+    match formatted(source)? {
+        (Format::Table { delimiter }, _) if delimiter == ONE_COLUMN => {
+            Err(OpenError::Unknown("plain text".to_owned()))
+        }
+        (format, text) => documents(format, text),
+    }
+}
+
+/// The text of a file, and its format.
+fn formatted(
+    source: impl Read + Send + 'static,
+) -> Result<(Format, Box<dyn BufRead + Send>), OpenError> {
     let source = compression::decompressed(Box::new(source))?;
     let text = encoding::decoded(source)?;
     let (head, text) = peek::peek(text, format::HEAD)?;
-    match Format::of(&head) {
+    let format = Format::of(&head);
+    // JSON is in UTF-8 by its standard.
+    let is_json = matches!(format, Format::Lines | Format::Array);
+    if is_json || !western::is_western(whole_lines(&head)) {
+        return Ok((format, text));
+    }
+    let (head, text) = peek::peek(western::decoded(text), format::HEAD)?;
+    Ok((Format::of(&head), text))
+}
+
+/// The first bytes of a text without the line that they end in, unless there is no other: a character may be cut.
+fn whole_lines(head: &[u8]) -> &[u8] {
+    let end = head.iter().rposition(|byte| *byte == b'\n');
+    match end {
+        Some(end) if head.len() >= HEAD => &head[..end],
+        _ => head,
+    }
+}
+
+fn documents(
+    format: Format,
+    text: Box<dyn BufRead + Send>,
+) -> Result<Box<dyn BufRead + Send>, OpenError> {
+    match format {
         Format::Lines => Ok(text),
         Format::Array => Ok(Box::new(io::BufReader::new(Elements::new(text)))),
         Format::Table { delimiter } => {

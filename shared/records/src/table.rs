@@ -19,8 +19,11 @@ const NAMING: &[u8] = b"sep=";
 /// What is wrong with a row that has a quotation mark without its partner. Its line is this text as a JSON string.
 pub const UNCLOSED: &str = "a quotation mark is not closed";
 
-/// A byte that separates no fields of a text.
-const UNIT_SEPARATOR: u8 = 0x1f;
+/// What is wrong with a row in another encoding.
+const NOT_UTF8: &str = "a row that is not UTF-8: convert the file, for example with iconv";
+
+/// The delimiter of a table of one column: a byte that separates no fields of a text.
+pub(super) const ONE_COLUMN: u8 = 0x1f;
 
 /// The fields of a document, in both spellings.
 const FIELDS: [&str; 5] = ["id", "_id", "title", "content", "text"];
@@ -67,7 +70,7 @@ pub(super) fn delimiter(line: &[u8], delimiters: &[u8]) -> Result<u8, Option<Str
         return match twice {
             Some(field) => Err(Some(format!("a table with two columns {field}"))),
             // In a table of one column, a line is one field.
-            None if columns.len() == 1 => Ok(UNIT_SEPARATOR),
+            None if columns.len() == 1 => Ok(ONE_COLUMN),
             None => Ok(delimiter),
         };
     }
@@ -181,7 +184,7 @@ impl Table {
         let mut document: BTreeMap<String, Value> = BTreeMap::new();
         let mut metadata: BTreeMap<String, Value> = BTreeMap::new();
         for (column, field) in self.columns.iter().zip(&self.record) {
-            let field = str::from_utf8(field).map_err(|_| "a row that is not UTF-8".to_owned())?;
+            let field = str::from_utf8(field).map_err(|_| NOT_UTF8.to_owned())?;
             if field.is_empty() || column.is_empty() {
                 continue;
             }

@@ -200,15 +200,15 @@ fn a_table_is_read_by_its_header() {
 
 #[test]
 fn a_row_that_does_not_fit_its_header_is_not_a_document() {
-    let table = b"id,content\n1,a,b\n2\n3,\xe9t\xe9\n4,quatre\n";
+    let table = b"id,content\n1,a,b\n2\n3,\xe9t\xe9\n4,quatri\xc3\xa8me\n";
     let texts = texts(table);
     assert_eq!(
         texts,
         [
             "\"a row of 3 fields under a header of 2\"",
             "\"a row of 1 fields under a header of 2\"",
-            "\"a row that is not UTF-8\"",
-            r#"{"content":"quatre","id":"4"}"#,
+            "\"a row that is not UTF-8: convert the file, for example with iconv\"",
+            r#"{"content":"quatrième","id":"4"}"#,
         ]
     );
 }
@@ -216,6 +216,40 @@ fn a_row_that_does_not_fit_its_header_is_not_a_document() {
 /// The document of a row as [`lines`] has it.
 fn row(line: u64, id: &str, content: &str) -> (u64, String) {
     (line, format!(r#"{{"content":"{content}","id":"{id}"}}"#))
+}
+
+#[test]
+fn a_table_in_windows_1252_is_read_if_it_looks_like_it() {
+    let table = b"id;content;ann\xe9e\r\n1;Une \xe9cluse, c\x92est s\xfbr.;1822\r\n";
+    let expected = r#"{"content":"Une écluse, c’est sûr.","id":"1","metadata":{"année":"1822"}}"#;
+    assert_eq!(texts(table), [expected]);
+    assert!(!is_lines(table));
+    // A character of UTF-8 that the first kilobytes end in is none of Windows-1252.
+    for before in 0..3 {
+        // Cut within its two bytes if one is before.
+        let table = format!(
+            "content\n{}{}été\n",
+            "x".repeat(before),
+            "an\n".repeat((HEAD - 9) / 3)
+        );
+        let last = texts(table.as_bytes()).pop();
+        assert_eq!(last.as_deref(), Some(r#"{"content":"été"}"#));
+    }
+    // Polish, in Windows-1250.
+    let other = texts(b"id;content\n1;mo\xbfe by\xb3o\n");
+    assert!(other[0].contains("not UTF-8"), "{other:?}");
+}
+
+#[test]
+fn a_text_may_begin_with_the_name_of_a_column() {
+    for (text, is_table) in [
+        ("Content\n\nOf this page.\n", false),
+        ("id,content\n1,A row.\n", true),
+        ("{\"content\": \"A line.\"}\n", true),
+    ] {
+        let opened = open_text(Cursor::new(text.as_bytes()));
+        assert_eq!(opened.is_ok(), is_table, "{text}");
+    }
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! Texts in Windows-1252, in which Excel writes CSV in Western Europe, and in which editors wrote before UTF-8.
+
+use std::io::BufRead;
+
+use encoding_rs::WINDOWS_1252;
+use encoding_rs_io::DecodeReaderBytesBuilder;
+
+use super::peek::buffered;
+
+/// Letters beyond ASCII of the languages of Western Europe. The others of Windows-1252 stand where Cyrillic, Greek, Turkish and
+/// Central European encodings have frequent letters.
+const LETTERS: &str = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüŒœŸ";
+
+/// Marks that may stand between two letters.
+const WITHIN: &str = "’‘´·–—…°\u{a0}\u{ad}";
+
+/// One of so many characters may be unusual.
+const UNUSUAL: usize = 20;
+
+/// A text in Windows-1252 as UTF-8; `None` if it looks like another encoding, which would give wrong letters.
+#[must_use]
+pub fn western(text: &[u8]) -> Option<String> {
+    is_western(text).then(|| {
+        let (text, _) = WINDOWS_1252.decode_without_bom_handling(text);
+        text.into_owned()
+    })
+}
+
+/// The same for a source of which [`is_western`] is true.
+pub(super) fn decoded(source: Box<dyn BufRead + Send>) -> Box<dyn BufRead + Send> {
+    let decoder = DecodeReaderBytesBuilder::new()
+        .encoding(Some(WINDOWS_1252))
+        .bom_sniffing(false)
+        .build(source);
+    buffered(Box::new(decoder))
+}
+
+/// Whether a text, of whole lines, is not UTF-8 and has the letters of Western Europe in Windows-1252, fewer than ASCII's.
+pub(super) fn is_western(text: &[u8]) -> bool {
+    let (mut valid, mut invalid) = (0, 0);
+    for chunk in text.utf8_chunks() {
+        let others = chunk.valid().chars().filter(|other| !other.is_ascii());
+        valid += others.count();
+        invalid += usize::from(!chunk.invalid().is_empty());
+    }
+    // Two such letters side by side may happen to be UTF-8; and a text in UTF-8 may have damaged ones.
+    if invalid <= 4 * valid {
+        return false;
+    }
+    let (text, _) = WINDOWS_1252.decode_without_bom_handling(text);
+    let (mut ascii, mut letters, mut others, mut unusual) = (0, 0, 0, 0);
+    let mut before = ' ';
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character.is_control() && !character.is_ascii_whitespace() {
+            return false;
+        }
+        if character.is_ascii() {
+            ascii += usize::from(character.is_alphabetic());
+        } else {
+            let after = characters.peek().copied().unwrap_or(' ');
+            others += 1;
+            letters += usize::from(character.is_alphabetic());
+            unusual += usize::from(!is_usual(before, character, after));
+        }
+        before = character;
+    }
+    letters < ascii && UNUSUAL * unusual <= others
+}
+
+/// Whether Western European texts have a character, which is not ASCII, between two others.
+fn is_usual(before: char, character: char, after: char) -> bool {
+    match character {
+        // Czech has another letter there, and Hungarian.
+        'ì' | 'Ì' => !after.is_alphabetic(),
+        'õ' | 'Õ' => after.eq_ignore_ascii_case(&'e'),
+        'ª' | 'º' | 'µ' => !(before.is_alphabetic() && after.is_alphabetic()),
+        _ if character.is_alphabetic() => LETTERS.contains(character),
+        _ => WITHIN.contains(character) || !(before.is_alphabetic() && after.is_alphabetic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use encoding_rs::{
+        Encoding, SHIFT_JIS, WINDOWS_1250, WINDOWS_1251, WINDOWS_1253, WINDOWS_1254,
+    };
+
+    use super::*;
+
+    fn encoded(text: &str, encoding: &'static Encoding) -> Vec<u8> {
+        let (bytes, _, has_errors) = encoding.encode(text);
+        assert!(!has_errors, "{text}");
+        bytes.into_owned()
+    }
+
+    #[test]
+    fn texts_of_western_europe_are_read() {
+        for text in [
+            "L’été, à Évian : 12 € — «\u{a0}déjà vu\u{a0}» n°7, cœur…",
+            "Die Straße führt über größere Brücken.",
+            "¿Dónde está la señora? El piso 3º, mañana.",
+            "As situações são difíceis; não há soluções.",
+            "Così è più città, lunedì.",
+            "Æblegrød på øen, få år.",
+            "It’s “quoted” – with typographic marks only.",
+        ] {
+            let bytes = encoded(text, WINDOWS_1252);
+            assert_eq!(western(&bytes).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn texts_in_other_encodings_are_not() {
+        for (text, encoding) in [
+            ("Zażółć gęślą jaźń, może było.", WINDOWS_1250),
+            ("Příliš žluťoučký kůň a některé věci.", WINDOWS_1250),
+            ("Az idő és a nő ősszel.", WINDOWS_1250),
+            ("Это документ в старой кодировке.", WINDOWS_1251),
+            ("id;content;Документ с таблицей", WINDOWS_1251),
+            ("Το κείμενο είναι στα ελληνικά.", WINDOWS_1253),
+            ("Türkçe yazı, değişik şeyler.", WINDOWS_1254),
+            ("id,content 日本語の文書です。", SHIFT_JIS),
+        ] {
+            assert_eq!(western(&encoded(text, encoding)), None, "{text}");
+        }
+        for bytes in [
+            "déjà".as_bytes(),
+            b"d\xc3\xa9j\xc3\xa0, and a damaged \xe9 letter".as_slice(),
+            b"plain",
+            b"\xe9t\xe9",
+            b"binary \x00\xe9 data",
+        ] {
+            assert_eq!(western(bytes), None, "{bytes:?}");
+        }
+    }
+}
