@@ -99,9 +99,13 @@ fn article(document: &Document) -> Option<String> {
     text.contains(char::is_alphanumeric).then_some(text)
 }
 
-/// The text of a page: by its byte order mark, by what it says itself, as UTF-8, or as browsers read what says nothing.
+/// The text of a page: by its byte order mark, as UTF-16 if it looks like that, as UTF-8, by what it says itself, or as browsers
+/// read what says nothing.
 fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
+        return encoding.decode(bytes).0;
+    }
+    if let Some(encoding) = records::utf16_without_a_mark(bytes) {
         return encoding.decode(bytes).0;
     }
     let (text, _, has_errors) = UTF_8.decode(bytes);
@@ -111,12 +115,30 @@ fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     declared(bytes).unwrap_or(WINDOWS_1252).decode(bytes).0
 }
 
-/// `<meta charset="...">`, or the same in a content type, in the first bytes.
+/// `<meta charset="...">`, the same in a content type, or the encoding of XML, in the first bytes. Other elements, such as
+/// scripts, say the encoding of other files.
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     const HEAD: usize = 1024;
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(HEAD)]).to_ascii_lowercase();
-    let (_, behind) = head.split_once("charset=")?;
-    let label = behind.trim_start_matches(['"', '\'', ' ']);
+    let mut tags = head.split('<');
+    let named = tags.find_map(|tag| {
+        if tag.starts_with("meta") {
+            label(tag, "charset")
+        } else if tag.starts_with("?xml") {
+            label(tag, "encoding")
+        } else {
+            None
+        }
+    })?;
+    // What declares another one, as UTF-16, was read in a copy that was converted.
+    Encoding::for_label(named.as_bytes()).filter(|encoding| encoding.is_ascii_compatible())
+}
+
+/// The value of an attribute, or of a parameter in one.
+fn label<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
+    let (_, behind) = tag.split_once(name)?;
+    let value = behind.trim_start().strip_prefix('=')?;
+    let label = value.trim_start_matches(['"', '\'', ' ']);
     let end = label.find(|c: char| !(c.is_ascii_alphanumeric() || "-_:".contains(c)));
-    Encoding::for_label(&label.as_bytes()[..end.unwrap_or(label.len())])
+    Some(&label[..end.unwrap_or(label.len())])
 }

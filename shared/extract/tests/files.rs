@@ -178,6 +178,17 @@ fn a_page_is_read_in_the_encoding_that_it_declares() {
         ("<p>é</p>".into(), "é"),
         (b"<p>\xe9</p>".to_vec(), "é"),
         (b"\xff\xfe<\0p\0>\0\xe9\0<\0/\0p\0>\0".to_vec(), "é"),
+        (b"<\0p\0>\0\xe9\0<\0/\0p\0>\0".to_vec(), "é"),
+        (b"<meta charset=utf-16><p>\xe9</p>".to_vec(), "é"),
+        (
+            b"<script charset=utf-8></script><meta charset = 'windows-1251'><p>\xe4\xe0</p>".to_vec(),
+            "да",
+        ),
+        (
+            b"<?xml version='1.0' encoding='windows-1251'?><html><body><p>\xe4\xe0</p></body></html>"
+                .to_vec(),
+            "да",
+        ),
     ] {
         assert_eq!(read(html, Format::Html).content, text);
     }

@@ -34,8 +34,9 @@ pub(super) fn without_mark(head: &[u8]) -> &[u8] {
     head.strip_prefix(UTF8_MARK).unwrap_or(head)
 }
 
-/// UTF-16 without a byte order mark: a line of JSON, and a table's header, starts with two ASCII characters.
-fn without_a_mark(head: &[u8]) -> Option<&'static Encoding> {
+/// UTF-16 without a byte order mark: a line of JSON, a table's header and a page start with two ASCII characters.
+#[must_use]
+pub fn without_a_mark(head: &[u8]) -> Option<&'static Encoding> {
     match head {
         [first, 0, second, 0, ..] if *first != 0 && *second != 0 => Some(UTF_16LE),
         [0, first, 0, second, ..] if *first != 0 && *second != 0 => Some(UTF_16BE),

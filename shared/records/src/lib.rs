@@ -20,7 +20,7 @@ use self::{
 };
 pub use self::{
     compression::is_compressed,
-    encoding::decoded as text,
+    encoding::{decoded as text, without_a_mark as utf16_without_a_mark},
     format::Format,
     lines::{LINE_LIMIT, Line, Lines, bare},
     table::UNCLOSED,
