@@ -1,6 +1,7 @@
 //! Front matter: YAML between lines of `---`, or TOML between lines of `+++`, at the beginning of a text.
 
 use serde_json::{Map, Value};
+use serde_saphyr::NonFiniteFloatPolicy;
 
 use crate::Reason;
 
@@ -43,8 +44,16 @@ fn between<'t>(text: &'t str, mark: &str) -> Option<(&'t str, &'t str)> {
     None
 }
 
+/// As YAML 1.2 has it, `no` is a text, such as the code of Norwegian. Numbers with leading zeros or underscores are texts, because
+/// telephone numbers and codes are written so; and one that is too large, such as the hash `12e5678`, does not refuse the file.
 fn yaml(text: &str) -> Result<Value, String> {
-    serde_saphyr::from_str(text).map_err(|error| first_line(&error))
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| first_line(&error))
 }
 
 /// TOML's dates become texts.
@@ -92,6 +101,16 @@ mod tests {
         assert_eq!(split("---\n---\nbody"), Ok((Map::new(), "body")));
         let (metadata, body) = split("---\na: 1\n...\nbody").expect("front matter");
         assert_eq!((metadata["a"].as_i64(), body), (Some(1), "body"));
+    }
+
+    #[test]
+    fn only_numbers_to_count_with_and_true_and_false_are_no_texts() {
+        let text = "---\nlang: no\ntel: 0612345678\ncode: 12_34\nhash: 12e5678\ndraft: true\nyear: 2026\n---\n";
+        let (metadata, _) = split(text).expect("front matter");
+        let expected = serde_json::json!({
+            "lang": "no", "tel": "0612345678", "code": "12_34", "hash": ".inf", "draft": true, "year": 2026,
+        });
+        assert_eq!(Value::from(metadata), expected);
     }
 
     #[test]

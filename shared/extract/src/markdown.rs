@@ -12,11 +12,11 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, Reason> {
     let named = match metadata.remove("title") {
         Some(Value::String(title)) => Some(title),
         Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::Null) | None => None,
         Some(other) => {
             metadata.insert("title".to_owned(), other);
             None
         }
-        None => None,
     };
     if !metadata.contains_key("language")
         && let Some(Value::String(lang)) = metadata.get("lang")
