@@ -56,7 +56,10 @@ pub(super) fn first_heading(text: &str) -> (Option<String>, &str) {
         }
         let is_underline = line.bytes().all(|byte| byte == b'=')
             || (line.len() > 2 && line.bytes().all(|byte| byte == b'-'));
-        if is_underline && !before.is_empty() {
+        // Below an item of a list, or a quotation, it is a line across the page.
+        let mut marks = ["- ", "* ", "+ ", ">"].into_iter();
+        let is_text = !before.is_empty() && !marks.any(|mark| before.starts_with(mark));
+        if is_underline && is_text {
             let is_first = text[..start].trim() == before;
             return (
                 Some(plain_text(before)),
@@ -87,19 +90,32 @@ fn plain_text(heading: &str) -> String {
     let mut text = String::new();
     let mut rest = heading.trim();
     while let Some(open) = rest.find('[') {
-        let label = &rest[open + 1..];
-        let Some((label, behind)) = label.split_once(']') else {
+        let before = &rest[..open];
+        let Some((label, behind)) = rest[open + 1..].split_once(']') else {
             break;
         };
-        text.push_str(rest[..open].trim_end_matches('!'));
+        if before.ends_with(char::is_alphanumeric) && !behind.starts_with(['(', '[']) {
+            // An index, such as `list[0]`.
+            text.push_str(&rest[..=open]);
+            rest = &rest[open + 1..];
+            continue;
+        }
+        text.push_str(before.trim_end_matches('!'));
+        // Of a wiki: `[[page|label]]`.
+        let of_wiki = label.strip_prefix('[').zip(behind.strip_prefix(']'));
+        if let Some((page, behind)) = of_wiki {
+            text.push_str(page.rsplit('|').next().unwrap_or_default());
+            rest = behind;
+            continue;
+        }
         text.push_str(label);
-        rest = match behind
+        let address = behind
             .strip_prefix('(')
-            .and_then(|link| link.split_once(')'))
-        {
-            Some((_, behind)) => behind,
-            None => behind,
-        };
+            .and_then(|link| link.split_once(')'));
+        let name = behind
+            .strip_prefix('[')
+            .and_then(|link| link.split_once(']'));
+        rest = address.or(name).map_or(behind, |(_, behind)| behind);
     }
     text.push_str(rest);
     // The anchor that some generators read: `# Heading {#anchor}`.
@@ -137,6 +153,14 @@ mod tests {
                 "```\n# comment\n```\n#no heading",
             ),
             ("# C#\nBody.", "C#", "Body."),
+            ("# list[0], [a][b]\nBody.", "list[0], a", "Body."),
+            (
+                "# ![](a.png)[[notes/Pump|Pumps]], [[Filter]]\nBody.",
+                "Pumps, Filter",
+                "Body.",
+            ),
+            ("- a\n---\nb", "", "- a\n---\nb"),
+            ("> a\n---\nb", "", "> a\n---\nb"),
             ("a\n\n---\nb", "", "a\n\n---\nb"),
         ] {
             let extracted = read(text);
