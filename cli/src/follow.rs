@@ -75,6 +75,9 @@ impl Follow {
     ) -> anyhow::Result<()> {
         let mut source = deployment.follow(&self.name, definition).await?;
         if self.wait {
+            note(
+                "waiting until the sync function, or `rappel up` on this database, has created its documents",
+            );
             source = watch(deployment, &self.name).await?;
         }
         let mut out = terminal::out();
@@ -104,20 +107,26 @@ impl Follow {
         let mut metadata = BTreeMap::new();
         for given in &self.metadata {
             if let Some((name, expression)) = given.split_once('=') {
+                let name = name.trim();
                 ensure!(
                     !name.is_empty(),
                     "--metadata is {given:?}, which has no name before the ="
                 );
-                metadata.insert(name.to_owned(), expression.to_owned());
+                metadata.insert(name.to_owned(), expression.trim().to_owned());
                 continue;
             }
-            for column in given.split(',') {
+            for column in given.split(',').map(str::trim) {
                 metadata.insert(column.to_owned(), column.to_owned());
             }
         }
+        // A blank behind a comma is no part of a name.
+        let id = self.id.as_ref().map(|columns| {
+            let columns = columns.iter().map(|column| column.trim().to_owned());
+            columns.collect()
+        });
         Ok(SourceDefinition {
             table: self.table.clone(),
-            id: self.id.clone(),
+            id,
             title: self.title.clone(),
             content: self.content.clone(),
             metadata,

@@ -39,7 +39,7 @@ async fn a_table_is_followed_on_the_spot_in_the_database_of_up() -> Outcome {
         "--content",
         "body",
         "--metadata",
-        "author,status",
+        "author, status",
         "--metadata",
         "year=extract(year from published_at)",
         "--where",
