@@ -22,6 +22,8 @@ struct Heading {
     /// From 1, the largest.
     level: usize,
     text: String,
+    /// The index of the heading above it.
+    outer: Option<usize>,
 }
 
 struct Table {
@@ -46,6 +48,8 @@ impl Outline {
             tables: Vec::new(),
         };
         let lines = lines(text);
+        // The headings, by their indexes, of the sections that the line is in.
+        let mut open = Vec::new();
         let mut fenced = false;
         let mut next = 0;
         while let Some((at, line)) = lines.get(next).copied() {
@@ -60,8 +64,15 @@ impl Outline {
                 continue;
             }
             if !fenced && let Some((level, text)) = heading(line) {
-                let text = text.to_owned();
-                outline.headings.push(Heading { at, level, text });
+                open.retain(|outer: &usize| outline.headings[*outer].level < level);
+                let outer = open.last().copied();
+                open.push(outline.headings.len());
+                outline.headings.push(Heading {
+                    at,
+                    level,
+                    text: text.to_owned(),
+                    outer,
+                });
             }
             next += 1;
         }
@@ -90,14 +101,13 @@ impl Outline {
     /// The headings above a byte, then, within a table, its columns: as many of the innermost ones as `fit`, and if the columns
     /// do not, only the headings.
     pub(super) fn heading(&self, at: usize, fit: impl Fn(&str) -> bool) -> String {
-        let mut above: Vec<&Heading> = Vec::new();
-        for heading in self.headings.iter().take_while(|heading| heading.at <= at) {
-            above.retain(|outer| outer.level < heading.level);
-            // A heading at this very byte is part of the passage.
-            if heading.at < at {
-                above.push(heading);
-            }
+        let mut above = Vec::new();
+        let mut next = self.innermost(at);
+        while let Some(heading) = next.map(|index| &self.headings[index]) {
+            above.push(heading.text.as_str());
+            next = heading.outer;
         }
+        above.reverse();
         let table = self
             .tables
             .iter()
@@ -110,14 +120,25 @@ impl Outline {
             .flat_map(|columns| (0..=above.len()).map(move |left_out| (*columns, left_out)));
         levels
             .map(|(columns, left_out)| {
-                let texts = above[left_out..].iter().map(|heading| &*heading.text);
-                let path = texts.collect::<Vec<_>>().join(BETWEEN);
+                let path = above[left_out..].join(BETWEEN);
                 let lines = [path.as_str(), columns].into_iter();
                 let lines = lines.filter(|line| !line.is_empty());
                 lines.collect::<Vec<_>>().join("\n")
             })
             .find(|heading| fit(heading))
             .unwrap_or_default()
+    }
+
+    /// The index of the heading of the section that a byte is in. A heading at this very byte is part of the passage.
+    fn innermost(&self, at: usize) -> Option<usize> {
+        let until = self.headings.partition_point(|heading| heading.at <= at);
+        let last = until.checked_sub(1)?;
+        let heading = &self.headings[last];
+        if heading.at < at {
+            Some(last)
+        } else {
+            heading.outer
+        }
     }
 
     /// The largest heading size of this text.
@@ -229,6 +250,14 @@ mod tests {
             outline.longest(str::len),
             "Pompe > Entretien > Filtre".len()
         );
+    }
+
+    #[test]
+    fn as_many_headings_as_a_document_can_have_take_no_minutes() {
+        let text = "# a\n## b\nc\n".repeat(100_000);
+        let outline = Outline::of(&text);
+        assert_eq!(outline.longest(str::len), "a > b".len());
+        assert_eq!(outline.heading(text.len() - 2, |_| true), "a > b");
     }
 
     #[test]
