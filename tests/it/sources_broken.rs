@@ -127,6 +127,31 @@ async fn a_table_that_breaks_fails_no_writer_and_stops_its_own_source_alone() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_a_type_that_an_expression_cannot_cast_stops_its_own_source_alone() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(ARTICLES).await?;
+    sql.run("CREATE TABLE events (id int PRIMARY KEY, note text, day text); INSERT INTO events VALUES (1, 'a fair', '2026-01-02')")
+        .await?;
+    app.follow("articles", definition()).await?;
+    let dated = json!({ "table": "events", "content": "note", "metadata": { "day": "day::date" } });
+    app.follow("events", dated).await?;
+    app.synced("articles").await?;
+    app.synced("events").await?;
+    sql.run("ALTER TABLE events ALTER COLUMN day TYPE boolean USING true; UPDATE events SET note = 'a market'")
+        .await?;
+    sql.run("UPDATE articles SET body = 'written meanwhile'")
+        .await?;
+    app.synced("articles").await?;
+    documents_equal(&sql, "articles", DOCUMENTS).await?;
+    let source = app.source("events").await?;
+    assert_eq!(source["state"], "failed", "{source}");
+    let failure = source["failure"].as_str().unwrap_or_default();
+    assert!(failure.contains("cannot cast type boolean"), "{source}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn disabled_triggers_are_detected_and_missed_changes_made_up() -> Outcome {
     let app = App::start().await?;
     let sql = app.user_sql().await?;

@@ -77,9 +77,9 @@ BEGIN
     PERFORM set_config('search_path', format('pg_catalog, %I, public, pg_temp', it.schema_name), true);
     RETURN QUERY EXECUTE query USING keys;
 EXCEPTION
-    -- An error of the followed table must not be reported as one of Rappel's own schema.
-    WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name
-         OR insufficient_privilege OR syntax_error OR datatype_mismatch OR read_only_sql_transaction THEN
+    -- An error of the followed table must not be reported as one of Rappel's own schema, nor end the work on other tables. The first
+    -- is the whole class 42: columns and functions that are gone or ambiguous, types that cannot be cast, privileges.
+    WHEN syntax_error_or_access_rule_violation OR invalid_schema_name OR read_only_sql_transaction THEN
         RETURN QUERY SELECT NULL::text, NULL::text, NULL::text, NULL::text, SQLERRM;
 END
 $$;
@@ -150,8 +150,7 @@ BEGIN
             missing := ARRAY(SELECT k FROM unnest(keys) AS k EXCEPT SELECT m FROM unnest(missing) AS m);
         END IF;
     EXCEPTION
-        WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name
-             OR insufficient_privilege OR datatype_mismatch THEN
+        WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
             problem := SQLERRM;
         WHEN data_exception THEN
             IF it.phase = 'documents' THEN
