@@ -92,6 +92,18 @@ impl Browser {
             .with_context(|| format!("opening {url}"))
     }
 
+    /// Runs a script before those of each page that is opened from now on.
+    ///
+    /// # Errors
+    /// When the browser cannot.
+    pub async fn before_pages(&self, script: &str) -> Result<()> {
+        let source = json!({ "source": script });
+        let cdp = self.session.cdp();
+        cdp.send_raw("Page.addScriptToEvaluateOnNewDocument", source)
+            .await?;
+        Ok(())
+    }
+
     /// Makes the window so many pixels wide, and light or dark.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 // Words in the reader's language: French or English.
 
+import { browser } from './kept.js';
+
 const KEPT = 'rappel.language';
 export const LANGUAGES = { en: 'English', fr: 'Français' };
 
@@ -7,7 +9,7 @@ let words = {};
 export let language = 'en';
 
 /** Loads the words of the language that was chosen, or else of the browser's. */
-export async function load(chosen = localStorage.getItem(KEPT)) {
+export async function load(chosen = browser.get(KEPT)) {
   language = chosen in LANGUAGES ? chosen : navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES) ?? 'en';
   ({ default: words } = await import(`./words/${language}.js`));
   document.documentElement.lang = language;
@@ -15,7 +17,7 @@ export async function load(chosen = localStorage.getItem(KEPT)) {
 
 /** Changes the language, and keeps the choice. */
 export async function choose(chosen) {
-  localStorage.setItem(KEPT, chosen);
+  browser.set(KEPT, chosen);
   await load(chosen);
 }
 

@@ -3,6 +3,7 @@
 import { call } from './api.js';
 import { fill, h, labelled } from './dom.js';
 import { number, t, when } from './i18n.js';
+import { tab } from './kept.js';
 import { problemBox } from './problem.js';
 
 /** How often an import that runs is looked at. */
@@ -10,8 +11,8 @@ const PERIOD = 1000;
 /** The API lists no imports: those that were begun or looked at in this tab. */
 const KEPT = 'rappel.imports';
 
-const known = () => JSON.parse(sessionStorage.getItem(KEPT) ?? '[]');
-const keep = (ids) => sessionStorage.setItem(KEPT, JSON.stringify(ids));
+const known = () => JSON.parse(tab.get(KEPT) ?? '[]');
+const keep = (ids) => tab.set(KEPT, JSON.stringify(ids));
 
 export function show(main) {
   const list = h('div', { class: 'imports' });

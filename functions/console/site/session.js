@@ -2,13 +2,14 @@
 
 import { h } from './dom.js';
 import { t } from './i18n.js';
+import { tab } from './kept.js';
 
 const KEPT = 'rappel.key';
 
-export const key = () => sessionStorage.getItem(KEPT);
+export const key = () => tab.get(KEPT);
 
 export function forget() {
-  sessionStorage.removeItem(KEPT);
+  tab.remove(KEPT);
   changed();
 }
 
@@ -45,7 +46,7 @@ function dialog(refused, status) {
         h('button', { class: 'primary', value: 'use' }, t('key.use')))));
   // The key is there before whoever waits for the dialog goes on.
   box.querySelector('form').addEventListener('submit', () => {
-    sessionStorage.setItem(KEPT, field.value.trim());
+    tab.set(KEPT, field.value.trim());
     changed();
   });
   return new Promise((resolve) => {

@@ -38,6 +38,7 @@ pub(crate) const ASSETS: &[Asset] = assets![
     "icon.svg",
     "imports.js",
     "json.js",
+    "kept.js",
     "keys.js",
     "panel.js",
     "problem.js",

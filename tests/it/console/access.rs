@@ -119,3 +119,29 @@ async fn where_requests_are_signed_the_console_says_that_a_browser_cannot() -> O
     assert!(!app.logged()?.contains("/search"), "nothing was asked for");
     browser.close().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_keeps_nothing_has_a_console() -> Outcome {
+    /// As a browser does that blocks cookies.
+    const BLOCKED: &str = "for (const name of ['sessionStorage', 'localStorage']) {
+        Object.defineProperty(window, name, { get() { throw new DOMException('blocked', 'SecurityError'); } });
+    }";
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let app = App::start().await?;
+    app.ingest_samples(&["library-late-returns"]).await?;
+    let keys = Keys::before(&app.url()).await?;
+    keys.only("first");
+    browser.before_pages(BLOCKED).await?;
+    browser.go(&keys.url()).await?;
+    browser.fill(SEARCH, "late book").await?;
+    browser.fill("#key", "first").await?;
+    browser.press(Key::Enter).await?;
+    browser.read(".hit h2", "Returning a book late").await?;
+    browser.click(".tools button[lang=fr]").await?;
+    browser.read(".summary", "résultat").await?;
+    browser.click("nav a[href='#/imports']").await?;
+    browser.see("form.line input").await?;
+    browser.close().await
+}
