@@ -97,7 +97,36 @@ async fn a_person_searches_while_typing_reads_and_narrows() -> Outcome {
     browser.inspect("search-options").await?;
     browser.click("#results nav button:first-child").await?;
     browser.read("#results nav", "Hits 1 to 1").await?;
+    addresses(&browser, &app.url()).await?;
     browser.close().await
+}
+
+/// An address says all that is asked for, also in a page that is open.
+async fn addresses(browser: &Browser, url: &str) -> Outcome {
+    let filter = "%7B%22language%22%3A%22fr%22%7D";
+    browser
+        .go(&format!("{url}/#/search?q=burn&filter={filter}"))
+        .await?;
+    browser.read(".conditions", "language: fr").await?;
+    browser
+        .go(&format!("{url}/#/search?q=a+late+book?&mode=keyword"))
+        .await?;
+    browser
+        .until(
+            "return document.querySelector('input[type=search]').value === 'a late book?'",
+            vec![],
+        )
+        .await?;
+    browser
+        .until(
+            "return document.querySelector('.modes label:nth-of-type(3) input').checked",
+            vec![],
+        )
+        .await?;
+    browser.gone(".conditions .chip").await?;
+    // Names of what every object has are no pages.
+    browser.go(&format!("{url}/#/constructor")).await?;
+    browser.see(SEARCH).await
 }
 
 /// Waits for a number of hits, such as `=== 1`.

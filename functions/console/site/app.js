@@ -22,8 +22,9 @@ let leave = null;
 
 /** The page and its parameters, as the part of the address after `#` says: `#/search?q=…`. It never reaches a server. */
 function place() {
-  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
-  return [path in PAGES ? path : 'search', new URLSearchParams(query)];
+  const [path, ...query] = location.hash.replace(/^#\/?/, '').split('?');
+  // A question mark may be part of the question.
+  return [Object.hasOwn(PAGES, path) ? path : 'search', new URLSearchParams(query.join('?'))];
 }
 
 function show(moved) {
@@ -71,7 +72,12 @@ function logo() {
 }
 
 async function switchTo(code) {
-  await choose(code);
+  try {
+    await choose(code);
+  } catch {
+    // Since a deploy there are no words of this page's version any more; the choice is kept.
+    return location.reload();
+  }
   show(false);
 }
 

@@ -14,8 +14,10 @@ const SORTS = ['id', '-id', '-updated_at', 'updated_at', '-created_at', 'created
 const state = { conditions: [], sort: SORTS[0] };
 
 export function show(main, parameters) {
-  if (parameters.has('filter')) state.conditions = conditionsOf(parameters.get('filter'));
-  if (SORTS.includes(parameters.get('sort'))) state.sort = parameters.get('sort');
+  if (parameters.has('filter') || parameters.has('sort')) {
+    state.conditions = conditionsOf(parameters.get('filter'));
+    state.sort = SORTS.includes(parameters.get('sort')) ? parameters.get('sort') : SORTS[0];
+  }
   let cursors = [null];
   let asked;
   const list = h('div', { tabindex: -1, 'aria-live': 'polite' });

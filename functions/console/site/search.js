@@ -112,11 +112,15 @@ export function show(main, parameters) {
 
 /** The parameters of the address are those of `GET /search`. */
 function take(parameters) {
-  if (parameters.has('q')) Object.assign(state, { q: parameters.get('q'), offset: 0 });
-  if (MODES.includes(parameters.get('mode'))) state.mode = parameters.get('mode');
-  if (parameters.has('filter')) state.conditions = conditionsOf(parameters.get('filter'));
-  const offset = Number(parameters.get('offset'));
-  if (Number.isInteger(offset) && offset > 0 && offset <= LAST_OFFSET) state.offset = offset;
+  // Without any, what was asked for last is shown again.
+  if (!['q', 'mode', 'filter', 'offset'].some((name) => parameters.has(name))) return;
+  const [mode, offset] = [parameters.get('mode'), Number(parameters.get('offset'))];
+  Object.assign(state, {
+    q: parameters.get('q') ?? '',
+    mode: MODES.includes(mode) ? mode : MODES[0],
+    conditions: conditionsOf(parameters.get('filter')),
+    offset: Number.isInteger(offset) && offset > 0 && offset <= LAST_OFFSET ? offset : 0,
+  });
 }
 
 function parametersOf() {
