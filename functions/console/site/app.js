@@ -1,6 +1,6 @@
 // The frame around the pages: navigation, language, key; and which page is shown.
 
-import { AUTHORIZATION } from './api.js';
+import { AUTHORIZATION, CHAT_AUTHORIZATION } from './api.js';
 import { fill, h, svg } from './dom.js';
 import { LANGUAGES, choose, language, load, t } from './i18n.js';
 import { close } from './panel.js';
@@ -34,8 +34,9 @@ function show(moved) {
   frame(name);
   document.title = `${t(`page.${name}`)} · Rappel`;
   fill(main);
-  // A browser has no AWS credentials to sign requests with.
-  leave = AUTHORIZATION === 'iam' ? unusable() : PAGES[name].show(main, parameters);
+  // A browser has no AWS credentials to sign requests with. The chat may take tokens nevertheless, and says if not.
+  const isUsable = AUTHORIZATION !== 'iam' || (name === 'chat' && CHAT_AUTHORIZATION !== 'iam');
+  leave = isUsable ? PAGES[name].show(main, parameters) : unusable();
   // Whoever cannot see the page is led to its beginning.
   if (moved) main.focus();
 }
@@ -44,7 +45,8 @@ function unusable() {
   main.append(
     h('h1', {}, t('iam.title')),
     h('p', {}, t('iam.why')),
-    h('ul', {}, ['iam.laptop', 'iam.jwt', 'iam.open'].map((way) => h('li', {}, t(way)))));
+    h('ul', {}, ['iam.laptop', 'iam.jwt', 'iam.open'].map((way) => h('li', {}, t(way)))),
+    CHAT_AUTHORIZATION === 'iam' ? '' : h('p', {}, h('a', { href: '#/chat' }, t('iam.chat'))));
 }
 
 function frame(current) {

@@ -1,6 +1,6 @@
 // One document in the panel: read, edit, delete.
 
-import { Problem, call, documentPath, exchange } from './api.js';
+import { AUTHORIZATION, Problem, call, documentPath, exchange } from './api.js';
 import { confirmed, fill, h, labelled, link, say } from './dom.js';
 import { metadataChips } from './filter.js';
 import { number, t, when } from './i18n.js';
@@ -34,7 +34,8 @@ export function openSource(source) {
     source.heading && h('p', { class: 'heading' }, source.heading),
     h('blockquote', { class: 'content' }, source.content),
     h('div', { class: 'chips' }, metadataChips(source.metadata ?? {})),
-    h('button', { type: 'button', onclick: () => openDocument(source.document_id, source.content) }, t('document.whole')));
+    // A chat with tokens may be before documents that only signed requests read.
+    AUTHORIZATION !== 'iam' && h('button', { type: 'button', onclick: () => openDocument(source.document_id, source.content) }, t('document.whole')));
 }
 
 /** Opens an empty form for a new document. */

@@ -121,6 +121,24 @@ async fn where_requests_are_signed_the_console_says_that_a_browser_cannot() -> O
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_takes_tokens_works_where_other_requests_are_signed() -> Outcome {
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let variables = [
+        ("CONSOLE_AUTHORIZATION", "iam"),
+        ("CONSOLE_CHAT_AUTHORIZATION", "jwt"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (app, ()) = App::through(async |_| Ok(((), variables.to_vec()))).await?;
+    browser.go(&app.url()).await?;
+    browser.read("h1", "takes signed requests").await?;
+    browser.click("main a").await?;
+    browser.see(".composer textarea").await?;
+    browser.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_keeps_nothing_has_a_console() -> Outcome {
     /// As a browser does that blocks cookies.
     const BLOCKED: &str = "for (const name of ['sessionStorage', 'localStorage']) {

@@ -275,7 +275,7 @@ export default {
   'chat.no_sources': 'No passage is relevant, so the model was not asked.',
   'chat.ended': 'The answer ended early ({reason}).',
   'chat.took': '{seconds} s',
-  'chat.iam': 'This chat takes signed requests only, which a browser cannot send. Deploy with ChatEndpoint=rest and Authorization=jwt to chat here, or use rappel chat in a terminal.',
+  'chat.iam': 'This chat takes signed requests only, which a browser cannot send. Deploy with Authorization=keys or jwt to chat here, or use rappel chat in a terminal.',
 
   'key.title': 'Key or token',
   'key.wanted': 'The API answers only those who have a key or a token.',
@@ -296,6 +296,7 @@ export default {
   'iam.title': 'This API takes signed requests',
   'iam.why': 'It was deployed with Authorization=iam: whoever asks signs each request with AWS credentials, which a browser does not have. The console works',
   'iam.laptop': 'on your own machine, with rappel up',
-  'iam.jwt': 'in a stack that is deployed with Authorization=jwt, with a token of its issuer',
+  'iam.jwt': 'in a stack that is deployed with Authorization=jwt, keys or jwt+keys, with a token of its issuer or an API key',
+  'iam.chat': 'The chat takes tokens: it works here.',
   'iam.open': 'in a stack that is deployed with Authorization=open, in which anybody may read, write and delete',
 };

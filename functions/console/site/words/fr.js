@@ -275,7 +275,7 @@ export default {
   'chat.no_sources': 'Aucun passage n’est pertinent : le modèle n’a pas été interrogé.',
   'chat.ended': 'La réponse s’est arrêtée avant la fin ({reason}).',
   'chat.took': '{seconds} s',
-  'chat.iam': 'Ce chat n’accepte que des requêtes signées, qu’un navigateur ne peut pas envoyer. Déployez avec ChatEndpoint=rest et Authorization=jwt pour converser ici, ou utilisez rappel chat dans un terminal.',
+  'chat.iam': 'Ce chat n’accepte que des requêtes signées, qu’un navigateur ne peut pas envoyer. Déployez avec Authorization=keys ou jwt pour converser ici, ou utilisez rappel chat dans un terminal.',
 
   'key.title': 'Clé ou jeton',
   'key.wanted': 'L’API ne répond qu’à ceux qui ont une clé ou un jeton.',
@@ -296,6 +296,7 @@ export default {
   'iam.title': 'Cette API n’accepte que des requêtes signées',
   'iam.why': 'Elle est déployée avec Authorization=iam : chaque requête est signée avec des identifiants AWS, qu’un navigateur n’a pas. La console fonctionne',
   'iam.laptop': 'sur votre machine, avec rappel up',
-  'iam.jwt': 'dans une pile déployée avec Authorization=jwt, avec un jeton de son émetteur',
+  'iam.jwt': 'dans une pile déployée avec Authorization=jwt, keys ou jwt+keys, avec un jeton de son émetteur ou une clé',
+  'iam.chat': 'Le chat accepte des jetons : il fonctionne ici.',
   'iam.open': 'dans une pile déployée avec Authorization=open, où n’importe qui peut lire, écrire et supprimer',
 };
