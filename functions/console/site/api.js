@@ -12,6 +12,9 @@ export const CHAT = page.chat;
 export const AUTHORIZATION = page.authorization;
 export const CHAT_AUTHORIZATION = page.chatAuthorization;
 
+/** The end of the type of problem that a caller with more rights does not have. */
+const FORBIDDEN = ':forbidden';
+
 /** A request that failed: a problem document (RFC 9457), or status 0 if nobody answered. */
 export class Problem extends Error {
   constructor(fields) {
@@ -63,7 +66,10 @@ export async function send(method, address, { body, signal, tag, asks = true } =
     const sent = fetch(address, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
     const response = await reading(sent, signal);
     if (response.status !== 401 && (response.status !== 403 || !asks)) return response;
-    if (!(await ask(used, response.status))) throw await Problem.of(response);
+    const problem = await Problem.of(response.clone());
+    // No other key has more room for documents, or brings back a tenant that is being removed.
+    if (problem.status === 403 && !(problem.type ?? FORBIDDEN).endsWith(FORBIDDEN)) return response;
+    if (!(await ask(used, problem))) throw problem;
   }
 }
 

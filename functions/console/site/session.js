@@ -22,31 +22,36 @@ export function onKey(listener) {
 
 let asking = null;
 
-/** Asks for a key in place of the one that was refused; whether the request should be sent again. */
-export async function ask(refused, status) {
+/** What a header can hold, after the scheme, which many copy too. */
+const FORM = '\\s*([Bb]earer\\s+)?[\\x21-\\x7e]+\\s*';
+
+/** Asks for a key in place of the one that was refused with a problem; whether the request should be sent again. */
+export async function ask(refused, problem) {
   // Another request has asked meanwhile.
   if (key() !== refused) return true;
-  asking ??= dialog(refused, status).finally(() => { asking = null; });
+  asking ??= dialog(refused, problem).finally(() => { asking = null; });
   return asking;
 }
 
-function dialog(refused, status) {
+function dialog(refused, { status, type, detail }) {
   const field = h('input', {
     type: 'password', id: 'key', required: true, autofocus: true, autocomplete: 'off', spellcheck: 'false',
-    'aria-describedby': 'key-why',
+    'aria-describedby': 'key-why', pattern: FORM, title: t('key.form'),
   });
   const why = !refused ? 'key.wanted' : status === 403 ? 'key.forbidden' : 'key.refused';
   const box = h('dialog', { class: 'ask', 'aria-labelledby': 'key-title' },
     h('form', { method: 'dialog' },
       h('h2', { id: 'key-title' }, t('key.title')),
       h('p', { id: 'key-why' }, t(why)),
+      // API Gateway's own refusals say no more.
+      refused && type && h('p', { class: 'summary' }, detail),
       h('div', { class: 'field' }, h('label', { for: 'key' }, t('key.label')), field, h('small', {}, t('key.kept'))),
       h('div', { class: 'row end' },
         h('button', { type: 'button', onclick: () => box.close() }, t('cancel')),
         h('button', { class: 'primary', value: 'use' }, t('key.use')))));
   // The key is there before whoever waits for the dialog goes on.
   box.querySelector('form').addEventListener('submit', () => {
-    tab.set(KEPT, field.value.trim());
+    tab.set(KEPT, field.value.trim().replace(/^bearer\s+/i, ''));
     changed();
   });
   return new Promise((resolve) => {

@@ -86,3 +86,28 @@ async fn an_administrator_of_a_tenant_looks_at_it_alone() -> Outcome {
     browser.inspect("tenants-own").await?;
     browser.close().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_is_told_and_no_other_key_is_asked_for() -> Outcome {
+    let Some(browser) = Browser::open("en-GB").await? else {
+        return Ok(());
+    };
+    let (app, _queue) = App::with_imports_and(Pace::default(), keys()).await?;
+    let options = ["--scope", "search,write", "--max-documents", "1"];
+    let full = key(&app, &options).await?;
+    store(&app, &full, "plan", json!({})).await?;
+    browser.go(&format!("{}/#/documents", app.url())).await?;
+    browser.fill("#key", &full).await?;
+    browser.press(Key::Enter).await?;
+    browser.read("tbody td.id", "plan").await?;
+    browser.click("main button.primary").await?;
+    browser
+        .fill("#panel textarea:not(.code)", "One more.")
+        .await?;
+    browser.click("#panel .primary").await?;
+    browser
+        .read("#panel .problem", "nothing was stored")
+        .await?;
+    browser.gone("dialog.ask").await?;
+    browser.close().await
+}

@@ -281,6 +281,7 @@ export default {
   'key.wanted': 'The API answers only those who have a key or a token.',
   'key.refused': 'The key was refused: it may have expired.',
   'key.forbidden': 'The key may not do this. Another one may.',
+  'key.form': 'A key or token has no blanks and only letters, digits and signs of ASCII',
   'key.label': 'Key or token',
   'key.kept': 'It is kept in this tab until you close it.',
   'key.use': 'Use it',

@@ -281,6 +281,7 @@ export default {
   'key.wanted': 'L’API ne répond qu’à ceux qui ont une clé ou un jeton.',
   'key.refused': 'La clé est refusée : elle a peut-être expiré.',
   'key.forbidden': 'Cette clé n’en a pas le droit. Une autre l’a peut-être.',
+  'key.form': 'Une clé ou un jeton n’a ni blancs ni autres caractères que ceux d’ASCII',
   'key.label': 'Clé ou jeton',
   'key.kept': 'Conservé dans cet onglet jusqu’à sa fermeture.',
   'key.use': 'Utiliser',
