@@ -3,7 +3,7 @@
 import { AUTHORIZATION, CHAT_AUTHORIZATION } from './api.js';
 import { fill, h, svg } from './dom.js';
 import { LANGUAGES, choose, language, load, t } from './i18n.js';
-import { close } from './panel.js';
+import { close, hasEdits } from './panel.js';
 import { forget, key, onKey } from './session.js';
 import * as chat from './chat.js';
 import * as documents from './documents.js';
@@ -29,7 +29,8 @@ function place() {
 
 function show(moved) {
   leave?.();
-  close();
+  // What is being written stays open beside another page.
+  if (!hasEdits()) close();
   const [name, parameters] = place();
   frame(name);
   document.title = `${t(`page.${name}`)} · Rappel`;

@@ -5,7 +5,7 @@ import { confirmed, fill, h, labelled, link, say } from './dom.js';
 import { metadataChips } from './filter.js';
 import { number, t, when } from './i18n.js';
 import { isObject, mergePatch, parse } from './json.js';
-import { close, open, reveal } from './panel.js';
+import { close, mayGo, open, reveal } from './panel.js';
 import { problemBox } from './problem.js';
 
 /** Documents that are listed as similar. */
@@ -16,20 +16,25 @@ const CHANGED = 412;
 /** Whoever lists documents is told of a change. */
 const changed = () => dispatchEvent(new Event('documents'));
 
-/** Opens a document; a passage of it is marked. */
+/** Opens a document, unless another one is being written; a passage of it is marked. */
 export async function openDocument(id, passage) {
+  if (await mayGo()) load(id, passage);
+}
+
+async function load(id, passage) {
   const box = h('div', {}, h('p', { class: 'summary' }, t('loading')));
   open(id, box);
   try {
     const { body, tag } = await exchange('GET', documentPath(id));
     if (box.isConnected) read(body, tag, passage);
   } catch (error) {
-    fill(box, problemBox(error, () => openDocument(id, passage)));
+    fill(box, problemBox(error, () => load(id, passage)));
   }
 }
 
 /** Opens a source of a chat, which is a passage with a way to its document. */
-export function openSource(source) {
+export async function openSource(source) {
+  if (!(await mayGo())) return;
   open(`[${source.number}] ${source.title || source.document_id}`,
     source.heading && h('p', { class: 'heading' }, source.heading),
     h('blockquote', { class: 'content' }, source.content),
@@ -39,7 +44,8 @@ export function openSource(source) {
 }
 
 /** Opens an empty form for a new document. */
-export function openNew() {
+export async function openNew() {
+  if (!(await mayGo())) return;
   open(t('document.new'), form({ id: '', title: '', content: '', metadata: {} }, null));
 }
 
@@ -114,16 +120,23 @@ function form(document, tag) {
   const text = editable(h('textarea', { rows: 14, required: true }), document.content);
   const metadata = editable(h('textarea', { rows: 4, spellcheck: 'false', class: 'code' }), JSON.stringify(document.metadata, null, 2));
   const box = h('div', {});
+  let isBusy = false;
   const attempt = async (work) => {
-    fill(box);
+    // A second click would store a new document twice, or find the one that the first has changed.
+    if (isBusy) return;
+    isBusy = true;
+    fill(box, h('p', { class: 'summary', role: 'status' }, t('document.saving')));
     try {
       const stored = await work({ title: title.value(), content: text.value(), metadata: objectOf(metadata.value()) });
       say(t('document.saved'));
       changed();
-      openDocument(stored);
+      // It may have been left meanwhile.
+      if (box.isConnected) load(stored);
     } catch (error) {
       fill(box, error.status === CHANGED ? await conflict(document, attempt).catch(problemBox) : whatIsWrong(error));
-      reveal(box);
+      if (box.isConnected) reveal(box);
+    } finally {
+      isBusy = false;
     }
   };
   const save = (event) => {
@@ -136,7 +149,7 @@ function form(document, tag) {
     labelled(t('document.metadata'), metadata.field, t('document.metadata.hint')),
     box,
     h('div', { class: 'row end' },
-      h('button', { type: 'button', onclick: () => (isNew ? close() : openDocument(document.id)) }, t('cancel')),
+      h('button', { type: 'button', onclick: () => (isNew ? close() : load(document.id)) }, t('cancel')),
       h('button', { class: 'primary' }, t('save'))));
 }
 
@@ -174,10 +187,20 @@ async function conflict(document, attempt) {
 async function change(document, tag, fields) {
   const patch = patchOf(document, fields);
   const path = documentPath(document.id);
-  if (!patch) await call('PUT', path, { body: fields, tag });
-  else if (Object.keys(patch).length) await call('PATCH', path, { body: patch, tag });
+  try {
+    if (!patch) await call('PUT', path, { body: fields, tag });
+    else if (!isEmpty(patch)) await call('PATCH', path, { body: patch, tag });
+  } catch (error) {
+    if (error.status !== CHANGED) throw error;
+    // A long document is stored even if API Gateway does not wait for the answer: then it is as it should be.
+    const { body } = await exchange('GET', path);
+    const rest = patchOf(body, fields);
+    if (!rest || !isEmpty(rest)) throw error;
+  }
   return document.id;
 }
+
+const isEmpty = (object) => Object.keys(object).length === 0;
 
 /** The patch that makes `fields` of a document; null if there is none. */
 function patchOf(document, fields) {
@@ -185,7 +208,7 @@ function patchOf(document, fields) {
   if (!metadata || fields.content !== document.content) return null;
   const patch = {};
   if (fields.title !== document.title) patch.title = fields.title || null;
-  if (Object.keys(metadata).length) patch.metadata = metadata;
+  if (!isEmpty(metadata)) patch.metadata = metadata;
   return patch;
 }
 

@@ -65,7 +65,7 @@ async fn documents_are_made_edited_and_deleted_after_a_question() -> Outcome {
     browser.fill("#panel textarea:not(.code)", "…").await?;
     browser.click("#panel .primary").await?;
     browser.read("#panel .problem code", "content").await?;
-    browser.press(Key::Escape).await?;
+    keep_what_is_written(&browser).await?;
 
     browser.click("tbody button.title").await?;
     browser.click("#panel .danger").await?;
@@ -89,6 +89,26 @@ async fn documents_are_made_edited_and_deleted_after_a_question() -> Outcome {
         .until("return document.documentElement.lang === 'en'", vec![])
         .await?;
     browser.close().await
+}
+
+/// What is written in a form is lost by no key, no click beside it and no other page without a question.
+async fn keep_what_is_written(browser: &Browser) -> Outcome {
+    const WRITTEN: &str = "return document.querySelector('#panel textarea')?.value === '…'";
+    browser.press(Key::Escape).await?;
+    browser.read("dialog.ask", "n’est pas enregistré").await?;
+    browser.inspect("unsaved").await?;
+    browser.click("dialog.ask button[value=no]").await?;
+    browser.click("tbody button.title").await?;
+    browser.click("dialog.ask button[value=no]").await?;
+    browser.click("nav a[href='#/health']").await?;
+    browser.see(".verdict").await?;
+    browser.until(WRITTEN, vec![]).await?;
+    browser.click("nav a[href='#/documents']").await?;
+    browser.see("tbody button.title").await?;
+    browser.until(WRITTEN, vec![]).await?;
+    browser.click("#panel .close").await?;
+    browser.click("dialog.ask button[value=yes]").await?;
+    browser.gone("#panel form").await
 }
 
 /// Two people change the document at once; nothing is lost without a question.

@@ -96,7 +96,11 @@ export default {
   'document.exists': 'A document has this id',
   'document.exists.advice': 'Choose another id, or open that document and edit it.',
   'document.deleted': 'The document is deleted',
+  'document.saving': 'Storing…',
   'document.saved': 'The document is stored',
+
+  'panel.edited': 'What you wrote is not stored. Discard it?',
+  'panel.discard': 'Discard',
 
   'documents.title': 'Title',
   'documents.id': 'Id',

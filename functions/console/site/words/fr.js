@@ -96,7 +96,11 @@ export default {
   'document.exists': 'Un document a cet identifiant',
   'document.exists.advice': 'Choisissez un autre identifiant, ou ouvrez ce document et modifiez-le.',
   'document.deleted': 'Le document est supprimé',
+  'document.saving': 'Enregistrement…',
   'document.saved': 'Le document est enregistré',
+
+  'panel.edited': 'Ce que vous avez écrit n’est pas enregistré. L’abandonner ?',
+  'panel.discard': 'Abandonner',
 
   'documents.title': 'Titre',
   'documents.id': 'Identifiant',
