@@ -1,13 +1,28 @@
 // Files to documents.
 
+import { isObject, parse } from './json.js';
+
+/** Files of which each is a document, whose text the API extracts: those that are text, and those that are sent byte by byte. */
+const TEXTS = { '.md': 'text/markdown', '.markdown': 'text/markdown', '.txt': 'text/plain', '.text': 'text/plain' };
+const BYTES = {
+  '.pdf': 'application/pdf', '.html': 'text/html', '.htm': 'text/html', '.xhtml': 'application/xhtml+xml',
+  '.docx': 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+};
+const LINES = ['.jsonl', '.ndjson'];
+const TABLES = ['.csv', '.tsv'];
+
 /** The endings of files that are read. */
-export const ENDINGS = ['.jsonl', '.ndjson', '.json', '.csv', '.tsv', '.txt', '.md'];
+export const ENDINGS = [...LINES, '.json', ...TABLES, ...Object.keys({ ...TEXTS, ...BYTES })];
 
 /** Bytes of the largest file: a browser keeps all of it in memory. Larger ones are for an import. */
 const LARGEST = 50 * 1024 * 1024;
+/** The same of what is sent byte by byte: in base64 it fits into a request. */
+const LARGEST_BYTES = 4_500_000;
 /** The fields of a document, in both spellings that the API reads. */
 const COLUMNS = ['id', '_id', 'title', 'content', 'text'];
 const FIELDS = [...COLUMNS, 'metadata'];
+/** A character that separates no fields of a text. */
+const NONE = '\x1f';
 
 /**
  * The documents of a file, each with its `place`: a line or a number. One that is no document has `wrong`, the name of the
@@ -17,17 +32,36 @@ export async function readFile(file) {
   const ending = file.name.slice(file.name.lastIndexOf('.')).toLowerCase();
   if (!ENDINGS.includes(ending)) throw new Error('file.kind');
   if (file.size > LARGEST) throw new Error('file.large');
-  let text;
+  const page = (fields) => [{ place: 1, document: { id: file.name, ...fields } }];
+  if (BYTES[ending]) {
+    if (file.size > LARGEST_BYTES) throw new Error('file.bytes');
+    return page({ content_type: BYTES[ending], content_base64: await base64(file) });
+  }
+  const text = await textOf(file);
+  if (TEXTS[ending]) return page({ content_type: TEXTS[ending], content: text });
+  if (LINES.includes(ending)) return lines(text);
+  return TABLES.includes(ending) ? table(text) : json(text);
+}
+
+/** A file may have been moved or changed since it was chosen. */
+const unreadable = () => { throw new Error('file.unreadable'); };
+
+const base64 = (file) => new Promise((resolve, reject) => {
+  const reader = new FileReader();
+  reader.onload = () => resolve(reader.result.split(',')[1] ?? '');
+  reader.onerror = () => reject(reader.error);
+  reader.readAsDataURL(file);
+}).catch(unreadable);
+
+/** The text of a file in UTF-8, or in UTF-16 with a mark, as spreadsheets write it. */
+async function textOf(file) {
+  const bytes = await file.arrayBuffer().catch(unreadable);
+  const [first, second] = new Uint8Array(bytes.slice(0, 2));
+  const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(await file.arrayBuffer());
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch {
     throw new Error('file.encoding');
-  }
-  switch (ending) {
-    case '.jsonl': case '.ndjson': return lines(text);
-    case '.json': return json(text);
-    case '.csv': case '.tsv': return table(text);
-    default: return [{ place: 1, document: page(file.name, text) }];
   }
 }
 
@@ -41,7 +75,7 @@ function lines(text) {
 
 function object(line) {
   try {
-    return known(JSON.parse(line));
+    return known(parse(line));
   } catch {
     return { wrong: 'file.line' };
   }
@@ -50,7 +84,7 @@ function object(line) {
 function json(text) {
   let whole;
   try {
-    whole = JSON.parse(text);
+    whole = parse(text);
   } catch {
     // Lines of JSON are often called .json.
     return lines(text);
@@ -61,51 +95,66 @@ function json(text) {
 
 /** A document of an object's fields; files carry others too, of which the API knows nothing. */
 function known(value) {
-  if (!value || typeof value !== 'object' || Array.isArray(value)) return { wrong: 'file.line' };
+  if (!isObject(value)) return { wrong: 'file.line' };
   return { document: Object.fromEntries(Object.entries(value).filter(([name]) => FIELDS.includes(name))) };
-}
-
-/** The title of a text is its first heading, else the file's name. */
-function page(name, text) {
-  return { id: name, title: text.match(/^#\s+(.+)$/m)?.[1].trim() ?? name.replace(/\.[^.]+$/, ''), content: text };
 }
 
 /** A table whose header names the columns: those of a document are its fields, the others its metadata. */
 function table(text) {
-  const [header = [], ...rows] = records(text);
-  const columns = header.map((name) => name.trim());
-  if (!columns.includes('content') && !columns.includes('text')) throw new Error('file.columns');
-  return rows.filter((row) => row.some((value) => value !== '')).map((row, number) => {
+  // Spreadsheets may name the separator before the header.
+  const [before, named] = text.match(/^"?sep=([^\w\s"]?)"?\s*?\r?\n/i) ?? [''];
+  const body = text.slice(before.length);
+  const [separator, columns] = separatorOf(body, named ? [named] : [',', ';', '\t', '|']);
+  if (!columns.some(isText)) throw new Error('file.columns');
+  const rows = records(body, separator).slice(1).filter(({ row }) => row.some((value) => value !== ''));
+  return rows.map(({ row, line, isOpen }) => {
+    const place = line + (before ? 1 : 0);
+    // Either would put a text where it does not belong.
+    if (isOpen) return { place, wrong: 'file.quote' };
+    if (row.length !== columns.length) return { place, wrong: 'file.row' };
     const document = {};
-    for (const [place, name] of columns.entries()) {
+    for (const [at, name] of columns.entries()) {
       // An empty field is none.
-      if (!row[place]) continue;
-      if (COLUMNS.includes(name)) document[name] = row[place];
-      else if (name) (document.metadata ??= {})[name] = row[place];
+      if (!row[at]) continue;
+      if (COLUMNS.includes(name)) document[name] = row[at];
+      else if (name) (document.metadata ??= {})[name] = row[at];
     }
-    return { place: number + 2, document };
+    return { place, document };
   });
 }
 
-/** The records of RFC 4180, with the separator that the header has most of. */
-function records(text) {
-  const first = text.split('\n', 1)[0];
-  const separator = [',', ';', '\t', '|'].reduce((best, each) => (first.split(each).length > first.split(best).length ? each : best));
+const isText = (name) => name === 'content' || name === 'text';
+
+/** The separator that fits the header best, and the columns that it makes. In a table of one column it separates nothing. */
+function separatorOf(text, possible) {
+  const [header] = text.split('\n', 1);
+  const column = (name) => (COLUMNS.includes(name.trim().toLowerCase()) ? name.trim().toLowerCase() : name.trim());
+  const fits = (columns) => columns.length + (columns.some(isText) ? header.length : 0);
+  const tried = possible.map((each) => [each, (records(header, each)[0]?.row ?? []).map(column)]);
+  const [separator, columns] = tried.reduce((best, each) => (fits(each[1]) > fits(best[1]) ? each : best));
+  return [columns.length > 1 ? separator : NONE, columns];
+}
+
+/** The records of RFC 4180, each with its line; `isOpen` is the last one if its quotation mark is never closed. */
+function records(text, separator) {
   const all = [];
-  let row = [];
-  let value = '';
-  let quoted = false;
+  let [row, value, quoted, line, begin] = [[], '', false, 1, 1];
+  const end = (isOpen) => {
+    all.push({ row: [...row, value], line: begin, isOpen });
+    [row, value, begin] = [[], '', line];
+  };
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
+    if (character === '\n') line += 1;
     if (quoted) {
       if (character !== '"') value += character;
       else if (text[at + 1] === '"') { value += '"'; at += 1; }
       else quoted = false;
     } else if (character === '"' && value === '') quoted = true;
     else if (character === separator) { row.push(value); value = ''; }
-    else if (character === '\n') { row.push(value.replace(/\r$/, '')); all.push(row); row = []; value = ''; }
+    else if (character === '\n') { value = value.replace(/\r$/, ''); end(false); }
     else value += character;
   }
-  if (value !== '' || row.length) all.push([...row, value]);
+  if (value !== '' || row.length || quoted) end(quoted);
   return all;
 }

@@ -1,7 +1,7 @@
 // Files that are dropped on the documents: read here, and sent in batches with POST /documents.
 
 import { call } from './api.js';
-import { fill, h, say } from './dom.js';
+import { h, refill, say } from './dom.js';
 import { t } from './i18n.js';
 import { ENDINGS, readFile } from './files.js';
 import { problemBox } from './problem.js';
@@ -10,8 +10,12 @@ import { problemBox } from './problem.js';
 const BATCH = 20;
 /** Characters of a batch, for the same reason; the API takes 6 MB. */
 const CHARACTERS = 200_000;
-/** How often a batch is sent again that met an API that is away or busy. */
+/** How often a batch is sent again that met an API that is away or busy; the function may still store it meanwhile. */
 const TRIES = 5;
+/** The same of several documents of which one may be at fault. */
+const TRIES_TOGETHER = 2;
+/** Documents in a row at which the API failed: then they are not at fault. */
+const FAILED = 3;
 /** Refused documents that are listed. */
 const SHOWN = 50;
 
@@ -21,8 +25,12 @@ let draw = () => {};
 
 /** Where files may be dropped, with how far they are. */
 export function uploads() {
-  const chosen = h('input', { type: 'file', multiple: true, accept: ENDINGS.join(','), id: 'files', class: 'unseen', onchange: () => start([...chosen.files]) });
-  const progress = h('div', { class: 'job' });
+  const chosen = h('input', { type: 'file', multiple: true, accept: ENDINGS.join(','), id: 'files', class: 'unseen', onchange: () => {
+    start([...chosen.files]);
+    // The same file may be chosen again, once it is mended.
+    chosen.value = '';
+  } });
+  const progress = h('div', { class: 'job', tabindex: -1 });
   const zone = h('div', { class: 'drop' },
     h('p', {}, h('label', { for: 'files', class: 'button' }, t('upload.choose')), chosen, ' ', t('upload.drop')),
     h('small', {}, t('upload.kinds')), progress);
@@ -32,7 +40,7 @@ export function uploads() {
     zone.classList.remove('over');
     start([...event.dataTransfer.files]);
   });
-  draw = () => fill(progress, job && report(job));
+  draw = () => refill(progress, job && report(job));
   draw();
   return zone;
 }
@@ -43,16 +51,16 @@ for (const event of ['dragover', 'drop']) addEventListener(event, (dragged) => d
 addEventListener('beforeunload', (event) => { if (job && !job.ended) event.preventDefault(); });
 
 async function start(files) {
-  if (!files.length || (job && !job.ended)) return;
-  job = { total: 0, stored: 0, unchanged: 0, refused: [], problem: null, stop: new AbortController(), ended: false };
+  if (!files.length) return;
+  if (job && !job.ended) {
+    job.files.push(...files);
+    return draw();
+  }
+  job = { files, read: 0, stored: 0, unchanged: 0, refused: [], failed: 0, problem: null, stop: new AbortController(), ended: false };
   const mine = job;
   draw();
   try {
-    const documents = [];
-    for (const file of files) await read(file, documents, mine);
-    mine.total = documents.length + mine.refused.length;
-    draw();
-    for (const batch of batches(documents)) await send(batch, mine);
+    for await (const batch of batches(mine)) await send(batch, mine);
   } catch (error) {
     mine.problem = error;
   } finally {
@@ -63,39 +71,54 @@ async function start(files) {
   }
 }
 
-/** Reads a file's documents, each with its place; what is none is refused. */
-async function read(file, documents, mine) {
-  try {
-    for (const { document, place, wrong } of await readFile(file)) {
-      if (wrong) mine.refused.push({ place: `${file.name}:${place}`, why: t(wrong) });
-      else documents.push({ document, place: `${file.name}:${place}` });
-    }
-  } catch (error) {
-    mine.refused.push({ place: file.name, why: t(error.message) });
-  }
-}
-
-function* batches(documents) {
+/** Batches of the files' documents. A file is read when it is its turn: not all of them fit into memory. */
+async function* batches(mine) {
   let batch = [];
   let characters = 0;
-  for (const each of documents) {
-    const { length } = JSON.stringify(each.document);
-    if (batch.length && (batch.length === BATCH || characters + length > CHARACTERS)) {
-      yield batch;
-      batch = [];
-      characters = 0;
+  for (;;) {
+    while (mine.files.length) {
+      for (const each of await read(mine.files.shift(), mine)) {
+        const { length } = JSON.stringify(each.document);
+        if (batch.length && (batch.length === BATCH || characters + length > CHARACTERS)) {
+          yield batch;
+          [batch, characters] = [[], 0];
+        }
+        batch.push(each);
+        characters += length;
+      }
     }
-    batch.push(each);
-    characters += length;
+    if (!batch.length) return;
+    yield batch;
+    // There may be more files by now.
+    [batch, characters] = [[], 0];
   }
-  if (batch.length) yield batch;
 }
 
-/** Stores a batch. One that is refused is stored without the documents that it is refused for, a too large one in halves. */
+/** A file's documents, each with its place; what is none is refused. */
+async function read(file, mine) {
+  mine.stop.signal.throwIfAborted();
+  let found;
+  try {
+    found = await readFile(file);
+  } catch (error) {
+    mine.refused.push({ place: file.name, why: t(error.message) });
+    mine.read += 1;
+    draw();
+    return [];
+  }
+  mine.read += found.length;
+  const documents = found.map((each) => ({ ...each, place: `${file.name}:${each.place}` }));
+  for (const { place, wrong } of documents) if (wrong) mine.refused.push({ place, why: t(wrong) });
+  draw();
+  return documents.filter(({ wrong }) => !wrong);
+}
+
+/** Stores a batch. One that is refused is stored without the documents that it is refused for, or in halves to find these. */
 async function send(batch, mine) {
   while (batch.length) {
     try {
       const answer = await patiently(batch, mine);
+      mine.failed = 0;
       for (const { status } of answer.documents) {
         mine.stored += 1;
         if (status === 'unchanged') mine.unchanged += 1;
@@ -103,19 +126,37 @@ async function send(batch, mine) {
       draw();
       return;
     } catch (error) {
-      if (error.status === 413 && batch.length > 1) {
-        const half = Math.ceil(batch.length / 2);
-        await send(batch.slice(0, half), mine);
-        batch = batch.slice(half);
-        continue;
+      const wrong = reasons(error);
+      if (!wrong.size) {
+        if (!isOfDocuments(error)) throw error;
+        if (batch.length > 1) {
+          const half = Math.ceil(batch.length / 2);
+          await send(batch.slice(0, half), mine);
+          batch = batch.slice(half);
+          continue;
+        }
+        mine.failed = error.status >= 500 ? mine.failed + 1 : 0;
+        if (mine.failed === FAILED) throw error;
+        wrong.set(0, reasonOf(error));
       }
-      const wrong = error.status === 413 ? new Map([[0, t('upload.large')]]) : reasons(error);
-      if (!wrong.size) throw error;
       for (const [place, why] of wrong) mine.refused.push({ place: batch[place]?.place, why });
       batch = batch.filter((_, place) => !wrong.has(place));
       draw();
     }
   }
+}
+
+/** Whether the API is away or busy, whatever is sent. */
+const isAway = ({ status, type }) => status === 0 || status === 429 || (status === 503 && Boolean(type));
+
+/** Whether a request may have failed because of what it has: it is not JSON for the API, is too large, takes too long, or ends the function. */
+const isOfDocuments = (error) => !isAway(error) && (error.status === 400 || error.status === 413 || error.status >= 500);
+
+function reasonOf(error) {
+  if (error.status === 413) return t('upload.large');
+  // Of API Gateway: it waited as long as it does.
+  if (error.status === 503 || error.status === 504) return t('upload.slow');
+  return error.detail ?? error.title ?? t('problem.status', { status: `${error.status}` });
 }
 
 /** Why documents of a batch are refused, by their place in it. */
@@ -138,16 +179,25 @@ async function patiently(batch, mine) {
       return await call('POST', '/documents', { body: { documents: batch.map(({ document }) => document) }, signal });
     } catch (error) {
       // Sent again, what was stored is found unchanged.
-      const mayPass = error.status === 0 || error.status === 429 || error.status >= 502;
-      if (!mayPass || tried === TRIES || signal.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retry_after ?? tried)));
+      const mayPass = error.status === 0 || error.status === 429 || error.status >= 500;
+      const tries = isAway(error) || batch.length === 1 ? TRIES : TRIES_TOGETHER;
+      if (!mayPass || tried === tries || signal.aborted) throw error;
+      await pause(1000 * (error.retry_after ?? tried), signal);
       signal.throwIfAborted();
     }
   }
 }
 
-function report({ total, stored, unchanged, refused, problem, stop, ended }) {
+/** Waits, unless it is stopped. */
+const pause = (time, signal) => new Promise((resolve) => {
+  const timer = setTimeout(resolve, time);
+  signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); }, { once: true });
+});
+
+function report({ files, read, stored, unchanged, refused, problem, stop, ended }) {
   const done = stored + refused.length;
+  // A file that is not read yet has at least one document.
+  const total = read + files.length;
   return [
     h('div', { class: 'row' },
       h('progress', { max: Math.max(total, 1), value: ended && !problem ? Math.max(total, 1) : done, 'aria-label': t('upload.progress') }),
@@ -156,7 +206,7 @@ function report({ total, stored, unchanged, refused, problem, stop, ended }) {
     ended && h('p', {}, t('upload.ended', { stored, unchanged, refused: refused.length })),
     problem && problemBox(problem),
     stop.signal.aborted && h('p', { class: 'notice' }, t('upload.stopped')),
-    refused.length > 0 && h('details', { class: 'options', open: true }, h('summary', {}, t('upload.refused', { n: refused.length })),
+    refused.length > 0 && h('details', { class: 'options', open: true }, h('summary', { 'data-focus': 'refused' }, t('upload.refused', { n: refused.length })),
       h('ul', {}, refused.slice(0, SHOWN).map(({ place, why }) => h('li', {}, h('code', {}, place), ' ', why)))),
   ];
 }
