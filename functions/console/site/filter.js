@@ -87,7 +87,8 @@ const cut = (text) => (text.length > SHORT ? `${text.slice(0, SHORT)}…` : text
 
 /**
  * A field that adds conditions, and a button for each, which takes it away. `change` is called with all of them. `set` shows
- * others; `refused` shows what a problem says of the filter, and answers whether it says something.
+ * others; `refused` shows what a problem says of the filter, and answers whether it says something; `complete` adds what is
+ * typed, and answers whether nothing is left that is no condition.
  */
 export function filterField(conditions, change) {
   let all = conditions;
@@ -128,6 +129,10 @@ export function filterField(conditions, change) {
     set(withCondition(all, condition));
     change(all);
   };
+  const complete = () => {
+    add();
+    return !input.value.trim();
+  };
   const refused = (problem) => {
     const wrong = (problem.errors ?? []).filter(({ field }) => /^filter\b/.test(field));
     // Several conditions are joined by a list that nobody has written.
@@ -146,7 +151,7 @@ export function filterField(conditions, change) {
   });
   set(conditions);
   const element = h('div', { class: 'field' }, h('label', { for: id }, t('filter.label')), h('div', { class: 'with-button' }, input, button), hint, fault);
-  return { element, chips, set, refused };
+  return { element, chips, set, refused, complete };
 }
 
 let fields = 0;

@@ -83,6 +83,12 @@ function keyForm(made, wrong, signal) {
   const create = async (event) => {
     event.preventDefault();
     fill(wrong);
+    // Without the condition that is typed the key would see more than is meant.
+    if (!filter.complete()) {
+      more.open = true;
+      more.querySelector('.condition').focus();
+      return;
+    }
     const body = { name: name.value.trim(), scopes: scopes.filter(({ checked }) => checked).map(({ value }) => value) };
     if (tenant.value.trim()) body.tenant = tenant.value.trim();
     if (Number(expires.value)) body.expires_in = Number(expires.value) * DAY;

@@ -78,6 +78,15 @@ async fn an_admin_watches_a_table_and_makes_a_key_that_is_shown_once() -> Outcom
 
     // A wrong filter of a key is named at its field.
     browser.click("main form summary").await?;
+    // One that is typed wrong makes no key that sees everything.
+    browser.fill(".condition", "language").await?;
+    browser
+        .fill("main form input[type=text]", "Sees all")
+        .await?;
+    browser.click("main form .primary").await?;
+    browser.see(".condition[aria-invalid=true]").await?;
+    let known = app.get("/keys", &[]).await?.success(200)?;
+    assert_eq!(known["keys"].as_array().map(Vec::len), Some(1), "{known}");
     browser.fill(".condition", "$near=1").await?;
     browser.click(".with-button button").await?;
     browser.fill("main form input[type=text]", "Wrong").await?;
