@@ -14,18 +14,27 @@ const DAY = 24 * 60 * 60;
 export function show(main) {
   const stop = new AbortController();
   const { signal } = stop;
-  const list = h('div', { tabindex: -1, 'aria-live': 'polite' });
+  const list = h('div', { tabindex: -1 });
   const created = h('div', {});
   const wrong = h('div', {});
 
-  const look = async () => {
+  /** The keys so far, and where the next page of them begins, if there are pages. */
+  let known = [];
+  let next = null;
+
+  const look = async (after) => {
     try {
-      const { keys } = await call('GET', '/keys', { signal });
-      refill(list, keys.length ? table(keys) : h('p', { class: 'empty' }, t('keys.empty')));
+      const page = await call('GET', after ? `/keys?${new URLSearchParams({ after })}` : '/keys', { signal });
+      known = after ? [...known, ...page.keys] : page.keys;
+      next = page.next_after ?? page.next_cursor ?? page.next;
+      draw();
     } catch (error) {
-      fill(list, problemBox(error, look));
+      if (known.length) fill(wrong, problemBox(error, () => { fill(wrong); look(after); }));
+      else fill(list, problemBox(error, () => look()));
     }
   };
+  const draw = () => refill(list, known.length ? table(known) : h('p', { class: 'empty' }, t('keys.empty')),
+    next && h('button', { type: 'button', onclick: () => look(next) }, t('keys.more')));
   const table = (keys) => h('table', { class: 'list keys' },
     h('thead', {}, h('tr', {}, ['name', 'scopes', 'made', 'used', 'state', 'revoke'].map((name) => h('th', { scope: 'col', class: name }, t(`keys.${name}`))))),
     h('tbody', {}, keys.map((key) => h('tr', {},
@@ -35,20 +44,23 @@ export function show(main) {
       h('td', {}, when(key.created_at)),
       h('td', {}, key.last_used_at ? when(key.last_used_at) : t('keys.never')),
       h('td', {}, stateOf(key)),
-      h('td', {}, !key.revoked_at && h('button', { type: 'button', class: 'danger', 'aria-label': t('keys.revoke.name', { name: key.name }), onclick: () => revoke(key) }, t('keys.revoke')))))));
-  const revoke = async ({ id, name }) => {
-    if (!(await confirmed(t('keys.sure', { name }), t('keys.revoke'), t('cancel')))) return;
+      h('td', {}, !key.revoked_at && h('button', { type: 'button', class: 'danger', 'data-focus': key.id, 'aria-label': t('keys.revoke.name', { name: key.name }), onclick: () => revoke(key) }, t('keys.revoke')))))));
+  const revoke = async (key) => {
+    if (!(await confirmed(t('keys.sure', { name: key.name }), t('keys.revoke'), t('cancel')))) return;
     fill(wrong);
     try {
-      await call('DELETE', `/keys/${encodeURIComponent(id)}`, { signal });
+      await call('DELETE', `/keys/${encodeURIComponent(key.id)}`, { signal });
       say(t('keys.revoked'));
-      await look();
+      // Its page of the list may not be the first.
+      key.revoked_at = new Date().toISOString();
+      draw();
     } catch (error) {
       fill(wrong, problemBox(error));
     }
   };
   const made = (key) => {
-    fill(created, shownOnce(key));
+    // Beside earlier ones, which nobody can show again either.
+    created.prepend(shownOnce(key));
     const field = created.querySelector('input');
     field.focus();
     field.select();

@@ -219,6 +219,7 @@ export default {
   'keys.revoke': 'Revoke',
   'keys.revoke.name': 'Revoke {name}',
   'keys.sure': 'Revoke “{name}”? Requests with this key will be refused, within a minute.',
+  'keys.more': 'More keys',
   'keys.revoked': 'The key is revoked',
 
   'tenants.what': 'Each tenant sees only its own documents. A tenant begins with its first document.',

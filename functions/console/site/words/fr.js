@@ -219,6 +219,7 @@ export default {
   'keys.revoke': 'Révoquer',
   'keys.revoke.name': 'Révoquer {name}',
   'keys.sure': 'Révoquer « {name} » ? Les requêtes avec cette clé seront refusées, dans la minute.',
+  'keys.more': 'Plus de clés',
   'keys.revoked': 'La clé est révoquée',
 
   'tenants.what': 'Chaque client (tenant) ne voit que ses documents. Il existe dès son premier document.',
