@@ -27,7 +27,7 @@ export function show(main) {
   const log = h('div', { class: 'log', role: 'log', 'aria-label': t('chat.conversation') });
   const composer = h('form', { class: 'composer' });
   main.append(log, composer);
-  const input = h('textarea', { rows: 2, 'aria-label': t('chat.question'), placeholder: t('chat.placeholder'), maxlength: 8000 });
+  const input = h('textarea', { rows: 2, 'aria-label': t('chat.question'), placeholder: t('chat.placeholder') });
   const buttons = h('div', { class: 'row end' });
   composer.append(input, h('div', { class: 'row between' }, settings(), buttons));
 

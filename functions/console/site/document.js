@@ -116,7 +116,7 @@ function staleBox(...ways) {
 function form(document, tag) {
   const isNew = tag === null;
   const id = h('input', { type: 'text', spellcheck: 'false', autocomplete: 'off' });
-  const title = editable(h('input', { type: 'text', maxlength: 1000, autocomplete: 'off' }), document.title);
+  const title = editable(h('input', { type: 'text', autocomplete: 'off' }), document.title);
   const text = editable(h('textarea', { rows: 14, required: true }), document.content);
   const metadata = editable(h('textarea', { rows: 4, spellcheck: 'false', class: 'code' }), JSON.stringify(document.metadata, null, 2));
   const box = h('div', {});

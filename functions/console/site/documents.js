@@ -2,7 +2,7 @@
 
 import { call } from './api.js';
 import { openDocument, openNew } from './document.js';
-import { fill, h, labelled, refill } from './dom.js';
+import { fill, h, labelled, refill, say } from './dom.js';
 import { conditionsOf, filterField, joined } from './filter.js';
 import { t, when } from './i18n.js';
 import { problemBox } from './problem.js';
@@ -20,7 +20,7 @@ export function show(main, parameters) {
   }
   let cursors = [null];
   let asked;
-  const list = h('div', { tabindex: -1, 'aria-live': 'polite' });
+  const list = h('div', { tabindex: -1 });
 
   const ask = async () => {
     asked?.abort();
@@ -35,7 +35,14 @@ export function show(main, parameters) {
     list.setAttribute('aria-busy', 'true');
     try {
       const page = await call('GET', `/documents?${query}`, { signal });
-      if (!signal.aborted) refill(list, table(page));
+      if (signal.aborted) return;
+      if (!page.documents.length && cursors.length > 1) {
+        // The last documents of the last page are gone.
+        cursors.pop();
+        return ask();
+      }
+      refill(list, table(page));
+      say(t('documents.page', { n: cursors.length }));
     } catch (error) {
       if (signal.aborted) return;
       const isFilter = filter.refused(error);

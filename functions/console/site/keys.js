@@ -84,7 +84,7 @@ function stateOf({ revoked_at: revoked, expires_at: expires }) {
 const written = (filter) => (typeof filter === 'string' ? filter : JSON.stringify(filter));
 
 function keyForm(made, wrong, signal) {
-  const name = h('input', { type: 'text', required: true, maxlength: 200, autocomplete: 'off', placeholder: t('keys.name.example') });
+  const name = h('input', { type: 'text', required: true, autocomplete: 'off', placeholder: t('keys.name.example') });
   const tenant = h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false' });
   const expires = h('select', {}, DAYS.map((days) => h('option', { value: days, selected: days === 90 }, t(days ? 'keys.days' : 'keys.ever', { n: days }))));
   const scopes = SCOPES.map((scope) => h('input', { type: 'checkbox', value: scope, checked: scope === 'search' }));

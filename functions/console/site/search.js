@@ -35,6 +35,7 @@ export function show(main, parameters) {
     asked?.abort();
     history.replaceState(null, '', `#/search?${parametersOf()}`);
     if (!state.q.trim()) {
+      results.removeAttribute('aria-busy');
       fill(facets);
       return fill(results, welcome());
     }
@@ -55,8 +56,17 @@ export function show(main, parameters) {
     refill(results, found(answer, narrow, turn));
     results.removeAttribute('aria-busy');
     // Facets of keys that were not known before are counted once the hits are shown.
-    const counted = learn(answer.hits) ? await call('POST', '/search', { body: facetRequest(), signal }) : answer;
+    const counted = learn(answer.hits) ? await count(signal) : answer;
     if (!signal.aborted) refill(facets, facetGroups(counted.facets, state.conditions, toggle));
+  };
+  /** Counts the facets. Hits are of use without them, unless the API refuses one. */
+  const count = async (signal) => {
+    try {
+      return await call('POST', '/search', { body: facetRequest(), signal });
+    } catch (error) {
+      if (signal.aborted || error.errors) throw error;
+      return {};
+    }
   };
   const refused = (error) => {
     if (unlearn(error)) return ask();
@@ -92,7 +102,7 @@ export function show(main, parameters) {
   const narrow = (condition) => toggle(condition, false);
 
   const input = h('input', {
-    type: 'search', name: 'q', placeholder: t('search.placeholder'), 'aria-label': t('search.question'), autocomplete: 'off', maxlength: 2000,
+    type: 'search', name: 'q', placeholder: t('search.placeholder'), 'aria-label': t('search.question'), autocomplete: 'off',
     oninput: () => { state.q = input.value; later(); },
   });
   input.value = state.q;

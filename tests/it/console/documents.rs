@@ -10,6 +10,17 @@ use tests::{App, Browser, Key, Pace};
 
 use crate::Outcome;
 
+/// A script after which the second page of documents is empty, once, and that notes that the first one was asked for again.
+const EMPTY_PAGE: &str = "const send = window.fetch;
+    window.fetch = (address, options) => {
+      if (!window.turned && address.includes('cursor=')) {
+        window.turned = 'there';
+        return Promise.resolve(Response.json({ documents: [], next_cursor: null, total: 20, total_is_exact: true }));
+      }
+      if (window.turned === 'there' && address.startsWith('/documents?')) window.turned = 'back';
+      return send(address, options);
+    };";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_are_made_edited_and_deleted_after_a_question() -> Outcome {
     let Some(browser) = Browser::open("fr-FR").await? else {
@@ -250,6 +261,14 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     browser.read("nav .summary", "Page 2").await?;
     browser.read("tbody td.id", "row-2").await?;
     browser.click("nav button:first-child").await?;
+    browser.read("nav .summary", "Page 1").await?;
+
+    // A last page whose documents are gone is left.
+    browser.run(EMPTY_PAGE, vec![]).await?;
+    browser.click("nav button:last-child").await?;
+    browser
+        .until("return window.turned === 'back'", vec![])
+        .await?;
     browser.read("nav .summary", "Page 1").await?;
 
     // In another order, and only some.
