@@ -3,7 +3,7 @@
 import { CHAT, CHAT_AUTHORIZATION, Problem, events, isAborted } from './api.js';
 import { answerText } from './answer.js';
 import { openSource } from './document.js';
-import { fill, h, labelled, say } from './dom.js';
+import { fill, h, labelled, refill, say } from './dom.js';
 import { filterField, joined } from './filter.js';
 import { number, t } from './i18n.js';
 import { problemBox } from './problem.js';
@@ -31,14 +31,33 @@ export function show(main) {
   const buttons = h('div', { class: 'row end' });
   composer.append(input, h('div', { class: 'row between' }, settings(), buttons));
 
+  const boxes = new Map();
   const update = () => {
+    const isFocused = buttons.contains(document.activeElement);
     fill(buttons,
       turns.length > 0 && !running && h('button', { type: 'button', class: 'quiet', onclick: forget }, t('chat.new')),
       running
         ? h('button', { type: 'button', class: 'danger', onclick: () => running.abort() }, t('chat.stop'))
         : h('button', { class: 'primary' }, t('chat.ask')));
-    fill(log, turns.length ? turns.map(turnBox) : h('p', { class: 'empty' }, t('chat.welcome')));
-    log.lastElementChild?.scrollIntoView({ block: 'nearest' });
+    if (isFocused) buttons.lastElementChild.focus();
+    if (!turns.length) return fill(log, h('p', { class: 'empty' }, t('chat.welcome')));
+    if (!log.querySelector('.turn')) fill(log);
+    for (const [turn, box] of boxes) {
+      if (turns.includes(turn)) continue;
+      if (box.contains(document.activeElement)) buttons.lastElementChild.focus();
+      box.remove();
+      boxes.delete(turn);
+    }
+    for (const turn of turns) {
+      // Only the last one changes: a screen reader reads what is drawn, and the focus may be in another one.
+      if (boxes.has(turn) && turn !== turns.at(-1)) continue;
+      const box = boxes.get(turn) ?? h('section', { class: 'turn', tabindex: -1 });
+      boxes.set(turn, box);
+      box.setAttribute('aria-busy', String(isLive(turn)));
+      refill(box, turnParts(turn));
+      if (!box.isConnected) log.append(box);
+    }
+    log.lastElementChild.scrollIntoView({ block: 'nearest' });
   };
   const forget = () => {
     turns = [];
@@ -54,7 +73,8 @@ export function show(main) {
   };
   composer.addEventListener('submit', send);
   input.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) send(event);
+    // Safari's key that ends a composition (229) is no longer part of it.
+    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== 229) send(event);
   });
   draw = update;
   update();
@@ -115,32 +135,42 @@ function take(turn, name, data) {
 
 /** The conversation as the API takes it: with the sources of its answers, so that their numbers keep their meaning. */
 function messages() {
-  return turns.flatMap(({ question, text, sources }) => [
+  // A question that was refused would be refused again.
+  return turns.filter(({ problem }) => problem?.status !== 422).flatMap(({ question, text, sources }) => [
     { role: 'user', content: question },
     text && { role: 'assistant', content: text, sources: sources.map(({ number, title, document_id }) => ({ number, title, document_id })) },
   ]).filter(Boolean);
 }
 
-function turnBox(turn) {
-  const isLive = running && turn === turns.at(-1);
-  turn.live = isLive ? h('div', { class: 'live' }, answerText(turn.text)) : null;
+const isLive = (turn) => Boolean(running) && turn === turns.at(-1);
+
+/** Asks a question again whose answer failed. */
+function again(turn) {
+  if (running) return;
+  turns = turns.filter((each) => each !== turn);
+  answer(turn.question);
+}
+
+function turnParts(turn) {
+  turn.live = isLive(turn) ? h('div', { class: 'live' }, answerText(turn.text)) : null;
   const source = (number) => turn.sources.find((source) => source.number === number);
   const cited = new Set(turn.done?.cited);
-  return h('section', { class: 'turn', 'aria-busy': isLive && 'true' },
+  return [
     h('h2', { class: 'asked' }, turn.question),
     turn.query && turn.query !== turn.question && h('p', { class: 'summary' }, t('chat.searched', { query: turn.query })),
     h('div', { class: 'answer' },
-      isLive ? [turn.live, !turn.text && h('p', { class: 'summary waiting' }, t(turn.sources.length ? 'chat.writing' : 'chat.searching'))]
+      turn.live ? [turn.live, !turn.text && h('p', { class: 'summary waiting' }, t(turn.sources.length ? 'chat.writing' : 'chat.searching'))]
         : answerText(turn.text, turn.done?.citations ?? [], (number) => source(number) && (() => openSource(source(number))))),
     turn.stopped && h('p', { class: 'notice' }, t('chat.stopped')),
-    turn.problem && problemBox(turn.problem),
+    turn.problem && problemBox(turn.problem, () => again(turn)),
     turn.done && turn.done.finish_reason !== 'stop' && h('p', { class: 'notice' }, shortcoming(turn.done.finish_reason)),
     turn.sources.length > 0 && h('div', { class: 'sources' },
       h('h3', {}, t('chat.sources')),
       h('ol', {}, turn.sources.map((source) => h('li', { value: source.number, class: cited.size > 0 && !cited.has(source.number) && 'uncited' },
         h('button', { type: 'button', class: 'source', onclick: () => openSource(source) },
           h('span', { class: 'n' }, source.number), ' ', source.title || source.document_id))))),
-    turn.done?.took_ms && h('p', { class: 'summary' }, t('chat.took', { seconds: number(turn.done.took_ms.total / 1000, 1) })));
+    turn.done?.took_ms && h('p', { class: 'summary' }, t('chat.took', { seconds: number(turn.done.took_ms.total / 1000, 1) })),
+  ];
 }
 
 /** What an answer lacks that ended for this reason. */

@@ -144,7 +144,7 @@ export function filterField(conditions, change) {
   input.addEventListener('change', add);
   input.addEventListener('input', () => { if (input.getAttribute('aria-invalid') === 'true') say(''); });
   input.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.isComposing) return;
+    if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return;
     // The form around it is sent by other fields.
     event.preventDefault();
     add();

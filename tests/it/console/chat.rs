@@ -55,6 +55,12 @@ async fn an_answer_streams_stops_and_shows_its_sources_beside_it() -> Outcome {
     browser.press(Key::Escape).await?;
 
     browser
+        .run(
+            "document.querySelector('.turn').dataset.seen = 'yes'",
+            vec![],
+        )
+        .await?;
+    browser
         .fill(".composer textarea", "And for how long?")
         .await?;
     browser.click(".composer .primary").await?;
@@ -63,11 +69,23 @@ async fn an_answer_streams_stops_and_shows_its_sources_beside_it() -> Outcome {
     browser.read(".notice", "You stopped").await?;
     model.reader_left().await?;
     browser.read(".answer", "For ten").await?;
+    // The keyboard is where the button was; what was drawn before is not drawn again.
+    let stays = "return document.activeElement.matches('.composer .primary') && document.querySelector('.turn').dataset.seen === 'yes'";
+    browser.until(stays, vec![]).await?;
 
     // The endpoint has failed: the page says so, and goes on.
     browser.fill(".composer textarea", "And then?").await?;
     browser.press(Key::Enter).await?;
     browser.see(".problem").await?;
     browser.inspect("chat-failed").await?;
+    // It is asked again, once.
+    browser.click(".problem button").await?;
+    browser.see(".problem").await?;
+    browser
+        .until(
+            "return document.querySelectorAll('.turn').length === 3",
+            vec![],
+        )
+        .await?;
     browser.close().await
 }
