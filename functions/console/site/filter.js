@@ -10,8 +10,11 @@ const SIGNS = { '>=': '$gte', '<=': '$lte', '!=': '$ne', '>': '$gt', '<': '$lt' 
 /** The same signs as programmers and databases write them. */
 const ALIASES = { '==': '=', '<>': '!=' };
 
-/** Longer conditions are cut. */
+/** Longer conditions are cut, and values of metadata. */
 const SHORT = 60;
+const LONG = 120;
+/** Lists of more values are one. */
+const MANY = 12;
 
 /** The condition that a text is, such as `year>=2022` or a filter in JSON; null if it is none. */
 export function conditionOf(text) {
@@ -83,7 +86,7 @@ function described(condition) {
 /** A value as one types it: a text that looks like a number has quotation marks. */
 const typed = (value) => (typeof value === 'string' && valueOf(value) !== value ? JSON.stringify(value) : words(value));
 
-const cut = (text) => (text.length > SHORT ? `${text.slice(0, SHORT)}…` : text);
+const cut = (text, most = SHORT) => (text.length > most ? `${text.slice(0, most)}…` : text);
 
 /**
  * A field that adds conditions, and a button for each, which takes it away. `change` is called with all of them. `set` shows
@@ -160,12 +163,12 @@ let fields = 0;
 export function metadataChips(metadata, narrow) {
   return Object.entries(metadata).flatMap(([name, value]) => {
     // Equality finds an element of a list.
-    const values = Array.isArray(value) && value.length > 0 && value.every(isPlain) ? value : [value];
+    const values = Array.isArray(value) && value.length > 0 && value.length <= MANY && value.every(isPlain) ? value : [value];
     return values.map((value) => {
       const text = `${name}: ${words(value)}`;
       return narrow && isPlain(value)
-        ? h('button', { type: 'button', class: 'chip', title: t('filter.add'), onclick: () => narrow({ [filterKey([name])]: value }) }, text)
-        : h('span', { class: 'chip' }, text);
+        ? h('button', { type: 'button', class: 'chip', title: t('filter.add'), onclick: () => narrow({ [filterKey([name])]: value }) }, cut(text, LONG))
+        : h('span', { class: 'chip', title: text.length > LONG && text }, cut(text, LONG));
     });
   });
 }

@@ -26,14 +26,19 @@ function relevance(value) {
 }
 
 function passage(content, ranges) {
-  const text = h('p', { class: 'passage' });
+  const text = h('p', { class: 'passage', tabindex: -1 });
   if (content.length <= SHORT) {
     fill(text, marked(content, ranges));
     return text;
   }
   const blank = content.lastIndexOf(' ', SHORT);
-  const cut = content.slice(0, blank > 0 ? blank : SHORT);
-  const more = h('button', { type: 'button', class: 'quiet', onclick: () => fill(text, marked(content, ranges)) }, t('more'));
+  // No character is cut in two.
+  const cut = content.slice(0, blank > 0 ? blank : SHORT).replace(/[\ud800-\udbff]$/, '');
+  const more = h('button', { type: 'button', class: 'quiet', onclick: () => {
+    fill(text, marked(content, ranges));
+    // The button, which had the focus, is gone.
+    text.focus();
+  } }, t('more'));
   fill(text, marked(cut, ranges), ' … ', more);
   return text;
 }

@@ -1,7 +1,7 @@
 // Imports of whole objects, which the API works through by itself.
 
 import { call } from './api.js';
-import { fill, h, labelled } from './dom.js';
+import { fill, h, labelled, refill } from './dom.js';
 import { number, t, when } from './i18n.js';
 import { tab } from './kept.js';
 import { problemBox } from './problem.js';
@@ -21,14 +21,18 @@ export function show(main) {
 
   const watch = (id, first) => {
     if (watched.has(id)) return;
-    const card = h('article', { class: 'card' });
+    const card = h('article', { class: 'card', tabindex: -1 });
     watched.set(id, null);
     list[first ? 'prepend' : 'append'](card);
     const look = async () => {
+      // Nobody sees a page in the background, and each look keeps a database awake that pauses.
+      if (document.hidden && card.hasChildNodes()) return watched.set(id, setTimeout(look, PERIOD));
       try {
         const state = await call('GET', `/imports/${encodeURIComponent(id)}`);
         if (!watched.has(id)) return;
-        fill(card, stateOf(state, () => forget(id, card)));
+        // What is being read stays open.
+        const isOpen = card.querySelector('details')?.open;
+        refill(card, stateOf(state, isOpen, () => forget(id, card)));
         if (state.state === 'queued' || state.state === 'running') watched.set(id, setTimeout(look, PERIOD));
         else dispatchEvent(new Event('documents'));
       } catch (error) {
@@ -72,7 +76,7 @@ export function show(main) {
   };
 }
 
-function stateOf(state, forget) {
+function stateOf(state, isOpen, forget) {
   const { documents, bytes, failures } = state;
   const share = bytes.total ? bytes.done / bytes.total : 0;
   const isOver = state.state === 'done' || state.state === 'failed';
@@ -82,7 +86,7 @@ function stateOf(state, forget) {
     h('p', {}, t('imports.counts', { done: documents.done, unchanged: documents.unchanged, failed: documents.failed }), ' · ',
       t('imports.rate', { rate: number(state.documents_per_second, 1) }), ' · ',
       t('imports.since', { time: when(state.created_at) })),
-    failures.length > 0 && h('details', { class: 'options' }, h('summary', {}, t('imports.failures', { n: failures.length })),
+    failures.length > 0 && h('details', { class: 'options', open: isOpen }, h('summary', { 'data-focus': 'failures' }, t('imports.failures', { n: failures.length })),
       h('ul', {}, failures.map(({ line, document_id: id, reason }) => h('li', {},
         line !== null && [t('imports.line', { line }), ' '], id !== null && [h('code', {}, id), ' '], reason)))),
     isOver && h('button', { type: 'button', class: 'quiet', onclick: forget }, t('imports.forget')),
