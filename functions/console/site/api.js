@@ -23,7 +23,7 @@ export class Problem extends Error {
   }
 
   static async of(response) {
-    const told = await response.json().catch(() => ({}));
+    const told = (await response.json().catch(() => null)) ?? {};
     return new Problem({
       ...told,
       // API Gateway's own refusals have a message alone.
@@ -49,7 +49,16 @@ export async function exchange(method, path, options = {}) {
   const response = await send(method, path, options);
   if (!response.ok) throw await Problem.of(response);
   const text = await reading(response.text(), options.signal);
-  return { body: text ? parseAnswer(text) : null, tag: response.headers.get('etag') ?? '' };
+  return { body: text ? answered(text, response.status) : null, tag: response.headers.get('etag') ?? '' };
+}
+
+/** What is no JSON is of somebody between, such as a network that wants a login. */
+function answered(text, status) {
+  try {
+    return parseAnswer(text);
+  } catch {
+    throw new Problem({ status, detail: text.slice(0, 200) });
+  }
 }
 
 /**

@@ -57,6 +57,8 @@ panel.addEventListener('close', () => {
   isEdited = false;
   fill(panel);
   if (opener?.isConnected) opener.focus();
+  // A list that was drawn anew has another button by now.
+  else if (document.activeElement === document.body) document.getElementById('main').focus();
   opener = null;
 });
 panel.addEventListener('keydown', (event) => {

@@ -46,7 +46,9 @@ export function uploads() {
 }
 
 // A file that misses its place would be opened instead of the page.
-for (const event of ['dragover', 'drop']) addEventListener(event, (dragged) => dragged.preventDefault());
+for (const event of ['dragover', 'drop']) {
+  addEventListener(event, (dragged) => { if (dragged.dataTransfer?.types.includes('Files')) dragged.preventDefault(); });
+}
 // What is not sent yet is read from this page.
 addEventListener('beforeunload', (event) => { if (job && !job.ended) event.preventDefault(); });
 
