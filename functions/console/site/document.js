@@ -4,7 +4,7 @@ import { AUTHORIZATION, Problem, call, documentPath, exchange } from './api.js';
 import { confirmed, fill, h, labelled, link, say } from './dom.js';
 import { metadataChips } from './filter.js';
 import { number, t, when } from './i18n.js';
-import { isObject, mergePatch, parse } from './json.js';
+import { isObject, mergePatch, parse, same } from './json.js';
 import { close, mayGo, open, reveal } from './panel.js';
 import { problemBox } from './problem.js';
 
@@ -184,7 +184,8 @@ async function conflict(document, attempt) {
 }
 
 /** Changes a document, and answers its id. Its text changes with the whole document, the rest without embedding anything again. */
-async function change(document, tag, fields) {
+async function change(document, tag, given) {
+  const fields = given.content === document.content ? given : { ...given, metadata: withoutPages(document, given) };
   const patch = patchOf(document, fields);
   const path = documentPath(document.id);
   try {
@@ -198,6 +199,11 @@ async function change(document, tag, fields) {
     if (!rest || !isEmpty(rest)) throw error;
   }
   return document.id;
+}
+
+/** The metadata for another text: where the pages of its file begin is not true of it. */
+function withoutPages(document, { metadata: { page_starts: pages, ...others } }) {
+  return pages === undefined || same(pages, document.metadata.page_starts) ? others : { ...others, page_starts: pages };
 }
 
 const isEmpty = (object) => Object.keys(object).length === 0;

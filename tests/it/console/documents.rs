@@ -177,7 +177,25 @@ async fn edit_what_others_edit(browser: &Browser, app: &App) -> Outcome {
         .await?;
     browser.click("#panel .primary").await?;
     browser.read("#panel .chip", "saison: été").await?;
-    browser.read("#panel h2", "Plage").await
+    browser.read("#panel h2", "Plage").await?;
+
+    // Where pages begin is not true of another text.
+    let pages = json!({ "metadata": { "page_starts": [0, 4] } });
+    let body = pages.to_string().into_bytes();
+    let changed = app.request(Method::PATCH, path, &json, body);
+    changed.await?.success(200)?;
+    browser.click("tbody button.title").await?;
+    browser.read("#panel .chip", "page_starts: 4").await?;
+    browser.click("#panel .edit").await?;
+    browser
+        .fill("#panel textarea:not(.code)", "Elle ferme à minuit.")
+        .await?;
+    browser.click("#panel .primary").await?;
+    browser.read("#panel .content", "minuit").await?;
+    let stored = app.get(path, &[]).await?.success(200)?;
+    assert_eq!(stored["metadata"]["page_starts"], json!(null));
+    assert_eq!(stored["metadata"]["saison"], "été");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
