@@ -6,6 +6,7 @@ mod documents;
 mod hostile;
 mod sources;
 mod tenants;
+mod uploads;
 
 use anyhow::Context as _;
 use serde_json::json;
