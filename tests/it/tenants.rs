@@ -4,6 +4,7 @@
 
 mod filters;
 mod operations;
+mod under_way;
 mod wall;
 
 use std::iter;
@@ -15,7 +16,7 @@ use embedder::Manifest;
 use retrieval::{SearchConfig, SearchRequest};
 use serde_json::{Value, json};
 use tests::{
-    App, Assets,
+    App, Assets, Imports, Pace,
     logins::{self, login},
 };
 
@@ -36,14 +37,28 @@ struct Deployment {
 impl Deployment {
     /// Migrates an empty database; `name` makes the roles' names unique.
     async fn start(name: &str) -> anyhow::Result<Self> {
-        let served = format!("{name}_served_{}", std::process::id());
-        let owner = format!("{name}_owner_{}", std::process::id());
+        let (served, owner) = roles(name);
         let two_logins = async |url: &str| {
             let environment = logins::served_and_owned(url, &served, &owner).await?;
             Ok(((), environment))
         };
         let (app, ()) = App::through(two_logins).await?;
         app.invoke("migrate", json!({})).await?;
+        Self::of(app, served, owner).await
+    }
+
+    /// The same with a queue and a bucket.
+    async fn importing(name: &str) -> anyhow::Result<(Self, Imports)> {
+        let (served, owner) = roles(name);
+        let two_logins = async |url: &str| {
+            let environment = logins::served_and_owned(url, &served, &owner).await?;
+            Ok(((), environment))
+        };
+        let (app, imports, ()) = App::with_imports_through(Pace::default(), two_logins).await?;
+        Ok((Self::of(app, served, owner).await?, imports))
+    }
+
+    async fn of(app: App, served: String, owner: String) -> anyhow::Result<Self> {
         let recipe = Manifest::read(&Assets::prepared().await?.model)?;
         Ok(Self {
             app,
@@ -109,6 +124,12 @@ impl Deployment {
         );
         self.app.sql().await?.run(&end).await
     }
+}
+
+/// The functions' login and the owner of the tables.
+fn roles(name: &str) -> (String, String) {
+    let role = |kind: &str| format!("{name}_{kind}_{}", std::process::id());
+    (role("served"), role("owner"))
 }
 
 fn tenant(name: &str) -> Visibility {

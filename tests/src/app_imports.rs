@@ -33,6 +33,25 @@ impl App {
         Ok((Self::importing(&imports, false, variables).await?, imports))
     }
 
+    /// The same through what `reach` makes of the database's URL, as in [`App::through`].
+    ///
+    /// # Errors
+    /// Names the part that did not start.
+    pub async fn with_imports_through<W>(
+        pace: Pace,
+        reach: impl AsyncFnOnce(&str) -> Result<(W, Vec<(String, String)>)>,
+    ) -> Result<(Self, Imports, W)> {
+        let imports = Imports::new(pace).await?;
+        let queue = Some((imports.resources(), imports.template()));
+        let with_queue = async |url: &str| {
+            let (way, variables) = reach(url).await?;
+            Ok((way, [imports.environment(), variables].concat()))
+        };
+        let (assets, server) = (Assets::prepared().await?, cluster::shared().await?);
+        let (app, way) = Self::reached(assets, server, 2, queue, with_queue).await?;
+        Ok((app.migrated().await?, imports, way))
+    }
+
     /// The same on a private Postgres, which the test may kill.
     ///
     /// # Errors

@@ -143,27 +143,21 @@ impl Imports {
         if let Err(error) = forget_old(database).await {
             tracing::warn!(cause = %chain(&error), "cannot delete old imports");
         }
-        let insert = Statement::idempotent_write(
-            "WITH import AS (
-                 INSERT INTO rappel.imports AS i (id, source, etag, bytes, queue, tenant, visible, max_documents, key)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
-                 ON CONFLICT DO NOTHING
-                 RETURNING i.id
-             )
-             INSERT INTO rappel.import_parts (import_id, part, first, last, position)
-             SELECT id, 0, 0, $4, 0 FROM import
-             RETURNING part",
-        )
+        let insert = Statement::idempotent_write(concat!(
+            "SELECT true FROM ",
+            schema::function!("accept_import"),
+            "($1, $2::jsonb, $3, $4, $5, $6, $7, $8, $9)"
+        ))
+        .bind(visibility.tenant())
+        .bind(visibility.filter())
+        .bind(visibility.max_documents)
+        .bind(key.to_owned())
         .bind(id.to_owned())
         .bind(request.source)
         .bind(object.etag)
         .bind(i64::try_from(object.bytes).unwrap_or(i64::MAX))
-        .bind(queue_name(&self.config.queue_url).to_owned())
-        .bind(visibility.tenant())
-        .bind(visibility.filter())
-        .bind(visibility.max_documents)
-        .bind(key.to_owned());
-        database.fetch_all::<(i32,)>(insert).await?;
+        .bind(queue_name(&self.config.queue_url).to_owned());
+        database.fetch_all::<(bool,)>(insert).await?;
         let message = Message::plan(id.to_owned()).json();
         let messages = [message];
         let sent = timeout(ACCEPT, self.queue.send(&messages, Duration::ZERO)).await;

@@ -1,5 +1,26 @@
 -- Bulk imports: the progress of each, and the outcome of its lines.
 
+-- Stores an import and its plan, unless it is there: a statement may be sent twice. Raises RP005 if its tenant is being removed.
+--
+-- Two statements, because the policy of `import_parts` looks for the import, which a statement that inserts both does not see.
+CREATE FUNCTION accept_import(
+    tenant text, visible jsonb, max_documents bigint, key text, id text, source text, etag text, bytes bigint, queue text
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('rappel.tenant', accept_import.tenant, true);
+    PERFORM admit_documents(accept_import.tenant, NULL, '{}');
+    INSERT INTO rappel.imports (id, source, etag, bytes, queue, tenant, visible, max_documents, key)
+    VALUES (accept_import.id, accept_import.source, accept_import.etag, accept_import.bytes, accept_import.queue,
+            accept_import.tenant, accept_import.visible, accept_import.max_documents, accept_import.key)
+    ON CONFLICT DO NOTHING;
+    INSERT INTO rappel.import_parts (import_id, part, first, last, position)
+    VALUES (accept_import.id, 0, 0, accept_import.bytes, 0)
+    ON CONFLICT DO NOTHING;
+END
+$$;
+
 -- The parts of an import, as they are now. Nothing is written when a part or a line is lost because its worker died at
 -- the last delivery of its message, or because the import takes longer than the queue retains messages: that is
 -- derived here.

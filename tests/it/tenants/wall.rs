@@ -52,6 +52,7 @@ const PURE: [&str; 24] = [
 /// A call of every other function, for the tenant `$t`; of those that are marked with `!` a tenant's own rows change the result.
 /// `$v` and `$e` are an embedding, `$r` is the recipe, `$w` and `$h` the terms and the hash of the document `plan`.
 const CALLS: &str = r#"
+    ! accept_import($t, NULL, NULL, '', 'new', 's3://new', 'e', 9, 'q')
     ! begun_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]), 'gehei')
     ! chunks_with_wording($t, '{"phrases": ["geheim"]}', NULL, 9)
     ! completions($t, 'gehei', 5)
