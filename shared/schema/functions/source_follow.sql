@@ -113,7 +113,8 @@ $make$;
 REVOKE ALL ON FUNCTION drop_source_function(integer) FROM PUBLIC;
 
 -- Starts to follow a table, or changes how it is followed. Returns `errors`, or whether the source was `created`. Waits for
--- writers of the table, at most five seconds: later changes are recorded by triggers, and the walk sees earlier ones.
+-- writers of the table, at most five seconds: later changes are recorded by triggers, and the walk sees earlier ones. Raises
+-- RP005 if the tenant is being removed.
 CREATE FUNCTION follow(tenant text, source_name text, wanted jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT SET lock_timeout = '5s' AS $$
 #variable_conflict use_column
@@ -129,6 +130,7 @@ BEGIN
     IF found ? 'errors' THEN
         RETURN found;
     END IF;
+    PERFORM admit_documents(follow.tenant, NULL, '{}');
     SELECT * INTO before FROM rappel.sources AS s WHERE s.tenant = follow.tenant AND s.name = source_name FOR UPDATE;
     INSERT INTO rappel.sources AS s (
         tenant, name, definition, schema_name, table_name, relation, by_row, key_columns, key_types, title_sql, content_sql, metadata_sql,

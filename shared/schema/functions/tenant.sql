@@ -18,6 +18,12 @@ BEGIN
 END
 $$;
 
+-- The key of the advisory lock between a tenant's writers, who share it until they commit, and its removal.
+CREATE FUNCTION tenant_lock(tenant text) RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+    SELECT hashtextextended('rappel.tenant:' || tenant, 0)
+$$;
+
 -- What a tenant has, and how far its removal is, if it was ever asked for. `bytes` are those of the rows of documents and chunks
 -- as they are stored, without indexes.
 CREATE FUNCTION tenant_state(
@@ -46,6 +52,9 @@ $$;
 -- Raises RP004 if a tenant would have more documents with those of `ids` that are new than it may have, or than `max_documents`;
 -- and RP005 if it is being removed, and for two minutes from the beginning, in which revoked keys may still be known somewhere.
 -- Writers at the same time do not see each other's documents: the limit is approximate.
+--
+-- A removal sees what writers have committed, not what is under way: they share a lock for which it waits. They do not wait for it:
+-- whoever finds it taken meets the removal.
 CREATE FUNCTION admit_documents(tenant text, max_documents bigint, ids text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
@@ -55,12 +64,15 @@ DECLARE
     ));
     stored bigint;
     added  bigint;
+    shared boolean;
 BEGIN
     PERFORM set_config('rappel.tenant', admit_documents.tenant, true);
+    shared := pg_try_advisory_xact_lock_shared(tenant_lock(admit_documents.tenant));
+    -- A statement of its own, which sees what was committed before the lock was taken.
     PERFORM FROM rappel.tenant_removals AS r
     WHERE r.tenant = admit_documents.tenant
       AND (r.finished_at IS NULL OR r.requested_at > now() - interval '2 minutes');
-    IF FOUND THEN
+    IF FOUND OR NOT shared THEN
         RAISE EXCEPTION 'the tenant is being removed' USING ERRCODE = 'RP005';
     END IF;
     IF most IS NULL THEN
@@ -143,6 +155,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN true;
     END IF;
+    PERFORM pg_advisory_xact_lock(tenant_lock(continue_removal.tenant));
+    -- One that was about to be followed when the removal began.
+    PERFORM unfollow(continue_removal.tenant, s.name, true) FROM rappel.sources AS s WHERE s.tenant = continue_removal.tenant;
     ids := ARRAY(SELECT d.id FROM lock_matching(continue_removal.tenant, NULL, NULL, wanted) AS d);
     DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = continue_removal.tenant AND t.document_id = ANY (ids);
     DELETE FROM rappel.chunks AS c WHERE c.tenant = continue_removal.tenant AND c.document_id = ANY (ids);

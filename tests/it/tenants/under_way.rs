@@ -1,6 +1,12 @@
 //! What is under way: imports of a login that owns no table, and writes while their tenant is removed.
 
-use super::{Deployment, Outcome};
+use std::time::Instant;
+
+use database::PoolerSetting;
+use futures_util::future::join;
+use tests::Sql;
+
+use super::{Deployment, Outcome, database, tenant};
 use crate::imports::lines;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,5 +18,47 @@ async fn an_import_is_accepted_and_done_by_a_login_that_owns_no_table() -> Outco
     let import = app.finished(&id).await?;
     assert_eq!(import["state"], "done", "{import}");
     assert_eq!(import["documents"]["done"], 2, "{import}");
+    deployment.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_written_when_its_tenant_is_removed_is_removed_too() -> Outcome {
+    let deployment = Deployment::start("writing").await?;
+    let database = database(deployment.url()?, PoolerSetting::Auto)?;
+    let gone = tenant("gone").tenant;
+    let write = |id: &str| {
+        format!(
+            "SELECT document_id FROM {}.upsert('gone', NULL, NULL, '{}', '{{{id}}}', '{{t}}', '{{c}}', '{{\"{{}}\"}}',
+                 '{{x}}', '{{x}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}')",
+            migrations::FUNCTIONS,
+            deployment.recipe
+        )
+    };
+    let sql = deployment.app.sql().await?;
+    let writer = Sql::connect(&deployment.url()?).await?;
+    writer.run("BEGIN").await?;
+    assert_eq!(writer.texts(&write("early"), &[]).await?, ["early"]);
+    // Whoever asks for the removal does not wait for the writer.
+    document_store::begin_removal(&database, &gone, "story").await?;
+    let removal = document_store::continue_removal(&database, &gone, Instant::now());
+    let commit = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event = 'advisory'";
+        sql.counts(waits).await?;
+        let late = Sql::connect(&deployment.url()?).await?;
+        let refused = late.texts(&write("late"), &[]).await;
+        let refused = refused.expect_err("the tenant is being removed");
+        let refused = format!("{:?}", refused.root_cause());
+        assert!(refused.contains("is being removed"), "{refused}");
+        writer.run("COMMIT").await
+    };
+    let (removed, committed) = join(removal, commit).await;
+    committed?;
+    assert!(removed?, "nothing is left");
+    let state = document_store::tenant_state(&database, &gone).await?;
+    let state = state.expect("a row");
+    assert_eq!((state.documents, state.removal.documents), (0, Some(1)));
+    database.close().await;
+    drop(writer);
     deployment.end().await
 }

@@ -22,7 +22,7 @@ const SHARED: [&str; 7] = [
 
 /// Functions that read and write no table of tenants, or, those of the triggers, return nothing and only make what a source
 /// needs.
-const PURE: [&str; 24] = [
+const PURE: [&str; 25] = [
     "bm25_expression",
     "chosen",
     "count_hits",
@@ -41,6 +41,7 @@ const PURE: [&str; 24] = [
     "require_tenant",
     "selected",
     "source_partitions",
+    "tenant_lock",
     "texts",
     "to_estimate",
     "utc",
