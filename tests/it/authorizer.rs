@@ -70,7 +70,7 @@ async fn a_good_token_passes_for_its_one_request() -> Outcome {
         json!({}),
         json!({ "aud": ["x", "another"] }),
         // Cognito's, Entra's and Okta's ways to say the same.
-        json!({ "aud": [], "client_id": "rappel" }),
+        json!({ "aud": null, "client_id": "rappel" }),
         json!({ "scope": [], "scp": "rappel/read" }),
         json!({ "scope": [], "scp": ["x", "rappel/read"] }),
     ] {
@@ -122,6 +122,11 @@ async fn whatever_else_is_wrong_with_a_token_is_unauthorized() -> Outcome {
         login.token(&json!({ "iss": "https://elsewhere.example" }))?,
         login.token(&json!({ "aud": "elsewhere" }))?,
         login.token(&json!({ "aud": [] }))?,
+        login.token(&json!({ "aud": "elsewhere rappel" }))?,
+        // The client that asked for it is known; whom it is for is somebody else.
+        login.token(&json!({ "aud": "elsewhere", "client_id": "rappel" }))?,
+        login.token(&json!({ "aud": ["elsewhere"], "client_id": "rappel" }))?,
+        login.token(&json!({ "aud": [], "client_id": "rappel" }))?,
         signed_with(&new_key()?, &claims)?,
         format!("{head}.{claims}.{signature}"),
         format!("{unsigned}.{claims}."),

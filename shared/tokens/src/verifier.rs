@@ -118,12 +118,26 @@ impl Verifier {
         if begin.is_none_or(|begin| begin > now + leeway) {
             return Err(TokenError::Invalid("it is not valid yet"));
         }
-        // Cognito's access tokens have `client_id` instead of `aud`.
-        let is_known = |one: &str| self.audience.iter().any(|known| known == one);
-        if !claims.words("aud").any(is_known) && !claims.words("client_id").any(is_known) {
+        if !self.is_audience(&claims) {
             return Err(TokenError::Invalid("it is for another audience"));
         }
         Ok(claims)
+    }
+
+    /// Whether a token is for one of the audiences. Cognito's access tokens have `client_id` instead of `aud`; beside an `aud`, it
+    /// names who asked for a token that is for somebody else.
+    fn is_audience(&self, claims: &Claims) -> bool {
+        let is_known = |one: &Value| {
+            let one = one.as_str();
+            self.audience
+                .iter()
+                .any(|known| one == Some(known.as_str()))
+        };
+        match claims.get("aud").or_else(|| claims.get("client_id")) {
+            Some(Value::Array(several)) => several.iter().any(is_known),
+            Some(one) => is_known(one),
+            None => false,
+        }
     }
 }
 
