@@ -76,11 +76,25 @@ impl Issuer {
         })
     }
 
-    /// The issuer's keys with this id; all of them for a token that names none.
+    /// The issuer's keys for a token that names `kid`: with this id or without any; all of them for a token that names none.
     pub(crate) async fn keys(&self, kid: Option<&str>) -> Result<Vec<Key>, IssuerError> {
+        self.keys_after(LONGEST_KEPT, kid).await
+    }
+
+    /// The same if none of these has signed the token: the keys may have changed, which no unknown id tells.
+    pub(crate) async fn newer_keys(&self, kid: Option<&str>) -> Result<Vec<Key>, IssuerError> {
+        self.keys_after(Duration::ZERO, kid).await
+    }
+
+    /// The same, fetched if they were fetched longer ago than `limit`, or if there is none.
+    async fn keys_after(
+        &self,
+        limit: Duration,
+        kid: Option<&str>,
+    ) -> Result<Vec<Key>, IssuerError> {
         let mut kept = self.kept.lock().await;
         let found = kept.named(kid);
-        if !found.is_empty() && kept.is_fetched_within(LONGEST_KEPT) {
+        if !found.is_empty() && kept.is_fetched_within(limit) {
             return Ok(found);
         }
         let usable = !found.is_empty() && kept.is_fetched_within(LONGEST_STALE);
@@ -155,7 +169,7 @@ impl Kept {
     }
 
     fn named(&self, kid: Option<&str>) -> Vec<Key> {
-        let named = self.keys.iter().filter(|key| key.is_named(kid));
+        let named = self.keys.iter().filter(|key| key.may_be(kid));
         named.cloned().collect()
     }
 }

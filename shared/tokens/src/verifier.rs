@@ -13,6 +13,7 @@ use crate::{
     claims::Claims,
     error::{MAX_BYTES, TokenError},
     issuer::Issuer,
+    key::Key,
 };
 
 /// Verifies the tokens of one issuer for some audiences.
@@ -88,15 +89,21 @@ impl Verifier {
             return Err(TokenError::Invalid("it needs an extension"));
         }
         let signature = decoded(signature)?;
-        let keys = self.issuer.keys(head.kid.as_deref()).await?;
+        let kid = head.kid.as_deref();
+        let has_signed = |keys: &[Key]| {
+            let mut keys = keys.iter();
+            keys.any(|key| key.has_signed(&head.alg, message.as_bytes(), &signature))
+        };
+        let mut keys = self.issuer.keys(kid).await?;
+        let mut signed = has_signed(&keys);
+        if !signed && !keys.iter().any(|key| key.is_named(kid)) {
+            keys = self.issuer.newer_keys(kid).await?;
+            signed = has_signed(&keys);
+        }
         if keys.is_empty() {
             return Err(TokenError::Invalid("the issuer has no key with its kid"));
         }
-        let message = message.as_bytes();
-        if !keys
-            .iter()
-            .any(|key| key.has_signed(&head.alg, message, &signature))
-        {
+        if !signed {
             return Err(TokenError::Invalid("its signature is not the issuer's"));
         }
         self.accept(Claims::decode(claims)?)
