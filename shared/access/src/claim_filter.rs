@@ -1,6 +1,6 @@
 //! A forced filter with the values of a token's claims.
 
-use std::fmt;
+use std::{fmt, slice};
 
 use filter::Filter;
 use json::FieldError;
@@ -49,7 +49,8 @@ impl ClaimFilter {
         Ok(Self(template))
     }
 
-    /// The filter of a token. A claim that is missing, or neither a scalar nor a list of scalars, makes it match nothing.
+    /// The filter of a token. A claim that is missing, or neither a scalar nor a list of scalars, makes it match nothing; an empty
+    /// list too, but in `$in` and `$nin`, where it says what it means: as a value it would be in whatever list a document has.
     pub(crate) fn of(&self, claims: &Claims) -> Result<Filter, FieldError> {
         let filter = self.0.filled(&|name| claims.get(name), false);
         Filter::parse(filter.as_deref().unwrap_or(NOTHING))
@@ -57,7 +58,7 @@ impl ClaimFilter {
 }
 
 impl Part {
-    /// The JSON with its claims; `None` if one is missing. As an operand of a list operator, a single claim is a list of one:
+    /// The JSON with its claims; `None` if one cannot be used. As an operand of a list operator, a single claim is a list of one:
     /// issuers write it without brackets.
     fn filled<'c>(
         &self,
@@ -66,18 +67,23 @@ impl Part {
     ) -> Option<String> {
         match self {
             Self::Claim(name) => {
-                let found = claim(name).filter(|found| is_plain(found))?;
-                Some(if listed && !found.is_array() {
-                    format!("[{found}]")
+                let found = claim(name)?;
+                let values = values(found, listed)?.join(",");
+                Some(if listed || found.is_array() {
+                    format!("[{values}]")
                 } else {
-                    found.to_string()
+                    values
                 })
             }
             Self::Written(json) => Some(json.clone()),
             Self::List(items) => {
-                let items = items.iter().map(|item| item.filled(claim, false));
-                let items: Vec<String> = items.collect::<Option<_>>()?;
-                Some(format!("[{}]", items.join(",")))
+                let items = items.iter().map(|item| match item {
+                    // The values of a claim stand beside those that are written.
+                    Self::Claim(name) => values(claim(name)?, listed),
+                    item => Some(vec![item.filled(claim, false)?]),
+                });
+                let items: Vec<Vec<String>> = items.collect::<Option<_>>()?;
+                Some(format!("[{}]", items.concat().join(",")))
             }
             Self::Object(members) => {
                 let members = members.iter().map(|(key, part)| {
@@ -139,13 +145,15 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// An object could hold operators, and so widen the filter.
-fn is_plain(value: &Value) -> bool {
+/// The values of a claim as JSON; `None` if it cannot be used: an object could hold operators, and so widen the filter.
+fn values(claim: &Value, listed: bool) -> Option<Vec<String>> {
     let is_scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
-    match value {
-        Value::Array(items) => items.iter().all(is_scalar),
-        one => is_scalar(one),
-    }
+    let values = match claim {
+        Value::Array(values) => values.as_slice(),
+        one => slice::from_ref(one),
+    };
+    let is_usable = values.iter().all(is_scalar) && (listed || !values.is_empty());
+    is_usable.then(|| values.iter().map(ToString::to_string).collect())
 }
 
 #[cfg(test)]
@@ -212,6 +220,32 @@ mod tests {
         assert_eq!(of(either, &json!({})), nothing);
         let none = json!({ "groups": [] });
         assert_eq!(of(GROUPS, &none), filter(r#"{"groups": {"$in": []}}"#));
+        for template in [
+            r#"{"groups": "$claims.groups"}"#,
+            r#"{"groups": ["$claims.groups"]}"#,
+            r#"{"groups": {"$ne": "$claims.groups"}}"#,
+            r#"{"$not": {"groups": "$claims.groups"}}"#,
+        ] {
+            assert_eq!(of(template, &none), nothing, "{template}");
+        }
+    }
+
+    #[test]
+    fn the_values_of_a_claim_stand_beside_those_that_are_written() {
+        let template = r#"{"groups": {"$in": ["public", "$claims.groups"]}}"#;
+        for (groups, expected) in [
+            (json!(["a", "b"]), r#"["public", "a", "b"]"#),
+            (json!("a"), r#"["public", "a"]"#),
+            (json!([]), r#"["public"]"#),
+        ] {
+            let expected = filter(&format!(r#"{{"groups": {{"$in": {expected}}}}}"#));
+            assert_eq!(of(template, &json!({ "groups": groups })), expected);
+        }
+        let all = of(
+            r#"{"groups": ["x", "$claims.groups"]}"#,
+            &json!({ "groups": ["a", "b"] }),
+        );
+        assert_eq!(all, filter(r#"{"groups": ["x", "a", "b"]}"#));
     }
 
     #[test]
