@@ -79,11 +79,13 @@ impl KeyCache {
         }
     }
 
-    /// The key with this text, if it is valid. No round trip for a key that was looked up within the last minute, else one.
+    /// The key with this text, if it is valid. No round trip for a key that was looked up within the last minute, unless it has
+    /// to be valid `now`, else one.
     pub(crate) async fn find(
         &self,
         database: &Database,
         text: &str,
+        now: bool,
     ) -> Result<Arc<StoredKey>, Denied> {
         let unknown = || Denied::invalid("the key is not known here");
         let secret = Secret::parse(text)
@@ -91,7 +93,7 @@ impl KeyCache {
         let hash = secret.hash();
         let kept = self.known().get(&hash).cloned();
         let key = match kept {
-            Some(Entry { read, key }) if is_within(read, KEPT) => key,
+            Some(Entry { read, key }) if is_within(read, KEPT) && !(now && key.is_some()) => key,
             Some(Entry { key: Some(_), .. }) => self.look_up(database, hash).await?,
             _ => {
                 let mut wrong = self.wrong.lock().await;

@@ -226,6 +226,24 @@ async fn keys_are_made_listed_and_revoked_by_their_administrators() -> Outcome {
     })
     .await?;
 
+    // An administrator's key makes no other one after it is revoked, though this sandbox has just seen it.
+    let admin = json!({ "name": "second", "scopes": ["admin"] });
+    let second = send(&app, &acme, Method::POST, "/keys", admin.clone())
+        .await?
+        .success(201)?;
+    let (text, id) = (&second["key"], &second["id"]);
+    let (text, id) = (
+        text.as_str().context("a key")?,
+        id.as_str().context("an id")?,
+    );
+    for status in [204, 401] {
+        let path = format!("/keys/{id}");
+        let revoked = send(&app, text, Method::DELETE, &path, Value::Null).await?;
+        assert_eq!(revoked.status, status, "{}", revoked.text);
+        let made = send(&app, text, Method::POST, "/keys", admin.clone()).await?;
+        made.problem(401, "unauthorized")?;
+    }
+
     // The command works through the API, too.
     let mut list = rappel(
         None,
@@ -241,7 +259,7 @@ async fn keys_are_made_listed_and_revoked_by_their_administrators() -> Outcome {
     )
     .await?;
     let listed = Printed::by(&mut list).await?.json()?;
-    assert_eq!(listed["keys"].as_array().map(Vec::len), Some(2), "{listed}");
+    assert_eq!(listed["keys"].as_array().map(Vec::len), Some(3), "{listed}");
     Ok(())
 }
 
