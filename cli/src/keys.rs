@@ -2,11 +2,11 @@
 
 use std::{env, io::Write as _};
 
-use access::{Created, KeyInfo, KeyRequest};
+use access::{Created, KeyInfo, KeyRequest, Keys as Page, KeysRequest};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use database::Database;
-use document_store::Tenant;
+use document_store::{Limit, Tenant};
 use json::FieldError;
 use reqwest::Method;
 use serde_json::json;
@@ -172,11 +172,30 @@ impl Deployment {
     }
 
     async fn list(&self, tenant: Option<&Tenant>) -> anyhow::Result<Vec<KeyInfo>> {
+        let (mut keys, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self.page(tenant, cursor).await?;
+            keys.extend(page.keys);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    async fn page(&self, tenant: Option<&Tenant>, cursor: Option<String>) -> anyhow::Result<Page> {
         match self {
-            Self::Database(opened) => Ok(access::list(&opened.1, tenant).await?),
+            Self::Database(opened) => {
+                let limit = Some(Limit::MAX.into());
+                let page = KeysRequest { cursor, limit }.parse()?;
+                Ok(access::list(&opened.1, tenant, page).await?)
+            }
             Self::Api(api) => {
-                let mut answer = api.ask(Method::GET, "keys", None).await?;
-                serde_json::from_value(answer["keys"].take()).context("the answer has no keys")
+                // A cursor is an id.
+                let after = cursor.map_or_else(String::new, |id| format!("&cursor={id}"));
+                let path = format!("keys?limit={}{after}", Limit::MAX);
+                let answer = api.ask(Method::GET, &path, None).await?;
+                serde_json::from_value(answer).context("the answer has no keys")
             }
         }
     }

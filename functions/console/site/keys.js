@@ -18,15 +18,15 @@ export function show(main) {
   const created = h('div', {});
   const wrong = h('div', {});
 
-  /** The keys so far, and where the next page of them begins, if there are pages. */
+  /** The keys so far, and where the next page of them begins. */
   let known = [];
   let next = null;
 
   const look = async (after) => {
     try {
-      const page = await call('GET', after ? `/keys?${new URLSearchParams({ after })}` : '/keys', { signal });
+      const page = await call('GET', after ? `/keys?${new URLSearchParams({ cursor: after })}` : '/keys', { signal });
       known = after ? [...known, ...page.keys] : page.keys;
-      next = page.next_after ?? page.next_cursor ?? page.next;
+      next = page.next_cursor;
       draw();
     } catch (error) {
       if (known.length) fill(wrong, problemBox(error, () => { fill(wrong); look(after); }));

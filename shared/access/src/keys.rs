@@ -1,7 +1,8 @@
 //! API keys in the database.
 
 use database::{Database, DatabaseError, FromRow, Statement};
-use document_store::{Limits, Tenant};
+use document_store::{Limit, Limits, Tenant};
+use json::FieldError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,11 +50,55 @@ pub struct Created {
     pub info: KeyInfo,
 }
 
-/// The keys, without their texts.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+/// A page of keys, without their texts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Keys {
-    /// One entry per key, revoked ones too.
+    /// One entry per key, revoked and expired ones too; the newest first.
     pub keys: Vec<KeyInfo>,
+    /// The `cursor` of the next request; `null` on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// The parameters of `GET /keys`.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(inline)]
+pub struct KeysRequest {
+    /// The previous page's `next_cursor`; absent for the first page.
+    pub cursor: Option<String>,
+    /// The most keys, 1 to 100; 20 if absent.
+    #[schemars(range(min = 1, max = Limit::MAX))]
+    pub limit: Option<i64>,
+}
+
+/// A valid request of a page of keys.
+#[derive(Clone, Debug)]
+pub struct KeysQuery {
+    /// The id of the last key of the page before.
+    after: Option<String>,
+    limit: Limit,
+}
+
+impl KeysRequest {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// Names the first invalid parameter.
+    pub fn parse(self) -> Result<KeysQuery, FieldError> {
+        let is_id = |text: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if self.cursor.as_deref().is_some_and(|id| !is_id(id)) {
+            return Err(FieldError::new(
+                "cursor",
+                "is not a next_cursor of this list",
+            ));
+        }
+        Ok(KeysQuery {
+            after: self.cursor,
+            limit: Limit::parse(self.limit, Limit::PAGE_DEFAULT)?,
+        })
+    }
 }
 
 /// What is known of a key.
@@ -137,21 +182,35 @@ pub async fn create(database: &Database, new: &NewKey, actor: &str) -> Result<Cr
     })
 }
 
-/// The keys of a tenant, or of all, the newest first; revoked and expired ones too.
+/// A page of the keys of a tenant, or of all.
 ///
 /// # Errors
 /// Any error of the database.
 pub async fn list(
     database: &Database,
     tenant: Option<&Tenant>,
-) -> Result<Vec<KeyInfo>, DatabaseError> {
+    page: KeysQuery,
+) -> Result<Keys, DatabaseError> {
+    // One extra row shows whether another page follows.
     let statement = Statement::read(concat!(
         "SELECT ",
         info!(),
-        " FROM rappel.keys AS k WHERE $1 IS NULL OR tenant = $1 ORDER BY k.created_at DESC, id"
+        " FROM rappel.keys AS k
+         WHERE ($1 IS NULL OR k.tenant = $1) AND ($2 IS NULL OR (k.created_at, k.id) < (
+             SELECT l.created_at, l.id FROM rappel.keys AS l WHERE l.id = $2 AND ($1 IS NULL OR l.tenant = $1)
+         ))
+         ORDER BY k.created_at DESC, k.id DESC LIMIT $3"
     ))
-    .bind(tenant.map(|tenant| tenant.as_str().to_owned()));
-    database.fetch_all(statement).await
+    .bind(tenant.map(|tenant| tenant.as_str().to_owned()))
+    .bind(page.after)
+    .bind(page.limit.get() + 1);
+    let mut keys: Vec<KeyInfo> = database.fetch_all(statement).await?;
+    let more = page.limit.cut(&mut keys);
+    let last = keys.last().filter(|_| more);
+    Ok(Keys {
+        next_cursor: last.map(|key| key.id.clone()),
+        keys,
+    })
 }
 
 /// Revokes a key of a tenant, or of any, and notes in the audit that `actor` did; whether it exists. Sandboxes that know it

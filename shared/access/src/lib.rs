@@ -26,7 +26,9 @@ pub use self::{
     caller::Caller,
     config::{Access, Presented},
     denied::Denied,
-    keys::{Created, KeyInfo, Keys, KeysError, NewKey, create, list, revoke},
+    keys::{
+        Created, KeyInfo, Keys, KeysError, KeysQuery, KeysRequest, NewKey, create, list, revoke,
+    },
     mode::Mode,
     quota::Quota,
     request::KeyRequest,

@@ -172,6 +172,20 @@ async fn keys_are_made_listed_and_revoked_by_their_administrators() -> Outcome {
     assert_eq!(names, ["web", "story"]);
     assert!(!listed.to_string().contains(text), "a key is shown once");
 
+    let mut paged = Vec::new();
+    let mut path = "/keys?limit=1".to_owned();
+    for _ in 0..2 {
+        let page = send(&app, &acme, Method::GET, &path, Value::Null).await?;
+        let page = page.success(200)?;
+        paged.push(page["keys"][0]["name"].clone());
+        let cursor = page["next_cursor"].as_str().unwrap_or_default();
+        path = format!("/keys?limit=1&cursor={cursor}");
+    }
+    assert_eq!(paged, ["web", "story"]);
+    assert!(path.ends_with('='), "the second page is the last: {path}");
+    let wrong = send(&app, &acme, Method::GET, "/keys?cursor=%27", Value::Null).await?;
+    assert_eq!(wrong.refused()?, ["cursor"]);
+
     // `documents` has not seen the key yet, so it knows at once; `search` knows it for a minute.
     assert_eq!(found(&app, text).await?, [""; 0]);
     let id = made["id"].as_str().context("an id")?;

@@ -1,6 +1,8 @@
 //! The routes of sources, keys and tenants.
 
-use access::{AuditPage, AuditRequest, Created, KeyRequest, Keys, UsagePage, UsageRequest};
+use access::{
+    AuditPage, AuditRequest, Created, KeyRequest, Keys, KeysRequest, UsagePage, UsageRequest,
+};
 use document_store::{Limits, TenantState, Tenants, TenantsRequest};
 use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use serde_json::json;
@@ -85,12 +87,15 @@ pub(super) fn keys() -> Vec<Operation> {
                 schema::<Created>,
                 examples::created_key(),
             ),
-        Operation::new("keys", "GET", "/keys", "listKeys", "List API keys").answers(
-            200,
-            "The keys, without their texts.",
-            schema::<Keys>,
-            json!({ "keys": [examples::key()] }),
-        ),
+        Operation::new("keys", "GET", "/keys", "listKeys", "List API keys")
+            .about("Without their texts; revoked and expired ones too.")
+            .queried(schema::<KeysRequest>, &[])
+            .answers(
+                200,
+                "A page.",
+                schema::<Keys>,
+                json!({ "keys": [examples::key()], "next_cursor": null }),
+            ),
         Operation::new(
             "keys",
             "DELETE",
