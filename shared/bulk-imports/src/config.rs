@@ -19,6 +19,8 @@ pub struct ImportConfig {
     pub root: Option<PathBuf>,
     /// The AWS region of queue and buckets.
     pub region: String,
+    /// Whether tokens are accepted, so that every caller is known: what a caller without key and tenant uses is counted too.
+    pub has_tokens: bool,
 }
 
 impl ImportConfig {
@@ -45,6 +47,7 @@ impl ImportConfig {
                 "AWS_REGION",
                 "the region of the queue and the buckets, which Lambda sets",
             )?,
+            has_tokens: optional("AUTHORIZATION").is_some_and(|mode| mode.contains("jwt")),
         })
     }
 }

@@ -289,8 +289,8 @@ impl Store<'_> {
         let tokens = telemetry::usage().embedded_tokens - self.counted;
         usage::note(
             &mut transaction,
-            &self.visibility.tenant,
-            self.part.place.key(),
+            &self.worker.imports.config,
+            self.part.place.account(),
             left.to_store(),
             tokens,
         )

@@ -9,6 +9,7 @@ use super::{
     attempt::{Attempt, WorkError, not_stored},
     part::prepare,
     state::{Claim, SingleLine},
+    usage,
 };
 
 /// Tries to store the document of `line`. The last failure is recorded with its reason.
@@ -28,11 +29,12 @@ pub(super) async fn work(
     bare(&mut text);
     let document = Prepared::read(&text)
         .map_err(|cause| WorkError::failed("its line is not a valid document", cause))?;
+    let counted = telemetry::usage().embedded_tokens;
     let failure = match prepare(worker, &line.place.visibility(), vec![document], None).await? {
         Ok(compared) => {
             let mut retry = Retry::default();
             let stored = loop {
-                match store(worker, claim, position, &compared).await {
+                match store(worker, claim, line, &compared, counted).await {
                     Err(error) if retry.again(&error).await => {}
                     outcome => break outcome,
                 }
@@ -65,13 +67,16 @@ pub(super) async fn work(
     Ok(Attempt::DeadLetter)
 }
 
-/// Stores the document and its outcome in one transaction. False if another writer changed the document meanwhile.
+/// Stores the document and its outcome in one transaction. False if another writer changed the document meanwhile. `counted` are
+/// the embedded tokens of this invocation before it.
 async fn store(
     worker: &Worker<'_>,
     claim: &Claim,
-    position: i64,
+    line: &SingleLine,
     compared: &Compared,
+    counted: u64,
 ) -> Result<bool, DatabaseError> {
+    let position = claim.message.position.unwrap_or_default();
     let mut transaction = worker.database.begin().await?;
     if compared
         .write_within(&mut transaction, worker.recipe)
@@ -92,6 +97,14 @@ async fn store(
         // Another delivery of the message was faster; dropping the transaction rolls back.
         return Ok(true);
     }
+    usage::note(
+        &mut transaction,
+        &worker.imports.config,
+        line.place.account(),
+        compared.to_store(),
+        telemetry::usage().embedded_tokens - counted,
+    )
+    .await?;
     transaction.commit().await?;
     Ok(true)
 }

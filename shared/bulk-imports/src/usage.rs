@@ -2,15 +2,19 @@
 
 use database::{DatabaseError, Statement, Transaction};
 
-/// Adds documents and embedded tokens to what a key of a tenant has used today. Callers without either are not counted.
+use super::ImportConfig;
+
+/// Adds documents and embedded tokens to what a key of a tenant has used today. Callers without either are counted where they have
+/// tokens, as their requests are.
 pub(super) async fn note(
     transaction: &mut Transaction,
-    tenant: &str,
-    key: &str,
+    config: &ImportConfig,
+    (tenant, key): (&str, &str),
     documents: usize,
     tokens: u64,
 ) -> Result<(), DatabaseError> {
-    if tenant.is_empty() && key.is_empty() || documents == 0 && tokens == 0 {
+    let is_known = config.has_tokens || !tenant.is_empty() || !key.is_empty();
+    if !is_known || documents == 0 && tokens == 0 {
         return Ok(());
     }
     let statement = Statement::write(

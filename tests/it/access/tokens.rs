@@ -5,13 +5,14 @@ use reqwest::Method;
 use ring::signature::EcdsaKeyPair;
 use serde_json::{Value, json};
 use tests::{
-    App,
+    App, Pace,
     endpoint::Endpoint,
+    eventually,
     issuer::{claims_of, issuer_with, new_key, signed_with},
 };
 
 use super::{app, found, key, send, store};
-use crate::Outcome;
+use crate::{Outcome, imports::lines};
 
 /// An issuer with one key, and the product that trusts it.
 struct Login {
@@ -105,5 +106,34 @@ async fn a_token_that_is_not_good_is_unauthorized() -> Outcome {
     }
     // Once for where the keys are, once for them.
     assert_eq!(login.issuer.asked().len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_by_a_token_is_counted() -> Outcome {
+    let key = new_key()?;
+    let issuer = issuer_with(&key).await?;
+    let settings = [
+        ("AUTHORIZATION", "jwt".to_owned()),
+        ("JWT_ISSUER", issuer.url()),
+        ("JWT_AUDIENCE", "rappel".to_owned()),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value));
+    let (app, queue) = App::with_imports_and(Pace::default(), settings.to_vec()).await?;
+    let claims = claims_of(&issuer, &json!({ "scope": "rappel/write rappel/admin" }))?;
+    let token = signed_with(&key, &claims)?;
+    let source = queue.put("two.jsonl", lines("page", 2, 10)).await?;
+    let body = json!({ "source": source });
+    let accepted = send(&app, &token, Method::POST, "/imports", body).await?;
+    accepted.success(202)?;
+    let used = eventually("the import is counted", async || {
+        let usage = send(&app, &token, Method::GET, "/usage", Value::Null).await?;
+        let usage = usage.success(200)?;
+        let row = usage["usage"].get(0).cloned();
+        Ok(row.filter(|row| row["documents"] == 2))
+    })
+    .await?;
+    assert_eq!((&used["tenant"], &used["key"]), (&json!(""), &json!("")));
+    assert!(used["embedded_tokens"].as_i64() > Some(10), "{used}");
     Ok(())
 }

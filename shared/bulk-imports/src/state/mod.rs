@@ -62,9 +62,9 @@ impl PartLocation {
         }
     }
 
-    /// The id of the key that asked for the import; empty without one.
-    pub(crate) fn key(&self) -> &str {
-        &self.key
+    /// Whom the import is counted for: the tenant and the id of the key that asked for it, which may be empty.
+    pub(crate) fn account(&self) -> (&str, &str) {
+        (&self.tenant, &self.key)
     }
 
     /// The object to read, and the offset of its first byte in the import.
