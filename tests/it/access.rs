@@ -1,5 +1,6 @@
 //! Who may send requests: API keys, and tokens that the functions verify.
 
+mod administrators;
 mod keys;
 mod limits;
 mod tenants;

@@ -172,20 +172,6 @@ async fn keys_are_made_listed_and_revoked_by_their_administrators() -> Outcome {
     assert_eq!(names, ["web", "story"]);
     assert!(!listed.to_string().contains(text), "a key is shown once");
 
-    let mut paged = Vec::new();
-    let mut path = "/keys?limit=1".to_owned();
-    for _ in 0..2 {
-        let page = send(&app, &acme, Method::GET, &path, Value::Null).await?;
-        let page = page.success(200)?;
-        paged.push(page["keys"][0]["name"].clone());
-        let cursor = page["next_cursor"].as_str().unwrap_or_default();
-        path = format!("/keys?limit=1&cursor={cursor}");
-    }
-    assert_eq!(paged, ["web", "story"]);
-    assert!(path.ends_with('='), "the second page is the last: {path}");
-    let wrong = send(&app, &acme, Method::GET, "/keys?cursor=%27", Value::Null).await?;
-    assert_eq!(wrong.refused()?, ["cursor"]);
-
     // `documents` has not seen the key yet, so it knows at once; `search` knows it for a minute.
     assert_eq!(found(&app, text).await?, [""; 0]);
     let id = made["id"].as_str().context("an id")?;
@@ -240,24 +226,6 @@ async fn keys_are_made_listed_and_revoked_by_their_administrators() -> Outcome {
     })
     .await?;
 
-    // An administrator's key makes no other one after it is revoked, though this sandbox has just seen it.
-    let admin = json!({ "name": "second", "scopes": ["admin"] });
-    let second = send(&app, &acme, Method::POST, "/keys", admin.clone())
-        .await?
-        .success(201)?;
-    let (text, id) = (&second["key"], &second["id"]);
-    let (text, id) = (
-        text.as_str().context("a key")?,
-        id.as_str().context("an id")?,
-    );
-    for status in [204, 401] {
-        let path = format!("/keys/{id}");
-        let revoked = send(&app, text, Method::DELETE, &path, Value::Null).await?;
-        assert_eq!(revoked.status, status, "{}", revoked.text);
-        let made = send(&app, text, Method::POST, "/keys", admin.clone()).await?;
-        made.problem(401, "unauthorized")?;
-    }
-
     // The command works through the API, too.
     let mut list = rappel(
         None,
@@ -273,7 +241,7 @@ async fn keys_are_made_listed_and_revoked_by_their_administrators() -> Outcome {
     )
     .await?;
     let listed = Printed::by(&mut list).await?.json()?;
-    assert_eq!(listed["keys"].as_array().map(Vec::len), Some(3), "{listed}");
+    assert_eq!(listed["keys"].as_array().map(Vec::len), Some(2), "{listed}");
     Ok(())
 }
 
