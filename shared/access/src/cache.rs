@@ -1,12 +1,13 @@
 //! The keys that a sandbox knows.
 
 use std::{
+    collections::HashSet,
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use database::{Database, FromRow, Statement};
+use database::{Database, DatabaseError, FromRow, Statement};
 use document_store::{Limits, Tenant};
 use filter::Filter;
 use lru::LruCache;
@@ -38,8 +39,17 @@ pub struct KeyUse(pub(crate) Arc<StoredKey>);
 #[derive(Debug)]
 pub(crate) struct KeyCache {
     known: Mutex<LruCache<Hash, Entry>>,
-    /// When a key was last looked up that does not exist; locked during each lookup of an unknown key.
-    wrong: tokio::sync::Mutex<Option<SystemTime>>,
+    /// Locked during each lookup of an unknown key.
+    unknown: tokio::sync::Mutex<UnknownKeys>,
+}
+
+/// What tells unknown keys apart while many arrive that do not exist.
+#[derive(Debug, Default)]
+struct UnknownKeys {
+    /// When a key was last looked up that does not exist.
+    wrong: Option<SystemTime>,
+    /// The beginnings of the hashes of valid keys, and when they were read.
+    valid: Option<(SystemTime, HashSet<[u8; 8]>)>,
 }
 
 /// Ages are those of the wall clock: the monotonic one stops while Lambda has frozen the sandbox.
@@ -68,6 +78,9 @@ const KEPT: Duration = Duration::from_mins(1);
 /// A sandbox looks up at most one key that does not exist in this time.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Valid keys that are told from those that do not exist meanwhile: the newest ones.
+const MOST_VALID: i64 = 10_000;
+
 /// Entries, of some 300 bytes each.
 const ENTRIES: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is above 0");
 
@@ -75,7 +88,7 @@ impl KeyCache {
     pub(crate) fn new() -> Self {
         Self {
             known: Mutex::new(LruCache::new(ENTRIES)),
-            wrong: tokio::sync::Mutex::default(),
+            unknown: tokio::sync::Mutex::default(),
         }
     }
 
@@ -96,13 +109,13 @@ impl KeyCache {
             Some(Entry { read, key }) if is_within(read, KEPT) && !(now && key.is_some()) => key,
             Some(Entry { key: Some(_), .. }) => self.look_up(database, hash).await?,
             _ => {
-                let mut wrong = self.wrong.lock().await;
-                if wrong.is_some_and(|time| is_within(time, PAUSE)) {
+                let mut others = self.unknown.lock().await;
+                if others.have_to_wait(&hash) {
                     return Err(Denied::Busy);
                 }
                 let key = self.look_up(database, hash).await?;
                 if key.is_none() {
-                    *wrong = Some(SystemTime::now());
+                    others.note(database).await?;
                 }
                 key
             }
@@ -145,6 +158,35 @@ impl KeyCache {
     }
 }
 
+impl UnknownKeys {
+    /// Whether a key is not looked up now. One that is probably valid always is: a flood of others must not keep it out.
+    fn have_to_wait(&self, hash: &Hash) -> bool {
+        let is_paused = self.wrong.is_some_and(|time| is_within(time, PAUSE));
+        let known = self.valid.as_ref().zip(hash.first_chunk::<8>());
+        is_paused && !known.is_some_and(|((_, valid), beginning)| valid.contains(beginning))
+    }
+
+    /// Notes that a key does not exist, and reads which do, at most once in [`KEPT`].
+    async fn note(&mut self, database: &Database) -> Result<(), DatabaseError> {
+        let now = SystemTime::now();
+        self.wrong = Some(now);
+        let valid = self.valid.as_ref();
+        if valid.is_some_and(|(read, _)| is_within(*read, KEPT)) {
+            return Ok(());
+        }
+        let statement = Statement::read(
+            "SELECT substring(hash FOR 8) FROM rappel.keys
+             WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+             ORDER BY created_at DESC LIMIT $1",
+        )
+        .bind(MOST_VALID);
+        let hashes: Vec<(Vec<u8>,)> = database.fetch_all(statement).await?;
+        let beginnings = hashes.iter().filter_map(|(hash,)| hash.first_chunk::<8>());
+        self.valid = Some((now, beginnings.copied().collect()));
+        Ok(())
+    }
+}
+
 impl KeyUse {
     /// The id of the key.
     #[must_use]
@@ -181,4 +223,23 @@ impl Row {
 fn instant(seconds: f64) -> SystemTime {
     let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     UNIX_EPOCH + since
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_probably_valid_does_not_wait() {
+        let (valid, other) = ([1; 32], [2; 32]);
+        let mut keys = UnknownKeys::default();
+        assert!(!keys.have_to_wait(&other), "none was wrong");
+        keys.wrong = Some(SystemTime::now());
+        assert!(keys.have_to_wait(&valid), "none is known");
+        keys.valid = Some((SystemTime::now(), HashSet::from([[1; 8]])));
+        assert!(!keys.have_to_wait(&valid));
+        assert!(keys.have_to_wait(&other));
+        keys.wrong = Some(SystemTime::now() - PAUSE * 2);
+        assert!(!keys.have_to_wait(&other));
+    }
 }

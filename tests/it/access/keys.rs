@@ -254,6 +254,7 @@ async fn wrong_keys_cost_one_look_a_second() -> Outcome {
         gone.push(key(&app, &["--scope", "search"]).await?);
     }
     let good = key(&app, &["--scope", "search"]).await?;
+    let unseen = key(&app, &["--scope", "search"]).await?;
     assert_eq!(found(&app, &good).await?, [""; 0]);
     let expired = key(&app, &["--scope", "search"]).await?;
     sql.run("UPDATE rappel.keys SET expires_at = now() - interval '1 second' WHERE id = (SELECT id FROM rappel.keys ORDER BY created_at DESC LIMIT 1)").await?;
@@ -277,6 +278,8 @@ async fn wrong_keys_cost_one_look_a_second() -> Outcome {
     let statuses = [ask(&gone[1]).await?.status, ask(&gone[2]).await?.status];
     assert!(statuses.contains(&429), "{statuses:?}");
     assert_eq!(ask(&good).await?.status, 200);
+    // Nor does a flood of wrong keys keep out one that this sandbox has not seen.
+    assert_eq!(ask(&unseen).await?.status, 200);
     // A typing error never reaches the database.
     let mistyped = format!("{}x", &good[..good.len() - 1]);
     ask(&mistyped).await?.problem(401, "unauthorized")?;
