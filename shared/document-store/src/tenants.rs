@@ -18,7 +18,7 @@ pub struct TenantState {
     pub documents: i64,
     /// Their chunks.
     pub chunks: i64,
-    /// Bytes of both as they are stored, without indexes.
+    /// Bytes of both as they are stored, without indexes; of more than 10,000 an estimate.
     pub bytes: i64,
     /// Its limits.
     #[sqlx(flatten)]
@@ -130,7 +130,7 @@ impl Removal {
     }
 }
 
-/// Counts what a tenant has: one round trip, which reads all of its rows.
+/// Counts what a tenant has: one round trip.
 ///
 /// # Errors
 /// When the database fails.

@@ -119,7 +119,7 @@ pub(super) fn tenants() -> Vec<Operation> {
             .answers(200, "A page.", schema::<Tenants>, examples::tenants()),
         one("GET", "getTenant", "What a tenant has").answers(
             200,
-            "Counts of all that it has, which reads all of it.",
+            "Counts of all that it has.",
             schema::<TenantState>,
             examples::tenant(),
         ),
