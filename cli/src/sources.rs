@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
-use followed_tables::SourceDefinition;
+use document_store::Limit;
+use followed_tables::{SourceDefinition, SourcesRequest};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -141,17 +142,32 @@ impl Deployment {
     }
 
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
+        let (mut sources, mut cursor) = (Vec::new(), None);
+        loop {
+            let mut page = self.page(cursor).await?;
+            if let Some(listed) = page["sources"].as_array_mut() {
+                sources.append(listed);
+            }
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(sources);
+            }
+        }
+    }
+
+    async fn page(&self, cursor: Option<String>) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
-                let sources = followed_tables::sources(&opened.1, Some(&opened.2)).await?;
-                Ok(sources
-                    .iter()
-                    .map(serde_json::to_value)
-                    .collect::<Result<_, _>>()?)
+                let limit = Some(Limit::MAX.into());
+                let page = SourcesRequest { cursor, limit }.parse()?;
+                let page = followed_tables::sources(&opened.1, &opened.2, page).await?;
+                Ok(serde_json::to_value(page)?)
             }
             Self::Api(api) => {
-                let listed = api.ask(Method::GET, "sources", None).await?;
-                Ok(listed["sources"].as_array().cloned().unwrap_or_default())
+                // A cursor is a name.
+                let after = cursor.map_or_else(String::new, |name| format!("&cursor={name}"));
+                let path = format!("sources?limit={}{after}", Limit::MAX);
+                api.ask(Method::GET, &path, None).await
             }
         }
     }

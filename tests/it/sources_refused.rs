@@ -149,7 +149,7 @@ async fn an_error_of_postgres_is_reported_for_the_field_of_the_source() -> Outco
     }
     assert_eq!(
         app.get("/sources", &[]).await?.success(200)?,
-        json!({ "sources": [] })
+        json!({ "sources": [], "next_cursor": null })
     );
     let left = "SELECT count(*) FROM pg_trigger AS t WHERE t.tgname LIKE 'rappel\\_%'";
     assert_eq!(sql.number(left, &[]).await?, 0, "nothing was made");

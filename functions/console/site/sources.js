@@ -26,7 +26,7 @@ export function show(main) {
     // Nobody sees a page in the background, which looks when it is shown again.
     if (document.hidden && cards.size) return;
     try {
-      const { sources } = await call('GET', '/sources', { signal });
+      const sources = await all(signal);
       update(sources);
       timer = setTimeout(look, sources.some(isBusy) ? BUSY : IDLE);
     } catch (error) {
@@ -55,6 +55,19 @@ export function show(main) {
     clearTimeout(timer);
     stop.abort();
   };
+}
+
+/** All sources, page by page. */
+async function all(signal) {
+  const sources = [];
+  let cursor;
+  do {
+    const query = new URLSearchParams({ limit: 100, ...(cursor && { cursor }) });
+    const page = await call('GET', `/sources?${query}`, { signal });
+    sources.push(...page.sources);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return sources;
 }
 
 /** A card of a source, whose buttons stay while its figures change. */

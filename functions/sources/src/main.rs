@@ -3,7 +3,7 @@
 
 use access::{Caller, Scope};
 use database::Database;
-use followed_tables::{Removed, SourceDefinition, SourceError, Sources};
+use followed_tables::{Removed, SourceDefinition, SourceError, SourcesRequest};
 use lambda_http::http::{Method, StatusCode};
 use settings::optional;
 use shared::{
@@ -51,8 +51,13 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
     }
     let tenant = &caller.visibility.tenant;
     let Some(name) = http::optional_path_parameter(&request, "name")? else {
-        let sources = followed_tables::sources(database, Some(tenant)).await?;
-        return http::ok(&Sources { sources });
+        let mut parameters = Parameters::of(&request);
+        let page = SourcesRequest {
+            cursor: parameters.text("cursor"),
+            limit: parameters.whole("limit"),
+        };
+        parameters.finish()?;
+        return http::ok(&followed_tables::sources(database, tenant, page.parse()?).await?);
     };
     match *request.method() {
         Method::PUT => {

@@ -107,7 +107,7 @@ fn metadata_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// Checks the name of a source.
-fn name_error(name: &str) -> Option<FieldError> {
+pub(super) fn name_error(name: &str) -> Option<FieldError> {
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
     let begins = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fits = name.len() <= SourceDefinition::MAX_NAME_CHARACTERS

@@ -8,6 +8,7 @@
 mod config;
 mod definition;
 mod document;
+mod page;
 mod sources;
 mod state;
 mod sync;
@@ -18,11 +19,9 @@ use json::FieldError;
 pub use self::{
     config::SyncConfig,
     definition::SourceDefinition,
+    page::{Sources, SourcesQuery, SourcesRequest, sources},
     sources::{Followed, follow, remove, resync},
-    state::{
-        FailedRow, Removed, Rows, SkippedChanges, Source, SourceState, Sources, Walk, source,
-        sources,
-    },
+    state::{FailedRow, Removed, Rows, SkippedChanges, Source, SourceState, Walk, source},
     sync::{Synced, Worker, work},
 };
 

@@ -98,13 +98,6 @@ pub struct SkippedChanges {
     pub sqlstate: Option<String>,
 }
 
-/// The sources.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Sources {
-    /// All of them, in the order of their names.
-    pub sources: Vec<Source>,
-}
-
 /// The outcome of removing a source.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Removed {
@@ -157,15 +150,14 @@ const REPLICAS: &str = "changes by sessions with session_replication_role = repl
      captured: have the table's owner run ALTER TABLE ... ENABLE ALWAYS TRIGGER for the triggers rappel_*, or follow it \
      as its owner";
 
-/// The state of all sources of a tenant, or of all tenants, in the order of their names: one round trip.
-///
-/// # Errors
-/// When the database fails.
-pub async fn sources(
+/// The state of at most `most` sources of a tenant after a name, in the order of their names: one round trip.
+pub(super) async fn after(
     database: &Database,
-    tenant: Option<&Tenant>,
+    tenant: &Tenant,
+    name: Option<String>,
+    most: i32,
 ) -> Result<Vec<Source>, DatabaseError> {
-    let states = read(database, tenant, None).await?;
+    let states = read(database, tenant, None, name, most).await?;
     Ok(states.into_iter().map(|state| state.source(None)).collect())
 }
 
@@ -183,7 +175,7 @@ pub async fn source(
         // Postgres refuses such a text.
         return Err(unknown());
     }
-    let states = read(database, Some(tenant), Some(name.to_owned())).await?;
+    let states = read(database, tenant, Some(name.to_owned()), None, 1).await?;
     let state = states.into_iter().next().ok_or_else(unknown)?;
     let rows = count(database, &state).await?;
     let statement = Statement::read(concat!(
@@ -203,16 +195,20 @@ pub async fn source(
 
 async fn read(
     database: &Database,
-    tenant: Option<&Tenant>,
+    tenant: &Tenant,
     name: Option<String>,
+    after: Option<String>,
+    most: i32,
 ) -> Result<Vec<State>, DatabaseError> {
     let statement = Statement::read(concat!(
         "SELECT * FROM ",
         schema::function!("source_state"),
-        "($1, $2)"
+        "($1, $2, $3, $4)"
     ))
-    .bind(tenant.map(|tenant| tenant.as_str().to_owned()))
-    .bind(name);
+    .bind(tenant.as_str().to_owned())
+    .bind(name)
+    .bind(after)
+    .bind(most);
     database.fetch_all(statement).await
 }
 

@@ -1,7 +1,7 @@
 -- The state of followed tables, which are read with the privileges of the caller.
 
--- The state of the source of a tenant with this name, or of all; null is for all tenants.
-CREATE FUNCTION source_state(tenant text, wanted text)
+-- The state of the source of a tenant with the name `wanted`, or if that is null of those after the name `after`, at most `most`.
+CREATE FUNCTION source_state(tenant text, wanted text, after text, most integer)
 RETURNS TABLE (
     source_id integer, name text, definition jsonb, phase text, walked bigint, failure text,
     skipped bigint, skipped_at text, skipped_why text, created_at text, updated_at text, filled_at text,
@@ -20,7 +20,11 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
            c.lag, CASE WHEN s.phase IS NOT NULL THEN extract(epoch FROM now() - s.walk_began_at)::double precision END,
            (SELECT bool_and(t.tgenabled = 'A') FROM pg_trigger AS t
             WHERE t.tgrelid = s.relation AND t.tgname LIKE format('rappel\_%s\_%%', s.id))
-    FROM rappel.sources AS s,
+    FROM (
+        SELECT o.* FROM rappel.sources AS o
+        WHERE o.tenant = source_state.tenant AND (wanted IS NULL OR o.name = wanted) AND (after IS NULL OR o.name > after)
+        ORDER BY o.name LIMIT most
+    ) AS s,
     LATERAL (
         SELECT count(*) AS pending,
                coalesce(extract(epoch FROM now() - min(c.changed_at) FILTER (WHERE c.changed_at < 'infinity' AND NOT EXISTS (
@@ -29,7 +33,6 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
                ))::double precision, 0) AS lag
         FROM rappel.source_changes AS c WHERE c.source_id = s.id
     ) AS c
-    WHERE (source_state.tenant IS NULL OR s.tenant = source_state.tenant) AND (wanted IS NULL OR s.name = wanted)
     ORDER BY s.name
 $$;
 

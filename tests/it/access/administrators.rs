@@ -53,30 +53,3 @@ async fn keys_are_listed_page_by_page() -> Outcome {
     assert_eq!(wrong.refused()?, ["cursor"]);
     Ok(())
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_act_without_a_name_is_not_answered_with_a_list() -> Outcome {
-    let app = app(&KEYS).await?;
-    let admin = key(&app, &["--scope", "write,admin"]).await?;
-    // What API Gateway makes of a path without its last part, as of a script whose variable is empty.
-    let event = include_str!("../../events/documents-delete.json");
-    for (function, method, path) in [
-        ("keys", "DELETE", "/keys/"),
-        ("keys", "PUT", "/tenants/"),
-        ("keys", "DELETE", "/tenants/"),
-        ("sources", "DELETE", "/sources/"),
-    ] {
-        let mut event: Value = serde_json::from_str(event)?;
-        event["rawPath"] = json!(path);
-        event["pathParameters"] = json!({ "id": "", "name": "" });
-        event["headers"]["authorization"] = json!(format!("Bearer {admin}"));
-        event["requestContext"]["routeKey"] = json!(format!("{method} {path}{{id}}"));
-        event["requestContext"]["http"]["method"] = json!(method);
-        let response = app.invoke(function, event).await?;
-        assert_eq!(
-            response["statusCode"], 405,
-            "{function} {method} {path}: {response}"
-        );
-    }
-    Ok(())
-}

@@ -112,7 +112,7 @@ const CALLS: &str = r#"
     ! settle_changes('lost', 7, '{[1]}', '{5}', '{NULL}')
     ! similar_documents($t, NULL, 'plan', 5, NULL, NULL, NULL)
     ! source_rows(7, '{[1]}')
-    ! source_state($t, NULL)
+    ! source_state($t, NULL, NULL, 9)
     ! source_was_read(7)
     ! stored_documents($t, NULL, '{plan}')
     store_terms($t, '{}', '{}', '{}', '{}', '{}', '{}', '{}')

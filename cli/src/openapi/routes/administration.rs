@@ -4,7 +4,7 @@ use access::{
     AuditPage, AuditRequest, Created, KeyRequest, Keys, KeysRequest, UsagePage, UsageRequest,
 };
 use document_store::{Limits, TenantState, Tenants, TenantsRequest};
-use followed_tables::{Removed, Source, SourceDefinition, Sources};
+use followed_tables::{Removed, Source, SourceDefinition, Sources, SourcesRequest};
 use serde_json::json;
 
 use super::super::{
@@ -25,11 +25,12 @@ pub(super) fn sources() -> Vec<Operation> {
             "listSources",
             "The followed tables",
         )
+        .queried(schema::<SourcesRequest>, &[])
         .answers(
             200,
-            "Their states.",
+            "A page.",
             schema::<Sources>,
-            json!({ "sources": [examples::source()] }),
+            json!({ "sources": [examples::source()], "next_cursor": null }),
         ),
         one(
             "PUT",
