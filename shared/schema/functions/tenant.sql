@@ -142,7 +142,12 @@ BEGIN
         WHERE r.finished_at IS NOT NULL;
     -- Nothing is to come after the documents that are removed.
     UPDATE rappel.keys AS k SET revoked_at = now() WHERE k.tenant = begin_removal.tenant AND k.revoked_at IS NULL;
-    PERFORM unfollow(begin_removal.tenant, s.name, true) FROM rappel.sources AS s WHERE s.tenant = begin_removal.tenant;
+    BEGIN
+        PERFORM unfollow(begin_removal.tenant, s.name, true) FROM rappel.sources AS s WHERE s.tenant = begin_removal.tenant;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        -- Somebody works on a table. The tenant's keys are to be revoked nevertheless, and nothing is stored of its rows any more.
+        NULL;
+    END;
     UPDATE rappel.imports AS i SET failure = 'the tenant was removed', failed_at = now()
     WHERE i.tenant = begin_removal.tenant AND i.failure IS NULL;
     INSERT INTO rappel.audit (actor, tenant, act, subject)
@@ -166,7 +171,7 @@ BEGIN
         RETURN true;
     END IF;
     PERFORM pg_advisory_xact_lock(tenant_lock(continue_removal.tenant));
-    -- One that was about to be followed when the removal began.
+    -- One that was about to be followed when the removal began, or whose table was locked.
     PERFORM unfollow(continue_removal.tenant, s.name, true) FROM rappel.sources AS s WHERE s.tenant = continue_removal.tenant;
     ids := ARRAY(SELECT d.id FROM lock_matching(continue_removal.tenant, NULL, NULL, wanted) AS d);
     DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = continue_removal.tenant AND t.document_id = ANY (ids);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use database::PoolerSetting;
 use futures_util::future::join;
-use tests::Sql;
+use tests::{App, Sql};
 
 use super::{Deployment, Outcome, database, tenant};
 use crate::imports::lines;
@@ -61,4 +61,36 @@ async fn what_is_being_written_when_its_tenant_is_removed_is_removed_too() -> Ou
     database.close().await;
     drop(writer);
     deployment.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_begins_though_a_table_of_the_tenant_is_locked() -> Outcome {
+    let app = App::start().await?;
+    let database = database(app.database_url().to_owned(), PoolerSetting::Auto)?;
+    let (sql, writer) = (app.sql().await?, app.sql().await?);
+    sql.run(&format!(
+        "CREATE TABLE public.notes (id integer PRIMARY KEY, body text);
+         SELECT {}.follow('acme', 'notes', '{{\"table\": \"public.notes\", \"content\": \"body\"}}');
+         INSERT INTO rappel.keys (id, name, hash, prefix, scopes, tenant)
+         VALUES ('key_a', 'a', 'x', 'rpl_', '{{search}}', 'acme')",
+        migrations::FUNCTIONS
+    ))
+    .await?;
+    writer
+        .run("BEGIN; LOCK TABLE public.notes IN ROW EXCLUSIVE MODE")
+        .await?;
+    let acme = tenant("acme").tenant;
+    document_store::begin_removal(&database, &acme, "story").await?;
+    let valid = "SELECT count(*) FROM rappel.keys WHERE revoked_at IS NULL";
+    assert_eq!(sql.number(valid, &[]).await?, 0);
+    writer.run("ROLLBACK").await?;
+    assert!(document_store::continue_removal(&database, &acme, Instant::now()).await?);
+    for left in [
+        "SELECT count(*) FROM rappel.sources",
+        "SELECT count(*) FROM pg_trigger AS t WHERE t.tgname LIKE 'rappel\\_%'",
+    ] {
+        assert_eq!(sql.number(left, &[]).await?, 0, "{left}");
+    }
+    database.close().await;
+    Ok(())
 }
