@@ -37,8 +37,8 @@ pub(crate) struct Chat {
     #[arg(long, env = "RAPPEL_API", value_name = "URL")]
     api: Option<String>,
     /// Where the chat is, if neither the API serves /chat nor its console names it: the output `ChatUrl` of a stack.
-    #[arg(long, value_name = "URL")]
-    chat_url: Option<String>,
+    #[arg(long = "chat-url", value_name = "URL")]
+    url: Option<String>,
     #[command(flatten)]
     key: Key,
     /// Sources wanted, 1 to 20.
@@ -73,7 +73,7 @@ const COMMANDS: &str = "/sources lists the sources of the last answer, /new star
 impl Chat {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         // The chat alone is an API as well.
-        if let Some(api) = self.api.as_ref().or(self.chat_url.as_ref()) {
+        if let Some(api) = self.api.as_ref().or(self.url.as_ref()) {
             return self.talk(&address(api), stop).await.map(drop);
         }
         let setup = self.target.prepare("").await?;
@@ -106,7 +106,7 @@ impl Chat {
     }
 
     async fn talk(&self, api: &str, stop: &Stop) -> anyhow::Result<Talk> {
-        let (key, chat) = (self.key.api()?, self.chat_url.as_deref().map(address));
+        let (key, chat) = (self.key.api()?, self.url.as_deref().map(address));
         let base = api.trim_end_matches('/');
         let mut conversation = Conversation::new(key, chat, base, self.options()?);
         if let Some(question) = &self.question {

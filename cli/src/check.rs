@@ -42,7 +42,7 @@ struct Probe {
 }
 
 /// How long storing or removing the document may take: longer than a gateway waits for a function.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const CONTENT: &str = "The lighthouse keeper of Rappel winds the clock every evening at nine.";
 const QUESTION: &str = "When does the lighthouse keeper wind the clock?";
@@ -124,18 +124,14 @@ impl Probe {
             };
             answer = self.send(Method::POST, &elsewhere, &asked).await?;
         }
-        match answer.status {
-            StatusCode::NOT_IMPLEMENTED => {
-                self.report("not chatted", begun, "no language model is configured")
-            }
-            _ => {
-                let answer = answer.success().context("chatting about it")?;
-                let sources = answer["sources"].as_array().map_or(0, Vec::len);
-                ensure!(sources > 0, "the chat did not find it: {answer}");
-                let text = answer["answer"].as_str().unwrap_or_default();
-                self.report("chatted", begun, &crate::search::excerpt(text))
-            }
+        if answer.status == StatusCode::NOT_IMPLEMENTED {
+            return self.report("not chatted", begun, "no language model is configured");
         }
+        let answer = answer.success().context("chatting about it")?;
+        let sources = answer["sources"].as_array().map_or(0, Vec::len);
+        ensure!(sources > 0, "the chat did not find it: {answer}");
+        let text = answer["answer"].as_str().unwrap_or_default();
+        self.report("chatted", begun, &crate::search::excerpt(text))
     }
 
     async fn remove(&mut self) -> anyhow::Result<()> {

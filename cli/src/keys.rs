@@ -174,7 +174,7 @@ impl Deployment {
     async fn list(&self, tenant: Option<&Tenant>) -> anyhow::Result<Vec<KeyInfo>> {
         let (mut keys, mut cursor) = (Vec::new(), None);
         loop {
-            let page = self.page(tenant, cursor).await?;
+            let page = self.page_of_keys(tenant, cursor).await?;
             keys.extend(page.keys);
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -183,7 +183,11 @@ impl Deployment {
         }
     }
 
-    async fn page(&self, tenant: Option<&Tenant>, cursor: Option<String>) -> anyhow::Result<Page> {
+    async fn page_of_keys(
+        &self,
+        tenant: Option<&Tenant>,
+        cursor: Option<String>,
+    ) -> anyhow::Result<Page> {
         match self {
             Self::Database(opened) => {
                 let limit = Some(Limit::MAX.into());

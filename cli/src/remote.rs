@@ -23,13 +23,13 @@ pub(crate) struct Key {
     /// An API key or token, sent as `Authorization: Bearer`. Without one, requests to an API on AWS are signed with the
     /// credentials of `AWS_ACCESS_KEY_ID` and its like, or with those of the command `aws`: of a profile, a role or SSO.
     #[arg(
-        long,
+        long = "key",
         visible_alias = "token",
         env = "RAPPEL_KEY",
         hide_env_values = true,
         value_name = "TOKEN"
     )]
-    key: Option<String>,
+    bearer: Option<String>,
     /// The region of an API with a domain of its own, whose requests are signed: its address does not name the region.
     #[arg(long, env = "RAPPEL_SIGN_REGION", value_name = "REGION")]
     sign_region: Option<String>,
@@ -74,7 +74,7 @@ impl Key {
     /// A client that shows the key with each request.
     pub(crate) fn api(&self) -> anyhow::Result<Api> {
         // An empty option, such as one with the value of a secret that is not set, is none.
-        let key = self.key.as_ref().filter(|key| !key.is_empty());
+        let key = self.bearer.as_ref().filter(|key| !key.is_empty());
         let bearer = key.map(|key| {
             let value = HeaderValue::try_from(format!("Bearer {key}"));
             let mut value =

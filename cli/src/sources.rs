@@ -144,7 +144,7 @@ impl Deployment {
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
         let (mut sources, mut cursor) = (Vec::new(), None);
         loop {
-            let mut page = self.page(cursor).await?;
+            let mut page = self.page_of_sources(cursor).await?;
             if let Some(listed) = page["sources"].as_array_mut() {
                 sources.append(listed);
             }
@@ -155,7 +155,7 @@ impl Deployment {
         }
     }
 
-    async fn page(&self, cursor: Option<String>) -> anyhow::Result<Value> {
+    async fn page_of_sources(&self, cursor: Option<String>) -> anyhow::Result<Value> {
         match self {
             Self::Database(opened) => {
                 let limit = Some(Limit::MAX.into());

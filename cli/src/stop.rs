@@ -128,7 +128,7 @@ impl Interrupted {
 pub(crate) fn is_interrupted<T>(outcome: &anyhow::Result<T>) -> bool {
     outcome
         .as_ref()
-        .is_err_and(|error| error.is::<Interrupted>())
+        .is_err_and(anyhow::Error::is::<Interrupted>)
 }
 
 impl fmt::Display for Interrupted {

@@ -127,7 +127,8 @@ async fn addresses(browser: &Browser, url: &str) -> Outcome {
     browser.gone(".conditions .chip").await?;
     // Names of what every object has are no pages.
     browser.go(&format!("{url}/#/constructor")).await?;
-    browser.see(SEARCH).await
+    browser.see(SEARCH).await?;
+    Ok(())
 }
 
 /// Waits for a number of hits, such as `=== 1`.

@@ -293,7 +293,7 @@ async fn limits_of_time_that_the_database_sets_end_no_build() -> Outcome {
         tokio::time::sleep(Duration::from_millis(200)).await;
         writer.run("COMMIT").await
     };
-    let waited = tokio::time::timeout(Duration::from_secs(60), waited);
+    let waited = tokio::time::timeout(Duration::from_mins(1), waited);
     let (report, waited) = tokio::join!(app.invoke("migrate", json!({})), waited);
     waited.context("the build does not wait")??;
     assert_eq!(report?["index"], json!({ "state": "valid" }));

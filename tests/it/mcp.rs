@@ -166,10 +166,10 @@ async fn a_program_on_this_machine_uses_both_revisions_over_stdin() -> Outcome {
     use_it(program, &[api, ("RAPPEL_KEY", "first"), telemetry]).await?;
 
     // What the API refuses, and what is not a message, is an answer as well.
-    let list = r#"{"jsonrpc": "2.0", "id": "a", "method": "tools/list"}"#;
+    let listing = r#"{"jsonrpc": "2.0", "id": "a", "method": "tools/list"}"#;
     let notice = r#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#;
     let mut command = rappel(None, &["mcp", "--api", &url, "--key", "second"]).await?;
-    let printed = Printed::told(&mut command, &format!("{list}\n\n{notice}\n{{\n")).await?;
+    let printed = Printed::told(&mut command, &format!("{listing}\n\n{notice}\n{{\n")).await?;
     let mut answers: Vec<Value> = printed
         .answer()?
         .lines()

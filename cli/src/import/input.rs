@@ -32,6 +32,7 @@ pub(super) struct FolderArgs {
 }
 
 /// What is imported.
+#[expect(clippy::large_enum_variant, reason = "an import has one")]
 pub(super) enum Input {
     /// A file with a document on each line, stdin, or an object of S3.
     Records(PathBuf),

@@ -66,12 +66,12 @@ pub(super) fn components() -> Map<String, Value> {
 
 /// The headers of a response, by their names.
 pub(super) fn references(names: &[&str]) -> Map<String, Value> {
-    let named = HEADERS.iter().filter(|(name, ..)| names.contains(name));
+    let wanted = HEADERS.iter().filter(|(name, ..)| names.contains(name));
     let reference = |(name, component, ..): &(&str, &str, &str, &str)| {
         let path = format!("#/components/headers/{component}");
         ((*name).to_owned(), json!({ "$ref": path }))
     };
-    named.map(reference).collect()
+    wanted.map(reference).collect()
 }
 
 /// The headers of an error with a status.

@@ -121,7 +121,7 @@ impl MigrateState {
     }
 
     /// The outcome of `work`, or `None` if it takes longer than `time`. A conversion is then taken back: otherwise the
-    /// version that CloudFormation returns to would be refused by the database.
+    /// version that `CloudFormation` returns to would be refused by the database.
     pub(crate) async fn within<T>(
         &self,
         time: Duration,

@@ -157,7 +157,16 @@ pub(super) async fn after(
     name: Option<String>,
     most: i32,
 ) -> Result<Vec<Source>, DatabaseError> {
-    let states = read(database, tenant, None, name, most).await?;
+    let states = read(database, Some(tenant), None, name, Some(most)).await?;
+    Ok(states.into_iter().map(|state| state.source(None)).collect())
+}
+
+/// The state of the sources of all tenants: one round trip.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn all(database: &Database) -> Result<Vec<Source>, DatabaseError> {
+    let states = read(database, None, None, None, None).await?;
     Ok(states.into_iter().map(|state| state.source(None)).collect())
 }
 
@@ -175,7 +184,7 @@ pub async fn source(
         // Postgres refuses such a text.
         return Err(unknown());
     }
-    let states = read(database, tenant, Some(name.to_owned()), None, 1).await?;
+    let states = read(database, Some(tenant), Some(name.to_owned()), None, Some(1)).await?;
     let state = states.into_iter().next().ok_or_else(unknown)?;
     let rows = count(database, &state).await?;
     let statement = Statement::read(concat!(
@@ -195,17 +204,17 @@ pub async fn source(
 
 async fn read(
     database: &Database,
-    tenant: &Tenant,
+    tenant: Option<&Tenant>,
     name: Option<String>,
     after: Option<String>,
-    most: i32,
+    most: Option<i32>,
 ) -> Result<Vec<State>, DatabaseError> {
     let statement = Statement::read(concat!(
         "SELECT * FROM ",
         schema::function!("source_state"),
         "($1, $2, $3, $4)"
     ))
-    .bind(tenant.as_str().to_owned())
+    .bind(tenant.map(|tenant| tenant.as_str().to_owned()))
     .bind(name)
     .bind(after)
     .bind(most);

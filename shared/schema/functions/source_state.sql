@@ -1,6 +1,7 @@
 -- The state of followed tables, which are read with the privileges of the caller.
 
--- The state of the source of a tenant with the name `wanted`, or if that is null of those after the name `after`, at most `most`.
+-- The state of the source of a tenant with the name `wanted`, or if that is null of those after the name `after`, at most
+-- `most`. A tenant that is null stands for all, `most` for any number.
 CREATE FUNCTION source_state(tenant text, wanted text, after text, most integer)
 RETURNS TABLE (
     source_id integer, name text, definition jsonb, phase text, walked bigint, failure text,
@@ -22,7 +23,7 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
             WHERE t.tgrelid = s.relation AND t.tgname LIKE format('rappel\_%s\_%%', s.id))
     FROM (
         SELECT o.* FROM rappel.sources AS o
-        WHERE o.tenant = source_state.tenant AND (wanted IS NULL OR o.name = wanted) AND (after IS NULL OR o.name > after)
+        WHERE (source_state.tenant IS NULL OR o.tenant = source_state.tenant) AND (wanted IS NULL OR o.name = wanted) AND (after IS NULL OR o.name > after)
         ORDER BY o.name LIMIT most
     ) AS s,
     LATERAL (

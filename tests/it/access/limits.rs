@@ -133,8 +133,8 @@ async fn usage_is_counted_by_key_and_day_and_acts_are_audited() -> Outcome {
         store(&app, bearer, "a", json!({ "old": true })).await?;
     }
     assert_eq!(found(&app, &acme).await?, ["a"]);
-    let patch = json!({ "filter": { "old": true }, "metadata": { "seen": true } });
-    send(&app, &acme, Method::PATCH, "/documents", patch)
+    let change = json!({ "filter": { "old": true }, "metadata": { "seen": true } });
+    send(&app, &acme, Method::PATCH, "/documents", change)
         .await?
         .success(200)?;
     let ask =
@@ -151,7 +151,7 @@ async fn usage_is_counted_by_key_and_day_and_acts_are_audited() -> Outcome {
         (&json!("acme"), &json!(2))
     );
     assert!(own["embedded_tokens"].as_i64() > Some(10), "{own}");
-    let tenants = async |path: &str| {
+    let counted_tenants = async |path: &str| {
         let page = ask(&operator, path).await?.success(200)?;
         let rows = page["usage"].as_array().context("rows")?.clone();
         let tenants = rows.iter().filter_map(|row| row["tenant"].as_str());
@@ -159,9 +159,9 @@ async fn usage_is_counted_by_key_and_day_and_acts_are_audited() -> Outcome {
         tenants.dedup();
         anyhow::Ok(tenants)
     };
-    assert_eq!(tenants("/usage?tenant=other").await?, ["other"]);
-    assert_eq!(tenants("/usage?to=2020-12-31").await?, [""; 0]);
-    let all = tenants("/usage?from=2020-01-01").await?;
+    assert_eq!(counted_tenants("/usage?tenant=other").await?, ["other"]);
+    assert_eq!(counted_tenants("/usage?to=2020-12-31").await?, [""; 0]);
+    let all = counted_tenants("/usage?from=2020-01-01").await?;
     assert!(
         all.contains(&"acme".to_owned()) && all.contains(&"other".to_owned()),
         "{all:?}"

@@ -291,7 +291,7 @@ fn parsed(json: &RawValue) -> Result<Value, Error> {
     serde_json::from_str(json.get()).map_err(|error| Error::internal(&error))
 }
 
-/// `OpenAI`'s finish reason. Of an answer that an endpoint gave up, `length` says that it is not whole: DeepSeek, Mistral and
+/// `OpenAI`'s finish reason. Of an answer that an endpoint gave up, `length` says that it is not whole: `DeepSeek`, Mistral and
 /// vLLM have words of their own for that.
 fn finish_reason(done: &Done) -> &'static str {
     match done.finish_reason.as_str() {

@@ -12,7 +12,7 @@ use self::{
     batch::{Batch, Stored},
     changes::{Change, Changes, Walked},
 };
-use super::{Source, sources};
+use super::state::{self, Source};
 
 pub use self::worker::Worker;
 
@@ -56,7 +56,7 @@ pub async fn work(worker: &Worker<'_>, deadline: Instant) -> Result<Synced, Data
     if !run.changes.are_others_enough().await? {
         run.until(deadline.checked_sub(RESERVE).unwrap_or(deadline))
             .await?;
-        run.synced.sources = sources(worker.database, None).await?;
+        run.synced.sources = state::all(worker.database).await?;
     }
     Ok(run.synced)
 }
