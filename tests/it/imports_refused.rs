@@ -155,12 +155,3 @@ async fn an_object_that_changes_midway_ends_its_import() -> Outcome {
     );
     Ok(())
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_no_import_can_have_is_not_found() -> Outcome {
-    let (app, _imports) = App::with_imports(Pace::default()).await?;
-    app.get("/imports/%00", &[])
-        .await?
-        .problem(404, "not-found")?;
-    Ok(())
-}

@@ -201,7 +201,7 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
             let retry = retry_after
                 .map_or_else(String::new, |seconds| format!("retry-after: {seconds}\r\n"));
             let head = format!(
-                "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\n{retry}content-length: {}\r\n\r\n{body}",
+                "HTTP/1.1 {status} Status\r\nconnection: close\r\ncontent-type: application/json\r\n{retry}content-length: {}\r\n\r\n{body}",
                 body.len()
             );
             writing.write_all(head.as_bytes()).await?;
@@ -254,7 +254,12 @@ async fn read_request(reading: &mut BufReader<OwnedReadHalf>) -> Result<ModelReq
         authorization: header("authorization"),
         target: header("x-amz-target"),
         headers,
-        body: serde_json::from_slice(&body)?,
+        // A GET has none.
+        body: if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body)?
+        },
     })
 }
 
