@@ -72,6 +72,34 @@ async fn a_word_counts_once_whatever_the_number_of_its_stems() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passage_with_both_words_is_found_before_many_with_all_stems_of_one() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.sql().await?;
+    // Past the product: so many that not all of them are scored.
+    sql.run(
+        "CREATE TEMP TABLE made AS
+             SELECT 'stems-' || n AS id, '{rarea,rareb}'::text[] AS terms FROM generate_series(1, 200) AS n
+             UNION ALL SELECT 'both', '{common,rarea}'
+             UNION ALL SELECT 'common-' || n, '{common}' FROM generate_series(1, 700) AS n;
+         INSERT INTO rappel.documents (id, title, content, metadata, content_hash)
+         SELECT m.id, '', '', '{}', '' FROM made AS m;
+         INSERT INTO rappel.chunk_terms (document_id, ordinal, length, terms, frequencies)
+         SELECT m.id, 0, 2, m.terms, array_fill(1::smallint, ARRAY[cardinality(m.terms)]) FROM made AS m",
+    )
+    .await?;
+    let found = format!(
+        "SELECT k.ids[1]
+         FROM {schema}.term_weights('', '{{common,rarea,rareb}}', '{{0,1,1}}', '{{0,1,1}}') AS w,
+              LATERAL {schema}.keyword_candidates(
+                  '', w.terms, w.weights, w.pieces, {schema}.bm25_expression(w.terms, w.weights, w.pieces, 1.2),
+                  1.2, 0.75, 2, 10, 1, NULL, NULL, NULL, false, 1000) AS k",
+        schema = migrations::FUNCTIONS
+    );
+    assert_eq!(sql.texts(&found, &[]).await?, ["both"]);
+    Ok(())
+}
+
 async fn assert_scores(app: &App, texts: &HashMap<&str, &str>, question: &str) -> Outcome {
     let request = json!({ "query": question, "mode": "keyword", "limit": 100 });
     let hits = app.hits(request).await?;

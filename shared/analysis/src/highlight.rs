@@ -160,7 +160,7 @@ mod tests {
     use crate::{Language, query_terms};
 
     fn marked(question: &str, text: &str) -> Vec<String> {
-        let asked = query_terms(question).into_iter().map(|(term, _)| term);
+        let asked = query_terms(question).into_iter().map(|asked| asked.term);
         let characters: Vec<char> = text.chars().collect();
         highlights(text, Guess::of(text), &asked.collect())
             .into_iter()
@@ -254,7 +254,7 @@ mod tests {
             }
             let asked: BTreeSet<String> = query_terms(&text)
                 .into_iter()
-                .map(|(term, _)| term)
+                .map(|asked| asked.term)
                 .collect();
             let characters = text.chars().count();
             let mut last = 0;

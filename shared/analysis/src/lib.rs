@@ -101,54 +101,61 @@ pub fn bare(word: &str) -> String {
     without_accents(&lower_case(&normal(word)))
 }
 
-/// The distinct terms of a question in byte order. With each a thousand times its word's number in the question, of whose
-/// terms a passage needs one, plus the number of its piece of that word: terms with one number are stems of one piece.
-///
-/// A question of only stop words and punctuation has none.
-#[must_use]
-pub fn query_terms(text: &str) -> Vec<(String, i32)> {
-    let mut terms: BTreeMap<String, i32> = BTreeMap::new();
-    for (word, forms) in (0..).zip(query_words(text)) {
-        for (form, piece) in forms {
-            terms.entry(form).or_insert(word * PIECES + piece);
-        }
-    }
-    terms.into_iter().collect()
+/// A term of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryTerm {
+    /// As passages have it.
+    pub term: String,
+    /// The number of its word in the question; a passage needs one of a word's terms.
+    pub word: i32,
+    /// The number of the piece of its word: terms of one piece are its stems, of which a passage has one.
+    pub piece: i32,
 }
 
-/// More than the pieces of a word.
-const PIECES: i32 = 1_000;
+/// The distinct terms of a question in byte order. A question of only stop words and punctuation has none.
+#[must_use]
+pub fn query_terms(text: &str) -> Vec<QueryTerm> {
+    let mut terms: BTreeMap<String, (i32, i32)> = BTreeMap::new();
+    for (word, forms) in (0..).zip(query_words(text)) {
+        for (form, piece) in forms {
+            terms.entry(form).or_insert((word, piece));
+        }
+    }
+    let terms = terms.into_iter();
+    terms
+        .map(|(term, (word, piece))| QueryTerm { term, word, piece })
+        .collect()
+}
 
-/// The words of a question in order, each with its terms and the pieces that these stand for.
+/// The words of a question in order, each with its terms and the numbers of the pieces that these stand for.
 fn query_words(text: &str) -> Vec<Vec<(String, i32)>> {
     let tokens = tokens(text);
     let guess = Guess::from_tokens(&tokens, text);
     let joins = words(&tokens).count() <= FEW_WORDS;
+    let mut piece = 0;
+    let mut stems = |token: &Token| {
+        let mut stems = Vec::new();
+        terms(token, guess, &mut stems);
+        piece += 1;
+        stems.into_iter().map(move |stem| (stem, piece))
+    };
     let mut asked: Vec<Vec<(String, i32)>> = Vec::new();
     // The previous word, if it may be the first half of a longer one.
     let mut before: Option<(usize, &str)> = None;
     for word in words(&tokens) {
         let mut forms = Vec::new();
-        let pieces = word.iter().filter(|placed| placed.role != Role::Indexed);
-        for (piece, placed) in (0..).zip(pieces) {
-            let mut stems = Vec::new();
-            terms(&placed.token, guess, &mut stems);
-            // A question of 2,000 characters has shorter words, but for one without a blank.
-            let piece = PIECES.min(piece + 2) - 2;
-            forms.extend(stems.into_iter().map(|stem| (stem, piece)));
+        for placed in word.iter().filter(|placed| placed.role != Role::Indexed) {
+            forms.extend(stems(&placed.token));
         }
         let this = half(word).filter(|_| joins && !forms.is_empty());
         if let (Some((place, first)), Some((second, number))) = (before, this)
             && let Some(previous) = asked.last_mut()
             && place + 1 == number
         {
-            let joined = Token::Word {
+            previous.extend(stems(&Token::Word {
                 text: format!("{first}{second}"),
                 acronym: false,
-            };
-            let mut stems = Vec::new();
-            terms(&joined, guess, &mut stems);
-            previous.extend(stems.into_iter().map(|stem| (stem, PIECES - 1)));
+            }));
         }
         before = this.map(|(text, number)| (number, text));
         if !forms.is_empty() {

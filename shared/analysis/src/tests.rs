@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 mod identifiers;
@@ -5,7 +7,7 @@ mod identifiers;
 fn query(text: &str) -> Vec<String> {
     query_terms(text)
         .into_iter()
-        .map(|(term, _)| term)
+        .map(|asked| asked.term)
         .collect()
 }
 
@@ -25,6 +27,20 @@ fn found(question: &str, text: &str) -> (usize, usize) {
         .iter()
         .filter(|forms| forms.iter().any(|(form, _)| terms.contains(form)));
     (having.count(), words.len())
+}
+
+#[test]
+fn terms_of_a_piece_are_of_one_word() {
+    // Too short to tell its language, so that a word has the stems of several.
+    let terms = query_terms("congés payés FR-2024/0173");
+    let pieces: BTreeMap<i32, i32> = terms.iter().map(|it| (it.piece, it.word)).collect();
+    assert!(terms.len() > pieces.len(), "{terms:?}");
+    assert!(
+        terms.iter().all(|it| pieces[&it.piece] == it.word),
+        "{terms:?}"
+    );
+    let words: BTreeSet<i32> = terms.iter().map(|it| it.word).collect();
+    assert!(pieces.len() > words.len() && words.len() > 2, "{terms:?}");
 }
 
 /// Every word of each question finds the text.

@@ -116,16 +116,17 @@ impl Search {
         embedding: Vec<f32>,
         config: &SearchConfig,
     ) -> Result<(Vec<Hit>, Summary), DatabaseError> {
-        let (terms, words): (Vec<String>, Vec<i32>) = analysis::query_terms(&self.wording.text)
-            .into_iter()
-            .unzip();
+        let terms = analysis::query_terms(&self.wording.text);
+        let words: Vec<i32> = terms.iter().map(|asked| asked.word).collect();
+        let pieces: Vec<i32> = terms.iter().map(|asked| asked.piece).collect();
+        let terms: Vec<String> = terms.into_iter().map(|asked| asked.term).collect();
         // The language of a title is guessed with the content.
         let with_content = self.rerank || self.highlight || self.fields.has("content");
         let statement = Statement::read(concat!(
             "SELECT * FROM ",
             schema::function!("search"),
             "($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22, $23, $24::jsonb, $25)",
+             $19, $20, $21, $22, $23, $24::jsonb, $25, $26)",
         ))
         .bind(visibility.tenant())
         .bind(model.recipe().to_owned())
@@ -151,7 +152,8 @@ impl Search {
         .bind(with_content)
         .bind(self.fields.metadata())
         .bind(self.wording.to_json())
-        .bind(self.beginning());
+        .bind(self.beginning())
+        .bind(pieces);
         let rows: Vec<Row> = database.fetch_all(statement).await?;
         let (mut hits, mut summary) = (Vec::with_capacity(rows.len()), Summary::default());
         for row in rows {
@@ -178,7 +180,7 @@ impl Search {
     /// Adds the ranges of the question's words, and of the terms that complete its last one.
     fn mark(&self, hits: &mut [Hit], completions: &[String]) {
         let terms = analysis::query_terms(&self.wording.text).into_iter();
-        let terms = terms.map(|(term, _)| term);
+        let terms = terms.map(|asked| asked.term);
         let asked = terms.chain(completions.iter().cloned()).collect();
         for hit in hits {
             let texts = (hit.title.as_str(), hit.content.as_str());

@@ -1,13 +1,13 @@
 -- The keyword half of a search: the choice of chunks to score, and their scores by BM25.
 
 -- The question's terms that any chunk of the tenant has, the rarest first, with their weights in BM25:
--- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have. `words` has for each term a thousand times the
--- number of the word that it stands for, plus that of the piece of this word: terms with one number are stems of one
--- piece, and alternatives. `most` is the weight of all words, known or not: each counts as much as the best known of its
--- terms, and if no chunk has it, as one that n = 0 chunks have.
+-- idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for a term that n of N chunks have. `words` numbers the words that the question's
+-- terms stand for, `pieces` the pieces of these words: terms of one piece are its stems, and alternatives. `pieces` comes back
+-- for the known terms. `most` is the weight of all words, known or not: each counts as much as the best known of its terms,
+-- and if no chunk has it, as one that n = 0 chunks have.
 CREATE FUNCTION term_weights(
-    tenant text, question text[], words integer[],
-    OUT terms text[], OUT weights double precision[], OUT pieces integer[], OUT most double precision
+    tenant text, question text[], words integer[], INOUT pieces integer[],
+    OUT terms text[], OUT weights double precision[], OUT most double precision
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -15,24 +15,24 @@ BEGIN ATOMIC
         SELECT coalesce(sum(s.chunks), 0)::double precision AS chunks
         FROM rappel.term_statistics AS s WHERE s.tenant = term_weights.tenant AND s.term = ''
     ), counted AS MATERIALIZED (
-        SELECT q.term, q.word, coalesce(sum(s.chunks), 0)::double precision AS chunks
-        FROM unnest(question, words) AS q (term, word)
+        SELECT q.term, q.word, q.piece, coalesce(sum(s.chunks), 0)::double precision AS chunks
+        FROM unnest(question, words, pieces) AS q (term, word, piece)
         LEFT JOIN rappel.term_statistics AS s ON s.tenant = term_weights.tenant AND s.term = q.term
         WHERE q.term <> '' -- whose statistics are those of all chunks
-        GROUP BY q.term, q.word
+        GROUP BY q.term, q.word, q.piece
     ), weighed AS MATERIALIZED (
         SELECT c.*, ln(1 + (corpus.chunks - c.chunks + 0.5) / (c.chunks + 0.5)) AS weight
         FROM corpus, counted AS c
     )
-    SELECT array_agg(w.term ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
+    SELECT array_agg(w.piece ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
+           array_agg(w.term ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            array_agg(w.weight ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
-           array_agg(w.word ORDER BY w.weight DESC, w.term) FILTER (WHERE w.chunks > 0),
            (
                SELECT sum(v.weight)
                FROM (
                    SELECT coalesce(max(w.weight) FILTER (WHERE w.chunks > 0), max(w.weight)) AS weight
                    FROM weighed AS w
-                   GROUP BY w.word / 1000
+                   GROUP BY w.word
                ) AS v
            )
     FROM weighed AS w;
@@ -69,30 +69,37 @@ BEGIN
 END
 $$;
 
--- The same as `term_weights` for a question whose last word has only begun: its completions are forms of the last word, all as
--- rare as the most frequent of them. By their own weights, the rarest completion would come first. `forms` are the completions.
+-- The same as `term_weights` for a question whose last word has only begun: its completions are stems of the last word's last
+-- piece, all as rare as the most frequent of them. By their own weights, the rarest completion would come first. `forms` are the
+-- completions.
 CREATE FUNCTION begun_weights(
-    tenant text, question text[], words integer[], beginning text,
-    OUT terms text[], OUT weights double precision[], OUT pieces integer[], OUT most double precision, OUT forms text[]
+    tenant text, question text[], words integer[], INOUT pieces integer[], beginning text,
+    OUT terms text[], OUT weights double precision[], OUT most double precision, OUT forms text[]
 )
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
     -- The last word is one of the question's, or a stop word, which has no terms.
-    last  CONSTANT integer := coalesce(
-        (SELECT max(q.word) FROM unnest(question, words) AS q (term, word)
-         WHERE starts_with(q.term, beginning) OR starts_with(beginning, q.term)),
-        (SELECT (max(w) / 1000 + 1) * 1000 FROM unnest(words) AS w), 0);
-    lowest  double precision;
-    highest double precision;
+    last_word  integer;
+    last_piece integer;
+    lowest     double precision;
+    highest    double precision;
 BEGIN
+    SELECT q.word, q.piece INTO last_word, last_piece
+    FROM unnest(question, words, begun_weights.pieces) AS q (term, word, piece)
+    WHERE starts_with(q.term, beginning) OR starts_with(beginning, q.term)
+    ORDER BY q.word DESC, q.piece DESC LIMIT 1;
+    last_word  := coalesce(last_word, (SELECT max(w) + 1 FROM unnest(words) AS w), 0);
+    last_piece := coalesce(last_piece, (SELECT max(p) + 1 FROM unnest(begun_weights.pieces) AS p), 0);
     forms := completions(tenant, beginning, 12);
     SELECT t.terms, t.weights, t.pieces, t.most
     INTO begun_weights.terms, begun_weights.weights, begun_weights.pieces, begun_weights.most
     FROM term_weights(
         tenant,
-        ARRAY(SELECT q.term FROM unnest(question, words) AS q (term, word) WHERE NOT q.term = ANY (forms)) || forms,
+        ARRAY(SELECT q.term FROM unnest(question) AS q (term) WHERE NOT q.term = ANY (forms)) || forms,
         ARRAY(SELECT q.word FROM unnest(question, words) AS q (term, word) WHERE NOT q.term = ANY (forms))
-            || array_fill(last, ARRAY[cardinality(forms)])) AS t;
+            || array_fill(last_word, ARRAY[cardinality(forms)]),
+        ARRAY(SELECT q.piece FROM unnest(question, begun_weights.pieces) AS q (term, piece) WHERE NOT q.term = ANY (forms))
+            || array_fill(last_piece, ARRAY[cardinality(forms)])) AS t;
     SELECT min(w.weight), max(w.weight) INTO lowest, highest
     FROM unnest(begun_weights.terms, begun_weights.weights) AS w (term, weight) WHERE w.term = ANY (forms);
     IF lowest IS NULL THEN
@@ -133,14 +140,14 @@ BEGIN ATOMIC
     ) AS p;
 END;
 
--- The tsquery that a chunk matches if the weights of its terms add up to `threshold`: `terms` and
--- `weights` are sorted by descending weight, `remaining` is the sum from `place` on. Null if they
+-- The tsquery that a chunk matches if the weights of those of `questions` that it matches add up to `threshold`: `questions`,
+-- tsqueries as well, and `weights` are sorted by descending weight, `remaining` is the sum from `place` on. Null if they
 -- cannot, empty if nothing is asked.
 --
 -- GIN enumerates only the rarest terms without which the query cannot be true and skips through the
 -- lists of the others, which is what the MaxScore algorithm does.
 CREATE FUNCTION reaching(
-    terms text[], weights double precision[], threshold double precision,
+    questions text[], weights double precision[], threshold double precision,
     place integer, remaining double precision
 ) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT SET search_path FROM CURRENT AS $$
@@ -154,9 +161,9 @@ BEGIN
     ELSIF remaining < threshold - 1e-9 THEN
         RETURN NULL;
     END IF;
-    head    := quote_literal(terms[place]);
-    with_it := reaching(terms, weights, threshold - weights[place], place + 1, remaining - weights[place]);
-    without := reaching(terms, weights, threshold, place + 1, remaining - weights[place]);
+    head    := questions[place];
+    with_it := reaching(questions, weights, threshold - weights[place], place + 1, remaining - weights[place]);
+    without := reaching(questions, weights, threshold, place + 1, remaining - weights[place]);
     IF with_it IS NULL THEN
         RETURN without;
     END IF;
@@ -172,7 +179,7 @@ $$;
 -- there are enough of them; only these chunks are scored. Questions of very common words match tens of
 -- thousands of chunks. Cutting them off in whatever order they lie is harmless only for the last of the
 -- steps, so each step adds to the ones before it, and all of them share one limit.
---   expression  see `bm25_expression`
+--   terms, weights, pieces, expression  see `term_weights` and `bm25_expression`
 --   k1, b       BM25's parameters
 --   average     the mean length of all chunks
 --   few_match   whether so few chunks match the filter that each is scored
@@ -180,7 +187,7 @@ $$;
 --   wording                  what the question demands of hits (see phrases.sql), or null
 --   listed, listed_ordinals  all chunks that match filter and wording, if they are known: each is scored
 CREATE FUNCTION keyword_candidates(
-    tenant text, terms text[], weights double precision[], expression text,
+    tenant text, terms text[], weights double precision[], pieces integer[], expression text,
     k1 double precision, b double precision, average double precision,
     wanted integer, passages integer, query halfvec, filter jsonb, max_distance double precision, few_match boolean,
     affordable integer, wording jsonb DEFAULT NULL, listed text[] DEFAULT NULL, listed_ordinals integer[] DEFAULT NULL,
@@ -188,16 +195,15 @@ CREATE FUNCTION keyword_candidates(
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    -- More terms make the tsquery grow beyond what it saves.
+    -- More pieces make the tsquery grow beyond what it saves.
     most      CONSTANT integer := 5;
     shares    CONSTANT double precision[] := '{0.6, 0.35, 0.2, 0.1}';
     -- Occurrences of the question's words in so few chunks that each of them is scored, in 1 or 2 ms.
     rare      CONSTANT integer := 500;
-    total     double precision := (SELECT sum(w) FROM unnest(weights[1:most]) AS w);
-    questions text[] := ARRAY(SELECT reaching(terms[1:most], weights[1:most], share * total, 1, total)
-                              FROM unnest(shares) AS share)
-        || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms[1:most]) AS t), '|')
-        || array_to_string(ARRAY(SELECT quote_literal(t) FROM unnest(terms) AS t), '|');
+    stems     text[]; -- a tsquery for any stem of each piece: a chunk that has several scores no more than for the best
+    heaviest  double precision[]; -- the weights of the best, in descending order
+    total     double precision;
+    questions text[];
     source    text := 'rappel.chunk_terms AS t WHERE t.tenant = $16 AND array_to_tsvector(t.terms) @@ $5';
     question  text;
     answered  tsquery; -- what the steps before asked for
@@ -208,6 +214,17 @@ BEGIN
     IF terms IS NULL AND listed IS NULL THEN
         RETURN;
     END IF;
+    SELECT array_agg(p.stems ORDER BY p.weight DESC, p.piece), array_agg(p.weight ORDER BY p.weight DESC, p.piece)
+    INTO stems, heaviest
+    FROM (
+        SELECT q.piece, max(q.weight) AS weight, '(' || string_agg(quote_literal(q.term), '|' ORDER BY q.term) || ')' AS stems
+        FROM unnest(terms, weights, pieces) AS q (term, weight, piece)
+        GROUP BY q.piece
+    ) AS p;
+    total     := (SELECT sum(w) FROM unnest(heaviest[1:most]) AS w);
+    questions := ARRAY(SELECT reaching(stems[1:most], heaviest[1:most], share * total, 1, total) FROM unnest(shares) AS share)
+        || array_to_string(stems[1:most], '|')
+        || array_to_string(stems, '|');
     -- Where the words are rare, all chunks that have one are scored sooner than steps are gone.
     IF (SELECT sum(s.chunks) <= rare FROM rappel.term_statistics AS s
         WHERE s.tenant = keyword_candidates.tenant AND s.term = ANY (terms)) THEN

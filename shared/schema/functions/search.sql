@@ -128,8 +128,7 @@ END;
 --   model            the recipe of the caller's embeddings and terms
 --   mode             semantic: by distance; keyword: by BM25 of the terms in `question`; hybrid: by both
 --   embedding        the question's embedding
---   question, words  the question's terms, and for each the number of the word, and of its piece, that it stands for (see
---                    `term_weights`)
+--   question, words  the question's terms, and for each the number of the word that it stands for
 --   filter           what every hit's document must match (see filter.sql), or null
 --   max_distance     the greatest cosine distance of a hit (0 to 2), or null, in every mode
 --   effort           hnsw.ef_search: how many candidates the index keeps (1 to 1,000); null for what was measured to
@@ -149,6 +148,8 @@ END;
 --   beginning        the question's last word, if it may go on: terms that begin so are its forms, which the last row tells as
 --                    `completions`; or null
 --   wording          the phrases and exclusions that hits must obey (see phrases.sql), or null
+--   pieces           for each of the question's terms the number of the piece of its word (see `term_weights`); null if no word has
+--                    several
 CREATE FUNCTION search(
     tenant          text,
     model           text,
@@ -174,7 +175,8 @@ CREATE FUNCTION search(
     with_content    boolean DEFAULT true,
     metadata_keys   text[] DEFAULT NULL,
     wording         jsonb DEFAULT NULL,
-    beginning       text DEFAULT NULL
+    beginning       text DEFAULT NULL,
+    pieces          integer[] DEFAULT NULL
 ) RETURNS TABLE (
     document_id text, chunk integer, title text, heading text, content text, metadata jsonb,
     distance double precision, keyword_score double precision, coverage double precision, score double precision,
@@ -203,6 +205,7 @@ DECLARE
     query      halfvec := embedding::halfvec;
     weight     CONSTANT double precision := CASE mode WHEN 'semantic' THEN 1 WHEN 'keyword' THEN 0
                                                       ELSE semantic_weight END;
+    parts      CONSTANT integer[] := coalesce(pieces, words);
     used       CONSTANT integer := coalesce(effort, (SELECT m.effort FROM rappel.model AS m), 200);
     asked      record; -- terms, weights, pieces, most: the question's words; forms: those of a last word that has only begun
     listed     record; -- ids, ordinals, is_partial: the chunks with the question's wording, if they are few
@@ -221,9 +224,9 @@ BEGIN
     filter := with_indexes(filter);
 
     IF beginning IS NULL THEN
-        SELECT w.*, NULL::text[] AS forms INTO asked FROM term_weights(search.tenant, question, words) AS w;
+        SELECT w.*, NULL::text[] AS forms INTO asked FROM term_weights(search.tenant, question, words, parts) AS w;
     ELSE
-        SELECT * INTO asked FROM begun_weights(search.tenant, question, words, beginning);
+        SELECT * INTO asked FROM begun_weights(search.tenant, question, words, parts, beginning);
     END IF;
     average := (
         SELECT sum(s.occurrences) / nullif(sum(s.chunks), 0)
@@ -258,7 +261,7 @@ BEGIN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS scores INTO worded;
         ELSE
             SELECT * INTO worded FROM keyword_candidates(
-                search.tenant, asked.terms, asked.weights, expression, k1, b, average,
+                search.tenant, asked.terms, asked.weights, asked.pieces, expression, k1, b, average,
                 -- At most `passages` are of one document, so these are of as many documents as hits are looked for.
                 greatest(100, depth * passages), passages, query, filter, max_distance, near.few_match,
                 -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth

@@ -54,7 +54,7 @@ const PURE: [&str; 25] = [
 /// `$v` and `$e` are an embedding, `$r` is the recipe, `$w` and `$h` the terms and the hash of the document `plan`.
 const CALLS: &str = r#"
     ! accept_import($t, NULL, NULL, '', 'new', 's3://new', 'e', 9, 'q')
-    ! begun_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]), 'gehei')
+    ! begun_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]), array_fill(1, ARRAY[cardinality($w)]), 'gehei')
     ! chunks_with_wording($t, '{"phrases": ["geheim"]}', NULL, 9)
     ! completions($t, 'gehei', 5)
     centre(array_fill(0::real, ARRAY[384]), '{}')
@@ -82,7 +82,7 @@ const CALLS: &str = r#"
     ! import_lines_now('load', 3)
     ! import_parts_now('load', 3)
     ! import_state($t, 'load', 3)
-    ! keyword_candidates($t, $w, array_fill(1::float8, ARRAY[cardinality($w)]), '1', 1, 1, 1, 5, 1, NULL, NULL, NULL, false, 99)
+    ! keyword_candidates($t, $w, array_fill(1::float8, ARRAY[cardinality($w)]), array_fill(1, ARRAY[cardinality($w)]), '1', 1, 1, 1, 5, 1, NULL, NULL, NULL, false, 99)
     ! list_tenants(NULL, 10)
     ! list_documents($t, NULL, 'id', false, NULL, NULL, 10, NULL, 'exact')
     ! lock_matching($t, NULL, NULL, 10)
@@ -117,7 +117,7 @@ const CALLS: &str = r#"
     ! stored_documents($t, NULL, '{plan}')
     store_terms($t, '{}', '{}', '{}', '{}', '{}', '{}', '{}')
     ! tenant_state($t)
-    ! term_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]))
+    ! term_weights($t, $w, array_fill(1, ARRAY[cardinality($w)]), array_fill(1, ARRAY[cardinality($w)]))
     ! unfollow($t, 'rows', false)
     ! upsert($t, NULL, NULL, $r, '{plan}', '{t}', '{c}', '{"{}"}', '{x}', '{x}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
     ! walk_sources(10)
