@@ -282,18 +282,23 @@ pub async fn continue_removal(
 /// Continues the removals that are not finished, until `end`, on a connection for [all tenants](crate::ALL_TENANTS).
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails, the last failure; one removal does not stop the others.
 pub async fn continue_removals(database: &Database, end: Instant) -> Result<(), DatabaseError> {
     let statement = Statement::read(
         "SELECT r.tenant FROM rappel.tenant_removals AS r WHERE r.finished_at IS NULL ORDER BY r.requested_at",
     );
+    let mut outcome = Ok(());
     for (tenant,) in database.fetch_all::<(String,)>(statement).await? {
         let Ok(tenant) = Tenant::parse(&tenant, "tenant") else {
             continue;
         };
-        if !continue_removal(database, &tenant, end).await? {
-            break;
+        match continue_removal(database, &tenant, end).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            // Such as a followed table that somebody has locked: other tenants do not wait for it.
+            Err(error) if Instant::now() < end => outcome = Err(error),
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    outcome
 }

@@ -171,8 +171,6 @@ BEGIN
         RETURN true;
     END IF;
     PERFORM pg_advisory_xact_lock(tenant_lock(continue_removal.tenant));
-    -- One that was about to be followed when the removal began, or whose table was locked.
-    PERFORM unfollow(continue_removal.tenant, s.name, true) FROM rappel.sources AS s WHERE s.tenant = continue_removal.tenant;
     ids := ARRAY(SELECT d.id FROM lock_matching(continue_removal.tenant, NULL, NULL, wanted) AS d);
     DELETE FROM rappel.chunk_terms AS t WHERE t.tenant = continue_removal.tenant AND t.document_id = ANY (ids);
     DELETE FROM rappel.chunks AS c WHERE c.tenant = continue_removal.tenant AND c.document_id = ANY (ids);
@@ -184,6 +182,16 @@ BEGIN
     IF cardinality(ids) = wanted THEN
         RETURN false;
     END IF;
+    BEGIN
+        -- One that was about to be followed when the removal began, or whose table was locked.
+        PERFORM unfollow(continue_removal.tenant, s.name, true) FROM rappel.sources AS s WHERE s.tenant = continue_removal.tenant;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        -- It still is. The documents are removed nevertheless; without any, whoever asked is to wait.
+        IF ids = '{}' THEN
+            RAISE;
+        END IF;
+        RETURN false;
+    END;
     DELETE FROM rappel.imports AS i WHERE i.tenant = continue_removal.tenant;
     DELETE FROM rappel.term_statistics AS s WHERE s.tenant = continue_removal.tenant;
     DELETE FROM rappel.tenant_limits AS l WHERE l.tenant = continue_removal.tenant;

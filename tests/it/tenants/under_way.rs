@@ -72,7 +72,9 @@ async fn a_removal_begins_though_a_table_of_the_tenant_is_locked() -> Outcome {
         "CREATE TABLE public.notes (id integer PRIMARY KEY, body text);
          SELECT {}.follow('acme', 'notes', '{{\"table\": \"public.notes\", \"content\": \"body\"}}');
          INSERT INTO rappel.keys (id, name, hash, prefix, scopes, tenant)
-         VALUES ('key_a', 'a', 'x', 'rpl_', '{{search}}', 'acme')",
+         VALUES ('key_a', 'a', 'x', 'rpl_', '{{search}}', 'acme');
+         INSERT INTO rappel.documents (tenant, id, title, content, metadata, content_hash)
+         VALUES ('acme', 'plan', '', '', '{{}}', '')",
         migrations::FUNCTIONS
     ))
     .await?;
@@ -83,6 +85,12 @@ async fn a_removal_begins_though_a_table_of_the_tenant_is_locked() -> Outcome {
     document_store::begin_removal(&database, &acme, "story").await?;
     let valid = "SELECT count(*) FROM rappel.keys WHERE revoked_at IS NULL";
     assert_eq!(sql.number(valid, &[]).await?, 0);
+    let documents = "SELECT count(*) FROM rappel.documents";
+    assert!(!document_store::continue_removal(&database, &acme, Instant::now()).await?);
+    assert_eq!(sql.number(documents, &[]).await?, 0);
+    document_store::continue_removals(&database, Instant::now())
+        .await
+        .expect_err("the table is locked");
     writer.run("ROLLBACK").await?;
     assert!(document_store::continue_removal(&database, &acme, Instant::now()).await?);
     for left in [
