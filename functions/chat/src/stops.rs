@@ -34,9 +34,12 @@ impl Stops {
             return piece.to_owned();
         }
         self.held.push_str(piece);
-        let places = self.sequences.iter();
-        let places = places.filter_map(|sequence| self.held.find(sequence.as_str()));
-        if let Some(at) = places.min() {
+        // The first that is complete, however the text was cut into pieces.
+        let places = self.sequences.iter().filter_map(|sequence| {
+            let at = self.held.find(sequence.as_str())?;
+            Some((at + sequence.len(), at))
+        });
+        if let Some((_, at)) = places.min() {
             self.reached = true;
             self.held.truncate(at);
             return self.rest();
@@ -144,6 +147,7 @@ mod tests {
             ),
             ("Oui.\n\nNon.", &["###", "\n\n"], "Oui."),
             ("aab", &["ab"], "a"),
+            ("abcd", &["abcd", "bc"], "a"),
             ("été à Noël", &["à N", "x"], "été "),
             ("Oui.\n", &["\n\n"], "Oui.\n"),
             ("Oui.", &[], "Oui."),
