@@ -104,10 +104,10 @@ function table(text) {
   // Spreadsheets may name the separator before the header.
   const [before, named] = text.match(/^"?sep=([^\w\s"]?)"?\s*?\r?\n/i) ?? [''];
   const body = text.slice(before.length);
-  const [separator, columns] = separatorOf(body, named ? [named] : [',', ';', '\t', '|']);
+  const [header, ...rows] = records(body, separatorOf(body, named ? [named] : [',', ';', '\t', '|']));
+  const columns = columnsOf(header);
   if (!columns.some(isText)) throw new Error('file.columns');
-  const rows = records(body, separator).slice(1).filter(({ row }) => row.some((value) => value !== ''));
-  return rows.map(({ row, line, isOpen }) => {
+  return rows.filter(({ row }) => row.some((value) => value !== '')).map(({ row, line, isOpen }) => {
     const place = line + (before ? 1 : 0);
     // Either would put a text where it does not belong.
     if (isOpen) return { place, wrong: 'file.quote' };
@@ -125,24 +125,22 @@ function table(text) {
 
 const isText = (name) => name === 'content' || name === 'text';
 
-/** The separator that fits the header best, and the columns that it makes. In a table of one column it separates nothing. */
+/** The names of columns, those of a document's fields in whichever case. */
+function columnsOf({ row } = { row: [] }) {
+  return row.map((name) => (COLUMNS.includes(name.trim().toLowerCase()) ? name.trim().toLowerCase() : name.trim()));
+}
+
+/** The separator that fits the header best. In a table of one column none separates anything. */
 function separatorOf(text, possible) {
-  const [header] = text.split('\n', 1);
-  const column = (name) => (COLUMNS.includes(name.trim().toLowerCase()) ? name.trim().toLowerCase() : name.trim());
-  const fits = (columns) => columns.length + (columns.some(isText) ? header.length : 0);
-  const tried = possible.map((each) => [each, (records(header, each)[0]?.row ?? []).map(column)]);
-  const [separator, columns] = tried.reduce((best, each) => (fits(each[1]) > fits(best[1]) ? each : best));
-  return [columns.length > 1 ? separator : NONE, columns];
+  const tried = possible.map((separator) => ({ separator, columns: columnsOf(records(text, separator).next().value) }));
+  const fits = ({ columns }) => columns.length + (columns.some(isText) ? text.length : 0);
+  const { separator, columns } = tried.reduce((best, each) => (fits(each) > fits(best) ? each : best));
+  return columns.length > 1 ? separator : NONE;
 }
 
 /** The records of RFC 4180, each with its line; `isOpen` is the last one if its quotation mark is never closed. */
-function records(text, separator) {
-  const all = [];
+function* records(text, separator) {
   let [row, value, quoted, line, begin] = [[], '', false, 1, 1];
-  const end = (isOpen) => {
-    all.push({ row: [...row, value], line: begin, isOpen });
-    [row, value, begin] = [[], '', line];
-  };
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
     if (character === '\n') line += 1;
@@ -152,9 +150,10 @@ function records(text, separator) {
       else quoted = false;
     } else if (character === '"' && value === '') quoted = true;
     else if (character === separator) { row.push(value); value = ''; }
-    else if (character === '\n') { value = value.replace(/\r$/, ''); end(false); }
-    else value += character;
+    else if (character === '\n') {
+      yield { row: [...row, value.replace(/\r$/, '')], line: begin };
+      [row, value, begin] = [[], '', line];
+    } else value += character;
   }
-  if (value !== '' || row.length || quoted) end(quoted);
-  return all;
+  if (value !== '' || row.length || quoted) yield { row: [...row, value], line: begin, isOpen: quoted };
 }

@@ -41,6 +41,7 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
         file("many.jsonl", format!("\u{feff}{lines}{{\"content\": 7}}\nno JSON\n{{\"id\": \"a?b\", \"content\": \"x\"}}\n").as_bytes())?,
         file("table.csv", "id;title;content;year\r\nrow-1;\"One; \"\"quoted\"\"\";\"two\r\nlines\";2024\r\n\r\nrow-2;;text;\r\n".as_bytes())?,
         file("comma.csv", "\u{feff}sep=,\nid,Content,n\nc-1,\"Words, words.\",1\nc-2,Words, words.,2\nc-3,\"Words\nc-4,x,1\n".as_bytes())?,
+        file("head.csv", b"\"the\nnote\",id,content\nseen,h-1,Words.\n")?,
         file("notes.md", b"---\ntheme: notes\n---\nSome words.\n\n# The title\n\nMore words.")?,
         file("page.html", b"<html><title>A page</title><meta charset=iso-8859-1><main><p>Un caf\xe9.</p></main></html>")?,
         file("broad.txt", &[0xff, 0xfe, b'O', 0, b'n', 0, b'e', 0, b'.', 0])?,
@@ -52,7 +53,7 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     browser.see("#files + *, label[for=files]").await?;
     browser.choose("#files", &files).await?;
     browser
-        .read(".job", "36 stored, 0 of them unchanged; 9 refused")
+        .read(".job", "37 stored, 0 of them unchanged; 9 refused")
         .await?;
     for refused in [
         "huge.txt:1 is larger than 6 MB",
@@ -81,6 +82,8 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     assert!(content.contains("Un café."), "{page}");
     let row = app.get("/documents/c-1", &[]).await?.success(200)?;
     assert_eq!(row["content"], "Words, words.");
+    let row = app.get("/documents/h-1", &[]).await?.success(200)?;
+    assert_eq!(row["metadata"], json!({ "the\nnote": "seen" }));
     let line = app.get("/documents/line-7", &[]).await?;
     assert!(line.text.contains("700000000000000000.10"), "{}", line.text);
 
