@@ -2,9 +2,9 @@
 
 import { isObject, parse } from './json.js';
 
-/** Files of which each is a document, whose text the API extracts: those that are text, and those that are sent byte by byte. */
-const TEXTS = { '.md': 'text/markdown', '.markdown': 'text/markdown', '.txt': 'text/plain', '.text': 'text/plain' };
-const BYTES = {
+/** Files of which each is a document, whose text the API extracts: it knows more encodings than this page. */
+const FILES = {
+  '.md': 'text/markdown', '.markdown': 'text/markdown', '.txt': 'text/plain', '.text': 'text/plain',
   '.pdf': 'application/pdf', '.html': 'text/html', '.htm': 'text/html', '.xhtml': 'application/xhtml+xml',
   '.docx': 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
 };
@@ -12,12 +12,12 @@ const LINES = ['.jsonl', '.ndjson'];
 const TABLES = ['.csv', '.tsv'];
 
 /** The endings of files that are read. */
-export const ENDINGS = [...LINES, '.json', ...TABLES, ...Object.keys({ ...TEXTS, ...BYTES })];
+export const ENDINGS = [...LINES, '.json', ...TABLES, ...Object.keys(FILES)];
 
 /** Bytes of the largest file: a browser keeps all of it in memory. Larger ones are for an import. */
 const LARGEST = 50 * 1024 * 1024;
-/** The same of what is sent byte by byte: in base64 it fits into a request. */
-const LARGEST_BYTES = 4_500_000;
+/** The same of those that are a document each: in base64 they fit into a request. */
+const LARGEST_FILE = 4_500_000;
 /** The fields of a document, in both spellings that the API reads. */
 const COLUMNS = ['id', '_id', 'title', 'content', 'text'];
 const FIELDS = [...COLUMNS, 'metadata'];
@@ -32,13 +32,11 @@ export async function readFile(file) {
   const ending = file.name.slice(file.name.lastIndexOf('.')).toLowerCase();
   if (!ENDINGS.includes(ending)) throw new Error('file.kind');
   if (file.size > LARGEST) throw new Error('file.large');
-  const page = (fields) => [{ place: 1, document: { id: file.name, ...fields } }];
-  if (BYTES[ending]) {
-    if (file.size > LARGEST_BYTES) throw new Error('file.bytes');
-    return page({ content_type: BYTES[ending], content_base64: await base64(file) });
+  if (FILES[ending]) {
+    if (file.size > LARGEST_FILE) throw new Error('file.bytes');
+    return [{ place: 1, document: { id: file.name, content_type: FILES[ending], content_base64: await base64(file) } }];
   }
   const text = await textOf(file);
-  if (TEXTS[ending]) return page({ content_type: TEXTS[ending], content: text });
   if (LINES.includes(ending)) return lines(text);
   return TABLES.includes(ending) ? table(text) : json(text);
 }

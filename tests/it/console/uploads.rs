@@ -37,7 +37,8 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
         .collect::<Vec<_>>()
         .concat();
     let files = [
-        file("huge.txt", "é".repeat(4 << 20).as_bytes())?,
+        file("huge.jsonl", format!("{{\"content\": \"{}\"}}", "é".repeat(4 << 20)).as_bytes())?,
+        file("long.txt", "x".repeat(4_500_001).as_bytes())?,
         file("many.jsonl", format!("\u{feff}{lines}{{\"content\": 7}}\nno JSON\n{{\"id\": \"a?b\", \"content\": \"x\"}}\n").as_bytes())?,
         file("table.csv", "id;title;content;year\r\nrow-1;\"One; \"\"quoted\"\"\";\"two\r\nlines\";2024\r\n\r\nrow-2;;text;\r\n".as_bytes())?,
         file("comma.csv", "\u{feff}sep=,\nid,Content,n\nc-1,\"Words, words.\",1\nc-2,Words, words.,2\nc-3,\"Words\nc-4,x,1\n".as_bytes())?,
@@ -46,6 +47,7 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
         file("page.html", b"<html><title>A page</title><meta charset=iso-8859-1><main><p>Un caf\xe9.</p></main></html>")?,
         file("broad.txt", &[0xff, 0xfe, b'O', 0, b'n', 0, b'e', 0, b'.', 0])?,
         file("broken.pdf", b"%PDF-1.7 and no more")?,
+        file("old.csv", b"content\ncaf\xe9\n")?,
         file("old.txt", b"caf\xe9")?,
         file("picture.png", b"x")?,
     ];
@@ -53,17 +55,18 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     browser.see("#files + *, label[for=files]").await?;
     browser.choose("#files", &files).await?;
     browser
-        .read(".job", "37 stored, 0 of them unchanged; 9 refused")
+        .read(".job", "38 stored, 0 of them unchanged; 10 refused")
         .await?;
     for refused in [
-        "huge.txt:1 is larger than 6 MB",
+        "huge.jsonl:1 is larger than 6 MB",
+        "long.txt is larger than 4.5 MB",
         "many.jsonl:31",
         "many.jsonl:32",
         "many.jsonl:33",
         "comma.csv:4 has another number of fields",
         "comma.csv:5 has a quotation mark",
         "broken.pdf:1 content_base64 cannot be read as PDF",
-        "old.txt is not UTF-8",
+        "old.csv is not UTF-8",
         "picture.png is of another kind",
     ] {
         browser.read(".job li", refused).await?;
@@ -80,6 +83,8 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     assert_eq!(page["title"], "A page");
     let content = page["content"].as_str().unwrap_or_default();
     assert!(content.contains("Un café."), "{page}");
+    let old = app.get("/documents/old.txt", &[]).await?.success(200)?;
+    assert_eq!(old["content"], "café");
     let row = app.get("/documents/c-1", &[]).await?.success(200)?;
     assert_eq!(row["content"], "Words, words.");
     let row = app.get("/documents/h-1", &[]).await?.success(200)?;

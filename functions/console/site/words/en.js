@@ -123,7 +123,7 @@ export default {
 
   'upload.choose': 'Choose files',
   'upload.drop': 'or drop them here',
-  'upload.kinds': 'JSON lines, JSON, CSV with a column “content”, text and Markdown, up to 50 MB each; PDF, DOCX and HTML, up to 4.5 MB. Documents with a known id are replaced.',
+  'upload.kinds': 'JSON lines, JSON and CSV with a column “content”, up to 50 MB each; PDF, DOCX, HTML, Markdown and text, up to 4.5 MB. Documents with a known id are replaced.',
   'upload.progress': 'Documents sent',
   'upload.state': '{done} of {total}',
   'upload.ended': '{stored} stored, {unchanged} of them unchanged; {refused} refused',

@@ -123,7 +123,7 @@ export default {
 
   'upload.choose': 'Choisir des fichiers',
   'upload.drop': 'ou les déposer ici',
-  'upload.kinds': 'Lignes JSON, JSON, CSV avec une colonne « content », texte et Markdown, 50 Mo au plus chacun ; PDF, DOCX et HTML, 4,5 Mo au plus. Un document dont l’identifiant est connu est remplacé.',
+  'upload.kinds': 'Lignes JSON, JSON et CSV avec une colonne « content », 50 Mo au plus chacun ; PDF, DOCX, HTML, Markdown et texte, 4,5 Mo au plus. Un document dont l’identifiant est connu est remplacé.',
   'upload.progress': 'Documents envoyés',
   'upload.state': '{done} sur {total}',
   'upload.ended': '{stored} enregistrés, dont {unchanged} inchangés ; {refused} refusés',
