@@ -44,6 +44,7 @@ async fn a_file_in_a_request_is_a_document_with_its_pages() -> Outcome {
         { "id": "page", "content_type": "text/html; charset=utf-8",
           "content": "<html lang=fr><title>Accueil</title><nav>Menu</nav><main><p>La station ouvre \u{e0} huit heures.</main>" },
         { "id": "note", "content_type": "text/markdown", "content": "---\nauthor: Nora Quill\n---\n# Filter\n\nRinse it.\n" },
+        { "id": "manuals/Valve list.txt", "content_type": "text/plain", "content": "They drip." },
     ]);
     let body = json!({ "documents": documents });
     app.post("/documents", body.clone()).await?.success(200)?;
@@ -80,6 +81,13 @@ async fn a_file_in_a_request_is_a_document_with_its_pages() -> Outcome {
             "Filter",
             "Rinse it.",
             json!({ "author": "Nora Quill" }),
+        ),
+        // Its id is the name of a file.
+        (
+            "manuals/Valve list.txt",
+            "Valve list",
+            "They drip.",
+            json!({}),
         ),
     ] {
         let document = app

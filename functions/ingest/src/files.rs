@@ -1,7 +1,10 @@
 //! Files in requests: their text is extracted in a child process of this function, so that a file which crashes its parser
 //! or takes too much memory or time fails its own request and nothing else.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use document_store::{Batch, DocumentInput, FileInput};
 use extract::{Extracted, Format, Limits, Reason, Sandbox};
@@ -32,7 +35,8 @@ pub(super) async fn extracted(
     let until = end(request);
     let mut errors = Vec::new();
     for (index, document) in documents.iter_mut().enumerate() {
-        match read(document, &format!("documents[{index}]."), until).await {
+        let (id, path) = (document.id.clone(), format!("documents[{index}]."));
+        match read(document, id.as_deref(), &path, until).await {
             Err(Error::Invalid(found)) => errors.extend(found),
             outcome => outcome?,
         }
@@ -44,12 +48,13 @@ pub(super) async fn extracted(
     }
 }
 
-/// The same for the document of a path.
+/// The same for the document of a path, which has its id.
 pub(super) async fn extracted_one(
     mut document: DocumentInput,
+    id: &str,
     request: &Request,
 ) -> Result<DocumentInput, Error> {
-    read(&mut document, "", end(request)).await?;
+    read(&mut document, Some(id), "", end(request)).await?;
     Ok(document)
 }
 
@@ -57,7 +62,12 @@ fn end(request: &Request) -> Instant {
     Instant::now() + time_left(&request.lambda_context()).min(TIME)
 }
 
-async fn read(document: &mut DocumentInput, path: &str, until: Instant) -> Result<(), Error> {
+async fn read(
+    document: &mut DocumentInput,
+    id: Option<&str>,
+    path: &str,
+    until: Instant,
+) -> Result<(), Error> {
     let Some(file) = document.take_file(path)? else {
         return Ok(());
     };
@@ -83,7 +93,7 @@ async fn read(document: &mut DocumentInput, path: &str, until: Instant) -> Resul
         content,
         metadata,
     } = match reading.await.map_err(Error::unfinished)? {
-        Ok(extracted) => extracted,
+        Ok(extracted) => named(extracted, id),
         Err(error @ Reason::NotStarted(_)) => return Err(Error::internal(&error)),
         Err(reason @ Reason::Late(_)) => {
             let detail = format!("{reason}: import it with POST /imports, which has more time");
@@ -93,6 +103,14 @@ async fn read(document: &mut DocumentInput, path: &str, until: Instant) -> Resul
     };
     let set = document.set_extracted(title, content, metadata);
     Ok(set.map_err(|detail| refused(format!("its metadata {detail}")))?)
+}
+
+/// A file whose id is a file's name, such as `manuals/filter.md`, has that name as title if it has no other.
+fn named(extracted: Extracted, id: Option<&str>) -> Extracted {
+    match id.filter(|id| Format::of_path(Path::new(id)).is_some()) {
+        Some(id) => extracted.named(id),
+        None => extracted,
+    }
 }
 
 /// The format of a file, or what is wrong with its content type.

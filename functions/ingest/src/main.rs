@@ -46,7 +46,7 @@ async fn post(state: &IngestState, request: &Request) -> Result<Response, Error>
 
 async fn put(state: &IngestState, request: &Request) -> Result<Response, Error> {
     let id = http::path_parameter(request, "id")?;
-    let document = files::extracted_one(http::json(request)?, request).await?;
+    let document = files::extracted_one(http::json(request)?, &id, request).await?;
     let batch = Batch::parse_one(&id, document)?;
     let visibility = &http::caller(request)?.visibility;
     let outcome = only(store(state, visibility, batch, &http::expected(request)).await?)?;

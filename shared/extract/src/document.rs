@@ -21,11 +21,25 @@ pub struct Origin<'a> {
 }
 
 impl Extracted {
-    /// The document of the file. Without a title in the file it has its name, which often says what it is about.
+    /// With the name of the file at a path as title, if it has no other: it often says what the file is about.
+    #[must_use]
+    pub fn named(mut self, path: &str) -> Self {
+        if self.title.is_empty() {
+            name(path).clone_into(&mut self.title);
+        }
+        self
+    }
+
+    /// The document of the file, [named](Self::named) by its path.
     ///
     /// # Errors
     /// Never, as far as texts and numbers are JSON.
-    pub fn line(mut self, origin: &Origin<'_>) -> serde_json::Result<Vec<u8>> {
+    pub fn line(self, origin: &Origin<'_>) -> serde_json::Result<Vec<u8>> {
+        let Self {
+            title,
+            content,
+            mut metadata,
+        } = self.named(origin.path);
         let own = [
             ("folder", origin.folder.map(str::to_owned)),
             ("path", Some(origin.path.to_owned())),
@@ -33,18 +47,14 @@ impl Extracted {
         ];
         for (key, value) in own {
             if let Some(value) = value {
-                self.metadata.insert(key.to_owned(), value.into());
+                metadata.insert(key.to_owned(), value.into());
             }
         }
-        let title = match self.title.as_str() {
-            "" => name(origin.path),
-            title => title,
-        };
         serde_json::to_vec(&json!({
             "id": origin.id,
             "title": title,
-            "content": self.content,
-            "metadata": self.metadata,
+            "content": content,
+            "metadata": metadata,
         }))
     }
 }

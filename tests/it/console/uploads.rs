@@ -85,6 +85,7 @@ async fn files_are_read_in_the_page_and_what_is_refused_is_listed() -> Outcome {
     assert!(content.contains("Un café."), "{page}");
     let old = app.get("/documents/old.txt", &[]).await?.success(200)?;
     assert_eq!(old["content"], "café");
+    assert_eq!(old["title"], "old");
     let row = app.get("/documents/c-1", &[]).await?.success(200)?;
     assert_eq!(row["content"], "Words, words.");
     let row = app.get("/documents/h-1", &[]).await?.success(200)?;
