@@ -24,7 +24,9 @@ export function show(main) {
 
   const look = async (after) => {
     try {
-      const page = await call('GET', after ? `/keys?${new URLSearchParams({ cursor: after })}` : '/keys', { signal });
+      const page = await call('GET', `/keys?${new URLSearchParams({ limit: 100, ...(after && { cursor: after }) })}`, { signal });
+      // A second click, or a list that began anew meanwhile, has this page already.
+      if (after && after !== next) return;
       known = after ? [...known, ...page.keys] : page.keys;
       next = page.next_cursor;
       draw();

@@ -101,5 +101,33 @@ async fn an_admin_watches_a_table_and_makes_a_key_that_is_shown_once() -> Outcom
     browser.go(&page("keys")).await?;
     browser.read("tbody .state", "revoked").await?;
     browser.gone(".created").await?;
+    let second = json!({ "name": "Second", "scopes": ["search"] });
+    app.post("/keys", second).await?.success(201)?;
+    browser.go(&page("health")).await?;
+    turn_pages_of_keys(&browser, &page("keys")).await?;
     browser.close().await
+}
+
+/// Two clicks on the button for more keys show the next page once.
+async fn turn_pages_of_keys(browser: &Browser, url: &str) -> Outcome {
+    /// A script after which a page has one key, and that counts the pages.
+    const SHORT: &str = "const send = window.fetch;
+        window.pages = 0;
+        window.fetch = async (address, options) => {
+          const response = await send(address.replace('limit=100', 'limit=1'), options);
+          const text = await response.text();
+          window.pages += address.startsWith('/keys');
+          return new Response(text, response);
+        };";
+    const TWICE: &str = "const more = document.querySelector('main > [tabindex] > button');
+        more.click();
+        more.click();";
+    browser.run(SHORT, vec![]).await?;
+    browser.go(url).await?;
+    browser.read("tbody th", "Second").await?;
+    browser.run(TWICE, vec![]).await?;
+    let all = "return window.pages === 3 && document.querySelectorAll('tbody tr').length === 2";
+    browser.until(all, vec![]).await?;
+    browser.gone("main > [tabindex] > button").await?;
+    browser.read("tbody th", "The website").await
 }
