@@ -28,6 +28,8 @@ export function show(main) {
     try {
       const sources = await all(signal);
       update(sources);
+      // A look that began meanwhile would look for ever beside this one.
+      clearTimeout(timer);
       timer = setTimeout(look, sources.some(isBusy) ? BUSY : IDLE);
     } catch (error) {
       if (!signal.aborted) fill(box, problemBox(error, look));
