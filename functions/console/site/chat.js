@@ -108,7 +108,7 @@ async function answer(question) {
     else turn.problem = error;
   } finally {
     running = null;
-    say(turn.problem ? t('chat.failed') : t('chat.answered'));
+    say(t(turn.problem ? 'chat.failed' : turn.stopped ? 'chat.stopped' : 'chat.answered'));
     draw();
   }
 }

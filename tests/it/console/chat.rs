@@ -67,6 +67,7 @@ async fn an_answer_streams_stops_and_shows_its_sources_beside_it() -> Outcome {
     browser.read(".live", "For ten").await?;
     browser.click(".composer .danger").await?;
     browser.read(".notice", "You stopped").await?;
+    browser.read("#said", "You stopped").await?;
     model.reader_left().await?;
     browser.read(".answer", "For ten").await?;
     // The keyboard is where the button was; what was drawn before is not drawn again.
