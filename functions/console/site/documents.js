@@ -42,7 +42,7 @@ export function show(main, parameters) {
         return ask();
       }
       refill(list, table(page));
-      say(t('documents.page', { n: cursors.length }));
+      say(page.documents.length ? t('documents.page', { n: cursors.length }) : nothing());
     } catch (error) {
       if (signal.aborted) return;
       const isFilter = filter.refused(error);
@@ -56,8 +56,9 @@ export function show(main, parameters) {
     cursors = [null];
     ask();
   };
+  const nothing = () => t(state.conditions.length ? 'documents.none' : 'documents.empty');
   const table = ({ documents, next_cursor: next, total, total_is_exact: isExact }) => {
-    if (!documents.length) return h('p', { class: 'empty' }, t(state.conditions.length ? 'documents.none' : 'documents.empty'));
+    if (!documents.length) return h('p', { class: 'empty' }, nothing());
     const turn = (change) => () => { change(); ask(); };
     return [
       typeof total === 'number' && h('p', { class: 'summary' }, t(isExact ? 'documents.total' : 'documents.about', { n: total })),

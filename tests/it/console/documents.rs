@@ -14,6 +14,7 @@ async fn documents_are_made_edited_and_deleted_after_a_question() -> Outcome {
     let app = App::start().await?;
     browser.go(&format!("{}/#/documents", app.url())).await?;
     browser.read(".empty", "pas encore de documents").await?;
+    browser.read("#said", "pas encore de documents").await?;
 
     browser.click("main button.primary").await?;
     browser
