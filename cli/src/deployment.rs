@@ -3,7 +3,7 @@
 use database::Database;
 use document_store::Tenant;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     remote::{self, ApiResponse, Key, address},
@@ -54,12 +54,13 @@ impl Deployment {
 }
 
 impl Api {
-    /// The answer to a request; any other than a success is an error in the API's words.
+    /// The answer to a request; any other than a success is an error in the API's words. The body is sent as it is written: in
+    /// a [`Value`], long numbers of a filter would be rounded, and of two equal keys one would be lost.
     pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
-        body: Option<Value>,
+        body: Option<Box<RawValue>>,
     ) -> anyhow::Result<Value> {
         let mut request = self.api.request(method, &format!("{}/{path}", self.url));
         if let Some(body) = body {

@@ -9,7 +9,7 @@ use database::Database;
 use document_store::{Limit, Tenant};
 use json::FieldError;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{json, value::to_raw_value};
 
 use crate::{
     deployment::Deployment,
@@ -164,7 +164,7 @@ impl Deployment {
         match self {
             Self::Database(opened) => make(&opened.1, request).await,
             Self::Api(api) => {
-                let body = Some(serde_json::to_value(&request)?);
+                let body = Some(to_raw_value(&request)?);
                 let answer = api.ask(Method::POST, "keys", body).await?;
                 serde_json::from_value(answer).context("the answer has no key")
             }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use document_store::Limit;
 use followed_tables::{SourceDefinition, SourcesRequest};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, value::to_raw_value};
 
 use crate::{
     deployment::Deployment,
@@ -126,7 +126,7 @@ impl Deployment {
             }
             Self::Api(api) => {
                 let path = format!("sources/{name}");
-                let body = Some(serde_json::to_value(definition)?);
+                let body = Some(to_raw_value(definition)?);
                 api.ask(Method::PUT, &path, body).await
             }
         }

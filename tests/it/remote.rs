@@ -5,6 +5,7 @@ use serde_json::json;
 use tests::{
     App,
     command::{Printed, rappel},
+    endpoint::Endpoint,
     language_model::{LanguageModel, Reply},
 };
 
@@ -111,6 +112,24 @@ async fn a_key_is_shown_to_the_api_and_nowhere_else() -> Outcome {
     )
     .await?;
     assert!(!help.answer()?.contains("tok-123"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_filter_of_a_new_key_is_sent_as_it_is_written() -> Outcome {
+    // The API refuses keys that stand twice; without one of them, the new key would see more than was meant.
+    let filter = r#"{"n": 0.12345678901234567890, "n": {"$gt": 1}}"#;
+    let api = Endpoint::answering(|_| Some((422, "{}".to_owned()))).await?;
+    let url = api.url();
+    let arguments = [
+        "keys", "create", "--name", "a", "--scope", "search", "--filter", filter, "--api", &url,
+    ];
+    let refused = Printed::by(&mut rappel(None, &arguments).await?).await?;
+    assert!(!refused.success, "{refused:?}");
+    let asked = api.asked();
+    let body = asked.first().context("a request")?.body.clone();
+    let body = String::from_utf8(body)?;
+    assert!(body.contains(filter), "{body}");
     Ok(())
 }
 
