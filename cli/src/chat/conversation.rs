@@ -21,7 +21,7 @@ pub(super) struct Conversation {
     api: Api,
     /// The chat's.
     url: String,
-    /// The API's, if the chat may be elsewhere.
+    /// The API's, while the chat may be elsewhere.
     base: Option<String>,
     /// The fields of each request besides its messages.
     options: Fields,
@@ -106,11 +106,13 @@ impl Conversation {
         if response.status() != StatusCode::NOT_FOUND {
             return Ok(response);
         }
-        let Some(base) = self.base.take() else {
+        // It stays if Ctrl-C ends the search, or nothing is found: the next question looks again.
+        let Some(base) = &self.base else {
             return Ok(response);
         };
-        let found = Box::pin(elsewhere(&self.api, &base)).await;
+        let found = Box::pin(elsewhere(&self.api, base)).await;
         self.url = found.context(chat_url::UNKNOWN)?;
+        self.base = None;
         self.post_to(&self.url, request).await
     }
 
