@@ -33,15 +33,13 @@ pub(super) async fn measure(target: &Target, json: bool) -> anyhow::Result<()> {
         migrations::index_state(&database).await? == IndexState::Valid,
         "there is no valid index to measure: searches compare every passage until `rappel migrate` has built it"
     );
-    migrations::measure_recall(&database, wanted, true).await?;
-    // Few passages are not measured, and an older measurement stays.
-    let stored = Statement::read(
-        "SELECT m.effort, m.recall, m.recall_chunks FROM rappel.model AS m
-         WHERE m.effort IS NOT NULL AND m.recall_wanted = $1
-           AND m.recall_chunks = (SELECT count(*) FROM rappel.chunks)",
-    )
-    .bind(wanted);
-    let stored: Option<(i32, f64, i64)> = database.fetch_optional(stored).await?;
+    let stored: Option<(i32, f64, i64)> =
+        if migrations::measure_recall(&database, wanted, true).await? {
+            let stored = "SELECT m.effort, m.recall, m.recall_chunks FROM rappel.model AS m";
+            database.fetch_optional(Statement::read(stored)).await?
+        } else {
+            None
+        };
     database.close().await;
     setup.stop().await?;
     let measured = stored.map(|(effort, recall, chunks)| Measured {

@@ -14,7 +14,7 @@ use crate::IndexConfig;
 pub const INDEX: &str = "chunks_embedding_hnsw";
 
 /// Questions for measuring the index: with 1,000 neighbours each, the share is exact to one in a hundred.
-const QUESTIONS: u32 = 100;
+const QUESTIONS: i32 = 100;
 
 /// How often to check another process's build of the index.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -127,7 +127,8 @@ pub(crate) async fn drop(database: &Database, name: &str) -> Result<(), Database
 }
 
 /// Measures the index once, or `again`, and stores the effort that finds `recall`, 0.5 to 1, of the nearest passages: the
-/// default for searches without an effort. For 340,000 passages it takes half a minute.
+/// default for searches without an effort. For 340,000 passages it takes half a minute. Returns whether it measured: too few
+/// passages need no index.
 ///
 /// # Errors
 /// Any error of the database.
@@ -135,19 +136,20 @@ pub async fn measure_recall(
     database: &Database,
     recall: f64,
     again: bool,
-) -> Result<(), DatabaseError> {
-    let measure = format!(
-        concat!(
-            "SELECT ",
-            schema::function!("measure_recall"),
-            "({}, {}, {})"
-        ),
-        recall, QUESTIONS, again
-    );
+) -> Result<bool, DatabaseError> {
+    let measure = Statement::write(concat!(
+        "SELECT ",
+        schema::function!("measure_recall"),
+        "($1, $2, $3)"
+    ))
+    .bind(recall)
+    .bind(QUESTIONS)
+    .bind(again);
     let mut transaction = database.begin().await?;
     transaction.lift_limits().await?;
-    transaction.run_script(&measure).await?;
-    transaction.commit().await
+    let measured: Vec<(bool,)> = transaction.fetch_all(measure).await?;
+    transaction.commit().await?;
+    Ok(measured == [(true,)])
 }
 
 /// Reads the state of the index.

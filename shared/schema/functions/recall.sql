@@ -3,9 +3,10 @@
 -- Measures the index with questions made from stored passages, and stores the lowest effort whose recall@10 is at least
 -- `wanted`. A question is a passage plus noise; its cosine with the passage is 1/2, as that of a question with its answer,
 -- so its neighbours are about as many and as far. If no effort finds as much, stores the lowest that finds hardly less than
--- the greatest: a search with the greatest would be slow for nothing. Does nothing if there are too few chunks to need it, or,
--- unless `again`, if the last measurement was for the same recall and between half and twice as many chunks.
-CREATE FUNCTION measure_recall(wanted double precision, questions integer, again boolean DEFAULT false) RETURNS void
+-- the greatest: a search with the greatest would be slow for nothing. Returns whether it measured: not if there are too few
+-- chunks to need it, or, unless `again`, if the last measurement was for the same recall and between half and twice as many
+-- chunks.
+CREATE FUNCTION measure_recall(wanted double precision, questions integer, again boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path FROM CURRENT
 SET jit = off
@@ -37,7 +38,7 @@ BEGIN
     IF chunks < few OR NOT again
         AND last.recall_wanted = wanted AND chunks BETWEEN last.recall_chunks / 2 AND last.recall_chunks * 2
     THEN
-        RETURN;
+        RETURN false;
     END IF;
     FOR passage IN
         SELECT c.embedding::vector FROM rappel.chunks AS c ORDER BY random() LIMIT questions
@@ -70,5 +71,6 @@ BEGIN
     WHERE r.recall >= CASE WHEN found >= wanted THEN wanted ELSE (SELECT max(b) FROM unnest(recalls) AS b) - hardly END;
     UPDATE rappel.model AS m
     SET effort = efforts[chosen], recall_wanted = wanted, recall = recalls[chosen], recall_chunks = chunks;
+    RETURN true;
 END
 $$;
