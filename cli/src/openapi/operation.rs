@@ -168,15 +168,11 @@ impl Operation {
     pub(super) fn cached(self) -> Self {
         let mut cached = self
             .answers_in(304, "The copy is current.", Vec::new(), None)
-            .tagged();
+            .tagged()
+            .unless("The ETag of a copy; if it is current, the answer is 304.");
         for response in cached.responses.values_mut() {
             response.headers.push("Cache-Control");
         }
-        cached.headers.push(json!({
-            "name": "If-None-Match", "in": "header", "required": false,
-            "description": "The ETag of a copy; if it is current, the answer is 304.",
-            "schema": { "type": "string" },
-        }));
         cached
     }
 
