@@ -45,7 +45,7 @@ pub(super) async fn run(url: &str, key: &Key, source: &Path, stop: &Stop) -> any
     let address = format!("{url}/imports/{id}");
     let watched = stop.or(watch(&api, &address)).await;
     if is_interrupted(&watched) {
-        note(&format!("the import goes on: look at {address}"));
+        note(&goes_on(&address));
     }
     let import = watched?;
     report(&import)?;
@@ -86,12 +86,16 @@ async fn watch(api: &Api, url: &str) -> anyhow::Result<Value> {
             Err(Unanswered { why, passing }) => {
                 failed += 1;
                 if !passing || failed == FAILED_LOOKS {
-                    return Err(why.context(format!("the import goes on: look at {url}")));
+                    return Err(why.context(goes_on(url)));
                 }
             }
         }
         sleep(LOOK).await;
     }
+}
+
+fn goes_on(url: &str) -> String {
+    format!("the import goes on: look at {url}")
 }
 
 fn show(bar: &ProgressBar, import: &Value) {
