@@ -219,11 +219,24 @@ impl ApiResponse {
     /// What the API says of a refusal, and what to do about one for want of a key.
     pub(crate) fn refusal(&self) -> anyhow::Error {
         let said = refusal(self.status, &self.text, self.with_key);
-        if self.request_id.is_empty() {
-            return anyhow!("{said}");
-        }
-        anyhow!("{said} (request {})", self.request_id)
+        failure(&said, &self.request_id)
     }
+}
+
+/// What a problem document says, and when to try again; `None` for any other JSON.
+pub(crate) fn told(problem: &Value) -> Option<String> {
+    let (title, detail) = (problem["title"].as_str()?, problem["detail"].as_str()?);
+    let wait = problem["retry_after"].as_u64();
+    let wait = wait.map_or_else(String::new, |seconds| format!("; retry in {seconds} s"));
+    Some(format!("{title}: {detail}{wait}"))
+}
+
+/// The error that an API tells, with the id by which its log has the request.
+pub(crate) fn failure(said: &str, request_id: &str) -> anyhow::Error {
+    if request_id.is_empty() {
+        return anyhow!("{said}");
+    }
+    anyhow!("{said} (request {request_id})")
 }
 
 /// How much of an answer that is no JSON is shown, in characters: a page of a proxy begins with its title.
@@ -236,9 +249,9 @@ fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
     // A gateway's own refusals have but a message, one of a function's URL in upper case; OpenAI's have an error.
     let message = part("/message").or(part("/Message"));
     let message = message.or(part("/error/message")).or(part("/detail"));
-    let said = match (part("/title"), part("/detail"), message) {
-        (Some(title), Some(detail), _) => format!("{title}: {detail}"),
-        (_, _, Some(message)) => format!("the API answered {status}: {message}"),
+    let said = match (told(&body), message) {
+        (Some(told), _) => told,
+        (None, Some(message)) => format!("the API answered {status}: {message}"),
         _ if body.is_null() && !text.trim().is_empty() => {
             let words: Vec<&str> = text.split_whitespace().collect();
             let shown: String = words.join(" ").chars().take(SHOWN).collect();
@@ -246,8 +259,6 @@ fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
         }
         _ => format!("the API answered {status}"),
     };
-    let wait = body["retry_after"].as_u64();
-    let wait = wait.map_or_else(String::new, |seconds| format!("; retry in {seconds} s"));
     let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if with_key => {
             "; the key or token of --key does not open this"
@@ -257,7 +268,7 @@ fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
         }
         _ => "",
     };
-    format!("{said}{wait}{hint}")
+    format!("{said}{hint}")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Value, json, value::to_raw_value};
 use crate::{
     chat_url::{self, elsewhere},
     filter::Fields,
-    remote::{Api, ApiResponse},
+    remote::{Api, ApiResponse, failure, told},
     search::excerpt,
     terminal::{self, Style},
 };
@@ -92,7 +92,8 @@ impl Conversation {
                     {
                         show("\n")?;
                     }
-                    return Err(failure(&data, id));
+                    let said = told(&data).unwrap_or_else(|| "the answer failed".to_owned());
+                    return Err(failure(&said, id));
                 }
                 _ => {}
             }
@@ -191,20 +192,6 @@ fn shortcoming(reason: &Value) -> Option<String> {
         other => return Some(format!("the answer ended early: {other}")),
     };
     Some(lack.to_owned())
-}
-
-/// The message of an event with a problem document, with the request id for the log.
-fn failure(problem: &Value, id: &str) -> anyhow::Error {
-    let said = match (problem["title"].as_str(), problem["detail"].as_str()) {
-        (Some(title), Some(detail)) => format!("{title}: {detail}"),
-        _ => "the answer failed".to_owned(),
-    };
-    let wait = problem["retry_after"].as_u64();
-    let wait = wait.map_or_else(String::new, |seconds| format!("; retry in {seconds} s"));
-    if id.is_empty() {
-        return anyhow::anyhow!("{said}{wait}");
-    }
-    anyhow::anyhow!("{said}{wait} (request {id})")
 }
 
 /// A source's number, title, document and relevance.
