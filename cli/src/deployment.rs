@@ -1,7 +1,7 @@
 //! What a command works on: a database, or the API in front of it.
 
 use database::Database;
-use document_store::Tenant;
+use document_store::{Limit, Tenant};
 use reqwest::Method;
 use serde_json::{Value, value::RawValue};
 
@@ -53,7 +53,29 @@ impl Deployment {
     }
 }
 
+/// The rows of all pages of a list; `page` reads one from a cursor on, and returns the cursor of the next.
+pub(crate) async fn all_pages<T>(
+    page: impl AsyncFn(Option<String>) -> anyhow::Result<(Vec<T>, Option<String>)>,
+) -> anyhow::Result<Vec<T>> {
+    let (mut rows, mut cursor) = (Vec::new(), None);
+    loop {
+        let (more, next) = page(cursor).await?;
+        rows.extend(more);
+        cursor = next;
+        if cursor.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
 impl Api {
+    /// A page of a list, whose cursors are ids and names: they need no encoding in a URL.
+    pub(crate) async fn page(&self, list: &str, cursor: Option<String>) -> anyhow::Result<Value> {
+        let after = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+        let path = format!("{list}?limit={}{after}", Limit::MAX);
+        self.ask(Method::GET, &path, None).await
+    }
+
     /// The answer to a request; any other than a success is an error in the API's words. The body is sent as it is written: in
     /// a [`Value`], long numbers of a filter would be rounded, and of two equal keys one would be lost.
     pub(crate) async fn ask(

@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{json, value::to_raw_value};
 
 use crate::{
-    deployment::Deployment,
+    deployment::{Deployment, all_pages},
     remote::Key,
     setup::Target,
     terminal::{self, note},
@@ -172,36 +172,21 @@ impl Deployment {
     }
 
     async fn list(&self, tenant: Option<&Tenant>) -> anyhow::Result<Vec<KeyInfo>> {
-        let (mut keys, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = self.page_of_keys(tenant, cursor).await?;
-            keys.extend(page.keys);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                return Ok(keys);
-            }
-        }
-    }
-
-    async fn page_of_keys(
-        &self,
-        tenant: Option<&Tenant>,
-        cursor: Option<String>,
-    ) -> anyhow::Result<Page> {
-        match self {
-            Self::Database(opened) => {
-                let limit = Some(Limit::MAX.into());
-                let page = KeysRequest { cursor, limit }.parse()?;
-                Ok(access::list(&opened.1, tenant, page).await?)
-            }
-            Self::Api(api) => {
-                // A cursor is an id.
-                let after = cursor.map_or_else(String::new, |id| format!("&cursor={id}"));
-                let path = format!("keys?limit={}{after}", Limit::MAX);
-                let answer = api.ask(Method::GET, &path, None).await?;
-                serde_json::from_value(answer).context("the answer has no keys")
-            }
-        }
+        let page = async |cursor: Option<String>| {
+            let page: Page = match self {
+                Self::Database(opened) => {
+                    let limit = Some(Limit::MAX.into());
+                    let page = KeysRequest { cursor, limit }.parse()?;
+                    access::list(&opened.1, tenant, page).await?
+                }
+                Self::Api(api) => {
+                    let answer = api.page("keys", cursor).await?;
+                    serde_json::from_value(answer).context("the answer has no keys")?
+                }
+            };
+            anyhow::Ok((page.keys, page.next_cursor))
+        };
+        all_pages(page).await
     }
 
     async fn revoke(&self, id: &str, tenant: Option<&Tenant>) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, value::to_raw_value};
 
 use crate::{
-    deployment::Deployment,
+    deployment::{Deployment, all_pages},
     remote::Key,
     setup::Target,
     terminal::{self, note},
@@ -142,34 +142,22 @@ impl Deployment {
     }
 
     async fn sources(&self) -> anyhow::Result<Vec<Value>> {
-        let (mut sources, mut cursor) = (Vec::new(), None);
-        loop {
-            let mut page = self.page_of_sources(cursor).await?;
-            if let Some(listed) = page["sources"].as_array_mut() {
-                sources.append(listed);
-            }
-            cursor = page["next_cursor"].as_str().map(str::to_owned);
-            if cursor.is_none() {
-                return Ok(sources);
-            }
-        }
-    }
-
-    async fn page_of_sources(&self, cursor: Option<String>) -> anyhow::Result<Value> {
-        match self {
-            Self::Database(opened) => {
-                let limit = Some(Limit::MAX.into());
-                let page = SourcesRequest { cursor, limit }.parse()?;
-                let page = followed_tables::sources(&opened.1, &opened.2, page).await?;
-                Ok(serde_json::to_value(page)?)
-            }
-            Self::Api(api) => {
-                // A cursor is a name.
-                let after = cursor.map_or_else(String::new, |name| format!("&cursor={name}"));
-                let path = format!("sources?limit={}{after}", Limit::MAX);
-                api.ask(Method::GET, &path, None).await
-            }
-        }
+        let page = async |cursor: Option<String>| {
+            let page = match self {
+                Self::Database(opened) => {
+                    let limit = Some(Limit::MAX.into());
+                    let page = SourcesRequest { cursor, limit }.parse()?;
+                    serde_json::to_value(
+                        followed_tables::sources(&opened.1, &opened.2, page).await?,
+                    )?
+                }
+                Self::Api(api) => api.page("sources", cursor).await?,
+            };
+            let sources = page["sources"].as_array().cloned().unwrap_or_default();
+            let next = page["next_cursor"].as_str().map(str::to_owned);
+            anyhow::Ok((sources, next))
+        };
+        all_pages(page).await
     }
 
     async fn resync(&self, name: &str) -> anyhow::Result<Value> {

@@ -12,6 +12,7 @@ use document_store::{Deletion, DocumentId, Expected, PageRequest, Visibility};
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::found::{Finds, id};
+use crate::deployment::all_pages;
 
 /// The folders whose documents may be deleted, and the ids of the files that they have.
 pub(super) struct Present {
@@ -98,17 +99,11 @@ impl Present {
     ) -> anyhow::Result<Vec<String>> {
         let mut gone = Vec::new();
         for folder in self.folders.keys() {
-            let mut stored = Vec::new();
-            let mut cursor = None;
-            loop {
+            let stored = async |cursor: Option<String>| {
                 let page = page(folder, cursor).await?;
-                stored.extend(page.documents);
-                cursor = page.next;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-            gone.extend(self.gone(folder, stored)?);
+                anyhow::Ok((page.documents, page.next))
+            };
+            gone.extend(self.gone(folder, all_pages(stored).await?)?);
         }
         Ok(gone)
     }
