@@ -96,7 +96,7 @@ async fn a_new_project_deploys_with_its_own_parameters() -> Outcome {
     // What is installed, built and checked is there, and the role may be created.
     for (part, file) in [
         ("pip install --no-deps -r ", "tests/deploy/requirements.txt"),
-        ("cargo run --release -- check", "cli/src/check.rs"),
+        ("cargo run -- check", "cli/src/check.rs"),
     ] {
         assert!(runs.iter().any(|run| run.contains(part)), "{runs:?}");
         assert!(workspace.join(file).is_file(), "{file}");
