@@ -119,7 +119,7 @@ impl Follow {
                 metadata.insert(column.to_owned(), column.to_owned());
             }
         }
-        // A blank behind a comma is no part of a name.
+        // Blanks around commas are not part of a name.
         let id = self.id.as_ref().map(|columns| {
             let columns = columns.iter().map(|column| column.trim().to_owned());
             columns.collect()

@@ -31,7 +31,7 @@ pub(super) async fn measure(target: &Target, json: bool) -> anyhow::Result<()> {
     let database = setup.schema_database()?;
     ensure!(
         migrations::index_state(&database).await? == IndexState::Valid,
-        "there is no valid index to measure: searches compare every passage until `rappel migrate` has built it"
+        "no valid index to measure: searches compare every passage until `rappel migrate` builds the index"
     );
     let stored: Option<(i32, f64, i64)> =
         if migrations::measure_recall(&database, wanted, true).await? {

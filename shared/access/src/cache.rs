@@ -78,7 +78,7 @@ const KEPT: Duration = Duration::from_mins(1);
 /// A sandbox looks up at most one key that does not exist in this time.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Valid keys that are told from those that do not exist meanwhile: the newest ones.
+/// The most valid keys, the newest first, that a sandbox recognises while it refuses unknown ones.
 const MOST_VALID: i64 = 10_000;
 
 /// Entries, of some 300 bytes each.

@@ -15,8 +15,8 @@ use tokens::Claims;
 #[derive(Clone, Debug)]
 pub(crate) struct ClaimFilter(Part);
 
-/// A part of its JSON. What is no claim stays as it is written, so that numbers keep their digits, and the filter language refuses
-/// a key that is there twice.
+/// A part of the filter's JSON. Anything but a claim keeps its text, so that numbers keep their digits and duplicate keys are
+/// refused by the filter language.
 #[derive(Clone, Debug)]
 enum Part {
     /// The name of a claim.
