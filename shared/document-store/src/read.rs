@@ -11,7 +11,7 @@ use super::{
     etag::{Etag, Expected},
     id::DocumentId,
     metadata::Metadata,
-    retry::Retry,
+    retry::retried,
     visibility::Visibility,
 };
 
@@ -106,8 +106,7 @@ pub async fn delete(
     id: &DocumentId,
     expected: &Expected,
 ) -> Result<Deletion, DatabaseError> {
-    let mut retry = Retry::default();
-    let row: Option<(String,)> = loop {
+    let row: Option<(String,)> = retried(|| {
         let statement = Statement::write(concat!(
             "SELECT ",
             schema::function!("delete_document"),
@@ -117,12 +116,9 @@ pub async fn delete(
         .bind(visibility.filter())
         .bind(id.as_str().to_owned())
         .bind(expected.hashes());
-        match database.fetch_optional(statement).await {
-            Ok(row) => break row,
-            Err(error) if retry.again(&error).await => {}
-            Err(error) => return Err(error),
-        }
-    };
+        database.fetch_optional(statement)
+    })
+    .await?;
     Ok(match row.as_ref().map(|(outcome,)| outcome.as_str()) {
         Some("deleted") => Deletion::Deleted,
         Some("refused") => Deletion::Refused,
@@ -162,28 +158,27 @@ pub async fn delete_matching(
     actor: &str,
 ) -> Result<i64, DatabaseError> {
     const AT_ONCE: i32 = 500;
-    let (mut deleted, mut after, mut retry) = (0, None::<String>, Retry::default());
+    let (mut deleted, mut after) = (0, None::<String>);
     loop {
-        let statement = Statement::write(concat!(
-            "SELECT deleted, last_id FROM ",
-            schema::function!("delete_matching"),
-            "($1, $2::jsonb, $3, $4, $5)"
-        ))
-        .bind(visibility.tenant())
-        .bind(visibility.within(Some(filter)))
-        .bind(after.clone())
-        .bind(AT_ONCE)
-        .bind(actor.to_owned());
-        let row: Option<(i64, Option<String>)> = match database.fetch_optional(statement).await {
-            Ok(row) => row,
-            Err(error) if retry.again(&error).await => continue,
-            Err(error) => return Err(error),
-        };
+        let row: Option<(i64, Option<String>)> = retried(|| {
+            let statement = Statement::write(concat!(
+                "SELECT deleted, last_id FROM ",
+                schema::function!("delete_matching"),
+                "($1, $2::jsonb, $3, $4, $5)"
+            ))
+            .bind(visibility.tenant())
+            .bind(visibility.within(Some(filter)))
+            .bind(after.clone())
+            .bind(AT_ONCE)
+            .bind(actor.to_owned());
+            database.fetch_optional(statement)
+        })
+        .await?;
         let (count, last) = row.unwrap_or_default();
         deleted += count;
         if count < i64::from(AT_ONCE) {
             return Ok(deleted);
         }
-        (after, retry) = (last, Retry::default());
+        after = last;
     }
 }

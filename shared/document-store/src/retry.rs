@@ -8,6 +8,20 @@ use database::DatabaseError;
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// A write, tried again after conflicts with other transactions.
+pub(crate) async fn retried<T, F>(mut write: impl FnMut() -> F) -> Result<T, DatabaseError>
+where
+    F: Future<Output = Result<T, DatabaseError>>,
+{
+    let mut retry = Retry::default();
+    loop {
+        match write().await {
+            Err(error) if retry.again(&error).await => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// The tries of one write.
 #[derive(Debug, Default)]
 pub struct Retry {

@@ -12,7 +12,7 @@ use super::{
     etag::Etag,
     id::DocumentId,
     prepared::{Prepared, PreparedChunk},
-    retry::Retry,
+    retry::retried,
     terms::TermColumns,
     visibility::{Visibility, VisibilityParameters},
 };
@@ -127,13 +127,7 @@ impl Compared {
         database: &Database,
         model: &str,
     ) -> Result<Option<Vec<Outcome>>, DatabaseError> {
-        let mut retry = Retry::default();
-        loop {
-            match self.write(database, model).await {
-                Err(error) if retry.again(&error).await => {}
-                outcome => return outcome,
-            }
-        }
+        retried(|| self.write(database, model)).await
     }
 
     /// The same within `transaction`, which must not be committed after `None`.
