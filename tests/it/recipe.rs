@@ -52,6 +52,14 @@ async fn recipe(sql: &Sql) -> anyhow::Result<String> {
         .concat())
 }
 
+/// The recipe with the first text analysis.
+fn older(recipe: &str) -> anyhow::Result<String> {
+    let (rest, _) = recipe
+        .rsplit_once(' ')
+        .context("a recipe ends with its analysis")?;
+    Ok(format!("{rest} 0"))
+}
+
 /// Puts back what a build without centring stored.
 async fn make_old(sql: &Sql, embedder: &Embedder) -> anyhow::Result<()> {
     let select = "SELECT c.document_id || E'\\x01' || c.ordinal || E'\\x01' || d.title || E'\\x01' || c.heading
@@ -117,18 +125,15 @@ async fn words_of_an_older_analysis_are_found_again_after_the_migration() -> Out
     let app = App::start().await?;
     app.ingest_samples(&SAMPLES).await?;
     let sql = app.sql().await?;
-    let (words, name) = (terms(&sql).await?, recipe(&sql).await?);
-    let (before, _) = name
-        .rsplit_once(' ')
-        .context("a recipe ends with its analysis")?;
+    let (words, old) = (terms(&sql).await?, older(&recipe(&sql).await?)?);
     sql.run(&format!(
         "DELETE FROM rappel.chunk_terms;
-         UPDATE rappel.model SET name = '{before} 0 (being converted)'"
+         UPDATE rappel.model SET name = '{old} (being converted)'"
     ))
     .await?;
     // The one before was killed.
     let report = app.invoke("migrate", json!({})).await?;
-    assert_eq!(report["converted_from"], format!("{before} 0"));
+    assert_eq!(report["converted_from"], old);
     assert_eq!(terms(&sql).await?, words);
     let statistics = "SELECT sum(chunks) FROM rappel.term_statistics WHERE term = ''";
     let chunks = sql
@@ -148,10 +153,7 @@ async fn a_conversion_that_fails_gives_the_database_back() -> Outcome {
     app.ingest_samples(&SAMPLES).await?;
     let sql = app.sql().await?;
     let (words, name) = (terms(&sql).await?, recipe(&sql).await?);
-    let (before, _) = name
-        .rsplit_once(' ')
-        .context("a recipe ends with its analysis")?;
-    let old = format!("{before} 0");
+    let old = older(&name)?;
     sql.run(&format!(
         "UPDATE rappel.model SET name = '{old}';
          ALTER TABLE rappel.chunk_terms ADD CONSTRAINT never CHECK (false) NOT VALID"
