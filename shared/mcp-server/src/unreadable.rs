@@ -10,6 +10,9 @@ const INVALID_REQUEST: i32 = -32_600;
 /// wrong content type.
 #[must_use]
 pub fn unreadable(message: &[u8]) -> Option<Value> {
+    if serde_json::from_slice::<ClientJsonRpcMessage>(message).is_ok() {
+        return None;
+    }
     let value: Value = match serde_json::from_slice(message) {
         Ok(value) => value,
         Err(error) => {
@@ -17,9 +20,6 @@ pub fn unreadable(message: &[u8]) -> Option<Value> {
             return Some(failure(&Value::Null, PARSE_ERROR, &detail));
         }
     };
-    if serde_json::from_slice::<ClientJsonRpcMessage>(message).is_ok() {
-        return None;
-    }
     let id = &value["id"];
     let is_known = id.is_string() || id.is_number();
     let detail = if value.is_array() {
