@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    remote::{self, ApiResponse, Key, address},
+    patience::{REFUSED, patiently, pause},
+    remote::{self, Key, address},
     setup::{Setup, Target},
 };
 
@@ -76,19 +77,24 @@ impl Api {
         self.ask(Method::GET, &path, None).await
     }
 
-    /// The answer to a request; any other than a success is an error in the API's words. The body is sent as it is written: in
-    /// a [`Value`], long numbers of a filter would be rounded, and of two equal keys one would be lost.
+    /// The answer to a request, which is sent again while it is refused for now; any other than a success is an error in the API's
+    /// words. The body is sent as it is written: in a [`Value`], long numbers of a filter would be rounded, and of two equal keys
+    /// one would be lost.
     pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
         body: Option<Box<RawValue>>,
     ) -> anyhow::Result<Value> {
-        let mut request = self.api.request(method, &format!("{}/{path}", self.url));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        ApiResponse::of(&self.api, request, &self.url)
+        let url = format!("{}/{path}", self.url);
+        let request = move || {
+            let request = self.api.request(method.clone(), &url);
+            match &body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        };
+        patiently(&self.api, &self.url, request, &REFUSED, pause)
             .await?
             .success()
     }

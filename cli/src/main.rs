@@ -24,6 +24,7 @@ mod metrics;
 mod migrate;
 mod new;
 mod openapi;
+mod patience;
 mod queue;
 mod relevance;
 mod remote;

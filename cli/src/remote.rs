@@ -2,6 +2,8 @@
 
 mod place;
 
+use std::time::Duration;
+
 use anyhow::{Context as _, anyhow, ensure};
 use aws::Request as Signable;
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use clap::Args;
 use document_store::{Tenant, Visibility};
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
-    header::{AUTHORIZATION, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde_json::Value;
 
@@ -66,6 +68,8 @@ pub(crate) struct ApiResponse {
     /// The body as it was sent.
     pub(crate) text: String,
     request_id: String,
+    /// The seconds of `Retry-After`.
+    retry_after: Option<u64>,
     /// Whether it was asked with a key or token.
     with_key: bool,
 }
@@ -189,12 +193,15 @@ impl ApiResponse {
         let id = response.headers().get("x-request-id");
         let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
         let request_id = request_id.to_owned();
+        let seconds = response.headers().get(RETRY_AFTER);
+        let retry_after = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
         let text = response.text().await.context("the answer broke off")?;
         Ok(Self {
             status,
             body: serde_json::from_str(&text).unwrap_or_default(),
             text,
             request_id,
+            retry_after,
             with_key: api.bearer.is_some(),
         })
     }
@@ -214,6 +221,18 @@ impl ApiResponse {
             return Ok(self.body);
         }
         Err(self.refusal())
+    }
+
+    /// How long to wait before the request is sent again for the `attempt`-th time: as `Retry-After` says, at most a minute.
+    /// `None` if it would be refused again: of its own reasons for 503, Rappel names a time for those that pass.
+    pub(crate) fn wait(&self, attempt: u32) -> Option<Duration> {
+        let is_lasting =
+            self.status == StatusCode::SERVICE_UNAVAILABLE && told(&self.body).is_some();
+        if self.retry_after.is_none() && is_lasting {
+            return None;
+        }
+        let seconds = self.retry_after.unwrap_or(1 << attempt);
+        Some(Duration::from_secs(seconds.clamp(1, 60)))
     }
 
     /// What the API says of a refusal, and what to do about one for want of a key.
@@ -274,6 +293,39 @@ fn refusal(status: StatusCode, text: &str, with_key: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_that_of_the_answer_or_grows() {
+        let problem =
+            r#"{"title": "The database schema is behind", "detail": "run `rappel migrate`"}"#;
+        for (status, text, retry_after, attempt, expected) in [
+            (429, problem, Some(42), 1, Some(42)),
+            (429, problem, Some(0), 1, Some(1)),
+            (429, problem, Some(86_400), 1, Some(60)),
+            (429, r#"{"message": "Too Many Requests"}"#, None, 1, Some(2)),
+            (503, problem, Some(5), 1, Some(5)),
+            (503, problem, None, 1, None),
+            (
+                503,
+                r#"{"message": "Service Unavailable"}"#,
+                None,
+                3,
+                Some(8),
+            ),
+            (504, problem, None, 5, Some(32)),
+        ] {
+            let response = ApiResponse {
+                status: StatusCode::from_u16(status).expect("a status"),
+                body: serde_json::from_str(text).expect("JSON"),
+                text: text.to_owned(),
+                request_id: String::new(),
+                retry_after,
+                with_key: false,
+            };
+            let wait = response.wait(attempt).map(|wait| wait.as_secs());
+            assert_eq!(wait, expected, "{status} {text}");
+        }
+    }
 
     #[test]
     fn a_refusal_is_told_in_the_words_of_who_refuses() {

@@ -6,6 +6,7 @@ use tests::{
     App, Pace,
     command::{Printed, rappel},
     eventually,
+    language_model::{LanguageModel, Reply},
 };
 
 use crate::{Outcome, imports::lines};
@@ -69,5 +70,61 @@ async fn the_command_posts_an_import_and_watches_it_to_its_end() -> Outcome {
     let printed = run(&imports.address("missing.jsonl")).await?;
     ensure!(!printed.success, "there is no such object: {printed:?}");
     assert!(printed.stderr.contains("does not exist"), "{printed:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_waits_while_the_api_refuses_it_for_now() -> Outcome {
+    let limit = json!({ "title": "Too many requests", "detail": "the key has sent its 60" });
+    let queue = json!({ "title": "The import queue is unavailable", "detail": "try again" });
+    let behind =
+        json!({ "title": "The database schema is behind", "detail": "run `rappel migrate`" });
+    let counts = json!({ "done": 3, "unchanged": 0, "failed": 0 });
+    let done = json!({ "id": "a", "state": "done", "documents": counts, "failures": [] });
+    let api = LanguageModel::replying([
+        Reply::Status(429, Some(1), limit.clone()),
+        Reply::Status(503, Some(1), queue),
+        Reply::Status(202, None, json!({ "id": "a" })),
+        Reply::Status(429, Some(1), limit.clone()),
+        Reply::Status(200, None, done),
+        Reply::Status(429, Some(1), limit),
+        Reply::Status(200, None, json!({ "sources": [], "next_cursor": null })),
+        Reply::Status(503, None, behind),
+    ])
+    .await?;
+    let url = api.url();
+    let run = async |arguments: &[&str]| {
+        let arguments = [arguments, &["--api", &url]].concat();
+        Printed::by(&mut rappel(None, &arguments).await?).await
+    };
+    let imported = run(&["import", "s3://bucket/key"]).await?;
+    assert!(
+        imported.answer()?.starts_with("3 documents"),
+        "{imported:?}"
+    );
+    for waited in [
+        "waiting 1 s: Too many requests: the key has sent its 60",
+        "waiting 1 s: The import queue is unavailable",
+    ] {
+        assert!(imported.stderr.contains(waited), "{waited}: {imported:?}");
+    }
+    let listed = run(&["sources", "list"]).await?;
+    listed.answer()?;
+    assert!(listed.stderr.contains("waiting 1 s"), "{listed:?}");
+    // What does not pass names no time.
+    let refused = run(&["sources", "list"]).await?;
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert!(
+        refused.stderr.contains("rappel migrate") && !refused.stderr.contains("waiting"),
+        "{refused:?}"
+    );
+    let paths: Vec<String> = api.asked().into_iter().map(|asked| asked.path).collect();
+    let (import, sources) = ("/imports/a", "/sources?limit=100");
+    assert_eq!(
+        paths,
+        [
+            "/imports", "/imports", "/imports", import, import, sources, sources, sources
+        ]
+    );
     Ok(())
 }

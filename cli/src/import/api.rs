@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
+    patience::{REFUSED, patiently, waiting},
     remote::{Api, ApiResponse, Key, address},
     stop::{Reported, Stop, is_interrupted},
     terminal::{self, note},
@@ -20,6 +21,9 @@ use crate::{
 
 /// How often to poll the import.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How often to poll it after a poll has met a limit of requests, which other requests share.
+const RARE_LOOK: Duration = Duration::from_secs(5);
 
 /// How many polls in a row may fail before the command gives up; the import continues.
 const FAILED_LOOKS: u32 = 60;
@@ -32,14 +36,19 @@ pub(super) async fn run(url: &str, key: &Key, source: &Path, stop: &Stop) -> any
     let url = address(url);
     let api = key.api()?;
     let body = json!({ "source": source_address(source)? });
-    let request = api
-        .request(Method::POST, &format!("{url}/imports"))
-        .json(&body);
-    // A signal does not end this request: the import would go on under an id that nobody knows.
-    let import = match ask(&api, request, &url).await {
-        Ok(import) => import,
-        Err(Unanswered { why, .. }) => return Err(why),
+    let imports = format!("{url}/imports");
+    let post = || api.request(Method::POST, &imports).json(&body);
+    // A signal ends a wait, but not the request: the import would go on under an id that nobody knows.
+    let pause = async |why: String, wait| {
+        note(&why);
+        let waited = async {
+            sleep(wait).await;
+            anyhow::Ok(())
+        };
+        stop.or(waited).await
     };
+    let import = patiently(&api, &url, post, &REFUSED, pause).await?;
+    let import = import.success()?;
     let id = import["id"].as_str().context("the import has no id")?;
     note(&format!("import {id}"));
     let address = format!("{url}/imports/{id}");
@@ -72,9 +81,9 @@ async fn watch(api: &Api, url: &str) -> anyhow::Result<Value> {
     let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(0).with_style(style);
-    let mut failed = 0;
+    let (mut failed, mut look) = (0, LOOK);
     loop {
-        match ask(api, api.request(Method::GET, url), url).await {
+        let pause = match ask(api, api.request(Method::GET, url), url).await {
             Ok(import) => {
                 failed = 0;
                 show(&bar, &import);
@@ -82,15 +91,21 @@ async fn watch(api: &Api, url: &str) -> anyhow::Result<Value> {
                     bar.finish_and_clear();
                     return Ok(import);
                 }
+                look
             }
-            Err(Unanswered { why, passing }) => {
+            Err(Unanswered { why, wait }) => {
                 failed += 1;
-                if !passing || failed == FAILED_LOOKS {
+                let Some(wait) = wait.filter(|_| failed < FAILED_LOOKS) else {
                     return Err(why.context(goes_on(url)));
+                };
+                if wait > LOOK {
+                    bar.suspend(|| note(&waiting(&why, wait)));
+                    look = RARE_LOOK;
                 }
+                wait
             }
-        }
-        sleep(LOOK).await;
+        };
+        sleep(pause).await;
     }
 }
 
@@ -148,17 +163,21 @@ fn report(import: &Value) -> io::Result<()> {
     Ok(())
 }
 
-/// Why a request failed, and whether a retry may succeed.
+/// Why a request failed, and when a retry may succeed.
 struct Unanswered {
     why: anyhow::Error,
-    passing: bool,
+    wait: Option<Duration>,
 }
 
 async fn ask(api: &Api, request: RequestBuilder, url: &str) -> Result<Value, Unanswered> {
     let response = ApiResponse::of(api, request, url).await;
-    let response = response.map_err(|why| Unanswered { why, passing: true })?;
-    let passing = response.status.is_server_error();
-    response
-        .success()
-        .map_err(|why| Unanswered { why, passing })
+    let response = response.map_err(|why| Unanswered {
+        why,
+        wait: Some(LOOK),
+    })?;
+    let wait = match response.status {
+        StatusCode::TOO_MANY_REQUESTS => response.wait(1),
+        status => status.is_server_error().then_some(LOOK),
+    };
+    response.success().map_err(|why| Unanswered { why, wait })
 }

@@ -1,14 +1,11 @@
 //! `rappel import --api URL FOLDER`: reads files here, and posts their documents.
 
-use std::{collections::HashMap, mem, slice, sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, mem, slice, sync::atomic::Ordering};
 
 use anyhow::{Context as _, ensure};
 use document_store::Prepared;
 use indicatif::ProgressBar;
-use reqwest::{
-    Method, RequestBuilder, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use reqwest::{Method, RequestBuilder, StatusCode, Url, header::CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{task::spawn_blocking, time::sleep};
@@ -20,15 +17,24 @@ use super::{
     place::Place,
     tally::{Replaced, Tally},
 };
-use crate::remote::{Api, ApiResponse, Key, address};
+use crate::{
+    patience::patiently,
+    remote::{Api, ApiResponse, Key, address},
+    terminal::note,
+};
 
 /// Documents, and bytes of their JSON, of a request: API Gateway waits 30 s for an answer, and a function embeds a few tens
 /// of passages a second. A longer document is posted alone.
 const DOCUMENTS: usize = 20;
 const BYTES: usize = 200_000;
 
-/// How often to send a request while the API is overloaded or its database unavailable.
-const ATTEMPTS: u32 = 6;
+/// The statuses after which the same request may succeed later, or each of its documents alone.
+const PASSING: [StatusCode; 4] = [
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
 
 /// After this many requests in a row that were in vain, the import stops.
 const IN_VAIN: u32 = 3;
@@ -197,8 +203,8 @@ impl Poster<'_> {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.clone())
         };
-        let answer = ApiResponse::read(&self.api, self.patiently(post).await?).await?;
-        if is_passing(answer.status) {
+        let answer = self.patiently(post).await?;
+        if PASSING.contains(&answer.status) {
             self.in_vain += 1;
             let refusal = answer.refusal();
             ensure!(
@@ -239,21 +245,14 @@ impl Poster<'_> {
         Ok(None)
     }
 
-    /// Sends a request, again after `Retry-After` while the API is overloaded or its database unavailable.
-    async fn patiently(&self, request: impl Fn() -> RequestBuilder) -> anyhow::Result<Response> {
-        let mut attempt = 1;
-        loop {
-            let response = self.api.send(request()).await;
-            let response = response.context("the API does not answer")?;
-            if !is_passing(response.status()) || attempt == ATTEMPTS {
-                return Ok(response);
-            }
-            let header = response.headers().get(RETRY_AFTER);
-            let seconds = header.and_then(|value| value.to_str().ok()?.parse().ok());
-            let seconds: u64 = seconds.unwrap_or(1 << attempt);
-            sleep(Duration::from_secs(seconds.clamp(1, 60))).await;
-            attempt += 1;
-        }
+    /// Sends a request, again while the API is overloaded or its database unavailable.
+    async fn patiently(&self, request: impl Fn() -> RequestBuilder) -> anyhow::Result<ApiResponse> {
+        let pause = async |why: String, wait| {
+            self.bar.suspend(|| note(&why));
+            sleep(wait).await;
+            anyhow::Ok(())
+        };
+        patiently(&self.api, &self.address, request, &PASSING, pause).await
     }
 
     async fn delete(&self, ids: &[String]) -> anyhow::Result<()> {
@@ -263,10 +262,9 @@ impl Poster<'_> {
                 .ok()
                 .context("the API's URL has a path")?
                 .push(id);
-            let response = self
+            let answer = self
                 .patiently(|| self.api.request(Method::DELETE, url.as_str()))
                 .await?;
-            let answer = ApiResponse::read(&self.api, response).await?;
             let is_deleted = answer.status.is_success();
             if !is_deleted && answer.status != StatusCode::NOT_FOUND {
                 return Err(answer.refusal().context(format!("deleting {id}")));
@@ -289,10 +287,10 @@ impl Poster<'_> {
         if let Some(cursor) = &cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        let response = self
+        let page = self
             .patiently(|| self.api.request(Method::GET, url.as_str()))
-            .await?;
-        let page = ApiResponse::read(&self.api, response).await?.success()?;
+            .await?
+            .success()?;
         let documents = page["documents"].as_array().into_iter().flatten();
         let stored = documents.filter_map(|document| {
             let (id, path) = (&document["id"], &document["metadata"]["path"]);
@@ -303,17 +301,6 @@ impl Poster<'_> {
             next: page["next_cursor"].as_str().map(str::to_owned),
         })
     }
-}
-
-/// Whether the same request may succeed later, or each of its documents alone.
-fn is_passing(status: StatusCode) -> bool {
-    [
-        StatusCode::TOO_MANY_REQUESTS,
-        StatusCode::BAD_GATEWAY,
-        StatusCode::SERVICE_UNAVAILABLE,
-        StatusCode::GATEWAY_TIMEOUT,
-    ]
-    .contains(&status)
 }
 
 /// A document as the API accepts it: without further keys that a line may have.
