@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{FromRow, Row as _, postgres::PgRow};
 
 use super::{
-    fields::{Count, Limit, MAX_METADATA_FIELDS, metadata_fields},
+    fields::{Count, Limit, MAX_METADATA_FIELDS, metadata_fields, nul},
     read::Document,
     visibility::Visibility,
 };
@@ -244,8 +244,12 @@ impl Key {
 const CHECKSUM: usize = 8;
 const TIME: usize = 8;
 
+/// The most microseconds between 1970 and the time of a cursor: 6,000 years, of which Postgres can hold either end.
+const MAX_TIME: u64 = 6_000 * 366 * 24 * 60 * 60 * 1_000_000;
+
 /// A cursor is the last position of a page after a checksum of it and of the order. It is not secret and grants
-/// nothing; the checksum detects a damaged cursor, or one of another listing.
+/// nothing; the checksum detects a damaged cursor, or one of another listing. Whoever computes the checksum can make one of
+/// any position: one that Postgres cannot hold is refused here.
 fn seal_cursor(position: &Position, order: &str) -> String {
     let mut bytes = checksum(position, order).to_vec();
     bytes.extend_from_slice(&position.time.to_be_bytes());
@@ -262,7 +266,9 @@ fn open_cursor(cursor: &str, order: &str) -> Result<Position, FieldError> {
             time: i64::from_be_bytes(*time),
             id: std::str::from_utf8(id).ok()?.to_owned(),
         };
-        (*sum == checksum(&position, order)).then_some(position)
+        let is_possible =
+            position.time.unsigned_abs() <= MAX_TIME && nul(&position.id, "cursor").is_none();
+        (is_possible && *sum == checksum(&position, order)).then_some(position)
     };
     open().ok_or_else(|| {
         FieldError::new(
@@ -304,5 +310,26 @@ mod tests {
             assert!(open_cursor(&tampered, "id {}").is_err(), "{tampered}");
         }
         assert!(open_cursor("", "id {}").is_err());
+    }
+
+    #[test]
+    fn a_cursor_of_a_position_that_no_document_has_is_refused() {
+        let opened = |time, id: &str| {
+            let id = id.to_owned();
+            open_cursor(&seal_cursor(&Position { time, id }, "id {}"), "id {}")
+        };
+        let most = MAX_TIME.cast_signed();
+        for time in [most, -most] {
+            assert!(opened(time, "a").is_ok(), "{time}");
+        }
+        for (time, id) in [
+            (i64::MAX, "a"),
+            (i64::MIN, "a"),
+            (most + 1, "a"),
+            (0, "a\0b"),
+        ] {
+            let error = opened(time, id).expect_err("it is refused");
+            assert_eq!(error.field, "cursor", "{time} {id:?}");
+        }
     }
 }
