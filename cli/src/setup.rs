@@ -38,9 +38,9 @@ pub(crate) struct Target {
     data: Option<PathBuf>,
 }
 
-/// The options of commands that change the schema.
+/// The option of commands that write what belongs to the owner of the schema.
 #[derive(Args, Clone, Default)]
-pub(crate) struct SchemaArgs {
+pub(crate) struct OwnerArgs {
     /// The login that changes the schema, if that of --database-url may not; grants the latter what it needs.
     #[arg(
         long,
@@ -49,6 +49,13 @@ pub(crate) struct SchemaArgs {
         value_name = "URL"
     )]
     migration_database_url: Option<String>,
+}
+
+/// The options of commands that change the schema.
+#[derive(Args, Clone, Default)]
+pub(crate) struct SchemaArgs {
+    #[command(flatten)]
+    owner: OwnerArgs,
     /// The memory of an index build, such as 2GB; by default the server's `maintenance_work_mem`.
     #[arg(long, env = "INDEX_BUILD_MEMORY", value_name = "SIZE")]
     index_memory: Option<Memory>,
@@ -185,7 +192,7 @@ impl Setup {
         if !report.newer.is_empty() {
             note(&format!("{status}; leaving it as it is"));
         }
-        if self.schema.migration_database_url.is_some() {
+        if self.schema.owner.migration_database_url.is_some() {
             let served = Database::new(&self.database)?;
             migrations::grant(&database, &migrations::role(&served).await?).await?;
             // Verifies that both logins reach the same database and that the grants suffice.
@@ -211,7 +218,7 @@ impl Setup {
 
     /// Its settings.
     pub(crate) fn schema_config(&self) -> DatabaseConfig {
-        let url = self.schema.migration_database_url.as_ref();
+        let url = self.schema.owner.migration_database_url.as_ref();
         DatabaseConfig {
             url: url.unwrap_or(&self.database.url).clone(),
             ..self.database.clone()
@@ -221,6 +228,11 @@ impl Setup {
     /// Sets how to change the schema.
     pub(crate) fn set_schema(&mut self, schema: &SchemaArgs) {
         self.schema = schema.clone();
+    }
+
+    /// Sets who owns the schema.
+    pub(crate) fn set_owner(&mut self, owner: &OwnerArgs) {
+        self.schema.owner = owner.clone();
     }
 
     /// The settings of index builds.

@@ -8,6 +8,7 @@ use serde_json::json;
 use tests::{
     App, Sql,
     command::{Printed, rappel},
+    logins::served,
 };
 
 use crate::{Outcome, doctor::Report};
@@ -328,7 +329,24 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
         "{told}"
     );
 
+    the_login_that_migrates_stores_the_effort(&app, &sql).await?;
     what_no_effort_reaches_does_not_cost_the_greatest_one(&sql).await
+}
+
+/// The login of the functions may only read it.
+async fn the_login_that_migrates_stores_the_effort(app: &App, sql: &Sql) -> Outcome {
+    let role = format!("tune_reader_{}", std::process::id());
+    let environment = served(app.database_url(), &[&role]).await?;
+    for arguments in [&["migrate"][..], &["tune", "--recall"]] {
+        sql.run("UPDATE rappel.model SET effort = 777").await?;
+        let mut command = rappel(None, arguments).await?;
+        let printed = Printed::by(command.envs(environment.clone())).await?;
+        printed.answer()?;
+    }
+    let effort = "SELECT effort::text FROM rappel.model";
+    assert_ne!(sql.texts(effort, &[]).await?, ["777"]);
+    sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await
 }
 
 /// Among embeddings of eight dimensions a low effort finds nearly all.

@@ -22,7 +22,7 @@ use crate::{
         set::{EmbeddedQuestion, JudgedSet},
         settings::Settings,
     },
-    setup::Target,
+    setup::{OwnerArgs, Target},
     terminal::{self, note},
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Tune {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    owner: OwnerArgs,
+    #[command(flatten)]
     target: Target,
 }
 
@@ -71,7 +73,7 @@ const MODE: Mode = Mode::Hybrid;
 impl Tune {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Some(files) = self.files() else {
-            return recall::measure(&self.target, self.json).await;
+            return recall::measure(&self.target, &self.owner, self.json).await;
         };
         let report_files = self.report_files();
         let questions = files.questions(self.questions)?;

@@ -8,7 +8,10 @@ use migrations::IndexState;
 use retrieval::SearchConfig;
 use serde::Serialize;
 
-use crate::{setup::Target, terminal};
+use crate::{
+    setup::{OwnerArgs, Target},
+    terminal,
+};
 
 /// What was measured and stored.
 #[derive(Serialize)]
@@ -23,11 +26,12 @@ struct Measured {
     chunks: i64,
 }
 
-/// Measures the index of the loaded documents, and prints the effort that is stored.
-pub(super) async fn measure(target: &Target, json: bool) -> anyhow::Result<()> {
+/// Measures the index of the loaded documents, and prints the effort that is stored, which only the owner of the schema may.
+pub(super) async fn measure(target: &Target, owner: &OwnerArgs, json: bool) -> anyhow::Result<()> {
     let wanted = SearchConfig::from_env()?.recall;
-    let setup = target.prepare("").await?;
+    let mut setup = target.prepare("").await?;
     setup.require_schema().await?;
+    setup.set_owner(owner);
     let database = setup.schema_database()?;
     ensure!(
         migrations::index_state(&database).await? == IndexState::Valid,
