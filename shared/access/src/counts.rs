@@ -18,7 +18,7 @@ pub(crate) struct Account {
 pub(crate) struct Counts {
     /// The minute that the next two fields are of, since 1970.
     pub(crate) minute: u64,
-    /// Requests of the key, and of the tenant, that the database knows of.
+    /// Requests of the key, for whichever tenant, and of the tenant, by whichever key, that the database knows of.
     pub(crate) known: [i64; 2],
     /// Requests of this sandbox that it does not.
     pub(crate) recent: i64,
@@ -64,7 +64,8 @@ impl Counts {
 }
 
 /// Adds counts to those of all sandboxes, notes the hour of the keys' last use, and reads the counts of the minute and
-/// the limits of the tenants.
+/// the limits of the tenants. A statement sees its own changes only in what they return, hence the two parts of each sum. Only a
+/// key of the tenant '' acts for others: no other one has rows to look for among those of the day.
 pub(crate) fn statement(pending: &[((Account, u64), Counts)]) -> Statement {
     let numbers = |number: fn(&Counts) -> u64| -> Vec<i64> {
         pending
@@ -107,11 +108,20 @@ pub(crate) fn statement(pending: &[((Account, u64), Counts)]) -> Statement {
              UPDATE rappel.keys AS k SET last_used_at = date_trunc('hour', now())
              WHERE k.id = ANY ($2) AND (k.last_used_at IS NULL OR k.last_used_at < date_trunc('hour', now()))
          )
-         SELECT c.tenant, c.key, (c.day - date '1970-01-01')::bigint AS day, c.minute, c.minute_requests AS of_key,
-                c.minute_requests + (
-                    SELECT coalesce(sum(o.minute_requests), 0)::bigint FROM rappel.usage AS o
-                    WHERE o.tenant = c.tenant AND o.day = c.day AND o.minute = c.minute AND o.key <> c.key
-                ) AS of_tenant,
+         SELECT c.tenant, c.key, (c.day - date '1970-01-01')::bigint AS day, c.minute,
+                (sum(c.minute_requests) OVER (PARTITION BY c.key, c.day, c.minute) + CASE WHEN EXISTS (
+                    SELECT FROM rappel.keys AS k
+                    WHERE k.id = c.key AND k.tenant = '' AND k.requests_per_minute IS NOT NULL
+                ) THEN (
+                    SELECT coalesce(sum(o.minute_requests), 0) FROM rappel.usage AS o
+                    WHERE o.key = c.key AND o.day = c.day AND o.minute = c.minute
+                      AND (o.tenant, o.key, o.day) NOT IN (SELECT n.tenant, n.key, n.day FROM counted AS n)
+                ) ELSE 0 END)::bigint AS of_key,
+                (sum(c.minute_requests) OVER (PARTITION BY c.tenant, c.day, c.minute) + (
+                    SELECT coalesce(sum(o.minute_requests), 0) FROM rappel.usage AS o
+                    WHERE o.tenant = c.tenant AND o.day = c.day AND o.minute = c.minute
+                      AND (o.tenant, o.key, o.day) NOT IN (SELECT n.tenant, n.key, n.day FROM counted AS n)
+                ))::bigint AS of_tenant,
                 l.requests_per_minute AS tenant_limit
          FROM counted AS c LEFT JOIN rappel.tenant_limits AS l ON l.tenant = c.tenant",
     )

@@ -55,24 +55,31 @@ impl Meter {
         key_limit: Option<i64>,
     ) -> (Vec<Quota>, Result<(), Denied>) {
         let (minute, reset) = now();
+        let day = day_of(account, minute);
         let mut accounts = self.lock();
-        let counts = accounts.get_or_insert_mut(day_of(account, minute), Counts::default);
+        let counts = accounts.get_or_insert_mut(day.clone(), Counts::default);
         counts.begin(minute);
-        let limits = [("key", key_limit), ("tenant", counts.tenant_limit)];
-        let used = counts.known.map(|known| known + counts.recent);
+        let tenant_limit = counts.tenant_limit;
+        let quota = |name, limit: i64, sent: i64| Quota {
+            name,
+            limit,
+            remaining: (limit - sent).max(0),
+            reset,
+        };
         let mut quotas = Vec::new();
-        for ((name, limit), used) in limits.into_iter().zip(used) {
-            quotas.extend(limit.map(|limit| Quota {
-                name,
-                limit,
-                remaining: (limit - used).max(0),
-                reset,
-            }));
+        if let Some(limit) = key_limit {
+            let sent = sent(&accounts, minute, 0, |other| other.key == account.key);
+            quotas.push(quota("key", limit, sent));
+        }
+        if let Some(limit) = tenant_limit {
+            let sent = sent(&accounts, minute, 1, |other| other.tenant == account.tenant);
+            quotas.push(quota("tenant", limit, sent));
         }
         if let Some(full) = quotas.iter().find(|quota| quota.remaining == 0) {
             let full = Denied::TooMany(*full);
             return (quotas, Err(full));
         }
+        let counts = accounts.get_or_insert_mut(day, Counts::default);
         counts.recent += 1;
         counts.requests += 1;
         for quota in &mut quotas {
@@ -152,6 +159,24 @@ impl Meter {
     }
 }
 
+/// The requests that some accounts have sent in a minute: those that the database knew of when it was last told, at a `place` of
+/// what it tells, and those that it does not know. A key that acts for other tenants has an account for each, as a tenant has
+/// one for each of its keys.
+fn sent(
+    accounts: &LruCache<(Account, u64), Counts>,
+    minute: u64,
+    place: usize,
+    is_theirs: impl Fn(&Account) -> bool,
+) -> i64 {
+    let theirs = accounts
+        .iter()
+        .filter(|((account, _), counts)| counts.minute == minute && is_theirs(account));
+    let (known, recent) = theirs.fold((0, 0), |(known, recent), (_, counts)| {
+        (counts.known[place].max(known), counts.recent + recent)
+    });
+    known + recent
+}
+
 /// The minute since 1970, and the seconds until the next one, from 1 to 60.
 fn now() -> (u64, u32) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -173,8 +198,12 @@ mod tests {
     use super::*;
 
     fn account(key: &str) -> Account {
+        of("acme", key)
+    }
+
+    fn of(tenant: &str, key: &str) -> Account {
         Account {
-            tenant: "acme".to_owned(),
+            tenant: tenant.to_owned(),
             key: key.to_owned(),
         }
     }
@@ -192,5 +221,48 @@ mod tests {
         // A minute may end meanwhile.
         assert!((4..=7).contains(&refused), "{refused}");
         assert!(meter.admit(&account("b"), None).1.is_ok());
+    }
+
+    #[test]
+    fn a_key_has_one_limit_for_all_tenants_and_a_tenant_one_for_all_keys() {
+        let meter = Meter::new();
+        let numbers = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        let admitted = |account: &Account, limit| meter.admit(account, limit).1.is_ok();
+        let of_key = numbers.map(|tenant| admitted(&of(tenant, "a"), Some(3)));
+        let of_tenant = numbers.map(|key| {
+            let account = account(key);
+            let day = day_of(&account, now().0);
+            meter
+                .lock()
+                .get_or_insert_mut(day, Counts::default)
+                .tenant_limit = Some(3);
+            admitted(&account, None)
+        });
+        for admitted in [of_key, of_tenant] {
+            let admitted = admitted.into_iter().filter(|is| *is).count();
+            // A minute may end meanwhile.
+            assert!((3..=6).contains(&admitted), "{admitted}");
+        }
+    }
+
+    #[test]
+    fn what_the_database_knows_of_is_counted_once() {
+        let mut accounts = LruCache::new(ACCOUNTS);
+        for (tenant, known, recent, minute) in [
+            ("a", 40, 1, 7),
+            ("b", 50, 2, 7),
+            ("c", 0, 3, 7),
+            ("d", 90, 9, 6),
+        ] {
+            let counts = Counts {
+                minute,
+                known: [known, 0],
+                recent,
+                ..Counts::default()
+            };
+            accounts.put((of(tenant, "key"), 0), counts);
+        }
+        assert_eq!(sent(&accounts, 7, 0, |account| account.key == "key"), 56);
+        assert_eq!(sent(&accounts, 7, 0, |account| account.tenant == "a"), 41);
     }
 }

@@ -71,6 +71,31 @@ async fn the_sixty_first_request_of_a_minute_is_refused_with_the_time_to_wait() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_acts_for_many_tenants_has_one_limit() -> Outcome {
+    let app = app(&KEYS).await?;
+    let limited = ["--scope", "search,admin", "--requests-per-minute", "5"];
+    let bearer = format!("Bearer {}", key(&app, &limited).await?);
+    // More than 5 if a minute ends meanwhile, or if a second sandbox helps.
+    for number in 0..60 {
+        let tenant = format!("tenant-{number}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("rappel-tenant", tenant.as_str()),
+        ];
+        let path = "/documents?limit=1";
+        let answer = app.request(Method::GET, path, &headers, Vec::new()).await?;
+        if answer.status == 429 {
+            assert!(number >= 5, "{number}");
+            let policy = answer.header("ratelimit-policy");
+            assert_eq!(policy, Some("\"key\";q=5;w=60"));
+            return Ok(());
+        }
+        answer.success(200)?;
+    }
+    anyhow::bail!("the key acts for 60 tenants in a minute")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_too_many_is_refused_before_anything_is_stored() -> Outcome {
     let app = app(&KEYS).await?;
     let two = [
