@@ -63,17 +63,24 @@ $$;
 -- and RP005 if it is being removed, and for two minutes from the beginning, in which revoked keys may still be known somewhere.
 -- Writers at the same time do not see each other's documents: the limit is approximate.
 --
+-- To count hundreds of thousands of documents takes longer than to store a batch. How many chunks a tenant has is known without
+-- counting, and each new document has one at least, so a limit of more than `few` documents is looked at when those of the batch,
+-- `chunks`, reach the next multiple of a hundredth of it. Who is refused there has not gone on, and is refused again.
+--
 -- A removal sees what writers have committed, not what is under way: they share a lock for which it waits. They do not wait for it:
 -- whoever finds it taken meets the removal.
-CREATE FUNCTION admit_documents(tenant text, max_documents bigint, ids text[]) RETURNS void
+CREATE FUNCTION admit_documents(tenant text, max_documents bigint, ids text[], chunks integer DEFAULT 0) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    most  CONSTANT bigint := least(admit_documents.max_documents, (
+    few  CONSTANT bigint := 10000;
+    most CONSTANT bigint := least(admit_documents.max_documents, (
         SELECT l.max_documents FROM rappel.tenant_limits AS l WHERE l.tenant = admit_documents.tenant
     ));
+    step CONSTANT bigint := greatest(most / 100, 1);
     stored bigint;
     added  bigint;
+    known  bigint;
     shared boolean;
 BEGIN
     PERFORM set_config('rappel.tenant', admit_documents.tenant, true);
@@ -91,6 +98,12 @@ BEGIN
     added := cardinality(ids) - (
         SELECT count(*) FROM rappel.documents AS d WHERE d.tenant = admit_documents.tenant AND d.id = ANY (ids)
     );
+    IF added > 0 AND most > few THEN
+        known := count_chunks(admit_documents.tenant);
+        IF known / step = (known + greatest(added, admit_documents.chunks)) / step THEN
+            RETURN;
+        END IF;
+    END IF;
     IF added > 0 THEN
         stored := (SELECT count(*) FROM rappel.documents AS d WHERE d.tenant = admit_documents.tenant);
         IF stored + added > most THEN

@@ -37,7 +37,7 @@ DECLARE
 BEGIN
     PERFORM set_config('rappel.tenant', upsert.tenant, true);
     PERFORM require_model(model);
-    PERFORM admit_documents(upsert.tenant, upsert.max_documents, ids);
+    PERFORM admit_documents(upsert.tenant, upsert.max_documents, ids, cardinality(chunk_documents));
 
     -- Rows are locked in the order of their ids, so two batches that share documents cannot deadlock.
     RETURN QUERY

@@ -146,6 +146,43 @@ async fn a_document_too_many_is_refused_before_anything_is_stored() -> Outcome {
     Ok(())
 }
 
+/// Documents of one passage each, past the product.
+const CROWD: &str = "
+    INSERT INTO rappel.documents (tenant, id, title, content, metadata, content_hash)
+    SELECT 'acme', 'crowd-' || n, '', 'text', '{}', '' FROM generate_series(1, 10099) AS n;
+    INSERT INTO rappel.chunk_terms (tenant, document_id, ordinal, length, terms, frequencies)
+    SELECT 'acme', 'crowd-' || n, 0, 0, '{}', '{}' FROM generate_series(1, 10099) AS n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_documents_are_counted_once_for_each_hundredth_of_their_limit() -> Outcome {
+    let app = app(&KEYS).await?;
+    let limited = ["--scope", "write", "--tenant", "acme", "--max-documents"];
+    let below = key(&app, &[&limited[..], &["10001"]].concat()).await?;
+    let above = key(&app, &[&limited[..], &["10200"]].concat()).await?;
+    let sql = app.sql().await?;
+    sql.run(CROWD).await?;
+    let post = async |bearer: &str, id: &str| {
+        let document = json!({ "id": id, "content": "La recette des crêpes." });
+        let body = json!({ "documents": [document] });
+        send(&app, bearer, Method::POST, "/documents", body).await
+    };
+    // The next passage is the 10,100th.
+    let refused = post(&below, "a").await?;
+    refused.problem(403, "too-many-documents")?;
+    let detail = "the tenant has 10099 documents, 1 more would exceed its limit of 10001";
+    assert!(refused.text.contains(detail), "{}", refused.text);
+    let remove = "DELETE FROM rappel.documents WHERE id = 'crowd-1'";
+    sql.run(remove).await?;
+    post(&below, "a").await?.success(200)?;
+    for _ in 0..2 {
+        post(&below, "b")
+            .await?
+            .problem(403, "too-many-documents")?;
+    }
+    post(&above, "b").await?.success(200)?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn usage_is_counted_by_key_and_day_and_acts_are_audited() -> Outcome {
     let app = app(&KEYS).await?;
