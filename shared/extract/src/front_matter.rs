@@ -1,7 +1,14 @@
 //! Front matter: YAML between lines of `---`, or TOML between lines of `+++`, at the beginning of a text.
 
-use serde_json::{Map, Value};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value};
 use serde_saphyr::NonFiniteFloatPolicy;
+use toml::de::{DeTable, DeValue};
 
 use crate::Reason;
 
@@ -45,35 +52,107 @@ fn between<'t>(text: &'t str, mark: &str) -> Option<(&'t str, &'t str)> {
 }
 
 /// As YAML 1.2 has it, `no` is a text, such as the code of Norwegian. Numbers with leading zeros or underscores are texts, because
-/// telephone numbers and codes are written so; and one that is too large, such as the hash `12e5678`, does not refuse the file.
+/// telephone numbers and codes are written so.
 fn yaml(text: &str) -> Result<Value, String> {
-    let options = serde_saphyr::options! {
-        strict_booleans: true,
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+    let options = || {
+        serde_saphyr::options! {
+            strict_booleans: true,
+            leading_zero_numbers_as_strings: true,
+            underscored_numbers_as_strings: true,
+            non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        }
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| first_line(&error))
+    let mut value: Value =
+        serde_saphyr::from_str_with_options(text, options()).map_err(|error| first_line(&error))?;
+    // What follows a tag such as `!!float`, which demands a number, stays as YAML has it.
+    let _ = serde_saphyr::with_deserializer_from_str_with_options(text, options(), |yaml| {
+        AsWritten(&mut value).deserialize(yaml)
+    });
+    Ok(value)
+}
+
+/// A value as YAML has it, to be compared with a second reading, of its scalars as they are written.
+struct AsWritten<'v>(&'v mut Value);
+
+impl<'de> DeserializeSeed<'de> for AsWritten<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, yaml: D) -> Result<(), D::Error> {
+        match self.0 {
+            Value::Null | Value::Bool(_) => IgnoredAny::deserialize(yaml).map(drop),
+            Value::Number(_) => {
+                *self.0 = number(&String::deserialize(yaml)?);
+                Ok(())
+            }
+            // An infinite number is one here.
+            Value::String(text) => {
+                *text = String::deserialize(yaml)?;
+                Ok(())
+            }
+            Value::Array(_) => yaml.deserialize_seq(self),
+            Value::Object(_) => yaml.deserialize_map(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for AsWritten<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the same list or mapping")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        for item in self.0.as_array_mut().into_iter().flatten() {
+            items.next_element_seed(AsWritten(item))?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(key) = members.next_key::<String>()? {
+            match self.0.get_mut(&key) {
+                Some(value) => members.next_value_seed(AsWritten(value))?,
+                None => members.next_value::<IgnoredAny>().map(drop)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number, if JSON has it as it is written: digits, perhaps with a fraction. Otherwise the text: with an exponent it is rather
+/// the hash of a commit (`1e10`, `12e5678`), with a plus a telephone number, and a very long one would lose digits.
+fn number(written: &str) -> Value {
+    let has_exponent = written.contains(['e', 'E']);
+    serde_json::from_str::<Number>(written)
+        .ok()
+        // A whole number that is too long for an integer is read as one with a fraction.
+        .filter(|number| !has_exponent && number.is_f64() == written.contains('.'))
+        .map_or_else(|| written.into(), Value::Number)
 }
 
 /// TOML's dates become texts.
 fn toml(text: &str) -> Result<Value, String> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| error.message().to_owned())?;
-    Ok(json(toml::Value::Table(table)))
+    let table = DeTable::parse(text).map_err(|error| error.message().to_owned())?;
+    Ok(json(DeValue::Table(table.into_inner())))
 }
 
-fn json(value: toml::Value) -> Value {
+fn json(value: DeValue<'_>) -> Value {
     match value {
-        toml::Value::String(text) => text.into(),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
-        toml::Value::Boolean(value) => value.into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(values) => values.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            let members = table.into_iter().map(|(key, value)| (key, json(value)));
+        DeValue::String(text) => text.into(),
+        DeValue::Integer(written) => number(&written.to_string()),
+        DeValue::Float(written) => number(written.as_str()),
+        DeValue::Boolean(value) => value.into(),
+        DeValue::Datetime(date) => date.to_string().into(),
+        DeValue::Array(values) => {
+            let values = values.into_iter().map(|value| json(value.into_inner()));
+            values.collect()
+        }
+        DeValue::Table(table) => {
+            let members = table.into_iter().map(|(key, value)| {
+                let key = key.into_inner().into_owned();
+                (key, json(value.into_inner()))
+            });
             Value::Object(members.collect())
         }
     }
@@ -105,10 +184,24 @@ mod tests {
 
     #[test]
     fn only_numbers_to_count_with_and_true_and_false_are_no_texts() {
-        let text = "---\nlang: no\ntel: 0612345678\ncode: 12_34\nhash: 12e5678\ndraft: true\nyear: 2026\n---\n";
+        let text = "---\nlang: no\ntel: 0612345678\ncode: 12_34\ndraft: true\nyear: 2026\nnext: ~\nhash: 12e5678\n\
+                    commits: [1e10, {short: 7e2}]\nphone: +33612345678\nmask: 0x1F\nmost: .Inf\nsame: \"12\"\n\
+                    id: 340282366920938463463374607431768211456\nlatitude: -48.850\n---\n";
         let (metadata, _) = split(text).expect("front matter");
         let expected = serde_json::json!({
-            "lang": "no", "tel": "0612345678", "code": "12_34", "hash": ".inf", "draft": true, "year": 2026,
+            "lang": "no", "tel": "0612345678", "code": "12_34", "draft": true, "year": 2026, "next": null,
+            "hash": "12e5678", "commits": ["1e10", {"short": "7e2"}], "phone": "+33612345678", "mask": "0x1F",
+            "most": ".Inf", "same": "12", "id": "340282366920938463463374607431768211456", "latitude": -48.85,
+        });
+        assert_eq!(Value::from(metadata), expected);
+    }
+
+    #[test]
+    fn numbers_of_toml_that_json_does_not_have_are_texts() {
+        let text = "+++\nyear = 2026\nviews = 1_000\nlatitude = 48.850\nhashes = [12e5678, 1e10]\nmask = 0x1f\nmost = inf\n+++\n";
+        let (metadata, _) = split(text).expect("front matter");
+        let expected = serde_json::json!({
+            "year": 2026, "views": 1000, "latitude": 48.85, "hashes": ["12e5678", "1e10"], "mask": "0x1f", "most": "inf",
         });
         assert_eq!(Value::from(metadata), expected);
     }
