@@ -74,21 +74,11 @@ fn formatted(
     let (head, text) = peek::peek(text, format::HEAD)?;
     let format = Format::of(&head);
     // JSON is in UTF-8 by its standard.
-    let is_json = matches!(format, Format::Lines | Format::Array);
-    if is_json || !western::is_western(whole_lines(&head)) {
+    if matches!(format, Format::Lines | Format::Array) {
         return Ok((format, text));
     }
-    let (head, text) = peek::peek(western::decoded(text), format::HEAD)?;
+    let (head, text) = peek::peek(western::recognised(text), format::HEAD)?;
     Ok((Format::of(&head), text))
-}
-
-/// The first bytes of a text without the line that they end in, unless there is no other: a character may be cut.
-fn whole_lines(head: &[u8]) -> &[u8] {
-    let end = head.iter().rposition(|byte| *byte == b'\n');
-    match end {
-        Some(end) if head.len() >= HEAD => &head[..end],
-        _ => head,
-    }
 }
 
 fn documents(

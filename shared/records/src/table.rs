@@ -49,10 +49,10 @@ pub(super) fn named_delimiters(line: &[u8]) -> Option<Vec<u8>> {
 /// # Errors
 /// A description if the columns are not those of documents; `None` if it is not a table at all.
 pub(super) fn delimiter(line: &[u8], delimiters: &[u8]) -> Result<u8, Option<String>> {
-    let columns = |delimiter: u8| -> Vec<String> {
+    let named = |delimiter: u8| {
         let mut header = builder(delimiter).from_reader(line);
-        let record = header.records().next().and_then(Result::ok);
-        record.map_or_else(Vec::new, |record| record.iter().map(column).collect())
+        let record = header.byte_records().next().and_then(Result::ok);
+        columns(&record.unwrap_or_default())
     };
     let is_content = |name: &String| name == "content" || name == "text";
     let (delimiter, columns) = delimiters
@@ -60,7 +60,7 @@ pub(super) fn delimiter(line: &[u8], delimiters: &[u8]) -> Result<u8, Option<Str
         .copied()
         // The last of equals wins.
         .rev()
-        .map(|delimiter| (delimiter, columns(delimiter)))
+        .map(|delimiter| (delimiter, named(delimiter)))
         .max_by_key(|(_, columns)| (columns.iter().any(is_content), columns.len()))
         .unwrap_or_default();
     if columns.iter().any(is_content) {
@@ -74,7 +74,9 @@ pub(super) fn delimiter(line: &[u8], delimiters: &[u8]) -> Result<u8, Option<Str
             None => Ok(delimiter),
         };
     }
-    let is_table = columns.len() > 1 && columns.iter().all(|name| name.chars().count() < 64);
+    let is_text = str::from_utf8(line).is_ok();
+    let is_named = |name: &String| name.chars().count() < 64;
+    let is_table = is_text && columns.len() > 1 && columns.iter().all(is_named);
     Err(is_table.then(|| {
         format!(
             "a table whose header names no column content (or text), but {}",
@@ -115,9 +117,7 @@ impl Table {
                 "a quotation mark in the header of the table is not closed",
             ));
         }
-        let columns = table.record.iter();
-        let columns = columns.map(|name| column(&String::from_utf8_lossy(name)));
-        table.columns = columns.collect();
+        table.columns = columns(&table.record);
         Ok(table)
     }
 
@@ -298,6 +298,14 @@ fn builder(delimiter: u8) -> ReaderBuilder {
         .flexible(true)
         .has_headers(false);
     builder
+}
+
+/// The names of a header's columns, whose encoding may not be known yet: those of documents are ASCII.
+fn columns(header: &ByteRecord) -> Vec<String> {
+    let names = header.iter();
+    names
+        .map(|name| column(&String::from_utf8_lossy(name)))
+        .collect()
 }
 
 /// A column's name: in lower case for a document's field, otherwise unchanged.

@@ -241,6 +241,37 @@ fn a_table_in_windows_1252_is_read_if_it_looks_like_it() {
 }
 
 #[test]
+fn windows_1252_is_recognised_wherever_its_first_letter_is() {
+    let row = |id: u8, text: &str| format!(r#"{{"content":"{text}","id":"{id}"}}"#);
+    let mut table = b"id;content\n".to_vec();
+    table.extend(b"0;A plain row.\n".repeat(HEAD / 10));
+    table.extend(b"1;L'\xe9cluse, c\x92est s\xfbr.\n".repeat(8));
+    // Of a file in UTF-8 that was appended. What follows it is UTF-8 by chance.
+    table.extend("2;Déjà : 1 → 2.\n".as_bytes());
+    table.extend(b"3;MARCH\xc9\xbb\n");
+    let rows = texts(&table);
+    let first = rows.iter().position(|row| row.contains('\''));
+    let expected = [
+        vec![row(1, "L'écluse, c’est sûr."); 8],
+        vec![row(2, "Déjà : 1 → 2."), row(3, "MARCHÉ»")],
+    ];
+    assert_eq!(rows[first.expect("it is there")..], expected.concat());
+    // Too few letters behind the first one to tell by these alone.
+    let mut last = b"id;content\n".to_vec();
+    last.extend(b"0;A plain row.\n".repeat(HEAD / 10));
+    last.extend(b"1;\xe9t\xe9");
+    assert_eq!(texts(&last).pop(), Some(row(1, "été")));
+}
+
+#[test]
+fn a_header_in_windows_1252_is_one_before_its_encoding_is_known() {
+    let table = b"id;ann\xe9e;content\n1;1822;\"Exemple :\n{\"\"a\"\": \xe9}\"\n";
+    assert!(!is_lines(table));
+    let expected = r#"{"content":"Exemple :\n{\"a\": é}","id":"1","metadata":{"année":"1822"}}"#;
+    assert_eq!(texts(table), [expected]);
+}
+
+#[test]
 fn a_text_may_begin_with_the_name_of_a_column() {
     for (text, is_table) in [
         ("Content\n\nOf this page.\n", false),

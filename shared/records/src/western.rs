@@ -1,11 +1,17 @@
 //! Texts in Windows-1252, in which Excel writes CSV in Western Europe, and in which editors wrote before UTF-8.
 
-use std::io::BufRead;
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, Cursor, Read},
+    mem,
+};
 
 use encoding_rs::WINDOWS_1252;
-use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::peek::buffered;
+use super::{
+    format::HEAD,
+    peek::{buffered, peek},
+};
 
 /// Letters beyond ASCII of the languages of Western Europe. The others of Windows-1252 stand where Cyrillic, Greek, Turkish and
 /// Central European encodings have frequent letters.
@@ -20,23 +26,102 @@ const UNUSUAL: usize = 20;
 /// A text in Windows-1252 as UTF-8; `None` if it looks like another encoding, which would give wrong letters.
 #[must_use]
 pub fn western(text: &[u8]) -> Option<String> {
-    is_western(text).then(|| {
-        let (text, _) = WINDOWS_1252.decode_without_bom_handling(text);
-        text.into_owned()
-    })
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    is_western(text).then(|| lines.map(decoded).collect())
 }
 
-/// The same for a source of which [`is_western`] is true.
-pub(super) fn decoded(source: Box<dyn BufRead + Send>) -> Box<dyn BufRead + Send> {
-    let decoder = DecodeReaderBytesBuilder::new()
-        .encoding(Some(WINDOWS_1252))
-        .bom_sniffing(false)
-        .build(source);
-    buffered(Box::new(decoder))
+/// A source as UTF-8 if it looks like Windows-1252. The first bytes that are not ASCII tell, wherever they are.
+pub(super) fn recognised(text: Box<dyn BufRead + Send>) -> Box<dyn BufRead + Send> {
+    buffered(Box::new(Recognised {
+        text,
+        ascii: Some(Vec::new()),
+    }))
+}
+
+struct Recognised {
+    text: Box<dyn BufRead + Send>,
+    /// The last bytes of a text that is ASCII so far.
+    ascii: Option<Vec<u8>>,
+}
+
+impl Read for Recognised {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(before) = &mut self.ascii {
+            let ahead = self.text.fill_buf()?;
+            let end = ahead.len().min(buffer.len());
+            let other = ahead[..end].iter().position(|byte| !byte.is_ascii());
+            let count = other.unwrap_or(end);
+            if count > 0 || end == 0 {
+                buffer[..count].copy_from_slice(&ahead[..count]);
+                // As many as are judged behind them, however the source returns them: the same file is read alike.
+                before.extend_from_slice(&ahead[count.saturating_sub(HEAD)..count]);
+                before.drain(..before.len().saturating_sub(HEAD));
+                self.text.consume(count);
+                return Ok(count);
+            }
+            let before = mem::take(before);
+            self.ascii = None;
+            let text = mem::replace(&mut self.text, Box::new(io::empty()));
+            self.text = told(before, text)?;
+        }
+        self.text.read(buffer)
+    }
+}
+
+/// The rest of a text behind some ASCII, decoded if it looks like Windows-1252.
+fn told(mut before: Vec<u8>, text: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+    let (head, text) = peek(text, HEAD)?;
+    before.extend_from_slice(whole_lines(&head));
+    if !is_western(&before) {
+        return Ok(text);
+    }
+    let line = Cursor::new(Vec::new());
+    Ok(buffered(Box::new(Decoded { text, line })))
+}
+
+/// The first bytes of a text without the line that they end in, unless there is no other: a character may be cut.
+fn whole_lines(head: &[u8]) -> &[u8] {
+    let end = head.iter().rposition(|byte| *byte == b'\n');
+    match end {
+        Some(end) if head.len() >= HEAD => &head[..end],
+        _ => head,
+    }
+}
+
+/// Decodes Windows-1252 line by line.
+struct Decoded {
+    text: Box<dyn BufRead + Send>,
+    line: Cursor<Vec<u8>>,
+}
+
+impl Read for Decoded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.line.read(buffer)?;
+        if count > 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        let mut line = Vec::new();
+        let mut part = self.text.by_ref().take(HEAD as u64);
+        part.read_until(b'\n', &mut line)?;
+        self.line = Cursor::new(decoded(&line).into_owned().into_bytes());
+        self.line.read(buffer)
+    }
+}
+
+/// A line of a text in Windows-1252. Files that were joined may have others in UTF-8, which stay as they are.
+fn decoded(line: &[u8]) -> Cow<'_, str> {
+    // Two characters side by side may happen to be one in UTF-8, as `É»` is; hardly one that Western Europe writes.
+    let is_expected = |character: char| {
+        character.len_utf8() != 2 || character < '\u{c0}' || LETTERS.contains(character)
+    };
+    match str::from_utf8(line) {
+        Ok(text) if text.chars().all(is_expected) => Cow::Borrowed(text),
+        _ => WINDOWS_1252.decode_without_bom_handling(line).0,
+    }
 }
 
 /// Whether a text, of whole lines, is not UTF-8 and has the letters of Western Europe in Windows-1252, fewer than ASCII's.
-pub(super) fn is_western(text: &[u8]) -> bool {
+fn is_western(text: &[u8]) -> bool {
     let (mut valid, mut invalid) = (0, 0);
     for chunk in text.utf8_chunks() {
         let others = chunk.valid().chars().filter(|other| !other.is_ascii());
