@@ -137,7 +137,9 @@ fn is_western(text: &[u8]) -> bool {
     let mut before = ' ';
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        if character.is_control() && !character.is_ascii_whitespace() {
+        // Of no text, or of another encoding: Windows-1252 has no such characters. Those of ASCII programs write, such as
+        // FileMaker a vertical tab for a line break.
+        if character == '\0' || ('\u{80}'..'\u{a0}').contains(&character) {
             return false;
         }
         if character.is_ascii() {
@@ -189,6 +191,7 @@ mod tests {
             "Così è più città, lunedì.",
             "Æblegrød på øen, få år.",
             "It’s “quoted” – with typographic marks only.",
+            "Une écluse,\u{b}de l’été dernier.",
         ] {
             let bytes = encoded(text, WINDOWS_1252);
             assert_eq!(western(&bytes).as_deref(), Some(text));
