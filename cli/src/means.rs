@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::BufRead as _,
     num::NonZeroUsize,
     path::PathBuf,
     str::FromStr,
@@ -13,6 +12,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use embedder::{Centring, Embedder, Kind, titled};
 use indicatif::ProgressBar;
+use records::Lines;
 use serde::Deserialize;
 
 use crate::{setup::Target, terminal::note};
@@ -115,13 +115,12 @@ impl GroupFile {
         let file = self.file.display();
         let opened = File::open(&self.file).with_context(|| format!("cannot open {file}"))?;
         let mut texts = Vec::new();
-        for (number, line) in (1..).zip(records::open(opened)?.lines()) {
+        for line in Lines::new(records::open(opened)?) {
             let line = line.with_context(|| format!("cannot read {file}"))?;
-            if !line.trim().is_empty() {
-                let record: TextRecord = serde_json::from_str(&line)
-                    .with_context(|| format!("{file}, line {number}"))?;
-                texts.push((record.title, record.text));
-            }
+            let place = || format!("{file}, line {}", line.number);
+            let text = line.text.with_context(place)?;
+            let record: TextRecord = serde_json::from_slice(&text).with_context(place)?;
+            texts.push((record.title, record.text));
         }
         ensure!(!texts.is_empty(), "{file} contains no text");
         Ok(spread(texts, most))

@@ -96,6 +96,27 @@ async fn invalid_lines_are_reported_and_never_retried() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_that_do_not_fit_their_table_are_reported_with_their_lines() -> Outcome {
+    let (app, imports) = App::with_imports(Pace::default()).await?;
+    let table = "id,content\nfirst,Un bief.\nshort\nlast,Un pont.\nopen,\"Un quai.\n";
+    let source = imports.put("rows.csv", table).await?;
+    let import = app.finished(&app.import(&source).await?).await?;
+    assert_eq!(import["documents"]["done"], 2, "{import}");
+    let told: Vec<_> = import["failures"]
+        .as_array()
+        .context("there are failures")?
+        .iter()
+        .map(|failure| (failure["line"].as_u64(), failure["reason"].as_str()))
+        .collect();
+    let expected = [
+        (Some(3), Some("a row of 1 fields under a header of 2")),
+        (Some(5), Some("a quotation mark is not closed")),
+    ];
+    assert_eq!(told, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_holds_no_documents_is_a_failed_import() -> Outcome {
     let (app, imports) = App::with_imports(Pace::default()).await?;
     let notes = "{\"id\": \"note\", \"texte\": \"?\"}\n".repeat(301);

@@ -8,7 +8,7 @@ use std::{
 
 use extract::{Format, MAX_BYTES, Origin, Reason, Sandbox};
 use indicatif::ProgressBar;
-use records::{LINE_LIMIT, Line, Lines};
+use records::{Line, Lines};
 
 use super::{
     found::{Found, Kind, size},
@@ -103,10 +103,9 @@ impl Item {
     }
 }
 
-/// The text of a line, which may be too long.
+/// The text of a line, or why it has none.
 pub(super) fn text(line: Line) -> Result<Vec<u8>, String> {
-    line.text
-        .ok_or_else(|| format!("is longer than {LINE_LIMIT} bytes"))
+    line.text.map_err(|refusal| refusal.to_string())
 }
 
 fn open(found: &Found) -> Result<Lines, String> {

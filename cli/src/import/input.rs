@@ -124,6 +124,6 @@ fn begins_with_a_document(path: &Path) -> bool {
     let text = File::open(path).and_then(|file| records::open_text(file).map_err(io::Error::other));
     let first = text
         .ok()
-        .and_then(|text| Lines::new(text).next()?.ok()?.text);
+        .and_then(|text| Lines::new(text).next()?.ok()?.text.ok());
     first.is_some_and(|line| Prepared::read(&line).is_ok())
 }

@@ -4,7 +4,7 @@
 use std::{io::Cursor, time::Instant};
 
 use document_store::{DocumentId, Prepared};
-use records::{LINE_LIMIT, Lines};
+use records::{LINE_LIMIT, Lines, Refusal};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -89,13 +89,13 @@ fn not_read(cause: String) -> WorkError {
 /// Whether a text has a document on each line, such as the rows of a spreadsheet: its first line is one, or a part of one.
 fn begins_with_a_document(first: &[u8]) -> bool {
     let text = records::open_text(Cursor::new(first.to_vec())).ok();
-    let line = text.and_then(|text| Lines::new(text).next()?.ok()?.text);
-    line.is_some_and(|line| {
-        // The first line or row of a long one goes beyond what was read.
-        let is_cut = first.len() >= records::HEAD
-            && (line.starts_with(b"{") && !line.ends_with(b"}")
-                || serde_json::from_slice::<&str>(&line).is_ok_and(|it| it == records::UNCLOSED));
-        is_cut || Prepared::read(&line).is_ok()
+    let line = text.and_then(|text| Lines::new(text).next()?.ok());
+    // The first line or row of a long one goes beyond what was read.
+    let is_cut = first.len() >= records::HEAD;
+    line.is_some_and(|line| match line.text {
+        Ok(line) if is_cut && line.starts_with(b"{") && !line.ends_with(b"}") => true,
+        Ok(line) => Prepared::read(&line).is_ok(),
+        Err(refusal) => is_cut && refusal == Refusal::Unclosed,
     })
 }
 

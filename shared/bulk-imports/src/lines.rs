@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use aws::s3::S3;
-use records::{LINE_LIMIT, bare};
+use records::{LINE_LIMIT, Refusal, checked};
 
 use super::source::{ObjectSource, ReadError};
 
@@ -38,8 +38,8 @@ pub(super) struct Lines<'a> {
 pub(super) struct Line {
     /// Its byte range in the object, line break included.
     pub(super) range: Range<u64>,
-    /// Its text without the line break and a byte order mark; `None` if longer than [`LINE_LIMIT`].
-    pub(super) text: Option<Vec<u8>>,
+    /// Its text without the line break and a byte order mark.
+    pub(super) text: Result<Vec<u8>, Refusal>,
 }
 
 impl<'a> Lines<'a> {
@@ -85,7 +85,7 @@ impl<'a> Lines<'a> {
                 self.skip_line().await?;
                 return Ok(Some(Line {
                     range: start..self.start,
-                    text: None,
+                    text: Err(Refusal::Long),
                 }));
             }
             if !self.fill().await? {
@@ -95,11 +95,10 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn line(&self, start: u64, mut text: Vec<u8>) -> Line {
-        bare(&mut text);
+    fn line(&self, start: u64, text: Vec<u8>) -> Line {
         Line {
             range: start..self.start,
-            text: (text.len() <= LINE_LIMIT).then_some(text),
+            text: checked(text),
         }
     }
 
@@ -166,7 +165,7 @@ mod tests {
                 .await
                 .expect("the file is there");
             while let Some(line) = lines.next().await.expect("the file is there") {
-                found.push((line.range.start, line.text.map(|text| text.len())));
+                found.push((line.range.start, line.text.ok().map(|text| text.len())));
             }
         }
         found

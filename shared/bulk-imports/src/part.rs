@@ -10,7 +10,6 @@ use std::{
 
 use database::DatabaseError;
 use document_store::{Compared, Prepared, Retry, VisibilityParameters};
-use records::LINE_LIMIT;
 use telemetry::chain;
 
 use super::{
@@ -131,15 +130,13 @@ async fn read(
 }
 
 fn content(line: &Line) -> Content {
-    let Some(text) = &line.text else {
-        return Content::Refused(format!("is longer than {LINE_LIMIT} bytes"));
-    };
-    if text.trim_ascii().is_empty() {
-        return Content::Refused(String::new());
-    }
-    match Prepared::read(text) {
-        Ok(document) => Content::Document(Box::new(document)),
-        Err(reason) => Content::Refused(reason),
+    match &line.text {
+        Err(refusal) => Content::Refused(refusal.to_string()),
+        Ok(text) if text.trim_ascii().is_empty() => Content::Refused(String::new()),
+        Ok(text) => match Prepared::read(text) {
+            Ok(document) => Content::Document(Box::new(document)),
+            Err(reason) => Content::Refused(reason),
+        },
     }
 }
 

@@ -22,8 +22,7 @@ pub use self::{
     compression::is_compressed,
     encoding::{decoded as text, without_a_mark as utf16_without_a_mark},
     format::Format,
-    lines::{LINE_LIMIT, Line, Lines, bare},
-    table::UNCLOSED,
+    lines::{LINE_LIMIT, Line, Lines, Refusal, bare, checked},
     western::western,
 };
 
@@ -41,8 +40,8 @@ pub enum OpenError {
     Io(#[from] io::Error),
 }
 
-/// The documents of a file, one JSON object per line. Lines keep their number if the file has lines: blank ones fill
-/// the gaps.
+/// The documents of a file, one JSON object per line, or a [`Refusal`], which [`checked`] and [`Lines`] read. Lines keep their
+/// number if the file has lines: blank ones fill the gaps.
 ///
 /// # Errors
 /// [`OpenError::Unknown`] names what the file looks like.

@@ -8,19 +8,13 @@ use std::{
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use serde_json::Value;
 
-use crate::LINE_LIMIT;
+use crate::{LINE_LIMIT, Refusal};
 
 /// Possible field separators.
 pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// The beginning of a first line that names the field separator.
 const NAMING: &[u8] = b"sep=";
-
-/// What is wrong with a row that has a quotation mark without its partner. Its line is this text as a JSON string.
-pub const UNCLOSED: &str = "a quotation mark is not closed";
-
-/// What is wrong with a row in another encoding.
-const NOT_UTF8: &str = "a row that is not UTF-8: convert the file, for example with iconv";
 
 /// The delimiter of a table of one column: a byte that separates no fields of a text.
 pub(super) const ONE_COLUMN: u8 = 0x1f;
@@ -132,8 +126,10 @@ impl Table {
         while self.written + 1 < line {
             self.line_break();
         }
-        let json = self.json().unwrap_or_else(Value::String);
-        serde_json::to_writer(&mut self.out, &json)?;
+        match self.document() {
+            Ok(document) => serde_json::to_writer(&mut self.out, &document)?,
+            Err(refusal) => refusal.write(&mut self.out)?,
+        }
         self.line_break();
         Ok(true)
     }
@@ -168,23 +164,19 @@ impl Table {
         end.line().saturating_sub(breaks + last)
     }
 
-    /// The row as a document, or as a text with the error: a text is never a document.
-    fn json(&self) -> Result<Value, String> {
+    fn document(&self) -> Result<Value, Refusal> {
         if self.is_unclosed() {
-            return Err(UNCLOSED.to_owned());
+            return Err(Refusal::Unclosed);
         }
-        if self.record.len() != self.columns.len() {
-            return Err(format!(
-                "a row of {} fields under a header of {}",
-                self.record.len(),
-                self.columns.len()
-            ));
+        let (fields, columns) = (self.record.len(), self.columns.len());
+        if fields != columns {
+            return Err(Refusal::Fields { fields, columns });
         }
         // In the order of their keys, whether or not serde_json preserves that of insertion.
         let mut document: BTreeMap<String, Value> = BTreeMap::new();
         let mut metadata: BTreeMap<String, Value> = BTreeMap::new();
         for (column, field) in self.columns.iter().zip(&self.record) {
-            let field = str::from_utf8(field).map_err(|_| NOT_UTF8.to_owned())?;
+            let field = str::from_utf8(field).map_err(|_| Refusal::NotUtf8)?;
             if field.is_empty() || column.is_empty() {
                 continue;
             }
@@ -195,7 +187,7 @@ impl Table {
                 &mut metadata
             };
             if fields.insert(column.clone(), field.into()).is_some() {
-                return Err(format!("a row with two columns {column}"));
+                return Err(Refusal::Twice(column.clone()));
             }
         }
         if !metadata.is_empty() {

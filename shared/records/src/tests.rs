@@ -16,14 +16,14 @@ impl Read for Drops {
     }
 }
 
-/// The lines of a file with numbers.
+/// The lines of a file with numbers, or why they are refused.
 fn lines(file: &[u8]) -> Vec<(u64, String)> {
     let text = open(Drops(Cursor::new(file.to_vec()))).unwrap_or_else(|error| panic!("{error}"));
     Lines::new(text)
         .map(|line| line.expect("it is whole"))
-        .map(|line| {
-            let text = line.text.expect("it is short");
-            (line.number, String::from_utf8_lossy(&text).into_owned())
+        .map(|line| match line.text {
+            Ok(text) => (line.number, String::from_utf8_lossy(&text).into_owned()),
+            Err(refusal) => (line.number, format!("refused: {refusal}")),
         })
         .collect()
 }
@@ -205,12 +205,21 @@ fn a_row_that_does_not_fit_its_header_is_not_a_document() {
     assert_eq!(
         texts,
         [
-            "\"a row of 3 fields under a header of 2\"",
-            "\"a row of 1 fields under a header of 2\"",
-            "\"a row that is not UTF-8: convert the file, for example with iconv\"",
+            "refused: a row of 3 fields under a header of 2",
+            "refused: a row of 1 fields under a header of 2",
+            "refused: a row that is not UTF-8: convert the file, for example with iconv",
             r#"{"content":"quatrième","id":"4"}"#,
         ]
     );
+}
+
+#[test]
+fn a_refused_row_is_told_from_a_line_of_json_with_the_same_words() {
+    let table = b"content,\"a\nb\",\"a\nb\"\nun,deux,trois\n";
+    assert_eq!(texts(table), ["refused: a row with two columns a\nb"]);
+    for text in ["\"a row of 3 fields\"", "\"Unclosed\"", "{\"Twice\":\"a\"}"] {
+        assert_eq!(texts(format!("{{}}\n{text}\n").as_bytes()), ["{}", text]);
+    }
 }
 
 /// The document of a row as [`lines`] has it.
@@ -303,7 +312,7 @@ fn a_quotation_mark_that_is_not_closed_is_an_invalid_row() {
     for end in ["\n", "\r\n"] {
         for rest in ["", "3,\n4,\"\"quatre\"\"\n", "3,trois"] {
             let table = format!("id,content\n1,un\n2,\"deux\n{rest}").replace('\n', end);
-            let unclosed = (3, "\"a quotation mark is not closed\"".to_owned());
+            let unclosed = (3, "refused: a quotation mark is not closed".to_owned());
             assert_eq!(lines(table.as_bytes()), [row(2, "1", "un"), unclosed]);
         }
         // One that is closed at the end of the file is no error, nor is one within a field.
@@ -401,10 +410,10 @@ fn a_line_may_have_all_of_the_limit_and_no_more() {
         assert_eq!(lines.len(), 2, "{end:?}");
         assert_eq!(
             lines[0].text.as_ref().map(Vec::len),
-            fits.then_some(LINE_LIMIT),
+            fits.then_some(LINE_LIMIT).ok_or(&Refusal::Long),
             "{end:?}"
         );
-        assert_eq!(lines[1].text.as_deref(), Some(b"{}".as_slice()), "{end:?}");
+        assert_eq!(lines[1].text.as_deref(), Ok(b"{}".as_slice()), "{end:?}");
     }
 }
 
