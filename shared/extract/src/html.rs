@@ -99,8 +99,8 @@ fn article(document: &Document) -> Option<String> {
     text.contains(char::is_alphanumeric).then_some(text)
 }
 
-/// The text of a page: by its byte order mark, as UTF-16 if it looks like that, as UTF-8, by what it says itself, or as browsers
-/// read what says nothing.
+/// The text of a page: by its byte order mark, as UTF-16 if it looks like that, as UTF-8, by what it says itself, as UTF-8 with
+/// damaged letters, or as browsers read what says nothing.
 fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         return encoding.decode(bytes).0;
@@ -109,10 +109,11 @@ fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
         return encoding.decode(bytes).0;
     }
     let (text, _, has_errors) = UTF_8.decode(bytes);
-    if !has_errors {
+    let declared = declared(bytes);
+    if !has_errors || declared.is_none() && records::is_damaged_utf8(bytes) {
         return text;
     }
-    declared(bytes).unwrap_or(WINDOWS_1252).decode(bytes).0
+    declared.unwrap_or(WINDOWS_1252).decode(bytes).0
 }
 
 /// `<meta charset="...">`, the same in a content type, or the encoding of XML, in the first bytes. Other elements, such as

@@ -177,6 +177,7 @@ fn a_page_is_read_in_the_encoding_that_it_declares() {
         (b"<meta charset=iso-8859-2><p>\xb1</p>".to_vec(), "ą"),
         ("<p>é</p>".into(), "é"),
         (b"<p>\xe9</p>".to_vec(), "é"),
+        (b"<p>\xc3\xa9t\xc3\xa9, \xe9</p>".to_vec(), "été, \u{fffd}"),
         (b"\xff\xfe<\0p\0>\0\xe9\0<\0/\0p\0>\0".to_vec(), "é"),
         (b"<\0p\0>\0\xe9\0<\0/\0p\0>\0".to_vec(), "é"),
         (b"<meta charset=utf-16><p>\xe9</p>".to_vec(), "é"),

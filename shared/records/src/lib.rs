@@ -23,7 +23,7 @@ pub use self::{
     encoding::{decoded as text, without_a_mark as utf16_without_a_mark},
     format::Format,
     lines::{LINE_LIMIT, Line, Lines, Refusal, bare, checked},
-    western::western,
+    western::{is_damaged_utf8, western},
 };
 
 /// Why a file has no readable documents.

@@ -120,16 +120,21 @@ fn decoded(line: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Whether a text, of whole lines, is not UTF-8 and has the letters of Western Europe in Windows-1252, fewer than ASCII's.
-fn is_western(text: &[u8]) -> bool {
+/// Whether a text is UTF-8, in spite of some damaged letters. Two letters of another encoding side by side may happen to be UTF-8.
+#[must_use]
+pub fn is_damaged_utf8(text: &[u8]) -> bool {
     let (mut valid, mut invalid) = (0, 0);
     for chunk in text.utf8_chunks() {
         let others = chunk.valid().chars().filter(|other| !other.is_ascii());
         valid += others.count();
         invalid += usize::from(!chunk.invalid().is_empty());
     }
-    // Two such letters side by side may happen to be UTF-8; and a text in UTF-8 may have damaged ones.
-    if invalid <= 4 * valid {
+    invalid <= 4 * valid
+}
+
+/// Whether a text, of whole lines, is not UTF-8 and has the letters of Western Europe in Windows-1252, fewer than ASCII's.
+fn is_western(text: &[u8]) -> bool {
+    if is_damaged_utf8(text) {
         return false;
     }
     let (text, _) = WINDOWS_1252.decode_without_bom_handling(text);
