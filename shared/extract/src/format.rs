@@ -19,6 +19,9 @@ pub enum Format {
     Docx,
 }
 
+/// The mark of a PDF file.
+const PDF: &[u8] = b"%PDF-";
+
 /// Names, extensions, and content types.
 const FORMATS: [(Format, &str, &[&str], &[&str]); 5] = [
     (
@@ -69,7 +72,7 @@ impl Format {
     pub fn of_content(bytes: &[u8]) -> Option<Self> {
         // Readers of PDF find its mark anywhere in the first kilobyte.
         let beginning = &bytes[..bytes.len().min(1024)];
-        if contains(beginning, b"%PDF-") {
+        if contains(beginning, PDF) {
             return Some(Self::Pdf);
         }
         if bytes.starts_with(docx::ARCHIVE) && contains(bytes, b"word/") {
@@ -88,11 +91,15 @@ impl Format {
     #[must_use]
     pub fn of_object(name: &Path, content_type: Option<&str>, bytes: &[u8]) -> Option<Self> {
         let content = Self::of_content(bytes);
-        content
-            .filter(|format| *format != Self::Html)
-            .or_else(|| Self::of_path(name))
-            .or_else(|| Self::of_content_type(content_type?))
-            .or(content)
+        let named = Self::of_path(name).or_else(|| Self::of_content_type(content_type?));
+        // It may tell of PDF files in its first lines.
+        let is_text = named.is_some_and(Self::is_text) && !bytes.starts_with(PDF);
+        let is_certain = |format: &Self| match format {
+            Self::Html => false,
+            Self::Pdf => !is_text,
+            _ => true,
+        };
+        content.filter(is_certain).or(named).or(content)
     }
 
     /// The format of a [name](Self::name).
@@ -172,6 +179,13 @@ mod tests {
         let octets = Some("binary/octet-stream");
         for (name, content_type, bytes, format) in [
             ("a.txt", None, b"%PDF-1.7\n".as_slice(), Some(Format::Pdf)),
+            ("a", octets, b"\r\n%PDF-1.7\n", Some(Format::Pdf)),
+            (
+                "a.md",
+                None,
+                b"It begins with `%PDF-`.",
+                Some(Format::Markdown),
+            ),
             (
                 "a",
                 octets,
