@@ -18,6 +18,71 @@ fn question() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_can_come_in_one_piece() -> Outcome {
+    let (app, _model) = app_with([Reply::text(&["À 22 heures [1][7]."])], &[]).await?;
+    ingest(&app).await?;
+    let request = json!({ "question": "Quand ferme la plage ?", "limit": 1, "stream": false });
+    let body = app.post("/chat", request).await?.success(200)?;
+    insta::assert_json_snapshot!(body, {
+        ".sources[].distance" => "[distance]",
+        ".sources[].keyword_score" => "[score]",
+        ".sources[].coverage" => "[coverage]",
+        ".sources[].relevance" => "[relevance]",
+        ".sources[].score" => "[score]",
+        ".took_ms.retrieval" => "[ms]",
+        ".took_ms.first_token" => "[ms]",
+        ".took_ms.total" => "[ms]",
+    }, @r#"
+    {
+      "answer": "À 22 heures [1][7].",
+      "citations": [
+        {
+          "end": 15,
+          "source": 1,
+          "start": 12
+        },
+        {
+          "end": 18,
+          "source": null,
+          "start": 15
+        }
+      ],
+      "citations_invalid": 1,
+      "cited": [
+        1
+      ],
+      "finish_reason": "stop",
+      "query": "Quand ferme la plage ?",
+      "sources": [
+        {
+          "chunk": 0,
+          "content": "La plage ferme à 22 heures en été.",
+          "coverage": "[coverage]",
+          "distance": "[distance]",
+          "document_id": "plage",
+          "keyword_score": "[score]",
+          "metadata": {},
+          "number": 1,
+          "relevance": "[relevance]",
+          "score": "[score]",
+          "title": "Plage"
+        }
+      ],
+      "took_ms": {
+        "first_token": "[ms]",
+        "retrieval": "[ms]",
+        "total": "[ms]"
+      },
+      "usage": {
+        "completion_tokens": 5,
+        "prompt_tokens": 7
+      }
+    }
+    "#);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_disconnects_stops_an_unstreamed_answer() -> Outcome {
     let replies = [
         Reply::Stream(vec![Step::Text("Attendez"), Step::Hang]),

@@ -13,6 +13,7 @@ mod chat_history;
 mod chat_parsers;
 mod chat_prompt;
 mod chat_refused;
+mod chat_sources;
 mod chat_terminal;
 mod chat_thoughts;
 mod chat_unstreamed;
