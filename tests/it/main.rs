@@ -7,6 +7,7 @@ mod changes;
 mod chat;
 mod chat_clients;
 mod chat_command;
+mod chat_endpoint_errors;
 mod chat_endpoints;
 mod chat_faults;
 mod chat_history;
