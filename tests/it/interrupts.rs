@@ -1,9 +1,17 @@
 //! Commands that Ctrl-C ends: what they began is taken back, or said, and the exit status tells.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::{Command as Shell, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
-use tests::{App, command::rappel, endpoint::Endpoint};
+use tests::{
+    App,
+    command::{open_folder, rappel},
+    endpoint::Endpoint,
+    eventually,
+};
 use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
@@ -115,5 +123,37 @@ async fn an_interrupted_wait_says_that_the_table_is_followed() -> Outcome {
     until(async || Ok(sql.number(sources, &[]).await? == 1)).await?;
     let said = interrupt(following).await?;
     assert!(said.contains("rappel sources remove notes"), "{said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_can_be_ended_before_it_serves() -> Outcome {
+    let folder = open_folder()?;
+    let data = folder.path().join("data");
+    let arguments = ["up", "--port", "0", "--data", &data.display().to_string()];
+    let plain = rappel(None, &arguments).await?;
+    let mut up = Command::new("sh");
+    up.args(["-c", "trap '' INT; exec \"$0\" \"$@\""])
+        .arg(plain.as_std().get_program())
+        .args(plain.as_std().get_args())
+        .env_remove("DATABASE_URL")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let up = up.spawn()?;
+    eventually("its database starts", async || {
+        Ok(data.join("postmaster.pid").exists().then_some(()))
+    })
+    .await?;
+    let pid = up.id().context("it runs")?.to_string();
+    ensure!(Shell::new("kill").args(["-INT", &pid]).status()?.success());
+    let output = timeout(HANG, up.wait_with_output())
+        .await
+        .context("it hangs")??;
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    eventually("its database ends", async || {
+        Ok((!data.join("postmaster.pid").exists()).then_some(()))
+    })
+    .await?;
     Ok(())
 }
