@@ -72,6 +72,7 @@ mod telemetry;
 mod tenants;
 mod terminal;
 mod uninstall;
+mod up;
 mod upgrade;
 mod web;
 mod wording;

@@ -7,7 +7,7 @@ use tests::{
     command::{Printed, rappel},
 };
 
-use crate::{Outcome, command::Up, sources::ARTICLES};
+use crate::{Outcome, sources::ARTICLES, up::Up};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_followed_on_the_spot_in_the_database_of_up() -> Outcome {

@@ -256,7 +256,7 @@ async fn up_runs_no_sample_search_on_ones_own_documents_and_reads_no_file() -> O
         "a.jsonl",
         &[json!({ "id": "a", "content": "b" }).to_string()],
     )?;
-    let mut up = crate::command::Up::start(Some(app.database_url()), &[]).await?;
+    let mut up = crate::up::Up::start(Some(app.database_url()), &[]).await?;
     assert!(!up.printed.contains("brûle"), "{}", up.printed);
     assert!(up.printed.contains("/documents/{id+}"), "{}", up.printed);
     let console = format!("Console: {}/\n", up.url);
@@ -287,7 +287,7 @@ async fn up_runs_no_sample_search_on_ones_own_documents_and_reads_no_file() -> O
         "--allow-origin",
         "https://app.example",
     ];
-    let mut up = crate::command::Up::start(Some(app.database_url()), &options).await?;
+    let mut up = crate::up::Up::start(Some(app.database_url()), &options).await?;
     let outside = json!({ "source": "file:///etc/hostname" });
     let answer = client
         .post(format!("{}/imports", up.url))
