@@ -24,6 +24,7 @@ mod console;
 mod deployment;
 mod doctor;
 mod document_input;
+mod document_updates;
 mod documents;
 mod embedder;
 mod faults;
