@@ -1,9 +1,6 @@
 //! Commands that Ctrl-C ends: what they began is taken back, or said, and the exit status tells.
 
-use std::{
-    process::{Command as Shell, Stdio},
-    time::Duration,
-};
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use tests::{
@@ -145,12 +142,7 @@ async fn up_can_be_ended_before_it_serves() -> Outcome {
         Ok(data.join("postmaster.pid").exists().then_some(()))
     })
     .await?;
-    let pid = up.id().context("it runs")?.to_string();
-    ensure!(Shell::new("kill").args(["-INT", &pid]).status()?.success());
-    let output = timeout(HANG, up.wait_with_output())
-        .await
-        .context("it hangs")??;
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    interrupt(up).await?;
     eventually("its database ends", async || {
         Ok((!data.join("postmaster.pid").exists()).then_some(()))
     })
