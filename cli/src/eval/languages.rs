@@ -98,20 +98,6 @@ pub(crate) fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::statistics::{Estimate, Latency};
-
-    fn measures(by_question: &[(String, f64)]) -> Measures {
-        let estimate = Estimate::of(&[0.5]);
-        let latency = Latency::of(vec![1.0]);
-        Measures {
-            ndcg_at_10: estimate,
-            recall_at_10: estimate,
-            mrr_at_10: estimate,
-            database_ms: latency,
-            total_ms: latency,
-            ndcg_at_10_by_question: by_question.iter().cloned().collect(),
-        }
-    }
 
     #[test]
     fn each_language_has_its_means() {
@@ -124,8 +110,8 @@ mod tests {
         let questions: Vec<(&str, &str)> =
             (0..40).map(|at| (ids[at].as_str(), language(at))).collect();
         let value = |at: usize| if language(at) == "fr" { 0.75 } else { 0.5 };
-        let values: Vec<(String, f64)> = (0..40).map(|at| (ids[at].clone(), value(at))).collect();
-        let modes = BTreeMap::from([("hybrid".to_owned(), measures(&values))]);
+        let values: Vec<f64> = (0..40).map(value).collect();
+        let modes = BTreeMap::from([("hybrid".to_owned(), Measures::of_values(&values))]);
         let languages = of(&questions, &modes);
         assert_eq!(languages["fr"].questions, 20);
         assert!((languages["fr"].ndcg_at_10["hybrid"] - 0.75).abs() < 1e-12);

@@ -69,6 +69,26 @@ impl Measures {
     }
 }
 
+#[cfg(test)]
+impl Measures {
+    /// What tests compare: the questions `q0`, `q1` and so on have these values of nDCG@10.
+    pub(crate) fn of_values(values: &[f64]) -> Self {
+        let estimate = Estimate::of(values);
+        let latency = Latency::of(vec![1234.5]);
+        Self {
+            ndcg_at_10: estimate,
+            recall_at_10: estimate,
+            mrr_at_10: estimate,
+            database_ms: latency,
+            total_ms: latency,
+            ndcg_at_10_by_question: (0..)
+                .zip(values)
+                .map(|(number, value)| (format!("q{number}"), *value))
+                .collect(),
+        }
+    }
+}
+
 /// Prints the head of a table whose first column is `label`.
 pub(crate) fn write_head(out: &mut impl Write, label: &str) -> io::Result<()> {
     writeln!(out, "{:<75} {:>15} {:>15}", "", "database ms", "total ms")?;

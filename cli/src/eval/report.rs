@@ -197,29 +197,11 @@ fn explained_order<T>(modes: &BTreeMap<String, T>) -> impl Iterator<Item = (&'st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::statistics::{Estimate, Latency};
-
-    /// A mode's measures with this nDCG@10 of each question.
-    fn measures(values: &[f64]) -> Measures {
-        let estimate = Estimate::of(values);
-        let latency = Latency::of(vec![1234.5]);
-        Measures {
-            ndcg_at_10: estimate,
-            recall_at_10: estimate,
-            mrr_at_10: estimate,
-            database_ms: latency,
-            total_ms: latency,
-            ndcg_at_10_by_question: (0..)
-                .zip(values)
-                .map(|(number, value)| (format!("q{number}"), *value))
-                .collect(),
-        }
-    }
 
     fn report(modes: &[(Mode, &[f64])]) -> EvalReport {
         let modes = modes
             .iter()
-            .map(|(mode, values)| (mode.name().to_owned(), measures(values)));
+            .map(|(mode, values)| (mode.name().to_owned(), Measures::of_values(values)));
         EvalReport {
             model: "model".to_owned(),
             corpus: "corpus".to_owned(),

@@ -157,23 +157,12 @@ impl QuestionSample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::statistics::{Estimate, Latency};
 
     fn configuration(settings: Settings, values: &[f64]) -> Configuration {
-        let estimate = Estimate::of(values);
-        let latency = Latency::of(vec![1.0]);
-        let measures = Measures {
-            ndcg_at_10: estimate,
-            recall_at_10: estimate,
-            mrr_at_10: estimate,
-            database_ms: latency,
-            total_ms: latency,
-            ndcg_at_10_by_question: (0..)
-                .zip(values)
-                .map(|(number, value)| (format!("q{number}"), *value))
-                .collect(),
-        };
-        Configuration { settings, measures }
+        Configuration {
+            settings,
+            measures: Measures::of_values(values),
+        }
     }
 
     fn printed(gain: f64) -> String {
