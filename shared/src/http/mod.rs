@@ -5,6 +5,7 @@ mod cors;
 mod limits;
 #[cfg(target_os = "linux")]
 mod nagle;
+mod parameters;
 mod request;
 mod response;
 mod stream;
@@ -25,10 +26,8 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
     authorize::caller,
-    request::{
-        Parameters, expected, if_match, if_none_match, json, optional_path_parameter,
-        path_parameter,
-    },
+    parameters::Parameters,
+    request::{expected, if_match, if_none_match, json, optional_path_parameter, path_parameter},
     response::{created, empty, not_modified, ok, report, respond, tagged},
     stream::{StreamedBody, StreamedResponse, events, whole},
 };
