@@ -2,11 +2,11 @@
 
 use std::{env, io::Write as _};
 
-use access::{Created, KeyInfo, KeyRequest, Keys as Page, KeysRequest};
+use access::{Created, KeyInfo, KeyRequest, Keys as Page};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use database::Database;
-use document_store::{Limit, Tenant};
+use document_store::{Limit, ListRequest, Tenant};
 use json::FieldError;
 use reqwest::Method;
 use serde_json::{json, value::to_raw_value};
@@ -176,7 +176,7 @@ impl Deployment {
             let page: Page = match self {
                 Self::Database(opened) => {
                     let limit = Some(Limit::MAX.into());
-                    let page = KeysRequest { cursor, limit }.parse()?;
+                    let page = ListRequest { cursor, limit }.parse()?;
                     access::list(&opened.1, tenant, page).await?
                 }
                 Self::Api(api) => {

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
-use document_store::Limit;
-use followed_tables::{SourceDefinition, SourcesRequest};
+use document_store::{Limit, ListRequest};
+use followed_tables::SourceDefinition;
 use reqwest::Method;
 use serde_json::{Value, value::to_raw_value};
 
@@ -146,7 +146,7 @@ impl Deployment {
             let page = match self {
                 Self::Database(opened) => {
                     let limit = Some(Limit::MAX.into());
-                    let page = SourcesRequest { cursor, limit }.parse()?;
+                    let page = ListRequest { cursor, limit }.parse()?;
                     serde_json::to_value(
                         followed_tables::sources(&opened.1, &opened.2, page).await?,
                     )?

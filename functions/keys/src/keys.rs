@@ -1,10 +1,10 @@
 //! `POST /keys`, `GET /keys` and `DELETE /keys/{id}`.
 
-use access::{Caller, KeyRequest, KeysRequest};
+use access::{Caller, KeyRequest};
 use lambda_http::http::Method;
 use shared::{
     Error, State as _,
-    http::{self, Parameters, Request, Response},
+    http::{self, Request, Response},
 };
 
 use crate::{KeysState, sees_all};
@@ -22,13 +22,8 @@ pub(crate) async fn answer(
     }
     let tenant = (!sees_all(caller)).then_some(&caller.visibility.tenant);
     let Some(id) = http::optional_path_parameter(request, "id")? else {
-        let mut parameters = Parameters::of(request);
-        let page = KeysRequest {
-            cursor: parameters.text("cursor"),
-            limit: parameters.whole("limit"),
-        };
-        parameters.finish()?;
-        return http::ok(&access::list(database, tenant, page.parse()?).await?);
+        let page = http::list_request(request)?.parse()?;
+        return http::ok(&access::list(database, tenant, page).await?);
     };
     if access::revoke(database, tenant, &id, &caller.name).await? {
         return Ok(http::empty());

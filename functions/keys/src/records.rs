@@ -1,6 +1,6 @@
 //! `GET /usage` and `GET /audit`: what was used, and done.
 
-use access::{AuditRequest, Caller, UsageRequest};
+use access::{Caller, UsageRequest};
 use shared::{
     Error, State as _,
     http::{self, Parameters, Request, Response},
@@ -39,12 +39,7 @@ pub(crate) async fn audit(
     caller: &Caller,
     request: &Request,
 ) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(request);
-    let page = AuditRequest {
-        cursor: parameters.text("cursor"),
-        limit: parameters.whole("limit"),
-    };
-    parameters.finish()?;
+    let page = http::list_request(request)?.parse()?;
     let tenant = (!sees_all(caller)).then_some(&caller.visibility.tenant);
-    http::ok(&page.parse()?.read(state.database(), tenant).await?)
+    http::ok(&access::acts(state.database(), tenant, page).await?)
 }

@@ -1,11 +1,11 @@
 //! `GET /tenants`, and `GET`, `PUT` and `DELETE /tenants/{id}`.
 
 use access::Caller;
-use document_store::{Limits, Tenant, TenantsRequest};
+use document_store::{Limits, Tenant};
 use lambda_http::http::{Method, StatusCode};
 use shared::{
     Error, State as _,
-    http::{self, Parameters, Request, Response},
+    http::{self, Request, Response},
 };
 
 use crate::KeysState;
@@ -17,7 +17,8 @@ pub(crate) async fn answer(
 ) -> Result<Response, Error> {
     let Some(id) = http::optional_path_parameter(request, "id")? else {
         require(caller.operates)?;
-        return list(state, request).await;
+        let page = http::list_request(request)?.parse()?;
+        return http::ok(&document_store::list_tenants(state.database(), page).await?);
     };
     let tenant = Tenant::parse(&id, "id")?;
     if *request.method() == Method::DELETE {
@@ -47,16 +48,6 @@ fn require(permitted: bool) -> Result<(), Error> {
     let detail =
         "only a caller with admin of all tenants sees other tenants, limits and removes them";
     Err(Error::Forbidden(detail.to_owned()))
-}
-
-async fn list(state: &KeysState, request: &Request) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(request);
-    let page = TenantsRequest {
-        cursor: parameters.text("cursor"),
-        limit: parameters.whole("limit"),
-    };
-    parameters.finish()?;
-    http::ok(&document_store::list_tenants(state.database(), &page.parse()?).await?)
 }
 
 async fn respond(

@@ -3,7 +3,7 @@
 
 use access::{Caller, Scope};
 use database::Database;
-use followed_tables::{Removed, SourceDefinition, SourceError, SourcesRequest};
+use followed_tables::{Removed, SourceDefinition, SourceError};
 use lambda_http::http::{Method, StatusCode};
 use settings::optional;
 use shared::{
@@ -51,13 +51,8 @@ async fn handle(state: SourcesState, request: Request) -> Result<Response, Error
     }
     let tenant = &caller.visibility.tenant;
     let Some(name) = http::optional_path_parameter(&request, "name")? else {
-        let mut parameters = Parameters::of(&request);
-        let page = SourcesRequest {
-            cursor: parameters.text("cursor"),
-            limit: parameters.whole("limit"),
-        };
-        parameters.finish()?;
-        return http::ok(&followed_tables::sources(database, tenant, page.parse()?).await?);
+        let page = http::list_request(&request)?.parse()?;
+        return http::ok(&followed_tables::sources(database, tenant, page).await?);
     };
     match *request.method() {
         Method::PUT => {

@@ -1,8 +1,7 @@
 //! The audit of administrative acts, as administrators read it.
 
 use database::{Database, DatabaseError, FromRow, Statement};
-use document_store::{Limit, Tenant};
-use json::FieldError;
+use document_store::{Cursor, ListQuery, Tenant};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -37,68 +36,36 @@ pub struct Act {
     pub detail: Json<Box<RawValue>>,
 }
 
-/// The parameters of `GET /audit`.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(inline)]
-pub struct AuditRequest {
-    /// The previous page's `next_cursor`; absent for the first page.
-    pub cursor: Option<String>,
-    /// The most acts, 1 to 100; 20 if absent.
-    #[schemars(range(min = 1, max = Limit::MAX))]
-    pub limit: Option<i64>,
-}
+/// The number of an act in the list.
+#[derive(Clone, Copy, Debug)]
+pub struct ActCursor(i64);
 
-/// A valid request of a page of the audit.
-#[derive(Clone, Debug)]
-pub struct AuditQuery {
-    before: Option<i64>,
-    limit: Limit,
-}
-
-impl AuditRequest {
-    /// Checks the parameters.
-    ///
-    /// # Errors
-    /// Names the first invalid parameter.
-    pub fn parse(self) -> Result<AuditQuery, FieldError> {
-        let before = self.cursor.map(|cursor| {
-            let id = cursor.parse::<i64>();
-            id.map_err(|_| FieldError::new("cursor", "is not a next_cursor of this list"))
-        });
-        Ok(AuditQuery {
-            before: before.transpose()?,
-            limit: Limit::parse(self.limit, Limit::PAGE_DEFAULT)?,
-        })
+impl Cursor for ActCursor {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
     }
 }
 
-impl AuditQuery {
-    /// Reads the acts that concern a tenant, or all: one round trip.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn read(
-        self,
-        database: &Database,
-        tenant: Option<&Tenant>,
-    ) -> Result<AuditPage, DatabaseError> {
-        // One extra row shows whether another page follows.
-        let statement = Statement::read(
-            "SELECT a.id, to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS at, a.actor, a.tenant,
-                    a.act, a.subject, a.detail
-             FROM rappel.audit AS a
-             WHERE ($1 IS NULL OR a.tenant = $1) AND ($2 IS NULL OR a.id < $2)
-             ORDER BY a.id DESC LIMIT $3",
-        )
-        .bind(tenant.map(|tenant| tenant.as_str().to_owned()))
-        .bind(self.before)
-        .bind(self.limit.get() + 1);
-        let mut acts: Vec<Act> = database.fetch_all(statement).await?;
-        let more = self.limit.cut(&mut acts);
-        let last = acts.last().filter(|_| more);
-        Ok(AuditPage {
-            next_cursor: last.map(|act| act.id.to_string()),
-            acts,
-        })
-    }
+/// Reads the acts that concern a tenant, or all: one round trip.
+///
+/// # Errors
+/// When the database fails.
+pub async fn acts(
+    database: &Database,
+    tenant: Option<&Tenant>,
+    page: ListQuery<ActCursor>,
+) -> Result<AuditPage, DatabaseError> {
+    let statement = Statement::read(
+        "SELECT a.id, to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS at, a.actor, a.tenant,
+                a.act, a.subject, a.detail
+         FROM rappel.audit AS a
+         WHERE ($1 IS NULL OR a.tenant = $1) AND ($2 IS NULL OR a.id < $2)
+         ORDER BY a.id DESC LIMIT $3",
+    )
+    .bind(tenant.map(|tenant| tenant.as_str().to_owned()))
+    .bind(page.after.map(|ActCursor(id)| id))
+    .bind(page.limit.rows());
+    let mut acts: Vec<Act> = database.fetch_all(statement).await?;
+    let next_cursor = page.limit.next_cursor(&mut acts, |act| act.id.to_string());
+    Ok(AuditPage { acts, next_cursor })
 }

@@ -1,8 +1,7 @@
 //! API keys in the database.
 
 use database::{Database, DatabaseError, FromRow, Statement};
-use document_store::{Limit, Limits, Tenant};
-use json::FieldError;
+use document_store::{Cursor, Limits, ListQuery, Tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,45 +58,15 @@ pub struct Keys {
     pub next_cursor: Option<String>,
 }
 
-/// The parameters of `GET /keys`.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(inline)]
-pub struct KeysRequest {
-    /// The previous page's `next_cursor`; absent for the first page.
-    pub cursor: Option<String>,
-    /// The most keys, 1 to 100; 20 if absent.
-    #[schemars(range(min = 1, max = Limit::MAX))]
-    pub limit: Option<i64>,
-}
-
-/// A valid request of a page of keys.
+/// The id of a key in the list.
 #[derive(Clone, Debug)]
-pub struct KeysQuery {
-    /// The id of the last key of the page before.
-    after: Option<String>,
-    limit: Limit,
-}
+pub struct KeyCursor(String);
 
-impl KeysRequest {
-    /// Checks the parameters.
-    ///
-    /// # Errors
-    /// Names the first invalid parameter.
-    pub fn parse(self) -> Result<KeysQuery, FieldError> {
-        let is_id = |text: &str| {
-            text.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        if self.cursor.as_deref().is_some_and(|id| !is_id(id)) {
-            return Err(FieldError::new(
-                "cursor",
-                "is not a next_cursor of this list",
-            ));
-        }
-        Ok(KeysQuery {
-            after: self.cursor,
-            limit: Limit::parse(self.limit, Limit::PAGE_DEFAULT)?,
-        })
+impl Cursor for KeyCursor {
+    fn read(text: &str) -> Option<Self> {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            .then(|| Self(text.to_owned()))
     }
 }
 
@@ -189,9 +158,8 @@ pub async fn create(database: &Database, new: &NewKey, actor: &str) -> Result<Cr
 pub async fn list(
     database: &Database,
     tenant: Option<&Tenant>,
-    page: KeysQuery,
+    page: ListQuery<KeyCursor>,
 ) -> Result<Keys, DatabaseError> {
-    // One extra row shows whether another page follows.
     let statement = Statement::read(concat!(
         "SELECT ",
         info!(),
@@ -202,15 +170,11 @@ pub async fn list(
          ORDER BY k.created_at DESC, k.id DESC LIMIT $3"
     ))
     .bind(tenant.map(|tenant| tenant.as_str().to_owned()))
-    .bind(page.after)
-    .bind(page.limit.get() + 1);
+    .bind(page.after.map(|KeyCursor(id)| id))
+    .bind(page.limit.rows());
     let mut keys: Vec<KeyInfo> = database.fetch_all(statement).await?;
-    let more = page.limit.cut(&mut keys);
-    let last = keys.last().filter(|_| more);
-    Ok(Keys {
-        next_cursor: last.map(|key| key.id.clone()),
-        keys,
-    })
+    let next_cursor = page.limit.next_cursor(&mut keys, |key| key.id.clone());
+    Ok(Keys { keys, next_cursor })
 }
 
 /// Revokes a key of a tenant, or of any, and notes in the audit that `actor` did; whether it exists. Sandboxes that know it

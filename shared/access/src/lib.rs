@@ -21,14 +21,12 @@ mod secret;
 mod usage;
 
 pub use self::{
-    audit::{Act, AuditPage, AuditQuery, AuditRequest},
+    audit::{Act, ActCursor, AuditPage, acts},
     cache::KeyUse,
     caller::Caller,
     config::{Access, Presented},
     denied::Denied,
-    keys::{
-        Created, KeyInfo, Keys, KeysError, KeysQuery, KeysRequest, NewKey, create, list, revoke,
-    },
+    keys::{Created, KeyCursor, KeyInfo, Keys, KeysError, NewKey, create, list, revoke},
     mode::Mode,
     quota::Quota,
     request::KeyRequest,

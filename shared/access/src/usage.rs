@@ -1,7 +1,7 @@
 //! What keys and tenants have used, by day.
 
 use database::{Database, DatabaseError, FromRow, Statement};
-use document_store::{Limit, Tenant};
+use document_store::{Cursor, Limit, ListQuery, ListRequest, Tenant};
 use json::FieldError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -63,8 +63,20 @@ pub struct UsageQuery {
     to: Option<String>,
     /// The tenant that the request names.
     pub tenant: Option<Tenant>,
-    after: Option<(String, String, String)>,
-    limit: Limit,
+    page: ListQuery<Position>,
+}
+
+/// The day, tenant and key of a row in the list.
+#[derive(Clone, Debug)]
+struct Position(String, String, String);
+
+impl Cursor for Position {
+    /// None of the parts has a slash.
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/').map(str::to_owned);
+        let position = Self(parts.next()?, parts.next()?, parts.next()?);
+        is_day(&position.0).then_some(position)
+    }
 }
 
 impl UsageRequest {
@@ -80,16 +92,15 @@ impl UsageRequest {
             text => Ok(text),
         };
         let tenant = self.tenant.map(|name| Tenant::parse(&name, "tenant"));
-        let after = self.cursor.map(|cursor| {
-            position(&cursor)
-                .ok_or_else(|| FieldError::new("cursor", "is not a next_cursor of this list"))
-        });
+        let page = ListRequest {
+            cursor: self.cursor,
+            limit: self.limit,
+        };
         Ok(UsageQuery {
             from: day(self.from, "from")?,
             to: day(self.to, "to")?,
             tenant: tenant.transpose()?,
-            after: after.transpose()?,
-            limit: Limit::parse(self.limit, Limit::PAGE_DEFAULT)?,
+            page: page.parse()?,
         })
     }
 }
@@ -100,10 +111,11 @@ impl UsageQuery {
     /// # Errors
     /// When the database fails.
     pub async fn read(self, database: &Database) -> Result<UsagePage, DatabaseError> {
-        let (day, tenant, key) = self.after.map_or((None, None, None), |(day, tenant, key)| {
+        let limit = self.page.limit;
+        let after = self.page.after;
+        let (day, tenant, key) = after.map_or((None, None, None), |Position(day, tenant, key)| {
             (Some(day), Some(tenant), Some(key))
         });
-        // One extra row shows whether another page follows.
         let statement = Statement::read(
             "SELECT to_char(u.day, 'YYYY-MM-DD') AS day, u.tenant, u.key, u.requests, u.documents, u.embedded_tokens,
                     u.prompt_tokens, u.completion_tokens
@@ -119,22 +131,13 @@ impl UsageQuery {
         .bind(day)
         .bind(tenant)
         .bind(key)
-        .bind(self.limit.get() + 1);
+        .bind(limit.rows());
         let mut usage: Vec<DayUsage> = database.fetch_all(statement).await?;
-        let more = self.limit.cut(&mut usage);
-        let last = usage.last().filter(|_| more);
-        Ok(UsagePage {
-            next_cursor: last.map(|row| format!("{}/{}/{}", row.day, row.tenant, row.key)),
-            usage,
-        })
+        let next_cursor = limit.next_cursor(&mut usage, |row| {
+            format!("{}/{}/{}", row.day, row.tenant, row.key)
+        });
+        Ok(UsagePage { usage, next_cursor })
     }
-}
-
-/// The day, tenant and key of a cursor; none of them has a slash.
-fn position(cursor: &str) -> Option<(String, String, String)> {
-    let mut parts = cursor.splitn(3, '/').map(str::to_owned);
-    let position = (parts.next()?, parts.next()?, parts.next()?);
-    is_day(&position.0).then_some(position)
 }
 
 /// Whether a text is a day of the calendar, `YYYY-MM-DD`.

@@ -37,12 +37,22 @@ impl Limit {
             })
     }
 
-    /// Cuts the rows of a page, of which one more than the limit was read: whether another page follows.
-    pub fn cut<T>(self, rows: &mut Vec<T>) -> bool {
+    /// The rows to read of a page: an extra one shows whether another page follows.
+    #[must_use]
+    pub fn rows(self) -> i32 {
+        self.0 + 1
+    }
+
+    /// Drops the extra row; the `next_cursor`, which `cursor` makes of the last row that is left, if there was one.
+    pub fn next_cursor<T>(
+        self,
+        rows: &mut Vec<T>,
+        cursor: impl FnOnce(&T) -> String,
+    ) -> Option<String> {
         let limit = usize::try_from(self.0).unwrap_or_default();
         let more = rows.len() > limit;
         rows.truncate(limit);
-        more
+        rows.last().filter(|_| more).map(cursor)
     }
 
     /// The number.

@@ -15,6 +15,7 @@ mod hash;
 mod id;
 mod input;
 mod keys;
+mod list;
 mod metadata;
 mod page;
 mod patch;
@@ -44,6 +45,7 @@ pub use self::{
     id::DocumentId,
     input::DocumentInput,
     keys::{MetadataKey, metadata_keys},
+    list::{Cursor, ListQuery, ListRequest},
     metadata::Metadata,
     page::{Page, PageQuery, PageRequest},
     patch::{MetadataPatch, Patch, PatchRequest},
@@ -53,9 +55,8 @@ pub use self::{
     retry::Retry,
     similar::{Similar, SimilarDocument, SimilarQuery, SimilarRequest},
     tenants::{
-        Limits, Removal, TenantInfo, TenantState, Tenants, TenantsQuery, TenantsRequest,
-        begin_removal, continue_removal, continue_removals, limit_tenant, list_tenants,
-        tenant_state,
+        Limits, Removal, TenantCursor, TenantInfo, TenantState, Tenants, begin_removal,
+        continue_removal, continue_removals, limit_tenant, list_tenants, tenant_state,
     },
     text::{ANSWER_LIMIT, collapsed, normalised},
     upsert::{Outcome, Status, load, upsert},

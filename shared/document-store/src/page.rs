@@ -135,7 +135,6 @@ impl PageQuery {
     ) -> Result<Page, DatabaseError> {
         let order = self.sort.context(self.filter.as_ref());
         let after = self.after.unwrap_or_default();
-        // One extra row shows whether another page follows.
         let statement = Statement::read(concat!(
             "SELECT p.id, p.title, p.metadata, p.chunks,
                     to_char(p.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS created_at,
@@ -153,7 +152,7 @@ impl PageQuery {
         .bind(self.sort.downward)
         .bind(after.time)
         .bind(Some(after.id).filter(|id| !id.is_empty()))
-        .bind(self.limit.get() + 1)
+        .bind(self.limit.rows())
         .bind(self.metadata_fields)
         .bind(self.count.name());
         let rows: Vec<Row> = database.fetch_all(statement).await?;
@@ -164,9 +163,9 @@ impl PageQuery {
                 Row::Total(documents, is_exact) => total = Some((documents, is_exact)),
             }
         }
-        let more = self.limit.cut(&mut documents);
-        let last = documents.last().filter(|_| more);
-        let next_cursor = last.map(|(_, position)| seal_cursor(position, &order));
+        let next_cursor = self.limit.next_cursor(&mut documents, |(_, position)| {
+            seal_cursor(position, &order)
+        });
         Ok(Page {
             documents: documents
                 .into_iter()

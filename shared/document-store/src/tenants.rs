@@ -8,7 +8,10 @@ use json::FieldError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{fields::Limit, visibility::Tenant};
+use super::{
+    list::{Cursor, ListQuery},
+    visibility::Tenant,
+};
 
 /// What a tenant has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
@@ -85,42 +88,16 @@ pub struct TenantInfo {
     pub removal_finished_at: Option<String>,
 }
 
-/// The parameters of `GET /tenants`.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(inline)]
-pub struct TenantsRequest {
-    /// The previous page's `next_cursor`; absent for the first page.
-    pub cursor: Option<String>,
-    /// The most tenants, 1 to 100; 20 if absent.
-    #[schemars(range(min = 1, max = Limit::MAX))]
-    pub limit: Option<i64>,
-}
-
-/// A valid request of a page of tenants.
+/// The name of a tenant in the list.
 #[derive(Clone, Debug)]
-pub struct TenantsQuery {
-    after: Option<String>,
-    limit: Limit,
-}
+pub struct TenantCursor(String);
 
-impl TenantsRequest {
-    /// Checks the parameters.
-    ///
-    /// # Errors
-    /// Names the first invalid parameter.
-    pub fn parse(self) -> Result<TenantsQuery, FieldError> {
-        let refused = || FieldError::new("cursor", "is not a next_cursor of this list");
-        let after = self.cursor.map(|cursor| {
-            let name = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
-            let name = name.and_then(|name| String::from_utf8(name).ok());
-            let name = name.ok_or_else(refused)?;
-            Tenant::parse(&name, "cursor").map_err(|_| refused())?;
-            Ok(name)
-        });
-        Ok(TenantsQuery {
-            after: after.transpose()?,
-            limit: Limit::parse(self.limit, Limit::PAGE_DEFAULT)?,
-        })
+impl Cursor for TenantCursor {
+    fn read(text: &str) -> Option<Self> {
+        let name = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        let name = String::from_utf8(name).ok()?;
+        Tenant::parse(&name, "cursor").ok()?;
+        Some(Self(name))
     }
 }
 
@@ -212,22 +189,22 @@ pub async fn limit_tenant(
 /// When the database fails.
 pub async fn list_tenants(
     database: &Database,
-    page: &TenantsQuery,
+    page: ListQuery<TenantCursor>,
 ) -> Result<Tenants, DatabaseError> {
-    // One extra row shows whether another page follows.
     let statement = Statement::read(concat!(
         "SELECT * FROM ",
         schema::function!("list_tenants"),
         "($1, $2)"
     ))
-    .bind(page.after.clone())
-    .bind(page.limit.get() + 1);
+    .bind(page.after.map(|TenantCursor(name)| name))
+    .bind(page.limit.rows());
     let mut tenants: Vec<TenantInfo> = database.fetch_all(statement).await?;
-    let more = page.limit.cut(&mut tenants);
-    let last = tenants.last().filter(|_| more);
+    let next_cursor = page.limit.next_cursor(&mut tenants, |tenant| {
+        BASE64_URL_SAFE_NO_PAD.encode(&tenant.id)
+    });
     Ok(Tenants {
-        next_cursor: last.map(|tenant| BASE64_URL_SAFE_NO_PAD.encode(&tenant.id)),
         tenants,
+        next_cursor,
     })
 }
 

@@ -19,7 +19,7 @@ use json::FieldError;
 pub use self::{
     config::SyncConfig,
     definition::SourceDefinition,
-    page::{Sources, SourcesQuery, SourcesRequest, sources},
+    page::{SourceCursor, Sources, sources},
     sources::{Followed, follow, remove, resync},
     state::{FailedRow, Removed, Rows, SkippedChanges, Source, SourceState, Walk, source},
     sync::{Synced, Worker, work},

@@ -1,8 +1,7 @@
 //! Pages of sources.
 
 use database::{Database, DatabaseError};
-use document_store::{Limit, Tenant};
-use json::FieldError;
+use document_store::{Cursor, ListQuery, Tenant};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,40 +19,13 @@ pub struct Sources {
     pub next_cursor: Option<String>,
 }
 
-/// The parameters of `GET /sources`.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(inline)]
-pub struct SourcesRequest {
-    /// The previous page's `next_cursor`; absent for the first page.
-    pub cursor: Option<String>,
-    /// The most sources, 1 to 100; 20 if absent.
-    #[schemars(range(min = 1, max = Limit::MAX))]
-    pub limit: Option<i64>,
-}
-
-/// A valid request of a page of sources.
+/// The name of a source in the list.
 #[derive(Clone, Debug)]
-pub struct SourcesQuery {
-    after: Option<String>,
-    limit: Limit,
-}
+pub struct SourceCursor(String);
 
-impl SourcesRequest {
-    /// Checks the parameters.
-    ///
-    /// # Errors
-    /// Names the first invalid parameter.
-    pub fn parse(self) -> Result<SourcesQuery, FieldError> {
-        if self.cursor.as_deref().and_then(name_error).is_some() {
-            return Err(FieldError::new(
-                "cursor",
-                "is not a next_cursor of this list",
-            ));
-        }
-        Ok(SourcesQuery {
-            after: self.cursor,
-            limit: Limit::parse(self.limit, Limit::PAGE_DEFAULT)?,
-        })
+impl Cursor for SourceCursor {
+    fn read(text: &str) -> Option<Self> {
+        name_error(text).is_none().then(|| Self(text.to_owned()))
     }
 }
 
@@ -64,15 +36,15 @@ impl SourcesRequest {
 pub async fn sources(
     database: &Database,
     tenant: &Tenant,
-    page: SourcesQuery,
+    page: ListQuery<SourceCursor>,
 ) -> Result<Sources, DatabaseError> {
-    // One extra row shows whether another page follows.
-    let most = page.limit.get() + 1;
-    let mut sources = state::after(database, tenant, page.after, most).await?;
-    let more = page.limit.cut(&mut sources);
-    let last = sources.last().filter(|_| more);
+    let after = page.after.map(|SourceCursor(name)| name);
+    let mut sources = state::after(database, tenant, after, page.limit.rows()).await?;
+    let next_cursor = page
+        .limit
+        .next_cursor(&mut sources, |source| source.name.clone());
     Ok(Sources {
-        next_cursor: last.map(|source| source.name.clone()),
         sources,
+        next_cursor,
     })
 }

@@ -26,7 +26,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use self::{
     authorize::caller,
-    parameters::Parameters,
+    parameters::{Parameters, list_request},
     request::{expected, if_match, if_none_match, json, optional_path_parameter, path_parameter},
     response::{created, empty, not_modified, ok, report, respond, tagged},
     stream::{StreamedBody, StreamedResponse, events, whole},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use document_store::nul;
+use document_store::{ListRequest, nul};
 use json::FieldError;
 use lambda_http::{Request, RequestExt as _};
 use serde::de::DeserializeOwned;
@@ -109,4 +109,18 @@ impl Parameters {
             Err(Error::Invalid(self.errors))
         }
     }
+}
+
+/// Reads the parameters of a page of a list, where the route has no others.
+///
+/// # Errors
+/// As [`Parameters::finish`].
+pub fn list_request(request: &Request) -> Result<ListRequest, Error> {
+    let mut parameters = Parameters::of(request);
+    let page = ListRequest {
+        cursor: parameters.text("cursor"),
+        limit: parameters.whole("limit"),
+    };
+    parameters.finish()?;
+    Ok(page)
 }

@@ -1,10 +1,8 @@
 //! The routes of sources, keys and tenants.
 
-use access::{
-    AuditPage, AuditRequest, Created, KeyRequest, Keys, KeysRequest, UsagePage, UsageRequest,
-};
-use document_store::{Limits, TenantState, Tenants, TenantsRequest};
-use followed_tables::{Removed, Source, SourceDefinition, Sources, SourcesRequest};
+use access::{AuditPage, Created, KeyRequest, Keys, UsagePage, UsageRequest};
+use document_store::{Limits, ListRequest, TenantState, Tenants};
+use followed_tables::{Removed, Source, SourceDefinition, Sources};
 use serde_json::json;
 
 use super::super::{
@@ -25,7 +23,7 @@ pub(super) fn sources() -> Vec<Operation> {
             "listSources",
             "The followed tables",
         )
-        .queried(schema::<SourcesRequest>, &[])
+        .queried(schema::<ListRequest>, &[])
         .answers(
             200,
             "A page.",
@@ -90,7 +88,7 @@ pub(super) fn keys() -> Vec<Operation> {
             ),
         Operation::new("keys", "GET", "/keys", "listKeys", "List API keys")
             .about("Without their texts; revoked and expired ones too.")
-            .queried(schema::<KeysRequest>, &[])
+            .queried(schema::<ListRequest>, &[])
             .answers(
                 200,
                 "A page.",
@@ -116,7 +114,7 @@ pub(super) fn tenants() -> Vec<Operation> {
     vec![
         Operation::new("tenants", "GET", "/tenants", "listTenants", "List tenants")
             .about("Those that have documents, keys or a removal.")
-            .queried(schema::<TenantsRequest>, &[])
+            .queried(schema::<ListRequest>, &[])
             .answers(200, "A page.", schema::<Tenants>, examples::tenants()),
         one("GET", "getTenant", "What a tenant has").answers(
             200,
@@ -155,7 +153,7 @@ pub(super) fn tenants() -> Vec<Operation> {
             .queried(schema::<UsageRequest>, &[])
             .answers(200, "A page.", schema::<UsagePage>, examples::usage()),
         Operation::new("tenants", "GET", "/audit", "getAudit", "Administrative acts")
-            .queried(schema::<AuditRequest>, &[])
+            .queried(schema::<ListRequest>, &[])
             .answers(200, "A page.", schema::<AuditPage>, examples::audit()),
     ]
 }
