@@ -1,7 +1,7 @@
 //! Mail and web addresses.
 
 use super::{
-    codes::key,
+    code_parts::key,
     numbers::{has_digit, number},
     scanner::Scanner,
     token::Role,

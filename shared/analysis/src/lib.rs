@@ -7,6 +7,7 @@
 mod addresses;
 mod articles;
 mod beginning;
+mod code_parts;
 mod codes;
 mod dates;
 mod dimensions;
