@@ -139,32 +139,37 @@ impl Scanner<'_> {
             self.push_code(Role::Indexed, version.to_owned());
         }
         if are_telling {
-            let names = parts
-                .windows(2)
-                .filter(|pair| pair[0] == "v" && is_number(pair[1]));
-            let versions: Vec<String> = names.map(|pair| format!("v{}", pair[1])).collect();
-            for version in versions {
-                self.push_code(Role::Form, version);
-            }
-            // Short letters and digits of a code are too common; after a name, they are its version.
-            let is_apart = word.contains(['_', '-', '.']);
-            let is_named = parts
-                .iter()
-                .any(|part| !has_digit(part) && part.chars().nth(2).is_some());
-            for part in parts {
-                let least = match (has_digit(part), is_named, is_apart) {
-                    (true, true, _) => 1,
-                    (_, _, true) => 2,
-                    _ => 3,
-                };
-                if part.chars().count() < least {
-                    self.push_text(Role::Indexed, part);
-                } else if has_digit(part) {
-                    self.push_code(Role::Counted, number(part));
-                    self.push_compact_date(part);
-                } else {
-                    self.push_text(Role::Counted, part);
-                }
+            self.telling_parts(word, &parts);
+        }
+    }
+
+    /// The parts of a code with signs, with an extension, or with a part that is long enough to be searched alone.
+    fn telling_parts(&mut self, word: &str, parts: &[&str]) {
+        let names = parts
+            .windows(2)
+            .filter(|pair| pair[0] == "v" && is_number(pair[1]));
+        let versions: Vec<String> = names.map(|pair| format!("v{}", pair[1])).collect();
+        for version in versions {
+            self.push_code(Role::Form, version);
+        }
+        // Short letters and digits of a code are too common; after a name, they are its version.
+        let is_apart = word.contains(['_', '-', '.']);
+        let is_named = parts
+            .iter()
+            .any(|part| !has_digit(part) && part.chars().nth(2).is_some());
+        for &part in parts {
+            let least = match (has_digit(part), is_named, is_apart) {
+                (true, true, _) => 1,
+                (_, _, true) => 2,
+                _ => 3,
+            };
+            if part.chars().count() < least {
+                self.push_text(Role::Indexed, part);
+            } else if has_digit(part) {
+                self.push_code(Role::Counted, number(part));
+                self.push_compact_date(part);
+            } else {
+                self.push_text(Role::Counted, part);
             }
         }
     }
