@@ -12,10 +12,7 @@ use gateway::{
     binaries::{self, Profile},
 };
 
-use crate::{
-    queue::QueueConfig,
-    setup::{Setup, threads},
-};
+use crate::{model::threads, queue::QueueConfig, setup::Setup};
 
 /// Functions are built with this command's profile, to reuse what is compiled.
 pub(crate) const PROFILE: Profile = if cfg!(debug_assertions) {

@@ -31,8 +31,9 @@ use self::{
     sizing::Demand,
 };
 use crate::{
+    model::threads,
     remote::Key,
-    setup::{Setup, Target, threads},
+    setup::{Setup, Target},
     terminal::{self, Out, Style},
 };
 

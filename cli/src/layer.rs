@@ -11,7 +11,7 @@ use assets::{
 };
 use clap::Args;
 
-use crate::{setup::model_folder, terminal};
+use crate::{model::model_folder, terminal};
 
 /// Write the files of the Lambda layer to a folder: ONNX Runtime and the embedding model.
 #[derive(Args)]

@@ -22,6 +22,7 @@ mod mcp;
 mod means;
 mod metrics;
 mod migrate;
+mod model;
 mod new;
 mod openapi;
 mod patience;

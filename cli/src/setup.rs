@@ -3,20 +3,22 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
-use assets::{Cache, Model};
+use anyhow::{Context as _, ensure};
+use assets::Cache;
 use clap::Args;
 use database::{AddressFamily, Database, DatabaseConfig, PoolerSetting};
-use embedder::{self, Embedder, Manifest, ModelConfig};
+use embedder::{Manifest, ModelConfig};
 use migrations::{self, Index, IndexConfig, Memory};
 use retrieval::{SearchConfig, SearchState};
 use servers::postgres::Postgres;
 
-use crate::terminal::note;
+use crate::{
+    model::{model_folder, threads},
+    terminal::note,
+};
 
 /// The options that select database and model.
 #[derive(Args, Clone)]
@@ -284,11 +286,6 @@ fn require_url(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Embedding threads: one per core.
-pub(crate) fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
 fn database_config(url: String) -> DatabaseConfig {
     DatabaseConfig {
         url,
@@ -303,43 +300,6 @@ fn database_config(url: String) -> DatabaseConfig {
         statement_timeout: Duration::from_mins(1),
         settings: document_store::ALL_TENANTS,
     }
-}
-
-/// The folder of a built-in model, prepared if needed, or the folder `name`.
-pub(crate) fn model_folder(cache: &Cache, name: &str, library: &Path) -> anyhow::Result<PathBuf> {
-    if let Ok(model) = name.parse::<Model>() {
-        return cache.model(model, |folder| check_fidelity(folder, library));
-    }
-    let folder = PathBuf::from(name);
-    if !folder.join("manifest.json").is_file() {
-        bail!(
-            "--model is {name:?}: expected multilingual-e5-small, all-MiniLM-L6-v2, or a folder with a manifest.json"
-        );
-    }
-    Ok(folder)
-}
-
-/// Checks that a converted model gives the same vectors as its package's own engine.
-pub(crate) fn check_fidelity(folder: &Path, library: &Path) -> anyhow::Result<()> {
-    let config = ModelConfig {
-        folder: folder.to_owned(),
-        library: library.to_owned(),
-        threads: threads(),
-    };
-    let embedder = Embedder::load(&config)?;
-    if let Some(fidelity) = embedder::fidelity(&embedder, folder)?
-        && !fidelity.suffices()
-    {
-        bail!(
-            "the converted model's vectors differ from its package's: cosine {:.5}, centred {:.5}; at least {:.5} and \
-             {:.5} are required",
-            fidelity.lowest,
-            fidelity.lowest_centred,
-            fidelity.required,
-            fidelity.required_centred
-        );
-    }
-    Ok(())
 }
 
 /// The default folder for persistent data: `/var/lib/rappel` for root, because the embedded Postgres cannot enter

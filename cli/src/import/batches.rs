@@ -17,7 +17,7 @@ use super::{
     place::Place,
     tally::{Replaced, Tally},
 };
-use crate::setup::threads;
+use crate::model::threads;
 
 /// Documents of a batch, at first and at most. Small first batches keep all cores busy with a small import; large
 /// ones have more documents of similar length, and so less padding. An interrupted batch is repeated.

@@ -20,7 +20,7 @@ use super::{
     opened::OpenedInput,
     tally::Tally,
 };
-use crate::setup::{Setup, threads};
+use crate::{model::threads, setup::Setup};
 
 /// How often to check whether an inference has ended.
 const LOOK: Duration = Duration::from_millis(20);
