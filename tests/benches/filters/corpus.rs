@@ -62,6 +62,34 @@ pub(crate) async fn fill(
     manifest: &Manifest,
     embedder: &Embedder,
 ) -> Result<()> {
+    let lines = read_lines()?;
+    let database = Database::new(&direct(postgres.url(NAME)))?;
+    migrations::migrate(&database, manifest).await?;
+    migrations::drop_index(&database).await?;
+
+    let spread = lines.len() / CENTRES;
+    let embeddings = embed_centres(embedder, &lines, spread)?;
+    let places = places(&embeddings);
+    let sql = Sql::connect(&postgres.url(NAME)).await?;
+    sql.run(
+        "SET synchronous_commit = off;
+         CREATE TABLE public.questions (n integer, text text, embedding real[], place integer)",
+    )
+    .await?;
+    store_questions(&database, embedder, &lines, spread, &places).await?;
+    store_documents(&database, manifest, &lines, &embeddings, &places).await?;
+    let start = Instant::now();
+    let index = migrations::build_index(&database, &IndexConfig::default()).await?;
+    ensure!(index == Index::Valid, "cannot build the index: {index:?}");
+    note(&format!("index built in {:.0?}", start.elapsed()))?;
+    sql.run("VACUUM ANALYZE").await?;
+    migrations::measure_recall(&database, SearchConfig::default().recall, false).await?;
+    database.close().await;
+    Ok(())
+}
+
+/// The documents of the standard input, at most as many as are wanted.
+fn read_lines() -> Result<Vec<Line>> {
     let rows = env::var("FILTERS_ROWS").ok();
     let rows = rows.map_or(Ok(ROWS), |rows| rows.parse())?;
     let mut lines = Vec::with_capacity(rows);
@@ -79,11 +107,11 @@ pub(crate) async fn fill(
         lines.len() >= CENTRES,
         "the standard input has too few lines"
     );
-    let database = Database::new(&direct(postgres.url(NAME)))?;
-    migrations::migrate(&database, manifest).await?;
-    migrations::drop_index(&database).await?;
+    Ok(lines)
+}
 
-    let spread = lines.len() / CENTRES;
+/// The embeddings of every document that has one of its own.
+fn embed_centres(embedder: &Embedder, lines: &[Line], spread: usize) -> Result<Vec<Vec<f32>>> {
     let titled = |line: &Line| format!("{}\n{}", line.title, line.text);
     let centres: Vec<String> = (0..CENTRES).map(|n| titled(&lines[n * spread])).collect();
     let mut embeddings = Vec::with_capacity(CENTRES);
@@ -92,15 +120,17 @@ pub(crate) async fn fill(
         embeddings.extend(embedder.embed(Kind::Passage, &texts)?);
         note(&format!("{} of {CENTRES} embedded", (place + 1) * 100))?;
     }
-    let places = places(&embeddings);
+    Ok(embeddings)
+}
 
-    let sql = Sql::connect(&postgres.url(NAME)).await?;
-    sql.run(
-        "SET synchronous_commit = off;
-         CREATE TABLE public.questions (n integer, text text, embedding real[], place integer)",
-    )
-    .await?;
-    store_questions(&database, embedder, &lines, spread, &places).await?;
+async fn store_documents(
+    database: &Database,
+    manifest: &Manifest,
+    lines: &[Line],
+    embeddings: &[Vec<f32>],
+    places: &[usize],
+) -> Result<()> {
+    let spread = lines.len() / CENTRES;
     let mut random = fastrand::Rng::with_seed(1);
     for (batch, part) in lines.chunks(BATCH).enumerate() {
         let mut documents = Vec::with_capacity(part.len());
@@ -119,19 +149,12 @@ pub(crate) async fn fill(
             documents.push(prepared(&id, line, places[centre], embedding, &mut random)?);
         }
         let visibility = VisibilityParameters::default();
-        let compared = Compared::with_stored(&database, &visibility, documents).await?;
-        document_store::load(&database, manifest.recipe(), &compared).await?;
+        let compared = Compared::with_stored(database, &visibility, documents).await?;
+        document_store::load(database, manifest.recipe(), &compared).await?;
         if batch % 20 == 0 {
             note(&format!("{} stored", batch * BATCH))?;
         }
     }
-    let start = Instant::now();
-    let index = migrations::build_index(&database, &IndexConfig::default()).await?;
-    ensure!(index == Index::Valid, "cannot build the index: {index:?}");
-    note(&format!("index built in {:.0?}", start.elapsed()))?;
-    sql.run("VACUUM ANALYZE").await?;
-    migrations::measure_recall(&database, SearchConfig::default().recall, false).await?;
-    database.close().await;
     Ok(())
 }
 
