@@ -62,8 +62,18 @@ pub(super) async fn piece(
         bytes: whole(imports, object, until).await?,
         time: until.saturating_duration_since(Instant::now()),
     };
-    let read = worker.files.read;
-    let line = match spawn_blocking(move || read(file)).await {
+    Ok(Some(Piece {
+        first: 0,
+        text: read(worker.files.read, file).await?,
+    }))
+}
+
+/// The document of a file, as a line of JSON.
+async fn read(
+    reader: fn(ObjectFile) -> Result<Vec<u8>, FileError>,
+    file: ObjectFile,
+) -> Result<Vec<u8>, WorkError> {
+    let line = match spawn_blocking(move || reader(file)).await {
         Ok(Ok(line)) => line,
         Ok(Err(FileError::Refused(reason))) => return Err(WorkError::File(reason)),
         Ok(Err(FileError::Failed(cause))) => return Err(not_read(cause)),
@@ -76,10 +86,7 @@ pub(super) async fn piece(
         );
         return Err(WorkError::File(detail));
     }
-    Ok(Some(Piece {
-        first: 0,
-        text: line,
-    }))
+    Ok(line)
 }
 
 fn not_read(cause: String) -> WorkError {
