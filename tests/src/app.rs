@@ -130,21 +130,7 @@ impl App {
         let (way, variables) = reach(&database_url)
             .await
             .context("preparing the connection to the database")?;
-        let mut environment = vec![
-            ("DATABASE_URL".into(), database_url.clone()),
-            ("FOLLOW_TABLES".into(), "on".into()),
-            // Many stories share two cores.
-            ("DATABASE_ACQUIRE_TIMEOUT_MS".into(), "10000".into()),
-            ("MODEL_DIR".into(), assets.model.display().to_string()),
-            (
-                "ORT_DYLIB_PATH".into(),
-                assets.onnxruntime.display().to_string(),
-            ),
-        ];
-        // Tests must not use the terminal's language model.
-        for variable in LanguageModelConfig::REQUIRED {
-            environment.push((variable.to_owned(), String::new()));
-        }
+        let mut environment = environment(assets, &database_url);
         // Of duplicate variables the last one wins.
         environment.extend(variables);
         let log = new_log(&assets.workspace, &database)?;
@@ -293,6 +279,26 @@ impl Drop for App {
             });
         });
     }
+}
+
+/// The environment of the functions.
+fn environment(assets: &Assets, database_url: &str) -> Vec<(String, String)> {
+    let mut environment = vec![
+        ("DATABASE_URL".into(), database_url.to_owned()),
+        ("FOLLOW_TABLES".into(), "on".into()),
+        // Many stories share two cores.
+        ("DATABASE_ACQUIRE_TIMEOUT_MS".into(), "10000".into()),
+        ("MODEL_DIR".into(), assets.model.display().to_string()),
+        (
+            "ORT_DYLIB_PATH".into(),
+            assets.onnxruntime.display().to_string(),
+        ),
+    ];
+    // Tests must not use the terminal's language model.
+    for variable in LanguageModelConfig::REQUIRED {
+        environment.push((variable.to_owned(), String::new()));
+    }
+    environment
 }
 
 /// An empty log, named after the test's thread, so that it can be read after a failure.
