@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use extract::{Format, Limits, Sandbox, serve};
+use extract::{Extracted, Format, Limits, Reason, Sandbox, serve};
 
 /// What the files of one format came to.
 #[derive(Default)]
@@ -58,49 +58,58 @@ fn main() -> io::Result<()> {
         for round in 0..=mutations {
             let start = Instant::now();
             let outcome = sandbox.extract(mutated(&bytes, round), format);
-            let took = start.elapsed();
-            outcomes.files += 1;
-            outcomes.time += took;
-            if took > outcomes.slowest.0 {
-                outcomes.slowest = (took, file.clone());
-            }
-            match outcome {
-                Ok(extracted) => {
-                    outcomes.read += 1;
-                    outcomes.characters += extracted.content.chars().count();
-                    if env::var_os("SHOW").is_some() {
-                        println!(
-                            "=== {}\n{}\n{:?}\n{}",
-                            file.display(),
-                            extracted.title,
-                            extracted.metadata,
-                            extracted.content
-                        );
-                    }
-                }
-                Err(reason) => {
-                    let text: String = reason.to_string().chars().take(120).collect();
-                    let entry = outcomes.reasons.entry(text).or_insert((0, file.clone()));
-                    entry.0 += 1;
-                }
-            }
+            outcomes.add(&file, start.elapsed(), outcome);
         }
     }
     for (format, outcomes) in &all {
+        outcomes.print(format);
+    }
+    Ok(())
+}
+
+impl Outcomes {
+    fn add(&mut self, file: &Path, took: Duration, outcome: Result<Extracted, Reason>) {
+        self.files += 1;
+        self.time += took;
+        if took > self.slowest.0 {
+            self.slowest = (took, file.to_owned());
+        }
+        match outcome {
+            Ok(extracted) => {
+                self.read += 1;
+                self.characters += extracted.content.chars().count();
+                if env::var_os("SHOW").is_some() {
+                    println!(
+                        "=== {}\n{}\n{:?}\n{}",
+                        file.display(),
+                        extracted.title,
+                        extracted.metadata,
+                        extracted.content
+                    );
+                }
+            }
+            Err(reason) => {
+                let text: String = reason.to_string().chars().take(120).collect();
+                let entry = self.reasons.entry(text).or_insert((0, file.to_owned()));
+                entry.0 += 1;
+            }
+        }
+    }
+
+    fn print(&self, format: &str) {
         println!(
             "{format}: {} of {} read, {} characters, {:.1} s in all, slowest {:.2} s ({})",
-            outcomes.read,
-            outcomes.files,
-            outcomes.characters,
-            outcomes.time.as_secs_f64(),
-            outcomes.slowest.0.as_secs_f64(),
-            outcomes.slowest.1.display(),
+            self.read,
+            self.files,
+            self.characters,
+            self.time.as_secs_f64(),
+            self.slowest.0.as_secs_f64(),
+            self.slowest.1.display(),
         );
-        for (reason, (count, example)) in &outcomes.reasons {
+        for (reason, (count, example)) in &self.reasons {
             println!("  {count} × {reason} ({})", example.display());
         }
     }
-    Ok(())
 }
 
 fn walk(path: &Path, files: &mut Vec<PathBuf>) {
