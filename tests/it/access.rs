@@ -1,6 +1,7 @@
 //! Who may send requests: API keys, and tokens that the functions verify.
 
 mod administrators;
+mod key_checks;
 mod keys;
 mod limits;
 mod tenants;
