@@ -96,8 +96,16 @@ impl Cursor for TenantCursor {
     fn read(text: &str) -> Option<Self> {
         let name = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let name = String::from_utf8(name).ok()?;
-        Tenant::parse(&name, "cursor").ok()?;
-        Some(Self(name))
+        let name = name.strip_prefix('/')?;
+        Tenant::parse(name, "cursor").ok()?;
+        Some(Self(name.to_owned()))
+    }
+}
+
+impl TenantCursor {
+    /// The slash is for the empty name: a parameter that is empty counts as absent, and would begin the list anew.
+    fn write(name: &str) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(format!("/{name}"))
     }
 }
 
@@ -199,9 +207,9 @@ pub async fn list_tenants(
     .bind(page.after.map(|TenantCursor(name)| name))
     .bind(page.limit.rows());
     let mut tenants: Vec<TenantInfo> = database.fetch_all(statement).await?;
-    let next_cursor = page.limit.next_cursor(&mut tenants, |tenant| {
-        BASE64_URL_SAFE_NO_PAD.encode(&tenant.id)
-    });
+    let next_cursor = page
+        .limit
+        .next_cursor(&mut tenants, |tenant| TenantCursor::write(&tenant.id));
     Ok(Tenants {
         tenants,
         next_cursor,

@@ -98,23 +98,20 @@ async fn a_removed_tenant_is_gone_from_every_table_and_its_keys_are_refused() ->
     }
     assert_eq!(left, ["audit", "keys", "tenant_removals", "usage"]);
 
-    let first = ask(&operator, Method::GET, "/tenants?limit=2")
-        .await?
-        .success(200)?;
-    let cursor = first["next_cursor"].as_str().context("a second page")?;
-    let path = format!("/tenants?limit=2&cursor={cursor}");
-    let second = ask(&operator, Method::GET, &path).await?.success(200)?;
-    let mut listed = Vec::new();
-    for page in [&first, &second] {
+    let (mut listed, mut path) = (Vec::new(), "/tenants?limit=1".to_owned());
+    for last in [false, false, true] {
+        let page = ask(&operator, Method::GET, &path).await?.success(200)?;
         for tenant in page["tenants"].as_array().context("tenants")? {
             listed.push((tenant["id"].clone(), tenant["documents"].clone()));
         }
+        let cursor = page["next_cursor"].as_str();
+        assert_eq!(cursor.is_none(), last, "{page}");
+        path = format!("/tenants?limit=1&cursor={}", cursor.unwrap_or_default());
     }
     let expected = [("", 0), ("acme", 0), ("other", 4)];
     assert_eq!(
         listed,
         expected.map(|(id, documents)| (json!(id), json!(documents)))
     );
-    assert_eq!(second["next_cursor"], Value::Null);
     Ok(())
 }
