@@ -158,7 +158,7 @@ fn json(value: DeValue<'_>) -> Value {
     }
 }
 
-fn first_line(error: &impl std::fmt::Display) -> String {
+fn first_line(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()
 }
