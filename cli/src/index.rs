@@ -1,11 +1,14 @@
-//! `rappel index`: indexes on fields of the metadata.
+//! `rappel index`: the index of embeddings, and indexes on fields of the metadata.
 
 use std::io::Write as _;
 
 use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
 use database::Database;
-use migrations::{FieldIndex, Index, IndexState, field_indexes, index_field, unindex_field};
+use migrations::{
+    FieldIndex, Index, IndexState, field_indexes, index_field, rebuild_index, unindex_field,
+};
+use retrieval::SearchConfig;
 use serde_json::json;
 
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     terminal::{self, note},
 };
 
-/// Manage indexes on metadata fields, for range filters.
+/// Manage indexes on metadata fields, for range filters, and rebuild the index of embeddings.
 #[derive(Args)]
 pub(crate) struct Indexes {
     #[command(subcommand)]
@@ -29,12 +32,22 @@ enum Action {
     List(List),
     /// Drop the index on a field.
     Remove(Change),
+    /// Build the index of embeddings anew, while documents are searched and stored, and measure its recall.
+    Rebuild(Rebuild),
 }
 
 #[derive(Args)]
 struct Change {
     /// The metadata key, as in a filter: year, author.born.
     field: String,
+    #[command(flatten)]
+    schema: SchemaArgs,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args)]
+struct Rebuild {
     #[command(flatten)]
     schema: SchemaArgs,
     #[command(flatten)]
@@ -54,11 +67,15 @@ impl Indexes {
     pub(crate) async fn run(self, stop: &Stop) -> anyhow::Result<()> {
         let (Action::Add(Change { target, .. })
         | Action::List(List { target, .. })
-        | Action::Remove(Change { target, .. })) = &self.action;
+        | Action::Remove(Change { target, .. })
+        | Action::Rebuild(Rebuild { target, .. })) = &self.action;
         let mut setup = stop.or(target.prepare("")).await?;
         stop.or(setup.require_schema()).await?;
-        if let Action::Add(change) | Action::Remove(change) = &self.action {
-            setup.set_schema(&change.schema);
+        if let Action::Add(Change { schema, .. })
+        | Action::Remove(Change { schema, .. })
+        | Action::Rebuild(Rebuild { schema, .. }) = &self.action
+        {
+            setup.set_schema(schema);
         }
         let database = setup.schema_database()?;
         let ran = stop.or(self.action.run(&setup, &database)).await;
@@ -93,6 +110,16 @@ impl Action {
                     "{field} has no index; `rappel index list` lists the indexes"
                 );
                 note(&format!("the index on {field} is dropped"));
+            }
+            Self::Rebuild(_) => {
+                if let Index::Missing { reason } =
+                    rebuild_index(database, &setup.index_config()).await?
+                {
+                    bail!("cannot build the index, so the old one is kept: {reason}");
+                }
+                migrations::measure_recall(database, SearchConfig::from_env()?.recall, true)
+                    .await?;
+                note("the index of embeddings is rebuilt");
             }
             Self::List(List { json, .. }) => {
                 let indexes = field_indexes(database).await?;

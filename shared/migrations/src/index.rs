@@ -13,6 +13,13 @@ use crate::IndexConfig;
 /// Index name.
 pub const INDEX: &str = "chunks_embedding_hnsw";
 
+/// Candidates for the neighbours of a new element, pgvector's `ef_construction`. With its default of 64, near-duplicates make the
+/// graph so poor that no effort finds 95 % of the nearest; see docs/performance.md#recall.
+const CANDIDATES: u32 = 128;
+
+/// The name of the index while it replaces another.
+const REPLACEMENT: &str = "chunks_embedding_hnsw_new";
+
 /// Questions for measuring the index: with 1,000 neighbours each, the share is exact to one in a hundred.
 const QUESTIONS: i32 = 100;
 
@@ -63,9 +70,7 @@ pub async fn build_index(
     if index_state(database).await? == IndexState::Valid {
         return Ok(Index::Valid);
     }
-    let operators = operators(database).await?;
-    let definition = format!("rappel.chunks USING hnsw (embedding {operators})");
-    let built = build(database, config, INDEX, &definition).await?;
+    let built = build(database, config, INDEX, &definition(database).await?).await?;
     if let Index::Missing { reason } = &built {
         tracing::error!(
             reason,
@@ -73,6 +78,44 @@ pub async fn build_index(
         );
     }
     Ok(built)
+}
+
+/// Builds the index anew beside the one that searches use meanwhile, and replaces that. If the build fails, or is interrupted and
+/// never repeated, searches use the old one.
+///
+/// # Errors
+/// Any error of the database. A failed build is not an error.
+pub async fn rebuild_index(
+    database: &Database,
+    config: &IndexConfig,
+) -> Result<Index, DatabaseError> {
+    // What an interrupted rebuild left may lack what is stored since only if it is invalid; but its definition may be old.
+    drop(database, REPLACEMENT).await?;
+    let built = build(database, config, REPLACEMENT, &definition(database).await?).await?;
+    if built == Index::Valid {
+        drop(database, INDEX).await?;
+        let rename = format!("ALTER INDEX rappel.{REPLACEMENT} RENAME TO {INDEX}");
+        database.run_unlimited(&[], &rename).await?;
+    } else {
+        drop(database, REPLACEMENT).await?;
+    }
+    Ok(built)
+}
+
+/// Whether the index was built with fewer candidates, as releases before 0.3 did, so that searches find less.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn is_outdated(database: &Database) -> Result<bool, DatabaseError> {
+    let statement = Statement::read(
+        "SELECT coalesce((
+             SELECT o.option_value FROM pg_options_to_table(c.reloptions) AS o WHERE o.option_name = 'ef_construction'
+         )::integer, 64)
+         FROM pg_class AS c WHERE c.oid = to_regclass('rappel.' || $1)",
+    )
+    .bind(INDEX);
+    let candidates: Option<(i32,)> = database.fetch_optional(statement).await?;
+    Ok(candidates.is_some_and(|(candidates,)| candidates.cast_unsigned() < CANDIDATES))
 }
 
 /// Builds the index `name` on `definition` in the same way.
@@ -206,6 +249,13 @@ async fn create(
         memory.as_deref().into_iter().collect()
     };
     database.run_unlimited(&settings, &create).await
+}
+
+async fn definition(database: &Database) -> Result<String, DatabaseError> {
+    let operators = operators(database).await?;
+    Ok(format!(
+        "rappel.chunks USING hnsw (embedding {operators}) WITH (ef_construction = {CANDIDATES})"
+    ))
 }
 
 /// The operator class of the index, with the extension's schema.

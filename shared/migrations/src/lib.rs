@@ -27,7 +27,10 @@ pub use self::{
     config::{IndexConfig, Memory},
     conversion::withdraw_conversion,
     fields::{FieldIndex, field_indexes, index_field, unindex_field},
-    index::{INDEX, Index, IndexState, build_index, drop_index, index_state, measure_recall},
+    index::{
+        INDEX, Index, IndexState, build_index, drop_index, index_state, is_outdated,
+        measure_recall, rebuild_index,
+    },
     roles::{grant, role},
     statistics::tidy_statistics,
     uninstall::{Installed, UninstallError, installed, uninstall},

@@ -113,7 +113,19 @@ async fn model(state: &SearchState) -> Result<Finding, Error> {
 /// Never a failure: a search without the index is slow, not wrong.
 async fn index(state: &SearchState) -> Result<Finding, Error> {
     Ok(match migrations::index_state(&state.database).await? {
-        IndexState::Valid => ok(format!("{INDEX} is valid; {}", effort(state).await?)),
+        IndexState::Valid => {
+            let found = format!("{INDEX} is valid; {}", effort(state).await?);
+            if migrations::is_outdated(&state.database).await? {
+                warning(
+                    format!(
+                        "{found}; an older release built it, with fewer candidates: it finds less, or takes longer"
+                    ),
+                    "run `rappel index rebuild`, which takes about as long as the first build twice",
+                )
+            } else {
+                ok(found)
+            }
+        }
         IndexState::Building => warning(
             format!("{INDEX} is being built; searches read every chunk until then"),
             "wait for the build",
