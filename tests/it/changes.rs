@@ -8,7 +8,7 @@ use tests::{Answer, App, Sql};
 
 use crate::Outcome;
 
-async fn send(
+pub(crate) async fn send(
     app: &App,
     method: Method,
     path: &str,

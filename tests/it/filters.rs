@@ -1,5 +1,6 @@
 //! Filters: what they match, in searches and listings, and which are refused.
 
+mod copies;
 mod naive;
 mod normal_form;
 mod random;

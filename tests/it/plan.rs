@@ -143,7 +143,7 @@ async fn ranges_are_answered_by_an_index_that_is_added(
             .await?
             .concat();
         sql.plan(&format!(
-            "SELECT * FROM nearest_exact('', '{query}'::halfvec, 30, 1, '{filter}', NULL)"
+            "SELECT * FROM nearest_exact('', '{query}'::halfvec, 30, 1, '{filter}')"
         ))
         .await
     };
@@ -255,7 +255,7 @@ async fn all_that_match_are_compared_where_they_are_few_enough() -> Outcome {
     store_synthetic(&sql).await?;
     set_as_the_search_does(&sql).await?;
     let exact = "SELECT array_agg(n.distance ORDER BY n.distance)::text FROM nearest_exact(
-        '', (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, 1, $1::text::jsonb, NULL) AS n";
+        '', (SELECT embedding FROM rappel.chunks ORDER BY document_id LIMIT 1), 30, 1, $1::text::jsonb) AS n";
     let exact = sql.texts(exact, &[&HALF]).await?.concat();
 
     // Half of the documents match.

@@ -212,7 +212,7 @@ DECLARE
     average    double precision;
     expression text;
     depth      integer; -- the hits for which candidates are looked for
-    near       record; -- ids, ordinals, distances, few_match, is_all: what the semantic search found
+    near       record; -- ids, ordinals, distances, few_match, matching, is_all: what the semantic search found
     worded     record; -- ids, ordinals, scores: what the keyword search found
     found      record; -- ids, ordinals, firsts, lasts and measures: what they make together; possible
     top        record; -- the same of the hits
@@ -246,7 +246,7 @@ BEGIN
         IF mode = 'keyword' THEN
             SELECT NULL::text[] AS ids, NULL::integer[] AS ordinals, NULL::double precision[] AS distances,
                    listed.ids IS NULL AND filter IS NOT NULL AND few_match(search.tenant, filter, few) AS few_match,
-                   false AS is_all
+                   NULL::text[] AS matching, false AS is_all
             INTO near;
         ELSE
             -- `max_distance` is applied to the candidates, not inside the index scan, where it would make
@@ -269,7 +269,7 @@ BEGIN
                 -- word hardly counts where the embeddings decide among them.
                 greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
                                          ELSE 36000 / (cardinality(asked.terms) + 6) END),
-                wording, listed.ids, listed.ordinals);
+                wording, listed.ids, listed.ordinals, near.matching);
         END IF;
         EXECUTE fusion(expression, passages)
         INTO found

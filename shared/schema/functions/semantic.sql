@@ -38,22 +38,42 @@ BEGIN ATOMIC
     LIMIT candidates;
 END;
 
--- The nearest chunks, at most `passages` of a document, by reading every matching chunk, but at most `most` if that is
--- not null: exact, and faster than the index when few chunks match. `matching` is how many were read.
-CREATE FUNCTION nearest_exact(tenant text, query halfvec, candidates integer, passages integer, filter jsonb, most integer)
+-- The nearest chunks, at most `passages` of a document, by reading every matching chunk: exact.
+CREATE FUNCTION nearest_exact(tenant text, query halfvec, candidates integer, passages integer, filter jsonb)
+RETURNS TABLE (document_id text, ordinal integer, distance double precision)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT b.document_id, b.ordinal, b.distance
+    FROM (
+        SELECT m.*, row_number() OVER (PARTITION BY m.document_id ORDER BY m.distance, m.ordinal) AS place
+        FROM (
+            SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
+            FROM rappel.documents AS d
+            JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
+            WHERE d.tenant = nearest_exact.tenant AND c.tenant = nearest_exact.tenant AND selected(d, filter)
+        ) AS m
+    ) AS b
+    WHERE b.place <= passages
+    ORDER BY b.distance, b.document_id, b.ordinal
+    LIMIT candidates;
+END;
+
+-- The same among the chunks of some documents, of which at most `most` are read. `matching` is how many were.
+CREATE FUNCTION nearest_of_documents(
+    tenant text, query halfvec, candidates integer, passages integer, documents text[], most integer
+)
 RETURNS TABLE (document_id text, ordinal integer, distance double precision, matching bigint)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH matching AS MATERIALIZED (
-        SELECT c.document_id, c.ordinal, c.embedding <=> query AS distance
-        FROM rappel.documents AS d
-        JOIN rappel.chunks AS c ON c.tenant = d.tenant AND c.document_id = d.id
-        WHERE d.tenant = nearest_exact.tenant AND c.tenant = nearest_exact.tenant AND selected(d, filter)
+        SELECT d.place AS document, c.document_id, c.ordinal, c.embedding <=> query AS distance
+        FROM unnest(documents) WITH ORDINALITY AS d (id, place)
+        JOIN rappel.chunks AS c ON c.tenant = nearest_of_documents.tenant AND c.document_id = d.id
         LIMIT most
     )
     SELECT b.document_id, b.ordinal, b.distance, (SELECT count(*) FROM matching)
     FROM (
-        SELECT m.*, row_number() OVER (PARTITION BY m.document_id ORDER BY m.distance, m.ordinal) AS place
+        SELECT m.*, row_number() OVER (PARTITION BY m.document ORDER BY m.distance, m.ordinal) AS place
         FROM matching AS m
     ) AS b
     WHERE b.place <= passages
@@ -152,15 +172,16 @@ BEGIN ATOMIC
 END;
 
 -- The nearest chunks, at first `candidates` of them, until they make `wanted` hits. Where the tenant has at most `few`
--- chunks, or at most as many match the filter, all of them are compared; `few_match` says whether few match a filter, and
--- `is_all` whether every document that matches, and is near enough, has as many chunks among them as can be hits.
+-- chunks, or at most as many match the filter, all of them are compared; `few_match` says whether few match a filter,
+-- `matching` are then the documents that do, unless the wording is listed, and `is_all` whether every document that matches, and is near enough, has as many chunks among them as can be hits.
 --   wording                  what the question demands of hits (see phrases.sql), or null
 --   listed, listed_ordinals  all chunks that match filter and wording, if they are known
 CREATE FUNCTION semantic_candidates(
     tenant text, query halfvec, wanted integer, candidates integer, passages integer, filter jsonb,
     max_distance double precision, few integer, wording jsonb DEFAULT NULL, listed text[] DEFAULT NULL,
     listed_ordinals integer[] DEFAULT NULL,
-    OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean, OUT is_all boolean
+    OUT ids text[], OUT ordinals integer[], OUT distances double precision[], OUT few_match boolean, OUT matching text[],
+    OUT is_all boolean
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -181,14 +202,21 @@ BEGIN
         RETURN;
     END IF;
     IF filter IS NOT NULL AND wording IS NULL AND (small OR NOT many_match(tenant, filter, few)) THEN
-        SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
-               coalesce(max(n.matching), 0) <= few
-        INTO ids, ordinals, distances, few_match
-        FROM nearest_exact(tenant, query, enough, passages, filter, few + 1) AS n;
+        matching := ARRAY(
+            SELECT d.id FROM rappel.documents AS d
+            WHERE d.tenant = semantic_candidates.tenant AND selected(d, filter)
+            LIMIT few + 1);
+        IF cardinality(matching) <= few THEN
+            SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance),
+                   coalesce(max(n.matching), 0) <= few
+            INTO ids, ordinals, distances, few_match
+            FROM nearest_of_documents(tenant, query, enough, passages, matching, few + 1) AS n;
+        END IF;
         IF few_match THEN
             is_all := coalesce(cardinality(ids), 0) < enough;
             RETURN;
         END IF;
+        matching := NULL;
     END IF;
     WHILE NOT exact LOOP
         IF wording IS NOT NULL THEN
@@ -229,7 +257,7 @@ BEGIN
     ELSIF exact THEN
         SELECT array_agg(n.document_id), array_agg(n.ordinal), array_agg(n.distance)
         INTO ids, ordinals, distances
-        FROM nearest_exact(tenant, query, enough, passages, filter, NULL) AS n;
+        FROM nearest_exact(tenant, query, enough, passages, filter) AS n;
     END IF;
     IF exact THEN
         is_all := coalesce(cardinality(ids), 0) < enough;

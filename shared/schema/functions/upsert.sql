@@ -95,13 +95,18 @@ CREATE FUNCTION store_terms(
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
+DECLARE
+    -- The chunks of a document whose metadata are copied beside their terms: a change rewrites the rows of all of them.
+    many CONSTANT bigint := 64;
 BEGIN
     PERFORM set_config('rappel.tenant', store_terms.tenant, true);
     -- Texts have no fixed width, so each slice would be searched for from the first element.
-    INSERT INTO rappel.chunk_terms (tenant, document_id, ordinal, length, terms, frequencies)
-    SELECT store_terms.tenant, ids[c.document], c.ordinal, c.length, coalesce(t.terms, '{}'), coalesce(t.frequencies, '{}')
+    INSERT INTO rappel.chunk_terms (tenant, document_id, ordinal, length, terms, frequencies, metadata)
+    SELECT store_terms.tenant, d.id, c.ordinal, c.length, coalesce(t.terms, '{}'), coalesce(t.frequencies, '{}'),
+           CASE WHEN count(*) OVER (PARTITION BY c.document) <= many THEN rappel.small_metadata(d.metadata) END
     FROM unnest(chunk_documents, chunk_ordinals, chunk_lengths)
          WITH ORDINALITY AS c (document, ordinal, length, position)
+    JOIN rappel.documents AS d ON d.tenant = store_terms.tenant AND d.id = ids[c.document]
     LEFT JOIN (
         SELECT owner.chunk,
                array_agg(u.term ORDER BY u.position) AS terms,

@@ -250,7 +250,7 @@ impl Bench {
             Some(filter) => Statement::read(concat!(
                 "SELECT document_id FROM ",
                 schema::function!("nearest_exact"),
-                "('', $1::real[]::halfvec, 10, 1, $2::jsonb, NULL)"
+                "('', $1::real[]::halfvec, 10, 1, $2::jsonb)"
             ))
             .bind(embedding)
             .bind(Filter::parse(&filter.to_string())?.compile().to_json()),
