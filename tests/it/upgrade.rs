@@ -10,7 +10,10 @@ use std::sync::{
 use anyhow::Context;
 use embedder::Manifest;
 use serde_json::json;
-use tests::{App, Assets, Sql};
+use tests::{
+    App, Assets, Sql,
+    command::{Printed, rappel},
+};
 
 use crate::Outcome;
 
@@ -175,9 +178,13 @@ async fn tables(app: &App) -> anyhow::Result<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgraded_database_has_the_tables_of_a_new_one() -> Outcome {
+async fn an_upgraded_database_with_a_new_index_has_the_tables_of_a_new_one() -> Outcome {
     let upgraded = released().await?;
     upgraded.invoke("migrate", json!({})).await?;
+    let rebuild = ["index", "rebuild"];
+    Printed::by(&mut rappel(Some(upgraded.database_url()), &rebuild).await?)
+        .await?
+        .answer()?;
     let new = App::start().await?;
     let (upgraded, new) = (tables(&upgraded).await?, tables(&new).await?);
     assert!(new.len() > 60, "{new:?}");
