@@ -140,9 +140,9 @@ const E5: Manifest = Manifest {
         strength: 0.85,
     }),
     relevance: Relevance {
-        intercept: -5.6,
-        similarity: 12.5,
-        coverage: 4.4,
+        intercept: -9.17,
+        similarity: 19.57,
+        coverage: 6.85,
     },
 };
 
