@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Args;
 use embedder::Relevance;
 use retrieval::{Mode, SearchConfig};
@@ -34,6 +34,10 @@ pub(crate) struct FitRelevance {
     /// same topics.
     #[arg(long = "set", value_name = "GROUP=FOLDER", required = true)]
     sets: Vec<GroupSet>,
+    /// A folder with queries.jsonl and qrels.tsv, whose questions no set answers. Its own passages are not asked, so it may be a set
+    /// of which not all right passages are judged.
+    #[arg(long = "foreign", value_name = "FOLDER")]
+    foreign: Vec<PathBuf>,
     /// Number of questions per set, spread over it.
     #[arg(long, value_name = "N", default_value = "400")]
     questions: NonZeroUsize,
@@ -76,20 +80,25 @@ impl FitRelevance {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (mut fitting, mut reporting) = (Vec::new(), Vec::new());
         for corpus in &self.sets {
-            let set = JudgedSet::prepare(&self.target, &corpus.files()?).await?;
-            for source in &self.sets {
+            let files = files(&corpus.folder);
+            let folder = corpus.folder.display();
+            ensure!(files.corpus.is_some(), "{folder} has no corpus.jsonl");
+            let set = JudgedSet::prepare(&self.target, &files).await?;
+            let foreign = self.foreign.iter().map(|folder| (folder, false));
+            let sets = self.sets.iter().filter_map(|source| {
                 let own = source.folder == corpus.folder;
-                if own || source.group != corpus.group {
-                    let examples = self.examples(&set, source, own).await?;
-                    let (even, odd): (Vec<_>, Vec<_>) = (0..)
-                        .zip(examples)
-                        .partition(|(place, _): &(u32, _)| place % 2 == 0);
-                    fitting.extend(even.into_iter().map(|(_, example)| example));
-                    reporting.extend(odd.into_iter().map(|(_, example)| example));
-                }
+                (own || source.group != corpus.group).then_some((&source.folder, own))
+            });
+            for (source, own) in sets.chain(foreign) {
+                let examples = self.examples(&set, source, own).await?;
+                let (even, odd): (Vec<_>, Vec<_>) = (0..)
+                    .zip(examples)
+                    .partition(|(place, _): &(u32, _)| place % 2 == 0);
+                fitting.extend(even.into_iter().map(|(_, example)| example));
+                reporting.extend(odd.into_iter().map(|(_, example)| example));
             }
             set.close().await?;
-            note(&format!("{}: asked", corpus.folder.display()));
+            note(&format!("{folder}: asked"));
         }
         let answerable = |answerable| {
             fitting
@@ -98,7 +107,7 @@ impl FitRelevance {
         };
         ensure!(
             answerable(true) && answerable(false),
-            "sets of at least two groups are needed: the documents of one must not answer the questions of another"
+            "sets of at least two groups are needed, or --foreign: questions that the documents do not answer"
         );
         balance(&mut fitting);
         balance(&mut reporting);
@@ -111,10 +120,10 @@ impl FitRelevance {
     async fn examples(
         &self,
         set: &JudgedSet,
-        source: &GroupSet,
+        source: &Path,
         own: bool,
     ) -> anyhow::Result<Vec<Example>> {
-        let questions = source.files()?.questions(None)?;
+        let questions = files(source).questions(None)?;
         let asked = set.embed(spread(questions, self.questions)).await?;
         let answers = set
             .answers(&asked, Mode::Hybrid, &SearchConfig::default())
@@ -149,20 +158,15 @@ impl FromStr for GroupSet {
     }
 }
 
-impl GroupSet {
-    fn files(&self) -> anyhow::Result<Files> {
-        let there =
-            |name: &str| Some(self.folder.join(name)).filter(|path: &PathBuf| Path::exists(path));
-        let corpus = ["corpus.jsonl", "corpus.jsonl.xz", "corpus.jsonl.gz"]
+/// The files of a judged set.
+fn files(folder: &Path) -> Files {
+    let there = |name: &str| Some(folder.join(name)).filter(|path| path.exists());
+    Files {
+        corpus: ["corpus.jsonl", "corpus.jsonl.xz", "corpus.jsonl.gz"]
             .into_iter()
-            .find_map(there);
-        let corpus =
-            corpus.with_context(|| format!("{} has no corpus.jsonl", self.folder.display()))?;
-        Ok(Files {
-            corpus: Some(corpus),
-            queries: self.folder.join("queries.jsonl"),
-            qrels: self.folder.join("qrels.tsv"),
-        })
+            .find_map(there),
+        queries: folder.join("queries.jsonl"),
+        qrels: folder.join("qrels.tsv"),
     }
 }
 

@@ -38,19 +38,27 @@ BEGIN ATOMIC
     FROM weighed AS w;
 END;
 
--- The terms that a word with this beginning may have, at most `most`: the most frequent ones that begin so. If none does, the
--- beginning may be longer than the stem of its word: then it is the longest term that it begins with.
+-- The terms that a word with this beginning may have, at most `most`: the most frequent ones that begin so, as far as not so many
+-- chunks have them that to look them up takes longer than somebody types a letter. If none begins so, the beginning may be longer
+-- than the stem of its word: then it is the longest term that it begins with.
 CREATE FUNCTION completions(tenant text, beginning text, most integer) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
-    terms text[] := ARRAY(
-        SELECT s.term
-        FROM rappel.term_statistics AS s
-        WHERE s.tenant = completions.tenant AND s.term >= beginning AND s.term < beginning || chr(1114111)
-        GROUP BY s.term
-        HAVING sum(s.chunks) > 0
-        ORDER BY sum(s.chunks) DESC, s.term
-        LIMIT most);
+    -- The chunks of the terms before the last one: some 10 ms.
+    affordable CONSTANT bigint := 30000;
+    terms      text[] := ARRAY(
+        SELECT c.term
+        FROM (
+            SELECT s.term, sum(s.chunks) AS chunks, sum(sum(s.chunks)) OVER (ORDER BY sum(s.chunks) DESC, s.term) AS so_far
+            FROM rappel.term_statistics AS s
+            WHERE s.tenant = completions.tenant AND s.term >= beginning AND s.term < beginning || chr(1114111)
+            GROUP BY s.term
+            HAVING sum(s.chunks) > 0
+            ORDER BY chunks DESC, s.term
+            LIMIT most
+        ) AS c
+        WHERE c.so_far - c.chunks < affordable
+        ORDER BY c.chunks DESC, c.term);
 BEGIN
     IF terms = '{}' THEN
         -- Endings have at most seven letters: -issement-.
@@ -187,12 +195,13 @@ $$;
 --   wording                  what the question demands of hits (see phrases.sql), or null
 --   listed, listed_ordinals  all chunks that match filter and wording, if they are known: each is scored
 --   matching                 the documents that match the filter, if few do and they are known
+--   readable                 the most chunks with the words whose documents the filter is asked of, unless few match; or null
 CREATE FUNCTION keyword_candidates(
     tenant text, terms text[], weights double precision[], pieces integer[], expression text,
     k1 double precision, b double precision, average double precision,
     wanted integer, passages integer, query halfvec, filter jsonb, max_distance double precision, few_match boolean,
     affordable integer, wording jsonb DEFAULT NULL, listed text[] DEFAULT NULL, listed_ordinals integer[] DEFAULT NULL,
-    matching text[] DEFAULT NULL,
+    matching text[] DEFAULT NULL, readable integer DEFAULT NULL,
     OUT ids text[], OUT ordinals integer[], OUT scores double precision[]
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -207,9 +216,12 @@ DECLARE
     total     double precision;
     questions text[];
     source    text := 'rappel.chunk_terms AS t WHERE t.tenant = $16 AND array_to_tsvector(t.terms) @@ $5';
+    reading   text := 'SELECT'; -- what `read` is, if the filter is asked of so many chunks only
+    condition text;
     question  text;
     answered  tsquery; -- what the steps before asked for
     scored    integer;
+    were_read integer;
 BEGIN
     PERFORM require_tenant(tenant);
     -- A phrase of stop words has chunks without any of the question's terms.
@@ -245,12 +257,21 @@ BEGIN
                    WHERE d.tenant = $16 AND t.tenant = $16 AND selected(d, $6)';
         affordable := NULL;
     ELSIF filter IS NOT NULL THEN
-        -- Beside most terms is a copy of the document's metadata, which a look at its row takes four times as long as.
-        source := source || format(
-            ' AND CASE WHEN %s THEN t.metadata @@ ($6 ->> ''metadata'')::jsonpath ELSE (
+        -- Beside most terms is a copy of the document's metadata: to look at its row takes four times as long.
+        condition := format(
+            'CASE WHEN %s THEN t.metadata @@ ($6 ->> ''metadata'')::jsonpath ELSE (
                  SELECT matches(d, $6) FROM rappel.documents AS d WHERE d.tenant = t.tenant AND d.id = t.document_id) END',
             CASE WHEN filter ? 'metadata' AND NOT filter ?| '{ids,created_at,updated_at,document}'
                  THEN 't.metadata IS NOT NULL' ELSE 'false' END);
+        IF readable IS NULL THEN
+            source := source || ' AND ' || condition;
+        ELSE
+            reading := format(
+                'SELECT l.tenant, l.document_id, l.ordinal, l.length, l.fits,
+                        CASE WHEN l.fits THEN l.terms END AS terms, CASE WHEN l.fits THEN l.frequencies END AS frequencies
+                 FROM (SELECT t.*, %s AS fits FROM %s LIMIT $18) AS l', condition, source);
+            source := 'read AS t WHERE t.fits';
+        END IF;
     END IF;
     IF wording IS NOT NULL AND listed IS NULL THEN
         source := source || format(
@@ -266,7 +287,7 @@ BEGIN
     END IF;
     FOREACH question IN ARRAY questions LOOP
         EXECUTE format(
-            'WITH scored AS MATERIALIZED (
+            'WITH read AS MATERIALIZED (%s), scored AS MATERIALIZED (
                  SELECT t.document_id, t.ordinal, %s AS score
                  FROM (
                      SELECT t.document_id, t.ordinal, t.terms, t.frequencies AS f,
@@ -289,15 +310,17 @@ BEGIN
                  ORDER BY p.score DESC, p.document_id, p.ordinal
                  LIMIT $4
              )
-             SELECT array_agg(t.document_id), array_agg(t.ordinal), array_agg(t.score), (SELECT count(*) FROM scored)
-             FROM top AS t', expression, source)
-        INTO ids, ordinals, scores, scored
+             SELECT array_agg(t.document_id), array_agg(t.ordinal), array_agg(t.score), (SELECT count(*) FROM scored),
+                    (SELECT count(*) FROM read)
+             FROM top AS t', reading, expression, source)
+        INTO ids, ordinals, scores, scored, were_read
         USING k1, b, average, wanted,
               CASE WHEN answered IS NULL THEN question::tsquery ELSE question::tsquery && !!answered END,
               filter, query, max_distance, ids, ordinals, scores, affordable, passages, listed, listed_ordinals,
-              tenant, matching;
+              tenant, matching, readable;
         affordable := affordable - scored;
-        EXIT WHEN few_match OR listed IS NOT NULL OR cardinality(ids) >= wanted OR affordable <= 0;
+        readable := readable - were_read;
+        EXIT WHEN few_match OR listed IS NOT NULL OR cardinality(ids) >= wanted OR affordable <= 0 OR readable <= 0;
         answered := question::tsquery;
     END LOOP;
 END

@@ -1,11 +1,11 @@
 -- The recall of the index, and the effort that reaches the wanted recall.
 
 -- Measures the index with questions made from stored passages, and stores the lowest effort whose recall@10 is at least
--- `wanted`. A question is a passage plus noise; its cosine with the passage is 1/2, as that of a question with its answer,
--- so its neighbours are about as many and as far. If no effort finds as much, stores the lowest that finds hardly less than
--- the greatest: a search with the greatest would be slow for nothing. Returns whether it measured: not if there are too few
--- chunks to need it, or, unless `again`, if the last measurement was for the same recall and between half and twice as many
--- chunks.
+-- `wanted`. A question is halfway between two passages, where the index finds as much as of real questions. Of a passage plus
+-- random noise it finds far more: noise has no neighbours that would lead astray. If no effort finds as much, stores the lowest
+-- that finds hardly less than the greatest: a search with the greatest would be slow for nothing. Returns whether it measured:
+-- not if there are too few chunks to need it, or, unless `again`, if the last measurement was for the same recall and between
+-- half and twice as many chunks.
 CREATE FUNCTION measure_recall(wanted double precision, questions integer, again boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path FROM CURRENT
@@ -20,14 +20,11 @@ DECLARE
     few      CONSTANT bigint := 5000;
     hardly   CONSTANT double precision := 0.01;
     efforts  CONSTANT integer[] := '{40, 60, 80, 100, 150, 200, 300, 400, 600, 800, 1000}';
-    width    CONSTANT integer := (SELECT m.dimensions FROM rappel.model AS m);
-    -- Scales each of `width` numbers with a variance of 1/4, so that the length of the noise is sqrt(3).
-    scale    CONSTANT double precision := sqrt(3 * 4.0 / width);
     chunks   CONSTANT bigint := (SELECT count(*) FROM rappel.chunks AS c);
     last     record;
     asked    vector[] := '{}';
     farthest double precision[] := '{}'; -- the distance of the tenth nearest, for each question
-    passage  vector;
+    passages vector[];
     question vector;
     found    double precision;
     recalls  double precision[] := '{}'; -- of each effort so far
@@ -40,14 +37,9 @@ BEGIN
     THEN
         RETURN false;
     END IF;
-    FOR passage IN
-        SELECT c.embedding::vector FROM rappel.chunks AS c ORDER BY random() LIMIT questions
-    LOOP
-        -- The sum of three uniform distributions from 0 to 1 has a variance of 1/4.
-        question := l2_normalize(passage + (
-            SELECT array_agg(((random() + random() + random() - 1.5) * scale)::real)::vector
-            FROM generate_series(1, width)
-        ));
+    passages := ARRAY(SELECT c.embedding::vector FROM rappel.chunks AS c ORDER BY random() LIMIT 2 * questions);
+    FOR i IN 1 .. questions LOOP
+        question := l2_normalize(passages[i] + passages[questions + i]);
         asked := asked || question;
         farthest := farthest || (
             SELECT max(n.distance) FROM nearest_of_all(question::real[], 10) AS n

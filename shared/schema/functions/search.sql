@@ -266,10 +266,13 @@ BEGIN
                 greatest(100, depth * passages), passages, query, filter, max_distance, near.few_match,
                 -- A chunk's row costs as much as some of its terms do. Where the words decide alone, all is worth
                 -- some 30 ms; in a fusion two thirds of that, because the order of chunks that have but one common
-                -- word hardly counts where the embeddings decide among them.
-                greatest(1000, CASE mode WHEN 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
-                                         ELSE 36000 / (cardinality(asked.terms) + 6) END),
-                wording, listed.ids, listed.ordinals, near.matching);
+                -- word hardly counts where the embeddings decide among them; while somebody types, a third.
+                greatest(1000, CASE WHEN beginning IS NOT NULL THEN 20000 / (cardinality(asked.terms) + 4)
+                                    WHEN mode = 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
+                                    ELSE 36000 / (cardinality(asked.terms) + 6) END),
+                wording, listed.ids, listed.ordinals, near.matching,
+                -- Where few of the chunks with the words match the filter, the fusion has the nearest ones of those that do.
+                CASE WHEN mode = 'hybrid' AND wording IS NULL THEN 4000 END);
         END IF;
         EXECUTE fusion(expression, passages)
         INTO found

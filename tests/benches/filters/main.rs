@@ -6,7 +6,7 @@
 //! - `FILTERS_DATA`: a folder in which the database is kept. If it has one, the standard input is not read.
 //! - `FILTERS_ROWS`: the number of documents, 339,396 if absent.
 //! - `FILTERS_INDEXES`: metadata keys to index before, with commas between.
-//! - `FILTERS_SECTIONS`: what to measure, with commas between: `filters`, `phrases`, `prefixes`. All if absent.
+//! - `FILTERS_SECTIONS`: what to measure, with commas between: `filters`, `hybrid`, `phrases`, `prefixes`. All if absent.
 //!
 //! Words are those of the documents. Embeddings of so many take hours, so they are made of real ones: 4,000 evenly spread
 //! documents are embedded. Every other has the embedding of the one before it in the file, which is usually of the same article or
@@ -19,6 +19,7 @@
 //! `place` are those around one document. A filter on them is asked with questions `near` it and `far` from it.
 
 mod corpus;
+mod exact;
 
 use std::{
     env,
@@ -39,7 +40,10 @@ use serde_json::{Value, json, value::RawValue};
 use servers::postgres::Postgres;
 use tests::direct;
 
-use self::corpus::{NAME, SHARES, fill};
+use self::{
+    corpus::{NAME, SHARES, fill},
+    exact::Exact,
+};
 
 /// Questions of each case, of those that were drawn.
 const ASKED: usize = 30;
@@ -85,6 +89,9 @@ async fn main() -> Result<()> {
     }
     if wanted("filters") {
         bench.filters().await?;
+    }
+    if wanted("hybrid") {
+        bench.hybrid(&postgres.url(NAME)).await?;
     }
     if wanted("phrases") {
         bench.phrases().await?;
@@ -257,6 +264,22 @@ impl Bench {
         };
         let rows: Vec<(String,)> = self.database.fetch_all(statement).await?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// How many of the ten best by their scores a hybrid search finds.
+    async fn hybrid(&self, url: &str) -> Result<()> {
+        let exact = Exact::connect(url).await?;
+        let mut measured = Measured::default();
+        for question in self.questions.iter().step_by(self.questions.len() / 100) {
+            let (ids, time) = self.search("hybrid", question, None).await?;
+            let best = exact.hybrid(&question.text, &question.embedding).await?;
+            measured.times.push(time);
+            measured.fewest = measured.fewest.min(ids.len());
+            measured.wanted += 10;
+            measured.found += ids.iter().filter(|id| best.contains(id)).count();
+        }
+        print("hybrid against the scores of all passages")?;
+        print(&measured.line())
     }
 
     async fn phrases(&self) -> Result<()> {
