@@ -55,7 +55,7 @@ impl Default for ChatConfig {
         Self {
             history_tokens: 2_000,
             source_tokens: 6_000,
-            min_relevance: 0.2,
+            min_relevance: 0.12,
             condense: true,
             condense_tokens: 1_000,
             condense_timeout: Duration::from_millis(CONDENSE_MS),

@@ -49,8 +49,8 @@ async fn a_filter_follows_the_metadata_of_documents() -> Outcome {
 
     let patch = json!({ "metadata": { "colour": "white" } });
     for id in all {
-        let path = format!("/documents/{id}");
-        send(&app, Method::PATCH, &path, None, patch.clone())
+        let document = format!("/documents/{id}");
+        send(&app, Method::PATCH, &document, None, patch.clone())
             .await?
             .success(200)?;
         assert!(found(&sql, &white).await?.contains(&id.to_owned()), "{id}");
