@@ -17,7 +17,7 @@ async fn selected_metadata_and_dates_are_sent_with_a_source() -> Outcome {
         json!({ "id": "plage", "title": "Plage", "content": "La plage ferme à 22 heures.", "metadata": metadata }),
     ])
     .await?;
-    let asked = json!({ "question": "Qui écrit de la plage ?", "source_fields": ["author", "law.year", "$updated_at"] });
+    let asked = json!({ "question": "Quand ferme la plage ?", "source_fields": ["author", "law.year", "$updated_at"] });
     answered(&app, &asked).await?;
     let told = last_message(&model.asked()[0].body)?;
     let tag = told.lines().next().context("the source is first")?;
