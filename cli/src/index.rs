@@ -79,10 +79,16 @@ impl Indexes {
         }
         let database = setup.schema_database()?;
         let ran = stop.or(self.action.run(&setup, &database)).await;
-        if is_interrupted(&ran) && !matches!(self.action, Action::List(_)) {
-            note(
-                "the server may go on with what it began: `rappel index list` tells; the same command again finishes it",
-            );
+        if is_interrupted(&ran) {
+            match self.action {
+                Action::List(_) => {}
+                Action::Rebuild(_) => note(
+                    "the server may go on with the build; once it has ended, the same command again finishes it",
+                ),
+                Action::Add(_) | Action::Remove(_) => note(
+                    "the server may go on with what it began: `rappel index list` tells; the same command again finishes it",
+                ),
+            }
         }
         database.close().await;
         setup.stop().await?;
@@ -112,13 +118,13 @@ impl Action {
                 note(&format!("the index on {field} is dropped"));
             }
             Self::Rebuild(_) => {
+                let recall = SearchConfig::from_env()?.recall;
                 if let Index::Missing { reason } =
                     rebuild_index(database, &setup.index_config()).await?
                 {
                     bail!("cannot build the index, so the old one is kept: {reason}");
                 }
-                migrations::measure_recall(database, SearchConfig::from_env()?.recall, true)
-                    .await?;
+                migrations::measure_recall(database, recall, true).await?;
                 note("the index of embeddings is rebuilt");
             }
             Self::List(List { json, .. }) => {

@@ -342,6 +342,35 @@ async fn an_index_of_an_older_release_is_rebuilt_on_request() -> Outcome {
     assert_eq!(index().await?["status"], "ok");
     assert_eq!(app.hits(json!({ "query": "des crêpes" })).await?.len(), 1);
 
+    // The exchange was interrupted after the old one was dropped: nothing is built.
+    sql.run("ALTER INDEX rappel.chunks_embedding_hnsw RENAME TO chunks_embedding_hnsw_new")
+        .await?;
+    let oid = "SELECT max(oid)::text FROM pg_class WHERE relname LIKE 'chunks_embedding_hnsw%'";
+    let left = sql.texts(oid, &[]).await?;
+    let printed = rebuild().await?;
+    assert!(printed.success, "{printed:?}");
+    assert_eq!(sql.texts(definition, &[]).await?, built);
+    assert_eq!(sql.texts(oid, &[]).await?, left);
+
+    // One that is being built elsewhere is left alone.
+    let new = built
+        .concat()
+        .replace("chunks_embedding_hnsw", "chunks_embedding_hnsw_new");
+    let builder = app.sql().await?;
+    sql.run(&format!(
+        "{new}; UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'rappel.chunks_embedding_hnsw_new'::regclass"
+    ))
+    .await?;
+    builder
+        .run("BEGIN; LOCK TABLE rappel.chunks IN SHARE UPDATE EXCLUSIVE MODE")
+        .await?;
+    let printed = rebuild().await?;
+    assert!(
+        !printed.success && printed.stderr.contains("being rebuilt already"),
+        "{printed:?}"
+    );
+    builder.run("COMMIT").await?;
+
     // A build that fails leaves the old one.
     sql.run(
         "CREATE FUNCTION no_room() RETURNS event_trigger LANGUAGE plpgsql AS $$

@@ -27,8 +27,9 @@ struct Row {
 /// # Errors
 /// When the database fails.
 pub async fn analyse_again(transaction: &mut Transaction) -> Result<(), DatabaseError> {
+    // Whoever changes a document locks its row before its terms: it has to wait before that.
     transaction
-        .run_script("TRUNCATE rappel.chunk_terms")
+        .run_script("LOCK TABLE rappel.documents IN EXCLUSIVE MODE; TRUNCATE rappel.chunk_terms")
         .await?;
     let mut last = (String::new(), String::new());
     loop {

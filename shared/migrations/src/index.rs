@@ -17,8 +17,9 @@ pub const INDEX: &str = "chunks_embedding_hnsw";
 /// graph so poor that no effort finds 95 % of the nearest; see docs/performance.md#recall.
 const CANDIDATES: u32 = 128;
 
-/// The name of the index while it replaces another.
+/// The name of an index that is to replace another, and of one that was replaced.
 const REPLACEMENT: &str = "chunks_embedding_hnsw_new";
+const REPLACED: &str = "chunks_embedding_hnsw_old";
 
 /// Questions for measuring the index: with 1,000 neighbours each, the share is exact to one in a hundred.
 const QUESTIONS: i32 = 100;
@@ -80,29 +81,47 @@ pub async fn build_index(
     Ok(built)
 }
 
-/// Builds the index anew beside the one that searches use meanwhile, and replaces that. If the build fails, or is interrupted and
-/// never repeated, searches use the old one.
+/// Builds the index anew beside the one that searches use meanwhile, and replaces that. If the build fails, searches use the old
+/// one. After an interruption the same call goes on, and nothing else knows what is left.
 ///
 /// # Errors
-/// Any error of the database. A failed build is not an error.
+/// Any error of the database. A failed build, or one that is running elsewhere, is not an error.
 pub async fn rebuild_index(
     database: &Database,
     config: &IndexConfig,
 ) -> Result<Index, DatabaseError> {
-    // What an interrupted rebuild left may lack what is stored since only if it is invalid; but its definition may be old.
-    drop(database, REPLACEMENT).await?;
-    let built = build(database, config, REPLACEMENT, &definition(database).await?).await?;
-    if built == Index::Valid {
-        drop(database, INDEX).await?;
-        let rename = format!("ALTER INDEX rappel.{REPLACEMENT} RENAME TO {INDEX}");
-        database.run_unlimited(&[], &rename).await?;
-    } else {
-        drop(database, REPLACEMENT).await?;
+    match state(database, REPLACEMENT).await? {
+        // To drop it would end that build: both wait for each other.
+        IndexState::Building => {
+            let reason =
+                "it is being rebuilt already, perhaps by a command that was interrupted".to_owned();
+            return Ok(Index::Missing { reason });
+        }
+        // It serves, because an exchange was interrupted.
+        IndexState::Valid if index_state(database).await? == IndexState::Missing => {}
+        IndexState::Valid | IndexState::Invalid | IndexState::Missing => {
+            drop(database, REPLACEMENT).await?;
+            let definition = definition(database).await?;
+            let built = build(database, config, REPLACEMENT, &definition).await?;
+            if built != Index::Valid {
+                drop(database, REPLACEMENT).await?;
+                return Ok(built);
+            }
+        }
     }
-    Ok(built)
+    let mut transaction = database.begin().await?;
+    transaction
+        .run_script(&format!(
+            "ALTER INDEX IF EXISTS rappel.{INDEX} RENAME TO {REPLACED};
+             ALTER INDEX rappel.{REPLACEMENT} RENAME TO {INDEX}"
+        ))
+        .await?;
+    transaction.commit().await?;
+    drop(database, REPLACED).await?;
+    Ok(Index::Valid)
 }
 
-/// Whether the index was built with fewer candidates, as releases before 0.3 did, so that searches find less.
+/// Whether the index was built with fewer candidates, as releases before 0.2 did, so that searches find less.
 ///
 /// # Errors
 /// Any error of the database.
@@ -160,7 +179,11 @@ pub(crate) async fn build(
 /// # Errors
 /// Any error of the database; [`DatabaseError::Forbidden`] if it belongs to another role.
 pub async fn drop_index(database: &Database) -> Result<(), DatabaseError> {
-    drop(database, INDEX).await
+    // What an interrupted rebuild left would be kept up to date row by row.
+    for name in [REPLACED, REPLACEMENT, INDEX] {
+        drop(database, name).await?;
+    }
+    Ok(())
 }
 
 /// Drops the index `name`.

@@ -31,6 +31,15 @@ const APPENDED: &[&str] = &["audit"];
 /// Tables that functions only read.
 const READ: &[&str] = &["model", "migrations", "functions"];
 
+/// Functions of the tables' schema that statements call.
+const CALLED: &[&str] = &[
+    "number_at",
+    "number_key",
+    "small_metadata",
+    "text_at",
+    "text_key",
+];
+
 /// All tables of the schema.
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
     [WRITTEN, APPENDED, READ].into_iter().flatten().copied()
@@ -69,6 +78,10 @@ pub async fn grant(database: &Database, role: &str) -> Result<(), DatabaseError>
              UNION ALL
              SELECT 4, format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO %%s', $2::text)
              UNION ALL
+             SELECT 4, format('GRANT EXECUTE ON FUNCTION %s TO %%s', p.oid::regprocedure)
+             FROM pg_proc AS p
+             WHERE p.pronamespace = 'rappel'::regnamespace AND p.proname = ANY ($6)
+             UNION ALL
              SELECT 5, format('GRANT USAGE ON SCHEMA %I TO %%s', n.nspname)
              FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
              WHERE e.extname = 'vector' AND NOT has_schema_privilege(grantee.oid, n.oid, 'USAGE')
@@ -82,7 +95,8 @@ pub async fn grant(database: &Database, role: &str) -> Result<(), DatabaseError>
     .bind(FUNCTIONS)
     .bind(WRITTEN)
     .bind(READ)
-    .bind(APPENDED);
+    .bind(APPENDED)
+    .bind(CALLED);
     for (grant,) in transaction.fetch_all::<(String,)>(grants).await? {
         transaction.run_script(&grant).await?;
     }

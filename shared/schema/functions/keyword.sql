@@ -195,7 +195,7 @@ $$;
 --   wording                  what the question demands of hits (see phrases.sql), or null
 --   listed, listed_ordinals  all chunks that match filter and wording, if they are known: each is scored
 --   matching                 the documents that match the filter, if few do and they are known
---   readable                 the most chunks with the words whose documents the filter is asked of, unless few match; or null
+--   readable                 the most chunks of which the filter is asked after the first step, unless few match; or null
 CREATE FUNCTION keyword_candidates(
     tenant text, terms text[], weights double precision[], pieces integer[], expression text,
     k1 double precision, b double precision, average double precision,
@@ -317,7 +317,7 @@ BEGIN
         USING k1, b, average, wanted,
               CASE WHEN answered IS NULL THEN question::tsquery ELSE question::tsquery && !!answered END,
               filter, query, max_distance, ids, ordinals, scores, affordable, passages, listed, listed_ordinals,
-              tenant, matching, readable;
+              tenant, matching, CASE WHEN answered IS NOT NULL THEN readable END;
         affordable := affordable - scored;
         readable := readable - were_read;
         EXIT WHEN few_match OR listed IS NOT NULL OR cardinality(ids) >= wanted OR affordable <= 0 OR readable <= 0;

@@ -38,8 +38,8 @@ BEGIN
         RETURN false;
     END IF;
     passages := ARRAY(SELECT c.embedding::vector FROM rappel.chunks AS c ORDER BY random() LIMIT 2 * questions);
-    FOR i IN 1 .. questions LOOP
-        question := l2_normalize(passages[i] + passages[questions + i]);
+    FOR i IN 1 .. cardinality(passages) / 2 LOOP
+        question := l2_normalize(passages[i] + passages[cardinality(passages) / 2 + i]);
         asked := asked || question;
         farthest := farthest || (
             SELECT max(n.distance) FROM nearest_of_all(question::real[], 10) AS n

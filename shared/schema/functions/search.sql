@@ -271,8 +271,9 @@ BEGIN
                                     WHEN mode = 'keyword' THEN 60000 / (cardinality(asked.terms) + 1)
                                     ELSE 36000 / (cardinality(asked.terms) + 6) END),
                 wording, listed.ids, listed.ordinals, near.matching,
-                -- Where few of the chunks with the words match the filter, the fusion has the nearest ones of those that do.
-                CASE WHEN mode = 'hybrid' AND wording IS NULL THEN 4000 END);
+                -- Where the embeddings decide, chunks with little of the question's weight are not looked for far among those
+                -- that the filter leaves out.
+                CASE WHEN mode = 'hybrid' AND weight >= 0.5 AND wording IS NULL THEN 4000 END);
         END IF;
         EXECUTE fusion(expression, passages)
         INTO found

@@ -173,7 +173,8 @@ END;
 
 -- The nearest chunks, at first `candidates` of them, until they make `wanted` hits. Where the tenant has at most `few`
 -- chunks, or at most as many match the filter, all of them are compared; `few_match` says whether few match a filter,
--- `matching` are then the documents that do, unless the wording is listed, and `is_all` whether every document that matches, and is near enough, has as many chunks among them as can be hits.
+-- and `matching` are then the documents that do, unless the wording is listed. `is_all` says whether every document that
+-- matches, and is near enough, has as many chunks among them as can be hits.
 --   wording                  what the question demands of hits (see phrases.sql), or null
 --   listed, listed_ordinals  all chunks that match filter and wording, if they are known
 CREATE FUNCTION semantic_candidates(

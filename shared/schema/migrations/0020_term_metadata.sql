@@ -3,6 +3,9 @@
 -- versions, where the metadata are large, and in documents of many chunks, all of whose rows a change would rewrite.
 ALTER TABLE rappel.chunk_terms ADD COLUMN metadata jsonb;
 
+-- Terms that were moved out of line would cost a search a further read for each chunk.
+ALTER TABLE rappel.chunk_terms SET (toast_tuple_target = 8160);
+
 -- The metadata as they are copied.
 CREATE FUNCTION rappel.small_metadata(metadata jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
@@ -20,6 +23,8 @@ BEGIN
 END
 $$;
 
+-- Whoever changes the title or the content stores the terms again in the same transaction.
 CREATE TRIGGER documents_metadata_changed AFTER UPDATE ON rappel.documents FOR EACH ROW
-    WHEN (NEW.metadata IS DISTINCT FROM OLD.metadata)
+    WHEN (NEW.metadata IS DISTINCT FROM OLD.metadata
+          AND (NEW.title, NEW.content) IS NOT DISTINCT FROM (OLD.title, OLD.content))
     EXECUTE FUNCTION rappel.copy_metadata();

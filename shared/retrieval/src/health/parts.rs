@@ -120,7 +120,7 @@ async fn index(state: &SearchState) -> Result<Finding, Error> {
                     format!(
                         "{found}; an older release built it, with fewer candidates: it finds less, or takes longer"
                     ),
-                    "run `rappel index rebuild`, which takes about as long as the first build twice",
+                    "run `rappel index rebuild`, which takes about twice as long as the first build did",
                 )
             } else {
                 ok(found)
