@@ -298,6 +298,8 @@ mod tests {
     fn a_wait_is_that_of_the_answer_or_grows() {
         let problem =
             r#"{"title": "The database schema is behind", "detail": "run `rappel migrate`"}"#;
+        let busy = r#"{"type": "urn:rappel:problem:too-busy", "title": "No sandbox is free", "status": 503,
+            "detail": "Function `documents` failed: all its 2 sandboxes were busy for 30 s", "retry_after": 1}"#;
         for (status, text, retry_after, attempt, expected) in [
             (429, problem, Some(42), 1, Some(42)),
             (429, problem, Some(0), 1, Some(1)),
@@ -305,6 +307,7 @@ mod tests {
             (429, r#"{"message": "Too Many Requests"}"#, None, 1, Some(2)),
             (503, problem, Some(5), 1, Some(5)),
             (503, problem, None, 1, None),
+            (503, busy, Some(1), 1, Some(1)),
             (
                 503,
                 r#"{"message": "Service Unavailable"}"#,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http_body_util::{Either, Full};
 use hyper::{
     Response, StatusCode,
-    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue},
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 
 use super::stream::ClientBody;
@@ -26,6 +26,8 @@ pub(super) struct Problem {
     title: &'static str,
     detail: String,
     allow: Option<String>,
+    /// Seconds to wait before a retry.
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -149,12 +151,12 @@ impl Problem {
     }
 
     pub(super) fn too_busy(detail: String) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too-busy",
-            "No sandbox is free",
-            detail,
-        )
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self {
+            // Clients take a 503 of Rappel that names no time for one that lasts.
+            retry_after: Some(1),
+            ..Self::new(status, "too-busy", "No sandbox is free", detail)
+        }
     }
 
     pub(super) fn deadline(detail: String) -> Self {
@@ -173,18 +175,22 @@ impl Problem {
             title,
             detail,
             allow: None,
+            retry_after: None,
         }
     }
 
     /// The JSON document for the request with this id.
     pub(super) fn document(&self, id: &str) -> String {
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "type": format!("urn:rappel:problem:{}", self.word),
             "title": self.title,
             "status": self.status.as_u16(),
             "detail": self.detail,
             "request_id": id,
         });
+        if let Some(seconds) = self.retry_after {
+            document["retry_after"] = seconds.into();
+        }
         document.to_string()
     }
 
@@ -198,6 +204,9 @@ impl Problem {
         if self.status == StatusCode::REQUEST_TIMEOUT {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
         if let Some(allow) = self
             .allow
             .and_then(|allow| HeaderValue::from_str(&allow).ok())
@@ -205,5 +214,21 @@ impl Problem {
             headers.insert(ALLOW, allow);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_without_a_free_sandbox_says_when_to_try_again() {
+        let problem = Problem::too_busy("all are busy".to_owned());
+        let document = problem.document("a");
+        assert!(document.contains(r#""retry_after":1"#), "{document}");
+        let response = problem.into_response("a");
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        let lasting = Problem::function_failed("it fails".to_owned());
+        assert!(!lasting.document("a").contains("retry_after"));
     }
 }
