@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    patience::{REFUSED, patiently, pause},
-    remote::{self, Key, address},
+    patience::{is_refused, is_undone, patiently, pause},
+    remote::{self, ApiResponse, Key, address},
     setup::{Setup, Target},
 };
 
@@ -77,9 +77,9 @@ impl Api {
         self.ask(Method::GET, &path, None).await
     }
 
-    /// The answer to a request, which is sent again while it is refused for now; any other than a success is an error in the API's
-    /// words. The body is sent as it is written: in a [`Value`], long numbers of a filter would be rounded, and of two equal keys
-    /// one would be lost.
+    /// The answer to a request, which is sent again while it is refused for now, unless that could do twice what is to be done
+    /// once; any other than a success is an error in the API's words. The body is sent as it is written: in a [`Value`], long
+    /// numbers of a filter would be rounded, and of two equal keys one would be lost.
     pub(crate) async fn ask(
         &self,
         method: Method,
@@ -87,6 +87,11 @@ impl Api {
         body: Option<Box<RawValue>>,
     ) -> anyhow::Result<Value> {
         let url = format!("{}/{path}", self.url);
+        let passes: fn(&ApiResponse) -> bool = if method.is_idempotent() {
+            is_refused
+        } else {
+            is_undone
+        };
         let request = move || {
             let request = self.api.request(method.clone(), &url);
             match &body {
@@ -94,7 +99,7 @@ impl Api {
                 None => request,
             }
         };
-        patiently(&self.api, &self.url, request, &REFUSED, pause)
+        patiently(&self.api, &self.url, request, passes, pause)
             .await?
             .success()
     }

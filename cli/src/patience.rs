@@ -13,13 +13,29 @@ use crate::{
 /// How often to send a request.
 const ATTEMPTS: u32 = 6;
 
-/// The statuses of refusals that pass: a limit of requests is reached, or the database or a queue is unavailable.
-pub(crate) const REFUSED: [StatusCode; 2] = [
-    StatusCode::TOO_MANY_REQUESTS,
-    StatusCode::SERVICE_UNAVAILABLE,
+/// The types of those 503s after which nothing was begun.
+const UNDONE: [&str; 2] = [
+    "urn:rappel:problem:queue-unavailable",
+    "urn:rappel:problem:storage-unavailable",
 ];
 
-/// Sends a request to `url`, again while the API answers with one of the statuses `passing`. `pause` is told why, and waits.
+/// Whether a request is refused for now: a limit of requests is reached, or the database or a queue is unavailable.
+pub(crate) fn is_refused(answer: &ApiResponse) -> bool {
+    [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ]
+    .contains(&answer.status)
+}
+
+/// Whether a request is refused for now and has surely had no effect. After other 503s, such as that of a lost connection to the
+/// database, it may have had: sent again, it would begin a second import or make a second key.
+pub(crate) fn is_undone(answer: &ApiResponse) -> bool {
+    let kind = answer.body["type"].as_str().unwrap_or_default();
+    answer.status == StatusCode::TOO_MANY_REQUESTS || UNDONE.contains(&kind)
+}
+
+/// Sends a request to `url`, again while the API's answer `passes`. `pause` is told why, and waits.
 ///
 /// # Errors
 /// When nobody answers, or those of `pause`.
@@ -27,14 +43,14 @@ pub(crate) async fn patiently(
     api: &Api,
     url: &str,
     request: impl Fn() -> RequestBuilder,
-    passing: &[StatusCode],
+    passes: impl Fn(&ApiResponse) -> bool,
     pause: impl AsyncFn(String, Duration) -> anyhow::Result<()>,
 ) -> anyhow::Result<ApiResponse> {
     let mut attempt = 1;
     loop {
         let response = ApiResponse::of(api, request(), url).await?;
-        let passes = attempt < ATTEMPTS && passing.contains(&response.status);
-        let Some(wait) = response.wait(attempt).filter(|_| passes) else {
+        let is_sent_again = attempt < ATTEMPTS && passes(&response);
+        let Some(wait) = response.wait(attempt).filter(|_| is_sent_again) else {
             return Ok(response);
         };
         pause(waiting(&response.refusal(), wait), wait).await?;

@@ -76,7 +76,12 @@ async fn the_command_posts_an_import_and_watches_it_to_its_end() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_waits_while_the_api_refuses_it_for_now() -> Outcome {
     let limit = json!({ "title": "Too many requests", "detail": "the key has sent its 60" });
-    let queue = json!({ "title": "The import queue is unavailable", "detail": "try again" });
+    let queue = json!({
+        "type": "urn:rappel:problem:queue-unavailable",
+        "title": "The import queue is unavailable",
+        "detail": "try again",
+    });
+    let lost = json!({ "title": "The connection to the database was lost", "detail": "try again" });
     let behind =
         json!({ "title": "The database schema is behind", "detail": "run `rappel migrate`" });
     let counts = json!({ "done": 3, "unchanged": 0, "failed": 0 });
@@ -90,6 +95,8 @@ async fn a_command_waits_while_the_api_refuses_it_for_now() -> Outcome {
         Reply::Status(429, Some(1), limit),
         Reply::Status(200, None, json!({ "sources": [], "next_cursor": null })),
         Reply::Status(503, None, behind),
+        Reply::Status(503, Some(1), lost.clone()),
+        Reply::Status(503, Some(1), lost),
     ])
     .await?;
     let url = api.url();
@@ -118,12 +125,23 @@ async fn a_command_waits_while_the_api_refuses_it_for_now() -> Outcome {
         refused.stderr.contains("rappel migrate") && !refused.stderr.contains("waiting"),
         "{refused:?}"
     );
+    // What may have been done already is not done twice.
+    let create = ["keys", "create", "--name", "a", "--scope", "search"];
+    for arguments in [&["import", "s3://bucket/key"][..], &create] {
+        let refused = run(arguments).await?;
+        assert_eq!(refused.status, Some(1), "{refused:?}");
+        assert!(
+            refused.stderr.contains("was lost") && !refused.stderr.contains("waiting"),
+            "{refused:?}"
+        );
+    }
     let paths: Vec<String> = api.asked().into_iter().map(|asked| asked.path).collect();
     let (import, sources) = ("/imports/a", "/sources?limit=100");
     assert_eq!(
         paths,
         [
-            "/imports", "/imports", "/imports", import, import, sources, sources, sources
+            "/imports", "/imports", "/imports", import, import, sources, sources, sources,
+            "/imports", "/keys"
         ]
     );
     Ok(())

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    patience::{REFUSED, patiently, waiting},
+    patience::{is_undone, patiently, waiting},
     remote::{Api, ApiResponse, Key, address},
     stop::{Reported, Stop, is_interrupted},
     terminal::{self, note},
@@ -47,7 +47,7 @@ pub(super) async fn run(url: &str, key: &Key, source: &Path, stop: &Stop) -> any
         };
         stop.or(waited).await
     };
-    let import = patiently(&api, &url, post, &REFUSED, pause).await?;
+    let import = patiently(&api, &url, post, is_undone, pause).await?;
     let import = import.success()?;
     let id = import["id"].as_str().context("the import has no id")?;
     note(&format!("import {id}"));

@@ -252,7 +252,8 @@ impl Poster<'_> {
             sleep(wait).await;
             anyhow::Ok(())
         };
-        patiently(&self.api, &self.address, request, &PASSING, pause).await
+        let passes = |answer: &ApiResponse| PASSING.contains(&answer.status);
+        patiently(&self.api, &self.address, request, passes, pause).await
     }
 
     async fn delete(&self, ids: &[String]) -> anyhow::Result<()> {
