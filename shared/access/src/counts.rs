@@ -65,7 +65,8 @@ impl Counts {
 
 /// Adds counts to those of all sandboxes, notes the hour of the keys' last use, and reads the counts of the minute and
 /// the limits of the tenants. A statement sees its own changes only in what they return, hence the two parts of each sum. Only a
-/// key of the tenant '' acts for others: no other one has rows to look for among those of the day.
+/// key of the tenant '' acts for others: no other one has rows to look for among those of the day, which no index finds by key.
+/// They are read once for each such key, not for each tenant that it acts for.
 pub(crate) fn statement(pending: &[((Account, u64), Counts)]) -> Statement {
     let numbers = |number: fn(&Counts) -> u64| -> Vec<i64> {
         pending
@@ -107,23 +108,26 @@ pub(crate) fn statement(pending: &[((Account, u64), Counts)]) -> Statement {
          ), used AS (
              UPDATE rappel.keys AS k SET last_used_at = date_trunc('hour', now())
              WHERE k.id = ANY ($2) AND (k.last_used_at IS NULL OR k.last_used_at < date_trunc('hour', now()))
+         ), elsewhere AS (
+             SELECT k.key, k.day, k.minute, sum(o.minute_requests) AS requests
+             FROM (
+                 SELECT DISTINCT c.key, c.day, c.minute FROM counted AS c JOIN rappel.keys AS i ON i.id = c.key
+                 WHERE i.tenant = '' AND i.requests_per_minute IS NOT NULL
+             ) AS k JOIN rappel.usage AS o ON o.key = k.key AND o.day = k.day AND o.minute = k.minute
+             WHERE (o.tenant, o.key, o.day) NOT IN (SELECT n.tenant, n.key, n.day FROM counted AS n)
+             GROUP BY k.key, k.day, k.minute
          )
          SELECT c.tenant, c.key, (c.day - date '1970-01-01')::bigint AS day, c.minute,
-                (sum(c.minute_requests) OVER (PARTITION BY c.key, c.day, c.minute) + CASE WHEN EXISTS (
-                    SELECT FROM rappel.keys AS k
-                    WHERE k.id = c.key AND k.tenant = '' AND k.requests_per_minute IS NOT NULL
-                ) THEN (
-                    SELECT coalesce(sum(o.minute_requests), 0) FROM rappel.usage AS o
-                    WHERE o.key = c.key AND o.day = c.day AND o.minute = c.minute
-                      AND (o.tenant, o.key, o.day) NOT IN (SELECT n.tenant, n.key, n.day FROM counted AS n)
-                ) ELSE 0 END)::bigint AS of_key,
+                (sum(c.minute_requests) OVER (PARTITION BY c.key, c.day, c.minute)
+                    + coalesce(e.requests, 0))::bigint AS of_key,
                 (sum(c.minute_requests) OVER (PARTITION BY c.tenant, c.day, c.minute) + (
                     SELECT coalesce(sum(o.minute_requests), 0) FROM rappel.usage AS o
                     WHERE o.tenant = c.tenant AND o.day = c.day AND o.minute = c.minute
                       AND (o.tenant, o.key, o.day) NOT IN (SELECT n.tenant, n.key, n.day FROM counted AS n)
                 ))::bigint AS of_tenant,
                 l.requests_per_minute AS tenant_limit
-         FROM counted AS c LEFT JOIN rappel.tenant_limits AS l ON l.tenant = c.tenant",
+         FROM counted AS c LEFT JOIN rappel.tenant_limits AS l ON l.tenant = c.tenant
+         LEFT JOIN elsewhere AS e ON e.key = c.key AND e.day = c.day AND e.minute = c.minute",
     )
     .bind(texts(|account| &account.tenant))
     .bind(texts(|account| &account.key))
