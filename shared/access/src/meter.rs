@@ -57,9 +57,8 @@ impl Meter {
         let (minute, reset) = now();
         let day = day_of(account, minute);
         let mut accounts = self.lock();
-        let counts = accounts.get_or_insert_mut(day.clone(), Counts::default);
-        counts.begin(minute);
-        let tenant_limit = counts.tenant_limit;
+        // A refused request makes no account, which would push out one by which a limit is reached.
+        let tenant_limit = accounts.get(&day).and_then(|counts| counts.tenant_limit);
         let quota = |name, limit: i64, sent: i64| Quota {
             name,
             limit,
@@ -80,6 +79,7 @@ impl Meter {
             return (quotas, Err(full));
         }
         let counts = accounts.get_or_insert_mut(day, Counts::default);
+        counts.begin(minute);
         counts.recent += 1;
         counts.requests += 1;
         for quota in &mut quotas {
@@ -243,6 +243,18 @@ mod tests {
             // A minute may end meanwhile.
             assert!((3..=6).contains(&admitted), "{admitted}");
         }
+    }
+
+    #[test]
+    fn a_refused_request_makes_no_account() {
+        let meter = Meter::new();
+        let admitted = (0..10)
+            .filter(|tenant| {
+                let account = of(&tenant.to_string(), "a");
+                meter.admit(&account, Some(1)).1.is_ok()
+            })
+            .count();
+        assert_eq!(meter.lock().len(), admitted);
     }
 
     #[test]
