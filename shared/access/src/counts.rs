@@ -16,10 +16,12 @@ pub(crate) struct Account {
 /// The counts of an account on a day.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
-    /// The minute that the next two fields are of, since 1970.
+    /// The minute that the next three fields are of, since 1970.
     pub(crate) minute: u64,
-    /// Requests of the key, for whichever tenant, and of the tenant, by whichever key, that the database knows of.
-    pub(crate) known: [i64; 2],
+    /// Requests of the key, for whichever tenant, that the database knows of.
+    pub(crate) of_key: i64,
+    /// Requests of the tenant, by whichever key, that it knows of.
+    pub(crate) of_tenant: i64,
     /// Requests of this sandbox that it does not.
     pub(crate) recent: i64,
     /// What the database does not know yet; requests among it.
@@ -47,7 +49,7 @@ impl Counts {
     /// Begins a minute.
     pub(crate) fn begin(&mut self, minute: u64) {
         if self.minute != minute {
-            (self.minute, self.known, self.recent) = (minute, [0; 2], 0);
+            (self.minute, self.of_key, self.of_tenant, self.recent) = (minute, 0, 0, 0);
         }
     }
 
@@ -58,7 +60,7 @@ impl Counts {
         self.tenant_limit = told.tenant_limit;
         if self.minute == counts.minute && told.minute == signed(self.minute) {
             self.recent -= counts.recent;
-            self.known = [told.of_key, told.of_tenant];
+            (self.of_key, self.of_tenant) = (told.of_key, told.of_tenant);
         }
     }
 }
@@ -154,15 +156,17 @@ mod tests {
     fn a_new_minute_begins_with_nothing_counted() {
         let mut counts = Counts {
             minute: 7,
-            known: [40, 60],
+            of_key: 40,
+            of_tenant: 60,
             recent: 3,
             requests: 3,
             ..Counts::default()
         };
+        let of_minute = |it: &Counts| (it.of_key, it.of_tenant, it.recent);
         counts.begin(7);
-        assert_eq!((counts.known, counts.recent), ([40, 60], 3));
+        assert_eq!(of_minute(&counts), (40, 60, 3));
         counts.begin(8);
-        assert_eq!((counts.known, counts.recent), ([0, 0], 0));
+        assert_eq!(of_minute(&counts), (0, 0, 0));
         assert_eq!(counts.requests, 3, "the day's requests stay");
     }
 
@@ -187,7 +191,7 @@ mod tests {
         };
         counts.settle(&sent, &told);
         assert_eq!((counts.recent, counts.requests), (2, 2));
-        assert_eq!(counts.known, [50, 80]);
+        assert_eq!((counts.of_key, counts.of_tenant), (50, 80));
         assert_eq!(counts.tenant_limit, Some(100));
     }
 }

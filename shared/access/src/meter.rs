@@ -67,11 +67,13 @@ impl Meter {
         };
         let mut quotas = Vec::new();
         if let Some(limit) = key_limit {
-            let sent = sent(&accounts, minute, 0, |other| other.key == account.key);
+            let is_theirs = |other: &Account| other.key == account.key;
+            let sent = sent(&accounts, minute, |counts| counts.of_key, is_theirs);
             quotas.push(quota("key", limit, sent));
         }
         if let Some(limit) = tenant_limit {
-            let sent = sent(&accounts, minute, 1, |other| other.tenant == account.tenant);
+            let is_theirs = |other: &Account| other.tenant == account.tenant;
+            let sent = sent(&accounts, minute, |counts| counts.of_tenant, is_theirs);
             quotas.push(quota("tenant", limit, sent));
         }
         if let Some(full) = quotas.iter().find(|quota| quota.remaining == 0) {
@@ -159,22 +161,22 @@ impl Meter {
     }
 }
 
-/// The requests that some accounts have sent in a minute: those that the database knew of when it was last told, at a `place` of
-/// what it tells, and those that it does not know. A key that acts for other tenants has an account for each, as a tenant has
+/// The requests that some accounts have sent in a minute: those that the database knew of when it was last told, which are `known`
+/// to each account, and those that it does not know. A key that acts for other tenants has an account for each, as a tenant has
 /// one for each of its keys.
 fn sent(
     accounts: &LruCache<(Account, u64), Counts>,
     minute: u64,
-    place: usize,
+    known: impl Fn(&Counts) -> i64,
     is_theirs: impl Fn(&Account) -> bool,
 ) -> i64 {
     let theirs = accounts
         .iter()
         .filter(|((account, _), counts)| counts.minute == minute && is_theirs(account));
-    let (known, recent) = theirs.fold((0, 0), |(known, recent), (_, counts)| {
-        (counts.known[place].max(known), counts.recent + recent)
+    let (most, recent) = theirs.fold((0, 0), |(most, recent), (_, counts)| {
+        (known(counts).max(most), counts.recent + recent)
     });
-    known + recent
+    most + recent
 }
 
 /// The minute since 1970, and the seconds until the next one, from 1 to 60.
@@ -260,7 +262,7 @@ mod tests {
     #[test]
     fn what_the_database_knows_of_is_counted_once() {
         let mut accounts = LruCache::new(ACCOUNTS);
-        for (tenant, known, recent, minute) in [
+        for (tenant, of_key, recent, minute) in [
             ("a", 40, 1, 7),
             ("b", 50, 2, 7),
             ("c", 0, 3, 7),
@@ -268,13 +270,15 @@ mod tests {
         ] {
             let counts = Counts {
                 minute,
-                known: [known, 0],
+                of_key,
                 recent,
                 ..Counts::default()
             };
             accounts.put((of(tenant, "key"), 0), counts);
         }
-        assert_eq!(sent(&accounts, 7, 0, |account| account.key == "key"), 56);
-        assert_eq!(sent(&accounts, 7, 0, |account| account.tenant == "a"), 41);
+        let of_key = |counts: &Counts| counts.of_key;
+        let sent_by = |is_theirs: fn(&Account) -> bool| sent(&accounts, 7, of_key, is_theirs);
+        assert_eq!(sent_by(|account| account.key == "key"), 56);
+        assert_eq!(sent_by(|account| account.tenant == "a"), 41);
     }
 }
