@@ -33,7 +33,7 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct Tune {
     /// Measure the vector index again, and store the effort that finds the share `SEARCH_RECALL` (0.95) of the nearest
-    /// passages. Searches use it unless `SEARCH_EFFORT` is set.
+    /// passages. Searches use it unless `SEARCH_EFFORT` is set. Only this uses the login of --migration-database-url.
     #[arg(long, conflicts_with_all = ["corpus", "queries", "qrels", "report_corpus"])]
     recall: bool,
     /// Passages: JSON lines with _id, title, text, compressed or not. They are imported into a separate database. If
