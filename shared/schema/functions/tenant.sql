@@ -65,9 +65,8 @@ $$;
 --
 -- To count hundreds of thousands of documents takes longer than to store a batch. How many chunks a tenant has is known without
 -- counting, and each new document has one at least, so a limit of more than `few` documents is looked at when those of the batch,
--- `chunks`, reach the next multiple of a hundredth of it. Who is refused there has not gone on, and is refused again.
--- So the limit may be exceeded by a hundredth, and by more if passages are removed in between: the same multiple is then reached
--- later.
+-- `chunks`, reach the next multiple of a hundredth of it. Who is refused there has not gone on, and is refused again. Where
+-- passages are removed in between, no multiple need be reached, so by chance it is also looked at about once in a hundredth.
 --
 -- A removal sees what writers have committed, not what is under way: they share a lock for which it waits. They do not wait for it:
 -- whoever finds it taken meets the removal.
@@ -102,7 +101,9 @@ BEGIN
     );
     IF added > 0 AND most > few THEN
         known := count_chunks(admit_documents.tenant);
-        IF known / step = (known + greatest(added, admit_documents.chunks)) / step THEN
+        IF known / step = (known + greatest(added, admit_documents.chunks)) / step
+            AND random() >= greatest(added, admit_documents.chunks)::double precision / step
+        THEN
             RETURN;
         END IF;
     END IF;
