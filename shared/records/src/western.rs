@@ -62,14 +62,14 @@ impl Read for Recognised {
             let before = mem::take(before);
             self.ascii = None;
             let text = mem::replace(&mut self.text, Box::new(io::empty()));
-            self.text = told(before, text)?;
+            self.text = judged(before, text)?;
         }
         self.text.read(buffer)
     }
 }
 
 /// The rest of a text behind some ASCII, decoded if it looks like Windows-1252.
-fn told(mut before: Vec<u8>, text: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+fn judged(mut before: Vec<u8>, text: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
     let (head, text) = peek(text, HEAD)?;
     before.extend_from_slice(whole_lines(&head));
     if !is_western(&before) {
