@@ -143,3 +143,20 @@ fn label<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
     let end = label.find(|c: char| !(c.is_ascii_alphanumeric() || "-_:".contains(c)));
     Some(&label[..end.unwrap_or(label.len())])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_in_windows_1252_need_not_say_so() {
+        // Of each, two letters side by side happen to be one in UTF-8.
+        for text in [
+            "<p>Das macht „Spaß“ für Köln.</p>",
+            "<h1>CAFÉ\u{a0}: déjà fermé</h1>",
+        ] {
+            let (bytes, _, _) = WINDOWS_1252.encode(text);
+            assert_eq!(decoded(&bytes), text);
+        }
+    }
+}

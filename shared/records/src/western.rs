@@ -120,21 +120,29 @@ fn decoded(line: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Whether a text is UTF-8, in spite of some damaged letters. Two letters of another encoding side by side may happen to be UTF-8.
+/// Whether a text is UTF-8, in spite of some damaged letters: most of those beyond ASCII are whole.
 #[must_use]
 pub fn is_damaged_utf8(text: &[u8]) -> bool {
+    let (valid, invalid) = in_utf8(text);
+    valid > invalid
+}
+
+/// How many characters beyond ASCII a text has in UTF-8, and how many pieces that are none.
+fn in_utf8(text: &[u8]) -> (usize, usize) {
     let (mut valid, mut invalid) = (0, 0);
     for chunk in text.utf8_chunks() {
         let others = chunk.valid().chars().filter(|other| !other.is_ascii());
         valid += others.count();
         invalid += usize::from(!chunk.invalid().is_empty());
     }
-    invalid <= 4 * valid
+    (valid, invalid)
 }
 
 /// Whether a text, of whole lines, is not UTF-8 and has the letters of Western Europe in Windows-1252, fewer than ASCII's.
 fn is_western(text: &[u8]) -> bool {
-    if is_damaged_utf8(text) {
+    // Two letters side by side may happen to be one in UTF-8, but few are.
+    let (valid, invalid) = in_utf8(text);
+    if invalid <= 4 * valid {
         return false;
     }
     let (text, _) = WINDOWS_1252.decode_without_bom_handling(text);
