@@ -273,6 +273,36 @@ fn windows_1252_is_recognised_wherever_its_first_letter_is() {
 }
 
 #[test]
+fn a_stray_byte_far_before_lines_in_utf_8_leaves_them_as_they_are() {
+    let row = |text: &str| format!(r#"{{"content":"{text}","id":"1"}}"#);
+    let mut table = b"id;content\n1;the shop\x92s door\n".to_vec();
+    table.extend(b"0;A plain row.\n".repeat(HEAD / 10));
+    let kept = ["Łódź", "Škoda", "Tomaš", "Москва", "déjà"];
+    for text in kept {
+        table.extend(format!("1;{text}\n").into_bytes());
+    }
+    // Capital letters in Windows-1252, and what is UTF-8 by chance.
+    table.extend(b"1;QUALIT\xc9\xa0: 1, VARI\xc9\xa0: 2\n1;P\xc5\xbb\n");
+    table.extend(b"1;d\xc3\xa9j\xc3\xa0 l\x92eau\n");
+    // A letter across the end of what is read of a line at once.
+    let long = [4, 3].map(|less| format!("{}été", "x".repeat(HEAD - less)));
+    for text in &long {
+        table.extend(format!("1;{text}\n").into_bytes());
+    }
+    let rows = texts(&table);
+    assert_eq!(rows[0], row("the shop’s door"));
+    let refused = "refused: a row that is not UTF-8: convert the file, for example with iconv";
+    let expected: Vec<String> = kept
+        .into_iter()
+        .chain(["QUALITÉ\u{a0}: 1, VARIÉ\u{a0}: 2", "PÅ»"])
+        .map(row)
+        .chain([refused.to_owned()])
+        .chain(long.iter().map(|text| row(text)))
+        .collect();
+    assert_eq!(rows[rows.len() - expected.len()..], expected);
+}
+
+#[test]
 fn a_header_in_windows_1252_is_one_before_its_encoding_is_known() {
     let table = b"id;ann\xe9e;content\n1;1822;\"Exemple :\n{\"\"a\"\": \xe9}\"\n";
     assert!(!is_lines(table));

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     io::{self, BufRead, Cursor, Read},
     mem,
+    ops::RangeInclusive,
 };
 
 use encoding_rs::WINDOWS_1252;
@@ -17,6 +18,12 @@ use super::{
 /// Central European encodings have frequent letters.
 const LETTERS: &str = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüŒœŸ";
 
+/// Letters of Central European languages, and of Turkish.
+const CENTRAL: RangeInclusive<char> = '\u{100}'..='\u{17f}';
+
+/// Greek, Cyrillic, Armenian, Hebrew and Arabic letters.
+const EASTERN: RangeInclusive<char> = '\u{370}'..='\u{6ff}';
+
 /// Marks that may stand between two letters.
 const WITHIN: &str = "’‘´·–—…°\u{a0}\u{ad}";
 
@@ -26,8 +33,14 @@ const UNUSUAL: usize = 20;
 /// A text in Windows-1252 as UTF-8; `None` if it looks like another encoding, which would give wrong letters.
 #[must_use]
 pub fn western(text: &[u8]) -> Option<String> {
-    let lines = text.split_inclusive(|byte| *byte == b'\n');
-    is_western(text).then(|| lines.map(decoded).collect())
+    if !is_western(text) {
+        return None;
+    }
+    let mut utf8 = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        utf8.extend_from_slice(&decoded(line));
+    }
+    String::from_utf8(utf8).ok()
 }
 
 /// A source as UTF-8 if it looks like Windows-1252. The first bytes that are not ASCII tell, wherever they are.
@@ -69,7 +82,10 @@ impl Read for Recognised {
 }
 
 /// The rest of a text behind some ASCII, decoded if it looks like Windows-1252.
-fn judged(mut before: Vec<u8>, text: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+fn judged(
+    mut before: Vec<u8>,
+    text: Box<dyn BufRead + Send>,
+) -> io::Result<Box<dyn BufRead + Send>> {
     let (head, text) = peek(text, HEAD)?;
     before.extend_from_slice(whole_lines(&head));
     if !is_western(&before) {
@@ -103,36 +119,75 @@ impl Read for Decoded {
         let mut line = Vec::new();
         let mut part = self.text.by_ref().take(HEAD as u64);
         part.read_until(b'\n', &mut line)?;
-        self.line = Cursor::new(decoded(&line).into_owned().into_bytes());
+        // A long line, of which this is a part, is not cut within a character of UTF-8.
+        while !line.ends_with(b"\n") && line.len() < HEAD + 3 {
+            match self.text.fill_buf()?.first().copied() {
+                Some(byte @ 0x80..=0xbf) => line.push(byte),
+                _ => break,
+            }
+            self.text.consume(1);
+        }
+        self.line = Cursor::new(decoded(&line).into_owned());
         self.line.read(buffer)
     }
 }
 
-/// A line of a text in Windows-1252. Files that were joined may have others in UTF-8, which stay as they are.
-fn decoded(line: &[u8]) -> Cow<'_, str> {
-    // Two characters side by side may happen to be one in UTF-8, as `É»` is; hardly one that Western Europe writes.
-    let is_expected = |character: char| {
-        character.len_utf8() != 2 || character < '\u{c0}' || LETTERS.contains(character)
+/// A line of a text in Windows-1252. Files that were joined may have others in UTF-8, which stay as they are, and are refused if
+/// letters of them are damaged.
+fn decoded(line: &[u8]) -> Cow<'_, [u8]> {
+    let is_kept = if let Ok(text) = str::from_utf8(line) {
+        is_written(text)
+    } else {
+        let (valid, invalid) = in_utf8(line, is_letter);
+        valid > invalid
     };
-    match str::from_utf8(line) {
-        Ok(text) if text.chars().all(is_expected) => Cow::Borrowed(text),
-        _ => WINDOWS_1252.decode_without_bom_handling(line).0,
+    if is_kept {
+        return Cow::Borrowed(line);
     }
+    let (text, _) = WINDOWS_1252.decode_without_bom_handling(line);
+    Cow::Owned(text.into_owned().into_bytes())
+}
+
+/// Whether a line that is UTF-8 was written so. Two characters of Windows-1252 side by side may happen to be one, as `É»` is: a
+/// capital letter at the end of a word and a mark.
+fn is_written(text: &str) -> bool {
+    let mut others = text.chars().filter(|other| !other.is_ascii());
+    let Some(first) = others.next() else {
+        return true;
+    };
+    if is_expected(first) || others.any(is_letter) {
+        return true;
+    }
+    // A letter of a name, as in `Škoda` and `Tomaš`, is within a word.
+    CENTRAL.contains(&first)
+        && text.split_once(first).is_some_and(|(before, after)| {
+            before.ends_with(char::is_lowercase) || after.starts_with(char::is_alphabetic)
+        })
+}
+
+/// Whether Western Europe writes a character of UTF-8, or it is one of three bytes or more, which hardly is one by chance.
+fn is_expected(character: char) -> bool {
+    character.len_utf8() != 2 || character < '\u{c0}' || LETTERS.contains(character)
+}
+
+/// Whether Europe or its neighbours write it.
+fn is_letter(character: char) -> bool {
+    is_expected(character) || CENTRAL.contains(&character) || EASTERN.contains(&character)
 }
 
 /// Whether a text is UTF-8, in spite of some damaged letters: most of those beyond ASCII are whole.
 #[must_use]
 pub fn is_damaged_utf8(text: &[u8]) -> bool {
-    let (valid, invalid) = in_utf8(text);
+    let (valid, invalid) = in_utf8(text, |_| true);
     valid > invalid
 }
 
-/// How many characters beyond ASCII a text has in UTF-8, and how many pieces that are none.
-fn in_utf8(text: &[u8]) -> (usize, usize) {
+/// How many characters beyond ASCII a text has in UTF-8 that count, and how many pieces that are none.
+fn in_utf8(text: &[u8], counts: impl Fn(char) -> bool) -> (usize, usize) {
     let (mut valid, mut invalid) = (0, 0);
     for chunk in text.utf8_chunks() {
         let others = chunk.valid().chars().filter(|other| !other.is_ascii());
-        valid += others.count();
+        valid += others.filter(|other| counts(*other)).count();
         invalid += usize::from(!chunk.invalid().is_empty());
     }
     (valid, invalid)
@@ -141,7 +196,7 @@ fn in_utf8(text: &[u8]) -> (usize, usize) {
 /// Whether a text, of whole lines, is not UTF-8 and has the letters of Western Europe in Windows-1252, fewer than ASCII's.
 fn is_western(text: &[u8]) -> bool {
     // Two letters side by side may happen to be one in UTF-8, but few are.
-    let (valid, invalid) = in_utf8(text);
+    let (valid, invalid) = in_utf8(text, |_| true);
     if invalid <= 4 * valid {
         return false;
     }
