@@ -120,14 +120,25 @@ impl<'de> Visitor<'de> for AsWritten<'_> {
     }
 }
 
-/// A number, if JSON has it as it is written: digits, perhaps with a fraction. Otherwise the text: with an exponent it is rather
-/// the hash of a commit (`1e10`, `12e5678`), with a plus a telephone number, and a very long one would lose digits.
+/// A number, if JSON has it but for a plus and the zero before a point. Otherwise the text, because a very long one would lose
+/// digits, and because digits around an `e` are rather the hash of a commit (`1e10`, `12e5678`), and many behind a plus a telephone
+/// number.
 fn number(written: &str) -> Value {
+    const MOST_BEHIND_A_PLUS: usize = 6;
+    let unsigned = written.strip_prefix(['+', '-']).unwrap_or(written);
+    let is_whole = unsigned.bytes().all(|byte| byte.is_ascii_digit());
+    let is_telephone = written.starts_with('+') && is_whole && unsigned.len() > MOST_BEHIND_A_PLUS;
     let has_exponent = written.contains(['e', 'E']);
-    serde_json::from_str::<Number>(written)
+    let is_hash = has_exponent && written.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_telephone || is_hash {
+        return written.into();
+    }
+    let minus = if written.starts_with('-') { "-" } else { "" };
+    let zero = if unsigned.starts_with('.') { "0" } else { "" };
+    serde_json::from_str::<Number>(&format!("{minus}{zero}{unsigned}"))
         .ok()
         // A whole number that is too long for an integer is read as one with a fraction.
-        .filter(|number| !has_exponent && number.is_f64() == written.contains('.'))
+        .filter(|number| number.is_f64() != is_whole)
         .map_or_else(|| written.into(), Value::Number)
 }
 
@@ -192,6 +203,18 @@ mod tests {
             "lang": "no", "tel": "0612345678", "code": "12_34", "draft": true, "year": 2026, "next": null,
             "hash": "12e5678", "commits": ["1e10", {"short": "7e2"}], "phone": "+33612345678", "mask": "0x1F",
             "most": ".Inf", "same": "12", "id": "340282366920938463463374607431768211456", "latitude": -48.85,
+        });
+        assert_eq!(Value::from(metadata), expected);
+    }
+
+    #[test]
+    fn numbers_with_a_sign_or_a_point_are_told_from_hashes_and_telephone_numbers() {
+        let text = "---\nrate: 1e-4\np: 1.5E-7\nmost: -2e+3\nweight: .5\nleast: -.5\noffset: +1\nshift: +1.25\n\
+                    hash: 1e10\nother: 7E2\nmost_behind: +336123\nphone: +3361234\nhuge: 1.5e999\n---\n";
+        let (metadata, _) = split(text).expect("front matter");
+        let expected = serde_json::json!({
+            "rate": 1e-4, "p": 1.5e-7, "most": -2000.0, "weight": 0.5, "least": -0.5, "offset": 1, "shift": 1.25,
+            "hash": "1e10", "other": "7E2", "most_behind": 336_123, "phone": "+3361234", "huge": "1.5e999",
         });
         assert_eq!(Value::from(metadata), expected);
     }
