@@ -33,7 +33,7 @@ use unpack::{create_open_folder, unpack};
 
 /// Part of the folder name of a converted model. Increase it when `models` writes other files, so that every
 /// cache converts again, and pin the new files in `layer.sha256`.
-const CONVERTER_REVISION: u32 = 7;
+const CONVERTER_REVISION: u32 = 8;
 
 /// moto and its dependencies, with the hashes of their files.
 const MOTO: &str = include_str!("moto.txt");
