@@ -35,10 +35,11 @@ pub(crate) fn is_undone(answer: &ApiResponse) -> bool {
     answer.status == StatusCode::TOO_MANY_REQUESTS || UNDONE.contains(&kind)
 }
 
-/// Sends a request to `url`, again while the API's answer `passes`. `pause` is told why, and waits.
+/// Sends a request to `url`. Repeats it for as long as `passes` accepts the answer, up to [`ATTEMPTS`] times. Between two attempts it
+/// calls `pause` with the reason, for the user, and the time to wait.
 ///
 /// # Errors
-/// When nobody answers, or those of `pause`.
+/// If no server responds, and those of `pause`.
 pub(crate) async fn patiently(
     api: &Api,
     url: &str,
@@ -58,14 +59,14 @@ pub(crate) async fn patiently(
     }
 }
 
-/// Tells the user why there is a wait, and waits.
+/// Prints the reason for a wait, and waits.
 pub(crate) async fn pause(why: String, wait: Duration) -> anyhow::Result<()> {
     note(&why);
     sleep(wait).await;
     Ok(())
 }
 
-/// What a wait is told with.
+/// The message of a wait.
 pub(crate) fn waiting(why: &anyhow::Error, wait: Duration) -> String {
     format!("waiting {} s: {why}", wait.as_secs())
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{
     App, Assets, Sql,
@@ -21,6 +21,12 @@ use crate::Outcome;
 
 /// An account that is not root, which Postgres refuses to run as.
 const NOBODY: &str = "65534";
+
+/// Lets every build of an index fail as on a full disk.
+const NO_ROOM: &str = "
+    CREATE FUNCTION no_room() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
+    CREATE EVENT TRIGGER no_room ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION no_room()";
 
 /// More than the least table that is built in parallel on this server.
 const ROWS: u32 = 4_000;
@@ -131,6 +137,17 @@ fn may_mount() -> bool {
     may
 }
 
+/// What the deep health check says of the index.
+async fn index_check(app: &App) -> anyhow::Result<Value> {
+    let health = app
+        .get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
+    let mut checks = health["checks"].as_array().into_iter().flatten();
+    let index = checks.find(|check| check["name"] == "index").cloned();
+    index.context("the index is checked")
+}
+
 /// Stores chunks past the product, and takes the index away.
 async fn fill(sql: &Sql) -> Outcome {
     sql.run(&format!(
@@ -187,13 +204,8 @@ async fn an_index_that_cannot_be_built_is_reported_and_stops_nothing() -> Outcom
     let app = App::start().await?;
     let sql = app.sql().await?;
     app.ingest_samples(&["recette-crepes"]).await?;
-    sql.run(
-        "DROP INDEX rappel.chunks_embedding_hnsw;
-         CREATE FUNCTION no_room() RETURNS event_trigger LANGUAGE plpgsql AS $$
-         BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
-         CREATE EVENT TRIGGER no_room ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION no_room()",
-    )
-    .await?;
+    sql.run("DROP INDEX rappel.chunks_embedding_hnsw").await?;
+    sql.run(NO_ROOM).await?;
     let report = app.invoke("migrate", json!({})).await?;
     assert_eq!(report["index"]["state"], "missing", "{report}");
     assert!(
@@ -239,20 +251,7 @@ async fn another_roles_build_is_waited_for() -> Outcome {
         .await?;
     let oid = "SELECT 'rappel.chunks_embedding_hnsw'::regclass::oid::bigint";
     let before = sql.number(oid, &[]).await?;
-    let body = app
-        .get("/health", &[("deep", "true")])
-        .await?
-        .success(200)?;
-    let index = body["checks"].as_array().and_then(|checks| {
-        checks
-            .iter()
-            .find(|check| check["name"] == "index")
-            .cloned()
-    });
-    assert_eq!(
-        index.context("the index is checked")?["detail"],
-        "wait for the build"
-    );
+    assert_eq!(index_check(&app).await?["detail"], "wait for the build");
     let waiting = app.invoke("migrate", json!({}));
     let finished = async {
         let looks = "SELECT count(*) FROM pg_stat_activity

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    patience::{is_undone, patiently, waiting},
+    patience::{is_undone, patiently, pause, waiting},
     remote::{Api, ApiResponse, Key, address},
     stop::{Reported, Stop, is_interrupted},
     terminal::{self, note},
@@ -39,15 +39,8 @@ pub(super) async fn run(url: &str, key: &Key, source: &Path, stop: &Stop) -> any
     let imports = format!("{url}/imports");
     let post = || api.request(Method::POST, &imports).json(&body);
     // A signal ends a wait, but not the request: the import would go on under an id that nobody knows.
-    let pause = async |why: String, wait| {
-        note(&why);
-        let waited = async {
-            sleep(wait).await;
-            anyhow::Ok(())
-        };
-        stop.or(waited).await
-    };
-    let import = patiently(&api, &url, post, is_undone, pause).await?;
+    let stoppable = async |why, wait| stop.or(pause(why, wait)).await;
+    let import = patiently(&api, &url, post, is_undone, stoppable).await?;
     let import = import.success()?;
     let id = import["id"].as_str().context("the import has no id")?;
     note(&format!("import {id}"));
@@ -83,7 +76,7 @@ async fn watch(api: &Api, url: &str) -> anyhow::Result<Value> {
     let bar = ProgressBar::new(0).with_style(style);
     let (mut failed, mut look) = (0, LOOK);
     loop {
-        let pause = match ask(api, api.request(Method::GET, url), url).await {
+        let wait = match ask(api, api.request(Method::GET, url), url).await {
             Ok(import) => {
                 failed = 0;
                 show(&bar, &import);
@@ -105,7 +98,7 @@ async fn watch(api: &Api, url: &str) -> anyhow::Result<Value> {
                 wait
             }
         };
-        sleep(pause).await;
+        sleep(wait).await;
     }
 }
 

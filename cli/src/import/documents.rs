@@ -18,7 +18,7 @@ use super::{
     tally::{Replaced, Tally},
 };
 use crate::{
-    patience::patiently,
+    patience::{is_refused, patiently},
     remote::{Api, ApiResponse, Key, address},
     terminal::note,
 };
@@ -27,14 +27,6 @@ use crate::{
 /// of passages a second. A longer document is posted alone.
 const DOCUMENTS: usize = 20;
 const BYTES: usize = 200_000;
-
-/// The statuses after which the same request may succeed later, or each of its documents alone.
-const PASSING: [StatusCode; 4] = [
-    StatusCode::TOO_MANY_REQUESTS,
-    StatusCode::BAD_GATEWAY,
-    StatusCode::SERVICE_UNAVAILABLE,
-    StatusCode::GATEWAY_TIMEOUT,
-];
 
 /// After this many requests in a row that were in vain, the import stops.
 const IN_VAIN: u32 = 3;
@@ -204,7 +196,7 @@ impl Poster<'_> {
                 .body(body.clone())
         };
         let answer = self.patiently(post).await?;
-        if PASSING.contains(&answer.status) {
+        if is_passing(&answer) {
             self.in_vain += 1;
             let refusal = answer.refusal();
             ensure!(
@@ -252,8 +244,7 @@ impl Poster<'_> {
             sleep(wait).await;
             anyhow::Ok(())
         };
-        let passes = |answer: &ApiResponse| PASSING.contains(&answer.status);
-        patiently(&self.api, &self.address, request, passes, pause).await
+        patiently(&self.api, &self.address, request, is_passing, pause).await
     }
 
     async fn delete(&self, ids: &[String]) -> anyhow::Result<()> {
@@ -302,6 +293,12 @@ impl Poster<'_> {
             next: page["next_cursor"].as_str().map(str::to_owned),
         })
     }
+}
+
+/// Whether the same request may succeed later, or each of its documents alone.
+fn is_passing(answer: &ApiResponse) -> bool {
+    let is_late = [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT].contains(&answer.status);
+    is_refused(answer) || is_late
 }
 
 /// A document as the API accepts it: without further keys that a line may have.

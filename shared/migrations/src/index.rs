@@ -14,7 +14,7 @@ use crate::IndexConfig;
 pub const INDEX: &str = "chunks_embedding_hnsw";
 
 /// Candidates for the neighbours of a new element, pgvector's `ef_construction`. With its default of 64, near-duplicates make the
-/// graph so poor that no effort finds 95 % of the nearest; see docs/performance.md#recall.
+/// graph so poor that no effort finds 95 % of the nearest; see docs/performance.md#figures.
 const CANDIDATES: u32 = 128;
 
 /// The name of an index that is to replace another, and of one that was replaced.

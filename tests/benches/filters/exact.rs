@@ -1,16 +1,16 @@
 //! Hybrid searches against the score of every passage.
 
 use anyhow::Result;
+use retrieval::SearchConfig;
 use tests::Sql;
 
 /// The ids of the ten documents with the highest scores, and of those with the score of the tenth.
 const BEST: &str = "
-    CREATE FUNCTION pg_temp.best(embedding real[], question text[], words integer[], pieces integer[]) RETURNS SETOF text
+    CREATE FUNCTION pg_temp.best(
+        embedding real[], question text[], words integer[], pieces integer[], weight float8, k1 float8, b float8
+    ) RETURNS SETOF text
     LANGUAGE plpgsql SET max_parallel_workers_per_gather = 0 AS $$
     DECLARE
-        k1      CONSTANT float8 := 1.2;
-        b       CONSTANT float8 := 0.75;
-        weight  CONSTANT float8 := 0.65;
         asked   record;
         average float8;
     BEGIN
@@ -49,9 +49,26 @@ impl Exact {
         let words: Vec<i32> = terms.iter().map(|term| term.word).collect();
         let pieces: Vec<i32> = terms.iter().map(|term| term.piece).collect();
         let terms: Vec<String> = terms.into_iter().map(|term| term.term).collect();
-        let best = "SELECT * FROM pg_temp.best($1, $2, $3, $4)";
+        let SearchConfig {
+            semantic_weight,
+            k1,
+            b,
+            ..
+        } = SearchConfig::default();
+        let best = "SELECT * FROM pg_temp.best($1, $2, $3, $4, $5, $6, $7)";
         self.0
-            .texts(best, &[&embedding, &terms, &words, &pieces])
+            .texts(
+                best,
+                &[
+                    &embedding,
+                    &terms,
+                    &words,
+                    &pieces,
+                    &semantic_weight,
+                    &k1,
+                    &b,
+                ],
+            )
             .await
     }
 }

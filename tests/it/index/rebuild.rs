@@ -1,12 +1,12 @@
 //! `rappel index rebuild`: another index beside the one that searches use, which replaces it.
 
-use anyhow::Context;
 use serde_json::json;
 use tests::{
     App,
     command::{Printed, rappel},
 };
 
+use super::{NO_ROOM, index_check};
 use crate::Outcome;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,18 +14,9 @@ async fn an_index_of_an_older_release_is_rebuilt_on_request() -> Outcome {
     let app = App::start().await?;
     let sql = app.sql().await?;
     app.ingest_samples(&["recette-crepes"]).await?;
-    let index = async || {
-        let health = app
-            .get("/health", &[("deep", "true")])
-            .await?
-            .success(200)?;
-        let checks = health["checks"].as_array().context("checks")?;
-        let index = checks.iter().find(|check| check["name"] == "index");
-        anyhow::Ok(index.context("the index is checked")?.clone())
-    };
     let definition = "SELECT string_agg(indexdef, ' ') FROM pg_indexes WHERE indexname LIKE 'chunks_embedding_hnsw%'";
     let built = sql.texts(definition, &[]).await?;
-    assert_eq!(index().await?["status"], "ok");
+    assert_eq!(index_check(&app).await?["status"], "ok");
     let rebuild = async || {
         Printed::by(&mut rappel(Some(app.database_url()), &["index", "rebuild"]).await?).await
     };
@@ -37,7 +28,7 @@ async fn an_index_of_an_older_release_is_rebuilt_on_request() -> Outcome {
         "DROP INDEX rappel.chunks_embedding_hnsw; {old}; {left}"
     ))
     .await?;
-    let outdated = index().await?;
+    let outdated = index_check(&app).await?;
     assert_eq!(outdated["status"], "warning", "{outdated}");
     assert!(
         outdated["detail"]
@@ -48,7 +39,7 @@ async fn an_index_of_an_older_release_is_rebuilt_on_request() -> Outcome {
     let printed = rebuild().await?;
     assert!(printed.success, "{printed:?}");
     assert_eq!(sql.texts(definition, &[]).await?, built);
-    assert_eq!(index().await?["status"], "ok");
+    assert_eq!(index_check(&app).await?["status"], "ok");
     assert_eq!(app.hits(json!({ "query": "des crêpes" })).await?.len(), 1);
 
     // The exchange was interrupted after the old one was dropped: nothing is built.
@@ -81,12 +72,7 @@ async fn an_index_of_an_older_release_is_rebuilt_on_request() -> Outcome {
     builder.run("COMMIT").await?;
 
     // A build that fails leaves the old one.
-    sql.run(
-        "CREATE FUNCTION no_room() RETURNS event_trigger LANGUAGE plpgsql AS $$
-         BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
-         CREATE EVENT TRIGGER no_room ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION no_room()",
-    )
-    .await?;
+    sql.run(NO_ROOM).await?;
     let printed = rebuild().await?;
     assert!(
         !printed.success && printed.stderr.contains("the old one is kept"),
