@@ -211,3 +211,56 @@ async fn a_walk_that_meets_an_open_transaction_keeps_nobody_waiting() -> Outcome
     assert_eq!(source["failed"], 0, "{source}");
     documents_equal(&sql, "posts", DOCUMENTS).await
 }
+
+/// A request and a worker that lock in different orders would fail one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_changed_and_removed_while_workers_store_its_rows() -> Outcome {
+    let app = App::start().await?;
+    let sql = app.user_sql().await?;
+    sql.run(TABLE).await?;
+    sql.run("INSERT INTO posts SELECT i, 'post ' || i FROM generate_series(61, 3000) AS i")
+        .await?;
+    let stop = AtomicBool::new(false);
+    // Dropped together with the changes if these fail.
+    tokio::try_join!(
+        async {
+            change_and_remove(&app).await?;
+            stop.store(true, Ordering::Relaxed);
+            Ok(())
+        },
+        work_unharmed(&app, &stop),
+        work_unharmed(&app, &stop),
+    )?;
+    let logged = app.logged()?;
+    assert!(!logged.contains("deadlock"), "{logged}");
+    Ok(())
+}
+
+/// Follows, walks anew and removes a source at random moments.
+async fn change_and_remove(app: &App) -> Result<()> {
+    let mut random = Random(u64::from(std::process::id()));
+    for round in 0..12 {
+        for metadata in [json!(["kind"]), json!(["kind", "views"])] {
+            let mut changed = definition();
+            changed["metadata"] = metadata;
+            app.follow("posts", changed).await?;
+            sleep(Duration::from_millis(random.below(500))).await;
+            let resync = app.post("/sources/posts/resync", json!({})).await?;
+            resync.success(202)?;
+            sleep(Duration::from_millis(random.below(500))).await;
+        }
+        let keep = if round % 2 == 0 { "" } else { "?keep=true" };
+        app.delete(&format!("/sources/posts{keep}"))
+            .await?
+            .success(200)?;
+    }
+    Ok(())
+}
+
+/// Runs workers until it is told to stop; none may fail.
+async fn work_unharmed(app: &App, stop: &AtomicBool) -> Result<()> {
+    while !stop.load(Ordering::Relaxed) {
+        app.invoke("sync", json!({})).await?;
+    }
+    Ok(())
+}

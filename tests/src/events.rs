@@ -88,10 +88,11 @@ impl Events {
         Ok(data)
     }
 
-    /// The text of the `delta`s until another event, and that event.
+    /// The text of the `delta`s until another event, and that event. A whole answer is read to its end: a
+    /// sandbox whose reader leaves before that exits.
     ///
     /// # Errors
-    /// When the stream ends or stalls.
+    /// When the stream ends or stalls, or an event follows `done`.
     pub async fn text(&mut self) -> Result<(String, String, Value)> {
         let mut text = String::new();
         loop {
@@ -100,6 +101,9 @@ impl Events {
                 .await?
                 .context("the stream ended within the text")?;
             if name != "delta" {
+                if name == "done" {
+                    ensure!(self.next().await?.is_none(), "an event follows done");
+                }
                 return Ok((text, name, data));
             }
             text += data["text"].as_str().context("a delta has text")?;

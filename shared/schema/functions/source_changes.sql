@@ -1,4 +1,8 @@
 -- What the workers of followed tables do. These functions read the tables with the privileges of the caller.
+--
+-- Locks are taken in this order: the source, its leases, its changes. `follow` and `unfollow` lock the source FOR UPDATE and then
+-- delete its leases. So who locks a lease locks the source FOR KEY SHARE before, as the foreign key of a later statement would.
+-- A walk locks it FOR NO KEY UPDATE, which excludes other walks and no worker.
 
 -- Leases changes to a worker, the oldest first and those of the walk last. A key that failed is delayed, unless its row has
 -- changed since. `attempts` includes this attempt.
@@ -15,7 +19,7 @@ LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
           AND (a.key IS NULL OR a.until < now() OR (a.worker IS NULL AND a.version <> c.version))
         ORDER BY c.changed_at
         LIMIT most
-        FOR UPDATE OF c SKIP LOCKED
+        FOR KEY SHARE OF s SKIP LOCKED FOR UPDATE OF c SKIP LOCKED
     ), leased AS (
         INSERT INTO rappel.source_attempts AS a (source_id, key, version, worker, until, attempts)
         SELECT d.source_id, d.key, d.version, worker_name, now() + lease * interval '1 second', 1
@@ -100,7 +104,7 @@ DECLARE
 BEGIN
     SELECT * INTO it FROM rappel.sources AS s
     WHERE s.phase IS NOT NULL AND s.id <> ALL (waiting) AND (s.failure IS NULL OR s.failed_at < now() - interval '30 seconds')
-    ORDER BY s.walk_began_at LIMIT 1 FOR UPDATE SKIP LOCKED;
+    ORDER BY s.walk_began_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
     IF it.id IS NULL THEN
         RETURN;
     END IF;
@@ -206,6 +210,7 @@ $$;
 -- all, and so may store. Waits only for a lease that another transaction is taking over.
 CREATE FUNCTION hold_changes(worker_name text, source integer, keys text[]) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    SELECT FROM rappel.sources AS s WHERE s.id = source FOR KEY SHARE;
     WITH held AS (
         SELECT a.key FROM rappel.source_attempts AS a
         WHERE a.source_id = source AND a.key = ANY (keys) AND a.worker = worker_name
@@ -267,10 +272,9 @@ CREATE FUNCTION release_changes(
     worker_name text, spared_source integer, spared_key text, failed_source integer, why text
 ) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
-    WITH failed AS (
-        UPDATE rappel.sources AS s SET failure = why, failed_at = now()
-        WHERE s.id = failed_source AND s.failed_at IS DISTINCT FROM 'infinity'
-    ), kept AS (
+    UPDATE rappel.sources AS s SET failure = why, failed_at = now()
+    WHERE s.id = failed_source AND s.failed_at IS DISTINCT FROM 'infinity';
+    WITH kept AS (
         UPDATE rappel.source_attempts AS a
         SET worker = NULL, until = now(), attempts = a.attempts - 1
         WHERE a.worker = worker_name AND (a.source_id, a.key) IS DISTINCT FROM (spared_source, spared_key) AND (a.reason IS NOT NULL OR a.attempts > 1)

@@ -12,7 +12,7 @@ DECLARE
     outdated boolean;
     number   bigint := 0;
 BEGIN
-    FOR it IN SELECT * FROM rappel.sources AS s ORDER BY s.id FOR UPDATE SKIP LOCKED LOOP
+    FOR it IN SELECT * FROM rappel.sources AS s ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED LOOP
         number := number + 1;
         CONTINUE WHEN it.phase = 'removal';
         WITH taken AS (

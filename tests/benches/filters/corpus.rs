@@ -18,7 +18,7 @@ use tests::{Sql, direct};
 
 /// As many passages as the other figures of docs/performance.md are of.
 const ROWS: usize = 339_396;
-/// Documents with an embedding of their own.
+/// Documents with an embedding of their own, unless a setting says otherwise.
 const CENTRES: usize = 4_000;
 /// Documents stored in one statement.
 const BATCH: usize = 1_000;
@@ -67,8 +67,13 @@ pub(crate) async fn fill(
     migrations::migrate(&database, manifest).await?;
     migrations::drop_index(&database).await?;
 
-    let spread = lines.len() / CENTRES;
-    let embeddings = embed_centres(embedder, &lines, spread)?;
+    let centres = setting("FILTERS_EMBEDDED", CENTRES)?;
+    ensure!(
+        (QUESTIONS..=lines.len()).contains(&centres),
+        "of {} documents {QUESTIONS} to all can be embedded, not {centres}",
+        lines.len()
+    );
+    let embeddings = embed_centres(embedder, &lines, centres)?;
     let places = places(&embeddings);
     let sql = Sql::connect(&postgres.url(NAME)).await?;
     sql.run(
@@ -76,7 +81,7 @@ pub(crate) async fn fill(
          CREATE TABLE public.questions (n integer, text text, embedding real[], place integer)",
     )
     .await?;
-    store_questions(&database, embedder, &lines, spread, &places).await?;
+    store_questions(&database, embedder, &lines, &places).await?;
     store_documents(&database, manifest, &lines, &embeddings, &places).await?;
     let start = Instant::now();
     let index = migrations::build_index(&database, &IndexConfig::default()).await?;
@@ -90,8 +95,7 @@ pub(crate) async fn fill(
 
 /// The documents of the standard input, at most as many as are wanted.
 fn read_lines() -> Result<Vec<Line>> {
-    let rows = env::var("FILTERS_ROWS").ok();
-    let rows = rows.map_or(Ok(ROWS), |rows| rows.parse())?;
+    let rows = setting("FILTERS_ROWS", ROWS)?;
     let mut lines = Vec::with_capacity(rows);
     for line in io::stdin().lock().lines() {
         let line = Line::read(&line?)?;
@@ -103,22 +107,28 @@ fn read_lines() -> Result<Vec<Line>> {
             break;
         }
     }
-    ensure!(
-        lines.len() >= CENTRES,
-        "the standard input has too few lines"
-    );
     Ok(lines)
 }
 
-/// The embeddings of every document that has one of its own.
-fn embed_centres(embedder: &Embedder, lines: &[Line], spread: usize) -> Result<Vec<Vec<f32>>> {
-    let titled = |line: &Line| format!("{}\n{}", line.title, line.text);
-    let centres: Vec<String> = (0..CENTRES).map(|n| titled(&lines[n * spread])).collect();
-    let mut embeddings = Vec::with_capacity(CENTRES);
-    for (place, texts) in centres.chunks(100).enumerate() {
+/// A whole number that an environment variable may set.
+fn setting(name: &str, default: usize) -> Result<usize> {
+    let value = env::var(name).ok();
+    value.map_or(Ok(default), |value| value.parse().context(name.to_owned()))
+}
+
+/// The embeddings of the documents that have one of their own.
+fn embed_centres(embedder: &Embedder, lines: &[Line], centres: usize) -> Result<Vec<Vec<f32>>> {
+    let spread = lines.len() / centres;
+    let own: Vec<&Line> = lines.iter().step_by(spread).take(centres).collect();
+    let mut embeddings = Vec::with_capacity(centres);
+    for batch in own.chunks(100) {
+        let texts: Vec<String> = batch
+            .iter()
+            .map(|line| format!("{}\n{}", line.title, line.text))
+            .collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         embeddings.extend(embedder.embed(Kind::Passage, &texts)?);
-        note(&format!("{} of {CENTRES} embedded", (place + 1) * 100))?;
+        note(&format!("{} of {centres} embedded", embeddings.len()))?;
     }
     Ok(embeddings)
 }
@@ -130,18 +140,19 @@ async fn store_documents(
     embeddings: &[Vec<f32>],
     places: &[usize],
 ) -> Result<()> {
-    let spread = lines.len() / CENTRES;
+    let centres = embeddings.len();
+    let spread = lines.len() / centres;
     let mut random = fastrand::Rng::with_seed(1);
     for (batch, part) in lines.chunks(BATCH).enumerate() {
         let mut documents = Vec::with_capacity(part.len());
         for (n, line) in (batch * BATCH..).zip(part) {
-            let centre = (n / spread).min(CENTRES - 1);
+            let centre = (n / spread).min(centres - 1);
             let embedding = if n % spread == 0 {
                 embeddings[centre].clone()
             } else {
                 mixed(
                     &embeddings[centre],
-                    &embeddings[random.usize(..CENTRES)],
+                    &embeddings[random.usize(..centres)],
                     &mut random,
                 )
             };
@@ -226,11 +237,12 @@ async fn store_questions(
     database: &Database,
     embedder: &Embedder,
     lines: &[Line],
-    spread: usize,
     places: &[usize],
 ) -> Result<()> {
+    let centres = places.len();
+    let spread = lines.len() / centres;
     for question in 0..QUESTIONS {
-        let n = question * (CENTRES / QUESTIONS) * spread + spread / 2;
+        let n = question * (centres / QUESTIONS) * spread + spread / 2;
         let words: Vec<&str> = lines[n].text.split_whitespace().collect();
         let start = words.len().saturating_sub(9) / 2;
         let text = words[start..words.len().min(start + 9)].join(" ");

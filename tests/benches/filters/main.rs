@@ -5,10 +5,11 @@
 //!
 //! - `FILTERS_DATA`: a folder in which the database is kept. If it has one, the standard input is not read.
 //! - `FILTERS_ROWS`: the number of documents, 339,396 if absent.
+//! - `FILTERS_EMBEDDED`: the number of documents with an embedding of their own, 4,000 if absent. All take an hour.
 //! - `FILTERS_INDEXES`: metadata keys to index before, with commas between.
 //! - `FILTERS_SECTIONS`: what to measure, with commas between: `filters`, `hybrid`, `phrases`, `prefixes`. All if absent.
 //!
-//! Words are those of the documents. Embeddings of so many take hours, so they are made of real ones: 4,000 evenly spread
+//! Words are those of the documents. Embeddings of so many take an hour, so they are made of real ones: 4,000 evenly spread
 //! documents are embedded. Every other has the embedding of the one before it in the file, which is usually of the same article or
 //! chapter, plus half of another real one drawn at random, plus noise of length 0.1, normalised. So neighbours are as far from
 //! each other as passages on one subject (0.2), and the sum keeps within the part of the space that texts take up.
