@@ -63,6 +63,7 @@ mod rerank;
 mod search;
 mod search_refused;
 mod secrets;
+mod server_settings;
 mod similar;
 mod sources;
 mod sources_broken;

@@ -23,6 +23,7 @@ mod probe;
 mod proof;
 mod roots;
 mod route;
+mod session;
 mod statement;
 mod token;
 mod transaction;

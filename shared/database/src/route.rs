@@ -17,6 +17,7 @@ use super::{
     forwarder::Forwarder,
     pooler::Standing,
     proof::{self, Proof},
+    session::{self, ISOLATION},
 };
 use crate::{DatabaseConfig, PoolerSetting};
 
@@ -168,10 +169,12 @@ impl Route {
                 "statement_timeout",
                 self.statement_timeout.as_millis().to_string(),
             ),
-            ("jit", "off".to_owned()),
+            ("default_transaction_isolation", ISOLATION.to_owned()),
             (proof::OPTION, option.clone()),
         ]);
-        let options = options.options(self.settings.iter().copied());
+        let options = options
+            .options(session::SETTINGS)
+            .options(self.settings.iter().copied());
         let began = Instant::now();
         let mut connection = match options.connect().await {
             Ok(connection) => connection,

@@ -8,7 +8,13 @@ use std::{
 use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow};
 use tokio::{runtime::Handle, time::timeout};
 
-use super::{DatabaseError, Statement, backend::Backend, deadline, pool::Lease};
+use super::{
+    DatabaseError, Statement,
+    backend::Backend,
+    deadline,
+    pool::Lease,
+    session::{self, ISOLATION},
+};
 
 /// The limit of a statement's answer once limits are lifted.
 const UNLIMITED: Duration = Duration::from_hours(24 * 365);
@@ -43,10 +49,10 @@ impl Transaction {
         settings: &[(&str, &str)],
     ) -> Result<Self, DatabaseError> {
         let mut begin = format!(
-            "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL jit = off",
+            "BEGIN ISOLATION LEVEL {ISOLATION}; SET LOCAL statement_timeout = {}",
             statement_timeout.as_millis()
         );
-        for (name, value) in settings {
+        for (name, value) in session::SETTINGS.iter().chain(settings) {
             begin = format!("{begin}; SET LOCAL {name} = '{value}'");
         }
         let limit = if lease.is_doubtful() {
