@@ -233,6 +233,13 @@ async fn a_source_is_changed_and_removed_while_workers_store_its_rows() -> Outco
     )?;
     let logged = app.logged()?;
     assert!(!logged.contains("deadlock"), "{logged}");
+    // A worker that was about to read the rows of a removed source finds none.
+    let rows = concat!(
+        "SELECT count(*) FROM ",
+        schema::function!("source_rows"),
+        "(0, '{[1]}')"
+    );
+    assert_eq!(sql.number(rows, &[]).await?, 0);
     Ok(())
 }
 

@@ -71,6 +71,10 @@ DECLARE
     query text;
 BEGIN
     SELECT * INTO it FROM rappel.sources AS s WHERE s.id = source;
+    IF it.id IS NULL THEN
+        -- It was removed, and with it the leases of who asks.
+        RETURN;
+    END IF;
     -- The expressions see only the columns of the table.
     query := format(
         'SELECT %s, (%s)::text, (%s)::text, (%s)::text, NULL::text FROM %I.%I WHERE (%s) IN (SELECT %s FROM unnest($1) AS k) AND (%s)',
