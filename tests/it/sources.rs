@@ -1,6 +1,7 @@
 //! Followed tables: documents match their rows.
 
 mod columns;
+mod own_field;
 
 use serde_json::{Value, json};
 use tests::{App, Sql, documents_equal, stay_equal};

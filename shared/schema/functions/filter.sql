@@ -15,6 +15,17 @@ BEGIN ATOMIC
     SELECT array_agg(t.text) FROM jsonb_array_elements_text(list) AS t (text);
 END;
 
+-- The source that a document comes from; null if it was not made of a row. In PL/pgSQL, which keeps the plan.
+CREATE FUNCTION source_of(tenant text, document text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN (
+        SELECT s.name FROM rappel.source_documents AS r JOIN rappel.sources AS s ON s.id = r.source_id
+        WHERE r.tenant = source_of.tenant AND r.document_id = source_of.document
+    );
+END
+$$;
+
 -- Whether a document matches. One expression without a subquery, so that the planner inlines it: with a constant
 -- filter, absent conditions are folded away, and the others are estimated and use indexes like any condition.
 -- Texts of a filter are in Unicode's normal form C. So are titles, but not those that earlier versions stored; Postgres
@@ -37,6 +48,7 @@ BEGIN ATOMIC
                    'metadata', d.metadata, 'id', d.id,
                    'title', CASE WHEN strpos(filter ->> 'document', '$."title"') > 0 AND getdatabaseencoding() = 'UTF8'
                                  THEN normalize(d.title, NFC) ELSE d.title END,
+                   'source', CASE WHEN strpos(filter ->> 'document', '$."source"') > 0 THEN source_of(d.tenant, d.id) END,
                    'created_at', floor(extract(epoch FROM d.created_at) * 1000),
                    'updated_at', floor(extract(epoch FROM d.updated_at) * 1000)
                ) @@ (filter ->> 'document')::jsonpath);

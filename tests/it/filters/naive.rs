@@ -175,7 +175,7 @@ fn instant(text: &str) -> Option<i64> {
     None
 }
 
-/// No document has a source yet.
+/// Documents that were stored by requests have no source.
 fn no_source(operator: &str, wanted: &Value) -> bool {
     match operator {
         "$eq" => wanted.is_null(),

@@ -112,6 +112,7 @@ const CALLS: &str = r#"
     ! semantic_candidates($t, $v, 10, 30, 1, NULL, NULL, 5000)
     ! settle_changes('lost', 7, '{[1]}', '{5}', '{NULL}')
     ! similar_documents($t, NULL, 'plan', 5, NULL, NULL, NULL)
+    ! source_of($t, 'plan')
     ! source_rows(7, '{[1]}')
     ! source_state($t, NULL, NULL, 9)
     ! source_was_read(7)
