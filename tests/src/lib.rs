@@ -41,7 +41,7 @@ mod tools;
 pub use account::Account;
 pub use answer::Answer;
 pub use app::App;
-pub use app_sources::{documents_equal, stay_equal};
+pub use app_sources::{documents_equal, rows_equal, stay_equal};
 pub use assets::Assets;
 pub use browser::{Browser, Key};
 pub use built::Built;

@@ -39,7 +39,9 @@ pub(crate) async fn table(sql: &Sql, rows: u32) -> Result<()> {
         let insert = "
             WITH lines AS (SELECT line, n FROM jsonb_array_elements($1::text::jsonb) WITH ORDINALITY AS _ (line, n)), inserted AS (
                 INSERT INTO public.paragraphs (title, body, metadata)
-                SELECT line->>'title', line->>'text', line->'metadata' FROM lines ORDER BY n RETURNING 1)
+                SELECT line->>'title', line->>'text', line->'metadata' FROM lines
+                -- Others are reported as rows that cannot be documents.
+                WHERE line->>'text' ~ '[[:alnum:]]' ORDER BY n RETURNING 1)
             SELECT count(*) FROM inserted";
         sql.number(insert, &[&batch]).await?;
     }

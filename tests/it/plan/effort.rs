@@ -1,6 +1,7 @@
 //! The effort of a search in the index, which is measured.
 
-use serde_json::json;
+use anyhow::Context as _;
+use serde_json::{Value, json};
 use tests::{
     App, Sql,
     command::{Printed, rappel},
@@ -45,9 +46,11 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
     sql.run("UPDATE rappel.model SET effort = 777").await?;
     app.invoke("migrate", json!({})).await?;
     assert!(sql.texts(measured, &[]).await?.concat().starts_with("777 "));
-    sql.run("UPDATE rappel.model SET recall_chunks = 10")
+    sql.run("UPDATE rappel.model SET recall_chunks = 10; ANALYZE rappel.chunks")
         .await?;
+    assert_eq!(index_check(&app).await?["status"], "warning");
     app.invoke("migrate", json!({})).await?;
+    assert_eq!(index_check(&app).await?["status"], "ok");
     assert!(!sql.texts(measured, &[]).await?.concat().starts_with("777 "));
 
     // The command measures whenever it is asked to.
@@ -64,6 +67,17 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
 
     the_login_that_migrates_stores_the_effort(&app, &sql).await?;
     what_no_effort_reaches_does_not_cost_the_greatest_one(&sql).await
+}
+
+/// What a deep health check tells of the index.
+async fn index_check(app: &App) -> anyhow::Result<Value> {
+    let health = app
+        .get("/health", &[("deep", "true")])
+        .await?
+        .success(200)?;
+    let checks = health["checks"].as_array().into_iter().flatten();
+    let index = checks.into_iter().find(|check| check["name"] == "index");
+    index.cloned().context("the index is checked")
 }
 
 /// The login of the functions may only read it.

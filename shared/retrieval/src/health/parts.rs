@@ -123,7 +123,7 @@ async fn index(state: &SearchState) -> Result<Finding, Error> {
                     "run `rappel index rebuild`, which takes about twice as long as the first build did",
                 )
             } else {
-                ok(found)
+                measured_or(found, state).await?
             }
         }
         IndexState::Building => warning(
@@ -157,6 +157,26 @@ pub(super) async fn index_recall(state: &SearchState) -> Result<Option<IndexReca
     }))
 }
 
+/// What was `found`, or a warning if the effort was measured for far fewer chunks than there are: a table that is filled by
+/// requests or by sync has grown since `migrate`.
+async fn measured_or(found: String, state: &SearchState) -> Result<Finding, Error> {
+    /// A smaller index needs no measurement: that of the SQL function `measure_recall`.
+    const FEW: i64 = 5_000;
+    let statement = Statement::read(
+        "SELECT c.reltuples::bigint, m.recall_chunks
+         FROM rappel.model AS m, pg_class AS c WHERE c.oid = 'rappel.chunks'::regclass",
+    );
+    let counts: Option<(i64, Option<i64>)> = state.database.fetch_optional(statement).await?;
+    let (now, measured) = counts.unwrap_or_default();
+    if state.config.effort.is_some() || now <= 2 * measured.unwrap_or(FEW / 2) {
+        return Ok(ok(found));
+    }
+    Ok(warning(
+        format!("{found}; there are about {now} chunks now"),
+        "run `rappel tune --recall`, which measures the effort that they need",
+    ))
+}
+
 /// The effort of searches, and its measured recall.
 async fn effort(state: &SearchState) -> Result<String, Error> {
     let measured = index_recall(state).await?.map(|measured| {
@@ -171,7 +191,7 @@ async fn effort(state: &SearchState) -> Result<String, Error> {
         (Some(set), None) => format!("SEARCH_EFFORT is {set}; its recall was not measured"),
         (None, Some(found)) => found,
         (None, None) => format!(
-            "effort {}; there are too few chunks to measure it",
+            "effort {}; there were too few chunks to measure it",
             SearchConfig::EFFORT
         ),
     })
