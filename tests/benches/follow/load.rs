@@ -45,7 +45,8 @@ pub(crate) async fn table(sql: &Sql, rows: u32) -> Result<()> {
             SELECT count(*) FROM inserted";
         sql.number(insert, &[&batch]).await?;
     }
-    sql.run("COMMIT; VACUUM ANALYZE public.paragraphs").await
+    sql.run("COMMIT").await?;
+    sql.run("VACUUM ANALYZE public.paragraphs").await
 }
 
 /// What Postgres has done since a time.

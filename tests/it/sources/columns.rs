@@ -11,6 +11,9 @@ use crate::Outcome;
 async fn a_virtual_column_changes_with_what_it_is_computed_from() -> Outcome {
     let app = App::start().await?;
     let sql = app.user_sql().await?;
+    if !sql.is_at_least(18).await? {
+        return servers::skip::skipped("PostgreSQL 18 is the first with virtual columns");
+    }
     sql.run(
         "CREATE TABLE items (
              id int PRIMARY KEY, name text NOT NULL, body text NOT NULL, price int NOT NULL, stock int NOT NULL DEFAULT 0,

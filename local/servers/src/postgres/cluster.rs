@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -180,6 +181,14 @@ impl Cluster {
         Ok(())
     }
 
+    fn has_builtin_locales(&self) -> anyhow::Result<bool> {
+        let help = Command::new(self.install.join("bin/initdb"))
+            .arg("--help")
+            .output()
+            .context("cannot start initdb")?;
+        Ok(String::from_utf8_lossy(&help.stdout).contains("--builtin-locale"))
+    }
+
     /// Creates the database in a temporary folder and moves it into place, so that an interruption does not
     /// leave a partial one.
     async fn initialise(&self, log: &File) -> anyhow::Result<()> {
@@ -190,6 +199,9 @@ impl Cluster {
         DirBuilder::new().mode(0o700).create(&fresh)?;
         self.account.own(&fresh)?;
         let mut arguments = settings::INITDB.map(ToOwned::to_owned).to_vec();
+        if self.has_builtin_locales()? {
+            arguments.extend(settings::INITDB_BUILTIN.map(ToOwned::to_owned));
+        }
         if matches!(self.purpose, Purpose::Throwaway(_)) {
             arguments.push("--no-sync".to_owned());
         }

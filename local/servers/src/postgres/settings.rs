@@ -5,13 +5,10 @@ use std::{fs, thread};
 use crate::guardian::Scratch;
 
 /// The options of initdb, without folder and password.
-pub(super) const INITDB: [&str; 7] = [
+pub(super) const INITDB: [&str; 5] = [
     "--username=rappel",
     "--auth=scram-sha-256",
     "--encoding=UTF8",
-    // Code point order with Unicode case mapping, the same on every machine.
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
     "--locale=C",
     // Full-text search classifies letters by LC_CTYPE: with plain C, `l’employé` is one word.
     if cfg!(target_os = "macos") {
@@ -20,6 +17,10 @@ pub(super) const INITDB: [&str; 7] = [
         "--lc-ctype=C.UTF-8"
     },
 ];
+
+/// Those of version 17 and later: code point order with Unicode case mapping, the same on every machine.
+pub(super) const INITDB_BUILTIN: [&str; 2] =
+    ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
 
 /// Settings of every server. It listens on TCP only: a Unix socket would need a folder that two users may
 /// write, and its path is limited to 107 bytes.
