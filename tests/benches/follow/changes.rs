@@ -102,13 +102,13 @@ async fn watch(sql: Sql, made: Receiver<Change>) -> Result<Vec<Duration>> {
             )
             .await?;
         let now = Instant::now();
-        let shown: HashMap<i64, i64> = found
+        let revisions: HashMap<i64, i64> = found
             .iter()
             .filter_map(|row| row.split_once(' '))
             .map(|(id, revision)| Ok((id.parse()?, revision.parse()?)))
             .collect::<Result<_>>()?;
         open.retain(|id, change| {
-            let shows = change.revision == shown.get(id).copied();
+            let shows = change.revision == revisions.get(id).copied();
             if shows {
                 lags.push(now - change.time);
             }

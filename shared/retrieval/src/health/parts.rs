@@ -122,8 +122,13 @@ async fn index(state: &SearchState) -> Result<Finding, Error> {
                     ),
                     "run `rappel index rebuild`, which takes about twice as long as the first build did",
                 )
+            } else if let Some(now) = outgrown(state).await? {
+                warning(
+                    format!("{found}; there are about {now} chunks now"),
+                    "run `rappel tune --recall`, which measures the effort that they need",
+                )
             } else {
-                measured_or(found, state).await?
+                ok(found)
             }
         }
         IndexState::Building => warning(
@@ -157,9 +162,9 @@ pub(super) async fn index_recall(state: &SearchState) -> Result<Option<IndexReca
     }))
 }
 
-/// What was `found`, or a warning if the effort was measured for far fewer chunks than there are: a table that is filled by
-/// requests or by sync has grown since `migrate`.
-async fn measured_or(found: String, state: &SearchState) -> Result<Finding, Error> {
+/// About how many chunks there are, if far more than the effort was measured for: requests and sync fill a table after
+/// `migrate`.
+async fn outgrown(state: &SearchState) -> Result<Option<i64>, Error> {
     /// A smaller index needs no measurement: that of the SQL function `measure_recall`.
     const FEW: i64 = 5_000;
     let statement = Statement::read(
@@ -168,13 +173,8 @@ async fn measured_or(found: String, state: &SearchState) -> Result<Finding, Erro
     );
     let counts: Option<(i64, Option<i64>)> = state.database.fetch_optional(statement).await?;
     let (now, measured) = counts.unwrap_or_default();
-    if state.config.effort.is_some() || now <= 2 * measured.unwrap_or(FEW / 2) {
-        return Ok(ok(found));
-    }
-    Ok(warning(
-        format!("{found}; there are about {now} chunks now"),
-        "run `rappel tune --recall`, which measures the effort that they need",
-    ))
+    let is_set = state.config.effort.is_some();
+    Ok((!is_set && now > measured.map_or(FEW, |measured| 2 * measured)).then_some(now))
 }
 
 /// The effort of searches, and its measured recall.
