@@ -28,8 +28,8 @@ async fn a_filter_follows_the_metadata_of_documents() -> Outcome {
     let sql = app.sql().await?;
     let long = "La lavande fleurit en été dans les champs de Provence. ".repeat(3_000);
     // Nothing that the server could compress.
-    let large: String = (0..250_u32)
-        .map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761)))
+    let large: Vec<u32> = (0..250)
+        .map(|n: u32| n.wrapping_mul(2_654_435_761))
         .collect();
     app.ingest(vec![
         json!({ "id": "small", "content": "Lavande.", "metadata": { "colour": "blue" } }),
