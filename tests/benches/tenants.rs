@@ -3,7 +3,7 @@
 //!
 //! `TENANTS_SCALE=0.1 cargo bench -p tests --bench tenants`: some minutes, and about 4 GB at scale 1.
 
-use std::{env, fs, time::Instant};
+use std::{fs, time::Instant};
 
 use anyhow::{Context as _, Result};
 use assets::Cache;
@@ -46,8 +46,7 @@ const FILL: &str = "
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "the figures are the answer")]
 async fn main() -> Result<()> {
-    let scale = env::var("TENANTS_SCALE").ok();
-    let scale: f64 = scale.map_or(Ok(0.1), |scale| scale.parse())?;
+    let scale = tests::number("TENANTS_SCALE", 0.1)?;
     let install = tokio::task::spawn_blocking(|| Cache::from_env()?.postgres()).await??;
     let postgres = Postgres::throwaway(&install).await?;
     let database = filled(&postgres, scale).await?;

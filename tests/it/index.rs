@@ -138,7 +138,7 @@ fn may_mount() -> bool {
 }
 
 /// What the deep health check says of the index.
-async fn index_check(app: &App) -> anyhow::Result<Value> {
+pub(crate) async fn index_check(app: &App) -> anyhow::Result<Value> {
     let health = app
         .get("/health", &[("deep", "true")])
         .await?

@@ -1,14 +1,11 @@
 //! Concurrent writers and killed workers: in the end the documents match the rows.
 
-use std::{
-    env,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tests::{App, Sql, documents_equal, kill};
 use tokio::time::{Duration, sleep};
@@ -100,7 +97,7 @@ async fn write(url: String, seed: u64, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// Runs workers until it is told to stop; a killed worker is not a failure.
+/// Runs one worker after another until `stop` is set. Ignores failures: workers are killed.
 async fn work(app: Arc<App>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let _ = app.invoke("sync", json!({})).await;
@@ -123,10 +120,7 @@ async fn kill_at_random(app: Arc<App>, stop: Arc<AtomicBool>, seed: u64) -> u64 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_at_once_and_workers_killed_at_random_leave_documents_equal_to_rows() -> Outcome {
     const WRITERS: u64 = 4;
-    let transactions = match env::var("SOURCE_TRANSACTIONS") {
-        Ok(number) => number.parse().context("SOURCE_TRANSACTIONS is a number")?,
-        Err(_) => 2_000,
-    };
+    let transactions = tests::number("SOURCE_TRANSACTIONS", 2_000)?;
     let lease = async |_: &str| Ok(((), vec![("SYNC_LEASE_MS".to_owned(), "1500".to_owned())]));
     let (app, ()) = App::through(lease).await?;
     let app = Arc::new(app);
@@ -264,7 +258,7 @@ async fn change_and_remove(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Runs workers until it is told to stop; none may fail.
+/// Runs one worker after another until `stop` is set. Fails if one of them fails.
 async fn work_unharmed(app: &App, stop: &AtomicBool) -> Result<()> {
     while !stop.load(Ordering::Relaxed) {
         app.invoke("sync", json!({})).await?;

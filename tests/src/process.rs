@@ -23,11 +23,36 @@ pub fn peak_memory(process: u32) -> Result<u64> {
 pub fn cpu_time(process: u32) -> Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))
         .with_context(|| format!("reading the times of process {process}"))?;
-    // The name, which may contain anything, ends at the last bracket. Fields 14 and 15 of proc(5).
-    let (_, fields) = stat.rsplit_once(')').context("a process has a name")?;
-    let mut ticks = fields.split_whitespace().skip(11);
-    let mut next = || -> Result<u64> { Ok(ticks.next().context("a process has times")?.parse()?) };
-    Ok(next()? + next()?)
+    let (_, times) = name_and_times(&stat).context("a process has a name and times")?;
+    Ok(times[..2].iter().sum())
+}
+
+/// The processor time of all processes with a name, and of their children that have ended, in ticks of some ten milliseconds.
+///
+/// # Errors
+/// When processes cannot be listed.
+pub fn cpu_time_of_all(name: &str) -> Result<u64> {
+    let mut ticks = 0;
+    for entry in fs::read_dir("/proc").context("listing processes")? {
+        // A process may end meanwhile.
+        let stat = fs::read_to_string(entry?.path().join("stat")).unwrap_or_default();
+        if let Some((found, times)) = name_and_times(&stat)
+            && found == name
+        {
+            ticks += times.iter().sum::<u64>();
+        }
+    }
+    Ok(ticks)
+}
+
+/// Fields 2 and 14 to 17 of proc(5): the name, its own time in user and kernel mode, and that of its children.
+fn name_and_times(stat: &str) -> Option<(&str, [u64; 4])> {
+    // The name, which may contain anything, ends at the last bracket.
+    let (head, fields) = stat.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let mut next = || times.next()?.parse().ok();
+    Some((name, [next()?, next()?, next()?, next()?]))
 }
 
 /// Kills a process with SIGKILL.

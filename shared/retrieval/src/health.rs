@@ -19,8 +19,8 @@ pub struct Health {
     /// How statements reach the database, if a deep check reached it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
-    /// What the last measurement of the index found, in a deep check; absent if the index is not valid, or was not
-    /// measured because there are too few chunks.
+    /// What the last measurement of the index found, in a deep check; absent if the index is not valid, or was never
+    /// measured: there were too few chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_recall: Option<IndexRecall>,
     /// The checks.

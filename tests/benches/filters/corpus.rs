@@ -1,7 +1,6 @@
 //! The database that is searched: documents of the standard input with embeddings made of real ones.
 
 use std::{
-    env,
     io::{self, BufRead as _, Write as _},
     time::Instant,
 };
@@ -14,7 +13,7 @@ use migrations::{Index, IndexConfig};
 use retrieval::SearchConfig;
 use serde_json::{Value, json};
 use servers::postgres::Postgres;
-use tests::{Sql, direct};
+use tests::{Sql, direct, number};
 
 /// As many passages as the other figures of docs/performance.md are of.
 const ROWS: usize = 339_396;
@@ -67,7 +66,7 @@ pub(crate) async fn fill(
     migrations::migrate(&database, manifest).await?;
     migrations::drop_index(&database).await?;
 
-    let centres = setting("FILTERS_EMBEDDED", CENTRES)?;
+    let centres = number("FILTERS_EMBEDDED", CENTRES)?;
     ensure!(
         (QUESTIONS..=lines.len()).contains(&centres),
         "of {} documents {QUESTIONS} to all can be embedded, not {centres}",
@@ -95,7 +94,7 @@ pub(crate) async fn fill(
 
 /// The documents of the standard input, at most as many as are wanted.
 fn read_lines() -> Result<Vec<Line>> {
-    let rows = setting("FILTERS_ROWS", ROWS)?;
+    let rows = number("FILTERS_ROWS", ROWS)?;
     let mut lines = Vec::with_capacity(rows);
     for line in io::stdin().lock().lines() {
         let line = Line::read(&line?)?;
@@ -108,12 +107,6 @@ fn read_lines() -> Result<Vec<Line>> {
         }
     }
     Ok(lines)
-}
-
-/// A whole number that an environment variable may set.
-fn setting(name: &str, default: usize) -> Result<usize> {
-    let value = env::var(name).ok();
-    value.map_or(Ok(default), |value| value.parse().context(name.to_owned()))
 }
 
 /// The embeddings of the documents that have one of their own.

@@ -21,6 +21,7 @@
 
 mod corpus;
 mod exact;
+mod measured;
 
 use std::{
     env,
@@ -44,6 +45,7 @@ use tests::direct;
 use self::{
     corpus::{NAME, SHARES, fill},
     exact::Exact,
+    measured::Measured,
 };
 
 /// Questions of each case, of those that were drawn.
@@ -355,38 +357,4 @@ fn cases(share: i64, relation: &'static str) -> Vec<Case> {
             json!({ list: { "$in": [format!("{tag}{share}0"), format!("{tag}{share}1")] } }),
         ),
     ]
-}
-
-struct Measured {
-    times: Vec<f64>,
-    fewest: usize,
-    found: usize,
-    wanted: usize,
-}
-
-impl Default for Measured {
-    fn default() -> Self {
-        Self {
-            times: Vec::new(),
-            fewest: usize::MAX,
-            found: 0,
-            wanted: 0,
-        }
-    }
-}
-
-impl Measured {
-    fn line(mut self) -> String {
-        self.times.sort_by(f64::total_cmp);
-        let at = |share: usize| self.times[self.times.len() * share / 100];
-        let recall = match self.wanted {
-            0 => String::new(),
-            wanted => format!("{:.3}", self.found as f64 / wanted as f64),
-        };
-        let (least, median, late) = (self.times[0], at(50), at(95));
-        format!(
-            "{least:8.1} {median:7.1} {late:7.1}  {:4}  {recall}",
-            self.fewest
-        )
-    }
 }

@@ -1,13 +1,12 @@
 //! The followed table, and what Postgres has done.
 
 use std::{
-    fs,
     io::{self, BufRead as _},
     time::Instant,
 };
 
 use anyhow::{Result, ensure};
-use tests::Sql;
+use tests::{Sql, cpu_time_of_all};
 
 /// Rows inserted by one statement.
 const BATCH: usize = 1_000;
@@ -49,60 +48,45 @@ pub(crate) async fn table(sql: &Sql, rows: u32) -> Result<()> {
     sql.run("VACUUM ANALYZE public.paragraphs").await
 }
 
+/// Transactions, kilobytes of WAL, and ticks of processor time of Postgres.
+type Counters = [i64; 3];
+
 /// What Postgres has done since a time.
 pub(crate) struct Load {
     start: Instant,
-    commits: i64,
-    written: i64,
-    ticks: u32,
+    before: Counters,
 }
 
 impl Load {
     pub(crate) async fn begin(sql: &Sql) -> Result<Self> {
         Ok(Self {
             start: Instant::now(),
-            commits: sql.number(COMMITS, &[]).await?,
-            written: sql.number(WRITTEN, &[]).await?,
-            ticks: processor_time()?,
+            before: counters(sql).await?,
         })
     }
 
     pub(crate) async fn end(self, sql: &Sql) -> Result<String> {
         let seconds = self.start.elapsed().as_secs_f64();
-        let commits = f64::from(i32::try_from(
-            sql.number(COMMITS, &[]).await? - self.commits,
-        )?);
-        let kilobytes = f64::from(i32::try_from(
-            (sql.number(WRITTEN, &[]).await? - self.written) / 1024,
-        )?);
-        let busy = f64::from(processor_time()?.saturating_sub(self.ticks)) / TICKS;
+        let now = counters(sql).await?;
+        let per_second = |counter: usize| -> Result<f64> {
+            let count = i32::try_from(now[counter] - self.before[counter])?;
+            Ok(f64::from(count) / seconds)
+        };
         Ok(format!(
             "Postgres was busy for {:.0} % of one core, with {:.0} transactions and {:.0} kB of WAL a second",
-            100.0 * busy / seconds,
-            commits / seconds,
-            kilobytes / seconds
+            100.0 * per_second(2)? / TICKS,
+            per_second(0)?,
+            per_second(1)?
         ))
     }
 }
 
-const COMMITS: &str = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
-const WRITTEN: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint";
-
-/// The processor time of all processes of Postgres and of those that have ended, in ticks.
-fn processor_time() -> Result<u32> {
-    let mut ticks = 0;
-    for entry in fs::read_dir("/proc")? {
-        // A process may end meanwhile.
-        let stat = fs::read_to_string(entry?.path().join("stat")).unwrap_or_default();
-        // Fields 14 to 17 of proc(5): its own time, and that of children it has waited for.
-        if let Some((head, fields)) = stat.rsplit_once(')')
-            && head.ends_with("(postgres")
-        {
-            let times = fields.split_whitespace().skip(11).take(4);
-            ticks += times
-                .filter_map(|time| time.parse::<u32>().ok())
-                .sum::<u32>();
-        }
-    }
-    Ok(ticks)
+async fn counters(sql: &Sql) -> Result<Counters> {
+    let commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+    let written = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint / 1024";
+    Ok([
+        sql.number(commits, &[]).await?,
+        sql.number(written, &[]).await?,
+        i64::try_from(cpu_time_of_all("postgres")?)?,
+    ])
 }

@@ -24,9 +24,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use assets::Cache;
-use database::{Database, Statement};
+use database::Database;
 use servers::postgres::Postgres;
-use tests::{Sql, command, direct, eventually, rows_equal};
+use tests::{Sql, command, direct, eventually, number, rows_equal};
 use tokio::process::Child;
 
 use self::load::Load;
@@ -46,15 +46,11 @@ async fn main() -> Result<()> {
         Err(_) => Postgres::throwaway(&install).await?,
     };
     let server = Database::new(&direct(postgres.url("postgres")))?;
-    let exists = Statement::read("SELECT datname::text FROM pg_database WHERE datname = $1");
-    let exists: Option<(String,)> = server.fetch_optional(exists.bind(NAME)).await?;
-    if exists.is_none() {
-        server.create_database(NAME).await?;
-    }
+    server.create_database(NAME).await?;
     server.close().await;
     let url = postgres.url(NAME);
     let sql = Sql::connect(&url).await?;
-    load::table(&sql, setting("FOLLOW_ROWS", 10_000)?).await?;
+    load::table(&sql, number("FOLLOW_ROWS", 10_000)?).await?;
 
     let folder = command::open_folder()?;
     let log = folder.path().join("up.log");
@@ -64,12 +60,6 @@ async fn main() -> Result<()> {
     measured.with_context(|| tail(&log))?;
     drop(sql);
     postgres.stop().await
-}
-
-/// A whole number that an environment variable may set.
-fn setting(name: &str, default: u32) -> Result<u32> {
-    let value = env::var(name).ok();
-    value.map_or(Ok(default), |value| value.parse().context(name.to_owned()))
 }
 
 fn print(line: &str) -> Result<()> {
@@ -104,9 +94,9 @@ fn tail(log: &Path) -> String {
 
 async fn measure(url: &str, sql: &Sql) -> Result<()> {
     fill(url, sql).await?;
-    let count = setting("FOLLOW_CHANGES", 10_000)?;
+    let count = number("FOLLOW_CHANGES", 10_000)?;
     let load = Load::begin(sql).await?;
-    let lags = changes::play(url, count, setting("FOLLOW_RATE", 40)?).await?;
+    let lags = changes::play(url, count, number("FOLLOW_RATE", 40)?).await?;
     print(&format!("{count} changes: {lags}"))?;
     print(&load.end(sql).await?)?;
     rows_equal(sql, "paragraphs", DOCUMENTS).await?;

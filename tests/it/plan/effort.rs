@@ -1,7 +1,6 @@
 //! The effort of a search in the index, which is measured.
 
-use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::{
     App, Sql,
     command::{Printed, rappel},
@@ -9,7 +8,7 @@ use tests::{
 };
 
 use super::{DOCUMENTS, INDEX, store_synthetic};
-use crate::Outcome;
+use crate::{Outcome, index::index_check};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
@@ -67,17 +66,6 @@ async fn the_effort_that_finds_enough_is_measured_and_used() -> Outcome {
 
     the_login_that_migrates_stores_the_effort(&app, &sql).await?;
     what_no_effort_reaches_does_not_cost_the_greatest_one(&sql).await
-}
-
-/// What a deep health check tells of the index.
-async fn index_check(app: &App) -> anyhow::Result<Value> {
-    let health = app
-        .get("/health", &[("deep", "true")])
-        .await?
-        .success(200)?;
-    let checks = health["checks"].as_array().into_iter().flatten();
-    let index = checks.into_iter().find(|check| check["name"] == "index");
-    index.cloned().context("the index is checked")
 }
 
 /// The login of the functions may only read it.

@@ -2,7 +2,7 @@
 //!
 //! `TENANT_OPERATIONS=100000 cargo test --workspace --test it -- tenants::operations` does as many as a release wants.
 
-use std::{collections::BTreeMap, env};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 use database::{Database, PoolerSetting, Statement};
@@ -296,8 +296,7 @@ async fn witness(deployment: &Deployment, url: &str, searches: usize) -> Outcome
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_tenants_at_once_through_a_pooler_see_only_what_is_theirs() -> Outcome {
-    let operations = env::var("TENANT_OPERATIONS").ok();
-    let operations = operations.map_or(Ok(OPERATIONS), |number| number.parse())?;
+    let operations = tests::number("TENANT_OPERATIONS", OPERATIONS)?;
     let deployment = Deployment::start("operations").await?;
     let settings = Settings {
         mode: "transaction",

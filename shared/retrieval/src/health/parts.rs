@@ -114,7 +114,8 @@ async fn model(state: &SearchState) -> Result<Finding, Error> {
 async fn index(state: &SearchState) -> Result<Finding, Error> {
     Ok(match migrations::index_state(&state.database).await? {
         IndexState::Valid => {
-            let found = format!("{INDEX} is valid; {}", effort(state).await?);
+            let measured = index_recall(state).await?;
+            let found = format!("{INDEX} is valid; {}", effort(state, measured.as_ref()));
             if migrations::is_outdated(&state.database).await? {
                 warning(
                     format!(
@@ -122,7 +123,7 @@ async fn index(state: &SearchState) -> Result<Finding, Error> {
                     ),
                     "run `rappel index rebuild`, which takes about twice as long as the first build did",
                 )
-            } else if let Some(now) = outgrown(state).await? {
+            } else if let Some(now) = outgrown(state, measured.as_ref()).await? {
                 warning(
                     format!("{found}; there are about {now} chunks now"),
                     "run `rappel tune --recall`, which measures the effort that they need",
@@ -162,29 +163,33 @@ pub(super) async fn index_recall(state: &SearchState) -> Result<Option<IndexReca
     }))
 }
 
-/// About how many chunks there are, if far more than the effort was measured for: requests and sync fill a table after
+/// About how many chunks there are, if far more than the effort was `measured` for: requests and sync fill a table after
 /// `migrate`.
-async fn outgrown(state: &SearchState) -> Result<Option<i64>, Error> {
+async fn outgrown(
+    state: &SearchState,
+    measured: Option<&IndexRecall>,
+) -> Result<Option<i64>, Error> {
     /// A smaller index needs no measurement: that of the SQL function `measure_recall`.
     const FEW: i64 = 5_000;
+    if state.config.effort.is_some() {
+        return Ok(None);
+    }
     let statement = Statement::read(
-        "SELECT c.reltuples::bigint, m.recall_chunks
-         FROM rappel.model AS m, pg_class AS c WHERE c.oid = 'rappel.chunks'::regclass",
+        "SELECT c.reltuples::bigint FROM pg_class AS c WHERE c.oid = 'rappel.chunks'::regclass",
     );
-    let counts: Option<(i64, Option<i64>)> = state.database.fetch_optional(statement).await?;
-    let (now, measured) = counts.unwrap_or_default();
-    let is_set = state.config.effort.is_some();
-    Ok((!is_set && now > measured.map_or(FEW, |measured| 2 * measured)).then_some(now))
+    let now: Option<(i64,)> = state.database.fetch_optional(statement).await?;
+    let most = measured.map_or(FEW, |measured| 2 * measured.chunks);
+    Ok(now.map(|(now,)| now).filter(|now| *now > most))
 }
 
 /// The effort of searches, and its measured recall.
-async fn effort(state: &SearchState) -> Result<String, Error> {
-    let measured = index_recall(state).await?.map(|measured| {
+fn effort(state: &SearchState, measured: Option<&IndexRecall>) -> String {
+    let measured = measured.map(|measured| {
         let percent = measured.recall * 100.0;
         let IndexRecall { effort, chunks, .. } = measured;
         format!("effort {effort} found {percent:.1} % of the nearest among {chunks} chunks")
     });
-    Ok(match (state.config.effort, measured) {
+    match (state.config.effort, measured) {
         (Some(set), Some(found)) => {
             format!("SEARCH_EFFORT is {set}; {found} when it was measured")
         }
@@ -194,7 +199,7 @@ async fn effort(state: &SearchState) -> Result<String, Error> {
             "effort {}; there were too few chunks to measure it",
             SearchConfig::EFFORT
         ),
-    })
+    }
 }
 
 async fn embedder(state: &SearchState) -> Result<Finding, Error> {
